@@ -1,0 +1,24 @@
+"""Edit facial expressions in portraits with a continuous strength.
+
+    from pixelsmile import Editor
+    editor = Editor.from_pretrained()
+    result = editor.edit("portrait.png", expression="happy", strengths=(0, 0.5, 1))
+    result.images[-1].save("happy.png")
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pixelsmile.editing.editor import Editor, EditResult
+
+__version__ = "0.1.0"
+__all__ = ["EditResult", "Editor", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """Load the editor (and torch with it) when it is asked for, not at import."""
+    if name in ("Editor", "EditResult"):
+        from pixelsmile.editing import editor
+
+        return getattr(editor, name)
+    raise AttributeError(f"module 'pixelsmile' has no attribute {name!r}")

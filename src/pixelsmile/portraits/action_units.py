@@ -1,0 +1,50 @@
+"""Facial action units (FACS, Ekman & Friesen): how a drawn face moves.
+
+An intensity of 0 is a face at rest, 1 the full movement that the painter was designed for; intensities up to
+2 are drawn too (extrapolated strengths), with every shape kept valid. `left` and `right` are the viewer's.
+"""
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class ActionUnits:
+    """Intensities of the action units that the painter draws; every field is 0 in a face at rest."""
+
+    inner_brow_raise: float = 0.0  # AU1
+    outer_brow_raise: float = 0.0  # AU2
+    brow_lower: float = 0.0  # AU4: down and together, with the frown line
+    brow_tilt: float = 0.0  # one brow up (AU2, right), the other down (AU4, left); signed, -1 mirrors
+    upper_lid_raise: float = 0.0  # AU5
+    cheek_raise: float = 0.0  # AU6: cheeks push the lower lids up, crow's feet
+    lid_tighten: float = 0.0  # AU7
+    nose_wrinkle: float = 0.0  # AU9
+    upper_lip_raise: float = 0.0  # AU10
+    lip_corner_pull: float = 0.0  # AU12: the smile
+    smirk: float = 0.0  # AU12+14 on one side only; signed, +1 the right corner, -1 the left
+    dimple: float = 0.0  # AU14
+    lip_corner_depress: float = 0.0  # AU15
+    lower_lip_depress: float = 0.0  # AU16: shows the lower teeth
+    chin_raise: float = 0.0  # AU17: pushes the lower lip up, dimpled chin
+    lip_pucker: float = 0.0  # AU18
+    lip_stretch: float = 0.0  # AU20: wide and flat
+    lip_press: float = 0.0  # AU23+24: thin, pressed lips
+    lips_part: float = 0.0  # AU25
+    jaw_drop: float = 0.0  # AU26 and 27: open mouth, lower chin
+    eyes_closed: float = 0.0  # AU43: 0.5 is heavy-lidded, 1 shut
+    gaze_x: float = 0.0  # AU61, 62: signed, +1 to the viewer's right
+    gaze_y: float = 0.0  # AU63, 64: signed, +1 down
+    blush: float = 0.0  # reddened cheeks
+    sweat: float = 0.0  # drops on the temple and brow
+
+    def scaled(self, factor: float) -> "ActionUnits":
+        """All intensities times `factor`: the linear strength that defines the drawn truth."""
+        return ActionUnits(**{f.name: getattr(self, f.name) * factor for f in fields(self)})
+
+    def plus(self, other: "ActionUnits") -> "ActionUnits":
+        """The sum, unit by unit: how blended expressions are drawn."""
+        return ActionUnits(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+
+    def as_tuple(self) -> tuple[float, ...]:
+        """The intensities in the order of the fields."""
+        return tuple(getattr(self, f.name) for f in fields(self))
