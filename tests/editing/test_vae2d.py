@@ -1,0 +1,73 @@
+"""The 2-D form of the autoencoder against the stock 3-D one. Stated tolerance: 2e-5 absolute, float32."""
+
+import pytest
+import torch
+from diffusers import AutoencoderKLQwenImage
+
+from pixelsmile.editing.vae2d import decode_frames, encode_frames
+
+TOLERANCE = {"rtol": 0, "atol": 2e-5}
+
+
+@pytest.fixture(scope="module")
+def vae() -> AutoencoderKLQwenImage:
+    torch.manual_seed(0)
+    return AutoencoderKLQwenImage(base_dim=8, z_dim=4, num_res_blocks=1)
+
+
+def test_encoding_equals_the_stock_autoencoder(vae: AutoencoderKLQwenImage) -> None:
+    images = torch.rand(2, 3, 48, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.no_grad():
+        stock = vae.encode(images[:, :, None]).latent_dist
+        mean, logvar = encode_frames(vae, images)
+    torch.testing.assert_close(mean, stock.mean[:, :, 0], **TOLERANCE)
+    torch.testing.assert_close(logvar, stock.logvar[:, :, 0], **TOLERANCE)
+
+
+def test_decoding_equals_the_stock_autoencoder(vae: AutoencoderKLQwenImage) -> None:
+    latents = 3 * torch.randn(2, 4, 6, 4, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        stock = vae.decode(latents[:, :, None], return_dict=False)[0][:, :, 0]
+        ours = decode_frames(vae, latents)
+    torch.testing.assert_close(ours, stock, **TOLERANCE)
+
+
+def test_gradients_equal_those_of_the_stock_autoencoder(vae: AutoencoderKLQwenImage) -> None:
+    images = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(3)) * 2 - 1
+
+    def gradients(stock: bool) -> dict[str, torch.Tensor]:
+        vae.zero_grad()
+        if stock:
+            latents = vae.encode(images[:, :, None]).latent_dist.mean
+            output = vae.decode(latents, return_dict=False)[0][:, :, 0]
+        else:
+            output = decode_frames(vae, encode_frames(vae, images)[0])
+        (output - images).square().mean().backward()
+        return {name: p.grad.clone() for name, p in vae.named_parameters() if p.grad is not None}
+
+    expected, found = gradients(stock=True), gradients(stock=False)
+    assert set(found) <= set(expected)
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found.get(name, torch.zeros_like(gradient)), gradient, **TOLERANCE)
+
+
+def test_training_without_the_clamp_keeps_gradients_outside_the_range(vae: AutoencoderKLQwenImage) -> None:
+    latents = torch.zeros(1, 4, 2, 2)
+    with torch.no_grad():
+        vae.decoder.conv_out.bias += 10
+    try:
+        assert decode_frames(vae, latents).max() == 1
+        assert decode_frames(vae, latents, clamp=False).min() > 1
+    finally:
+        with torch.no_grad():
+            vae.decoder.conv_out.bias -= 10
+
+
+def test_half_precision_normalises_in_float32(vae: AutoencoderKLQwenImage) -> None:
+    half = AutoencoderKLQwenImage.from_config(vae.config).to(torch.bfloat16)
+    half.load_state_dict(vae.state_dict())
+    latents = torch.randn(1, 4, 2, 2, generator=torch.Generator().manual_seed(4)).to(torch.bfloat16)
+    with torch.no_grad():
+        stock = half.decode(latents[:, :, None], return_dict=False)[0][:, :, 0]
+        ours = decode_frames(half, latents)
+    torch.testing.assert_close(ours, stock, rtol=0, atol=0.05)
