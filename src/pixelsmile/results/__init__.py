@@ -1,0 +1,17 @@
+"""What a person gets to see and keep: pictures that say what they are, labelled grids, animations."""
+
+from pixelsmile.results.animation import animation_gif
+from pixelsmile.results.grid import draw_grid
+from pixelsmile.results.png import PORTRAIT_KEY, SETTINGS_KEY, edited_png, portrait_png
+from pixelsmile.results.sweep import Sweep, format_strength
+
+__all__ = [
+    "PORTRAIT_KEY",
+    "SETTINGS_KEY",
+    "Sweep",
+    "animation_gif",
+    "draw_grid",
+    "edited_png",
+    "format_strength",
+    "portrait_png",
+]

@@ -1,0 +1,25 @@
+"""One expression (or blend, or prompt) over rising strengths: a row of pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The edits of one picture towards one expression, in the order of the strengths."""
+
+    label: str  # as a person reads it
+    images: Sequence[Image.Image]
+    strengths: Sequence[float]
+
+    def __post_init__(self) -> None:
+        if len(self.images) != len(self.strengths):
+            raise ValueError(f"{len(self.images)} images for {len(self.strengths)} strengths")
+
+
+def format_strength(strength: float) -> str:
+    """`0.50` for 0.5: as many digits as the number has, two at least, so that file names sort."""
+    text = f"{strength:.2f}"
+    return text if float(text) == strength else repr(strength)
