@@ -1,0 +1,113 @@
+"""Eyes and brows in the human style."""
+
+import random
+
+import skia
+
+from pixelsmile.portraits.brush import WHITE, darker, fill, lighter, linear, mix, radial, spot, stroke
+from pixelsmile.portraits.curves import lens_path, lerp, ribbon_path, smooth_path
+from pixelsmile.portraits.geometry import FaceGeometry
+from pixelsmile.portraits.geometry_eyes import Brow, Eye
+from pixelsmile.portraits.identity import Color, Identity
+
+_LASH: Color = (38, 26, 26)
+
+
+def paint_eyes(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) -> None:
+    """Both eyes with lids and lashes."""
+    for eye in (geometry.left_eye, geometry.right_eye):
+        _lid_skin(canvas, identity, eye)
+        if eye.openness > 0.03:
+            _ball(canvas, identity, eye)
+        _lashes(canvas, identity, eye)
+
+
+def _lid_skin(canvas: skia.Canvas, identity: Identity, eye: Eye) -> None:
+    """The upper lid between its crease and its edge, rounder the more it is shut."""
+    skin = identity.skin
+    lid = lens_path(eye.crease, eye.upper)
+    top, bottom = eye.crease[2][1], eye.upper[2][1]
+    shades = ((0.0, darker(skin, 0.30), 0.75), (0.45, lighter(skin, 0.12), 0.8), (1.0, darker(skin, 0.22), 0.8))
+    canvas.drawPath(lid, linear((0.5, top), (0.5, bottom + 0.002), shades))
+    canvas.drawPath(smooth_path(eye.crease), stroke(darker(skin, 0.55), 0.0045, 0.55, 0.0012))
+    canvas.drawPath(smooth_path(eye.bag[1:-1]), stroke(darker(skin, 0.4), 0.006, 0.16 + 0.14 * identity.age, 0.003))
+
+
+def _ball(canvas: skia.Canvas, identity: Identity, eye: Eye) -> None:
+    """The white, iris, pupil and light of an open eye."""
+    x, y = eye.centre
+    canvas.save()
+    canvas.clipPath(lens_path(eye.upper, eye.lower), doAntiAlias=True)
+    white = ((0.0, (252, 249, 246), 1.0), (0.6, (244, 238, 234), 1.0), (1.0, (206, 192, 188), 1.0))
+    canvas.drawPaint(radial((x - 0.004, y + 0.004), eye.half_width * 1.1, white))
+    _iris(canvas, identity.eye_color, eye)
+    canvas.drawPath(smooth_path(eye.upper), stroke((60, 36, 40), 0.020, 0.50, 0.006))
+    canvas.drawPath(smooth_path(eye.lower), stroke((120, 80, 80), 0.006, 0.28, 0.003))
+    corner = lerp(eye.inner, eye.outer, 0.035)
+    spot(canvas, corner, (0.009, 0.007), (214, 130, 128), 0.8)
+    canvas.restore()
+    canvas.drawPath(smooth_path(eye.lower), stroke(mix(identity.skin, (190, 110, 105), 0.45), 0.0045, 0.75))
+
+
+def _iris(canvas: skia.Canvas, color: Color, eye: Eye) -> None:
+    x, y = eye.iris
+    r = eye.iris_radius
+    stops = (
+        (0.0, darker(color, 0.35), 1.0),
+        (0.42, color, 1.0),
+        (0.74, lighter(color, 0.22), 1.0),
+        (0.88, darker(color, 0.38), 1.0),
+        (1.0, darker(color, 0.75), 1.0),
+    )
+    canvas.drawCircle(x, y, r, radial((x, y), r, stops))
+    spot(canvas, (x + r * 0.05, y + r * 0.45), (r * 0.75, r * 0.5), lighter(color, 0.65), 0.60)
+    canvas.drawCircle(x, y, eye.pupil_radius, fill((14, 10, 12)))
+    canvas.drawCircle(x - r * 0.32, y - r * 0.34, r * 0.24, fill(WHITE, 0.96))
+    canvas.drawCircle(x + r * 0.36, y + r * 0.38, r * 0.11, fill(WHITE, 0.55))
+
+
+def _lashes(canvas: skia.Canvas, identity: Identity, eye: Eye) -> None:
+    """The dark edge of the upper lid, thicker outwards, and a few lashes."""
+    color = mix(_LASH, identity.brow_color, 0.25)
+    s = eye.side
+    wing = (eye.outer[0] + s * 0.008, eye.outer[1] - 0.003)
+    line = (*eye.upper[:-1], eye.outer, wing)
+    canvas.drawPath(ribbon_path(line, (0.004, 0.0075, 0.0085, 0.0085, 0.006, 0.001)), fill(color, 0.95))
+    lashes = skia.Path()
+    droop = 0.010 * max(0.0, 1.0 - eye.openness * 1.6)
+    for share, length in ((0.62, 0.008), (0.76, 0.011), (0.88, 0.013), (0.97, 0.013)):
+        place = share * (len(eye.upper) - 1)
+        i = min(int(place), len(eye.upper) - 2)
+        x, y = lerp(eye.upper[i], eye.upper[i + 1], place - i)
+        lashes.moveTo(x, y)
+        lashes.quadTo(x + s * length * 0.5, y - length * 0.2, x + s * length * 0.95, y - length * 0.75 + droop)
+    canvas.drawPath(lashes, stroke(color, 0.0035, 0.85))
+
+
+def paint_brows(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) -> None:
+    """Both brows, as a soft body with strokes of hair over it."""
+    for brow in (geometry.left_brow, geometry.right_brow):
+        _brow(canvas, identity, brow)
+
+
+def _brow(canvas: skia.Canvas, identity: Identity, brow: Brow) -> None:
+    color = identity.brow_color
+    body = ribbon_path(brow.line, brow.widths)
+    canvas.drawPath(body, fill(color, 0.72, 0.0022))
+    rng = random.Random(f"brow {identity.seed} {brow.side}")
+    hairs, lights = skia.Path(), skia.Path()
+    for i in range(24):
+        place = i / 24 * (len(brow.line) - 1)
+        index = int(place)
+        x, y = lerp(brow.line[index], brow.line[index + 1], place - index)
+        width = brow.widths[index] + (brow.widths[index + 1] - brow.widths[index]) * (place - index)
+        ahead = brow.line[index + 1]
+        back = brow.line[index]
+        dx, dy = (ahead[0] - back[0]) * 0.36, (ahead[1] - back[1]) * 0.36
+        y += width * rng.uniform(-0.05, 0.5)
+        rise = width * rng.uniform(0.35, 0.8) * (1.0 - place / 3.4)
+        path = hairs if i % 3 else lights
+        path.moveTo(x, y)
+        path.quadTo(x + dx * 0.4, y + dy * 0.4 - rise * 0.7, x + dx, y + dy - rise * 0.6)
+    canvas.drawPath(hairs, stroke(darker(color, 0.3), 0.0042, 0.75))
+    canvas.drawPath(lights, stroke(lighter(color, 0.22), 0.0036, 0.55))

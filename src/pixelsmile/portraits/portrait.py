@@ -1,0 +1,67 @@
+"""Drawing a portrait: identity and action units in, a picture and its ground truth out."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, cast
+
+import numpy as np
+import skia
+from PIL import Image
+
+from pixelsmile.errors import InputError
+from pixelsmile.portraits import human
+from pixelsmile.portraits.action_units import ActionUnits
+from pixelsmile.portraits.anchors import FaceAnchors
+from pixelsmile.portraits.identity import Identity
+from pixelsmile.portraits.truth import GroundTruth, ground_truth
+
+Style = Literal["human", "anime"]
+
+
+class _Painter(Protocol):
+    """What the module of a style offers."""
+
+    def paint(self, canvas: skia.Canvas, identity: Identity, units: ActionUnits) -> None: ...
+
+    def anchors(self, identity: Identity, units: ActionUnits) -> FaceAnchors: ...
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A drawn picture (RGB) with what is true of it."""
+
+    image: Image.Image
+    truth: GroundTruth
+
+
+def draw_portrait(
+    identity: Identity, units: ActionUnits, style: Style = "human", size: int = 256
+) -> Portrait:
+    """A portrait of `size` pixels a side with its ground truth; the same arguments give the same pixels."""
+    pixels = render(identity, units, style, size)
+    anchors = _painter(style).anchors(identity, units)
+    return Portrait(Image.fromarray(pixels), ground_truth(anchors, units, size))
+
+
+def render(identity: Identity, units: ActionUnits, style: Style = "human", size: int = 256) -> np.ndarray:
+    """Only the pixels: uint8, size x size x 3. Raises InputError for an unknown style or a size below 16."""
+    if size < 16:
+        raise InputError(f"cannot draw a portrait of {size!r} pixels; choose a size of 16 or more")
+    painter = _painter(style)
+    pixels = np.empty((size, size, 4), np.uint8)
+    info = skia.ImageInfo.Make(size, size, skia.kRGBA_8888_ColorType, skia.kOpaque_AlphaType)
+    surface = skia.Surface.MakeRasterDirect(info, pixels)
+    with surface as canvas:
+        canvas.scale(size, size)
+        painter.paint(canvas, identity, units)
+    return np.ascontiguousarray(pixels[:, :, :3])
+
+
+def _painter(style: Style) -> _Painter:
+    match style:
+        case "human":
+            return cast(_Painter, human)
+        case "anime":
+            from pixelsmile.portraits import anime
+
+            return cast(_Painter, anime)
+    raise InputError(f"unknown style {style!r}; choose 'human' or 'anime'")
