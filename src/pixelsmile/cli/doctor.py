@@ -1,0 +1,90 @@
+"""`pixelsmile doctor`: what this machine can run, what is missing, and what to type."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from pixelsmile.cli.machine import Machine, look_at_machine
+from pixelsmile.cli.model_choice import (
+    FULL_MODEL,
+    FULL_MODEL_DOWNLOAD_GB,
+    FULL_MODEL_MEMORY_GB,
+    full_model_options,
+)
+from pixelsmile.cli.parsing import CommandParser
+
+_BROKEN = 1
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print the findings; exit code 1 where not even the embedded model can run."""
+    parser = CommandParser("doctor", "Say what this machine can run, what is missing, and what to type.")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(arguments)
+    machine = look_at_machine()
+    advice = _advice(machine)
+    if options.json:
+        print(json.dumps({**asdict(machine), "ready": machine.ready, "advice": advice}))
+    else:
+        _print_findings(machine, advice)
+    return 0 if machine.ready else _BROKEN
+
+
+def _print_findings(machine: Machine, advice: Sequence[str]) -> None:
+    rows = [
+        ("pixelsmile", machine.pixelsmile),
+        ("python", f"{machine.python} on {machine.platform}"),
+        ("libraries", _versions(machine.libraries, "MISSING")),
+        ("extras", _versions(machine.extras, "not installed")),
+        ("processor", f"{machine.num_cores} cores, {_gb(machine.memory_gb)} memory"),
+        ("gpu", "; ".join(f"{gpu.name}, {_gb(gpu.memory_gb)}" for gpu in machine.gpus) or "none found"),
+        ("disk", f"{_gb(machine.disk_free_gb)} free for models ({machine.hub_cache})"),
+        ("models", f"embedded: {'ready' if machine.embedded_ready else 'MISSING'}"),
+        ("", f"{FULL_MODEL}: {'downloaded' if machine.full_model_downloaded else 'not downloaded'}"),
+    ]
+    for name, text in rows:
+        print(f"{name:<11} {text}")
+    print()
+    for line in advice:
+        print(f"- {line}")
+
+
+def _advice(machine: Machine) -> list[str]:
+    missing = [name for name, version in machine.libraries.items() if version is None]
+    if missing:
+        return [
+            f"{', '.join(missing)} missing or broken: pip install -c constraints.txt -e . (or: make venv)"
+        ]
+    if not machine.embedded_ready:
+        return ["the embedded model is missing from this installation: install pixelsmile again"]
+    return [
+        "drawn portraits run here: pixelsmile edit face.png -e happy --grid",
+        *_full_model_advice(machine),
+    ]
+
+
+def _full_model_advice(machine: Machine) -> list[str]:
+    if not machine.gpus:
+        return [
+            f"photographs need {FULL_MODEL} on a CUDA GPU ({FULL_MODEL_MEMORY_GB} GB at best): none was found"
+        ]
+    memory_gb = max(gpu.memory_gb for gpu in machine.gpus)
+    options = full_model_options(memory_gb)
+    advice = [f"photographs, on this GPU: pixelsmile edit photo.jpg -e happy {options}"]
+    if not machine.full_model_downloaded:
+        advice.append(f"first download it ({FULL_MODEL_DOWNLOAD_GB} GB): hf download {FULL_MODEL}")
+        if machine.disk_free_gb < FULL_MODEL_DOWNLOAD_GB:
+            advice.append(
+                f"that needs more disk: set HF_HOME to a place with {FULL_MODEL_DOWNLOAD_GB} GB free"
+            )
+    if "--quantise" in options and machine.extras["bitsandbytes"] is None:
+        advice.append('for --quantise: pip install -c constraints.txt -e ".[quantise]"')
+    return advice
+
+
+def _versions(libraries: Mapping[str, str | None], absent: str) -> str:
+    return ", ".join(f"{name} {version or absent}" for name, version in libraries.items())
+
+
+def _gb(amount: float | None) -> str:
+    return "unknown" if amount is None else f"{amount:.0f} GB"

@@ -1,0 +1,138 @@
+"""The options of `pixelsmile edit`."""
+
+from pixelsmile.cli.parsing import CommandParser, one_of, whole_number
+from pixelsmile.expressions import DOMAINS, MAX_STRENGTH, parse_strength
+
+DEFAULT_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+OFFLOADS = ("none", "model", "sequential")
+QUANTISES = ("8bit", "4bit")
+DTYPES = ("float32", "bfloat16", "float16")
+_MAX_SEED = 2**63 - 1
+_EPILOG = """examples:
+  pixelsmile edit face.png -e happy
+  pixelsmile edit face.png -e happy -e sad -s 0 0.5 1 1.5 --grid --gif
+  pixelsmile edit face.png -e all --grid -o all
+  pixelsmile edit face.png --blend happy=0.6,surprised=0.4
+"""
+
+
+def edit_parser() -> CommandParser:
+    """The parser; every value is checked as far as that goes without loading a model."""
+    parser = CommandParser("edit", "Change the expression in a portrait, weakly to strongly.", _EPILOG)
+    parser.add_argument("photo", metavar="PHOTO", help="the picture to edit")
+    _add_what(parser)
+    _add_model(parser)
+    _add_machine(parser)
+    _add_output(parser)
+    return parser
+
+
+def _add_what(parser: CommandParser) -> None:
+    group = parser.add_argument_group("what to change")
+    group.add_argument(
+        "-e",
+        "--expression",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="an expression (`pixelsmile expressions` lists them), or `all`; may be given more than once",
+    )
+    group.add_argument(
+        "--blend",
+        action="append",
+        default=[],
+        metavar="NAME=WEIGHT,...",
+        help="a mixture, like happy=0.6,surprised=0.4; may be given more than once",
+    )
+    group.add_argument(
+        "--prompt",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="in your own words, for models that understand them; may be given more than once",
+    )
+    group.add_argument(
+        "-s",
+        "--strengths",
+        nargs="+",
+        type=parse_strength,
+        default=DEFAULT_STRENGTHS,
+        metavar="S",
+        help=f"0 is neutral, 1 full, up to {MAX_STRENGTH:g} (default 0 0.25 0.5 0.75 1)",
+    )
+    group.add_argument(
+        "--domain",
+        type=one_of("domain", DOMAINS),
+        metavar="DOMAIN",
+        help="human or anime (default human; drawn portraits know their own)",
+    )
+
+
+def _add_model(parser: CommandParser) -> None:
+    group = parser.add_argument_group("how to edit")
+    group.add_argument(
+        "--model", metavar="MODEL", help="`embedded`, a folder, or a hub id (default: what fits this machine)"
+    )
+    group.add_argument(
+        "--adapter",
+        action="append",
+        default=[],
+        metavar="FILE[=SCALE]",
+        help="a LoRA file and its scale (default 1); may be given more than once",
+    )
+    group.add_argument("--steps", type=whole_number("steps", 1), metavar="N", help="sampling steps")
+    group.add_argument(
+        "--seed",
+        type=whole_number("seed", 0, _MAX_SEED),
+        default=0,
+        metavar="N",
+        help="the same seed gives the same picture (default 0)",
+    )
+    group.add_argument(
+        "--size",
+        type=whole_number("size", 32),
+        metavar="PX",
+        help="side to edit at (default: the model's own)",
+    )
+    group.add_argument(
+        "--conditioning", default="auto", metavar="FORM", help="auto (default), all, span or velocity"
+    )
+
+
+def _add_machine(parser: CommandParser) -> None:
+    group = parser.add_argument_group("where to run")
+    group.add_argument(
+        "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 (default: a GPU if there is one)"
+    )
+    group.add_argument(
+        "--dtype",
+        type=one_of("dtype", DTYPES),
+        metavar="DTYPE",
+        help=f"{', '.join(DTYPES)} (default: by device)",
+    )
+    group.add_argument(
+        "--offload",
+        type=one_of("offload", OFFLOADS),
+        default="none",
+        metavar="HOW",
+        help="to save GPU memory: none (default), model, or sequential (least memory, slow)",
+    )
+    group.add_argument(
+        "--quantise",
+        type=one_of("quantise", QUANTISES),
+        metavar="BITS",
+        help="8bit or 4bit weights, on a GPU",
+    )
+    group.add_argument(
+        "--batch-size", type=whole_number("batch size", 1), metavar="N", help="pictures made at a time"
+    )
+
+
+def _add_output(parser: CommandParser) -> None:
+    group = parser.add_argument_group("what to write")
+    group.add_argument("-o", "--output", metavar="DIR", help="the folder (default: PHOTO-EXPRESSION, here)")
+    group.add_argument("--grid", action="store_true", help="also one labelled sheet of all pictures")
+    group.add_argument("--gif", action="store_true", help="also an animation of every sweep")
+    group.add_argument("--force", action="store_true", help="replace files that exist")
+    group.add_argument("--json", action="store_true", help="print one JSON object instead of the paths")
+    group.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")

@@ -1,0 +1,130 @@
+"""The machine as `doctor` reports it. Nothing here raises: it says what is broken."""
+
+import importlib
+import importlib.metadata
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixelsmile import __version__
+from pixelsmile.cli.model_choice import FULL_MODEL, is_downloaded
+from pixelsmile.embedded import model_path
+from pixelsmile.errors import ModelError
+
+# distribution: module
+_LIBRARIES = {
+    "torch": "torch",
+    "diffusers": "diffusers",
+    "transformers": "transformers",
+    "peft": "peft",
+    "accelerate": "accelerate",
+    "pillow": "PIL",
+    "skia-python": "skia",
+}
+_EXTRAS = {"bitsandbytes": "bitsandbytes"}
+_LIGHT = ("torch", "pillow", "skia-python")  # imported to see that they load; the others are only looked up
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A CUDA device."""
+
+    name: str
+    memory_gb: float
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What is here. A library without a version is missing, or cannot be imported."""
+
+    pixelsmile: str
+    python: str
+    platform: str
+    libraries: dict[str, str | None]
+    extras: dict[str, str | None]
+    num_cores: int
+    memory_gb: float | None
+    gpus: tuple[Gpu, ...]
+    hub_cache: str
+    disk_free_gb: float
+    embedded_ready: bool
+    full_model_downloaded: bool
+
+    @property
+    def ready(self) -> bool:
+        """Whether the embedded model can run."""
+        return self.embedded_ready and all(self.libraries.values())
+
+
+def look_at_machine() -> Machine:
+    """The machine and installation that this runs on."""
+    libraries = {name: _version(name, module) for name, module in _LIBRARIES.items()}
+    cache = _hub_cache()
+    return Machine(
+        pixelsmile=__version__,
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        libraries=libraries,
+        extras={name: _version(name, module) for name, module in _EXTRAS.items()},
+        num_cores=_num_cores(),
+        memory_gb=_memory_gb(),
+        gpus=_gpus() if libraries["torch"] else (),
+        hub_cache=str(cache),
+        disk_free_gb=shutil.disk_usage(_existing(cache)).free / 1e9,
+        embedded_ready=_embedded_ready(),
+        full_model_downloaded=libraries["diffusers"] is not None and is_downloaded(FULL_MODEL),
+    )
+
+
+def _version(name: str, module: str) -> str | None:
+    try:
+        if name in _LIGHT:
+            importlib.import_module(module)
+        return importlib.metadata.version(name)
+    except (ImportError, OSError, RuntimeError):  # absent, or a shared library that does not load
+        return None
+
+
+def _gpus() -> tuple[Gpu, ...]:
+    import torch
+
+    if not torch.cuda.is_available():
+        return ()
+    devices = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    return tuple(Gpu(device.name, device.total_memory / 1e9) for device in devices)
+
+
+def _num_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory_gb() -> float | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    except (AttributeError, OSError, ValueError):  # Windows
+        return None
+
+
+def _hub_cache() -> Path:
+    try:
+        from huggingface_hub.constants import HF_HUB_CACHE
+    except ImportError:
+        return Path.home()
+    return Path(HF_HUB_CACHE)
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+
+
+def _embedded_ready() -> bool:
+    try:
+        model_path()
+    except ModelError:
+        return False
+    return True

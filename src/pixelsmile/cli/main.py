@@ -1,0 +1,83 @@
+"""`pixelsmile COMMAND ...`: finds the command, and turns every refusal into one line and an exit code."""
+
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType, ModuleType
+
+from pixelsmile import __version__
+from pixelsmile.cli.parsing import nearest
+from pixelsmile.errors import InputError, PixelSmileError
+
+# Each lives in a module of its name with `run(arguments) -> exit code`; only the one asked for is loaded.
+COMMANDS = {
+    "edit": "change the expression in a portrait",
+    "portrait": "draw a portrait, to try things on",
+    "expressions": "list the expressions and their other names",
+    "doctor": "what this machine can run, and what is missing",
+}
+
+HELP = f"""usage: pixelsmile COMMAND ...
+
+Edit facial expressions in portraits with a continuous strength.
+
+commands:
+{chr(10).join(f"  {name:<12} {summary}" for name, summary in COMMANDS.items())}
+
+  pixelsmile COMMAND --help   what a command takes
+  pixelsmile --version        the version
+
+try it:
+  pixelsmile portrait --seed 7 -o face.png
+  pixelsmile edit face.png -e happy -s 0 0.5 1 1.5 --grid
+"""
+
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
+_PIPE_CLOSED = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code: 0 done, 2 bad input, 1 other refusals, 130 interrupted."""
+    logging.basicConfig(format="pixelsmile: %(message)s", level=logging.ERROR)
+    logging.getLogger("pixelsmile").setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except PixelSmileError as error:
+        print(f"pixelsmile: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("pixelsmile: interrupted, nothing was written", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:  # `pixelsmile ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"pixelsmile {__version__}")
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        kind = "option" if name.startswith("-") else "command"
+        raise InputError(f"unknown {kind} {name!r}: {nearest(name, COMMANDS)} (pixelsmile --help lists them)")
+    code = _load(name).run(rest)
+    sys.stdout.flush()
+    return code
+
+
+def _load(name: str) -> ModuleType:
+    return importlib.import_module(f"pixelsmile.cli.{name}")
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    """End through the ordinary way out, so that temporary files go."""
+    raise SystemExit(_TERMINATED)

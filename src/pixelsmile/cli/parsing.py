@@ -1,0 +1,78 @@
+"""Arguments, with errors that fit on one line and name what was probably meant."""
+
+import argparse
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
+
+from pixelsmile.errors import InputError
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An argparse parser that raises InputError instead of printing its usage."""
+
+    def __init__(self, command: str, summary: str, epilog: str = "") -> None:
+        super().__init__(
+            prog=f"pixelsmile {command}",
+            description=summary,
+            epilog=epilog,
+            allow_abbrev=False,
+            formatter_class=_Formatter,
+        )
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: object = None) -> argparse.Namespace:  # type: ignore[override]
+        """As argparse does it, but an unknown option gets the nearest known one."""
+        parsed, unknown = self.parse_known_args(args)
+        if unknown:
+            word = unknown[0].partition("=")[0]
+            if word.startswith("-"):
+                options = [option for action in self._actions for option in action.option_strings]
+                self.error(f"unknown option {word!r}: {nearest(word, options)}")
+            self.error(f"unexpected argument {word!r}: leave it out")
+        return parsed
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} ({self.prog} --help explains)")
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=100)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`did you mean x?`, or `choose from ...` where nothing is near."""
+    known = list(known)
+    matches = difflib.get_close_matches(word, known, n=2, cutoff=0.55)
+    if matches:
+        return f"did you mean {' or '.join(matches)}?"
+    return f"choose from {', '.join(known)}"
+
+
+def one_of(what: str, choices: Sequence[str]) -> Callable[[str], str]:
+    """An argparse type: one of `choices`, or an InputError with the nearest."""
+
+    def parse(text: str) -> str:
+        if text in choices:
+            return text
+        raise InputError(f"unknown {what} {text!r}: {nearest(text, choices)}")
+
+    return parse
+
+
+def whole_number(what: str, minimum: int, maximum: int | None = None) -> Callable[[str], int]:
+    """An argparse type: an integer from `minimum` to `maximum`, or an InputError."""
+    allowed = (
+        f"a whole number of at least {minimum}" if maximum is None else f"one from {minimum} to {maximum}"
+    )
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise InputError(f"{what} {text!r} is not a whole number: use {allowed}") from None
+        if number < minimum or (maximum is not None and number > maximum):
+            raise InputError(f"{what} {number} is out of range: use {allowed}")
+        return number
+
+    return parse
