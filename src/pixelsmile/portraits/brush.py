@@ -31,6 +31,12 @@ def darker(color: Color, share: float) -> Color:
     return (round(r * (1 - 0.80 * share)), round(g * (1 - share)), round(b * (1 - 0.98 * share)))
 
 
+def shaded(skin: Color, share: float) -> Color:
+    """Skin in shadow: redder the darker, as light that passed through it."""
+    r, g, b = skin
+    return (round(r * (1 - 0.62 * share)), round(g * (1 - 0.93 * share)), round(b * (1 - 0.97 * share)))
+
+
 def lighter(color: Color, share: float) -> Color:
     """`color` in light."""
     return mix(color, (255, 250, 240), share)

@@ -18,7 +18,7 @@ from pixelsmile.portraits.anchors import Point
 from pixelsmile.portraits.curves import Curve, saturate
 from pixelsmile.portraits.geometry_eyes import Brow, Eye, build_brow, build_eye
 from pixelsmile.portraits.geometry_mouth import Mouth, build_mouth
-from pixelsmile.portraits.head_frame import CENTRE_X, HeadFrame
+from pixelsmile.portraits.head_frame import CENTRE_X, REST_CHIN_Y, HeadFrame
 from pixelsmile.portraits.identity import Identity
 
 
@@ -70,7 +70,7 @@ def face_geometry(identity: Identity, units: ActionUnits) -> FaceGeometry:
     jaw_drop = saturate(units.jaw_drop, 1.5)
     chin_y = frame.chin_y + 0.030 * jaw_drop - 0.006 * saturate(units.chin_raise)
     cheek = saturate(units.cheek_raise)
-    cheek_y = 0.585 - 0.014 * cheek
+    cheek_y = 0.592 - 0.014 * cheek
     return FaceGeometry(
         frame=frame,
         outline=_outline(identity, frame, chin_y, jaw_drop),
@@ -85,8 +85,8 @@ def face_geometry(identity: Identity, units: ActionUnits) -> FaceGeometry:
         right_brow=build_brow(identity, units, frame, 1),
         nose=nose,
         mouth=build_mouth(identity, units, frame),
-        left_cheek=frame.place(-0.118, cheek_y),
-        right_cheek=frame.place(0.118, cheek_y),
+        left_cheek=frame.place(-0.130, cheek_y),
+        right_cheek=frame.place(0.130, cheek_y),
         pose=_pose(identity, 1.0),
         body_pose=_pose(identity, 0.4),
     )
@@ -96,11 +96,11 @@ def _outline(identity: Identity, frame: HeadFrame, chin_y: float, jaw_drop: floa
     """The closed outline of the head; only its lower part follows the jaw."""
     w, top = frame.half_width, frame.crown_y
     drop = chin_y - frame.chin_y
-    long = frame.chin_y - 0.80
+    long = frame.chin_y - REST_CHIN_Y
     jaw, cheeks = identity.jaw, identity.cheeks
     half = (
         (0.50 * w, top + 0.022),
-        (0.90 * w, top + 0.115),
+        (0.90 * w, top + 0.118),
         (1.01 * w, 0.42),
         ((0.985 + 0.02 * cheeks) * w, 0.545),
         ((0.845 + 0.055 * jaw + 0.035 * cheeks - 0.012 * jaw_drop) * w, 0.675 + 0.5 * long + 0.25 * drop),
@@ -115,11 +115,11 @@ def _outline(identity: Identity, frame: HeadFrame, chin_y: float, jaw_drop: floa
 
 def _nose(identity: Identity, units: ActionUnits, frame: HeadFrame) -> Nose:
     lift = saturate(units.nose_wrinkle)
-    half = 0.041 * (1 + 0.20 * identity.nose_width) * (1 + 0.12 * lift + 0.05 * saturate(units.lip_corner_pull))
-    tip_y = 0.598 + 0.016 * identity.nose_length + 0.3 * (frame.chin_y - 0.80) - 0.010 * lift
+    half = 0.0445 * (1 + 0.20 * identity.nose_width) * (1 + 0.12 * lift + 0.05 * saturate(units.lip_corner_pull))
+    tip_y = 0.608 + 0.016 * identity.nose_length + 0.3 * (frame.chin_y - REST_CHIN_Y) - 0.010 * lift
     wing_y = tip_y + 0.010 - 0.008 * lift
     return Nose(
-        root=frame.place(0.0, 0.468, 1.2),
+        root=frame.place(0.0, 0.474, 1.2),
         tip=frame.place(0.0, tip_y, 1.75),
         base=frame.place(0.0, tip_y + 0.026, 1.4),
         left_wing=frame.place(-half, wing_y, 1.3),

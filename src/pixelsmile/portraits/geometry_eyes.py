@@ -45,9 +45,9 @@ class Brow:
 
 def build_eye(identity: Identity, units: ActionUnits, frame: HeadFrame, side: int) -> Eye:
     """The eye of one side; lids meet but never cross."""
-    half = 0.0475 * (1 + 0.13 * identity.eye_size)
-    mid_x = side * (0.0965 + 0.007 * identity.eye_spacing)
-    mid_y = 0.487
+    half = 0.0555 * (1 + 0.13 * identity.eye_size)
+    mid_x = side * (0.1045 + 0.007 * identity.eye_spacing)
+    mid_y = 0.492
     slant = 0.006 * identity.eye_tilt + 0.003
     up, low, shut = _lid_heights(identity, units, half)
     corner = lambda x, y: frame.place(mid_x + side * x, y)  # noqa: E731
@@ -107,17 +107,17 @@ def build_brow(identity: Identity, units: ActionUnits, frame: HeadFrame, side: i
     raise_in = saturate(units.inner_brow_raise) + max(0.0, 0.7 * tilt)
     raise_out = saturate(units.outer_brow_raise) + max(0.0, 0.9 * tilt)
     lowered = saturate(units.brow_lower) + max(0.0, -0.75 * tilt)
-    rest_y = 0.418 - 0.007 * identity.brow_height
+    rest_y = 0.414 - 0.007 * identity.brow_height
     arch = 0.013 + 0.006 * identity.brow_arch
     both = min(raise_in, 1.2) * min(lowered, 1.2)  # AU1+4: inner ends up and together
-    inner_y = rest_y + 0.004 - 0.030 * raise_in + 0.027 * lowered - 0.008 * both
+    inner_y = rest_y + 0.004 - 0.032 * raise_in + 0.030 * lowered - 0.008 * both
     second_y = rest_y - 0.45 * arch - 0.024 * raise_in - 0.010 * raise_out + 0.020 * lowered
-    peak_y = rest_y - arch - 0.007 * raise_in - 0.031 * raise_out + 0.008 * lowered
-    outer_y = rest_y + 0.012 + 0.008 * raise_in - 0.022 * raise_out - 0.002 * lowered
+    peak_y = rest_y - arch - 0.007 * raise_in - 0.036 * raise_out + 0.008 * lowered
+    outer_y = rest_y + 0.012 + 0.008 * raise_in - 0.025 * raise_out - 0.002 * lowered
     inward = 0.009 * lowered
     spread = 0.006 * identity.eye_spacing
-    points = ((0.040 - inward, inner_y), (0.078 - 0.7 * inward, second_y), (0.122, peak_y), (0.160, outer_y))
-    thick = 0.0185 * (1 + 0.38 * identity.brow_thickness)
+    points = ((0.043 - inward, inner_y), (0.085 - 0.7 * inward, second_y), (0.132, peak_y), (0.173, outer_y))
+    thick = 0.0205 * (1 + 0.38 * identity.brow_thickness)
     return Brow(
         side=side,
         line=tuple(frame.place(side * (x + spread), y) for x, y in points),

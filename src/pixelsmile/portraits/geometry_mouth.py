@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.anchors import Point
 from pixelsmile.portraits.curves import Curve, saturate, soft_max
-from pixelsmile.portraits.head_frame import HeadFrame
+from pixelsmile.portraits.head_frame import REST_CHIN_Y, HeadFrame
 from pixelsmile.portraits.identity import Identity
 
 _MIDDLE = (-0.72, -0.36, 0.0, 0.36, 0.72)  # places across the mouth between its corners (-1 and 1)
@@ -30,13 +30,13 @@ class Mouth:
 def build_mouth(identity: Identity, units: ActionUnits, frame: HeadFrame) -> Mouth:
     """The mouth of `units`."""
     half, left_y, right_y = _corners(identity, units)
-    mid_y = 0.692 + 0.62 * (frame.chin_y - 0.80)
+    mid_y = 0.704 + 0.62 * (frame.chin_y - REST_CHIN_Y)
     gap, upper_y, lower_y = _opening(units, mid_y)
     press = min(1.0, 0.55 * saturate(units.lip_press)) + 0.12 * saturate(units.lip_corner_pull)
     full = (1 + 0.28 * identity.lip_fullness - 0.22 * identity.age) * (1 - press)
     full *= 1 + 0.30 * saturate(units.lip_pucker) + 0.12 * saturate(units.chin_raise)
     square = max(0.0, saturate(units.upper_lip_raise)) + 0.6 * max(0.0, saturate(units.lower_lip_depress))
-    upper_lip, lower_lip = 0.0175 * full, 0.0235 * full
+    upper_lip, lower_lip = 0.0205 * full, 0.0285 * full
     skew = 0.006 * saturate(units.smirk)
 
     def corner_y(t: float) -> float:
@@ -51,7 +51,7 @@ def build_mouth(identity: Identity, units: ActionUnits, frame: HeadFrame) -> Mou
 
     corner_l = frame.place(-half + skew, mid_y + left_y, 1.0)
     corner_r = frame.place(half + skew, mid_y + right_y, 1.0)
-    flat = min(0.16, 0.10 * square)
+    flat = min(0.20, 0.10 * square + 0.13 * max(0.0, saturate(units.jaw_drop)))
     soft = (0.47 + flat, 0.86 + flat * 0.6, 1.0, 0.86 + flat * 0.6, 0.47 + flat)
     upper_inner = curve(upper_y, soft, 0.0)
     lower_inner = curve(lower_y, soft, 0.0)
@@ -76,11 +76,11 @@ def build_mouth(identity: Identity, units: ActionUnits, frame: HeadFrame) -> Mou
 def _corners(identity: Identity, units: ActionUnits) -> tuple[float, float, float]:
     """Half width of the mouth, and how far each corner is below the middle."""
     pull, smirk = saturate(units.lip_corner_pull), saturate(units.smirk)
-    half = 0.074 * (1 + 0.13 * identity.mouth_width)
+    half = 0.086 * (1 + 0.13 * identity.mouth_width)
     wider = 0.24 * pull + 0.22 * saturate(units.lip_stretch) + 0.07 * abs(smirk) + 0.04 * saturate(units.dimple)
-    tighter = 0.30 * saturate(units.lip_pucker) + 0.11 * saturate(units.jaw_drop) + 0.03 * saturate(units.chin_raise)
+    tighter = 0.32 * saturate(units.lip_pucker) + 0.15 * saturate(units.jaw_drop) + 0.03 * saturate(units.chin_raise)
     half *= soft_max(1 + wider - tighter, 0.5, 0.1)
-    both = -0.031 * pull + 0.027 * saturate(units.lip_corner_depress) + 0.010 * saturate(units.lip_stretch)
+    both = -0.003 - 0.034 * pull + 0.024 * saturate(units.lip_corner_depress) + 0.010 * saturate(units.lip_stretch)
     both += 0.008 * saturate(units.upper_lip_raise)
     left = both - 0.030 * max(0.0, -smirk) + 0.006 * max(0.0, smirk)
     right = both - 0.030 * max(0.0, smirk) + 0.006 * max(0.0, -smirk)
@@ -92,12 +92,12 @@ def _opening(units: ActionUnits, mid_y: float) -> tuple[float, float, float]:
     part, jaw = max(0.0, saturate(units.lips_part)), max(0.0, saturate(units.jaw_drop, 1.5))
     raised, pull = max(0.0, saturate(units.upper_lip_raise)), saturate(units.lip_corner_pull)
     shown = max(0.0, saturate(units.lower_lip_depress))
-    smile = 0.012 * max(0.0, pull) * min(1.0, part)
+    smile = 0.016 * max(0.0, pull) * min(1.0, part)
     above = 0.003 * part + 0.013 * raised * min(1.0, part + jaw + 0.25) + 0.004 * jaw
-    below = 0.011 * part + 0.072 * jaw + 0.014 * shown + smile
+    below = 0.013 * part + 0.076 * jaw + 0.014 * shown + smile
     pushed = 0.008 * max(0.0, saturate(units.chin_raise))
     arch = 0.010 * max(0.0, saturate(units.lip_corner_depress)) + 0.005 * raised + pushed
-    upper_y = mid_y - above - arch + 0.006 * max(0.0, pull) * (1 - min(1.0, jaw))
+    upper_y = mid_y + 0.002 - above - arch + 0.006 * max(0.0, pull) * (1 - min(1.0, jaw))
     gap = soft_max(above + below - 0.5 * pushed, 0.0, 0.0012)
     return gap, upper_y, upper_y + gap
 

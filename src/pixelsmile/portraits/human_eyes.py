@@ -4,7 +4,7 @@ import random
 
 import skia
 
-from pixelsmile.portraits.brush import WHITE, darker, fill, lighter, linear, mix, radial, spot, stroke
+from pixelsmile.portraits.brush import WHITE, darker, fill, lighter, linear, mix, radial, shaded, spot, stroke
 from pixelsmile.portraits.curves import lens_path, lerp, ribbon_path, smooth_path
 from pixelsmile.portraits.geometry import FaceGeometry
 from pixelsmile.portraits.geometry_eyes import Brow, Eye
@@ -27,10 +27,10 @@ def _lid_skin(canvas: skia.Canvas, identity: Identity, eye: Eye) -> None:
     skin = identity.skin
     lid = lens_path(eye.crease, eye.upper)
     top, bottom = eye.crease[2][1], eye.upper[2][1]
-    shades = ((0.0, darker(skin, 0.30), 0.75), (0.45, lighter(skin, 0.12), 0.8), (1.0, darker(skin, 0.22), 0.8))
+    shades = ((0.0, shaded(skin, 0.30), 0.75), (0.45, lighter(skin, 0.12), 0.8), (1.0, shaded(skin, 0.22), 0.8))
     canvas.drawPath(lid, linear((0.5, top), (0.5, bottom + 0.002), shades))
-    canvas.drawPath(smooth_path(eye.crease), stroke(darker(skin, 0.55), 0.0045, 0.55, 0.0012))
-    canvas.drawPath(smooth_path(eye.bag[1:-1]), stroke(darker(skin, 0.4), 0.006, 0.16 + 0.14 * identity.age, 0.003))
+    canvas.drawPath(smooth_path(eye.crease), stroke(shaded(skin, 0.55), 0.0045, 0.55, 0.0012))
+    canvas.drawPath(smooth_path(eye.bag[1:-1]), stroke(shaded(skin, 0.4), 0.006, 0.16 + 0.14 * identity.age, 0.003))
 
 
 def _ball(canvas: skia.Canvas, identity: Identity, eye: Eye) -> None:

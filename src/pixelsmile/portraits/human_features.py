@@ -4,7 +4,7 @@ import skia
 
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.anchors import Point
-from pixelsmile.portraits.brush import WHITE, darker, fill, lighter, linear, mix, radial, spot, stroke
+from pixelsmile.portraits.brush import WHITE, darker, fill, lighter, linear, mix, radial, shaded, spot, stroke
 from pixelsmile.portraits.curves import Curve, lens_path, ribbon_path, saturate, smooth_path
 from pixelsmile.portraits.geometry import FaceGeometry
 from pixelsmile.portraits.geometry_mouth import Mouth
@@ -18,7 +18,7 @@ _TONGUE: Color = (206, 88, 94)
 def paint_nose(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) -> None:
     """Bridge, tip, wings and nostrils, lit from the upper left."""
     skin, nose = identity.skin, geometry.nose
-    shade, light = darker(skin, 0.45), lighter(skin, 0.62)
+    shade, light = shaded(skin, 0.45), lighter(skin, 0.62)
     tx, ty = nose.tip
     rx, ry = nose.root
     half = nose.half_width
@@ -29,7 +29,7 @@ def paint_nose(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) 
     spot(canvas, (tx + 0.004, ty + 0.030), (half * 1.5, 0.030), shade, 0.55)
     spot(canvas, (tx, ty + 0.002), (half * 0.75, 0.026), mix(skin, (214, 110, 96), 0.25), 0.55)
     spot(canvas, (tx - 0.006, ty - 0.006), (0.017, 0.015), light, 0.85)
-    under = darker(skin, 0.62)
+    under = shaded(skin, 0.62)
     _nostrils(canvas, geometry, under)
     for s, (x, y) in ((-1, nose.left_wing), (1, nose.right_wing)):
         wing = smooth_path(((x - s * 0.010, y - 0.018), (x + s * 0.002, y - 0.006), (x, y + 0.009), (x - s * 0.012, y + 0.014)))
@@ -57,11 +57,11 @@ def paint_mouth(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry)
     mouth, skin = geometry.mouth, identity.skin
     low = mouth.lower_outer[3]
     width = mouth.right[0] - mouth.left[0]
-    spot(canvas, (low[0], low[1] + 0.012), (width * 0.36, 0.020), darker(skin, 0.5), 0.62)
+    spot(canvas, (low[0], low[1] + 0.012), (width * 0.36, 0.020), shaded(skin, 0.5), 0.62)
     philtrum = mouth.upper_outer[3]
-    spot(canvas, (philtrum[0], philtrum[1] - 0.016), (0.010, 0.020), darker(skin, 0.35), 0.40)
+    spot(canvas, (philtrum[0], philtrum[1] - 0.016), (0.010, 0.020), shaded(skin, 0.35), 0.40)
     for x, y in (mouth.left, mouth.right):
-        spot(canvas, (x, y), (0.020, 0.018), darker(skin, 0.55), 0.50)
+        spot(canvas, (x, y), (0.020, 0.018), shaded(skin, 0.55), 0.50)
     if mouth.gap > 0.0025:
         _inside(canvas, mouth)
     _lips(canvas, identity, mouth)

@@ -3,7 +3,7 @@
 import skia
 
 from pixelsmile.portraits.anchors import Point
-from pixelsmile.portraits.brush import WHITE, darker, fill, lighter, stroke
+from pixelsmile.portraits.brush import WHITE, darker, fill, lighter, shaded, stroke
 from pixelsmile.portraits.geometry import FaceGeometry
 from pixelsmile.portraits.identity import Identity
 
@@ -29,7 +29,7 @@ def paint_glasses(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometr
         frame.lineTo(ear[0] - side * 0.012, centre[1] - 0.010)
     canvas.save()
     canvas.translate(0.002, 0.006)
-    canvas.drawPath(frame, stroke(darker(identity.skin, 0.6), width, 0.35, 0.003))
+    canvas.drawPath(frame, stroke(shaded(identity.skin, 0.6), width, 0.35, 0.003))
     canvas.restore()
     canvas.drawPath(frame, stroke(color, width))
     canvas.drawPath(frame, stroke(lighter(color, 0.4), width * 0.3, 0.5))

@@ -4,7 +4,7 @@ import random
 
 import skia
 
-from pixelsmile.portraits.brush import darker, fill, lighter, linear, mix, spot, stroke
+from pixelsmile.portraits.brush import darker, fill, lighter, linear, mix, shaded, spot, stroke
 from pixelsmile.portraits.curves import lerp, smooth_path
 from pixelsmile.portraits.geometry import FaceGeometry
 from pixelsmile.portraits.head_frame import CENTRE_X
@@ -51,7 +51,7 @@ def paint_front_hair(
         canvas.clipPath(shapes.front, skia.ClipOp.kDifference, True)
         canvas.clipPath(smooth_path(geometry.outline, closed=True), doAntiAlias=True)
         canvas.translate(0.004, 0.012)
-        canvas.drawPath(shapes.front, fill(darker(identity.skin, 0.6), 0.55, 0.009))
+        canvas.drawPath(shapes.front, fill(shaded(identity.skin, 0.6), 0.55, 0.009))
         canvas.restore()
     canvas.drawPath(shapes.front, linear((0.40, top - 0.03), (0.62, 0.60), body))
     canvas.save()
@@ -90,8 +90,8 @@ def _strands(canvas: skia.Canvas, identity: Identity, shapes: HairShapes) -> Non
             t = (i + rng.random()) / 15
             points = [lerp(a, b, t) for a, b in zip(outer, inner, strict=True)]
             paths[i % 3].addPath(smooth_path(points))
-    canvas.drawPath(paths[0], stroke(darker(color, 0.45), 0.0055, 0.50))
-    canvas.drawPath(paths[1], stroke(lighter(color, 0.22), 0.0048, 0.42))
+    canvas.drawPath(paths[0], stroke(darker(color, 0.45), 0.0055, 0.38))
+    canvas.drawPath(paths[1], stroke(lighter(color, 0.20), 0.0048, 0.26))
     canvas.drawPath(paths[2], stroke(darker(color, 0.25), 0.0045, 0.55))
 
 

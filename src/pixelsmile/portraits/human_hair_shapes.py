@@ -42,18 +42,19 @@ def hair_shapes(identity: Identity, geometry: FaceGeometry) -> HairShapes:
 
 
 def _thickness(identity: Identity) -> float:
-    base = {"buzz": 0.006, "curly": 0.042, "spiky": 0.022, "ponytail": 0.012, "bun": 0.012}
-    return base.get(identity.hair_style, 0.026) * (1 + 0.40 * identity.hair_volume)
+    base = {"buzz": 0.006, "curly": 0.042, "spiky": 0.022, "ponytail": 0.016, "bun": 0.016}
+    return base.get(identity.hair_style, 0.034) * (1 + 0.40 * identity.hair_volume)
 
 
 def _rim(identity: Identity, geometry: FaceGeometry) -> Curve:
     w, top, v = geometry.frame.half_width, geometry.frame.crown_y, _thickness(identity)
     low = 0.515 if identity.hair_style in ("curly", "short", "side_part", "spiky") else 0.485
-    half = ((1.0 * w, low), (1.02 * w + 0.75 * v, 0.42), (0.96 * w + v, 0.305), (0.70 * w + 0.8 * v, top + 0.030 - 0.4 * v))
-    near = (0.36 * w, top - 0.012 - 0.9 * v)
-    left = [(CENTRE_X - x, y) for x, y in (*half, near)]
-    right = [(CENTRE_X + x, y) for x, y in reversed((*half, near))]
-    return (*left, (CENTRE_X, top - 0.016 - v), *right)
+    height = 0.42 - top + 0.012 + v
+    arc = []
+    for i in range(9):
+        angle = math.pi * (1 - i / 8)
+        arc.append((CENTRE_X + math.cos(angle) * (1.005 * w + v), 0.42 - math.sin(angle) * height))
+    return ((CENTRE_X - w, low), *arc, (CENTRE_X + w, low))
 
 
 def _hairline(identity: Identity, geometry: FaceGeometry) -> Curve:

@@ -4,7 +4,7 @@ import random
 
 import skia
 
-from pixelsmile.portraits.brush import WHITE, argb, darker, fill, lighter, linear, mix, radial, spot, stroke
+from pixelsmile.portraits.brush import WHITE, argb, darker, fill, lighter, linear, mix, radial, shaded, spot, stroke
 from pixelsmile.portraits.curves import smooth_path
 from pixelsmile.portraits.geometry import FaceGeometry
 from pixelsmile.portraits.identity import Identity
@@ -84,14 +84,14 @@ def _neck(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) -> No
         ),
         closed=True,
     )  # fmt: skip
-    shades = ((0.0, darker(skin, 0.16), 1.0), (0.4, darker(skin, 0.08), 1.0), (1.0, darker(skin, 0.34), 1.0))
+    shades = ((0.0, shaded(skin, 0.16), 1.0), (0.4, shaded(skin, 0.08), 1.0), (1.0, shaded(skin, 0.34), 1.0))
     canvas.drawPath(neck, linear((0.5 - half, 0.8), (0.5 + half, 0.82), shades))
     canvas.save()
     canvas.clipPath(neck, doAntiAlias=True)
-    spot(canvas, (0.505, geometry.frame.chin_y + 0.005), (half * 1.5, 0.12), darker(skin, 0.6), 0.75)
+    spot(canvas, (0.505, geometry.frame.chin_y + 0.005), (half * 1.5, 0.12), shaded(skin, 0.6), 0.75)
     for side in (-1, 1):
         line = smooth_path(((0.5 + side * half * 0.75, 0.84), (0.5 + side * half * 0.45, 0.91), (0.5 + side * 0.02, 0.965)))
-        canvas.drawPath(line, stroke(darker(skin, 0.4), 0.010, 0.35, 0.005))
+        canvas.drawPath(line, stroke(shaded(skin, 0.4), 0.010, 0.35, 0.005))
     canvas.restore()
 
 

@@ -5,7 +5,7 @@ import random
 import skia
 
 from pixelsmile.portraits.action_units import ActionUnits
-from pixelsmile.portraits.brush import darker, fill, lighter, linear, mix, radial, spot, stroke
+from pixelsmile.portraits.brush import darker, fill, lighter, linear, mix, radial, shaded, spot, stroke
 from pixelsmile.portraits.curves import saturate, smooth_path
 from pixelsmile.portraits.geometry import FaceGeometry
 from pixelsmile.portraits.identity import Color, Identity
@@ -21,8 +21,8 @@ def paint_ears(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) 
         ear.cubicTo(x + side * rx * 0.2, y - ry * 1.35, x + side * rx * 1.25, y - ry * 0.9, x + side * rx, y - ry * 0.1)
         ear.cubicTo(x + side * rx * 0.8, y + ry * 0.5, x + side * rx * 0.35, y + ry * 1.2, x - side * rx * 0.4, y + ry)
         ear.close()
-        base = darker(skin, 0.06 if side < 0 else 0.20)
-        canvas.drawPath(ear, radial((x - side * 0.01, y), 0.075, ((0.0, darker(base, 0.22), 1), (1.0, base, 1))))
+        base = shaded(skin, 0.06 if side < 0 else 0.20)
+        canvas.drawPath(ear, radial((x - side * 0.01, y), 0.075, ((0.0, shaded(base, 0.22), 1), (1.0, base, 1))))
         fold = smooth_path(
             (
                 (x - side * rx * 0.1, y - ry * 0.65),
@@ -31,8 +31,8 @@ def paint_ears(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) 
                 (x + side * rx * 0.1, y + ry * 0.55),
             )
         )
-        canvas.drawPath(fold, stroke(darker(skin, 0.45), 0.006, 0.55, 0.002))
-        canvas.drawPath(ear, stroke(darker(skin, 0.45), 0.004, 0.45))
+        canvas.drawPath(fold, stroke(shaded(skin, 0.45), 0.006, 0.55, 0.002))
+        canvas.drawPath(ear, stroke(shaded(skin, 0.45), 0.004, 0.45))
 
 
 def paint_head(canvas: skia.Canvas, identity: Identity, units: ActionUnits, geometry: FaceGeometry) -> None:
@@ -43,7 +43,7 @@ def paint_head(canvas: skia.Canvas, identity: Identity, units: ActionUnits, geom
     canvas.save()
     canvas.clipPath(head, doAntiAlias=True)
     w, chin = geometry.frame.half_width, geometry.chin[1]
-    shade = darker(skin, 0.42)
+    shade = shaded(skin, 0.42)
     light = lighter(skin, 0.42)
     shades = ((0.0, shade, 0.16), (0.22, shade, 0.0), (0.60, shade, 0.0), (1.0, shade, 0.62))
     canvas.drawRect(skia.Rect.MakeLTRB(0.2, 0.1, 0.8, 0.95), linear((0.5 - w, 0.48), (0.5 + w, 0.54), shades))
@@ -54,7 +54,7 @@ def paint_head(canvas: skia.Canvas, identity: Identity, units: ActionUnits, geom
     _cheeks(canvas, identity, units, geometry)
     spot(canvas, (geometry.chin[0] - 0.008, chin - 0.036), (0.045, 0.026), light, 0.38)
     _freckles(canvas, identity, geometry)
-    canvas.drawPath(head, stroke(darker(skin, 0.55), 0.007, 0.35, 0.003))
+    canvas.drawPath(head, stroke(shaded(skin, 0.55), 0.007, 0.35, 0.003))
     canvas.restore()
 
 
@@ -75,26 +75,26 @@ def _cheeks(canvas: skia.Canvas, identity: Identity, units: ActionUnits, geometr
     blush = max(0.0, saturate(units.blush))
     for side, (x, y) in ((-1, geometry.left_cheek), (1, geometry.right_cheek)):
         spot(canvas, (x, y), (0.085, 0.062), rosy, 0.20)
-        spot(canvas, (x, y - 0.006), (0.090, 0.060), mix(skin, (236, 48, 66), 0.62), 0.72 * blush)
+        spot(canvas, (x, y - 0.006), (0.090, 0.060), mix(skin, (236, 48, 66), 0.62), 0.62 * blush)
         spot(canvas, (x - 0.012, y - 0.026 - 0.004 * raised), (0.052, 0.030), lighter(skin, 0.5), 0.34 + 0.16 * raised)
-        spot(canvas, (x + side * 0.05, y + 0.075), (0.055, 0.07), darker(skin, 0.45), 0.16 + 0.05 * identity.age)
+        spot(canvas, (x + side * 0.05, y + 0.075), (0.055, 0.07), shaded(skin, 0.45), 0.16 + 0.05 * identity.age)
 
 
 def _freckles(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) -> None:
     if identity.freckles <= 0.02:
         return
     rng = random.Random(f"freckles {identity.seed}")
-    color = mix(darker(identity.skin, 0.42), (150, 80, 40), 0.4)
+    color = mix(shaded(identity.skin, 0.42), (150, 80, 40), 0.4)
     for _ in range(int(14 + 46 * identity.freckles)):
-        x, y = rng.gauss(0, 0.085), 0.575 + rng.gauss(0, 0.026)
+        x, y = rng.gauss(0, 0.095), 0.575 + rng.gauss(0, 0.026)
         px, py = geometry.frame.place(x, y, 1.0 + 0.5 * max(0.0, 1 - abs(x) / 0.04))
-        canvas.drawCircle(px, py, rng.uniform(0.0022, 0.0040), fill(color, rng.uniform(0.35, 0.75)))
+        canvas.drawCircle(px, py, rng.uniform(0.0020, 0.0034), fill(color, rng.uniform(0.35, 0.75)))
 
 
 def paint_wrinkles(canvas: skia.Canvas, identity: Identity, units: ActionUnits, geometry: FaceGeometry) -> None:
     """The lines of age and of the expression, over skin, nose and mouth."""
     age = max(0.0, identity.age - 0.25) / 0.75
-    line = darker(identity.skin, 0.50)
+    line = shaded(identity.skin, 0.50)
     _forehead(canvas, geometry, line, age)
     _frown(canvas, geometry, line, age)
     _eye_lines(canvas, units, geometry, line, age)
@@ -107,7 +107,7 @@ def _line(canvas: skia.Canvas, points: tuple, color: Color, width: float, alpha:
     """A soft wrinkle with light under it."""
     if alpha <= 0.02:
         return
-    canvas.drawPath(smooth_path(points), stroke(color, width, min(alpha, 0.85), 0.0014))
+    canvas.drawPath(smooth_path(points), stroke(color, width * 1.25, min(alpha, 0.8) * 0.9, 0.0020))
 
 
 def _forehead(canvas: skia.Canvas, geometry: FaceGeometry, line: Color, age: float) -> None:
@@ -161,7 +161,7 @@ def _folds(
     canvas: skia.Canvas, identity: Identity, units: ActionUnits, geometry: FaceGeometry, age: float
 ) -> None:
     """From the nose to the corners of the mouth (nasolabial), and the dimples."""
-    color = darker(identity.skin, 0.50)
+    color = shaded(identity.skin, 0.50)
     lip = max(0.0, saturate(units.upper_lip_raise)) + 0.7 * max(0.0, geometry.nose.lift)
     smirk, pull = saturate(units.smirk), max(0.0, saturate(units.lip_corner_pull))
     sad = max(0.0, saturate(units.lip_corner_depress))

@@ -39,7 +39,7 @@ def sample_identity(seed: int) -> Identity:
     age = rng.random() ** 1.5
     short = rng.random() < 0.52
     beard = _beard(rng, short)
-    hair = _hair_color(rng, skin_depth, age)
+    hair = _hair_color(rng, skin_depth, age, short)
     skin = _jitter(rng, _skin(skin_depth), 5)
     style = _hair_style(rng, short, age)
     return Identity(
@@ -100,9 +100,9 @@ def _skin(depth: float) -> Color:
     return mix(_SKINS[index], _SKINS[index + 1], place - index)
 
 
-def _hair_color(rng: random.Random, depth: float, age: float) -> Color:
+def _hair_color(rng: random.Random, depth: float, age: float, short: bool) -> Color:
     palette = _LIGHT_HAIR if rng.random() < 0.85 - 1.5 * depth else _DARK_HAIR
-    if rng.random() < 0.06 and age < 0.4:
+    if rng.random() < 0.08 and age < 0.4 and not short:
         palette = _DYED_HAIR
     color = _jitter(rng, rng.choice(palette), 8)
     grey = max(0.0, min(1.0, (age - 0.4) * 2.2 + rng.uniform(-0.35, 0.35))) if age > 0.35 else 0.0
@@ -115,7 +115,8 @@ def _eye_color(rng: random.Random, depth: float) -> Color:
 
 def _brow_color(hair: Color, skin: Color) -> Color:
     """Near the hair, darker, and never lost on the skin."""
-    brow = mix(hair, (40, 28, 24), 0.35)
+    dyed = hair[2] > hair[0] + 12 or hair[2] > hair[1] + 24
+    brow = (58, 42, 36) if dyed else mix(hair, (40, 28, 24), 0.35)
     darkest = tuple(int(c * 0.62) for c in skin)
     return (min(brow[0], darkest[0]), min(brow[1], darkest[1]), min(brow[2], darkest[2]))
 
