@@ -1,0 +1,228 @@
+"""LoRA adapters for the transformer: PEFT and diffusers safetensors files, folders and hub ids.
+
+The product of a pair of tensors is scaled by lora_alpha / rank where the file gives an alpha (in its
+metadata, in adapter_config.json beside it, or as `.alpha` tensors), and by 1 where it gives none, as the
+published PixelSmile adapter is used. That factor is folded into the second tensor, so what is loaded always
+has scale 1.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from pixelsmile.errors import AdapterError
+
+_PREFIXES = ("base_model.model.", "transformer.", "diffusion_model.")
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_FILE_NAMES = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
+_TENSOR = re.compile(r"(?P<module>.+?)\.(?P<role>lora_(A|B|down|up))(\.default)?\.weight$")
+_ROLES = {"lora_A": "A", "lora_down": "A", "lora_B": "B", "lora_up": "B"}
+
+
+@dataclass(frozen=True)
+class AdapterSpec:
+    """An adapter to load: a safetensors file, a folder with one, or a hub id; and how strongly it applies."""
+
+    source: str
+    scale: float = 1.0
+
+    @classmethod
+    def parse(cls, text: str) -> "AdapterSpec":
+        """`PATH` or `PATH=SCALE` (a number after the last `=`)."""
+        source, has_scale, scale = text.rpartition("=")
+        try:
+            return cls(source, float(scale)) if has_scale and source else cls(text)
+        except ValueError:
+            return cls(text)
+
+
+@dataclass
+class _Pair:
+    """The two factors of one module's update, B @ A, and its alpha."""
+
+    A: Tensor | None = None
+    B: Tensor | None = None
+    alpha: float | None = None
+
+
+@dataclass
+class _Adapter:
+    pairs: dict[str, _Pair] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+
+
+def load_adapters(transformer: Any, specs: Sequence[AdapterSpec]) -> list[dict[str, Any]]:
+    """Load the adapters side by side and activate them; what was loaded, to be recorded.
+
+    Each is checked against the transformer before anything is changed: AdapterError names the tensors that do
+    not fit.
+    """
+    loaded = []
+    states = [_fitting_state(transformer, spec) for spec in specs]
+    names = [f"adapter_{index}" for index in range(len(specs))]
+    for spec, name, (file, state, num_modules) in zip(specs, names, states, strict=True):
+        transformer.load_lora_adapter(state, prefix=None, adapter_name=name)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        loaded.append({"source": spec.source, "scale": spec.scale, "modules": num_modules, "sha256": digest})
+    if specs:
+        transformer.set_adapters(names, weights=[spec.scale for spec in specs])
+    return loaded
+
+
+def _fitting_state(transformer: nn.Module, spec: AdapterSpec) -> tuple[Path, dict[str, Tensor], int]:
+    if not math.isfinite(spec.scale):
+        raise AdapterError(
+            f"scale {spec.scale!r} of adapter {spec.source} is not a finite number: use for example 1"
+        )
+    file = _find(spec.source)
+    tensors, metadata = _read(file)
+    adapter = _sort(tensors)
+    problems = adapter.unknown + _misfits(transformer, adapter.pairs)
+    if problems or not adapter.pairs:
+        raise AdapterError(_misfit_message(file, problems, len(tensors)))
+    config = _config(file, metadata)
+    state: dict[str, Tensor] = {}
+    for module, pair in adapter.pairs.items():
+        assert pair.A is not None  # _misfits found every pair complete
+        assert pair.B is not None
+        state[f"{module}.lora_A.weight"] = pair.A
+        state[f"{module}.lora_B.weight"] = pair.B * _scaling(module, pair, config)
+    return file, state, len(adapter.pairs)
+
+
+def _find(source: str) -> Path:
+    path = Path(source)
+    if path.suffix in _PICKLES:
+        raise AdapterError(
+            f"adapter {source} is a pickle, and pickles are never loaded: convert it to safetensors"
+        )
+    if path.is_file():
+        return path
+    if path.is_dir():
+        return _find_in(path)
+    return _from_hub(source)
+
+
+def _find_in(folder: Path) -> Path:
+    files = sorted(folder.glob("*.safetensors"))
+    named = [file for file in files if file.name in _FILE_NAMES]
+    if len(named or files) != 1:
+        seen = ", ".join(file.name for file in files) or "none"
+        raise AdapterError(f"adapter folder {folder} must hold one safetensors file, it has {seen}: name it")
+    return (named or files)[0]
+
+
+def _from_hub(source: str) -> Path:
+    if source.count("/") != 1 or source.startswith((".", "/", "~")) or source.endswith(".safetensors"):
+        raise AdapterError(f"no adapter file, folder or hub id {source!r}: check the path")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return _find_in(Path(snapshot_download(source, allow_patterns=["*.safetensors", "*.json"])))
+    except AdapterError:
+        raise
+    except Exception as error:  # the hub client raises errors of several libraries
+        raise AdapterError(
+            f"cannot fetch adapter {source!r} from the hub ({type(error).__name__}): "
+            "check the name and the network"
+        ) from error
+
+
+def _read(file: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
+    try:
+        with safe_open(file, framework="pt") as stream:
+            return {name: stream.get_tensor(name) for name in stream.keys()}, stream.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise AdapterError(
+            f"adapter {file} is not a whole safetensors file ({error}): fetch or save it again"
+        ) from None
+
+
+def _sort(tensors: Mapping[str, Tensor]) -> _Adapter:
+    adapter = _Adapter()
+    for name, tensor in tensors.items():
+        bare = _without_prefix(name)
+        if bare.endswith(".alpha"):
+            adapter.pairs.setdefault(bare.removesuffix(".alpha"), _Pair()).alpha = float(tensor)
+        elif (match := _TENSOR.match(bare)) and tensor.ndim == 2:
+            setattr(adapter.pairs.setdefault(match["module"], _Pair()), _ROLES[match["role"]], tensor)
+        else:
+            adapter.unknown.append(f"{name} {tuple(tensor.shape)} (not a LoRA tensor)")
+    return adapter
+
+
+def _without_prefix(name: str) -> str:
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _misfits(transformer: nn.Module, pairs: Mapping[str, _Pair]) -> list[str]:
+    """One line for each module whose pair does not fit the transformer."""
+    modules = dict(transformer.named_modules())
+    problems = []
+    for name, pair in pairs.items():
+        module = modules.get(name)
+        module = getattr(module, "base_layer", module)
+        if pair.A is None or pair.B is None:
+            problems.append(f"{name} (half of the pair is missing)")
+        elif module is None or not hasattr(module, "in_features"):
+            problems.append(f"{name} (the model has no such layer)")
+        else:
+            rank = pair.A.shape[0]
+            wanted = ((rank, module.in_features), (module.out_features, rank))
+            seen = (tuple(pair.A.shape), tuple(pair.B.shape))
+            if seen != wanted:
+                problems.append(f"{name} {seen} (the model needs {wanted})")
+    return problems
+
+
+def _misfit_message(file: Path, problems: list[str], num_tensors: int) -> str:
+    if not problems:
+        return f"adapter {file} holds no LoRA tensors: give a LoRA saved by peft or diffusers"
+    more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+    return (
+        f"adapter {file} is for another model: {len(problems)} of its parts ({num_tensors} tensors) "
+        f"do not fit: {'; '.join(problems[:3])}{more}; use the model that it was trained on"
+    )
+
+
+def _config(file: Path, metadata: Mapping[str, str]) -> Mapping[str, Any]:
+    """The LoRA config saved with the file: in its metadata (diffusers), or beside it (PEFT); else empty."""
+    try:
+        if "lora_adapter_metadata" in metadata:
+            config = json.loads(metadata["lora_adapter_metadata"])
+            return {_without_prefix(key): value for key, value in config.items()}
+        beside = file.with_name("adapter_config.json")
+        return json.loads(beside.read_text()) if beside.is_file() else {}
+    except (ValueError, AttributeError):
+        raise AdapterError(
+            f"the LoRA config of adapter {file} is not valid JSON: save the adapter again"
+        ) from None
+
+
+def _scaling(module: str, pair: _Pair, config: Mapping[str, Any]) -> float:
+    assert pair.A is not None
+    rank = pair.A.shape[0]
+    alpha = pair.alpha
+    if alpha is None:
+        alpha = _pattern(config.get("alpha_pattern") or {}, module, config.get("lora_alpha"))
+    if alpha is None:
+        return 1.0
+    return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+
+
+def _pattern(patterns: Mapping[str, float], module: str, default: float | None) -> float | None:
+    """PEFT's rule: a pattern is a regular expression that matches the end of a module's name."""
+    for pattern, value in patterns.items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            return value
+    return default

@@ -1,0 +1,74 @@
+"""Devices, number formats, and the ways to fit a large model on a small card."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from pixelsmile.errors import DeviceError
+
+Offload = Literal["none", "model", "sequential"]
+Quantise = Literal["8bit", "4bit"]
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a model runs and in which numbers. quantise applies to the transformer and the text encoder."""
+
+    device: torch.device
+    dtype: torch.dtype
+    offload: Offload = "none"
+    quantise: Quantise | None = None
+
+
+def place(
+    device: str | None = None, dtype: str | None = None, offload: str = "none", quantise: str | None = None
+) -> Placement:
+    """The placement that was asked for, or what suits this machine: bfloat16 on a GPU, float32 on a CPU.
+
+    DeviceError for what is unknown, or what this machine does not have.
+    """
+    chosen = _device(device)
+    on_cpu = chosen.type == "cpu"
+    name = dtype or ("float32" if on_cpu else "bfloat16")
+    if name not in DTYPES:
+        raise DeviceError(f"unknown dtype {dtype!r}: choose from {', '.join(DTYPES)}")
+    if offload not in ("none", "model", "sequential"):
+        raise DeviceError(f"unknown offload {offload!r}: choose from none, model, sequential")
+    if quantise not in (None, "8bit", "4bit"):
+        raise DeviceError(f"unknown quantise {quantise!r}: choose from 8bit, 4bit")
+    if on_cpu and (offload != "none" or quantise):
+        option = f"quantise {quantise!r}" if quantise else f"offload {offload!r}"
+        raise DeviceError(f"{option} needs a GPU, the device is {chosen}: leave it out")
+    if quantise:
+        _require_bitsandbytes(quantise)
+    return Placement(chosen, DTYPES[name], offload, quantise)
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise DeviceError(f"unknown device {name!r}: use cpu, cuda, cuda:1, ... or mps") from None
+    if device.type == "cuda" and not (device.index or 0) < torch.cuda.device_count():
+        raise DeviceError(
+            f"no device {name!r}: this machine has {torch.cuda.device_count()} CUDA GPUs; use cpu"
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("no device 'mps' on this machine: use cpu")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise DeviceError(f"device {name!r} is not supported: use cpu, cuda, cuda:1, ... or mps")
+    return device
+
+
+def _require_bitsandbytes(quantise: str) -> None:
+    try:
+        import bitsandbytes  # noqa: F401  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise DeviceError(
+            f"quantise {quantise!r} needs bitsandbytes: pip install 'pixelsmile[quantise]'"
+        ) from None

@@ -1,0 +1,100 @@
+"""What an engine is: a picture, prompts and weights in; progress and pictures out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from PIL import Image
+
+Stage = Literal["encode", "denoise", "decode"]
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What an engine is made of, and what it was made for.
+
+    size: the root of the area of the pictures it was trained on, in pixels. square: trained on squares alone.
+    closed_vocabulary: it knows the words of its own prompts and no others. prompts: its own prompt for an
+    expression, where it has one.
+    """
+
+    model: str
+    device: str
+    dtype: str
+    size: int
+    steps: int
+    square: bool = False
+    closed_vocabulary: bool = False
+    domains: tuple[str, ...] = ("human", "anime")
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    adapters: tuple[Mapping[str, Any], ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one request asks for: its prompts, and for each picture the weight of each prompt's direction."""
+
+    prompts: tuple[str, ...]
+    weights: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class EditJob:
+    """One picture and all that is to be made of it.
+
+    image: RGB, at the working size (sides multiples of `Engine.multiple_px`). shift: fixed shift of the noise
+    levels in place of the checkpoint's schedule (None: the checkpoint's). batch_size: forwards at a time
+    (None: the engine's choice).
+    """
+
+    image: Image.Image
+    neutral: str
+    targets: tuple[Target, ...]
+    seed: int
+    num_steps: int
+    conditioning: str = "auto"
+    shift: float | None = None
+    batch_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` units of a stage (denoise: samples times steps)."""
+
+    stage: Stage
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Edited:
+    """The end of a job: for each target its pictures, in the order of its weights.
+
+    forms: how each target was conditioned. sigmas: the noise levels that were visited.
+    """
+
+    images: Sequence[Sequence[Image.Image]]
+    forms: tuple[str, ...]
+    sigmas: tuple[float, ...]
+    batch_size: int
+
+
+class Engine(Protocol):
+    """An editor of pictures with prompts and weights. `info` describes it."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    @property
+    def multiple_px(self) -> int:
+        """What both sides of a working picture must be multiples of."""
+        ...
+
+    def unknown_words(self, prompt: str) -> list[str]:
+        """The words of a prompt that a closed vocabulary lacks."""
+        ...
+
+    def stream(self, job: EditJob) -> Iterator[Progress | Edited]:
+        """Run a job: any number of Progress events, then one Edited."""
+        ...

@@ -1,0 +1,1 @@
+"""Engines: what `pixelsmile.editing.engine.Engine` describes, for each family of models."""

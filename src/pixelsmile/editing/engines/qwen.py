@@ -1,0 +1,157 @@
+"""The Qwen-Image-Edit family: one engine for the embedded checkpoint and for Qwen-Image-Edit-2511.
+
+Shape suffixes: B pictures, C, H, W latents, N tokens, D channels of a token.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pixelsmile.editing import latents as codec
+from pixelsmile.editing.adapters import AdapterSpec, load_adapters
+from pixelsmile.editing.components import Components, load_components, offload
+from pixelsmile.editing.conditioning import Prompt, choose_form, condition
+from pixelsmile.editing.devices import Placement
+from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress, Target
+from pixelsmile.editing.flow import PATCH, FlowSchedule, pack
+from pixelsmile.editing.folders import find_model, read_options
+from pixelsmile.editing.pictures import to_pictures, to_tensor
+from pixelsmile.editing.prompts import PromptEncoder
+from pixelsmile.editing.sampler import Denoiser, Sample, StepTaken, sample_latents
+
+CPU_BATCH, GPU_BATCH = 4, 6
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The distinct samples of a job, and which of them each picture of each target shows."""
+
+    samples: list[Sample]
+    shown: list[list[int]]
+    forms: tuple[str, ...]
+
+
+class QwenEngine:
+    """An Engine over the parts of a Qwen-Image-Edit folder. Make one with `load`."""
+
+    def __init__(
+        self, parts: Components, placement: Placement, info: EngineInfo, condition_size: int
+    ) -> None:
+        self.info = info
+        self.parts = parts
+        self.encoder = PromptEncoder(
+            parts.text_encoder, parts.tokenizer, parts.image_processor, condition_size
+        )
+        self._placement = placement
+        self._hooks = offload(parts, placement) if placement.offload != "none" else None
+
+    @classmethod
+    def load(cls, model: str, adapters: Sequence[AdapterSpec], placement: Placement) -> "QwenEngine":
+        """Load a folder or hub id and its adapters. ModelError, AdapterError."""
+        folder = find_model(model)
+        options = read_options(folder)
+        parts = load_components(folder, placement)
+        loaded = load_adapters(parts.transformer, adapters)
+        info = EngineInfo(
+            model=model,
+            device=str(placement.device),
+            dtype=str(placement.dtype).removeprefix("torch."),
+            size=options.size,
+            steps=options.steps,
+            square=options.square,
+            closed_vocabulary=options.vocabulary == "closed",
+            domains=options.domains,
+            prompts=options.prompts or {},
+            adapters=tuple(loaded),
+            note=options.note,
+        )
+        return cls(parts, placement, info, options.condition_size)
+
+    @property
+    def multiple_px(self) -> int:
+        return self.parts.vae.spatial_compression_ratio * PATCH
+
+    def unknown_words(self, prompt: str) -> list[str]:
+        return self.encoder.unknown_words(prompt)
+
+    def stream(self, job: EditJob) -> Iterator[Progress | Edited]:
+        """Run a job. The prompts and the reference are encoded once; equal samples are made once."""
+        yield Progress("encode", 0, 1)
+        prompts, reference_BCHW = self._encode(job)
+        yield Progress("encode", 1, 1)
+        plan = _plan(job, prompts)
+        denoiser = self._denoiser(job, reference_BCHW)
+        total = len(plan.samples) * job.num_steps
+        taken, pictures = 0, []
+        for event in sample_latents(denoiser, plan.samples, job.num_steps):
+            if isinstance(event, StepTaken):
+                taken += event.num_samples
+                yield Progress("denoise", taken, total)
+            else:
+                pictures += self._decode(event.latents)
+                yield Progress("decode", len(pictures), len(plan.samples))
+        self._release()
+        yield Edited(
+            images=[[pictures[index] for index in shown] for shown in plan.shown],
+            forms=plan.forms,
+            sigmas=tuple(denoiser.schedule.sigmas(job.num_steps).tolist()),
+            batch_size=denoiser.batch_size,
+        )
+
+    @torch.inference_mode()
+    def _encode(self, job: EditJob) -> tuple[dict[str, Prompt], Tensor]:
+        texts = list(
+            dict.fromkeys([job.neutral, *(text for target in job.targets for text in target.prompts)])
+        )
+        prompts = self.encoder.encode(job.image, texts, self._placement.device)
+        images_BCHW = to_tensor(job.image).to(self._placement.device)
+        return dict(zip(texts, prompts, strict=True)), codec.encode_images(self.parts.vae, images_BCHW)
+
+    @torch.inference_mode()
+    def _decode(self, latents_BCHW: Tensor) -> list[Image.Image]:
+        return to_pictures(codec.decode_latents(self.parts.vae, latents_BCHW))
+
+    def _denoiser(self, job: EditJob, reference_BCHW: Tensor) -> Denoiser:
+        reference_BND = pack(reference_BCHW).to(self._placement.dtype)
+        if job.shift is not None:
+            schedule = FlowSchedule(job.shift)
+        else:
+            schedule = FlowSchedule.from_config(self.parts.scheduler.config, reference_BND.shape[1])
+        _, _, height, width = reference_BCHW.shape
+        default = CPU_BATCH if self._placement.device.type == "cpu" else GPU_BATCH
+        batch_size = job.batch_size or default
+        return Denoiser(self.parts.transformer, schedule, reference_BND, (height, width), batch_size)
+
+    def _release(self) -> None:
+        if self._hooks is not None:
+            self._hooks.maybe_free_model_hooks()
+
+
+def _plan(job: EditJob, prompts: dict[str, Prompt]) -> _Plan:
+    """Samples with equal conditions are one sample: at strength 0 all expressions are the neutral face."""
+    neutral = prompts[job.neutral]
+    samples: list[Sample] = []
+    known: dict[Any, int] = {}
+    shown, forms = [], []
+    for target in job.targets:
+        encoded = [prompts[text] for text in target.prompts]
+        form = choose_form(job.conditioning, neutral, encoded)
+        row = []
+        for weights in target.weights:
+            key = _key(form, target, weights)
+            if key not in known:
+                known[key] = len(samples)
+                samples.append(Sample(job.seed, tuple(condition(form, neutral, encoded, weights))))
+            row.append(known[key])
+        shown.append(row)
+        forms.append(form)
+    return _Plan(samples, shown, tuple(forms))
+
+
+def _key(form: str, target: Target, weights: Sequence[float]) -> Any:
+    active = tuple((text, weight) for text, weight in zip(target.prompts, weights, strict=True) if weight)
+    return (form, active) if active else ()

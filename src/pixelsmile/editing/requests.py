@@ -1,0 +1,110 @@
+"""What a person asks for: an expression, a blend, or a prompt, at some strengths."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from pixelsmile.editing.conditioning import blend_weights
+from pixelsmile.editing.engine import Engine, EngineInfo, Target
+from pixelsmile.errors import ExpressionError
+from pixelsmile.expressions import (
+    NEUTRAL,
+    Domain,
+    check_strength,
+    check_strengths,
+    format_blend,
+    neutral_prompt,
+    parse_expression,
+    target_prompt,
+)
+
+DEFAULT_STRENGTHS = (0.0, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Exactly one of an expression (name or synonym), a blend (name -> weight 0..2) and a free prompt.
+
+    strengths: 0 (neutral) through 1 (full) to 2; one picture each.
+    """
+
+    expression: str | None = None
+    blend: Mapping[str, float] | None = None
+    prompt: str | None = None
+    strengths: Sequence[float] = DEFAULT_STRENGTHS
+
+    def checked(self) -> "Request":
+        """The same with canonical names and checked numbers. ExpressionError, StrengthError."""
+        if sum(given is not None for given in (self.expression, self.blend, self.prompt)) != 1:
+            raise ExpressionError(
+                f"give exactly one of expression, blend and prompt, not expression={self.expression!r}, "
+                f"blend={self.blend!r}, prompt={self.prompt!r}"
+            )
+        strengths = check_strengths(self.strengths)
+        if self.prompt is not None:
+            return Request(prompt=_checked_prompt(self.prompt), strengths=strengths)
+        if self.blend is not None:
+            return Request(blend=_checked_blend(self.blend), strengths=strengths)
+        return Request(expression=parse_expression(self.expression or ""), strengths=strengths)
+
+    @property
+    def label(self) -> str:
+        """What to call it beside its pictures."""
+        if self.blend is not None:
+            return format_blend(dict(self.blend))
+        return self.expression or self.prompt or ""
+
+
+def neutral_text(info: EngineInfo, domain: str) -> str:
+    """The prompt at strength 0, for a domain that the model knows."""
+    return info.prompts.get(NEUTRAL, neutral_prompt(known_domain(info, domain)))
+
+
+def target_of(request: Request, engine: Engine, domain: str) -> Target:
+    """The prompts of a checked request, and their weights at each of its strengths.
+
+    ExpressionError for words that a model with a closed vocabulary does not know.
+    """
+    if request.prompt is not None:
+        _require_known_words(request.prompt, engine)
+        return Target((request.prompt,), tuple((strength,) for strength in request.strengths))
+    blend = request.blend if request.blend is not None else {request.expression or NEUTRAL: 1.0}
+    known = known_domain(engine.info, domain)
+    prompts = tuple(engine.info.prompts.get(name, target_prompt(name, known)) for name in blend)
+    return Target(prompts, tuple(blend_weights(blend, strength) for strength in request.strengths))
+
+
+def known_domain(info: EngineInfo, domain: str) -> Domain:
+    """`domain`, if the model was made for it; ExpressionError otherwise."""
+    for known in get_args(Domain):
+        if domain == known and domain in info.domains:
+            return known
+    raise ExpressionError(f"unknown domain {domain!r}: this model knows {', '.join(info.domains)}")
+
+
+def _checked_prompt(prompt: str) -> str:
+    if not prompt.strip():
+        raise ExpressionError(f"the prompt {prompt!r} is empty: say what the face should show")
+    return prompt.strip()
+
+
+def _checked_blend(blend: Mapping[str, float]) -> dict[str, float]:
+    if not blend:
+        raise ExpressionError(
+            "the blend {} is empty: give at least one expression, for example {'happy': 0.6}"
+        )
+    weights: dict[str, float] = {}
+    for name, weight in blend.items():
+        expression = parse_expression(name)
+        if expression == NEUTRAL or expression in weights:
+            raise ExpressionError(f"blend {dict(blend)!r} names {name!r} twice, or neutral: leave it out")
+        weights[expression] = check_strength(weight, f"weight of {expression}")
+    return weights
+
+
+def _require_known_words(prompt: str, engine: Engine) -> None:
+    if engine.info.closed_vocabulary and (unknown := engine.unknown_words(prompt)):
+        raise ExpressionError(
+            f"the model {engine.info.model} does not know {', '.join(map(repr, unknown))} in the prompt: "
+            "name an expression, or use a model that understands free text"
+        )

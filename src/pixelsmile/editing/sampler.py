@@ -1,0 +1,119 @@
+"""The sampling loop: many strengths and expressions of one picture in one batch.
+
+All samples of an edit share the reference and the picture shapes, which is what makes a batch legal for the
+transformer. It is a generator: a step of a batch is an event, a finished batch another.
+
+Shape suffixes: B samples, R rows (forwards: one for each term of each sample), C, H, W latents, N tokens,
+D channels of a token.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pixelsmile.editing.conditioning import Term
+from pixelsmile.editing.flow import PATCH, FlowSchedule, euler_step, make_noise, pack, unpack
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture to make: where its noise comes from, and its condition."""
+
+    seed: int
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True)
+class StepTaken:
+    """`num_samples` samples went one step further."""
+
+    num_samples: int
+
+
+@dataclass(frozen=True)
+class BatchDone:
+    """Samples first, first + 1, ... are finished: their normalised latents (B, C, H, W), float32."""
+
+    first: int
+    latents: Tensor
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """The transformer with what every forward of an edit shares.
+
+    reference: packed latents (1, N, D) of the source picture, at the size of the pictures to make.
+    """
+
+    transformer: Any
+    schedule: FlowSchedule
+    reference: Tensor
+    latent_size: tuple[int, int]
+    batch_size: int
+
+    def velocity(self, tokens_BND: Tensor, sigma: Tensor, conditions: Sequence[Sequence[Term]]) -> Tensor:
+        """Weighted sums of the predicted velocities: sum_k w_k v(x, sigma, e_k), float32.
+
+        Terms whose embeddings have one length go through the transformer together.
+        """
+        rows = [(sample, term) for sample, terms in enumerate(conditions) for term in terms]
+        velocity_BND = torch.zeros_like(tokens_BND, dtype=torch.float32)
+        for length in sorted({len(term.embedding) for _, term in rows}):
+            alike = [(sample, term) for sample, term in rows if len(term.embedding) == length]
+            for start in range(0, len(alike), self.batch_size):
+                part = alike[start : start + self.batch_size]
+                samples_R = torch.tensor([sample for sample, _ in part], device=tokens_BND.device)
+                weights_R = torch.tensor([term.weight for _, term in part], device=tokens_BND.device)
+                embeddings = torch.stack([term.embedding for _, term in part])
+                predicted_RND = self._forward(tokens_BND[samples_R], sigma, embeddings).float()
+                velocity_BND.index_add_(0, samples_R, weights_R.view(-1, 1, 1) * predicted_RND)
+        return velocity_BND
+
+    def _forward(self, tokens_RND: Tensor, sigma: Tensor, embeddings_RTE: Tensor) -> Tensor:
+        dtype = self.reference.dtype
+        num_rows, num_tokens, _ = tokens_RND.shape
+        reference_RND = self.reference.expand(num_rows, -1, -1)
+        height, width = self.latent_size
+        shape = (1, height // PATCH, width // PATCH)
+        output_RND = self.transformer(
+            hidden_states=torch.cat([tokens_RND.to(dtype), reference_RND], dim=1),
+            timestep=self.schedule.timestep(sigma, dtype).to(tokens_RND.device).expand(num_rows),
+            encoder_hidden_states=embeddings_RTE.to(dtype),
+            img_shapes=[[shape, shape]] * num_rows,
+            return_dict=False,
+        )[0]
+        return output_RND[:, :num_tokens]
+
+
+def sample_latents(
+    denoiser: Denoiser, samples: Sequence[Sample], num_steps: int
+) -> Iterator[StepTaken | BatchDone]:
+    """Denoise the samples, `denoiser.batch_size` at a time: num_steps events a batch, then its latents.
+
+    The result of a sample depends on its own seed and terms, not on its batch (up to rounding).
+    """
+    sigmas = denoiser.schedule.sigmas(num_steps)
+    for first in range(0, len(samples), denoiser.batch_size):
+        batch = samples[first : first + denoiser.batch_size]
+        tokens_BND = _start(denoiser, batch)
+        for step in range(num_steps):
+            tokens_BND = _step(denoiser, tokens_BND, batch, sigmas[step], sigmas[step + 1])
+            yield StepTaken(len(batch))
+        yield BatchDone(first, unpack(tokens_BND, *denoiser.latent_size))
+
+
+def _start(denoiser: Denoiser, batch: Sequence[Sample]) -> Tensor:
+    channels = denoiser.reference.shape[-1] // (PATCH * PATCH)
+    noise_BCHW = make_noise([sample.seed for sample in batch], (channels, *denoiser.latent_size))
+    return pack(noise_BCHW).to(denoiser.reference.device)
+
+
+@torch.inference_mode()
+def _step(
+    denoiser: Denoiser, tokens_BND: Tensor, batch: Sequence[Sample], sigma: Tensor, sigma_next: Tensor
+) -> Tensor:
+    velocity_BND = denoiser.velocity(tokens_BND, sigma, [sample.terms for sample in batch])
+    return euler_step(tokens_BND, velocity_BND, sigma, sigma_next)
