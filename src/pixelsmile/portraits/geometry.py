@@ -67,7 +67,7 @@ def face_geometry(identity: Identity, units: ActionUnits) -> FaceGeometry:
     """The geometry of `identity` making the face of `units`; valid for intensities up to 2."""
     frame = HeadFrame.of(identity)
     nose = _nose(identity, units, frame)
-    jaw_drop = saturate(units.jaw_drop, 1.5)
+    jaw_drop = saturate(units.jaw_drop, 1.25)
     chin_y = frame.chin_y + 0.030 * jaw_drop - 0.006 * saturate(units.chin_raise)
     cheek = saturate(units.cheek_raise)
     cheek_y = 0.592 - 0.014 * cheek

@@ -78,7 +78,7 @@ def build_eye(identity: Identity, units: ActionUnits, frame: HeadFrame, side: in
 
 def _lid_heights(identity: Identity, units: ActionUnits, half: float) -> tuple[float, float, float]:
     """Height of the upper lid, depth of the lower (negative: arched up), share by which the eye is shut."""
-    raised = saturate(units.upper_lid_raise)
+    raised = saturate(units.upper_lid_raise, 1.25)
     cheek, tight = saturate(units.cheek_raise), saturate(units.lid_tighten)
     lowered = saturate(units.brow_lower)
     up = half * (0.50 - 0.06 * identity.age + 0.23 * raised - 0.10 * tight - 0.06 * lowered - 0.05 * cheek)

@@ -51,10 +51,13 @@ def build_mouth(identity: Identity, units: ActionUnits, frame: HeadFrame) -> Mou
 
     corner_l = frame.place(-half + skew, mid_y + left_y, 1.0)
     corner_r = frame.place(half + skew, mid_y + right_y, 1.0)
-    flat = min(0.20, 0.10 * square + 0.13 * max(0.0, saturate(units.jaw_drop)))
-    soft = (0.47 + flat, 0.86 + flat * 0.6, 1.0, 0.86 + flat * 0.6, 0.47 + flat)
+    round_ = 0.25 * max(0.0, saturate(units.jaw_drop)) + 0.09 * max(0.0, saturate(units.lip_corner_depress))
+    flat = min(0.28, 0.10 * square + round_)
+    soft = (0.47 + flat, 0.86 + flat * 0.4, 1.0, 0.86 + flat * 0.4, 0.47 + flat)
     upper_inner = curve(upper_y, soft, 0.0)
-    lower_inner = curve(lower_y, soft, 0.0)
+    grin = 0.15 * max(0.0, saturate(units.lip_corner_pull)) * min(1.0, max(0.0, units.lips_part))
+    full_bow = (soft[0] + grin, soft[1] + 0.3 * grin, 1.0, soft[1] + 0.3 * grin, soft[0] + grin)
+    lower_inner = curve(lower_y, full_bow, 0.0)
     bow = (0.0, 0.0015, -0.0015, 0.0015, 0.0)
     share = (0.60, 1.06, 0.92, 1.06, 0.60)
     upper_outer = _offset(upper_inner, share, -upper_lip, bow)
@@ -68,7 +71,8 @@ def build_mouth(identity: Identity, units: ActionUnits, frame: HeadFrame) -> Mou
         lower_inner=lower_inner,
         lower_outer=lower_outer,
         gap=gap,
-        upper_teeth=0.020 + 0.006 * saturate(units.upper_lip_raise),
+        upper_teeth=0.012 + 0.009 * max(0.0, saturate(units.lip_corner_pull)) + 0.010 * saturate(units.upper_lip_raise)
+        + 0.005 * saturate(units.lip_stretch),
         lower_teeth=0.017 * max(0.0, min(1.2, saturate(units.lower_lip_depress) * 1.3 - 0.2)),
     )
 
@@ -81,7 +85,7 @@ def _corners(identity: Identity, units: ActionUnits) -> tuple[float, float, floa
     tighter = 0.32 * saturate(units.lip_pucker) + 0.15 * saturate(units.jaw_drop) + 0.03 * saturate(units.chin_raise)
     half *= soft_max(1 + wider - tighter, 0.5, 0.1)
     both = -0.003 - 0.034 * pull + 0.024 * saturate(units.lip_corner_depress) + 0.010 * saturate(units.lip_stretch)
-    both += 0.008 * saturate(units.upper_lip_raise)
+    both += 0.008 * saturate(units.upper_lip_raise) + 0.010 * max(0.0, saturate(units.jaw_drop))
     left = both - 0.030 * max(0.0, -smirk) + 0.006 * max(0.0, smirk)
     right = both - 0.030 * max(0.0, smirk) + 0.006 * max(0.0, -smirk)
     return half, left, right
@@ -89,11 +93,11 @@ def _corners(identity: Identity, units: ActionUnits) -> tuple[float, float, floa
 
 def _opening(units: ActionUnits, mid_y: float) -> tuple[float, float, float]:
     """Gap between the lips and the height of both inner curves at the middle."""
-    part, jaw = max(0.0, saturate(units.lips_part)), max(0.0, saturate(units.jaw_drop, 1.5))
+    part, jaw = max(0.0, saturate(units.lips_part)), max(0.0, saturate(units.jaw_drop, 1.25))
     raised, pull = max(0.0, saturate(units.upper_lip_raise)), saturate(units.lip_corner_pull)
     shown = max(0.0, saturate(units.lower_lip_depress))
     smile = 0.016 * max(0.0, pull) * min(1.0, part)
-    above = 0.003 * part + 0.013 * raised * min(1.0, part + jaw + 0.25) + 0.004 * jaw
+    above = 0.003 * part + 0.013 * raised * min(1.0, part + jaw + 0.25) + 0.008 * jaw
     below = 0.013 * part + 0.076 * jaw + 0.014 * shown + smile
     pushed = 0.008 * max(0.0, saturate(units.chin_raise))
     arch = 0.010 * max(0.0, saturate(units.lip_corner_depress)) + 0.005 * raised + pushed

@@ -11,6 +11,7 @@ from pixelsmile.portraits.geometry_eyes import Brow, Eye
 from pixelsmile.portraits.identity import Color, Identity
 
 _LASH: Color = (38, 26, 26)
+_PLAIN_LASHES = ("short", "buzz", "bald", "spiky")
 
 
 def paint_eyes(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) -> None:
@@ -73,9 +74,11 @@ def _lashes(canvas: skia.Canvas, identity: Identity, eye: Eye) -> None:
     wing = (eye.outer[0] + s * 0.008, eye.outer[1] - 0.003)
     line = (*eye.upper[:-1], eye.outer, wing)
     canvas.drawPath(ribbon_path(line, (0.004, 0.0075, 0.0085, 0.0085, 0.006, 0.001)), fill(color, 0.95))
+    long = 0.45 if identity.beard != "none" or identity.hair_style in _PLAIN_LASHES else 1.0
     lashes = skia.Path()
     droop = 0.010 * max(0.0, 1.0 - eye.openness * 1.6)
-    for share, length in ((0.62, 0.008), (0.76, 0.011), (0.88, 0.013), (0.97, 0.013)):
+    for share, reach in ((0.62, 0.008), (0.76, 0.011), (0.88, 0.013), (0.97, 0.013)):
+        length = reach * long
         place = share * (len(eye.upper) - 1)
         i = min(int(place), len(eye.upper) - 2)
         x, y = lerp(eye.upper[i], eye.upper[i + 1], place - i)

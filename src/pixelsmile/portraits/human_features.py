@@ -21,14 +21,15 @@ def paint_nose(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) 
     shade, light = shaded(skin, 0.45), lighter(skin, 0.62)
     tx, ty = nose.tip
     rx, ry = nose.root
+    bright = 0.45 + 0.55 * skin[1] / 230
     half = nose.half_width
     side = smooth_path(((rx + 0.016, ry - 0.02), (rx + 0.020, ry + 0.05), (tx + half * 0.75, ty - 0.018)))
     canvas.drawPath(side, stroke(shade, 0.020, 0.42, 0.009))
     bridge = smooth_path(((rx - 0.002, ry + 0.002), ((rx + tx) / 2 - 0.003, (ry + ty) / 2), (tx - 0.004, ty - 0.022)))
-    canvas.drawPath(bridge, stroke(light, 0.013, 0.42, 0.006))
+    canvas.drawPath(bridge, stroke(light, 0.013, 0.42 * bright, 0.006))
     spot(canvas, (tx + 0.004, ty + 0.030), (half * 1.5, 0.030), shade, 0.55)
     spot(canvas, (tx, ty + 0.002), (half * 0.75, 0.026), mix(skin, (214, 110, 96), 0.25), 0.55)
-    spot(canvas, (tx - 0.006, ty - 0.006), (0.017, 0.015), light, 0.85)
+    spot(canvas, (tx - 0.006, ty - 0.006), (0.017, 0.015), light, 0.85 * bright)
     under = shaded(skin, 0.62)
     _nostrils(canvas, geometry, under)
     for s, (x, y) in ((-1, nose.left_wing), (1, nose.right_wing)):
@@ -132,7 +133,7 @@ def _lips(canvas: skia.Canvas, identity: Identity, mouth: Mouth) -> None:
     if closed < 1:
         canvas.drawPath(smooth_path(mouth.lower_inner), stroke(line, 0.004, 0.45 * (1 - closed)))
     for corner in (mouth.left, mouth.right):
-        spot(canvas, corner, (0.009, 0.008), line, 0.85)
+        spot(canvas, corner, (0.010, 0.009), line, 0.60)
 
 
 def paint_sweat(canvas: skia.Canvas, units: ActionUnits, geometry: FaceGeometry) -> None:

@@ -54,6 +54,6 @@ def _glint(canvas: skia.Canvas, lens: skia.Path, centre: Point) -> None:
     x, y = centre
     canvas.save()
     canvas.clipPath(lens, doAntiAlias=True)
-    for shift, width in ((0.030, 0.010), (0.046, 0.004)):
-        canvas.drawLine(x + shift - 0.02, y - 0.06, x + shift - 0.055, y + 0.03, stroke(WHITE, width, 0.22))
+    for shift, width in ((0.052, 0.010), (0.068, 0.004)):
+        canvas.drawLine(x + shift - 0.02, y - 0.06, x + shift - 0.055, y + 0.03, stroke(WHITE, width, 0.16))
     canvas.restore()

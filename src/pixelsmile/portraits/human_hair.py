@@ -11,6 +11,8 @@ from pixelsmile.portraits.head_frame import CENTRE_X
 from pixelsmile.portraits.human_hair_shapes import HairShapes, along
 from pixelsmile.portraits.identity import Color, Identity
 
+_LOOSE = ("short", "side_part", "bob", "long", "ponytail", "bun")
+
 
 def paint_back_hair(canvas: skia.Canvas, identity: Identity, shapes: HairShapes) -> None:
     """Hair behind the head, in shadow below."""
@@ -64,6 +66,26 @@ def paint_front_hair(
         _strands(canvas, identity, shapes)
     _shine(canvas, identity, shapes)
     canvas.restore()
+    if identity.hair_style in _LOOSE:
+        _loose_hairs(canvas, identity, shapes)
+
+
+def _loose_hairs(canvas: skia.Canvas, identity: Identity, shapes: HairShapes) -> None:
+    """Fine hairs across the hairline and over the crown, so that no edge looks cut out."""
+    rng = random.Random(f"loose hairs {identity.seed}")
+    hairs = skia.Path()
+    for i in range(54):
+        t = 0.10 + 0.80 * (i + rng.random()) / 54
+        x, y = along(shapes.line, t)
+        away = (x - CENTRE_X) * 0.10
+        hairs.moveTo(x - away, y - 0.022)
+        hairs.quadTo(x - away * 0.5, y - 0.008, x + away * 0.6 + rng.uniform(-0.008, 0.008), y + rng.uniform(0.002, 0.013))
+    for i in range(16):
+        t = 0.15 + 0.70 * (i + rng.random()) / 16
+        a, b = along(shapes.rim, t), along(shapes.rim, t + 0.06)
+        hairs.moveTo(*a)
+        hairs.quadTo((a[0] + b[0]) / 2, (a[1] + b[1]) / 2 - rng.uniform(0.008, 0.018), *b)
+    canvas.drawPath(hairs, stroke(darker(identity.hair_color, 0.18), 0.0042, 0.62))
 
 
 def _strands(canvas: skia.Canvas, identity: Identity, shapes: HairShapes) -> None:
@@ -71,6 +93,7 @@ def _strands(canvas: skia.Canvas, identity: Identity, shapes: HairShapes) -> Non
     rng = random.Random(f"strands {identity.seed}")
     color = identity.hair_color
     paths = (skia.Path(), skia.Path(), skia.Path())
+    depth = 1.0 - 0.55 * sum(color) / 765  # light hair shows its strands by less
     parted = identity.hair_style in ("side_part", "bob", "long")
     side = (-1 if identity.seed % 2 else 1) if parted else 0
     for i in range(66):
@@ -78,7 +101,7 @@ def _strands(canvas: skia.Canvas, identity: Identity, shapes: HairShapes) -> Non
         start, end = along(shapes.rim, t), along(shapes.line, t + rng.uniform(-0.02, 0.02))
         if parted:
             root = (CENTRE_X + side * 0.075, shapes.rim[5][1] + 0.03)
-            start = lerp(start, root, 0.55)
+            start = lerp(start, root, 0.40)
         start = lerp(start, end, rng.uniform(-0.15, 0.35))
         end = lerp(start, end, rng.uniform(0.75, 1.15))
         bulge = 0.25 * (end[0] - CENTRE_X)
@@ -90,9 +113,9 @@ def _strands(canvas: skia.Canvas, identity: Identity, shapes: HairShapes) -> Non
             t = (i + rng.random()) / 15
             points = [lerp(a, b, t) for a, b in zip(outer, inner, strict=True)]
             paths[i % 3].addPath(smooth_path(points))
-    canvas.drawPath(paths[0], stroke(darker(color, 0.45), 0.0055, 0.38))
+    canvas.drawPath(paths[0], stroke(darker(color, 0.45 * depth), 0.0055, 0.38))
     canvas.drawPath(paths[1], stroke(lighter(color, 0.20), 0.0048, 0.26))
-    canvas.drawPath(paths[2], stroke(darker(color, 0.25), 0.0045, 0.55))
+    canvas.drawPath(paths[2], stroke(darker(color, 0.25 * depth), 0.0045, 0.55))
 
 
 def _ringlets(canvas: skia.Canvas, identity: Identity, shapes: HairShapes) -> None:
@@ -106,7 +129,7 @@ def _ringlets(canvas: skia.Canvas, identity: Identity, shapes: HairShapes) -> No
         r = rng.uniform(0.012, 0.024)
         box = skia.Rect.MakeLTRB(x - r, y - r, x + r, y + r)
         (dark if i % 2 else light).addArc(box, rng.uniform(0, 360), rng.uniform(120, 220))
-    canvas.drawPath(dark, stroke(darker(color, 0.5), 0.006, 0.55))
+    canvas.drawPath(dark, stroke(darker(color, 0.5 - 0.25 * sum(color) / 765), 0.006, 0.55))
     canvas.drawPath(light, stroke(lighter(color, 0.24), 0.0055, 0.45))
 
 

@@ -54,7 +54,7 @@ def _rim(identity: Identity, geometry: FaceGeometry) -> Curve:
     for i in range(9):
         angle = math.pi * (1 - i / 8)
         arc.append((CENTRE_X + math.cos(angle) * (1.005 * w + v), 0.42 - math.sin(angle) * height))
-    return ((CENTRE_X - w, low), *arc, (CENTRE_X + w, low))
+    return ((CENTRE_X - 0.985 * w, low), *arc, (CENTRE_X + 0.985 * w, low))
 
 
 def _hairline(identity: Identity, geometry: FaceGeometry) -> Curve:
@@ -64,7 +64,7 @@ def _hairline(identity: Identity, geometry: FaceGeometry) -> Curve:
     recede = 0.020 * identity.age if style in ("short", "side_part", "buzz", "spiky") else 0.0
     y = 0.290 - recede
     low = 0.515 if style in ("curly", "short", "side_part", "spiky") else 0.485
-    drop = 0.088 * fringe
+    drop = 0.060 * fringe
     match style:
         case "side_part" | "bob" | "long":
             part = -0.36 if identity.seed % 2 else 0.36
@@ -86,7 +86,7 @@ def _hairline(identity: Identity, geometry: FaceGeometry) -> Curve:
             middle = [(x, h + drop * (1 - x * x)) for x, h in zip(shares, heights, strict=True)]
     turn = 0.010 * identity.turn
     inner = [(CENTRE_X + x * w + turn * (1 - x * x), h) for x, h in middle]
-    side = ((0.945 * w, low), (0.900 * w, 0.435))
+    side = ((0.962 * w, low), (0.900 * w, 0.435))
     left = [(CENTRE_X - x, h) for x, h in side]
     right = [(CENTRE_X + x, h) for x, h in reversed(side)]
     return (*left, *inner, *right)
@@ -172,7 +172,10 @@ def _back(identity: Identity, geometry: FaceGeometry) -> skia.Path | None:
             half = ((0.9 * w + v, 0.30), (w + 1.3 * v, 0.55), (w + 1.6 * v + 0.015, 0.85), (w + v, 1.12), (0.2 * w, 1.12))
         case "ponytail":
             side = 1 if identity.seed % 2 else -1
-            tail = ((0.62, 0.24), (1.12, 0.23), (1.34, 0.40), (1.28, 0.62), (1.34, 0.86), (1.10, 0.74), (1.06, 0.50), (0.98, 0.36), (0.60, 0.33))
+            tail = (
+                (0.5, 0.19), (0.98, 0.185), (1.27, 0.27), (1.40, 0.44), (1.38, 0.62), (1.22, 0.84), (1.12, 0.88),
+                (1.06, 0.72), (0.95, 0.55), (0.7, 0.3),
+            )  # fmt: skip
             return smooth_path([(CENTRE_X + side * x * w, y) for x, y in tail], closed=True)
         case "bun":
             r = 0.072 * (1 + 0.2 * identity.hair_volume)

@@ -68,6 +68,8 @@ def paint_body(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) 
     """Neck, shoulders and clothes; nothing here depends on the action units."""
     canvas.save()
     canvas.concat(geometry.body_pose)
+    if identity.clothes == "hoodie":
+        _hood(canvas, identity.clothes_color)
     _neck(canvas, identity, geometry)
     _clothes(canvas, identity)
     canvas.restore()
@@ -105,7 +107,6 @@ def _clothes(canvas: skia.Canvas, identity: Identity) -> None:
             _torso(canvas, color, 0.13, 0.90)
             _roll(canvas, color)
         case "hoodie":
-            _hood(canvas, color)
             _torso(canvas, color, 0.12, 0.95)
             _cords(canvas, color)
         case "collar":
@@ -173,16 +174,13 @@ def _roll(canvas: skia.Canvas, color: tuple[int, int, int]) -> None:
 def _hood(canvas: skia.Canvas, color: tuple[int, int, int]) -> None:
     """The hood lying behind the neck."""
     hood = smooth_path(
-        ((0.27, 0.985), (0.30, 0.87), (0.37, 0.80), (0.5, 0.84), (0.63, 0.80), (0.70, 0.87), (0.73, 0.985), (0.5, 1.03)),
+        ((0.27, 0.985), (0.30, 0.87), (0.355, 0.79), (0.5, 0.775), (0.645, 0.79), (0.70, 0.87), (0.73, 0.985), (0.5, 1.03)),
         closed=True,
     )
-    inner = smooth_path(((0.385, 0.83), (0.40, 0.93), (0.5, 0.985), (0.60, 0.93), (0.615, 0.83)))
+    inner = smooth_path(((0.355, 0.86), (0.39, 0.80), (0.61, 0.80), (0.645, 0.86), (0.62, 0.97), (0.38, 0.97)))
     shades = ((0.0, lighter(color, 0.1), 1.0), (1.0, darker(color, 0.35), 1.0))
-    canvas.save()
-    canvas.clipPath(inner, skia.ClipOp.kDifference, True)
     canvas.drawPath(hood, linear((0.3, 0.85), (0.72, 0.95), shades))
-    canvas.restore()
-    canvas.drawPath(inner, stroke(darker(color, 0.4), 0.010, 0.8))
+    canvas.drawPath(inner, fill(darker(color, 0.55), 0.8, 0.004))
 
 
 def _cords(canvas: skia.Canvas, color: tuple[int, int, int]) -> None:

@@ -17,9 +17,10 @@ def paint_ears(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) 
     rx, ry = geometry.ear_size
     for side, (x, y) in ((-1, geometry.left_ear), (1, geometry.right_ear)):
         ear = skia.Path()
-        ear.moveTo(x - side * rx * 0.9, y - ry * 0.75)
+        ear.moveTo(x - side * rx * 1.5, y - ry * 0.70)
         ear.cubicTo(x + side * rx * 0.2, y - ry * 1.35, x + side * rx * 1.25, y - ry * 0.9, x + side * rx, y - ry * 0.1)
-        ear.cubicTo(x + side * rx * 0.8, y + ry * 0.5, x + side * rx * 0.35, y + ry * 1.2, x - side * rx * 0.4, y + ry)
+        ear.cubicTo(x + side * rx * 0.8, y + ry * 0.5, x + side * rx * 0.35, y + ry * 1.2, x - side * rx * 0.35, y + ry)
+        ear.quadTo(x - side * rx * 0.8, y + ry * 0.9, x - side * rx * 1.5, y + ry * 0.55)
         ear.close()
         base = shaded(skin, 0.06 if side < 0 else 0.20)
         canvas.drawPath(ear, radial((x - side * 0.01, y), 0.075, ((0.0, shaded(base, 0.22), 1), (1.0, base, 1))))
@@ -49,7 +50,7 @@ def paint_head(canvas: skia.Canvas, identity: Identity, units: ActionUnits, geom
     canvas.drawRect(skia.Rect.MakeLTRB(0.2, 0.1, 0.8, 0.95), linear((0.5 - w, 0.48), (0.5 + w, 0.54), shades))
     fall = ((0.0, shade, 0.0), (0.62, shade, 0.0), (1.0, shade, 0.50))
     canvas.drawRect(skia.Rect.MakeLTRB(0.2, 0.1, 0.8, 0.95), linear((0.5, 0.3), (0.5, chin + 0.012), fall))
-    spot(canvas, (0.455, 0.335), (0.15, 0.075), light, 0.55)
+    spot(canvas, (0.455, 0.335), (0.15, 0.075), light, 0.62 - 0.30 * skin[1] / 255)
     _sockets(canvas, geometry, shade)
     _cheeks(canvas, identity, units, geometry)
     spot(canvas, (geometry.chin[0] - 0.008, chin - 0.036), (0.045, 0.026), light, 0.38)
@@ -74,7 +75,7 @@ def _cheeks(canvas: skia.Canvas, identity: Identity, units: ActionUnits, geometr
     raised = max(0.0, saturate(units.cheek_raise))
     blush = max(0.0, saturate(units.blush))
     for side, (x, y) in ((-1, geometry.left_cheek), (1, geometry.right_cheek)):
-        spot(canvas, (x, y), (0.085, 0.062), rosy, 0.20)
+        spot(canvas, (x, y), (0.088, 0.064), rosy, 0.10 + 0.20 * skin[1] / 230)
         spot(canvas, (x, y - 0.006), (0.090, 0.060), mix(skin, (236, 48, 66), 0.62), 0.62 * blush)
         spot(canvas, (x - 0.012, y - 0.026 - 0.004 * raised), (0.052, 0.030), lighter(skin, 0.5), 0.34 + 0.16 * raised)
         spot(canvas, (x + side * 0.05, y + 0.075), (0.055, 0.07), shaded(skin, 0.45), 0.16 + 0.05 * identity.age)
@@ -168,8 +169,8 @@ def _folds(
     mouth, nose = geometry.mouth, geometry.nose
     for s, wing, corner in ((-1, nose.left_wing, mouth.left), (1, nose.right_wing, mouth.right)):
         smile = pull + max(0.0, smirk * s)
-        depth = 0.10 + 0.34 * age + 0.46 * smile + 0.40 * lip + 0.22 * sad
-        bulge = 0.014 + 0.010 * smile
+        depth = 0.04 + 0.36 * age + 0.46 * smile + 0.32 * lip + 0.12 * sad
+        bulge = 0.019 + 0.010 * smile
         start = (wing[0] + s * 0.008, wing[1] - 0.010)
         end = (corner[0] + s * (0.017 + 0.004 * smile), corner[1] + 0.002 - 0.004 * smile)
         middle = ((start[0] + end[0]) / 2 + s * bulge, (start[1] + end[1]) / 2 - 0.006)

@@ -6,7 +6,7 @@ from typing import get_args
 from pixelsmile.portraits.identity import Background, Beard, Clothes, Color, Glasses, HairStyle, Identity
 
 _SKINS: tuple[Color, ...] = (
-    (255, 226, 205), (250, 214, 188), (244, 202, 172), (238, 190, 154), (228, 176, 138), (216, 160, 120),
+    (252, 218, 196), (248, 210, 184), (244, 202, 172), (238, 190, 154), (228, 176, 138), (216, 160, 120),
     (200, 142, 102), (180, 122, 84), (158, 102, 68), (134, 84, 56), (110, 68, 46), (90, 56, 40),
 )  # fmt: skip
 _DARK_HAIR: tuple[Color, ...] = ((32, 26, 26), (46, 34, 30), (62, 42, 32), (40, 36, 44))
@@ -35,7 +35,7 @@ _LONG: tuple[HairStyle, ...] = ("bob", "long", "curly", "ponytail", "bun", "side
 def sample_identity(seed: int) -> Identity:
     """The person of this seed: the same seed always gives the same person."""
     rng = random.Random(f"identity {seed}")
-    skin_depth = rng.random()
+    skin_depth = rng.random() ** 1.35
     age = rng.random() ** 1.5
     short = rng.random() < 0.52
     beard = _beard(rng, short)
