@@ -1,0 +1,177 @@
+"""Anime eyes: large layered irises, thick upper lashes, and lids that follow the action units."""
+
+from dataclasses import dataclass
+
+import skia
+
+from pixelsmile.portraits.action_units import ActionUnits
+from pixelsmile.portraits.anchors import Point
+from pixelsmile.portraits.anime_frame import EYE_Y, AnimeFrame
+from pixelsmile.portraits.anime_ink import WHITE, draw_stroke, fill, ink_of, mix, ramp, shaded, spline, vivid
+from pixelsmile.portraits.curves import lens_path, ribbon_path, saturate, soft_max
+from pixelsmile.portraits.identity import Color, Identity
+
+# Lids of an open eye: u from the inner corner (-1) to the outer (1), height in half eyes above or below its middle.
+_UPPER = ((-1.0, 0.16), (-0.78, -0.58), (-0.30, -0.98), (0.25, -1.02), (0.72, -0.70), (1.0, -0.06))
+_LOWER = ((-1.0, 0.16), (-0.66, 0.66), (-0.20, 0.88), (0.30, 0.90), (0.74, 0.62), (1.0, -0.06))
+_SHUT_LEVEL = 0.42
+
+
+@dataclass(frozen=True)
+class AnimeEye:
+    """One eye in the face frame."""
+
+    side: int
+    centre: Point  # of the eye at rest: the landmark
+    half_width: float
+    half_height: float
+    upper: tuple[Point, ...]  # inner to outer corner
+    lower: tuple[Point, ...]
+    crease: tuple[Point, ...]
+    iris: Point
+    iris_size: tuple[float, float]
+    shut: float  # 0 open .. 1 shut
+
+
+def bounded(value: float, limit: float = 1.0) -> float:
+    """`value` up to four fifths of `limit`, then bent smoothly so that it never passes it (below 0: 0)."""
+    from math import tanh
+
+    knee, room = 0.8 * limit, 0.2 * limit
+    return max(0.0, value) if value <= knee else knee + room * tanh((value - knee) / room)
+
+
+def build_eye(identity: Identity, units: ActionUnits, frame: AnimeFrame, side: int) -> AnimeEye:
+    """The eye on `side` (-1 the viewer's left) of this face."""
+    centre = frame.place(side * (0.107 + 0.009 * identity.eye_spacing), frame.lower(EYE_Y))
+    far = 1 - 0.07 * frame.turn * side
+    half_width = 0.064 * (1 + 0.09 * identity.eye_size) * far
+    half_height = 0.056 * (1 + 0.15 * identity.eye_size) * (1 - 0.12 * identity.age)
+    shut = bounded(units.eyes_closed + 0.22 * units.cheek_raise + 0.08 * units.lid_tighten)
+    upper_h, lower_h = _lids(units, side, shut)
+
+    def at(u: float, height: float) -> Point:
+        tilt = -(0.010 * identity.eye_tilt + 0.002) * u
+        return (centre[0] + side * u * half_width, centre[1] + height * half_height + tilt)
+
+    wide = saturate(units.upper_lid_raise)
+    size = 1 - 0.17 * wide
+    iris = (
+        centre[0] + 0.30 * half_width * saturate(units.gaze_x, 1.3) + 0.05 * half_width * frame.turn,
+        centre[1] + half_height * (-0.02 + 0.26 * saturate(units.gaze_y, 1.3) - 0.05 * wide),
+    )
+    return AnimeEye(
+        side=side,
+        centre=centre,
+        half_width=half_width,
+        half_height=half_height,
+        upper=tuple(at(u, h) for (u, _), h in zip(_UPPER, upper_h, strict=True)),
+        lower=tuple(at(u, h) for (u, _), h in zip(_LOWER, lower_h, strict=True)),
+        crease=tuple(
+            at(u * 0.92, h - 0.30 + 0.10 * shut) for (u, _), h in zip(_UPPER[1:], upper_h[1:], strict=True)
+        ),
+        iris=iris,
+        iris_size=(0.60 * half_width * size, 0.94 * half_height * size),
+        shut=shut,
+    )
+
+
+def _lids(units: ActionUnits, side: int, shut: float) -> tuple[list[float], list[float]]:
+    """Heights of the points of the upper and the lower lid."""
+    cheek, tight = bounded(units.cheek_raise, 1.4), bounded(units.lid_tighten, 1.4)
+    wide = 1 + 0.20 * saturate(units.upper_lid_raise) - 0.22 * tight
+    low = (1 - 0.30 * cheek) * (1 - 0.22 * tight) * (1 + 0.06 * saturate(units.upper_lid_raise))
+    fierce = 0.34 * bounded(units.brow_lower, 1.4)
+    droop = 0.30 * bounded(units.inner_brow_raise, 1.4)
+    cocked = 0.12 * saturate(units.brow_tilt) * side
+    sneer = 0.12 * saturate(units.nose_wrinkle)
+    bow = 0.46 - 1.25 * cheek
+    upper, lower = [], []
+    for (u, top), (v, bottom) in zip(_UPPER, _LOWER, strict=True):
+        inner, outer = 0.5 * (1 - u), 0.5 * (1 + u)
+        middle = 1 - u * u
+        closed = _SHUT_LEVEL + bow * middle * 0.62
+        lift = fierce * inner * (0.35 + middle) + (droop - 0.10) * outer * outer * bool(droop)
+        lift = fierce * inner * (0.35 + middle) + droop * (outer**1.5 - 0.55 * inner) * 0.8 - cocked
+        top_open = top * wide + lift * (0.3 + 0.7 * middle)
+        bottom_open = bottom * low - sneer * (1 - v * v)
+        high = top_open + (closed - top_open) * shut
+        deep = bottom_open + (closed - bottom_open) * shut
+        gap = soft_max(deep - high, 0.0, 0.06) if middle > 0.01 else 0.0
+        upper.append(deep - gap if middle > 0.01 else 0.5 * (high + deep))
+        lower.append(deep if middle > 0.01 else 0.5 * (high + deep))
+    return upper, lower
+
+
+def paint_eye(canvas: skia.Canvas, identity: Identity, eye: AnimeEye) -> None:
+    """Draw white, iris, lashes and crease."""
+    lens = lens_path(eye.upper, eye.lower)
+    canvas.save()
+    canvas.clipPath(lens, skia.ClipOp.kIntersect, True)
+    _paint_white(canvas, identity, eye)
+    _paint_iris(canvas, identity, eye)
+    _paint_lid_shadow(canvas, eye)
+    canvas.restore()
+    _paint_lashes(canvas, identity, eye)
+
+
+def _paint_white(canvas: skia.Canvas, identity: Identity, eye: AnimeEye) -> None:
+    base = mix((252, 250, 250), identity.skin, 0.08)
+    canvas.drawPaint(fill(base))
+
+
+def _paint_lid_shadow(canvas: skia.Canvas, eye: AnimeEye) -> None:
+    """The shade that the upper lid throws on white and iris."""
+    depth = 0.30 * eye.half_height
+    low = [(x, y + depth) for x, y in eye.upper]
+    canvas.drawPath(lens_path(eye.upper, low), fill((70, 50, 90), 0.28))
+
+
+def _oval(centre: Point, rx: float, ry: float) -> skia.Rect:
+    return skia.Rect.MakeLTRB(centre[0] - rx, centre[1] - ry, centre[0] + rx, centre[1] + ry)
+
+
+def iris_color(identity: Identity) -> Color:
+    """The eye colour as this style shows it: more saturated and lighter."""
+    return mix(vivid(identity.eye_color, 1.45), WHITE, 0.06)
+
+
+def _paint_iris(canvas: skia.Canvas, identity: Identity, eye: AnimeEye) -> None:
+    """Rim, gradient, pupil, lower glow and two highlights."""
+    (x, y), (rx, ry) = eye.iris, eye.iris_size
+    color = iris_color(identity)
+    dark, light = mix(color, (16, 8, 28), 0.72), mix(color, (255, 250, 225), 0.50)
+    canvas.drawOval(_oval((x, y), rx, ry), fill(mix(color, (12, 6, 20), 0.82)))
+    body = ramp((x, y - ry), (x, y + ry), (dark, mix(color, dark, 0.25), color, light), (0.0, 0.42, 0.68, 1.0))
+    canvas.drawOval(_oval((x, y), rx * 0.89, ry * 0.92), body)
+    canvas.drawOval(_oval((x, y - 0.04 * ry), rx * 0.42, ry * 0.46), fill(mix(color, (8, 4, 16), 0.90)))
+    canvas.drawOval(_oval((x, y + 0.62 * ry), rx * 0.50, ry * 0.20), fill(mix(light, WHITE, 0.35), 0.60))
+    canvas.drawOval(_oval((x - 0.36 * rx, y - 0.44 * ry), rx * 0.33, ry * 0.27), fill(WHITE, 0.97))
+    canvas.drawOval(_oval((x + 0.42 * rx, y + 0.36 * ry), rx * 0.16, ry * 0.13), fill(WHITE, 0.88))
+
+
+def lash_color(identity: Identity) -> Color:
+    """Nearly black, warmed by the brow colour."""
+    return mix(identity.brow_color, (26, 16, 24), 0.78)
+
+
+def _paint_lashes(canvas: skia.Canvas, identity: Identity, eye: AnimeEye) -> None:
+    """The thick upper line with its wing, the lower line, and the crease of the lid."""
+    color, s, w, h = lash_color(identity), eye.side, eye.half_width, eye.half_height
+    long = 1.0 if identity.hair_style in ("bob", "long", "ponytail", "bun") else 0.72
+    outer = eye.upper[-1]
+    wing = (outer[0] + s * 0.13 * w * long, outer[1] - 0.10 * h * long)
+    along = spline((*eye.upper, wing), 4)
+    count = len(along) - 1
+    widths = [0.0165 * (0.30 + 0.70 * min(1.0, 1.7 * i / count)) * (0.75 + 0.25 * long) for i in range(count)]
+    fading = [w_ * min(1.0, (count - i) / 4) for i, w_ in enumerate(widths)]
+    canvas.drawPath(ribbon_path(along, (*fading, 0.0008)), fill(color))
+    tail = eye.upper[-2]
+    for reach, rise in ((0.20, 0.34), (0.30, 0.16)):
+        root = (outer[0] + (tail[0] - outer[0]) * rise, outer[1] + (tail[1] - outer[1]) * rise)
+        tip = (outer[0] + s * reach * w * long, outer[1] - (rise * 0.75 + 0.02) * h * long - 0.1 * h)
+        draw_stroke(canvas, (root, ((root[0] + tip[0]) / 2, (root[1] + tip[1]) / 2 + 0.04 * h), tip), 0.0065, color, ends=(1.0, 0.05))
+    draw_stroke(canvas, eye.lower[2:], 0.0055, color, 0.85, (0.1, 0.9))
+    draw_stroke(canvas, eye.lower[:3], 0.0038, color, 0.38, (0.2, 0.2))
+    crease = shaded(ink_of(identity.skin, 0.55), 0.2)
+    draw_stroke(canvas, eye.crease, 0.0048, crease, 0.75)

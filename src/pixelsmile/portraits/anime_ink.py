@@ -1,0 +1,126 @@
+"""Ink and colour of the anime style: tapered lines, flat fills, and the shades that go with a colour."""
+
+import colorsys
+import math
+from collections.abc import Sequence
+
+import skia
+
+from pixelsmile.portraits.anchors import Point
+from pixelsmile.portraits.curves import ribbon_path
+from pixelsmile.portraits.identity import Color
+
+WHITE: Color = (255, 255, 255)
+SHADOW_TINT: Color = (150, 96, 128)
+
+
+def mix(a: Color, b: Color, share: float) -> Color:
+    """`a` turned by `share` (0..1) into `b`."""
+    red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    return (red, green, blue)
+
+
+def shaded(color: Color, depth: float = 1.0) -> Color:
+    """The cel shadow of a colour: multiplied by a warm violet; `depth` 0 none .. 1 full."""
+    red, green, blue = (
+        round(c * (1 - depth * (1 - t / 255) * 0.55)) for c, t in zip(color, SHADOW_TINT, strict=True)
+    )
+    return (red, green, blue)
+
+
+def ink_of(color: Color, share: float = 0.72) -> Color:
+    """The line colour around an area of `color`: dark, but still of its hue."""
+    return mix(color, (38, 20, 30), share)
+
+
+def vivid(color: Color, gain: float = 1.35) -> Color:
+    """The colour with its saturation multiplied by `gain` and the darkest lifted a little."""
+    hue, saturation, value = colorsys.rgb_to_hsv(*(c / 255 for c in color))
+    lifted = value + 0.10 * (1 - value) ** 2
+    red, green, blue = colorsys.hsv_to_rgb(hue, min(1.0, saturation * gain), lifted)
+    return (round(red * 255), round(green * 255), round(blue * 255))
+
+
+def fill(color: Color, alpha: float = 1.0) -> skia.Paint:
+    """An anti-aliased flat fill; `alpha` 0..1."""
+    paint = skia.Paint(AntiAlias=True)
+    paint.setColor4f(skia.Color4f(color[0] / 255, color[1] / 255, color[2] / 255, max(0.0, min(1.0, alpha))))
+    return paint
+
+
+def outline(color: Color, width: float, alpha: float = 1.0) -> skia.Paint:
+    """An even round-ended stroke of `width` (unit coordinates)."""
+    paint = fill(color, alpha)
+    paint.setStyle(skia.Paint.kStroke_Style)
+    paint.setStrokeWidth(width)
+    paint.setStrokeCap(skia.Paint.kRound_Cap)
+    paint.setStrokeJoin(skia.Paint.kRound_Join)
+    return paint
+
+
+def spline(points: Sequence[Point], steps: int = 5) -> list[Point]:
+    """Points along the Catmull-Rom curve through `points`, `steps` to a segment."""
+    found: list[Point] = []
+    last = len(points) - 1
+    for i in range(last):
+        p1, p2 = points[i], points[i + 1]
+        p0, p3 = points[max(i - 1, 0)], points[min(i + 2, last)]
+        for k in range(steps):
+            t = k / steps
+            a, b = -t + 2 * t * t - t**3, 2 - 5 * t * t + 3 * t**3
+            c, d = t + 4 * t * t - 3 * t**3, -t * t + t**3
+            found.append(
+                (
+                    0.5 * (a * p0[0] + b * p1[0] + c * p2[0] + d * p3[0]),
+                    0.5 * (a * p0[1] + b * p1[1] + c * p2[1] + d * p3[1]),
+                )
+            )
+    found.append(points[last])
+    return found
+
+
+def stroke_path(points: Sequence[Point], width: float, start: float = 0.15, end: float = 0.15) -> skia.Path:
+    """A brush line: `width` in its middle, `start` and `end` times that at its ends."""
+    along = spline(points)
+    count = len(along) - 1
+    widths = []
+    for i in range(count + 1):
+        t = i / count
+        floor = start + (end - start) * t
+        widths.append(width * (floor + (1 - floor) * math.sin(math.pi * t) ** 0.7))
+    return ribbon_path(along, widths)
+
+
+def draw_stroke(
+    canvas: skia.Canvas,
+    points: Sequence[Point],
+    width: float,
+    color: Color,
+    alpha: float = 1.0,
+    ends: tuple[float, float] = (0.15, 0.15),
+) -> None:
+    """Ink one tapered line; see `stroke_path`."""
+    if alpha > 0.004:
+        canvas.drawPath(stroke_path(points, width, *ends), fill(color, alpha))
+
+
+def glow(centre: Point, radius: float, color: Color, alpha: float) -> skia.Paint:
+    """A fill that fades from `color` in the centre to nothing at `radius`."""
+    red, green, blue = color
+    opaque, clear = (
+        skia.Color(red, green, blue, round(255 * max(0.0, min(1.0, alpha)))),
+        skia.Color(red, green, blue, 0),
+    )
+    paint = skia.Paint(AntiAlias=True)
+    paint.setShader(skia.GradientShader.MakeRadial(skia.Point(*centre), radius, [opaque, opaque, clear], [0, 0.35, 1]))
+    return paint
+
+
+def ramp(top: Point, bottom: Point, colors: Sequence[Color], stops: Sequence[float]) -> skia.Paint:
+    """A linear gradient between two points."""
+    paint = skia.Paint(AntiAlias=True)
+    shades = [skia.Color(*c) for c in colors]
+    paint.setShader(
+        skia.GradientShader.MakeLinear([skia.Point(*top), skia.Point(*bottom)], shades, list(stops))
+    )
+    return paint
