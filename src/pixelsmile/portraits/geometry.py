@@ -68,7 +68,7 @@ def face_geometry(identity: Identity, units: ActionUnits) -> FaceGeometry:
     frame = HeadFrame.of(identity)
     nose = _nose(identity, units, frame)
     jaw_drop = saturate(units.jaw_drop, 1.25)
-    chin_y = frame.chin_y + 0.030 * jaw_drop - 0.006 * saturate(units.chin_raise)
+    chin_y = frame.chin_y + 0.042 * jaw_drop - 0.006 * saturate(units.chin_raise)
     cheek = saturate(units.cheek_raise)
     cheek_y = 0.592 - 0.014 * cheek
     return FaceGeometry(

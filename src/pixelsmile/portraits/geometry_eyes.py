@@ -110,10 +110,10 @@ def build_brow(identity: Identity, units: ActionUnits, frame: HeadFrame, side: i
     rest_y = 0.414 - 0.007 * identity.brow_height
     arch = 0.013 + 0.006 * identity.brow_arch
     both = min(raise_in, 1.2) * min(lowered, 1.2)  # AU1+4: inner ends up and together
-    inner_y = rest_y + 0.004 - 0.032 * raise_in + 0.030 * lowered - 0.008 * both
-    second_y = rest_y - 0.45 * arch - 0.024 * raise_in - 0.010 * raise_out + 0.020 * lowered
-    peak_y = rest_y - arch - 0.007 * raise_in - 0.036 * raise_out + 0.008 * lowered
-    outer_y = rest_y + 0.012 + 0.008 * raise_in - 0.025 * raise_out - 0.002 * lowered
+    inner_y = rest_y + 0.004 - 0.038 * raise_in + 0.030 * lowered - 0.008 * both
+    second_y = rest_y - 0.45 * arch - 0.030 * raise_in - 0.014 * raise_out + 0.020 * lowered
+    peak_y = rest_y - arch - 0.010 * raise_in - 0.031 * raise_out + 0.008 * lowered
+    outer_y = rest_y + 0.012 + 0.006 * raise_in - 0.019 * raise_out - 0.002 * lowered
     inward = 0.009 * lowered
     spread = 0.006 * identity.eye_spacing
     points = ((0.043 - inward, inner_y), (0.085 - 0.7 * inward, second_y), (0.132, peak_y), (0.173, outer_y))

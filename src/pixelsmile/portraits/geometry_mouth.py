@@ -84,7 +84,7 @@ def _corners(identity: Identity, units: ActionUnits) -> tuple[float, float, floa
     wider = 0.24 * pull + 0.22 * saturate(units.lip_stretch) + 0.07 * abs(smirk) + 0.04 * saturate(units.dimple)
     tighter = 0.32 * saturate(units.lip_pucker) + 0.15 * saturate(units.jaw_drop) + 0.03 * saturate(units.chin_raise)
     half *= soft_max(1 + wider - tighter, 0.5, 0.1)
-    both = -0.003 - 0.034 * pull + 0.024 * saturate(units.lip_corner_depress) + 0.010 * saturate(units.lip_stretch)
+    both = -0.003 - 0.034 * pull + 0.024 * saturate(units.lip_corner_depress) + 0.014 * saturate(units.lip_stretch)
     both += 0.008 * saturate(units.upper_lip_raise) + 0.010 * max(0.0, saturate(units.jaw_drop))
     left = both - 0.030 * max(0.0, -smirk) + 0.006 * max(0.0, smirk)
     right = both - 0.030 * max(0.0, smirk) + 0.006 * max(0.0, -smirk)

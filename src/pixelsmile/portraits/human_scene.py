@@ -80,8 +80,8 @@ def _neck(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) -> No
     half = geometry.frame.half_width * (0.56 + 0.05 * identity.jaw)
     neck = smooth_path(
         (
-            (0.5 - half, 0.62), (0.5 - half * 0.98, 0.78), (0.5 - half * 1.08, 0.88), (0.5 - half * 1.9, 0.955),
-            (0.5 - half * 2.0, 1.1), (0.5 + half * 2.0, 1.1), (0.5 + half * 1.9, 0.955), (0.5 + half * 1.08, 0.88),
+            (0.5 - half, 0.62), (0.5 - half * 0.98, 0.78), (0.5 - half * 1.03, 0.88), (0.5 - half * 1.35, 0.985),
+            (0.5 - half * 1.6, 1.1), (0.5 + half * 1.6, 1.1), (0.5 + half * 1.35, 0.985), (0.5 + half * 1.03, 0.88),
             (0.5 + half * 0.98, 0.78), (0.5 + half, 0.62),
         ),
         closed=True,

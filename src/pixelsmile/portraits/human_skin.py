@@ -153,9 +153,9 @@ def _nose_lines(canvas: skia.Canvas, geometry: FaceGeometry, line: Color) -> Non
     x, y = geometry.nose.root
     for s in (-1, 1):
         for i in range(3):
-            yy = y + 0.010 + 0.017 * i
-            points = ((x + s * 0.006, yy), (x + s * 0.017, yy - 0.003), (x + s * 0.026, yy + 0.007))
-            _line(canvas, points, line, 0.0045, 0.62 * lift)
+            yy = y + 0.004 + 0.022 * i
+            points = ((x + s * 0.003, yy - 0.004), (x + s * 0.014, yy), (x + s * 0.025, yy + 0.012))
+            _line(canvas, points, line, 0.0045, (0.55 - 0.08 * i) * lift)
 
 
 def _folds(

@@ -40,12 +40,12 @@ PROTOTYPES: Mapping[str, tuple[ActionUnits, ...]] = {
         ActionUnits(smirk=-0.8, dimple=0.7, eyes_closed=0.3, gaze_x=0.6, lip_corner_depress=0.3, lip_press=0.4),
     ),
     "confident": (
-        ActionUnits(lip_corner_pull=0.6, smirk=0.35, outer_brow_raise=0.45, brow_lower=0.3, lid_tighten=0.5),
+        ActionUnits(lip_corner_pull=0.6, smirk=0.35, outer_brow_raise=0.4, brow_lower=0.15, lid_tighten=0.5),
         ActionUnits(
-            lip_corner_pull=0.65, smirk=0.3, outer_brow_raise=0.45, brow_lower=0.28, lid_tighten=0.45, lips_part=0.5
+            lip_corner_pull=0.65, smirk=0.3, outer_brow_raise=0.4, brow_lower=0.15, lid_tighten=0.45, lips_part=0.5
         ),
         ActionUnits(
-            lip_corner_pull=0.5, smirk=-0.35, brow_tilt=0.4, outer_brow_raise=0.35, brow_lower=0.35, lid_tighten=0.5
+            lip_corner_pull=0.5, smirk=-0.35, brow_tilt=0.4, outer_brow_raise=0.3, brow_lower=0.1, lid_tighten=0.5
         ),
     ),
     "disgust": (
