@@ -30,7 +30,7 @@ from pixelsmile.portraits.anime_mouth import build_mouth, paint_mouth
 from pixelsmile.portraits.curves import polygon, smooth_path
 from pixelsmile.portraits.identity import Identity
 
-_SEEN_THROUGH = 0.55  # how strongly brows show through the fringe
+_SEEN_THROUGH = 0.80  # how strongly brows show through the fringe
 
 
 def paint(canvas: skia.Canvas, identity: Identity, units: ActionUnits) -> None:

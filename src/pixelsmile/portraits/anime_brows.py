@@ -6,7 +6,7 @@ from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.anchors import Point
 from pixelsmile.portraits.anime_eyes import bounded
 from pixelsmile.portraits.anime_frame import AnimeFrame
-from pixelsmile.portraits.anime_ink import draw_stroke, fill, ink_of, spline
+from pixelsmile.portraits.anime_ink import draw_stroke, fill, ink_of, mix, spline
 from pixelsmile.portraits.curves import ribbon_path, saturate
 from pixelsmile.portraits.identity import Identity
 
@@ -15,7 +15,7 @@ def brow_points(identity: Identity, units: ActionUnits, frame: AnimeFrame, side:
     """The middle line of one brow, from its inner end to its outer."""
     inner_up, outer_up = saturate(units.inner_brow_raise), saturate(units.outer_brow_raise)
     lower, tilt = saturate(units.brow_lower), saturate(units.brow_tilt) * side
-    base = frame.lower(0.474) - 0.012 * identity.brow_height
+    base = frame.lower(0.480) - 0.012 * identity.brow_height
     points = []
     for i in range(5):
         t = i / 4
@@ -35,11 +35,15 @@ def paint_brows(
 ) -> None:
     """Both brows; drawn a second time over the fringe with a smaller `alpha`."""
     thick = 0.0175 * (1 + 0.38 * identity.brow_thickness)
+    color = mix(identity.brow_color, (24, 12, 18), 0.30)
     for side in (-1, 1):
         along = spline(brow_points(identity, units, frame, side), 4)
         count = len(along) - 1
         widths = [thick * (0.80 + 0.2 * min(1, 5 * i / count)) * (1 - 0.86 * (i / count) ** 1.8) for i in range(count + 1)]
-        canvas.drawPath(ribbon_path(along, widths), fill(identity.brow_color, alpha))
+        if alpha < 1:
+            halo = [w + 0.010 for w in widths]
+            canvas.drawPath(ribbon_path(along, halo), fill(identity.skin, 0.38))
+        canvas.drawPath(ribbon_path(along, widths), fill(color, alpha))
 
 
 def paint_frown(canvas: skia.Canvas, identity: Identity, units: ActionUnits, frame: AnimeFrame) -> None:

@@ -1,5 +1,6 @@
 """Anime eyes: large layered irises, thick upper lashes, and lids that follow the action units."""
 
+import math
 from dataclasses import dataclass
 
 import skia
@@ -35,10 +36,8 @@ class AnimeEye:
 
 def bounded(value: float, limit: float = 1.0) -> float:
     """`value` up to four fifths of `limit`, then bent smoothly so that it never passes it (below 0: 0)."""
-    from math import tanh
-
     knee, room = 0.8 * limit, 0.2 * limit
-    return max(0.0, value) if value <= knee else knee + room * tanh((value - knee) / room)
+    return max(0.0, value) if value <= knee else knee + room * math.tanh((value - knee) / room)
 
 
 def build_eye(identity: Identity, units: ActionUnits, frame: AnimeFrame, side: int) -> AnimeEye:
@@ -46,8 +45,8 @@ def build_eye(identity: Identity, units: ActionUnits, frame: AnimeFrame, side: i
     centre = frame.place(side * (0.107 + 0.009 * identity.eye_spacing), frame.lower(EYE_Y))
     far = 1 - 0.07 * frame.turn * side
     half_width = 0.064 * (1 + 0.09 * identity.eye_size) * far
-    half_height = 0.056 * (1 + 0.15 * identity.eye_size) * (1 - 0.12 * identity.age)
-    shut = bounded(units.eyes_closed + 0.22 * units.cheek_raise + 0.08 * units.lid_tighten)
+    half_height = 0.060 * (1 + 0.15 * identity.eye_size) * (1 - 0.12 * identity.age)
+    shut = bounded(units.eyes_closed + 0.42 * units.cheek_raise + 0.08 * units.lid_tighten)
     upper_h, lower_h = _lids(units, side, shut)
 
     def at(u: float, height: float) -> Point:
@@ -80,9 +79,9 @@ def _lids(units: ActionUnits, side: int, shut: float) -> tuple[list[float], list
     """Heights of the points of the upper and the lower lid."""
     cheek, tight = bounded(units.cheek_raise, 1.4), bounded(units.lid_tighten, 1.4)
     wide = 1 + 0.20 * saturate(units.upper_lid_raise) - 0.22 * tight
-    low = (1 - 0.30 * cheek) * (1 - 0.22 * tight) * (1 + 0.06 * saturate(units.upper_lid_raise))
+    low = (1 - 0.38 * cheek) * (1 - 0.22 * tight) * (1 + 0.06 * saturate(units.upper_lid_raise))
     fierce = 0.34 * bounded(units.brow_lower, 1.4)
-    droop = 0.30 * bounded(units.inner_brow_raise, 1.4)
+    droop = 0.42 * bounded(units.inner_brow_raise, 1.4)
     cocked = 0.12 * saturate(units.brow_tilt) * side
     sneer = 0.12 * saturate(units.nose_wrinkle)
     bow = 0.46 - 1.25 * cheek
@@ -91,7 +90,6 @@ def _lids(units: ActionUnits, side: int, shut: float) -> tuple[list[float], list
         inner, outer = 0.5 * (1 - u), 0.5 * (1 + u)
         middle = 1 - u * u
         closed = _SHUT_LEVEL + bow * middle * 0.62
-        lift = fierce * inner * (0.35 + middle) + (droop - 0.10) * outer * outer * bool(droop)
         lift = fierce * inner * (0.35 + middle) + droop * (outer**1.5 - 0.55 * inner) * 0.8 - cocked
         top_open = top * wide + lift * (0.3 + 0.7 * middle)
         bottom_open = bottom * low - sneer * (1 - v * v)

@@ -77,7 +77,7 @@ def paint_marks(canvas: skia.Canvas, identity: Identity, frame: AnimeFrame, unit
         draw_stroke(canvas, line, 0.0055, ink, fold)
         bag = [frame.place(side * x, frame.lower(y)) for x, y in ((0.066, 0.645), (0.104, 0.655), (0.140, 0.644))]
         crow = bounded(units.cheek_raise)
-        draw_stroke(canvas, bag, 0.0052, ink, min(1.0, 0.7 * max(0.0, age - 0.25) + 0.45 * crow + 0.35 * bounded(units.lid_tighten)))
+        draw_stroke(canvas, bag, 0.0052, ink, min(1.0, 0.7 * max(0.0, age - 0.25) + 0.24 * crow + 0.20 * bounded(units.lid_tighten)))
         for dy, depth in ((-0.004, 1.0), (0.012, 0.8)):
             start = frame.place(side * 0.176, frame.lower(EYE_Y) + dy + 0.004)
             end = (start[0] + side * 0.022, start[1] + dy * 1.2)
@@ -112,8 +112,8 @@ def paint_nose(canvas: skia.Canvas, identity: Identity, units: ActionUnits, fram
         draw_stroke(canvas, wing, 0.0058, ink, min(1.0, 0.20 + 0.15 * identity.nose_width + 0.75 * bounded(wrinkle)))
         for k in range(2):
             top = y - 0.066 + 0.018 * k
-            fold = ((x + flank * 0.006, top - 0.004), (x + flank * 0.016, top), (x + flank * 0.025, top + 0.009))
-            draw_stroke(canvas, fold, 0.0060, ink, 0.85 * bounded(wrinkle))
+            fold = ((x + flank * 0.005, top - 0.006), (x + flank * 0.018, top - 0.002), (x + flank * 0.032, top + 0.012))
+            draw_stroke(canvas, fold, 0.0066, ink, 0.80 * bounded(wrinkle))
 
 
 def paint_blush(canvas: skia.Canvas, identity: Identity, units: ActionUnits, frame: AnimeFrame) -> None:

@@ -33,7 +33,7 @@ def build_hair(identity: Identity, frame: AnimeFrame) -> Hair | None:
     if identity.hair_style == "bald":
         return None
     rng = random.Random(f"hair {identity.seed}")
-    volume = {"buzz": 0.004, "curly": 0.040, "spiky": 0.026}.get(identity.hair_style, 0.030)
+    volume = {"buzz": 0.004, "curly": 0.044, "spiky": 0.036}.get(identity.hair_style, 0.038)
     volume += 0.0 if identity.hair_style == "buzz" else 0.012 * identity.hair_volume
     cap = (frame.half_width + volume * 0.85, 0.255 + volume)
     part = {"side_part": 0.085, "buzz": 0.0}.get(identity.hair_style, rng.uniform(-0.05, 0.05))
@@ -60,20 +60,20 @@ def _fringe(
         points = [(0.86, 0.40), (0.60, 0.325), (0.2, 0.310), (-0.2, 0.310), (-0.60, 0.325), (-0.86, 0.40)]
         edge = [((CENTRE_X + x * w, y), (CENTRE_X + x * w, y)) for x, y in points]
         return [], edge
-    long = 0.385 + 0.092 * identity.fringe
+    long = 0.372 + 0.082 * identity.fringe
     count = {"curly": 7, "spiky": 7, "short": 6, "side_part": 5}.get(style, 5)
     swept = identity.fringe < 0.15
     tops, valleys, edge = [], [], []
     reach = 0.80 * w
     for i in range(count + 1):
-        x = reach * (1 - 2 * i / count) + (rng.uniform(-0.012, 0.012) if 0 < i < count else 0.0)
+        x = reach * (1 - 2 * i / count) + (rng.uniform(-0.019, 0.019) if 0 < i < count else 0.0)
         far = abs(x - part) / w
         y = (0.335 if swept else long - 0.075) + (0.105 if swept else 0.030) * min(1.2, far) ** 1.4
         tops.append((CENTRE_X + x + frame.turn * 0.018, y + rng.uniform(-0.010, 0.010)))
     for i in range(count):
         a, b = tops[i], tops[i + 1]
         sway = math.copysign(1.0, 0.5 * (a[0] + b[0]) - CENTRE_X - part)
-        drop = (0.030 if swept else 0.062) * rng.uniform(0.75, 1.2) + 0.020 * identity.fringe
+        drop = (0.030 if swept else 0.062) * rng.uniform(0.65, 1.30) + 0.018 * identity.fringe
         tip = (0.5 * (a[0] + b[0]) + 0.016 * sway, max(a[1], b[1]) + drop)
         edge.append(((tip[0] + 0.30 * (a[0] - tip[0]) + 0.006 * sway, a[1] + 0.72 * (tip[1] - a[1])), tip))
         edge.append(((tip[0] + 0.62 * (b[0] - tip[0]) + 0.006 * sway, b[1] + 0.55 * (tip[1] - b[1])), b))

@@ -30,7 +30,7 @@ def shaded(color: Color, depth: float = 1.0) -> Color:
 
 def ink_of(color: Color, share: float = 0.72) -> Color:
     """The line colour around an area of `color`: dark, but still of its hue."""
-    return mix(color, (38, 20, 30), share)
+    return mix(color, (30, 14, 24), share)
 
 
 def vivid(color: Color, gain: float = 1.35) -> Color:

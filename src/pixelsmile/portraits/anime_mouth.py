@@ -40,11 +40,11 @@ def build_mouth(identity: Identity, units: ActionUnits, frame: AnimeFrame) -> An
     """The mouth of this face; valid for intensities up to 2."""
     smile, stretch, pucker = (saturate(v) for v in (units.lip_corner_pull, units.lip_stretch, units.lip_pucker))
     press, jaw = saturate(units.lip_press), saturate(units.jaw_drop, 1.5)
-    width = 0.050 * (1 + 0.16 * identity.mouth_width)
+    width = 0.058 * (1 + 0.16 * identity.mouth_width)
     width *= (1 + 0.42 * smile + 0.50 * stretch + 0.18 * saturate(units.lower_lip_depress)) * (1 - 0.10 * jaw)
     width *= math.exp(-0.50 * pucker) * (1 - 0.08 * press + 0.06 * saturate(units.lip_corner_depress))
     opening = _opening(units)
-    level = frame.lower(0.722)
+    level = frame.lower(0.727)
     upper, lower = [], []
     for t in _STEPS:
         x, y = t * width, level + _line(units, t)
@@ -60,7 +60,7 @@ def _opening(units: ActionUnits) -> float:
     part, jaw = saturate(units.lips_part), saturate(units.jaw_drop, 1.5)
     smile = saturate(units.lip_corner_pull)
     shut = 1 - 0.75 * bounded(units.lip_press)
-    gap = 0.014 * part + 0.056 * jaw + 0.012 * part * smile
+    gap = 0.014 * part + 0.056 * jaw + 0.026 * part * smile
     gap += 0.010 * saturate(units.lower_lip_depress) + 0.005 * saturate(units.upper_lip_raise)
     return gap * shut
 
@@ -69,14 +69,14 @@ def _line(units: ActionUnits, t: float) -> float:
     """The height of the mouth's line at `t` (-1 left corner .. 1 right), down is positive."""
     smile, down = saturate(units.lip_corner_pull), saturate(units.lip_corner_depress)
     smirk, stretch = saturate(units.smirk), saturate(units.lip_stretch)
-    y = 0.0020 * (1 - t * t)
-    y += smile * (0.006 - 0.026 * t * t)
-    y += down * (-0.010 + 0.026 * t * t)
-    y += abs(smirk) * (0.002 - 0.024 * (0.5 + 0.5 * t * math.copysign(1, smirk)) ** 2.5)
+    y = 0.0030 * (1 - t * t)
+    y += smile * (0.008 - 0.031 * t * t)
+    y += down * (-0.012 + 0.031 * t * t)
+    y += abs(smirk) * (0.003 - 0.032 * (0.5 + 0.5 * t * math.copysign(1, smirk)) ** 2.5)
     y -= 0.009 * saturate(units.chin_raise) * (1 - t * t)
-    cat = 0.45 * abs(smirk) + 0.75 * saturate(units.dimple) + 0.55 * saturate(units.lip_pucker)
+    cat = 0.18 * abs(smirk) + 0.30 * saturate(units.dimple) + 0.55 * saturate(units.lip_pucker)
     y += 0.0060 * cat * (-math.cos(2 * math.pi * t)) * (1 - t**4)
-    y += 0.0062 * stretch * math.sin(2.5 * math.pi * t + 0.5) * (1 - t**6)
+    y += 0.0068 * stretch * math.sin(2.5 * math.pi * t + 0.5) * (1 - t**6)
     y -= 0.0035 * saturate(units.nose_wrinkle) * math.sin(2 * math.pi * t) * (1 - t * t)
     return y
 
