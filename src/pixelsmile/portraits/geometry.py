@@ -99,8 +99,8 @@ def _outline(identity: Identity, frame: HeadFrame, chin_y: float, jaw_drop: floa
     long = frame.chin_y - REST_CHIN_Y
     jaw, cheeks = identity.jaw, identity.cheeks
     half = (
-        (0.50 * w, top + 0.022),
-        (0.90 * w, top + 0.118),
+        (0.50 * w, top + 0.030),
+        (0.90 * w, top + 0.124),
         (1.01 * w, 0.42),
         ((0.985 + 0.02 * cheeks) * w, 0.545),
         ((0.845 + 0.055 * jaw + 0.035 * cheeks - 0.012 * jaw_drop) * w, 0.675 + 0.5 * long + 0.25 * drop),

@@ -24,7 +24,7 @@ def paint_beard(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry)
         if identity.beard == "stubble":
             canvas.drawPath(area, fill(darker(color, 0.1), 0.24, 0.010))
         else:
-            canvas.drawPath(area, fill(darker(color, 0.12), 0.92, 0.0035))
+            canvas.drawPath(area, fill(darker(color, 0.12), 0.84, 0.0060))
     canvas.restore()
     _hairs(canvas, identity, geometry, areas, hole)
 
@@ -107,10 +107,10 @@ def _hairs(
     dark, light = skia.Path(), skia.Path()
     (x0, y0), (cx, cy) = geometry.nose.base, geometry.chin
     short = identity.beard == "stubble"
-    for i in range(150 if short else 190):
+    for i in range(170 if short else 320):
         u, v = rng.uniform(-1, 1), rng.random() ** 0.8
         x, y = x0 + (cx - x0) * v + u * 0.20, y0 - 0.02 + (cy + 0.012 - y0 + 0.02) * v
-        length = 0.006 if short else rng.uniform(0.012, 0.022)
+        length = 0.006 if short else rng.uniform(0.010, 0.018)
         path = light if i % 3 == 0 else dark
         path.moveTo(x, y)
         path.quadTo(x + u * length * 0.3, y + length * 0.6, x + u * length * 0.4, y + length)
@@ -118,6 +118,6 @@ def _hairs(
         canvas.save()
         canvas.clipPath(area, doAntiAlias=True)
         canvas.clipPath(hole, skia.ClipOp.kDifference, True)
-        canvas.drawPath(dark, stroke(darker(color, 0.40), 0.0042, 0.55))
-        canvas.drawPath(light, stroke(lighter(color, 0.20), 0.0040, 0.20 if short else 0.50))
+        canvas.drawPath(dark, stroke(darker(color, 0.36), 0.0042, 0.50))
+        canvas.drawPath(light, stroke(lighter(color, 0.20), 0.0040, 0.20 if short else 0.42))
         canvas.restore()

@@ -70,7 +70,7 @@ def _hairline(identity: Identity, geometry: FaceGeometry) -> Curve:
             part = -0.36 if identity.seed % 2 else 0.36
             middle = [
                 (-0.80, 0.365 + 0.4 * drop), (-0.52, 0.312 + 0.7 * drop), (-0.36, 0.262), (-0.10, 0.282 + 0.6 * drop),
-                (0.24, 0.308 + 0.95 * drop), (0.58, 0.338 + 0.8 * drop), (0.82, 0.388 + 0.4 * drop),
+                (0.24, 0.302 + 0.85 * drop), (0.58, 0.322 + 0.6 * drop), (0.82, 0.370 + 0.3 * drop),
             ]  # fmt: skip
             if part > 0:
                 middle = [(-x, height) for x, height in reversed(middle)]

@@ -170,7 +170,7 @@ def _folds(
     for s, wing, corner in ((-1, nose.left_wing, mouth.left), (1, nose.right_wing, mouth.right)):
         smile = pull + max(0.0, smirk * s)
         depth = 0.04 + 0.36 * age + 0.46 * smile + 0.32 * lip + 0.12 * sad
-        bulge = 0.019 + 0.010 * smile
+        bulge = 0.019 + 0.003 * smile
         start = (wing[0] + s * 0.008, wing[1] - 0.010)
         end = (corner[0] + s * (0.017 + 0.004 * smile), corner[1] + 0.002 - 0.004 * smile)
         middle = ((start[0] + end[0]) / 2 + s * bulge, (start[1] + end[1]) / 2 - 0.006)

@@ -12,10 +12,10 @@ from pixelsmile.portraits.action_units import ActionUnits
 
 NUM_VARIANTS = 3
 
-_FEAR = {"inner_brow_raise": 1.0, "outer_brow_raise": 0.35, "brow_lower": 0.55, "upper_lid_raise": 1.0}
+_FEAR = {"inner_brow_raise": 1.0, "outer_brow_raise": 0.35, "brow_lower": 0.45, "upper_lid_raise": 1.0}
 _SURPRISED = {"inner_brow_raise": 1.0, "outer_brow_raise": 1.0, "upper_lid_raise": 0.85, "jaw_drop": 1.0}
-_ANGRY = {"brow_lower": 1.0, "lid_tighten": 0.55, "upper_lid_raise": 0.35, "nose_wrinkle": 0.3}
-_DISGUST = {"nose_wrinkle": 1.0, "brow_lower": 0.6, "lid_tighten": 0.6, "upper_lip_raise": 0.95}
+_ANGRY = {"brow_lower": 1.0, "lid_tighten": 0.55, "upper_lid_raise": 0.3, "nose_wrinkle": 0.55}
+_DISGUST = {"nose_wrinkle": 1.0, "brow_lower": 0.75, "lid_tighten": 0.6, "upper_lip_raise": 0.95}
 _SAD = {"inner_brow_raise": 1.0, "brow_lower": 0.35, "lip_corner_depress": 1.0, "eyes_closed": 0.2}
 _SHY = {"blush": 1.0, "inner_brow_raise": 0.45, "lip_corner_pull": 0.35, "eyes_closed": 0.2}
 _ANXIOUS = {"inner_brow_raise": 0.8, "brow_lower": 0.4, "sweat": 1.0, "lip_stretch": 0.45}
@@ -23,7 +23,7 @@ _ANXIOUS = {"inner_brow_raise": 0.8, "brow_lower": 0.4, "sweat": 1.0, "lip_stret
 PROTOTYPES: Mapping[str, tuple[ActionUnits, ...]] = {
     "neutral": (ActionUnits(),) * NUM_VARIANTS,
     "angry": (
-        ActionUnits(**_ANGRY, lip_press=0.9, lip_corner_depress=0.45, chin_raise=0.25),
+        ActionUnits(**_ANGRY, lip_press=0.8, lip_corner_depress=0.45, chin_raise=0.25, upper_lip_raise=0.3),
         ActionUnits(
             **_ANGRY, lips_part=0.9, lower_lip_depress=0.8, upper_lip_raise=0.45, lip_stretch=0.3, jaw_drop=0.3
         ),
@@ -45,7 +45,7 @@ PROTOTYPES: Mapping[str, tuple[ActionUnits, ...]] = {
             lip_corner_pull=0.65, smirk=0.3, outer_brow_raise=0.4, brow_lower=0.15, lid_tighten=0.45, lips_part=0.5
         ),
         ActionUnits(
-            lip_corner_pull=0.5, smirk=-0.35, brow_tilt=0.4, outer_brow_raise=0.3, brow_lower=0.1, lid_tighten=0.5
+            lip_corner_pull=0.55, smirk=-0.35, outer_brow_raise=0.4, brow_lower=0.15, lid_tighten=0.5, chin_raise=0.4
         ),
     ),
     "disgust": (
@@ -74,7 +74,7 @@ PROTOTYPES: Mapping[str, tuple[ActionUnits, ...]] = {
         ActionUnits(**_SHY, gaze_y=0.9, cheek_raise=0.3, lip_pucker=0.3),
     ),
     "sleepy": (
-        ActionUnits(eyes_closed=0.72, outer_brow_raise=0.2, inner_brow_raise=0.2, lips_part=0.3, gaze_y=0.3),
+        ActionUnits(eyes_closed=0.66, outer_brow_raise=0.2, inner_brow_raise=0.2, lips_part=0.3, gaze_y=0.3),
         ActionUnits(eyes_closed=0.9, jaw_drop=1.0, lips_part=0.5, inner_brow_raise=0.4, brow_lower=0.2),
         ActionUnits(eyes_closed=1.0, outer_brow_raise=0.15, jaw_drop=0.15, lips_part=0.35),
     ),
