@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from typing import IO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, features
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
 from pixelsmile.errors import ImageError
 
@@ -77,7 +78,7 @@ def _check_file(path: Path) -> None:
         raise ImageError(f"cannot read {name} ({_one_line(error)}): check the path") from error
 
 
-def _decode(file: io.BufferedIOBase, name: str) -> Image.Image:
+def _decode(file: IO[bytes], name: str) -> Image.Image:
     head = file.read(12)
     file.seek(0)
     if not head:
@@ -87,7 +88,7 @@ def _decode(file: io.BufferedIOBase, name: str) -> Image.Image:
     try:
         with _without_warnings():
             image = Image.open(file, formats=FORMATS)
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ImageError(
             f"{name} is damaged, or no picture of a known format: use {', '.join(FORMATS)}"
         ) from error

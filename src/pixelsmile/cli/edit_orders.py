@@ -1,4 +1,4 @@
-"""From the options of `pixelsmile edit` to the sweeps that are wanted, and the names of their files."""
+"""From the options of `pixelsmile edit` to the sweeps that it orders, and the names of their files."""
 
 import argparse
 import re
@@ -18,7 +18,7 @@ _MAX_NAMED_IN_FOLDER = 3
 
 
 @dataclass(frozen=True)
-class Request:
+class Order:
     """One sweep: exactly one of expression, blend and prompt is set."""
 
     label: str
@@ -28,44 +28,48 @@ class Request:
     prompt: str | None = None
 
 
-def read_requests(options: argparse.Namespace) -> list[Request]:
+def read_orders(options: argparse.Namespace) -> list[Order]:
     """The sweeps in the order of expressions, blends, prompts; what is asked for twice is made once."""
-    requests = [Request(name, name, expression=name) for name in _expressions(options.expression)]
-    requests += [_blend_request(parse_blend(text)) for text in options.blend]
-    requests += [_prompt_request(text) for text in options.prompt]
-    if not requests:
+    orders = [Order(name, name, expression=name) for name in _expressions(options.expression)]
+    orders += [_blend_order(parse_blend(text)) for text in options.blend]
+    orders += [_prompt_order(text) for text in options.prompt]
+    if not orders:
         raise InputError("nothing to change: add -e happy, --blend happy=0.6,surprised=0.4 or --prompt TEXT")
-    return _with_own_slugs(list({request.label: request for request in requests}.values()))
+    return _with_own_slugs(_distinct(orders))
 
 
-def picture_name(request: Request, strength: float) -> str:
+def picture_name(order: Order, strength: float) -> str:
     """The file of one edit."""
-    return f"{request.slug}-{format_strength(strength)}.png"
+    return f"{order.slug}-{format_strength(strength)}.png"
 
 
-def animation_name(request: Request) -> str:
+def animation_name(order: Order) -> str:
     """The file of a sweep's animation."""
-    return f"{request.slug}.gif"
+    return f"{order.slug}.gif"
 
 
-def output_names(requests: Sequence[Request], strengths: Sequence[float], grid: bool, gif: bool) -> list[str]:
+def output_names(orders: Sequence[Order], strengths: Sequence[float], grid: bool, gif: bool) -> list[str]:
     """Every file that the edit will write; StrengthError for a strength given twice."""
     repeated = [strength for index, strength in enumerate(strengths) if strength in strengths[:index]]
     if repeated:
         raise StrengthError(f"strength {repeated[0]:g} is given twice: give each once")
-    names = [picture_name(request, strength) for request in requests for strength in strengths]
+    names = [picture_name(order, strength) for order in orders for strength in strengths]
     if gif:
-        names += [animation_name(request) for request in requests]
+        names += [animation_name(order) for order in orders]
     if grid:
         names.append(GRID_NAME)
     return [*names, MANIFEST_NAME]
 
 
-def default_folder(photo: Path, requests: Sequence[Request]) -> Path:
+def default_folder(photo: Path, orders: Sequence[Order]) -> Path:
     """`face-happy`, `face-happy-sad`, or `face-12-edits`, in the current folder."""
-    if len(requests) > _MAX_NAMED_IN_FOLDER:
-        return Path(f"{photo.stem}-{len(requests)}-edits")
-    return Path("-".join([photo.stem, *(request.slug for request in requests)]))
+    if len(orders) > _MAX_NAMED_IN_FOLDER:
+        return Path(f"{photo.stem}-{len(orders)}-edits")
+    return Path("-".join([photo.stem, *(order.slug for order in orders)]))
+
+
+def _distinct(orders: Sequence[Order]) -> list[Order]:
+    return [order for index, order in enumerate(orders) if order not in orders[:index]]
 
 
 def _expressions(texts: Sequence[str]) -> list[str]:
@@ -75,16 +79,16 @@ def _expressions(texts: Sequence[str]) -> list[str]:
     return names
 
 
-def _blend_request(blend: dict[str, float]) -> Request:
+def _blend_order(blend: dict[str, float]) -> Order:
     label = " + ".join(f"{name} {weight:g}" for name, weight in blend.items())
-    return Request(label, _slug(label.replace(" ", "")), blend=blend)
+    return Order(label, _slug(label.replace(" ", "")), blend=blend)
 
 
-def _prompt_request(text: str) -> Request:
+def _prompt_order(text: str) -> Order:
     prompt = " ".join(text.split())
     if not prompt:
         raise InputError(f"the prompt {text!r} is empty: describe the expression")
-    return Request(prompt, _slug(prompt), prompt=prompt)
+    return Order(prompt, _slug(prompt), prompt=prompt)
 
 
 def _slug(text: str) -> str:
@@ -93,15 +97,15 @@ def _slug(text: str) -> str:
     return slug or "prompt"
 
 
-def _with_own_slugs(requests: Sequence[Request]) -> list[Request]:
-    """The requests with a number where two would write the same files."""
+def _with_own_slugs(orders: Sequence[Order]) -> list[Order]:
+    """The orders with a number where two would write the same files."""
     taken: set[str] = set()
     distinct = []
-    for request in requests:
-        slug, number = request.slug, 1
+    for order in orders:
+        slug, number = order.slug, 1
         while slug in taken:
             number += 1
-            slug = f"{request.slug}-{number}"
+            slug = f"{order.slug}-{number}"
         taken.add(slug)
-        distinct.append(replace(request, slug=slug))
+        distinct.append(replace(order, slug=slug))
     return distinct

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pixelsmile import __version__
 from pixelsmile.cli.model_choice import FULL_MODEL, is_downloaded
+from pixelsmile.editing.folders import check_folder
 from pixelsmile.embedded import model_path
 from pixelsmile.errors import ModelError
 
@@ -124,7 +125,7 @@ def _existing(path: Path) -> Path:
 
 def _embedded_ready() -> bool:
     try:
-        model_path()
+        check_folder(model_path())
     except ModelError:
         return False
     return True

@@ -5,8 +5,9 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from types import FrameType, ModuleType
+import warnings
+from collections.abc import Callable, Sequence
+from types import FrameType
 
 from pixelsmile import __version__
 from pixelsmile.cli.parsing import nearest
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code: 0 done, 2 bad input, 1 other refusals, 130 interrupted."""
     logging.basicConfig(format="pixelsmile: %(message)s", level=logging.ERROR)
     logging.getLogger("pixelsmile").setLevel(logging.WARNING)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # they are for the authors of libraries
     signal.signal(signal.SIGTERM, _stop)
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
@@ -69,13 +72,10 @@ def _run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         kind = "option" if name.startswith("-") else "command"
         raise InputError(f"unknown {kind} {name!r}: {nearest(name, COMMANDS)} (pixelsmile --help lists them)")
-    code = _load(name).run(rest)
+    command: Callable[[list[str]], int] = importlib.import_module(f"pixelsmile.cli.{name}").run
+    code = command(rest)
     sys.stdout.flush()
     return code
-
-
-def _load(name: str) -> ModuleType:
-    return importlib.import_module(f"pixelsmile.cli.{name}")
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

@@ -1,18 +1,14 @@
 """Which model edits when nobody names one, and why."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from pixelsmile.errors import ModelError
 
 EMBEDDED = "embedded"
 FULL_MODEL = "Qwen/Qwen-Image-Edit-2511"
 FULL_MODEL_DOWNLOAD_GB = 60
 FULL_MODEL_MEMORY_GB = 64  # 20.4 + 8.3 billion weights of 2 bytes, and room to work
-_WEIGHT_INDEXES = (
-    ("transformer", "diffusion_pytorch_model.safetensors.index.json"),
-    ("text_encoder", "model.safetensors.index.json"),
-)
-_WHOLE_FILES = ("model_index.json", "vae/diffusion_pytorch_model.safetensors", "tokenizer/vocab.json")
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ def gpu_memory_gb(device: str | None = None) -> float | None:
     index = torch.device(device or "cuda").index or 0
     if index >= torch.cuda.device_count():
         return None
-    return torch.cuda.get_device_properties(index).total_memory / 1e9
+    return float(torch.cuda.get_device_properties(index).total_memory) / 1e9
 
 
 def full_model_options(memory_gb: float) -> str:
@@ -74,20 +70,14 @@ def full_model_options(memory_gb: float) -> str:
 
 
 def is_downloaded(repository: str) -> bool:
-    """Whether the hub cache on this machine holds every weight file of a diffusers repository."""
-    from huggingface_hub import try_to_load_from_cache
+    """Whether the hub cache on this machine holds a whole diffusers repository."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
-    def cached(name: str) -> Path | None:
-        found = try_to_load_from_cache(repository, name)
-        return Path(found) if isinstance(found, str) and Path(found).is_file() else None
+    from pixelsmile.editing.folders import check_folder
 
-    if not all(cached(name) for name in _WHOLE_FILES):
+    try:
+        check_folder(Path(snapshot_download(repository, local_files_only=True)))
+    except (LocalEntryNotFoundError, ModelError):
         return False
-    for folder, index_name in _WEIGHT_INDEXES:
-        index = cached(f"{folder}/{index_name}")
-        if index is None:
-            return False
-        shards = set(json.loads(index.read_text())["weight_map"].values())
-        if not all(cached(f"{folder}/{shard}") for shard in shards):
-            return False
     return True

@@ -25,10 +25,11 @@ class CommandParser(argparse.ArgumentParser):
         parsed, unknown = self.parse_known_args(args)
         if unknown:
             word = unknown[0].partition("=")[0]
-            if word.startswith("-"):
-                options = [option for action in self._actions for option in action.option_strings]
-                self.error(f"unknown option {word!r}: {nearest(word, options)}")
-            self.error(f"unexpected argument {word!r}: leave it out")
+            if not word.startswith("-"):
+                self.error(f"unexpected argument {word!r}: leave it out")
+            options = [option for action in self._actions for option in action.option_strings]
+            matches = _matches(word, options)
+            self.error(f"unknown option {word!r}" + (f": did you mean {matches}?" if matches else ""))
         return parsed
 
     def error(self, message: str) -> NoReturn:
@@ -43,10 +44,12 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 def nearest(word: str, known: Iterable[str]) -> str:
     """`did you mean x?`, or `choose from ...` where nothing is near."""
     known = list(known)
-    matches = difflib.get_close_matches(word, known, n=2, cutoff=0.55)
-    if matches:
-        return f"did you mean {' or '.join(matches)}?"
-    return f"choose from {', '.join(known)}"
+    matches = _matches(word, known)
+    return f"did you mean {matches}?" if matches else f"choose from {', '.join(known)}"
+
+
+def _matches(word: str, known: Sequence[str]) -> str:
+    return " or ".join(difflib.get_close_matches(word, known, n=2, cutoff=0.55))
 
 
 def one_of(what: str, choices: Sequence[str]) -> Callable[[str], str]:

@@ -1,7 +1,7 @@
 """What a person gets to see and keep: pictures that say what they are, labelled grids, animations."""
 
 from pixelsmile.results.animation import animation_gif
-from pixelsmile.results.grid import draw_grid
+from pixelsmile.results.grid import check_grid, draw_grid
 from pixelsmile.results.png import PORTRAIT_KEY, SETTINGS_KEY, edited_png, portrait_png
 from pixelsmile.results.sweep import Sweep, format_strength
 
@@ -10,6 +10,7 @@ __all__ = [
     "SETTINGS_KEY",
     "Sweep",
     "animation_gif",
+    "check_grid",
     "draw_grid",
     "edited_png",
     "format_strength",

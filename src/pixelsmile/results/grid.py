@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from pixelsmile.errors import ImageError
-from pixelsmile.images import MAX_PIXELS
 from pixelsmile.results.sweep import Sweep
 
 _PAPER = (250, 249, 246)
@@ -15,6 +14,7 @@ _INK = (38, 38, 44)
 _MUTED = (132, 129, 124)
 _MAX_TILE_PX = 320
 _MASK_OVERSAMPLING = 4
+MAX_TILES = 800  # about 80 million pixels at the largest tile
 
 
 @dataclass(frozen=True)
@@ -80,27 +80,31 @@ class _Layout:
 def draw_grid(source: Image.Image, sweeps: Sequence[Sweep], caption: str) -> Image.Image:
     """The sheet of `sweeps` (all over the same strengths, all of one size), with `caption` below.
 
-    Pictures keep their size up to 320 px, larger ones are scaled down. ImageError where the sheet would
-    exceed MAX_PIXELS.
+    Pictures keep their size up to 320 px, larger ones are scaled down; the source is cropped to their shape.
+    ImageError where `check_grid` refuses.
     """
     strengths = list(sweeps[0].strengths)
+    check_grid(len(sweeps), len(strengths))
     if any(list(sweep.strengths) != strengths for sweep in sweeps):
         raise ValueError("the sweeps of one grid share their strengths")
     tile = min(_MAX_TILE_PX, max(sweeps[0].images[0].size))
     layout = _Layout(tile, tuple(sweep.label for sweep in sweeps), 1 + len(strengths))
-    if layout.size[0] * layout.size[1] > MAX_PIXELS:
-        raise ImageError(
-            f"a grid of {len(sweeps)} x {len(strengths)} pictures is too large: use fewer strengths"
-        )
     sheet = Image.new("RGB", layout.size, _PAPER)
     _draw_header(sheet, layout, strengths)
     mask = _rounded_mask(tile)
+    source = ImageOps.fit(source, sweeps[0].images[0].size, Image.Resampling.LANCZOS)
     for row, sweep in enumerate(sweeps):
         _draw_label(sheet, layout, row)
         for column, image in enumerate([source, *sweep.images]):
             sheet.paste(_fit(image, tile), (layout.column_x(column), layout.row_y(row)), mask)
     _draw_caption(sheet, layout, caption)
     return sheet
+
+
+def check_grid(num_sweeps: int, num_strengths: int) -> None:
+    """ImageError where a sheet would be too large to look at."""
+    if num_sweeps * (1 + num_strengths) > MAX_TILES:
+        raise ImageError(f"a grid of {num_sweeps} x {num_strengths} pictures is too large: ask for fewer")
 
 
 def _draw_header(sheet: Image.Image, layout: _Layout, strengths: Sequence[float]) -> None:
@@ -142,10 +146,9 @@ def _fit(image: Image.Image, tile: int) -> Image.Image:
 
 
 def _rounded_mask(tile: int) -> Image.Image:
-    large = Image.new("L", (tile * _MASK_OVERSAMPLING,) * 2)
-    ImageDraw.Draw(large).rounded_rectangle(
-        (0, 0, large.width - 1, large.height - 1), radius=large.width // 22, fill=255
-    )
+    side = tile * _MASK_OVERSAMPLING
+    large = Image.new("L", (side, side))
+    ImageDraw.Draw(large).rounded_rectangle((0, 0, side - 1, side - 1), radius=side // 22, fill=255)
     return large.resize((tile, tile), Image.Resampling.LANCZOS)
 
 

@@ -1,0 +1,47 @@
+# make demo   draw portraits, edit them, say where the pictures are
+# make test   everything that must pass
+# make venv   only install
+# make clean  remove the installation and the demo's pictures
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+DEMO := out/demo
+
+.PHONY: demo test venv clean
+
+demo: $(VENV)/.installed
+	@mkdir -p $(DEMO)
+	@$(BIN)/pixelsmile portrait --seed 7 --style human -o $(DEMO)/human.png --force
+	@$(BIN)/pixelsmile portrait --seed 7 --style anime -o $(DEMO)/anime.png --force
+	@$(BIN)/pixelsmile edit $(DEMO)/human.png -e happy -e surprised -e sad -s 0 0.5 1 1.5 --grid --gif -o $(DEMO)/human --force
+	@$(BIN)/pixelsmile edit $(DEMO)/anime.png -e happy -s 0 0.5 1 1.5 --grid --gif -o $(DEMO)/anime --force
+	@echo "Look at $(DEMO)/human/grid.png and $(DEMO)/anime/grid.png"
+
+test: $(VENV)/.installed-test
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/pytest -q
+
+venv: $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) $(DEMO)
+
+# Stamps: an installation is repeated only when what it depends on has changed.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing pixelsmile into $(VENV) (once; this takes a few minutes)"
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo "Installing what the tests need"
+	@$(PIP) install -c constraints.txt -e ".[test]"
+	@touch $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "pixelsmile needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 || true)." \
+	       "Name another one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)

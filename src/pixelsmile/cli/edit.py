@@ -1,0 +1,103 @@
+"""`pixelsmile edit`: a portrait and expressions in, sweeps of rising strength out."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixelsmile.cli.edit_options import edit_parser
+
+if TYPE_CHECKING:
+    from pixelsmile.cli.edit_files import EditFiles, Source
+    from pixelsmile.cli.edit_orders import Order
+    from pixelsmile.editing.editor import Editor, EditResult
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Edit one picture. What can be refused is refused before the model loads; all files appear, or none."""
+    options = edit_parser().parse_args(arguments)
+    from pixelsmile.cli.edit_files import read_source, write_files
+    from pixelsmile.cli.edit_orders import default_folder, output_names, read_orders
+    from pixelsmile.publication import staged
+    from pixelsmile.results import check_grid
+
+    orders = read_orders(options)
+    if options.grid:
+        check_grid(len(orders), len(options.strengths))
+    names = output_names(orders, options.strengths, options.grid, options.gif)
+    source = read_source(Path(options.photo))
+    folder = Path(options.output) if options.output is not None else default_folder(source.path, orders)
+    started = time.monotonic()
+    with staged(folder, names, force=options.force) as stage:
+        editor = _load(options)
+        results = _edit(editor, options, source, orders)
+        files = write_files(stage, source, orders, results, grid=options.grid, gif=options.gif)
+    _report(options, files, results, time.monotonic() - started)
+    return 0
+
+
+def _load(options: argparse.Namespace) -> "Editor":
+    from pixelsmile.cli.model_choice import choose_model
+    from pixelsmile.cli.progress import Display, silence_libraries
+    from pixelsmile.editing.folders import find_model
+
+    choice = choose_model(options.model, options.device)
+    if choice.reason is not None:
+        _remark(options, choice.reason)
+    find_model(choice.model)  # a download shows its own progress, and a bad folder is refused early
+    with Display(options.quiet).loading(choice.model):
+        silence_libraries()
+        from pixelsmile.editing.editor import Editor
+
+        return Editor.from_pretrained(
+            choice.model,
+            adapter=options.adapter,
+            device=options.device,
+            dtype=options.dtype,
+            offload=options.offload,
+            quantise=options.quantise,
+        )
+
+
+def _edit(
+    editor: "Editor", options: argparse.Namespace, source: "Source", orders: Sequence["Order"]
+) -> list["EditResult"]:
+    from pixelsmile.cli.progress import Display
+    from pixelsmile.editing.requests import Request
+
+    events = editor.stream(
+        source.image,
+        [Request(order.expression, order.blend, order.prompt, options.strengths) for order in orders],
+        seed=options.seed,
+        steps=options.steps,
+        size=options.size,
+        domain=options.domain or source.domain,
+        conditioning=options.conditioning,
+        batch_size=options.batch_size,
+    )
+    results = Display(options.quiet).results(events)
+    for note in results[0].settings["notes"]:
+        if note != editor.engine.info.note or not source.is_drawn:
+            _remark(options, note)
+    return results
+
+
+def _report(
+    options: argparse.Namespace, files: "EditFiles", results: Sequence["EditResult"], seconds: float
+) -> None:
+    settings = results[0].settings
+    if options.json:
+        record = {"model": settings["model"], "device": settings["device"], "notes": settings["notes"]}
+        print(json.dumps({**record, "seconds": round(seconds, 2), **files.as_dict()}))
+        return
+    for path in files.paths():
+        print(path)
+    _remark(options, f"{len(files.pictures)} pictures in {seconds:.1f} s")
+
+
+def _remark(options: argparse.Namespace, text: str) -> None:
+    if not options.quiet:
+        print(f"pixelsmile: {text}", file=sys.stderr)
