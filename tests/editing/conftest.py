@@ -11,11 +11,15 @@ from diffusers import (
     QwenImageEditPlusPipeline,
     QwenImageTransformer2DModel,
 )
+from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
 from PIL import Image
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from pixelsmile.editing.devices import place
+from pixelsmile.editing.editor import Editor
+from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.processor import image_only_processor
 
 SPECIAL = [
@@ -28,6 +32,7 @@ SPECIAL = [
     "<|video_pad|>",
 ]
 WIDTH = 16
+SPREAD = 0.3  # of random weights: large enough that words and positions change what comes out
 WORDS = ("the", "person", "character", "to", "show", "happy", "sad", "angry", "neutral", "expression")
 
 
@@ -57,6 +62,7 @@ def _text_encoder(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLForConditionalGenerati
             "num_hidden_layers": 2,
             "num_attention_heads": 2,
             "num_key_value_heads": 1,
+            "initializer_range": SPREAD,
             "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e6},
         },
         vision_config={
@@ -66,6 +72,7 @@ def _text_encoder(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLForConditionalGenerati
             "num_heads": 2,
             "out_hidden_size": WIDTH,
             "fullatt_block_indexes": [1],
+            "initializer_range": SPREAD,
         },
         image_token_id=ids["image_pad"],
         video_token_id=ids["video_pad"],
@@ -128,3 +135,30 @@ def portrait() -> Image.Image:
     y, x = np.mgrid[0:64, 0:64] / 63.0
     pixels = np.stack([x, y, 0.5 + 0.5 * np.sin(6 * x * y)], axis=-1)
     return Image.fromarray((255 * pixels).astype(np.uint8))
+
+
+@pytest.fixture(scope="session")
+def engine(model_folder: Path) -> QwenEngine:
+    """The tiny model without adapters; float32 on the CPU. Tests that load adapters make their own."""
+    return QwenEngine.load(str(model_folder), [], place("cpu"))
+
+
+@pytest.fixture(scope="session")
+def editor(engine: QwenEngine) -> Editor:
+    return Editor(engine)
+
+
+@pytest.fixture
+def stock(
+    model_folder: Path, engine: QwenEngine, monkeypatch: pytest.MonkeyPatch
+) -> QwenImageEditPlusPipeline:
+    """The stock pipeline on the same folder, told the sizes and the length of the template."""
+    tokenizer, image_processor = engine.parts.tokenizer, engine.parts.image_processor
+    pipeline = QwenImageEditPlusPipeline.from_pretrained(
+        model_folder, tokenizer=tokenizer, processor=image_only_processor(image_processor, tokenizer)
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.prompt_template_encode_start_idx = engine.encoder.prefix_length
+    monkeypatch.setattr(pipeline_qwenimage_edit_plus, "VAE_IMAGE_SIZE", 64 * 64)
+    monkeypatch.setattr(pipeline_qwenimage_edit_plus, "CONDITION_IMAGE_SIZE", 64 * 64)
+    return pipeline

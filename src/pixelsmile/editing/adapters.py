@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +70,9 @@ def load_adapters(transformer: Any, specs: Sequence[AdapterSpec]) -> list[dict[s
     states = [_fitting_state(transformer, spec) for spec in specs]
     names = [f"adapter_{index}" for index in range(len(specs))]
     for spec, name, (file, state, num_modules) in zip(specs, names, states, strict=True):
-        transformer.load_lora_adapter(state, prefix=None, adapter_name=name)
+        with warnings.catch_warnings():  # several adapters side by side are what we want
+            warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")
+            transformer.load_lora_adapter(state, prefix=None, adapter_name=name)
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         loaded.append({"source": spec.source, "scale": spec.scale, "modules": num_modules, "sha256": digest})
     if specs:
@@ -85,7 +88,7 @@ def _fitting_state(transformer: nn.Module, spec: AdapterSpec) -> tuple[Path, dic
     file = _find(spec.source)
     tensors, metadata = _read(file)
     adapter = _sort(tensors)
-    problems = adapter.unknown + _misfits(transformer, adapter.pairs)
+    problems = _misfits(transformer, adapter.pairs) + adapter.unknown
     if problems or not adapter.pairs:
         raise AdapterError(_misfit_message(file, problems, len(tensors)))
     config = _config(file, metadata)
@@ -101,9 +104,7 @@ def _fitting_state(transformer: nn.Module, spec: AdapterSpec) -> tuple[Path, dic
 def _find(source: str) -> Path:
     path = Path(source)
     if path.suffix in _PICKLES:
-        raise AdapterError(
-            f"adapter {source} is a pickle, and pickles are never loaded: convert it to safetensors"
-        )
+        raise AdapterError(f"adapter {source} is a pickle, which is never loaded: convert it to safetensors")
     if path.is_file():
         return path
     if path.is_dir():

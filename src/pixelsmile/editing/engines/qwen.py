@@ -27,7 +27,7 @@ CPU_BATCH, GPU_BATCH = 4, 6
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """The distinct samples of a job, and which of them each picture of each target shows."""
 
     samples: list[Sample]
@@ -83,21 +83,21 @@ class QwenEngine:
         yield Progress("encode", 0, 1)
         prompts, reference_BCHW = self._encode(job)
         yield Progress("encode", 1, 1)
-        plan = _plan(job, prompts)
+        planned = plan(job, prompts)
         denoiser = self._denoiser(job, reference_BCHW)
-        total = len(plan.samples) * job.num_steps
+        total = len(planned.samples) * job.num_steps
         taken, pictures = 0, []
-        for event in sample_latents(denoiser, plan.samples, job.num_steps):
+        for event in sample_latents(denoiser, planned.samples, job.num_steps):
             if isinstance(event, StepTaken):
                 taken += event.num_samples
                 yield Progress("denoise", taken, total)
             else:
                 pictures += self._decode(event.latents)
-                yield Progress("decode", len(pictures), len(plan.samples))
+                yield Progress("decode", len(pictures), len(planned.samples))
         self._release()
         yield Edited(
-            images=[[pictures[index] for index in shown] for shown in plan.shown],
-            forms=plan.forms,
+            images=[[pictures[index] for index in shown] for shown in planned.shown],
+            forms=planned.forms,
             sigmas=tuple(denoiser.schedule.sigmas(job.num_steps).tolist()),
             batch_size=denoiser.batch_size,
         )
@@ -131,7 +131,7 @@ class QwenEngine:
             self._hooks.maybe_free_model_hooks()
 
 
-def _plan(job: EditJob, prompts: dict[str, Prompt]) -> _Plan:
+def plan(job: EditJob, prompts: dict[str, Prompt]) -> Plan:
     """Samples with equal conditions are one sample: at strength 0 all expressions are the neutral face."""
     neutral = prompts[job.neutral]
     samples: list[Sample] = []
@@ -149,7 +149,7 @@ def _plan(job: EditJob, prompts: dict[str, Prompt]) -> _Plan:
             row.append(known[key])
         shown.append(row)
         forms.append(form)
-    return _Plan(samples, shown, tuple(forms))
+    return Plan(samples, shown, tuple(forms))
 
 
 def _key(form: str, target: Target, weights: Sequence[float]) -> Any:

@@ -1,0 +1,155 @@
+"""Our batched sweep against the stock pipeline, run one strength at a time.
+
+Stated tolerance in float32 over four steps: latents 2e-5 absolute (their spread is about 1; measured 1e-6),
+pictures 1 of 255 levels.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import QwenImageEditPlusPipeline
+from PIL import Image
+
+from pixelsmile.editing.conditioning import interpolate
+from pixelsmile.editing.engine import EditJob, Target
+from pixelsmile.editing.engines.qwen import QwenEngine, plan
+from pixelsmile.editing.flow import pack
+from pixelsmile.editing.sampler import BatchDone, sample_latents
+
+LATENTS = {"rtol": 0, "atol": 2e-5}
+NEUTRAL, HAPPY, SAD = (f"Edit the person to show a {name} expression" for name in ("neutral", "happy", "sad"))
+LONG = "Make the person smile broadly"
+SEED = 5
+
+
+def job(image: Image.Image, *targets: Target, **options: object) -> EditJob:
+    return EditJob(image, NEUTRAL, targets, SEED, 4, **options)  # type: ignore[arg-type]
+
+
+def our_latents(engine: QwenEngine, edit: EditJob) -> list[torch.Tensor]:
+    """Packed final latents (1, N, D) of each target at each weight."""
+    prompts, reference = engine._encode(edit)
+    planned = plan(edit, prompts)
+    denoiser = engine._denoiser(edit, reference)
+    events = sample_latents(denoiser, planned.samples, edit.num_steps)
+    latents = torch.cat([event.latents for event in events if isinstance(event, BatchDone)])
+    return [pack(latents[index : index + 1]) for row in planned.shown for index in row]
+
+
+def stock_latents(stock: QwenImageEditPlusPipeline, image: Image.Image, **prompt: object) -> torch.Tensor:
+    return run_stock(stock, image, "latent", **prompt)
+
+
+def run_stock(stock: QwenImageEditPlusPipeline, image: Image.Image, kind: str, **prompt: object) -> Any:
+    return stock(
+        image=image,
+        height=64,
+        width=64,
+        num_inference_steps=4,
+        generator=torch.Generator().manual_seed(SEED),
+        output_type=kind,
+        true_cfg_scale=1.0,
+        **prompt,
+    ).images
+
+
+def with_embedding(embedding: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {"prompt_embeds": embedding[None], "prompt_embeds_mask": torch.ones(1, len(embedding))}
+
+
+def embeddings(engine: QwenEngine, image: Image.Image, texts: Sequence[str]) -> list[torch.Tensor]:
+    with torch.inference_mode():
+        return [prompt.embedding for prompt in engine.encoder.encode(image, list(texts), torch.device("cpu"))]
+
+
+def pass_token_types(stock: QwenImageEditPlusPipeline) -> None:
+    """What the stock pipeline forgets (diffusers issue 14194)."""
+    image_token_id = stock.text_encoder.config.image_token_id
+
+    def hook(_module: object, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        return args, {**kwargs, "mm_token_type_ids": (kwargs["input_ids"] == image_token_id).int()}
+
+    stock.text_encoder.register_forward_pre_hook(hook, with_kwargs=True)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_a_sweep_equals_the_stock_pipeline_on_given_embeddings(
+    engine: QwenEngine, stock: QwenImageEditPlusPipeline, portrait: Image.Image, batch_size: int
+) -> None:
+    strengths = (0.0, 0.5, 1.0, 1.5)
+    edit = job(portrait, Target((HAPPY,), tuple((s,) for s in strengths)), batch_size=batch_size)
+    neutral, happy = embeddings(engine, portrait, [NEUTRAL, HAPPY])
+    for ours, strength in zip(our_latents(engine, edit), strengths, strict=True):
+        embedding = interpolate(neutral, [happy], [strength])
+        torch.testing.assert_close(
+            ours, stock_latents(stock, portrait, **with_embedding(embedding)), **LATENTS
+        )
+
+
+def test_the_ends_equal_the_stock_pipeline_with_its_own_encoding(
+    engine: QwenEngine, stock: QwenImageEditPlusPipeline, portrait: Image.Image
+) -> None:
+    pass_token_types(stock)
+    start, end = our_latents(engine, job(portrait, Target((HAPPY,), ((0.0,), (1.0,)))))
+    torch.testing.assert_close(start, stock_latents(stock, portrait, prompt=NEUTRAL), **LATENTS)
+    torch.testing.assert_close(end, stock_latents(stock, portrait, prompt=HAPPY), **LATENTS)
+    assert (end - start).abs().max() > 100 * LATENTS["atol"]
+
+
+def test_prompts_of_unequal_length_equal_the_stock_pipeline_at_both_ends(
+    engine: QwenEngine, stock: QwenImageEditPlusPipeline, portrait: Image.Image
+) -> None:
+    """The prompts are encoded in one padded batch; each must come out as if it were alone."""
+    pass_token_types(stock)
+    start, near, end = our_latents(engine, job(portrait, Target((LONG,), ((0.0,), (1e-4,), (1.0,)))))
+    torch.testing.assert_close(start, stock_latents(stock, portrait, prompt=NEUTRAL), **LATENTS)
+    torch.testing.assert_close(end, stock_latents(stock, portrait, prompt=LONG), **LATENTS)
+    assert (near - start).abs().max() < 0.01 * (end - start).abs().max()
+
+
+def test_pictures_equal_the_stock_pipelines(
+    engine: QwenEngine, stock: QwenImageEditPlusPipeline, portrait: Image.Image
+) -> None:
+    edit = job(portrait, Target((SAD,), ((1.0,),)))
+    (ours,) = list(engine.stream(edit))[-1].images[0]  # type: ignore[union-attr]
+    (sad,) = embeddings(engine, portrait, [SAD])
+    generator = torch.Generator().manual_seed(SEED)
+    theirs = stock(
+        image=portrait,
+        height=64,
+        width=64,
+        num_inference_steps=4,
+        generator=generator,
+        true_cfg_scale=1.0,
+        **with_embedding(sad),
+    ).images[0]
+    difference = np.asarray(ours, dtype=int) - np.asarray(theirs, dtype=int)
+    assert np.abs(difference).max() <= 1
+
+
+def test_embeddings_equal_the_stock_pipelines(
+    engine: QwenEngine, stock: QwenImageEditPlusPipeline, portrait: Image.Image
+) -> None:
+    pass_token_types(stock)
+    ours = embeddings(engine, portrait, [NEUTRAL, LONG, HAPPY])
+    for text, embedding in zip([NEUTRAL, LONG, HAPPY], ours, strict=True):
+        theirs, _ = stock.encode_prompt(text, image=[portrait])
+        torch.testing.assert_close(embedding, theirs[0], rtol=0, atol=1e-5)
+
+
+def test_the_token_types_matter(
+    engine: QwenEngine, stock: QwenImageEditPlusPipeline, portrait: Image.Image
+) -> None:
+    """Without them the stock pipeline places the picture's tokens on a line: why ours are passed."""
+    (ours,) = embeddings(engine, portrait, [NEUTRAL])
+    theirs, _ = stock.encode_prompt(NEUTRAL, image=[portrait])
+    assert (ours - theirs[0]).abs().max() > 1e-3
+
+
+def test_the_template_is_the_stock_pipelines(engine: QwenEngine, stock: QwenImageEditPlusPipeline) -> None:
+    from pixelsmile.editing.prompts import PREFIX, SUFFIX
+
+    assert stock.prompt_template_encode == f"{PREFIX}{{}}{SUFFIX}"
