@@ -20,6 +20,8 @@ def paint_beard(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry)
     hole = lens_path(geometry.mouth.upper_outer, geometry.mouth.lower_outer)
     canvas.save()
     canvas.clipPath(hole, skia.ClipOp.kDifference, True)
+    if identity.beard == "stubble":
+        canvas.clipPath(smooth_path(geometry.outline, closed=True), doAntiAlias=True)
     for area in areas:
         if identity.beard == "stubble":
             canvas.drawPath(area, fill(darker(color, 0.1), 0.24, 0.010))

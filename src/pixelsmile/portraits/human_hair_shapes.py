@@ -148,10 +148,10 @@ def _locks(identity: Identity, geometry: FaceGeometry) -> tuple[tuple[Curve, Cur
     w, v = geometry.frame.half_width, _thickness(identity)
     match identity.hair_style:
         case "bob":
-            outer = ((0.93 * w + v, 0.30), (w + 1.2 * v, 0.44), (w + 1.35 * v + 0.010, 0.58), (w + 0.8 * v, 0.70), (0.86 * w, 0.735))
+            outer = ((0.86 * w + 0.85 * v, 0.30), (w + 1.1 * v, 0.44), (w + 1.35 * v + 0.010, 0.58), (w + 0.8 * v, 0.70), (0.86 * w, 0.735))
             inner = ((0.78 * w, 0.345), (0.90 * w, 0.44), (0.93 * w, 0.55), (0.88 * w, 0.655), (0.80 * w, 0.725))
         case "long":
-            outer = ((0.93 * w + v, 0.30), (w + 1.2 * v, 0.45), (w + 1.4 * v + 0.012, 0.65), (w + 1.7 * v + 0.02, 0.88), (w + v, 1.12))
+            outer = ((0.86 * w + 0.85 * v, 0.30), (w + 1.1 * v, 0.45), (w + 1.4 * v + 0.012, 0.65), (w + 1.7 * v + 0.02, 0.88), (w + v, 1.12))
             inner = ((0.78 * w, 0.345), (0.91 * w, 0.45), (0.93 * w, 0.60), (0.84 * w, 0.80), (0.62 * w, 1.12))
         case _:
             return ()

@@ -59,7 +59,7 @@ def sample_identity(seed: int) -> Identity:
         glasses=rng.choice(get_args(Glasses)[1:]) if rng.random() < 0.2 + 0.15 * age else "none",
         glasses_color=rng.choice(_FRAMES),
         clothes=rng.choice(get_args(Clothes)),
-        clothes_color=_jitter(rng, rng.choice(_FABRICS), 12),
+        clothes_color=_jitter(rng, _fabric(rng, skin), 12),
         background=rng.choice(get_args(Background)),
         background_colors=_backdrop(rng),
         shift_x=rng.uniform(-0.03, 0.03),
@@ -133,6 +133,12 @@ def _lip_color(rng: random.Random, skin: Color, short: bool) -> Color:
 def _backdrop(rng: random.Random) -> tuple[Color, Color]:
     light, dark = rng.choice(_BACKDROPS)
     return (_jitter(rng, light, 8), _jitter(rng, dark, 8))
+
+
+def _fabric(rng: random.Random, skin: Color) -> Color:
+    """A fabric that is not mistaken for skin."""
+    distinct = [c for c in _FABRICS if sum(abs(a - b) for a, b in zip(c, skin, strict=True)) > 130]
+    return rng.choice(distinct)
 
 
 def _jitter(rng: random.Random, color: Color, spread: int) -> Color:

@@ -50,7 +50,7 @@ PROTOTYPES: Mapping[str, tuple[ActionUnits, ...]] = {
     ),
     "disgust": (
         ActionUnits(**_DISGUST, lip_corner_depress=0.55, cheek_raise=0.3, lips_part=0.35),
-        ActionUnits(**_DISGUST, lip_corner_depress=0.4, lips_part=0.5, jaw_drop=0.35, lower_lip_depress=0.6),
+        ActionUnits(**_DISGUST, lip_corner_depress=0.4, lips_part=0.5, jaw_drop=0.45, lower_lip_depress=0.35),
         ActionUnits(**_DISGUST, lip_corner_depress=0.7, chin_raise=0.7, cheek_raise=0.3, gaze_x=-0.7),
     ),
     "fear": (
@@ -74,9 +74,9 @@ PROTOTYPES: Mapping[str, tuple[ActionUnits, ...]] = {
         ActionUnits(**_SHY, gaze_y=0.9, cheek_raise=0.3, lip_pucker=0.3),
     ),
     "sleepy": (
-        ActionUnits(eyes_closed=0.66, outer_brow_raise=0.2, inner_brow_raise=0.2, lips_part=0.3, gaze_y=0.3),
+        ActionUnits(eyes_closed=0.70, outer_brow_raise=0.2, inner_brow_raise=0.2, lips_part=0.3, gaze_y=0.3),
         ActionUnits(eyes_closed=0.9, jaw_drop=1.0, lips_part=0.5, inner_brow_raise=0.4, brow_lower=0.2),
-        ActionUnits(eyes_closed=1.0, outer_brow_raise=0.15, jaw_drop=0.15, lips_part=0.35),
+        ActionUnits(eyes_closed=0.88, outer_brow_raise=0.15, jaw_drop=0.15, lips_part=0.35),
     ),
     "surprised": (
         ActionUnits(**_SURPRISED, lips_part=0.6, lip_pucker=0.25),
