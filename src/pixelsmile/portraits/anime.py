@@ -77,6 +77,8 @@ def _paint_features(
     canvas: skia.Canvas, identity: Identity, units: ActionUnits, frame: AnimeFrame, face: skia.Path
 ) -> None:
     """Everything that moves."""
+    canvas.save()
+    canvas.clipPath(face, skia.ClipOp.kIntersect, True)
     paint_marks(canvas, identity, frame, units)
     paint_blush(canvas, identity, units, frame)
     mouth = build_mouth(identity, units, frame)
@@ -84,6 +86,7 @@ def _paint_features(
     paint_beard(canvas, identity, frame, face, mouth, chin)
     paint_nose(canvas, identity, units, frame)
     paint_mouth(canvas, identity, units, mouth)
+    canvas.restore()
     eyes = (build_eye(identity, units, frame, -1), build_eye(identity, units, frame, 1))
     for eye in eyes:
         paint_eye(canvas, identity, eye)

@@ -46,7 +46,13 @@ def _window(canvas: skia.Canvas, light: Color, dark: Color) -> None:
     canvas.drawRect(pane, ramp((0, 0.05), (0, 0.7), ((150, 196, 236), (222, 240, 250)), (0, 1)))
     canvas.save()
     canvas.clipRect(pane)
-    for x, y, radius in ((0.16, 0.30, 0.06), (0.24, 0.27, 0.08), (0.33, 0.31, 0.06), (0.74, 0.20, 0.06), (0.83, 0.17, 0.075)):
+    for x, y, radius in (
+        (0.16, 0.30, 0.06),
+        (0.24, 0.27, 0.08),
+        (0.33, 0.31, 0.06),
+        (0.74, 0.20, 0.06),
+        (0.83, 0.17, 0.075),
+    ):
         canvas.drawCircle(x, y, radius, fill(WHITE, 0.9))
     canvas.restore()
     frame = outline(mix(light, WHITE, 0.55), 0.028)

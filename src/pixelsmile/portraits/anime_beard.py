@@ -20,7 +20,12 @@ def beard_color(identity: Identity) -> Color:
 
 
 def paint_beard(
-    canvas: skia.Canvas, identity: Identity, frame: AnimeFrame, face: skia.Path, mouth: AnimeMouth, chin: Point
+    canvas: skia.Canvas,
+    identity: Identity,
+    frame: AnimeFrame,
+    face: skia.Path,
+    mouth: AnimeMouth,
+    chin: Point,
 ) -> None:
     """The beard under the mouth's lines: it follows lips and chin."""
     if identity.beard == "none":
@@ -48,7 +53,11 @@ def _full(frame: AnimeFrame, mouth: AnimeMouth, chin: Point) -> skia.Path:
     inner = [frame.place(x, frame.lower(y)) for x, y in ((0.190, 0.600), (0.165, 0.680), (0.105, 0.712))]
     left = [frame.place(-x, frame.lower(y)) for x, y in ((0.105, 0.712), (0.165, 0.680), (0.190, 0.600))]
     (lx, ly), (rx, ry) = mouth.left_corner, mouth.right_corner
-    under = [(lx - 0.018, ly + 0.004), (mouth.lower[8][0], mouth.lower[8][1] + 0.026), (rx + 0.018, ry + 0.004)]
+    under = [
+        (lx - 0.018, ly + 0.004),
+        (mouth.lower[8][0], mouth.lower[8][1] + 0.026),
+        (rx + 0.018, ry + 0.004),
+    ]
     path = skia.Path()
     path.moveTo(0.80, 0.56)
     path.lineTo(*inner[0])
@@ -79,9 +88,9 @@ def _paint_moustache(canvas: skia.Canvas, mouth: AnimeMouth, color: Color, size:
     x, y = mouth.upper[8]
     for side, corner in ((-1, mouth.left_corner), (1, mouth.right_corner)):
         wide = max(0.050, abs(corner[0] - x)) + 0.012
-        tip_y = corner[1] + 0.007
+        tip_y = corner[1] - 0.003
         along = [
-            (x + side * wide * t, (y - 0.017) * (1 - t**1.5) + tip_y * t**1.5 - 0.006 * math.sin(math.pi * t))
+            (x + side * wide * t, (y - 0.018) * (1 - t**1.5) + tip_y * t**1.5 - 0.006 * math.sin(math.pi * t))
             for t in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
         ]
         widths = [0.021 * size * w for w in (0.75, 1.0, 0.95, 0.75, 0.45, 0.08)]
@@ -116,8 +125,8 @@ def paint_glasses(canvas: skia.Canvas, identity: Identity, eyes: tuple[AnimeEye,
     """Frames around the resting eyes: no expression moves them."""
     if identity.glasses == "none":
         return
-    width = 0.0055 if identity.glasses == "thin" else 0.0100
-    pen = outline(mix(identity.glasses_color, (20, 16, 24), 0.15), width)
+    width = 0.0066 if identity.glasses == "thin" else 0.0100
+    pen = outline(mix(identity.glasses_color, (20, 16, 24), 0.32), width)
     rims = []
     for eye in eyes:
         x, y = eye.centre
@@ -133,7 +142,12 @@ def paint_glasses(canvas: skia.Canvas, identity: Identity, eyes: tuple[AnimeEye,
                 rim.addRoundRect(rect, 0.050, 0.045)
         rims.append(rim)
         canvas.drawPath(rim, fill(WHITE, 0.10))
-        glare = [(x - 0.055, y + 0.050), (x - 0.020, y - 0.045), (x + 0.000, y - 0.045), (x - 0.035, y + 0.050)]
+        glare = [
+            (x - 0.055, y + 0.050),
+            (x - 0.020, y - 0.045),
+            (x + 0.000, y - 0.045),
+            (x - 0.035, y + 0.050),
+        ]
         canvas.drawPath(skia.Path.Polygon([skia.Point(*p) for p in glare], True), fill(WHITE, 0.13))
         canvas.drawPath(rim, pen)
     (lx, ly), (rx, ry) = eyes[0].centre, eyes[1].centre

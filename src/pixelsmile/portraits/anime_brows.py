@@ -39,7 +39,10 @@ def paint_brows(
     for side in (-1, 1):
         along = spline(brow_points(identity, units, frame, side), 4)
         count = len(along) - 1
-        widths = [thick * (0.80 + 0.2 * min(1, 5 * i / count)) * (1 - 0.86 * (i / count) ** 1.8) for i in range(count + 1)]
+        widths = [
+            thick * (0.80 + 0.2 * min(1, 5 * i / count)) * (1 - 0.86 * (i / count) ** 1.8)
+            for i in range(count + 1)
+        ]
         if alpha < 1:
             halo = [w + 0.010 for w in widths]
             canvas.drawPath(ribbon_path(along, halo), fill(identity.skin, 0.38))
@@ -59,8 +62,13 @@ def paint_frown(canvas: skia.Canvas, identity: Identity, units: ActionUnits, fra
             frame.place(side * (x + 0.005), y + 0.012, 1.2),
         )
         draw_stroke(canvas, line, 0.0062, color, 0.75 * depth)
-    folds = bounded(0.55 * units.inner_brow_raise + 0.35 * units.outer_brow_raise) * (0.35 + 0.65 * identity.age)
+    folds = bounded(0.55 * units.inner_brow_raise + 0.35 * units.outer_brow_raise) * (
+        0.35 + 0.65 * identity.age
+    )
     rest = 0.45 * bounded(max(0.0, identity.age - 0.35) * 1.5)
     for height, half in ((0.385, 0.055), (0.360, 0.040)):
-        line = tuple(frame.place(x, frame.lower(height) - dy, 1.0) for x, dy in ((-half, 0.0), (0.0, 0.006), (half, 0.0)))
+        line = tuple(
+            frame.place(x, frame.lower(height) - dy, 1.0)
+            for x, dy in ((-half, 0.0), (0.0, 0.006), (half, 0.0))
+        )
         draw_stroke(canvas, line, 0.0050, color, min(1.0, rest + 0.7 * folds))

@@ -23,7 +23,10 @@ def paint_neck(canvas: skia.Canvas, identity: Identity, frame: AnimeFrame) -> No
     canvas.save()
     canvas.clipPath(neck, skia.ClipOp.kIntersect, True)
     chin = frame.chin_y + 0.045
-    shadow = smooth_path([(0.30, 0.60), (0.38, chin - 0.045), (0.5, chin + 0.012), (0.62, chin - 0.045), (0.70, 0.60)], closed=True)
+    shadow = smooth_path(
+        [(0.30, 0.60), (0.38, chin - 0.045), (0.5, chin + 0.012), (0.62, chin - 0.045), (0.70, 0.60)],
+        closed=True,
+    )
     canvas.drawPath(shadow, fill(shaded(identity.skin)))
     canvas.restore()
     canvas.drawPath(neck, outline(ink_of(identity.skin), LINE))
@@ -66,9 +69,15 @@ def _fabric(canvas: skia.Canvas, identity: Identity, neckline: list[Point]) -> N
     canvas.save()
     canvas.clipPath(body, skia.ClipOp.kIntersect, True)
     shade = shaded(color)
-    draw_stroke(canvas, ((0.945, 1.08), (0.90, 0.985), (0.80, 0.945), (0.70, 0.930)), 0.040, shade, 0.9, (0.9, 0.02))
-    draw_stroke(canvas, ((0.80, 1.06), (0.79, 1.01), (0.80, 0.975)), 0.0065, ink_of(color, 0.6), 0.8, (0.9, 0.05))
-    draw_stroke(canvas, ((0.20, 1.06), (0.21, 1.01), (0.20, 0.975)), 0.0065, ink_of(color, 0.6), 0.8, (0.9, 0.05))
+    draw_stroke(
+        canvas, ((0.945, 1.08), (0.90, 0.985), (0.80, 0.945), (0.70, 0.930)), 0.040, shade, 0.9, (0.9, 0.02)
+    )
+    draw_stroke(
+        canvas, ((0.80, 1.06), (0.79, 1.01), (0.80, 0.975)), 0.0065, ink_of(color, 0.6), 0.8, (0.9, 0.05)
+    )
+    draw_stroke(
+        canvas, ((0.20, 1.06), (0.21, 1.01), (0.20, 0.975)), 0.0065, ink_of(color, 0.6), 0.8, (0.9, 0.05)
+    )
     draw_stroke(canvas, ((0.22, 1.02), (0.235, 0.985), (0.27, 0.965)), 0.014, shade, 0.9, (0.9, 0.05))
     draw_stroke(canvas, ((0.70, 1.02), (0.70, 0.99), (0.68, 0.965)), 0.012, shade, 0.9, (0.9, 0.05))
     canvas.restore()
@@ -96,7 +105,14 @@ def _hoodie(canvas: skia.Canvas, identity: Identity) -> None:
     _fabric(canvas, identity, [(0.375, 0.893), (0.43, 0.985), (0.5, 0.990), (0.57, 0.985), (0.625, 0.893)])
     color, ink = identity.clothes_color, ink_of(identity.clothes_color, 0.75)
     for side in (-1, 1):
-        points = [(0.100, 0.850), (0.180, 0.872), (0.200, 0.935), (0.110, 0.990), (0.006, 1.012), (0.070, 0.965)]
+        points = [
+            (0.100, 0.850),
+            (0.180, 0.872),
+            (0.200, 0.935),
+            (0.110, 0.990),
+            (0.006, 1.012),
+            (0.070, 0.965),
+        ]
         hood = smooth_path([(0.5 + side * x, y) for x, y in points], closed=True)
         canvas.drawPath(hood, fill(mix(color, WHITE, 0.14) if side < 0 else shaded(color, 0.4)))
         canvas.drawPath(hood, outline(ink, LINE))
@@ -108,7 +124,8 @@ def _turtleneck(canvas: skia.Canvas, identity: Identity) -> None:
     color, ink = identity.clothes_color, ink_of(identity.clothes_color, 0.75)
     _fabric(canvas, identity, [(0.400, 0.900), (0.45, 0.93), (0.5, 0.93), (0.55, 0.93), (0.600, 0.900)])
     tube = smooth_path(
-        [(0.408, 0.862), (0.5, 0.888), (0.592, 0.862), (0.604, 0.935), (0.5, 0.965), (0.396, 0.935)], closed=True
+        [(0.408, 0.862), (0.5, 0.888), (0.592, 0.862), (0.604, 0.935), (0.5, 0.965), (0.396, 0.935)],
+        closed=True,
     )
     canvas.drawPath(tube, fill(mix(color, WHITE, 0.08)))
     canvas.save()
@@ -123,15 +140,41 @@ def _turtleneck(canvas: skia.Canvas, identity: Identity) -> None:
 def _blazer(canvas: skia.Canvas, identity: Identity) -> None:
     color, ink = identity.clothes_color, ink_of(identity.clothes_color, 0.75)
     _fabric(canvas, identity, [(0.370, 0.895), (0.43, 0.99), (0.5, 1.10), (0.57, 0.99), (0.630, 0.895)])
-    shirt = skia.Path.Polygon([skia.Point(x, y) for x, y in ((0.40, 0.885), (0.5, 0.985), (0.60, 0.885), (0.575, 1.06), (0.425, 1.06))], True)
+    shirt = skia.Path.Polygon(
+        [
+            skia.Point(x, y)
+            for x, y in ((0.40, 0.885), (0.5, 0.985), (0.60, 0.885), (0.575, 1.06), (0.425, 1.06))
+        ],
+        True,
+    )
     canvas.drawPath(shirt, fill((246, 244, 242)))
     canvas.drawPath(shirt, outline(ink_of((200, 200, 210), 0.7), 0.005))
     tie = mix(shaded(color), (190, 40, 60), 0.6)
-    knot = skia.Path.Polygon([skia.Point(x, y) for x, y in ((0.478, 0.962), (0.522, 0.962), (0.514, 0.998), (0.532, 1.06), (0.468, 1.06), (0.486, 0.998))], True)
+    knot = skia.Path.Polygon(
+        [
+            skia.Point(x, y)
+            for x, y in (
+                (0.478, 0.962),
+                (0.522, 0.962),
+                (0.514, 0.998),
+                (0.532, 1.06),
+                (0.468, 1.06),
+                (0.486, 0.998),
+            )
+        ],
+        True,
+    )
     canvas.drawPath(knot, fill(tie))
     canvas.drawPath(knot, outline(ink_of(tie, 0.7), 0.005))
     for side in (-1, 1):
-        points = [(0.118, 0.888), (0.162, 0.935), (0.178, 0.962), (0.150, 0.978), (0.062, 1.06), (0.080, 0.99)]
+        points = [
+            (0.118, 0.888),
+            (0.162, 0.935),
+            (0.178, 0.962),
+            (0.150, 0.978),
+            (0.062, 1.06),
+            (0.080, 0.99),
+        ]
         lapel = skia.Path.Polygon([skia.Point(0.5 + side * x, y) for x, y in points], True)
         canvas.drawPath(lapel, fill(mix(color, WHITE, 0.10) if side < 0 else shaded(color, 0.5)))
         canvas.drawPath(lapel, outline(ink, LINE))

@@ -140,7 +140,9 @@ def _paint_iris(canvas: skia.Canvas, identity: Identity, eye: AnimeEye) -> None:
     color = iris_color(identity)
     dark, light = mix(color, (16, 8, 28), 0.72), mix(color, (255, 250, 225), 0.50)
     canvas.drawOval(_oval((x, y), rx, ry), fill(mix(color, (12, 6, 20), 0.82)))
-    body = ramp((x, y - ry), (x, y + ry), (dark, mix(color, dark, 0.25), color, light), (0.0, 0.42, 0.68, 1.0))
+    body = ramp(
+        (x, y - ry), (x, y + ry), (dark, mix(color, dark, 0.25), color, light), (0.0, 0.42, 0.68, 1.0)
+    )
     canvas.drawOval(_oval((x, y), rx * 0.89, ry * 0.92), body)
     canvas.drawOval(_oval((x, y - 0.04 * ry), rx * 0.42, ry * 0.46), fill(mix(color, (8, 4, 16), 0.90)))
     canvas.drawOval(_oval((x, y + 0.62 * ry), rx * 0.50, ry * 0.20), fill(mix(light, WHITE, 0.35), 0.60))
@@ -168,7 +170,13 @@ def _paint_lashes(canvas: skia.Canvas, identity: Identity, eye: AnimeEye) -> Non
     for reach, rise in ((0.20, 0.34), (0.30, 0.16)):
         root = (outer[0] + (tail[0] - outer[0]) * rise, outer[1] + (tail[1] - outer[1]) * rise)
         tip = (outer[0] + s * reach * w * long, outer[1] - (rise * 0.75 + 0.02) * h * long - 0.1 * h)
-        draw_stroke(canvas, (root, ((root[0] + tip[0]) / 2, (root[1] + tip[1]) / 2 + 0.04 * h), tip), 0.0065, color, ends=(1.0, 0.05))
+        draw_stroke(
+            canvas,
+            (root, ((root[0] + tip[0]) / 2, (root[1] + tip[1]) / 2 + 0.04 * h), tip),
+            0.0065,
+            color,
+            ends=(1.0, 0.05),
+        )
     draw_stroke(canvas, eye.lower[2:], 0.0055, color, 0.85, (0.1, 0.9))
     draw_stroke(canvas, eye.lower[:3], 0.0038, color, 0.38, (0.2, 0.2))
     crease = shaded(ink_of(identity.skin, 0.55), 0.2)

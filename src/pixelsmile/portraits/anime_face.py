@@ -30,11 +30,17 @@ def paint_ears(canvas: skia.Canvas, identity: Identity, frame: AnimeFrame) -> No
         )  # fmt: skip
         canvas.drawPath(ear, fill(shaded(skin, 0.35)))
         canvas.drawPath(ear, outline(ink, LINE))
-        fold = ((edge + side * 0.022, y - 0.036), (edge + side * 0.006, y - 0.028), (edge + side * 0.010, y + 0.012))
+        fold = (
+            (edge + side * 0.022, y - 0.036),
+            (edge + side * 0.006, y - 0.028),
+            (edge + side * 0.010, y + 0.012),
+        )
         draw_stroke(canvas, fold, 0.0055, shaded(ink_of(skin, 0.5)), 0.9)
 
 
-def paint_skin(canvas: skia.Canvas, identity: Identity, face: skia.Path, frame: AnimeFrame, units: ActionUnits) -> None:
+def paint_skin(
+    canvas: skia.Canvas, identity: Identity, face: skia.Path, frame: AnimeFrame, units: ActionUnits
+) -> None:
     """The flat skin with one soft shadow down its far side, and a little colour in the cheeks."""
     skin = identity.skin
     canvas.drawPath(face, fill(skin))
@@ -70,19 +76,41 @@ def paint_marks(canvas: skia.Canvas, identity: Identity, frame: AnimeFrame, unit
         spot = frame.place(x, y)
         canvas.drawCircle(*spot, dots.uniform(0.0030, 0.0048), fill(tan, 0.75))
     ink, age = ink_of(identity.skin, 0.55), identity.age
-    fold = min(1.0, 0.75 * max(0.0, age - 0.2) + (0.25 + 0.3 * age) * bounded(units.upper_lip_raise + 0.5 * units.nose_wrinkle + 0.4 * units.lip_corner_pull))
+    fold = min(
+        1.0,
+        0.75 * max(0.0, age - 0.2)
+        + (0.25 + 0.3 * age)
+        * bounded(units.upper_lip_raise + 0.5 * units.nose_wrinkle + 0.4 * units.lip_corner_pull),
+    )
     wide = 0.008 * saturate(units.lip_corner_pull)
     for side in (-1, 1):
-        line = [frame.place(side * x, frame.lower(y)) for x, y in ((0.046, 0.668), (0.066 + wide, 0.692), (0.076 + wide, 0.724))]
+        line = [
+            frame.place(side * x, frame.lower(y))
+            for x, y in ((0.046, 0.668), (0.066 + wide, 0.692), (0.076 + wide, 0.724))
+        ]
         draw_stroke(canvas, line, 0.0055, ink, fold)
-        bag = [frame.place(side * x, frame.lower(y)) for x, y in ((0.066, 0.645), (0.104, 0.655), (0.140, 0.644))]
+        bag = [
+            frame.place(side * x, frame.lower(y)) for x, y in ((0.066, 0.645), (0.104, 0.655), (0.140, 0.644))
+        ]
         crow = bounded(units.cheek_raise)
-        draw_stroke(canvas, bag, 0.0052, ink, min(1.0, 0.7 * max(0.0, age - 0.25) + 0.24 * crow + 0.20 * bounded(units.lid_tighten)))
+        draw_stroke(
+            canvas,
+            bag,
+            0.0052,
+            ink,
+            min(1.0, 0.5 * max(0.0, age - 0.3) + 0.24 * crow + 0.20 * bounded(units.lid_tighten)),
+        )
         for dy, depth in ((-0.004, 1.0), (0.012, 0.8)):
             start = frame.place(side * 0.176, frame.lower(EYE_Y) + dy + 0.004)
             end = (start[0] + side * 0.022, start[1] + dy * 1.2)
             middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.001)
-            draw_stroke(canvas, (start, middle, end), 0.0050, ink, depth * min(1.0, 0.6 * max(0.0, age - 0.4) + (0.3 + 0.5 * age) * crow))
+            draw_stroke(
+                canvas,
+                (start, middle, end),
+                0.0050,
+                ink,
+                depth * min(1.0, 0.6 * max(0.0, age - 0.4) + (0.3 + 0.5 * age) * crow),
+            )
 
 
 def nose_tip(identity: Identity, units: ActionUnits, frame: AnimeFrame) -> Point:
@@ -105,14 +133,26 @@ def paint_nose(canvas: skia.Canvas, identity: Identity, units: ActionUnits, fram
     canvas.drawPath(wedge, fill(shaded(identity.skin, 1.1), 0.85))
     ridge = ((x + side * 0.010, y - 0.040), (x + side * 0.012, y - 0.018), (x + side * 0.007, y - 0.002))
     draw_stroke(canvas, ridge, 0.0075, shaded(identity.skin, 1.2), 0.55)
-    draw_stroke(canvas, ((x - 0.45 * half, y + 0.009), (x, y + 0.012), (x + 0.45 * half, y + 0.008)), 0.0068, ink, 0.9)
+    draw_stroke(
+        canvas, ((x - 0.45 * half, y + 0.009), (x, y + 0.012), (x + 0.45 * half, y + 0.008)), 0.0068, ink, 0.9
+    )
     canvas.drawCircle(x - side * 0.003, y - 0.004, 0.0042, fill(mix(identity.skin, WHITE, 0.75), 0.8))
     for flank in (-1, 1):
-        wing = ((x + flank * half, y - 0.006), (x + flank * (half + 0.006), y + 0.003), (x + flank * half, y + 0.009))
-        draw_stroke(canvas, wing, 0.0058, ink, min(1.0, 0.20 + 0.15 * identity.nose_width + 0.75 * bounded(wrinkle)))
+        wing = (
+            (x + flank * half, y - 0.006),
+            (x + flank * (half + 0.006), y + 0.003),
+            (x + flank * half, y + 0.009),
+        )
+        draw_stroke(
+            canvas, wing, 0.0058, ink, min(1.0, 0.20 + 0.15 * identity.nose_width + 0.75 * bounded(wrinkle))
+        )
         for k in range(2):
             top = y - 0.066 + 0.018 * k
-            fold = ((x + flank * 0.005, top - 0.006), (x + flank * 0.018, top - 0.002), (x + flank * 0.032, top + 0.012))
+            fold = (
+                (x + flank * 0.005, top - 0.006),
+                (x + flank * 0.018, top - 0.002),
+                (x + flank * 0.032, top + 0.012),
+            )
             draw_stroke(canvas, fold, 0.0066, ink, 0.80 * bounded(wrinkle))
 
 
@@ -157,10 +197,17 @@ def _drop(canvas: skia.Canvas, x: float, y: float, size: float, alpha: float) ->
     """One drop, `size` its half height."""
     path = skia.Path()
     path.moveTo(x, y - size)
-    path.cubicTo(x + 0.15 * size, y - 0.4 * size, x + 0.62 * size, y - 0.05 * size, x + 0.62 * size, y + 0.42 * size)
-    path.cubicTo(x + 0.62 * size, y + 1.2 * size, x - 0.62 * size, y + 1.2 * size, x - 0.62 * size, y + 0.42 * size)
+    path.cubicTo(
+        x + 0.15 * size, y - 0.4 * size, x + 0.62 * size, y - 0.05 * size, x + 0.62 * size, y + 0.42 * size
+    )
+    path.cubicTo(
+        x + 0.62 * size, y + 1.2 * size, x - 0.62 * size, y + 1.2 * size, x - 0.62 * size, y + 0.42 * size
+    )
     path.cubicTo(x - 0.62 * size, y - 0.05 * size, x - 0.15 * size, y - 0.4 * size, x, y - size)
     path.close()
     canvas.drawPath(path, fill((176, 218, 246), 0.88 * alpha))
     canvas.drawPath(path, outline((70, 116, 168), 0.0048, 0.9 * alpha))
-    canvas.drawOval(skia.Rect.MakeXYWH(x - 0.36 * size, y + 0.10 * size, 0.30 * size, 0.52 * size), fill(WHITE, 0.95 * alpha))
+    canvas.drawOval(
+        skia.Rect.MakeXYWH(x - 0.36 * size, y + 0.10 * size, 0.30 * size, 0.52 * size),
+        fill(WHITE, 0.95 * alpha),
+    )

@@ -69,7 +69,10 @@ def face_outline(frame: AnimeFrame, units: ActionUnits) -> Curve:
         (1.00 * w, 0.435),
         (0.995 * w, 0.545),
         ((0.955 + 0.012 * cheeks) * w, frame.lower(0.625)),
-        ((0.815 + 0.04 * jaw + 0.035 * cheeks - 0.01 * open_jaw) * w + puff, frame.lower(0.704) + 0.25 * drop),
+        (
+            (0.815 + 0.04 * jaw + 0.035 * cheeks - 0.01 * open_jaw) * w + puff,
+            frame.lower(0.704) + 0.25 * drop,
+        ),
         ((0.535 + 0.075 * jaw + 0.015 * cheeks - 0.02 * open_jaw) * w, frame.lower(0.768) + 0.7 * drop),
         ((0.205 + 0.065 * jaw) * w, frame.chin_y - 0.008 + drop),
     )

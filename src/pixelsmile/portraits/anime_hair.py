@@ -68,12 +68,12 @@ def _fringe(
     for i in range(count + 1):
         x = reach * (1 - 2 * i / count) + (rng.uniform(-0.019, 0.019) if 0 < i < count else 0.0)
         far = abs(x - part) / w
-        y = (0.335 if swept else long - 0.075) + (0.105 if swept else 0.030) * min(1.2, far) ** 1.4
+        y = (0.272 if swept else long - 0.075) + (0.190 if swept else 0.030) * min(1.2, far) ** 1.4
         tops.append((CENTRE_X + x + frame.turn * 0.018, y + rng.uniform(-0.010, 0.010)))
     for i in range(count):
         a, b = tops[i], tops[i + 1]
         sway = math.copysign(1.0, 0.5 * (a[0] + b[0]) - CENTRE_X - part)
-        drop = (0.030 if swept else 0.062) * rng.uniform(0.65, 1.30) + 0.018 * identity.fringe
+        drop = (0.042 if swept else 0.062) * rng.uniform(0.65, 1.30) + 0.018 * identity.fringe
         tip = (0.5 * (a[0] + b[0]) + 0.016 * sway, max(a[1], b[1]) + drop)
         edge.append(((tip[0] + 0.30 * (a[0] - tip[0]) + 0.006 * sway, a[1] + 0.72 * (tip[1] - a[1])), tip))
         edge.append(((tip[0] + 0.62 * (b[0] - tip[0]) + 0.006 * sway, b[1] + 0.55 * (tip[1] - b[1])), b))
@@ -99,9 +99,15 @@ def _front(
     low, wide = _SIDE_LOCKS[identity.hair_style]
     path = skia.Path()
     left, right = CENTRE_X - cap[0], CENTRE_X + cap[0]
-    inner_left, inner_right = edge[-1][1], (CENTRE_X + 0.80 * frame.half_width + frame.turn * 0.018, edge[0][0][1])
+    inner_left, inner_right = (
+        edge[-1][1],
+        (CENTRE_X + 0.80 * frame.half_width + frame.turn * 0.018, edge[0][0][1]),
+    )
     lean = 0.006 * frame.turn
-    tip_left, tip_right = (left + wide * 0.55 + lean, low), (right - wide * 0.55 + lean, low + rng.uniform(-0.02, 0.02))
+    tip_left, tip_right = (
+        (left + wide * 0.55 + lean, low),
+        (right - wide * 0.55 + lean, low + rng.uniform(-0.02, 0.02)),
+    )
     path.moveTo(*tip_left)
     path.quadTo(left - 0.004, 0.5 * (low + 0.50), left, 0.50 if low > 0.55 else 0.47)
     _append_cap(path, identity, cap, rng)
@@ -185,7 +191,12 @@ def _fall(
     for i in range(count):
         x = left + curl + step * i
         dip = rng.uniform(0.02, 0.05)
-        path.quadTo(x + 0.25 * step, low + 0.3 * dip, x + 0.5 * step, low + dip * (0.4 if i in (0, count - 1) else 1.0))
+        path.quadTo(
+            x + 0.25 * step,
+            low + 0.3 * dip,
+            x + 0.5 * step,
+            low + dip * (0.4 if i in (0, count - 1) else 1.0),
+        )
         path.quadTo(x + 0.85 * step, low + 0.2 * dip, x + step, low - 0.012 if i < count - 1 else low)
     path.cubicTo(right + 0.012, 0.58 * low + 0.2, right + 0.012, 0.52, right - 0.03, 0.36)
     path.close()

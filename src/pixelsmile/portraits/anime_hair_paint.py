@@ -15,7 +15,9 @@ LINE = 0.0062
 
 def hair_colors(identity: Identity) -> tuple[Color, Color, Color, Color]:
     """Base, shadow, light and ink of the hair."""
-    base = vivid(identity.hair_color, 1.0 if identity.age > 0.6 else 1.30)
+    base = vivid(identity.hair_color, 1.0 if identity.age > 0.6 else 1.45)
+    dark = max(0.0, 1 - max(base) / 110)  # black hair shines blue, whatever its hue
+    base = mix(base, (40, 32, 50), 0.75 * dark)
     light = mix(base, WHITE if sum(base) > 420 else (190, 170, 215), 0.50)
     return base, shaded(base), light, ink_of(base, 0.68)
 
@@ -57,7 +59,12 @@ def paint_front_hair(canvas: skia.Canvas, identity: Identity, hair: Hair) -> Non
         canvas.drawPath(hair.front, outline(ink, LINE * 0.8, 0.8))
         return
     top = hair.whorl[1]
-    body = ramp((0, top), (0, top + 0.42), (mix(base, shadow, 0.30), base, base, mix(base, light, 0.10)), (0, 0.3, 0.6, 1))
+    body = ramp(
+        (0, top),
+        (0, top + 0.42),
+        (mix(base, shadow, 0.30), base, base, mix(base, light, 0.10)),
+        (0, 0.3, 0.6, 1),
+    )
     canvas.drawPath(hair.front, body)
     canvas.save()
     canvas.clipPath(hair.front, skia.ClipOp.kIntersect, True)
@@ -93,7 +100,14 @@ def _paint_lock_shadows(canvas: skia.Canvas, hair: Hair, shadow: Color) -> None:
         edge = CENTRE_X + side * rx
         line = ((edge - side * 0.052, 0.43), (edge - side * 0.020, 0.34), (edge - side * 0.050, 0.24))
         draw_stroke(canvas, line, 0.022, shadow, 0.55, (0.4, 0.02))
-        draw_stroke(canvas, ((edge - side * 0.006, 0.90), (edge, 0.60), (edge - side * 0.002, 0.40)), 0.036, shadow, 0.75, (0.8, 0.1))
+        draw_stroke(
+            canvas,
+            ((edge - side * 0.006, 0.90), (edge, 0.60), (edge - side * 0.002, 0.40)),
+            0.036,
+            shadow,
+            0.75,
+            (0.8, 0.1),
+        )
 
 
 def _paint_band(canvas: skia.Canvas, identity: Identity, hair: Hair, light: Color) -> None:
@@ -130,4 +144,6 @@ def _paint_strands(canvas: skia.Canvas, identity: Identity, hair: Hair, ink: Col
         y = wy + 0.05 + 0.20 * (x / hair.cap[0]) ** 2
         line = ((wx + 0.55 * x, y), (wx + 0.85 * x, y + 0.05), (wx + x, y + 0.12))
         draw_stroke(canvas, line, 0.0052, shadow, 0.8)
-    draw_stroke(canvas, ((wx, wy - 0.012), (wx + 0.006, wy + 0.035), (wx + 0.002, wy + 0.075)), 0.0062, ink, 0.7)
+    draw_stroke(
+        canvas, ((wx, wy - 0.012), (wx + 0.006, wy + 0.035), (wx + 0.002, wy + 0.075)), 0.0062, ink, 0.7
+    )

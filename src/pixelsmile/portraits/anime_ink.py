@@ -37,7 +37,7 @@ def vivid(color: Color, gain: float = 1.35) -> Color:
     """The colour with its saturation multiplied by `gain` and the darkest lifted a little."""
     hue, saturation, value = colorsys.rgb_to_hsv(*(c / 255 for c in color))
     lifted = value + 0.10 * (1 - value) ** 2
-    red, green, blue = colorsys.hsv_to_rgb(hue, min(1.0, saturation * gain), lifted)
+    red, green, blue = colorsys.hsv_to_rgb(hue, min(1.0, saturation * (1 + (gain - 1) * value)), lifted)
     return (round(red * 255), round(green * 255), round(blue * 255))
 
 
@@ -112,7 +112,9 @@ def glow(centre: Point, radius: float, color: Color, alpha: float) -> skia.Paint
         skia.Color(red, green, blue, 0),
     )
     paint = skia.Paint(AntiAlias=True)
-    paint.setShader(skia.GradientShader.MakeRadial(skia.Point(*centre), radius, [opaque, opaque, clear], [0, 0.35, 1]))
+    paint.setShader(
+        skia.GradientShader.MakeRadial(skia.Point(*centre), radius, [opaque, opaque, clear], [0, 0.35, 1])
+    )
     return paint
 
 

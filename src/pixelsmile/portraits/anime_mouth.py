@@ -8,7 +8,7 @@ import skia
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.anchors import Point
 from pixelsmile.portraits.anime_eyes import bounded
-from pixelsmile.portraits.anime_frame import AnimeFrame
+from pixelsmile.portraits.anime_frame import AnimeFrame, chin_drop
 from pixelsmile.portraits.anime_ink import WHITE, draw_stroke, fill, ink_of, mix, shaded
 from pixelsmile.portraits.curves import lens_path, saturate
 from pixelsmile.portraits.identity import Identity
@@ -38,13 +38,16 @@ class AnimeMouth:
 
 def build_mouth(identity: Identity, units: ActionUnits, frame: AnimeFrame) -> AnimeMouth:
     """The mouth of this face; valid for intensities up to 2."""
-    smile, stretch, pucker = (saturate(v) for v in (units.lip_corner_pull, units.lip_stretch, units.lip_pucker))
+    smile, stretch, pucker = (
+        saturate(v) for v in (units.lip_corner_pull, units.lip_stretch, units.lip_pucker)
+    )
     press, jaw = saturate(units.lip_press), saturate(units.jaw_drop, 1.5)
     width = 0.058 * (1 + 0.16 * identity.mouth_width)
     width *= (1 + 0.42 * smile + 0.50 * stretch + 0.18 * saturate(units.lower_lip_depress)) * (1 - 0.10 * jaw)
     width *= math.exp(-0.50 * pucker) * (1 - 0.08 * press + 0.06 * saturate(units.lip_corner_depress))
-    opening = _opening(units)
     level = frame.lower(0.727)
+    room = frame.chin_y + chin_drop(units) - level - 0.026
+    opening = bounded(_opening(units), room / 0.85)
     upper, lower = [], []
     for t in _STEPS:
         x, y = t * width, level + _line(units, t)
@@ -91,7 +94,9 @@ def _gap(units: ActionUnits, t: float, opening: float) -> tuple[float, float]:
     sneer = 0.5 + 0.5 * math.cos(2 * math.pi * (abs(t) - 0.5))
     share = 0.22 - 0.12 * bounded(units.lip_corner_pull)
     rise = opening * share * shape + 0.0105 * snarl * sneer
-    return rise, opening * shape + 0.0085 * snarl * sneer * bounded(units.lips_part + 0.35 * units.upper_lip_raise)
+    return rise, opening * shape + 0.0085 * snarl * sneer * bounded(
+        units.lips_part + 0.35 * units.upper_lip_raise
+    )
 
 
 def paint_mouth(canvas: skia.Canvas, identity: Identity, units: ActionUnits, mouth: AnimeMouth) -> None:
@@ -137,13 +142,19 @@ def _paint_tongue(canvas: skia.Canvas, mouth: AnimeMouth) -> None:
 def _paint_teeth(canvas: skia.Canvas, units: ActionUnits, mouth: AnimeMouth) -> None:
     """Rows of teeth along the upper and, with the lower lip pulled down, along the lower lip."""
     bared = bounded(0.6 * units.lower_lip_depress + 0.45 * units.upper_lip_raise + 0.25 * units.lip_stretch)
-    top = mouth.opening * (0.20 + 0.34 * bared) * bounded(
-        0.8 * units.lips_part + 0.8 * units.upper_lip_raise + 0.5 * units.lip_corner_pull
+    top = (
+        mouth.opening
+        * (0.20 + 0.34 * bared)
+        * bounded(0.8 * units.lips_part + 0.8 * units.upper_lip_raise + 0.5 * units.lip_corner_pull)
     )
     bottom = mouth.opening * 0.46 * bounded(units.lower_lip_depress + 0.2 * units.lip_stretch)
     white = (252, 250, 246)
-    canvas.drawPath(lens_path(_offset(mouth.upper, -0.004), [(x, y + top) for x, y in mouth.upper]), fill(white))
-    canvas.drawPath(lens_path([(x, y - bottom) for x, y in mouth.lower], _offset(mouth.lower, 0.004)), fill(white))
+    canvas.drawPath(
+        lens_path(_offset(mouth.upper, -0.004), [(x, y + top) for x, y in mouth.upper]), fill(white)
+    )
+    canvas.drawPath(
+        lens_path([(x, y - bottom) for x, y in mouth.lower], _offset(mouth.lower, 0.004)), fill(white)
+    )
     seam = bounded(units.lower_lip_depress) * bared
     for i in range(3, 14, 2):
         (x, y), (_, y2) = mouth.upper[i], mouth.lower[i]
@@ -165,11 +176,15 @@ def _paint_lines(canvas: skia.Canvas, identity: Identity, units: ActionUnits, mo
     color = ink_of(identity.skin, 0.80)
     press = bounded(units.lip_press)
     draw_stroke(canvas, mouth.upper, 0.0078 + 0.0016 * press, color, ends=(0.45, 0.45))
-    draw_stroke(canvas, mouth.lower, 0.0062, color, 0.25 + 0.75 * bounded(mouth.opening / 0.012), ends=(0.4, 0.4))
+    draw_stroke(
+        canvas, mouth.lower, 0.0062, color, 0.25 + 0.75 * bounded(mouth.opening / 0.012), ends=(0.4, 0.4)
+    )
     _paint_corners(canvas, units, mouth, color)
     under = [(x, y + 0.021 + 0.15 * mouth.opening) for x, y in mouth.lower[6:11]]
     raised = saturate(units.chin_raise)
-    draw_stroke(canvas, under, 0.0050, color, 0.32 + 0.3 * bounded(raised))
+    draw_stroke(
+        canvas, under, 0.0050, color, (0.32 + 0.3 * bounded(raised)) * (1 - bounded(mouth.opening / 0.07))
+    )
     if raised > 0:
         middle = under[2]
         for dx, dy in ((-0.018, 0.020), (0.0, 0.026), (0.018, 0.020)):
@@ -178,11 +193,15 @@ def _paint_lines(canvas: skia.Canvas, identity: Identity, units: ActionUnits, mo
             draw_stroke(canvas, ends, 0.0045, color, 0.55 * bounded(raised))
 
 
-def _paint_corners(canvas: skia.Canvas, units: ActionUnits, mouth: AnimeMouth, color: tuple[int, int, int]) -> None:
+def _paint_corners(
+    canvas: skia.Canvas, units: ActionUnits, mouth: AnimeMouth, color: tuple[int, int, int]
+) -> None:
     """Small arcs beside the corners: dimple, smirk, a wide smile, pressed lips."""
     for side, (x, y) in ((-1, mouth.left_corner), (1, mouth.right_corner)):
         smirk = bounded(side * units.smirk)
-        depth = bounded(0.8 * units.dimple + 0.45 * units.lip_press + 0.30 * units.lip_corner_pull + 0.7 * smirk)
+        depth = bounded(
+            0.8 * units.dimple + 0.45 * units.lip_press + 0.30 * units.lip_corner_pull + 0.7 * smirk
+        )
         size = 0.012 + 0.006 * depth
         arc = ((x + side * 0.007, y - size), (x + side * 0.0115, y), (x + side * 0.006, y + 0.8 * size))
         draw_stroke(canvas, arc, 0.0052, color, 0.85 * depth)
