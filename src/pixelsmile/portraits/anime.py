@@ -1,6 +1,6 @@
 """The anime style: a person and a set of action units in, a cel-shaded portrait out.
 
-Only the inside of the face depends on the action units; everything else is the same picture for every expression.
+Only the inside of the face depends on the action units; everything else stays the same, pixel for pixel.
 """
 
 import skia
@@ -8,24 +8,17 @@ import skia
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.anchors import FaceAnchors, Point
 from pixelsmile.portraits.anime_backgrounds import paint_background
-from pixelsmile.portraits.anime_beard import paint_beard, paint_glasses
+from pixelsmile.portraits.anime_beard import paint_beard
 from pixelsmile.portraits.anime_brows import paint_brows, paint_frown
 from pixelsmile.portraits.anime_clothes import paint_clothes, paint_neck
 from pixelsmile.portraits.anime_eyes import build_eye, paint_eye
-from pixelsmile.portraits.anime_face import (
-    LINE,
-    nose_tip,
-    paint_blush,
-    paint_ears,
-    paint_marks,
-    paint_nose,
-    paint_skin,
-    paint_sweat,
-)
+from pixelsmile.portraits.anime_face import LINE, nose_tip, paint_ears, paint_nose, paint_skin
 from pixelsmile.portraits.anime_frame import AnimeFrame, face_outline, pose
+from pixelsmile.portraits.anime_glasses import paint_glasses
 from pixelsmile.portraits.anime_hair import Hair, build_hair
 from pixelsmile.portraits.anime_hair_paint import paint_back_hair, paint_front_hair
-from pixelsmile.portraits.anime_ink import WHITE, fill, glow, ink_of, mix, outline, shaded
+from pixelsmile.portraits.anime_ink import WHITE, fill, glow, ink_of, outline, shaded
+from pixelsmile.portraits.anime_marks import paint_blush, paint_freckles, paint_sweat, paint_wrinkles
 from pixelsmile.portraits.anime_mouth import build_mouth, paint_mouth
 from pixelsmile.portraits.curves import polygon, smooth_path
 from pixelsmile.portraits.identity import Identity
@@ -60,7 +53,7 @@ def _paint_head(
     """Ears, face, features, and the hair before them, in the face frame."""
     paint_ears(canvas, identity, frame)
     face = smooth_path(face_outline(frame, units), closed=True)
-    paint_skin(canvas, identity, face, frame, units)
+    paint_skin(canvas, identity, face, frame)
     if hair is None:
         _paint_scalp(canvas)
     elif hair.front is not None:
@@ -79,7 +72,8 @@ def _paint_features(
     """Everything that moves."""
     canvas.save()
     canvas.clipPath(face, skia.ClipOp.kIntersect, True)
-    paint_marks(canvas, identity, frame, units)
+    paint_freckles(canvas, identity, frame)
+    paint_wrinkles(canvas, identity, units, frame)
     paint_blush(canvas, identity, units, frame)
     mouth = build_mouth(identity, units, frame)
     chin = face_outline(frame, units)[9]
@@ -92,7 +86,7 @@ def _paint_features(
         paint_eye(canvas, identity, eye)
     paint_frown(canvas, identity, units, frame)
     paint_brows(canvas, identity, units, frame)
-    paint_glasses(canvas, identity, eyes)
+    paint_glasses(canvas, identity, eyes[0].centre, eyes[1].centre)
 
 
 def _paint_fringe_shadow(canvas: skia.Canvas, identity: Identity, face: skia.Path, front: skia.Path) -> None:

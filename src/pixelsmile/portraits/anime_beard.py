@@ -1,4 +1,4 @@
-"""Beards and glasses of the anime style."""
+"""Beards of the anime style: they follow lips and chin."""
 
 import math
 import random
@@ -7,8 +7,7 @@ import skia
 
 from pixelsmile.portraits.anchors import Point
 from pixelsmile.portraits.anime_frame import AnimeFrame
-from pixelsmile.portraits.anime_eyes import AnimeEye
-from pixelsmile.portraits.anime_ink import WHITE, fill, ink_of, mix, outline, shaded
+from pixelsmile.portraits.anime_ink import fill, ink_of, mix, outline, shaded
 from pixelsmile.portraits.anime_mouth import AnimeMouth
 from pixelsmile.portraits.curves import append_curve, ribbon_path, smooth_path
 from pixelsmile.portraits.identity import Color, Identity
@@ -119,40 +118,3 @@ def _paint_stubble(
         x = rng.uniform(-0.14, 0.14)
         y = chin[1] - 0.010 - 0.050 * rng.random() - 2.6 * x * x
         canvas.drawCircle(chin[0] + x, y, 0.0028, fill(color, 0.55))
-
-
-def paint_glasses(canvas: skia.Canvas, identity: Identity, eyes: tuple[AnimeEye, AnimeEye]) -> None:
-    """Frames around the resting eyes: no expression moves them."""
-    if identity.glasses == "none":
-        return
-    width = 0.0066 if identity.glasses == "thin" else 0.0100
-    pen = outline(mix(identity.glasses_color, (20, 16, 24), 0.32), width)
-    rims = []
-    for eye in eyes:
-        x, y = eye.centre
-        rx, ry = 0.086, 0.074 if identity.glasses != "thin" else 0.060
-        rect = skia.Rect.MakeLTRB(x - rx, y - ry + 0.010, x + rx, y + ry + 0.010)
-        rim = skia.Path()
-        match identity.glasses:
-            case "round":
-                rim.addOval(skia.Rect.MakeLTRB(x - 0.082, y - 0.072, x + 0.082, y + 0.092))
-            case "square":
-                rim.addRoundRect(rect, 0.022, 0.022)
-            case _:
-                rim.addRoundRect(rect, 0.050, 0.045)
-        rims.append(rim)
-        canvas.drawPath(rim, fill(WHITE, 0.10))
-        glare = [
-            (x - 0.055, y + 0.050),
-            (x - 0.020, y - 0.045),
-            (x + 0.000, y - 0.045),
-            (x - 0.035, y + 0.050),
-        ]
-        canvas.drawPath(skia.Path.Polygon([skia.Point(*p) for p in glare], True), fill(WHITE, 0.13))
-        canvas.drawPath(rim, pen)
-    (lx, ly), (rx, ry) = eyes[0].centre, eyes[1].centre
-    inner = 0.082
-    bridge = [(lx + inner, ly - 0.010), ((lx + rx) / 2, (ly + ry) / 2 - 0.022), (rx - inner, ry - 0.010)]
-    canvas.drawPath(smooth_path(bridge), pen)
-    for (x, y), side in (((lx, ly), -1), ((rx, ry), 1)):
-        canvas.drawLine(x + side * 0.084, y - 0.012, x + side * 0.135, y - 0.022, pen)

@@ -12,7 +12,7 @@ from pixelsmile.portraits.anime_ink import WHITE, draw_stroke, fill, ink_of, mix
 from pixelsmile.portraits.curves import lens_path, ribbon_path, saturate, soft_max
 from pixelsmile.portraits.identity import Color, Identity
 
-# Lids of an open eye: u from the inner corner (-1) to the outer (1), height in half eyes above or below its middle.
+# Lids of an open eye: u from the inner corner (-1) to the outer (1), height in half eyes below its middle.
 _UPPER = ((-1.0, 0.16), (-0.78, -0.58), (-0.30, -0.98), (0.25, -1.02), (0.72, -0.70), (1.0, -0.06))
 _LOWER = ((-1.0, 0.16), (-0.66, 0.66), (-0.20, 0.88), (0.30, 0.90), (0.74, 0.62), (1.0, -0.06))
 _SHUT_LEVEL = 0.42
@@ -31,7 +31,6 @@ class AnimeEye:
     crease: tuple[Point, ...]
     iris: Point
     iris_size: tuple[float, float]
-    shut: float  # 0 open .. 1 shut
 
 
 def bounded(value: float, limit: float = 1.0) -> float:
@@ -53,12 +52,7 @@ def build_eye(identity: Identity, units: ActionUnits, frame: AnimeFrame, side: i
         tilt = -(0.010 * identity.eye_tilt + 0.002) * u
         return (centre[0] + side * u * half_width, centre[1] + height * half_height + tilt)
 
-    wide = saturate(units.upper_lid_raise)
-    size = 1 - 0.17 * wide
-    iris = (
-        centre[0] + 0.30 * half_width * saturate(units.gaze_x, 1.3) + 0.05 * half_width * frame.turn,
-        centre[1] + half_height * (-0.02 + 0.26 * saturate(units.gaze_y, 1.3) - 0.05 * wide),
-    )
+    size = 1 - 0.17 * saturate(units.upper_lid_raise)
     return AnimeEye(
         side=side,
         centre=centre,
@@ -67,12 +61,20 @@ def build_eye(identity: Identity, units: ActionUnits, frame: AnimeFrame, side: i
         upper=tuple(at(u, h) for (u, _), h in zip(_UPPER, upper_h, strict=True)),
         lower=tuple(at(u, h) for (u, _), h in zip(_LOWER, lower_h, strict=True)),
         crease=tuple(
-            at(u * 0.92, h - 0.30 + 0.10 * shut) for (u, _), h in zip(_UPPER[1:], upper_h[1:], strict=True)
+            at(u * 0.92, h - 0.30 + 0.10 * shut) for (u, _), h in list(zip(_UPPER, upper_h, strict=True))[1:]
         ),
-        iris=iris,
+        iris=_iris_centre(units, frame, centre, half_width, half_height),
         iris_size=(0.60 * half_width * size, 0.94 * half_height * size),
-        shut=shut,
     )
+
+
+def _iris_centre(
+    units: ActionUnits, frame: AnimeFrame, centre: Point, half_width: float, half_height: float
+) -> Point:
+    """Where the eye looks."""
+    across = 0.30 * saturate(units.gaze_x, 1.3) + 0.05 * frame.turn
+    down = -0.02 + 0.26 * saturate(units.gaze_y, 1.3) - 0.05 * saturate(units.upper_lid_raise)
+    return (centre[0] + across * half_width, centre[1] + down * half_height)
 
 
 def _lids(units: ActionUnits, side: int, shut: float) -> tuple[list[float], list[float]]:
@@ -106,16 +108,11 @@ def paint_eye(canvas: skia.Canvas, identity: Identity, eye: AnimeEye) -> None:
     lens = lens_path(eye.upper, eye.lower)
     canvas.save()
     canvas.clipPath(lens, skia.ClipOp.kIntersect, True)
-    _paint_white(canvas, identity, eye)
+    canvas.drawPaint(fill(mix((252, 250, 250), identity.skin, 0.08)))
     _paint_iris(canvas, identity, eye)
     _paint_lid_shadow(canvas, eye)
     canvas.restore()
     _paint_lashes(canvas, identity, eye)
-
-
-def _paint_white(canvas: skia.Canvas, identity: Identity, eye: AnimeEye) -> None:
-    base = mix((252, 250, 250), identity.skin, 0.08)
-    canvas.drawPaint(fill(base))
 
 
 def _paint_lid_shadow(canvas: skia.Canvas, eye: AnimeEye) -> None:

@@ -84,7 +84,7 @@ def face_outline(frame: AnimeFrame, units: ActionUnits) -> Curve:
 
 
 def pose(identity: Identity, share: float = 1.0) -> skia.Matrix:
-    """Face frame to picture: scale, tilt about the neck, shift; `share` of each (a body takes less than all)."""
+    """Face frame to picture: scale, tilt about the neck, shift; `share` of each."""
     scale = 1 + (identity.scale - 1) * share
     matrix = skia.Matrix()
     matrix.setTranslate(0.5 + identity.shift_x * share, 0.55 + identity.shift_y * share)
