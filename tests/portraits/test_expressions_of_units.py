@@ -30,7 +30,9 @@ def test_units_are_linear_in_strength(expression, variant):
 def test_a_blend_is_the_weighted_sum():
     blend = blend_units({"happy": 0.6, "surprised": 0.4})
     happy, surprised = action_units("happy", 0.6), action_units("surprised", 0.4)
-    assert astuple(blend) == pytest.approx([a + b for a, b in zip(astuple(happy), astuple(surprised), strict=True)])
+    assert astuple(blend) == pytest.approx(
+        [a + b for a, b in zip(astuple(happy), astuple(surprised), strict=True)]
+    )
 
 
 def test_refusals():
@@ -47,7 +49,9 @@ def test_neutral_scores_nothing():
 
 @pytest.mark.parametrize(("expression", "variant"), CASES)
 def test_own_score_follows_strength(expression, variant):
-    own = [scores(action_units(expression, s, variant))[expression] for s in (0.1, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0)]
+    own = [
+        scores(action_units(expression, s, variant))[expression] for s in (0.1, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0)
+    ]
     assert own == sorted(own)
     assert own[2] == pytest.approx(0.5, abs=0.12)
     assert own[4:] == pytest.approx([1.0, 1.0, 1.0])

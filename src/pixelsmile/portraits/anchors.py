@@ -11,4 +11,6 @@ class FaceAnchors:
 
     face_box: tuple[float, float, float, float]  # x0, y0, x1, y1: hairline or forehead to chin, ear to ear
     landmarks_5: tuple[Point, Point, Point, Point, Point]  # left eye, right eye (viewer's), nose tip, corners
-    face_outline: tuple[Point, ...]  # polygon around the facial skin, not closed (last point differs from first)
+    face_outline: tuple[
+        Point, ...
+    ]  # polygon around the facial skin, not closed (last point differs from first)

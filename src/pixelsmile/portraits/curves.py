@@ -11,7 +11,7 @@ Curve = tuple[Point, ...]  # points that a smooth curve passes through
 
 
 def saturate(value: float, ceiling: float = 1.6) -> float:
-    """`value` up to 1 in size, then bent smoothly towards +-`ceiling`: linear where designed, bounded beyond."""
+    """`value` up to 1 in size, then bent smoothly towards +-`ceiling`: linear as designed, bounded beyond."""
     size = abs(value)
     if size <= 1.0:
         return value
@@ -27,7 +27,7 @@ def soft_min(value: float, ceiling: float, width: float = 0.15) -> float:
 def soft_max(value: float, floor: float, width: float = 0.15) -> float:
     """The larger of the two with a rounded corner of about `width`."""
     gap = value - floor
-    return floor + 0.5 * (gap + math.sqrt(gap * gap + width * width)) - 0.0
+    return floor + 0.5 * (gap + math.sqrt(gap * gap + width * width))
 
 
 def lerp(a: Point, b: Point, t: float) -> Point:

@@ -1,9 +1,9 @@
 """Where everything in a drawn face is: named points and curves from an identity and its action units.
 
-Coordinates are the face frame: a unit square, 0..1, y down, with the head upright in the middle and the turn of
-the head (features sliding over it) already applied. `FaceGeometry.pose` maps the face frame into the picture
-(shift, tilt, scale): a painter concatenates it to its canvas, `to_picture` applies it to points. The body
-(neck, shoulders) takes only part of the pose: `body_pose`. Left and right are the viewer's.
+Coordinates are the face frame: a unit square, 0..1, y down, with the head upright in the middle and the turn
+of the head (features sliding over it) already applied. `FaceGeometry.pose` maps the face frame into the
+picture (shift, tilt, scale): a painter concatenates it to its canvas, `to_picture` applies it to points. The
+body (neck, shoulders) takes only part of the pose: `body_pose`. Left and right are the viewer's.
 
 Only brows, lids, nose, mouth, cheeks and chin follow the action units; ears, skull and body never do.
 """
@@ -15,7 +15,7 @@ import skia
 
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.anchors import Point
-from pixelsmile.portraits.curves import Curve, saturate
+from pixelsmile.portraits.curves import Curve, saturate, soft_max
 from pixelsmile.portraits.geometry_eyes import Brow, Eye, build_brow, build_eye
 from pixelsmile.portraits.geometry_mouth import Mouth, build_mouth
 from pixelsmile.portraits.head_frame import CENTRE_X, REST_CHIN_Y, HeadFrame
@@ -69,6 +69,8 @@ def face_geometry(identity: Identity, units: ActionUnits) -> FaceGeometry:
     nose = _nose(identity, units, frame)
     jaw_drop = saturate(units.jaw_drop, 1.25)
     chin_y = frame.chin_y + 0.042 * jaw_drop - 0.006 * saturate(units.chin_raise)
+    mouth = build_mouth(identity, units, frame)
+    chin_y = soft_max(chin_y, mouth.lower_outer[3][1] + 0.016, 0.006)  # lips never pass the chin
     cheek = saturate(units.cheek_raise)
     cheek_y = 0.592 - 0.014 * cheek
     return FaceGeometry(
@@ -84,7 +86,7 @@ def face_geometry(identity: Identity, units: ActionUnits) -> FaceGeometry:
         left_brow=build_brow(identity, units, frame, -1),
         right_brow=build_brow(identity, units, frame, 1),
         nose=nose,
-        mouth=build_mouth(identity, units, frame),
+        mouth=mouth,
         left_cheek=frame.place(-0.130, cheek_y),
         right_cheek=frame.place(0.130, cheek_y),
         pose=_pose(identity, 1.0),
@@ -115,7 +117,9 @@ def _outline(identity: Identity, frame: HeadFrame, chin_y: float, jaw_drop: floa
 
 def _nose(identity: Identity, units: ActionUnits, frame: HeadFrame) -> Nose:
     lift = saturate(units.nose_wrinkle)
-    half = 0.0445 * (1 + 0.20 * identity.nose_width) * (1 + 0.12 * lift + 0.05 * saturate(units.lip_corner_pull))
+    half = (
+        0.0445 * (1 + 0.20 * identity.nose_width) * (1 + 0.12 * lift + 0.05 * saturate(units.lip_corner_pull))
+    )
     tip_y = 0.608 + 0.016 * identity.nose_length + 0.3 * (frame.chin_y - REST_CHIN_Y) - 0.010 * lift
     wing_y = tip_y + 0.010 - 0.008 * lift
     return Nose(

@@ -9,7 +9,13 @@ from pixelsmile.portraits.curves import Curve, lerp, saturate, soft_max, soft_mi
 from pixelsmile.portraits.head_frame import HeadFrame
 from pixelsmile.portraits.identity import Identity
 
-_UPPER_SHAPE = ((0.0, 0.0), (0.22, 0.74), (0.46, 1.0), (0.74, 0.80), (1.0, 0.0))  # share inner->outer, of height
+_UPPER_SHAPE = (
+    (0.0, 0.0),
+    (0.22, 0.74),
+    (0.46, 1.0),
+    (0.74, 0.80),
+    (1.0, 0.0),
+)  # share inner->outer, of height
 _LOWER_SHAPE = ((0.0, 0.0), (0.24, 0.62), (0.52, 1.0), (0.80, 0.74), (1.0, 0.0))
 
 

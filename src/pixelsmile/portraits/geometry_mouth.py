@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.anchors import Point
-from pixelsmile.portraits.curves import Curve, saturate, soft_max
+from pixelsmile.portraits.curves import Curve, saturate, soft_max, soft_min
 from pixelsmile.portraits.head_frame import REST_CHIN_Y, HeadFrame
 from pixelsmile.portraits.identity import Identity
 
@@ -33,6 +33,7 @@ def build_mouth(identity: Identity, units: ActionUnits, frame: HeadFrame) -> Mou
     mid_y = 0.704 + 0.62 * (frame.chin_y - REST_CHIN_Y)
     gap, upper_y, lower_y = _opening(units, mid_y)
     press = min(1.0, 0.55 * saturate(units.lip_press)) + 0.12 * saturate(units.lip_corner_pull)
+    press = soft_min(press, 0.85, 0.08)
     full = (1 + 0.28 * identity.lip_fullness - 0.22 * identity.age) * (1 - press)
     full *= 1 + 0.30 * saturate(units.lip_pucker) + 0.12 * saturate(units.chin_raise)
     square = max(0.0, saturate(units.upper_lip_raise)) + 0.6 * max(0.0, saturate(units.lower_lip_depress))
@@ -58,7 +59,8 @@ def build_mouth(identity: Identity, units: ActionUnits, frame: HeadFrame) -> Mou
     grin = 0.15 * max(0.0, saturate(units.lip_corner_pull)) * min(1.0, max(0.0, units.lips_part))
     full_bow = (soft[0] + grin, soft[1] + 0.3 * grin, 1.0, soft[1] + 0.3 * grin, soft[0] + grin)
     lower_inner = curve(lower_y, full_bow, 0.0)
-    bow = (0.0, 0.0015, -0.0015, 0.0015, 0.0)
+    dip = 0.0015 * min(1.0, full)
+    bow = (0.0, dip, -dip, dip, 0.0)
     share = (0.60, 1.06, 0.92, 1.06, 0.60)
     upper_outer = _offset(upper_inner, share, -upper_lip, bow)
     lower_outer = _offset(lower_inner, (0.45, 0.88, 1.0, 0.88, 0.45), lower_lip, (0.0,) * 5)
@@ -71,7 +73,9 @@ def build_mouth(identity: Identity, units: ActionUnits, frame: HeadFrame) -> Mou
         lower_inner=lower_inner,
         lower_outer=lower_outer,
         gap=gap,
-        upper_teeth=0.012 + 0.009 * max(0.0, saturate(units.lip_corner_pull)) + 0.010 * saturate(units.upper_lip_raise)
+        upper_teeth=0.012
+        + 0.009 * max(0.0, saturate(units.lip_corner_pull))
+        + 0.010 * saturate(units.upper_lip_raise)
         + 0.005 * saturate(units.lip_stretch),
         lower_teeth=0.017 * max(0.0, min(1.2, saturate(units.lower_lip_depress) * 1.3 - 0.2)),
     )
@@ -81,10 +85,21 @@ def _corners(identity: Identity, units: ActionUnits) -> tuple[float, float, floa
     """Half width of the mouth, and how far each corner is below the middle."""
     pull, smirk = saturate(units.lip_corner_pull), saturate(units.smirk)
     half = 0.086 * (1 + 0.13 * identity.mouth_width)
-    wider = 0.24 * pull + 0.22 * saturate(units.lip_stretch) + 0.07 * abs(smirk) + 0.04 * saturate(units.dimple)
-    tighter = 0.32 * saturate(units.lip_pucker) + 0.15 * saturate(units.jaw_drop) + 0.03 * saturate(units.chin_raise)
+    wider = (
+        0.24 * pull + 0.22 * saturate(units.lip_stretch) + 0.07 * abs(smirk) + 0.04 * saturate(units.dimple)
+    )
+    tighter = (
+        0.32 * saturate(units.lip_pucker)
+        + 0.15 * saturate(units.jaw_drop)
+        + 0.03 * saturate(units.chin_raise)
+    )
     half *= soft_max(1 + wider - tighter, 0.5, 0.1)
-    both = -0.003 - 0.034 * pull + 0.024 * saturate(units.lip_corner_depress) + 0.014 * saturate(units.lip_stretch)
+    both = (
+        -0.0055
+        - 0.033 * pull
+        + 0.024 * saturate(units.lip_corner_depress)
+        + 0.014 * saturate(units.lip_stretch)
+    )
     both += 0.008 * saturate(units.upper_lip_raise) + 0.010 * max(0.0, saturate(units.jaw_drop))
     left = both - 0.030 * max(0.0, -smirk) + 0.006 * max(0.0, smirk)
     right = both - 0.030 * max(0.0, smirk) + 0.006 * max(0.0, -smirk)

@@ -58,7 +58,9 @@ def anchors(identity: Identity, units: ActionUnits) -> FaceAnchors:
     eyes = (geometry.left_eye.centre, geometry.right_eye.centre)
     points = geometry.to_picture((*eyes, geometry.nose.tip, geometry.mouth.left, geometry.mouth.right))
     left_eye, right_eye, nose, left, right = points
-    return FaceAnchors((min(xs), min(ys), max(xs), max(ys)), (left_eye, right_eye, nose, left, right), outline)
+    return FaceAnchors(
+        (min(xs), min(ys), max(xs), max(ys)), (left_eye, right_eye, nose, left, right), outline
+    )
 
 
 def _visible_skin(geometry: FaceGeometry, hair: HairShapes) -> tuple[Point, ...]:

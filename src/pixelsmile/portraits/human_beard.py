@@ -26,7 +26,7 @@ def paint_beard(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry)
         if identity.beard == "stubble":
             canvas.drawPath(area, fill(darker(color, 0.1), 0.24, 0.010))
         else:
-            canvas.drawPath(area, fill(darker(color, 0.12), 0.84, 0.0060))
+            canvas.drawPath(area, fill(darker(color, 0.12), 0.86, 0.0042))
     canvas.restore()
     _hairs(canvas, identity, geometry, areas, hole)
 
@@ -46,9 +46,14 @@ def _moustache(geometry: FaceGeometry) -> skia.Path:
     (lx, ly), (rx, ry) = mouth.left, mouth.right
     lip = mouth.upper_outer
     top = (
-        (lx - 0.008, ly + 0.006), lerp((lx, ly), base, 0.42), (base[0] - 0.020, base[1] + 0.010), (base[0], base[1] + 0.013),
-        (base[0] + 0.020, base[1] + 0.010), lerp((rx, ry), base, 0.42), (rx + 0.008, ry + 0.006),
-    )  # fmt: skip
+        (lx - 0.008, ly + 0.006),
+        lerp((lx, ly), base, 0.42),
+        (base[0] - 0.020, base[1] + 0.010),
+        (base[0], base[1] + 0.013),
+        (base[0] + 0.020, base[1] + 0.010),
+        lerp((rx, ry), base, 0.42),
+        (rx + 0.008, ry + 0.006),
+    )
     bottom = (top[0], *((x, y + 0.0015) for x, y in lip[1:-1]), top[-1])
     return lens_path(top, bottom)
 
@@ -59,10 +64,30 @@ def _goatee(geometry: FaceGeometry) -> skia.Path:
     low = mouth.lower_outer[3]
     path = skia.Path()
     path.moveTo(lx - 0.008, ly + 0.002)
-    append_curve(path, ((lx - 0.008, ly + 0.002), (lx - 0.002, (ly + cy) / 2), (cx - 0.045, cy - 0.008), (cx, cy + 0.012),
-                        (cx + 0.045, cy - 0.008), (rx + 0.002, (ry + cy) / 2), (rx + 0.008, ry + 0.002)))  # fmt: skip
-    append_curve(path, ((rx + 0.008, ry + 0.002), (rx - 0.012, ry + 0.012), (low[0] + 0.022, low[1] + 0.008), (low[0], low[1] + 0.006),
-                        (low[0] - 0.022, low[1] + 0.008), (lx + 0.012, ly + 0.012), (lx - 0.008, ly + 0.002)))  # fmt: skip
+    append_curve(
+        path,
+        (
+            (lx - 0.008, ly + 0.002),
+            (lx - 0.002, (ly + cy) / 2),
+            (cx - 0.045, cy - 0.008),
+            (cx, cy + 0.012),
+            (cx + 0.045, cy - 0.008),
+            (rx + 0.002, (ry + cy) / 2),
+            (rx + 0.008, ry + 0.002),
+        ),
+    )
+    append_curve(
+        path,
+        (
+            (rx + 0.008, ry + 0.002),
+            (rx - 0.012, ry + 0.012),
+            (low[0] + 0.022, low[1] + 0.008),
+            (low[0], low[1] + 0.006),
+            (low[0] - 0.022, low[1] + 0.008),
+            (lx + 0.012, ly + 0.012),
+            (lx - 0.008, ly + 0.002),
+        ),
+    )
     path.close()
     return path
 
@@ -71,8 +96,8 @@ def _full(geometry: FaceGeometry) -> skia.Path:
     """From sideburn to sideburn, below the cheeks and round the mouth."""
     outline = geometry.outline
     right, left = outline[4:8], outline[8:12]
-    wide = [_outward(p, geometry, 0.010 if i < 3 else 0.014) for i, p in enumerate(right)]
-    wide += [_outward(p, geometry, 0.014 if i < 1 else 0.010) for i, p in enumerate(left)]
+    wide = [_outward(p, geometry, 0.008 if i < 3 else 0.011) for i, p in enumerate(right)]
+    wide += [_outward(p, geometry, 0.011 if i < 1 else 0.008) for i, p in enumerate(left)]
     wide[0], wide[-1] = right[0], left[-1]
     mouth, base = geometry.mouth, geometry.nose.base
     (lx, ly), (rx, ry) = mouth.left, mouth.right

@@ -28,10 +28,16 @@ def _lid_skin(canvas: skia.Canvas, identity: Identity, eye: Eye) -> None:
     skin = identity.skin
     lid = lens_path(eye.crease, eye.upper)
     top, bottom = eye.crease[2][1], eye.upper[2][1]
-    shades = ((0.0, shaded(skin, 0.30), 0.75), (0.45, lighter(skin, 0.12), 0.8), (1.0, shaded(skin, 0.22), 0.8))
+    shades = (
+        (0.0, shaded(skin, 0.30), 0.75),
+        (0.45, lighter(skin, 0.12), 0.8),
+        (1.0, shaded(skin, 0.22), 0.8),
+    )
     canvas.drawPath(lid, linear((0.5, top), (0.5, bottom + 0.002), shades))
     canvas.drawPath(smooth_path(eye.crease), stroke(shaded(skin, 0.55), 0.0045, 0.55, 0.0012))
-    canvas.drawPath(smooth_path(eye.bag[1:-1]), stroke(shaded(skin, 0.4), 0.006, 0.16 + 0.14 * identity.age, 0.003))
+    canvas.drawPath(
+        smooth_path(eye.bag[1:-1]), stroke(shaded(skin, 0.4), 0.006, 0.16 + 0.14 * identity.age, 0.003)
+    )
 
 
 def _ball(canvas: skia.Canvas, identity: Identity, eye: Eye) -> None:
@@ -83,7 +89,9 @@ def _lashes(canvas: skia.Canvas, identity: Identity, eye: Eye) -> None:
         i = min(int(place), len(eye.upper) - 2)
         x, y = lerp(eye.upper[i], eye.upper[i + 1], place - i)
         lashes.moveTo(x, y)
-        lashes.quadTo(x + s * length * 0.5, y - length * 0.2, x + s * length * 0.95, y - length * 0.75 + droop)
+        lashes.quadTo(
+            x + s * length * 0.5, y - length * 0.2, x + s * length * 0.95, y - length * 0.75 + droop
+        )
     canvas.drawPath(lashes, stroke(color, 0.0035, 0.85))
 
 

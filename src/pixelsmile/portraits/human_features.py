@@ -25,7 +25,9 @@ def paint_nose(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) 
     half = nose.half_width
     side = smooth_path(((rx + 0.016, ry - 0.02), (rx + 0.020, ry + 0.05), (tx + half * 0.75, ty - 0.018)))
     canvas.drawPath(side, stroke(shade, 0.020, 0.42, 0.009))
-    bridge = smooth_path(((rx - 0.002, ry + 0.002), ((rx + tx) / 2 - 0.003, (ry + ty) / 2), (tx - 0.004, ty - 0.022)))
+    bridge = smooth_path(
+        ((rx - 0.002, ry + 0.002), ((rx + tx) / 2 - 0.003, (ry + ty) / 2), (tx - 0.004, ty - 0.022))
+    )
     canvas.drawPath(bridge, stroke(light, 0.013, 0.42 * bright, 0.006))
     spot(canvas, (tx + 0.004, ty + 0.030), (half * 1.5, 0.030), shade, 0.55)
     spot(canvas, (tx, ty + 0.002), (half * 0.75, 0.026), mix(skin, (214, 110, 96), 0.25), 0.55)
@@ -33,7 +35,14 @@ def paint_nose(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) 
     under = shaded(skin, 0.62)
     _nostrils(canvas, geometry, under)
     for s, (x, y) in ((-1, nose.left_wing), (1, nose.right_wing)):
-        wing = smooth_path(((x - s * 0.010, y - 0.018), (x + s * 0.002, y - 0.006), (x, y + 0.009), (x - s * 0.012, y + 0.014)))
+        wing = smooth_path(
+            (
+                (x - s * 0.010, y - 0.018),
+                (x + s * 0.002, y - 0.006),
+                (x, y + 0.009),
+                (x - s * 0.012, y + 0.014),
+            )
+        )
         canvas.drawPath(wing, stroke(under, 0.0050, 0.60, 0.0014))
 
 
@@ -82,7 +91,10 @@ def _inside(canvas: skia.Canvas, mouth: Mouth) -> None:
         width = (mouth.right[0] - mouth.left[0]) * 0.33
         rise = 0.006 + 0.020 * size
         spot(canvas, (x, bottom + 0.004), (width * 1.25, rise * 1.7), _TONGUE, size)
-        canvas.drawOval(skia.Rect.MakeLTRB(x - width, bottom - rise, x + width, bottom + rise), fill(_TONGUE, 0.85 * size, 0.004))
+        canvas.drawOval(
+            skia.Rect.MakeLTRB(x - width, bottom - rise, x + width, bottom + rise),
+            fill(_TONGUE, 0.85 * size, 0.004),
+        )
     if mouth.lower_teeth > 0.002:
         _teeth(canvas, mouth.lower_inner, -mouth.lower_teeth, mouth.gap, darker(_TEETH, 0.06))
     _teeth(canvas, mouth.upper_inner, mouth.upper_teeth, mouth.gap, _TEETH)
@@ -121,12 +133,18 @@ def _lips(canvas: skia.Canvas, identity: Identity, mouth: Mouth) -> None:
     dark, line = darker(color, 0.22), darker(color, 0.62)
     shades = ((0.0, color, 0.92), (0.6, dark, 1.0), (1.0, darker(color, 0.36), 1.0))
     canvas.drawPath(upper, linear((x, mouth.upper_outer[3][1]), (x, mouth.upper_inner[3][1] + 0.001), shades))
-    bright = ((0.0, darker(color, 0.12), 1.0), (0.4, lighter(color, 0.16), 1.0), (1.0, darker(color, 0.14), 0.92))
+    bright = (
+        (0.0, darker(color, 0.12), 1.0),
+        (0.4, lighter(color, 0.16), 1.0),
+        (1.0, darker(color, 0.14), 0.92),
+    )
     low_in, low_out = mouth.lower_inner[3], mouth.lower_outer[3]
     canvas.drawPath(lower, linear(low_in, (low_in[0], low_out[1] + 0.001), bright))
     thick = low_out[1] - low_in[1]
     spot(canvas, (x - 0.012, low_in[1] + thick * 0.42), (0.030, max(0.003, thick * 0.34)), WHITE, 0.42)
-    canvas.drawPath(smooth_path(mouth.upper_outer[1:-1]), stroke(lighter(identity.skin, 0.5), 0.0035, 0.28, 0.0012))
+    canvas.drawPath(
+        smooth_path(mouth.upper_outer[1:-1]), stroke(lighter(identity.skin, 0.5), 0.0035, 0.28, 0.0012)
+    )
     closed = 1.0 - min(1.0, mouth.gap / 0.008)
     widths = (0.003, 0.005, 0.006, 0.0062, 0.006, 0.005, 0.003)
     canvas.drawPath(ribbon_path(mouth.upper_inner, widths), fill(line, 0.35 + 0.55 * closed))
@@ -143,7 +161,12 @@ def paint_sweat(canvas: skia.Canvas, units: ActionUnits, geometry: FaceGeometry)
         return
     place = geometry.frame.place
     size = 0.60 + 0.40 * amount
-    for x, y, r in ((0.168, 0.470, 0.0135), (-0.166, 0.520, 0.0115), (0.150, 0.545, 0.0090), (-0.130, 0.368, 0.0095)):
+    for x, y, r in (
+        (0.168, 0.470, 0.0135),
+        (-0.166, 0.520, 0.0115),
+        (0.150, 0.545, 0.0090),
+        (-0.130, 0.368, 0.0095),
+    ):
         _drop(canvas, place(x, y), r * size, min(1.0, 1.3 * amount))
 
 
@@ -156,7 +179,11 @@ def _drop(canvas: skia.Canvas, at: Point, r: float, alpha: float) -> None:
     path.cubicTo(x + r, y + 1.3 * r, x - r, y + 1.3 * r, x - r, y + 0.1 * r)
     path.cubicTo(x - r, y - 0.6 * r, x - 0.35 * r, y - 1.1 * r, x, y - 2.1 * r)
     path.close()
-    body = ((0.0, (226, 244, 255), 0.9 * alpha), (0.7, (150, 202, 236), 0.85 * alpha), (1.0, (96, 158, 206), 0.95 * alpha))
+    body = (
+        (0.0, (226, 244, 255), 0.9 * alpha),
+        (0.7, (150, 202, 236), 0.85 * alpha),
+        (1.0, (96, 158, 206), 0.95 * alpha),
+    )
     canvas.drawPath(path, radial((x - 0.2 * r, y - 0.3 * r), r * 1.9, body))
     canvas.drawPath(path, stroke((72, 126, 172), 0.0030, 0.6 * alpha))
     canvas.drawCircle(x - 0.32 * r, y - 0.05 * r, 0.28 * r, fill(WHITE, 0.95 * alpha))

@@ -3,7 +3,7 @@
 import skia
 
 from pixelsmile.portraits.anchors import Point
-from pixelsmile.portraits.brush import WHITE, darker, fill, lighter, shaded, stroke
+from pixelsmile.portraits.brush import WHITE, fill, lighter, shaded, stroke
 from pixelsmile.portraits.geometry import FaceGeometry
 from pixelsmile.portraits.identity import Identity
 

@@ -79,7 +79,12 @@ def _loose_hairs(canvas: skia.Canvas, identity: Identity, shapes: HairShapes) ->
         x, y = along(shapes.line, t)
         away = (x - CENTRE_X) * 0.10
         hairs.moveTo(x - away, y - 0.022)
-        hairs.quadTo(x - away * 0.5, y - 0.008, x + away * 0.6 + rng.uniform(-0.008, 0.008), y + rng.uniform(0.002, 0.013))
+        hairs.quadTo(
+            x - away * 0.5,
+            y - 0.008,
+            x + away * 0.6 + rng.uniform(-0.008, 0.008),
+            y + rng.uniform(0.002, 0.013),
+        )
     for i in range(16):
         t = 0.15 + 0.70 * (i + rng.random()) / 16
         a, b = along(shapes.rim, t), along(shapes.rim, t + 0.06)

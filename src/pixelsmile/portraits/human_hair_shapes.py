@@ -3,6 +3,7 @@
 import math
 import random
 from dataclasses import dataclass
+from itertools import pairwise
 
 import skia
 
@@ -69,15 +70,26 @@ def _hairline(identity: Identity, geometry: FaceGeometry) -> Curve:
         case "side_part" | "bob" | "long":
             part = -0.36 if identity.seed % 2 else 0.36
             middle = [
-                (-0.80, 0.365 + 0.4 * drop), (-0.52, 0.312 + 0.7 * drop), (-0.36, 0.262), (-0.10, 0.282 + 0.6 * drop),
-                (0.24, 0.302 + 0.85 * drop), (0.58, 0.322 + 0.6 * drop), (0.82, 0.370 + 0.3 * drop),
-            ]  # fmt: skip
+                (-0.80, 0.365 + 0.4 * drop),
+                (-0.52, 0.312 + 0.7 * drop),
+                (-0.36, 0.262),
+                (-0.10, 0.282 + 0.6 * drop),
+                (0.24, 0.302 + 0.85 * drop),
+                (0.58, 0.322 + 0.6 * drop),
+                (0.82, 0.370 + 0.3 * drop),
+            ]
             if part > 0:
                 middle = [(-x, height) for x, height in reversed(middle)]
         case "short" | "spiky":
             rng = random.Random(f"hairline {identity.seed}")
             middle = [
-                (x, y + 0.062 * abs(x) ** 2.6 + drop * (1 - 0.5 * x * x) + rng.uniform(-1, 1) * (0.004 + 0.012 * fringe))
+                (
+                    x,
+                    y
+                    + 0.062 * abs(x) ** 2.6
+                    + drop * (1 - 0.5 * x * x)
+                    + rng.uniform(-1, 1) * (0.004 + 0.012 * fringe),
+                )
                 for x in (-0.82, -0.62, -0.42, -0.22, 0.0, 0.22, 0.42, 0.62, 0.82)
             ]
         case _:
@@ -102,7 +114,7 @@ def _cap(identity: Identity, rim: Curve, line: Curve) -> skia.Path:
     back = tuple(reversed(line))
     cap.lineTo(*back[0])
     if identity.hair_style in ("short", "spiky") and identity.fringe > 0.25:
-        for a, b in zip(back[:-1], back[1:], strict=True):
+        for a, b in pairwise(back):
             middle = lerp(a, b, 0.35)
             cap.quadTo(middle[0], middle[1] - 0.012, *b)
     else:
@@ -148,11 +160,35 @@ def _locks(identity: Identity, geometry: FaceGeometry) -> tuple[tuple[Curve, Cur
     w, v = geometry.frame.half_width, _thickness(identity)
     match identity.hair_style:
         case "bob":
-            outer = ((0.86 * w + 0.85 * v, 0.30), (w + 1.1 * v, 0.44), (w + 1.35 * v + 0.010, 0.58), (w + 0.8 * v, 0.70), (0.86 * w, 0.735))
-            inner = ((0.78 * w, 0.345), (0.90 * w, 0.44), (0.93 * w, 0.55), (0.88 * w, 0.655), (0.80 * w, 0.725))
+            outer = (
+                (0.86 * w + 0.85 * v, 0.30),
+                (w + 1.1 * v, 0.44),
+                (w + 1.35 * v + 0.010, 0.58),
+                (w + 0.8 * v, 0.70),
+                (0.86 * w, 0.735),
+            )
+            inner = (
+                (0.78 * w, 0.345),
+                (0.90 * w, 0.44),
+                (0.93 * w, 0.55),
+                (0.88 * w, 0.655),
+                (0.80 * w, 0.725),
+            )
         case "long":
-            outer = ((0.86 * w + 0.85 * v, 0.30), (w + 1.1 * v, 0.45), (w + 1.4 * v + 0.012, 0.65), (w + 1.7 * v + 0.02, 0.88), (w + v, 1.12))
-            inner = ((0.78 * w, 0.345), (0.91 * w, 0.45), (0.93 * w, 0.60), (0.84 * w, 0.80), (0.62 * w, 1.12))
+            outer = (
+                (0.86 * w + 0.85 * v, 0.30),
+                (w + 1.1 * v, 0.45),
+                (w + 1.4 * v + 0.012, 0.65),
+                (w + 1.7 * v + 0.02, 0.88),
+                (w + v, 1.12),
+            )
+            inner = (
+                (0.78 * w, 0.345),
+                (0.91 * w, 0.45),
+                (0.93 * w, 0.60),
+                (0.84 * w, 0.80),
+                (0.62 * w, 1.12),
+            )
         case _:
             return ()
     return tuple(
@@ -167,25 +203,50 @@ def _back(identity: Identity, geometry: FaceGeometry) -> skia.Path | None:
     path = skia.Path()
     match identity.hair_style:
         case "bob":
-            half = ((0.9 * w + v, 0.30), (w + 1.2 * v, 0.50), (w + v, 0.68), (0.8 * w, 0.735), (0.3 * w, 0.74))
+            half = (
+                (0.9 * w + v, 0.30),
+                (w + 1.2 * v, 0.50),
+                (w + v, 0.68),
+                (0.8 * w, 0.735),
+                (0.3 * w, 0.74),
+            )
         case "long":
-            half = ((0.9 * w + v, 0.30), (w + 1.3 * v, 0.55), (w + 1.6 * v + 0.015, 0.85), (w + v, 1.12), (0.2 * w, 1.12))
+            half = (
+                (0.9 * w + v, 0.30),
+                (w + 1.3 * v, 0.55),
+                (w + 1.6 * v + 0.015, 0.85),
+                (w + v, 1.12),
+                (0.2 * w, 1.12),
+            )
         case "ponytail":
             side = 1 if identity.seed % 2 else -1
             tail = (
-                (0.5, 0.19), (0.98, 0.185), (1.27, 0.27), (1.40, 0.44), (1.38, 0.62), (1.22, 0.84), (1.12, 0.88),
-                (1.06, 0.72), (0.95, 0.55), (0.7, 0.3),
-            )  # fmt: skip
+                (0.5, 0.19),
+                (0.98, 0.185),
+                (1.27, 0.27),
+                (1.40, 0.44),
+                (1.38, 0.62),
+                (1.22, 0.84),
+                (1.12, 0.88),
+                (1.06, 0.72),
+                (0.95, 0.55),
+                (0.7, 0.3),
+            )
             return smooth_path([(CENTRE_X + side * x * w, y) for x, y in tail], closed=True)
         case "bun":
             r = 0.072 * (1 + 0.2 * identity.hair_volume)
-            path.addOval(skia.Rect.MakeLTRB(CENTRE_X - r * 1.1, top - 0.052 - r, CENTRE_X + r * 1.1, top - 0.052 + r))
+            path.addOval(
+                skia.Rect.MakeLTRB(CENTRE_X - r * 1.1, top - 0.052 - r, CENTRE_X + r * 1.1, top - 0.052 + r)
+            )
             return path
         case "curly":
             rng = random.Random(f"back curls {identity.seed}")
             for i in range(20):
                 angle = math.pi * (1.15 + 1.7 * i / 19) - math.pi * 0.5
-                x, y = CENTRE_X + math.sin(angle - math.pi) * (w + 0.01), 0.42 + math.cos(angle - math.pi) * -0.19
+                x, y = (
+                    CENTRE_X + math.sin(angle - math.pi) * (w + 0.01),
+                    0.42 + math.cos(angle - math.pi) * -0.19,
+                )
                 path.addCircle(x, y, rng.uniform(0.04, 0.055))
             path.setFillType(skia.PathFillType.kWinding)
             return path

@@ -4,7 +4,19 @@ import random
 
 import skia
 
-from pixelsmile.portraits.brush import WHITE, argb, darker, fill, lighter, linear, mix, radial, shaded, spot, stroke
+from pixelsmile.portraits.brush import (
+    WHITE,
+    argb,
+    darker,
+    fill,
+    lighter,
+    linear,
+    mix,
+    radial,
+    shaded,
+    spot,
+    stroke,
+)
 from pixelsmile.portraits.curves import smooth_path
 from pixelsmile.portraits.geometry import FaceGeometry
 from pixelsmile.portraits.identity import Identity
@@ -16,14 +28,18 @@ def paint_background(canvas: skia.Canvas, identity: Identity) -> None:
     """The whole picture, in one of the six kinds."""
     light, dark = identity.background_colors
     rng = random.Random(f"background {identity.seed}")
-    canvas.drawRect(_EVERYTHING, radial((0.42, 0.36), 0.85, ((0.0, light, 1), (1.0, mix(light, dark, 0.75), 1))))
+    canvas.drawRect(
+        _EVERYTHING, radial((0.42, 0.36), 0.85, ((0.0, light, 1), (1.0, mix(light, dark, 0.75), 1)))
+    )
     match identity.background:
         case "gradient":
             canvas.drawRect(_EVERYTHING, linear((0.1, 0.0), (0.9, 1.0), ((0.0, light, 1), (1.0, dark, 1))))
         case "bokeh":
             for _ in range(14):
                 x, y, r = rng.uniform(0, 1), rng.uniform(0, 0.9), rng.uniform(0.03, 0.10)
-                canvas.drawCircle(x, y, r, fill(lighter(light, rng.uniform(0.2, 0.7)), rng.uniform(0.12, 0.4)))
+                canvas.drawCircle(
+                    x, y, r, fill(lighter(light, rng.uniform(0.2, 0.7)), rng.uniform(0.12, 0.4))
+                )
         case "stripes":
             width = rng.uniform(0.06, 0.12)
             for i in range(int(1.6 / width)):
@@ -44,7 +60,10 @@ def _window(canvas: skia.Canvas, identity: Identity, side: int) -> None:
     x = 0.5 + side * 0.36
     frame = skia.Rect.MakeLTRB(x - 0.2, 0.02, x + 0.2, 0.66)
     canvas.drawRect(frame, fill(lighter(light, 0.85), 0.9, 0.008))
-    for bar in (skia.Rect.MakeLTRB(x - 0.012, 0.02, x + 0.012, 0.66), skia.Rect.MakeLTRB(x - 0.2, 0.3, x + 0.2, 0.32)):
+    for bar in (
+        skia.Rect.MakeLTRB(x - 0.012, 0.02, x + 0.012, 0.66),
+        skia.Rect.MakeLTRB(x - 0.2, 0.3, x + 0.2, 0.32),
+    ):
         canvas.drawRect(bar, fill(mix(light, dark, 0.6), 0.9, 0.005))
     spot(canvas, (x, 0.34), (0.5, 0.6), lighter(light, 0.8), 0.35)
 
@@ -80,19 +99,28 @@ def _neck(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) -> No
     half = geometry.frame.half_width * (0.56 + 0.05 * identity.jaw)
     neck = smooth_path(
         (
-            (0.5 - half, 0.62), (0.5 - half * 0.98, 0.78), (0.5 - half * 1.03, 0.88), (0.5 - half * 1.35, 0.985),
-            (0.5 - half * 1.6, 1.1), (0.5 + half * 1.6, 1.1), (0.5 + half * 1.35, 0.985), (0.5 + half * 1.03, 0.88),
-            (0.5 + half * 0.98, 0.78), (0.5 + half, 0.62),
+            (0.5 - half, 0.62),
+            (0.5 - half * 0.98, 0.78),
+            (0.5 - half * 1.03, 0.88),
+            (0.5 - half * 1.35, 0.985),
+            (0.5 - half * 1.6, 1.1),
+            (0.5 + half * 1.6, 1.1),
+            (0.5 + half * 1.35, 0.985),
+            (0.5 + half * 1.03, 0.88),
+            (0.5 + half * 0.98, 0.78),
+            (0.5 + half, 0.62),
         ),
         closed=True,
-    )  # fmt: skip
+    )
     shades = ((0.0, shaded(skin, 0.16), 1.0), (0.4, shaded(skin, 0.08), 1.0), (1.0, shaded(skin, 0.34), 1.0))
     canvas.drawPath(neck, linear((0.5 - half, 0.8), (0.5 + half, 0.82), shades))
     canvas.save()
     canvas.clipPath(neck, doAntiAlias=True)
     spot(canvas, (0.505, geometry.frame.chin_y + 0.005), (half * 1.5, 0.12), shaded(skin, 0.6), 0.75)
     for side in (-1, 1):
-        line = smooth_path(((0.5 + side * half * 0.75, 0.84), (0.5 + side * half * 0.45, 0.91), (0.5 + side * 0.02, 0.965)))
+        line = smooth_path(
+            ((0.5 + side * half * 0.75, 0.84), (0.5 + side * half * 0.45, 0.91), (0.5 + side * 0.02, 0.965))
+        )
         canvas.drawPath(line, stroke(shaded(skin, 0.4), 0.010, 0.35, 0.005))
     canvas.restore()
 
@@ -154,7 +182,16 @@ def _neckline(canvas: skia.Canvas, color: tuple[int, int, int], neck: float, nec
 def _roll(canvas: skia.Canvas, color: tuple[int, int, int]) -> None:
     """The folded neck of a turtleneck."""
     roll = smooth_path(
-        ((0.375, 0.845), (0.5, 0.872), (0.625, 0.845), (0.638, 0.90), (0.625, 0.935), (0.5, 0.962), (0.375, 0.935), (0.362, 0.90)),
+        (
+            (0.375, 0.845),
+            (0.5, 0.872),
+            (0.625, 0.845),
+            (0.638, 0.90),
+            (0.625, 0.935),
+            (0.5, 0.962),
+            (0.375, 0.935),
+            (0.362, 0.90),
+        ),
         closed=True,
     )
     shades = ((0.0, color, 1.0), (0.35, lighter(color, 0.14), 1.0), (1.0, darker(color, 0.35), 1.0))
@@ -174,10 +211,21 @@ def _roll(canvas: skia.Canvas, color: tuple[int, int, int]) -> None:
 def _hood(canvas: skia.Canvas, color: tuple[int, int, int]) -> None:
     """The hood lying behind the neck."""
     hood = smooth_path(
-        ((0.27, 0.985), (0.30, 0.87), (0.355, 0.79), (0.5, 0.775), (0.645, 0.79), (0.70, 0.87), (0.73, 0.985), (0.5, 1.03)),
+        (
+            (0.27, 0.985),
+            (0.30, 0.87),
+            (0.355, 0.79),
+            (0.5, 0.775),
+            (0.645, 0.79),
+            (0.70, 0.87),
+            (0.73, 0.985),
+            (0.5, 1.03),
+        ),
         closed=True,
     )
-    inner = smooth_path(((0.355, 0.86), (0.39, 0.80), (0.61, 0.80), (0.645, 0.86), (0.62, 0.97), (0.38, 0.97)))
+    inner = smooth_path(
+        ((0.355, 0.86), (0.39, 0.80), (0.61, 0.80), (0.645, 0.86), (0.62, 0.97), (0.38, 0.97))
+    )
     shades = ((0.0, lighter(color, 0.1), 1.0), (1.0, darker(color, 0.35), 1.0))
     canvas.drawPath(hood, linear((0.3, 0.85), (0.72, 0.95), shades))
     canvas.drawPath(inner, fill(darker(color, 0.55), 0.8, 0.004))
@@ -185,7 +233,9 @@ def _hood(canvas: skia.Canvas, color: tuple[int, int, int]) -> None:
 
 def _cords(canvas: skia.Canvas, color: tuple[int, int, int]) -> None:
     for side in (-1, 1):
-        cord = smooth_path(((0.5 + side * 0.085, 0.962), (0.5 + side * 0.075, 1.0), (0.5 + side * 0.08, 1.05)))
+        cord = smooth_path(
+            ((0.5 + side * 0.085, 0.962), (0.5 + side * 0.075, 1.0), (0.5 + side * 0.08, 1.05))
+        )
         canvas.drawPath(cord, stroke(darker(color, 0.4), 0.014))
         canvas.drawPath(cord, stroke(lighter(color, 0.6), 0.009))
 

@@ -5,7 +5,7 @@ import random
 import skia
 
 from pixelsmile.portraits.action_units import ActionUnits
-from pixelsmile.portraits.brush import darker, fill, lighter, linear, mix, radial, shaded, spot, stroke
+from pixelsmile.portraits.brush import fill, lighter, linear, mix, radial, shaded, spot, stroke
 from pixelsmile.portraits.curves import saturate, smooth_path
 from pixelsmile.portraits.geometry import FaceGeometry
 from pixelsmile.portraits.identity import Color, Identity
@@ -18,12 +18,28 @@ def paint_ears(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) 
     for side, (x, y) in ((-1, geometry.left_ear), (1, geometry.right_ear)):
         ear = skia.Path()
         ear.moveTo(x - side * rx * 1.5, y - ry * 0.70)
-        ear.cubicTo(x + side * rx * 0.2, y - ry * 1.35, x + side * rx * 1.25, y - ry * 0.9, x + side * rx, y - ry * 0.1)
-        ear.cubicTo(x + side * rx * 0.8, y + ry * 0.5, x + side * rx * 0.35, y + ry * 1.2, x - side * rx * 0.35, y + ry)
+        ear.cubicTo(
+            x + side * rx * 0.2,
+            y - ry * 1.35,
+            x + side * rx * 1.25,
+            y - ry * 0.9,
+            x + side * rx,
+            y - ry * 0.1,
+        )
+        ear.cubicTo(
+            x + side * rx * 0.8,
+            y + ry * 0.5,
+            x + side * rx * 0.35,
+            y + ry * 1.2,
+            x - side * rx * 0.35,
+            y + ry,
+        )
         ear.quadTo(x - side * rx * 0.8, y + ry * 0.9, x - side * rx * 1.5, y + ry * 0.55)
         ear.close()
         base = shaded(skin, 0.06 if side < 0 else 0.20)
-        canvas.drawPath(ear, radial((x - side * 0.01, y), 0.075, ((0.0, shaded(base, 0.22), 1), (1.0, base, 1))))
+        canvas.drawPath(
+            ear, radial((x - side * 0.01, y), 0.075, ((0.0, shaded(base, 0.22), 1), (1.0, base, 1)))
+        )
         fold = smooth_path(
             (
                 (x - side * rx * 0.1, y - ry * 0.65),
@@ -77,8 +93,20 @@ def _cheeks(canvas: skia.Canvas, identity: Identity, units: ActionUnits, geometr
     for side, (x, y) in ((-1, geometry.left_cheek), (1, geometry.right_cheek)):
         spot(canvas, (x, y), (0.088, 0.064), rosy, 0.10 + 0.20 * skin[1] / 230)
         spot(canvas, (x, y - 0.006), (0.090, 0.060), mix(skin, (236, 48, 66), 0.62), 0.62 * blush)
-        spot(canvas, (x - 0.012, y - 0.026 - 0.004 * raised), (0.052, 0.030), lighter(skin, 0.5), 0.34 + 0.16 * raised)
-        spot(canvas, (x + side * 0.05, y + 0.075), (0.055, 0.07), shaded(skin, 0.45), 0.16 + 0.05 * identity.age)
+        spot(
+            canvas,
+            (x - 0.012, y - 0.026 - 0.004 * raised),
+            (0.052, 0.030),
+            lighter(skin, 0.5),
+            0.34 + 0.16 * raised,
+        )
+        spot(
+            canvas,
+            (x + side * 0.05, y + 0.075),
+            (0.055, 0.07),
+            shaded(skin, 0.45),
+            0.16 + 0.05 * identity.age,
+        )
 
 
 def _freckles(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) -> None:
@@ -92,7 +120,9 @@ def _freckles(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) -
         canvas.drawCircle(px, py, rng.uniform(0.0020, 0.0034), fill(color, rng.uniform(0.35, 0.75)))
 
 
-def paint_wrinkles(canvas: skia.Canvas, identity: Identity, units: ActionUnits, geometry: FaceGeometry) -> None:
+def paint_wrinkles(
+    canvas: skia.Canvas, identity: Identity, units: ActionUnits, geometry: FaceGeometry
+) -> None:
     """The lines of age and of the expression, over skin, nose and mouth."""
     age = max(0.0, identity.age - 0.25) / 0.75
     line = shaded(identity.skin, 0.50)
@@ -119,7 +149,12 @@ def _forehead(canvas: skia.Canvas, geometry: FaceGeometry, line: Color, age: flo
         for side, raised in ((-1, left), (1, right)):
             alpha = 0.34 * age + 0.50 * max(0.0, raised) - 0.06 * i
             yy = y - 0.014 * raised
-            points = (place(side * 0.006, yy + bend), place(side * 0.05, yy), place(side * 0.095, yy), place(side * 0.13, yy + bend))
+            points = (
+                place(side * 0.006, yy + bend),
+                place(side * 0.05, yy),
+                place(side * 0.095, yy),
+                place(side * 0.13, yy + bend),
+            )
             _line(canvas, points, line, 0.0045, alpha)
 
 
@@ -128,7 +163,11 @@ def _frown(canvas: skia.Canvas, geometry: FaceGeometry, line: Color, age: float)
     for brow in (geometry.left_brow, geometry.right_brow):
         x, y = brow.line[0]
         inward = x - brow.side * 0.018
-        points = ((inward + brow.side * 0.004, y - 0.030), (inward, y - 0.006), (inward + brow.side * 0.002, y + 0.018))
+        points = (
+            (inward + brow.side * 0.004, y - 0.030),
+            (inward, y - 0.006),
+            (inward + brow.side * 0.002, y + 0.018),
+        )
         _line(canvas, points, line, 0.0055, 0.25 * age + 0.70 * max(0.0, brow.lowered))
 
 
@@ -142,7 +181,11 @@ def _eye_lines(
         x, y = eye.outer
         s = eye.side
         for dy, slope in ((-0.008, -0.013), (0.002, 0.0), (0.011, 0.013)):
-            points = ((x + s * 0.012, y + dy), (x + s * 0.024, y + dy + slope * 0.5), (x + s * 0.036, y + dy + slope * 1.3))
+            points = (
+                (x + s * 0.012, y + dy),
+                (x + s * 0.024, y + dy + slope * 0.5),
+                (x + s * 0.036, y + dy + slope * 1.3),
+            )
             _line(canvas, points, line, 0.0042, 0.38 * age + 0.52 * smile)
         _line(canvas, eye.bag, line, 0.0045, 0.12 + 0.38 * age + 0.38 * smile + 0.22 * tight)
 

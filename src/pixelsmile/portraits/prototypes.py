@@ -25,27 +25,48 @@ PROTOTYPES: Mapping[str, tuple[ActionUnits, ...]] = {
     "angry": (
         ActionUnits(**_ANGRY, lip_press=0.8, lip_corner_depress=0.45, chin_raise=0.25, upper_lip_raise=0.3),
         ActionUnits(
-            **_ANGRY, lips_part=0.9, lower_lip_depress=0.8, upper_lip_raise=0.45, lip_stretch=0.3, jaw_drop=0.3
+            **_ANGRY,
+            lips_part=0.9,
+            lower_lip_depress=0.8,
+            upper_lip_raise=0.45,
+            lip_stretch=0.3,
+            jaw_drop=0.3,
         ),
         ActionUnits(**_ANGRY, lip_press=0.5, lip_corner_depress=0.6, chin_raise=0.7, gaze_x=0.5),
     ),
     "confused": (
-        ActionUnits(brow_tilt=1.0, brow_lower=0.3, lid_tighten=0.3, smirk=-0.35, lip_pucker=0.45, gaze_x=0.55),
-        ActionUnits(brow_tilt=1.0, brow_lower=0.25, lid_tighten=0.3, lips_part=0.8, jaw_drop=0.25, lip_pucker=0.25),
+        ActionUnits(
+            brow_tilt=1.0, brow_lower=0.3, lid_tighten=0.3, smirk=-0.35, lip_pucker=0.45, gaze_x=0.55
+        ),
+        ActionUnits(
+            brow_tilt=1.0, brow_lower=0.25, lid_tighten=0.3, lips_part=0.8, jaw_drop=0.25, lip_pucker=0.25
+        ),
         ActionUnits(brow_tilt=-1.0, brow_lower=0.3, lid_tighten=0.2, lip_press=0.6, gaze_x=-0.5, gaze_y=-0.6),
     ),
     "contempt": (
         ActionUnits(smirk=0.8, dimple=0.7, eyes_closed=0.32, gaze_x=-0.5, brow_tilt=-0.35, chin_raise=0.4),
         ActionUnits(smirk=0.9, dimple=0.6, eyes_closed=0.38, upper_lip_raise=0.4, gaze_y=0.4, chin_raise=0.3),
-        ActionUnits(smirk=-0.8, dimple=0.7, eyes_closed=0.3, gaze_x=0.6, lip_corner_depress=0.3, lip_press=0.4),
+        ActionUnits(
+            smirk=-0.8, dimple=0.7, eyes_closed=0.3, gaze_x=0.6, lip_corner_depress=0.3, lip_press=0.4
+        ),
     ),
     "confident": (
         ActionUnits(lip_corner_pull=0.6, smirk=0.35, outer_brow_raise=0.4, brow_lower=0.15, lid_tighten=0.5),
         ActionUnits(
-            lip_corner_pull=0.65, smirk=0.3, outer_brow_raise=0.4, brow_lower=0.15, lid_tighten=0.45, lips_part=0.5
+            lip_corner_pull=0.65,
+            smirk=0.3,
+            outer_brow_raise=0.4,
+            brow_lower=0.15,
+            lid_tighten=0.45,
+            lips_part=0.5,
         ),
         ActionUnits(
-            lip_corner_pull=0.55, smirk=-0.35, outer_brow_raise=0.4, brow_lower=0.15, lid_tighten=0.5, chin_raise=0.4
+            lip_corner_pull=0.55,
+            smirk=-0.35,
+            outer_brow_raise=0.4,
+            brow_lower=0.15,
+            lid_tighten=0.5,
+            chin_raise=0.4,
         ),
     ),
     "disgust": (
@@ -60,7 +81,14 @@ PROTOTYPES: Mapping[str, tuple[ActionUnits, ...]] = {
     ),
     "happy": (
         ActionUnits(lip_corner_pull=1.0, cheek_raise=0.75, lips_part=0.9, jaw_drop=0.22, blush=0.12),
-        ActionUnits(lip_corner_pull=1.0, cheek_raise=1.0, lips_part=0.9, jaw_drop=0.65, inner_brow_raise=0.2, blush=0.15),
+        ActionUnits(
+            lip_corner_pull=1.0,
+            cheek_raise=1.0,
+            lips_part=0.9,
+            jaw_drop=0.65,
+            inner_brow_raise=0.2,
+            blush=0.15,
+        ),
         ActionUnits(lip_corner_pull=1.0, cheek_raise=0.7, dimple=0.4, blush=0.15),
     ),
     "sad": (

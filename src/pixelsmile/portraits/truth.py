@@ -1,4 +1,4 @@
-"""What is true of a drawn portrait: where its face is, how it moves, and how strongly it shows each expression."""
+"""What is true of a drawn portrait: where its face is, how it moves, what it expresses and how strongly."""
 
 from dataclasses import dataclass
 
