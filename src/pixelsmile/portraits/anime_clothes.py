@@ -1,5 +1,7 @@
 """Neck, shoulders and clothes of the anime style."""
 
+from collections.abc import Sequence
+
 import skia
 
 from pixelsmile.portraits.anchors import Point
@@ -95,7 +97,7 @@ def _collar(canvas: skia.Canvas, identity: Identity) -> None:
     color, ink = mix(identity.clothes_color, WHITE, 0.45), ink_of(identity.clothes_color, 0.75)
     for side in (-1, 1):
         points = [(0.098, 0.868), (0.128, 0.900), (0.108, 0.988), (0.0, 0.992)]
-        flap = skia.Path.Polygon([skia.Point(0.5 + side * x, y) for x, y in points], True)
+        flap = _cut([(0.5 + side * x, y) for x, y in points])
         canvas.drawPath(flap, fill(color if side < 0 else shaded(color, 0.35)))
         canvas.drawPath(flap, outline(ink, LINE))
     canvas.drawLine(0.5, 0.992, 0.5, 1.05, outline(ink, LINE))
@@ -137,44 +139,25 @@ def _turtleneck(canvas: skia.Canvas, identity: Identity) -> None:
     canvas.drawPath(tube, outline(ink, LINE))
 
 
+_SHIRT = ((0.40, 0.885), (0.5, 0.985), (0.60, 0.885), (0.575, 1.06), (0.425, 1.06))
+_TIE = ((0.478, 0.962), (0.522, 0.962), (0.514, 0.998), (0.532, 1.06), (0.468, 1.06), (0.486, 0.998))
+_LAPEL = ((0.118, 0.888), (0.162, 0.935), (0.178, 0.962), (0.150, 0.978), (0.062, 1.06), (0.080, 0.99))
+
+
 def _blazer(canvas: skia.Canvas, identity: Identity) -> None:
     color, ink = identity.clothes_color, ink_of(identity.clothes_color, 0.75)
     _fabric(canvas, identity, [(0.370, 0.895), (0.43, 0.99), (0.5, 1.10), (0.57, 0.99), (0.630, 0.895)])
-    shirt = skia.Path.Polygon(
-        [
-            skia.Point(x, y)
-            for x, y in ((0.40, 0.885), (0.5, 0.985), (0.60, 0.885), (0.575, 1.06), (0.425, 1.06))
-        ],
-        True,
-    )
-    canvas.drawPath(shirt, fill((246, 244, 242)))
-    canvas.drawPath(shirt, outline(ink_of((200, 200, 210), 0.7), 0.005))
     tie = mix(shaded(color), (190, 40, 60), 0.6)
-    knot = skia.Path.Polygon(
-        [
-            skia.Point(x, y)
-            for x, y in (
-                (0.478, 0.962),
-                (0.522, 0.962),
-                (0.514, 0.998),
-                (0.532, 1.06),
-                (0.468, 1.06),
-                (0.486, 0.998),
-            )
-        ],
-        True,
-    )
-    canvas.drawPath(knot, fill(tie))
-    canvas.drawPath(knot, outline(ink_of(tie, 0.7), 0.005))
+    for shape, cloth, edge in ((_SHIRT, (246, 244, 242), (200, 200, 210)), (_TIE, tie, tie)):
+        piece = _cut(shape)
+        canvas.drawPath(piece, fill(cloth))
+        canvas.drawPath(piece, outline(ink_of(edge, 0.7), 0.005))
     for side in (-1, 1):
-        points = [
-            (0.118, 0.888),
-            (0.162, 0.935),
-            (0.178, 0.962),
-            (0.150, 0.978),
-            (0.062, 1.06),
-            (0.080, 0.99),
-        ]
-        lapel = skia.Path.Polygon([skia.Point(0.5 + side * x, y) for x, y in points], True)
+        lapel = _cut([(0.5 + side * x, y) for x, y in _LAPEL])
         canvas.drawPath(lapel, fill(mix(color, WHITE, 0.10) if side < 0 else shaded(color, 0.5)))
         canvas.drawPath(lapel, outline(ink, LINE))
+
+
+def _cut(points: Sequence[Point]) -> skia.Path:
+    """A piece of cloth with straight edges."""
+    return skia.Path.Polygon([skia.Point(x, y) for x, y in points], True)

@@ -154,27 +154,28 @@ def lash_color(identity: Identity) -> Color:
 
 def _paint_lashes(canvas: skia.Canvas, identity: Identity, eye: AnimeEye) -> None:
     """The thick upper line with its wing, the lower line, and the crease of the lid."""
-    color, s, w, h = lash_color(identity), eye.side, eye.half_width, eye.half_height
+    color = lash_color(identity)
     long = 1.0 if identity.hair_style in ("bob", "long", "ponytail", "bun") else 0.72
     outer = eye.upper[-1]
-    wing = (outer[0] + s * 0.13 * w * long, outer[1] - 0.10 * h * long)
+    wing = (outer[0] + eye.side * 0.13 * eye.half_width * long, outer[1] - 0.10 * eye.half_height * long)
     along = spline((*eye.upper, wing), 4)
     count = len(along) - 1
     widths = [0.0165 * (0.30 + 0.70 * min(1.0, 1.7 * i / count)) * (0.75 + 0.25 * long) for i in range(count)]
-    fading = [w_ * min(1.0, (count - i) / 4) for i, w_ in enumerate(widths)]
+    fading = [width * min(1.0, (count - i) / 4) for i, width in enumerate(widths)]
     canvas.drawPath(ribbon_path(along, (*fading, 0.0008)), fill(color))
-    tail = eye.upper[-2]
-    for reach, rise in ((0.20, 0.34), (0.30, 0.16)):
-        root = (outer[0] + (tail[0] - outer[0]) * rise, outer[1] + (tail[1] - outer[1]) * rise)
-        tip = (outer[0] + s * reach * w * long, outer[1] - (rise * 0.75 + 0.02) * h * long - 0.1 * h)
-        draw_stroke(
-            canvas,
-            (root, ((root[0] + tip[0]) / 2, (root[1] + tip[1]) / 2 + 0.04 * h), tip),
-            0.0065,
-            color,
-            ends=(1.0, 0.05),
-        )
+    _paint_flicks(canvas, eye, color, long)
     draw_stroke(canvas, eye.lower[2:], 0.0055, color, 0.85, (0.1, 0.9))
     draw_stroke(canvas, eye.lower[:3], 0.0038, color, 0.38, (0.2, 0.2))
     crease = shaded(ink_of(identity.skin, 0.55), 0.2)
     draw_stroke(canvas, eye.crease, 0.0048, crease, 0.75)
+
+
+def _paint_flicks(canvas: skia.Canvas, eye: AnimeEye, color: Color, long: float) -> None:
+    """Two single lashes at the outer corner."""
+    (x, y), tail = eye.upper[-1], eye.upper[-2]
+    for reach, rise in ((0.20, 0.34), (0.30, 0.16)):
+        root = (x + (tail[0] - x) * rise, y + (tail[1] - y) * rise)
+        up = (rise * 0.75 + 0.02) * long + 0.1
+        tip = (x + eye.side * reach * eye.half_width * long, y - up * eye.half_height)
+        middle = ((root[0] + tip[0]) / 2, (root[1] + tip[1]) / 2 + 0.04 * eye.half_height)
+        draw_stroke(canvas, (root, middle, tip), 0.0065, color, ends=(1.0, 0.05))
