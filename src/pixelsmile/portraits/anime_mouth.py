@@ -141,13 +141,13 @@ def _paint_tongue(canvas: skia.Canvas, mouth: AnimeMouth) -> None:
 
 def _paint_teeth(canvas: skia.Canvas, units: ActionUnits, mouth: AnimeMouth) -> None:
     """Rows of teeth along the upper and, with the lower lip pulled down, along the lower lip."""
-    bared = bounded(0.6 * units.lower_lip_depress + 0.45 * units.upper_lip_raise + 0.25 * units.lip_stretch)
+    bared = bounded(0.6 * units.lower_lip_depress + 0.45 * units.upper_lip_raise + 0.10 * units.lip_stretch)
     top = (
         mouth.opening
         * (0.20 + 0.34 * bared)
         * bounded(0.8 * units.lips_part + 0.8 * units.upper_lip_raise + 0.5 * units.lip_corner_pull)
     )
-    bottom = mouth.opening * 0.46 * bounded(units.lower_lip_depress + 0.2 * units.lip_stretch)
+    bottom = mouth.opening * 0.46 * bounded(units.lower_lip_depress)
     white = (252, 250, 246)
     canvas.drawPath(
         lens_path(_offset(mouth.upper, -0.004), [(x, y + top) for x, y in mouth.upper]), fill(white)
