@@ -114,6 +114,8 @@ def test_aspect_and_size_are_kept(editor: Editor, portrait: Image.Image) -> None
 
 def test_arrays_and_files_are_pictures(tmp_path: Path, portrait: Image.Image) -> None:
     assert difference(open_picture(np.asarray(portrait)), portrait) == 0
+    portrait.save(tmp_path / "face.png")
+    assert difference(open_picture(tmp_path / "face.png"), portrait) == 0
     with pytest.raises(ImageError, match="uint8"):
         open_picture(np.zeros((4, 4, 3)))
     with pytest.raises(ImageError, match="not a picture: int"):

@@ -36,6 +36,8 @@ def test_a_whole_folder_passes(model_folder: Path) -> None:
         "vae/diffusion_pytorch_model.safetensors",
         "text_encoder/model.safetensors",
         "tokenizer/tokenizer_config.json",
+        "tokenizer/tokenizer.json",
+        "processor/processor_config.json",
         "scheduler/scheduler_config.json",
     ],
 )

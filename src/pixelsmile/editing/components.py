@@ -101,8 +101,12 @@ def _quantisation(kind: Any, placement: Placement) -> dict[str, Any]:
         from transformers import BitsAndBytesConfig
     else:
         from diffusers.quantizers.quantization_config import BitsAndBytesConfig
-    bits = {"8bit": {"load_in_8bit": True}, "4bit": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}}
-    config = BitsAndBytesConfig(**bits[placement.quantise], bnb_4bit_compute_dtype=placement.dtype)
+    if placement.quantise == "8bit":
+        config = BitsAndBytesConfig(load_in_8bit=True)
+    else:
+        config = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=placement.dtype
+        )
     return {"quantization_config": config, "device_map": {"": placement.device}}
 
 

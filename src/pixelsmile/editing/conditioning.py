@@ -40,14 +40,19 @@ class Term:
     embedding: Tensor
 
 
+def check_conditioning(conditioning: str) -> None:
+    """InputError for a name that is not in CONDITIONINGS."""
+    if conditioning not in CONDITIONINGS:
+        raise InputError(f"unknown conditioning {conditioning!r}: choose from {', '.join(CONDITIONINGS)}")
+
+
 def choose_form(conditioning: str, neutral: Prompt, targets: Sequence[Prompt]) -> Form:
     """The form to use. `auto`: all tokens where every prompt has the same length, velocities otherwise.
 
     InputError for an unknown name; ExpressionError where a form on embeddings is asked for prompts of
     different lengths (padding would not do: the norm brings padded tokens back at full size).
     """
-    if conditioning not in CONDITIONINGS:
-        raise InputError(f"unknown conditioning {conditioning!r}: choose from {', '.join(CONDITIONINGS)}")
+    check_conditioning(conditioning)
     lengths = [len(prompt.token_ids) for prompt in (neutral, *targets)]
     aligned = len(set(lengths)) == 1
     if conditioning == "auto":

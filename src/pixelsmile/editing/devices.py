@@ -1,7 +1,7 @@
 """Devices, number formats, and the ways to fit a large model on a small card."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -9,6 +9,8 @@ from pixelsmile.errors import DeviceError
 
 Offload = Literal["none", "model", "sequential"]
 Quantise = Literal["8bit", "4bit"]
+OFFLOADS: tuple[Offload, ...] = get_args(Offload)
+QUANTISATIONS: tuple[Quantise, ...] = get_args(Quantise)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -35,16 +37,18 @@ def place(
     name = dtype or ("float32" if on_cpu else "bfloat16")
     if name not in DTYPES:
         raise DeviceError(f"unknown dtype {dtype!r}: choose from {', '.join(DTYPES)}")
-    if offload not in ("none", "model", "sequential"):
-        raise DeviceError(f"unknown offload {offload!r}: choose from none, model, sequential")
-    if quantise not in (None, "8bit", "4bit"):
-        raise DeviceError(f"unknown quantise {quantise!r}: choose from 8bit, 4bit")
-    if on_cpu and (offload != "none" or quantise):
-        option = f"quantise {quantise!r}" if quantise else f"offload {offload!r}"
+    how = next((known for known in OFFLOADS if known == offload), None)
+    if how is None:
+        raise DeviceError(f"unknown offload {offload!r}: choose from {', '.join(OFFLOADS)}")
+    bits = next((known for known in QUANTISATIONS if known == quantise), None)
+    if bits is None and quantise is not None:
+        raise DeviceError(f"unknown quantise {quantise!r}: choose from {', '.join(QUANTISATIONS)}")
+    if on_cpu and (how != "none" or bits):
+        option = f"quantise {bits!r}" if bits else f"offload {how!r}"
         raise DeviceError(f"{option} needs a GPU, the device is {chosen}: leave it out")
-    if quantise:
-        _require_bitsandbytes(quantise)
-    return Placement(chosen, DTYPES[name], offload, quantise)
+    if bits:
+        _require_bitsandbytes(bits)
+    return Placement(chosen, DTYPES[name], how, bits)
 
 
 def _device(name: str | None) -> torch.device:

@@ -4,19 +4,21 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from PIL import Image
 
 import pixelsmile
 from pixelsmile.editing.adapters import AdapterSpec
+from pixelsmile.editing.conditioning import check_conditioning
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.engine import Edited, EditJob, Engine, Progress
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.pictures import centre_square, fit_size, resized
 from pixelsmile.editing.requests import DEFAULT_STRENGTHS, Request, neutral_text, target_of
 from pixelsmile.errors import ImageError, InputError
+from pixelsmile.images import load_image
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +39,24 @@ class EditResult:
     images: list[Image.Image]
     strengths: tuple[float, ...]
     settings: dict[str, Any]
+
+
+class EditOptions(TypedDict, total=False):
+    """What every way to edit takes, all of it optional.
+
+    seed: of the noise, the same for every picture (0). steps, size (root of the working area, in pixels):
+    None for the model's own. domain: human or anime. conditioning: auto, all, span or velocity (see
+    `conditioning.py`). batch_size: forwards at a time (None: the engine's choice). shift: fixes the shift of
+    the noise levels, for few-step adapters that ask for one (None: the model's schedule).
+    """
+
+    seed: int
+    steps: int | None
+    size: int | None
+    domain: str
+    conditioning: str
+    batch_size: int | None
+    shift: float | None
 
 
 class Editor:
@@ -76,16 +96,18 @@ class Editor:
         blend: Mapping[str, float] | None = None,
         prompt: str | None = None,
         strengths: Sequence[float] = DEFAULT_STRENGTHS,
-        **options: Any,
+        **options: Unpack[EditOptions],
     ) -> EditResult:
         """One sweep of a portrait. Exactly one of expression, blend (name -> weight) and prompt.
 
-        strengths: 0 (neutral) through 1 (full) to 2. Options and errors are those of `stream`.
+        strengths: 0 (neutral) through 1 (full) to 2. Raises what `stream` raises.
         """
         request = Request(expression, blend, prompt, strengths)
         return self.edit_many(image, [request], **options)[0]
 
-    def edit_many(self, image: ImageLike, requests: Sequence[Request], **options: Any) -> list[EditResult]:
+    def edit_many(
+        self, image: ImageLike, requests: Sequence[Request], **options: Unpack[EditOptions]
+    ) -> list[EditResult]:
         """A sweep for each request, in order; the portrait and the prompts are encoded once for all."""
         return [event for event in self.stream(image, requests, **options) if isinstance(event, EditResult)]
 
@@ -104,16 +126,15 @@ class Editor:
     ) -> Iterator[Progress | EditResult]:
         """The same as a generator: Progress events, then an EditResult for each request, in order.
 
-        image: a PIL picture, a path, or uint8 (H, W, 3). seed: of the noise, the same for every picture.
-        steps, size (root of the working area, in pixels): None for the model's own. domain: human or anime.
-        conditioning: auto, all, span or velocity (see `conditioning.py`). batch_size: forwards at a time.
-        shift: fixes the shift of the noise levels, for few-step adapters that ask for one. Everything is
-        checked before the first event: ExpressionError, StrengthError, ImageError, InputError.
+        image: a PIL picture, a path, or uint8 (H, W, 3). The options are those of EditOptions. Raises
+        ExpressionError, StrengthError, ImageError and InputError, all but one kind at the call: only the
+        lengths of prompts are known after they were encoded.
         """
         checked = [request.checked() for request in requests]
         if not checked:
             raise InputError("no requests given: ask for at least one expression, blend or prompt")
         _check_numbers(seed, steps, size, batch_size, shift)
+        check_conditioning(conditioning)
         targets = tuple(target_of(request, self.engine, domain) for request in checked)
         working, notes = self._working_picture(open_picture(image), size)
         job = EditJob(
@@ -180,20 +201,14 @@ class Editor:
 
 
 def open_picture(image: ImageLike) -> Image.Image:
-    """The picture as RGB. Paths are read by `pixelsmile.images`; ImageError for what is no picture."""
-    if isinstance(image, str | Path):
-        from pixelsmile.images import load_image
-
-        return load_image(image)
+    """The picture as upright RGB (see `pixelsmile.images`); ImageError for what is no picture."""
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise ImageError(f"an array must be uint8 (H, W, 3), not {image.dtype} {image.shape}: convert it")
-        return Image.fromarray(image)
-    if not isinstance(image, Image.Image):
+        image = Image.fromarray(image)
+    if not isinstance(image, Image.Image | str | Path):
         raise ImageError(f"not a picture: {type(image).__name__}; give a PIL picture, a path or an array")
-    if 0 in image.size:
-        raise ImageError(f"the picture has no pixels ({image.width} x {image.height}): give another")
-    return image.convert("RGB")
+    return load_image(image)
 
 
 def _check_numbers(

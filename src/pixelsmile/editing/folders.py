@@ -15,12 +15,14 @@ EMBEDDED = "embedded"
 OPTIONS_FILE = "pixelsmile.json"
 
 _WEIGHTS = ("transformer", "vae", "text_encoder")
-_PIECES = {
-    "scheduler": ("scheduler_config.json",),
-    "tokenizer": ("tokenizer_config.json",),
-    "processor": ("preprocessor_config.json", "processor_config.json"),
-    **{folder: ("config.json",) for folder in _WEIGHTS},
-}
+# One file of each row must be there.
+_PIECES = (
+    ("scheduler/scheduler_config.json",),
+    ("tokenizer/tokenizer_config.json",),
+    ("tokenizer/tokenizer.json", "tokenizer/vocab.json"),
+    ("processor/preprocessor_config.json", "processor/processor_config.json"),
+    *((f"{folder}/config.json",) for folder in _WEIGHTS),
+)
 _HUB_PATTERNS = ["*.json", "*.safetensors", "*/merges.txt", "*/*.jinja"]
 
 
@@ -78,11 +80,7 @@ def check_folder(folder: Path) -> None:
     """ModelError, in one line, naming every part that the folder lacks or that is cut short."""
     if not (folder / "model_index.json").is_file():
         raise ModelError(f"{folder} is not a diffusers model: it has no model_index.json")
-    missing = [
-        f"{piece}/{names[0]}"
-        for piece, names in _PIECES.items()
-        if not any((folder / piece / name).is_file() for name in names)
-    ]
+    missing = [names[0] for names in _PIECES if not any((folder / name).is_file() for name in names)]
     missing += [problem for piece in _WEIGHTS for problem in _weight_problems(folder / piece)]
     if missing:
         raise ModelError(

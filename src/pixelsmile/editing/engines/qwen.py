@@ -23,7 +23,7 @@ from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.editing.sampler import Denoiser, Sample, StepTaken, sample_latents
 
-CPU_BATCH, GPU_BATCH = 4, 6
+CPU_BATCH, GPU_BATCH = 8, 6
 
 
 @dataclass(frozen=True)
