@@ -42,19 +42,23 @@ def _areas(identity: Identity, geometry: FaceGeometry) -> list[skia.Path]:
 
 
 def _moustache(geometry: FaceGeometry) -> skia.Path:
-    mouth, base = geometry.mouth, geometry.nose.base
+    """From the nose down past both corners of the mouth; no narrower when the mouth is."""
+    mouth, (x, y) = geometry.mouth, geometry.nose.base
     (lx, ly), (rx, ry) = mouth.left, mouth.right
+    lx, rx = min(lx - 0.006, x - 0.080), max(rx + 0.006, x + 0.080)
+    left, right = (lx, ly + 0.010), (rx, ry + 0.010)
     lip = mouth.upper_outer
+    shoulder_l, shoulder_r = lerp(left, (x, y), 0.30), lerp(right, (x, y), 0.30)
     top = (
-        (lx - 0.008, ly + 0.006),
-        lerp((lx, ly), base, 0.42),
-        (base[0] - 0.020, base[1] + 0.010),
-        (base[0], base[1] + 0.013),
-        (base[0] + 0.020, base[1] + 0.010),
-        lerp((rx, ry), base, 0.42),
-        (rx + 0.008, ry + 0.006),
+        left,
+        (shoulder_l[0], shoulder_l[1] - 0.013),
+        (x - 0.026, y + 0.010),
+        (x, y + 0.015),
+        (x + 0.026, y + 0.010),
+        (shoulder_r[0], shoulder_r[1] - 0.013),
+        right,
     )
-    bottom = (top[0], *((x, y + 0.0015) for x, y in lip[1:-1]), top[-1])
+    bottom = (left, *((px, py + 0.0015) for px, py in lip[1:-1]), right)
     return lens_path(top, bottom)
 
 
