@@ -22,15 +22,15 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     machine = look_at_machine()
-    advice = _advice(machine)
+    lines = advice(machine)
     if options.json:
-        print(json.dumps({**asdict(machine), "ready": machine.ready, "advice": advice}))
+        print(json.dumps({**asdict(machine), "ready": machine.ready, "advice": lines}))
     else:
-        _print_findings(machine, advice)
+        _print_findings(machine, lines)
     return 0 if machine.ready else _BROKEN
 
 
-def _print_findings(machine: Machine, advice: Sequence[str]) -> None:
+def _print_findings(machine: Machine, lines: Sequence[str]) -> None:
     rows = [
         ("pixelsmile", machine.pixelsmile),
         ("python", f"{machine.python} on {machine.platform}"),
@@ -45,11 +45,12 @@ def _print_findings(machine: Machine, advice: Sequence[str]) -> None:
     for name, text in rows:
         print(f"{name:<11} {text}")
     print()
-    for line in advice:
+    for line in lines:
         print(f"- {line}")
 
 
-def _advice(machine: Machine) -> list[str]:
+def advice(machine: Machine) -> list[str]:
+    """What to type on that machine, one line each."""
     missing = [name for name, version in machine.libraries.items() if version is None]
     if missing:
         return [
@@ -70,16 +71,16 @@ def _full_model_advice(machine: Machine) -> list[str]:
         ]
     memory_gb = max(gpu.memory_gb for gpu in machine.gpus)
     options = full_model_options(memory_gb)
-    advice = [f"photographs, on this GPU: pixelsmile edit photo.jpg -e happy {options}"]
+    lines = [f"photographs, on this GPU: pixelsmile edit photo.jpg -e happy {options}"]
     if not machine.full_model_downloaded:
-        advice.append(f"first download it ({FULL_MODEL_DOWNLOAD_GB} GB): hf download {FULL_MODEL}")
+        lines.append(f"first download it ({FULL_MODEL_DOWNLOAD_GB} GB): hf download {FULL_MODEL}")
         if machine.disk_free_gb < FULL_MODEL_DOWNLOAD_GB:
-            advice.append(
+            lines.append(
                 f"that needs more disk: set HF_HOME to a place with {FULL_MODEL_DOWNLOAD_GB} GB free"
             )
     if "--quantise" in options and machine.extras["bitsandbytes"] is None:
-        advice.append('for --quantise: pip install -c constraints.txt -e ".[quantise]"')
-    return advice
+        lines.append('for --quantise: pip install -c constraints.txt -e ".[quantise]"')
+    return lines
 
 
 def _versions(libraries: Mapping[str, str | None], absent: str) -> str:

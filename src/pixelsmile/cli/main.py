@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pixelsmile: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("pixelsmile: interrupted, nothing was written", file=sys.stderr)
+        print("pixelsmile: interrupted", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:  # `pixelsmile ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -28,8 +28,7 @@ class CommandParser(argparse.ArgumentParser):
             if not word.startswith("-"):
                 self.error(f"unexpected argument {word!r}: leave it out")
             options = [option for action in self._actions for option in action.option_strings]
-            matches = _matches(word, options)
-            self.error(f"unknown option {word!r}" + (f": did you mean {matches}?" if matches else ""))
+            self.error(f"unknown option {word!r}: {_nearest(word, options) or 'leave it out'}")
         return parsed
 
     def error(self, message: str) -> NoReturn:
@@ -44,12 +43,12 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 def nearest(word: str, known: Iterable[str]) -> str:
     """`did you mean x?`, or `choose from ...` where nothing is near."""
     known = list(known)
-    matches = _matches(word, known)
-    return f"did you mean {matches}?" if matches else f"choose from {', '.join(known)}"
+    return _nearest(word, known) or f"choose from {', '.join(known)}"
 
 
-def _matches(word: str, known: Sequence[str]) -> str:
-    return " or ".join(difflib.get_close_matches(word, known, n=2, cutoff=0.55))
+def _nearest(word: str, known: Sequence[str]) -> str:
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.55)
+    return f"did you mean {matches[0]}?" if matches else ""
 
 
 def one_of(what: str, choices: Sequence[str]) -> Callable[[str], str]:

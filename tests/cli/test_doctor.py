@@ -1,0 +1,67 @@
+"""`pixelsmile doctor`."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from pixelsmile.cli import doctor, main
+from pixelsmile.cli.machine import Gpu, Machine, look_at_machine
+from pixelsmile.cli.model_choice import FULL_MODEL
+
+
+@pytest.fixture(scope="module")
+def here() -> Machine:
+    return look_at_machine()
+
+
+@pytest.fixture
+def whole(here: Machine) -> Machine:
+    """This machine, with everything installed and no GPU."""
+    return replace(here, libraries=dict.fromkeys(here.libraries, "1.0"), embedded_ready=True, gpus=())
+
+
+def test_what_it_prints_here(here, capsys):
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert f"torch {here.libraries['torch']}" in out
+    assert "embedded: ready" in out
+    assert "pixelsmile edit face.png -e happy" in out
+
+
+def test_json(here, capsys):
+    assert main(["doctor", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["ready"] is True
+    assert record["python"] == here.python
+    assert set(record) >= {"libraries", "extras", "gpus", "disk_free_gb", "embedded_ready", "advice"}
+
+
+def advice(machine: Machine) -> str:
+    return "\n".join(doctor.advice(machine))
+
+
+def test_without_a_gpu(whole):
+    assert f"photographs need {FULL_MODEL}" in advice(whole)
+
+
+def test_with_a_small_gpu(whole):
+    small = replace(whole, gpus=(Gpu("small", 16.0),), disk_free_gb=10.0, full_model_downloaded=False)
+    said = advice(small)
+    assert f"--model {FULL_MODEL} --offload model --quantise 4bit" in said
+    assert f"hf download {FULL_MODEL}" in said
+    assert "HF_HOME" in said
+    assert "[quantise]" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"libraries": {"torch": None}}, "torch missing or broken: pip install"),
+        ({"embedded_ready": False}, "embedded model is missing"),
+    ],
+)
+def test_a_broken_installation(change, line, whole, capsys, monkeypatch):
+    monkeypatch.setattr(doctor, "look_at_machine", lambda: replace(whole, **change))
+    assert main(["doctor"]) == 1
+    assert line in capsys.readouterr().out

@@ -1,0 +1,189 @@
+"""`pixelsmile edit` on a real, tiny model."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pixelsmile.cli import main
+from pixelsmile.hashing import sha256_file
+from pixelsmile.records import read_manifest
+
+
+def names(folder: str = ".") -> set[str]:
+    return {path.name for path in Path(folder).iterdir()}
+
+
+def refusal(capsys: pytest.CaptureFixture[str]) -> str:
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("pixelsmile: ")
+    return captured.err
+
+
+def test_a_sweep(edit, capsys):
+    assert edit("-e", "smile", "-s", "0", "0.5", "1.5", "--grid", "--gif") == 0
+    captured = capsys.readouterr()
+    written = ["happy-0.00.png", "happy-0.50.png", "happy-1.50.png", "happy.gif", "grid.png", "manifest.json"]
+    assert captured.out.splitlines() == [f"face-happy/{name}" for name in written]
+    assert "3 pictures in" in captured.err
+    assert names("face-happy") == set(written)
+    assert names() == {"face.png", "face-happy"}
+
+
+def test_the_pictures_carry_their_settings(edit, model_folder):
+    assert edit("-e", "happy", "-s", "0", "1", "--seed", "5", "--steps", "2", "-q") == 0
+    with Image.open("face-happy/happy-1.00.png") as image:
+        assert image.size == (64, 64)
+        settings = json.loads(image.text["pixelsmile:settings"])
+        assert json.loads(image.text["pixelsmile:portrait"])["style"] == "anime"  # as the source said
+    assert settings["strength"] == 1.0
+    assert settings["seed"] == 5
+    assert settings["steps"] == 2
+    assert settings["weights"] == [1.0]
+    assert settings["domain"] == "anime"  # as the drawn portrait says
+    assert settings["model"] == str(model_folder)
+    assert settings["source_sha256"] == sha256_file("face.png")
+
+
+def test_the_manifest_matches_the_files(edit):
+    assert edit("-e", "happy", "--blend", "sad=0.5,fear=0.5", "-s", "1", "--grid", "-o", "out") == 0
+    manifest = read_manifest("out/manifest.json")
+    assert manifest.inputs[0].path == "face.png"
+    assert manifest.inputs[0].sha256 == sha256_file("face.png")
+    assert {record.path for record in manifest.outputs} == names("out") - {"manifest.json"}
+    assert all(record.sha256 == sha256_file(f"out/{record.path}") for record in manifest.outputs)
+    assert len(manifest.settings["sweeps"]) == 2
+
+
+def test_the_same_command_gives_the_same_pictures(edit):
+    for folder in ("one", "two"):
+        assert edit("-e", "happy", "-s", "1", "--gif", "--grid", "-o", folder) == 0
+    for name in ("happy-1.00.png", "happy.gif", "grid.png"):
+        assert Path("one", name).read_bytes() == Path("two", name).read_bytes()
+
+
+def test_json_alone_on_stdout(edit, capsys):
+    assert edit("-e", "happy", "-s", "0", "1", "--json", "--grid") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert set(record) == {
+        "model",
+        "device",
+        "notes",
+        "seconds",
+        "folder",
+        "pictures",
+        "animations",
+        "grid",
+        "manifest",
+    }
+    assert record["pictures"][1] == {"path": "face-happy/happy-1.00.png", "label": "happy", "strength": 1.0}
+    assert Path(record["grid"]).is_file()
+    assert Path(record["manifest"]).is_file()
+
+
+def test_quiet(edit, capsys):
+    assert edit("-e", "happy", "-s", "1", "-q") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_what_exists_is_kept(edit, capsys):
+    Path("face-happy").mkdir()
+    Path("face-happy/happy-1.00.png").write_bytes(b"mine")
+    assert edit("-e", "happy", "-s", "1") == 2
+    assert "'face-happy/happy-1.00.png' already there: replace with --force" in refusal(capsys)
+    assert names("face-happy") == {"happy-1.00.png"}
+    assert edit("-e", "happy", "-s", "1", "--force") == 0
+    assert Path("face-happy/happy-1.00.png").read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "nothing to change"),
+        (["-e", "hapy"], "unknown expression 'hapy': did you mean happy"),
+        (["-e", "happy", "-s", "nan"], "out of range"),
+        (["-e", "happy", "-s", "3"], "out of range"),
+        (["-e", "happy", "-s", "much"], "'much' is not a number"),
+        (["-e", "happy", "-s", "1", "1"], "1 is given twice"),
+        (["-e", "happy", "--adapter", "none.safetensors"], "none.safetensors"),
+        (["-e", "happy", "--device", "cuda:7"], "cuda:7"),
+        (["-e", "happy", "--device", "abacus"], "abacus"),
+        (["-e", "happy", "--dtype", "float8"], "float8"),
+        (["-e", "happy", "--quantise", "4bit", "--device", "cpu"], "needs a GPU"),
+        (["-e", "happy", "--offload", "model", "--device", "cpu"], "needs a GPU"),
+        (["-e", "happy", "--conditioning", "allx"], "unknown conditioning 'allx'"),
+        (["-e", "happy", "--size", "99999"], "size"),
+        (["-e", "happy", "-o", "face.png"], "'face.png' is a file, not a folder"),
+        (["-e", "happy", "-o", "/proc/here"], "cannot write to '/proc/here'"),
+        (["-e", "all", "--grid", "-s", *(str(index / 100) for index in range(100))], "too large"),
+    ],
+    ids=lambda value: " ".join(value[:4]) if isinstance(value, list) else "",
+)
+def test_refusals_leave_nothing(arguments, line, edit, capsys):
+    assert edit(*arguments) == 2
+    assert line in refusal(capsys)
+    assert names() == {"face.png"}
+
+
+def test_models_that_are_none(edit, model_folder, capsys):
+    Path("half").mkdir()
+    Path("half/model_index.json").write_text("{}")
+    for model, line in [
+        ("nowhere", "'nowhere'"),
+        ("half", "is incomplete"),
+        ("no/such-model", "'no/such-model'"),
+    ]:
+        assert main(["edit", "face.png", "-e", "happy", "--model", model]) == 2
+        assert line in refusal(capsys)
+    assert names() == {"face.png", "half"}
+
+
+def test_photos_that_are_none(model_folder, capsys):
+    Path("letter.png").write_text("dear aunt")
+    for photo, line in [("none.png", "there is no file"), (".", "is a folder"), ("letter.png", "no picture")]:
+        assert main(["edit", photo, "-e", "happy", "--model", str(model_folder)]) == 2
+        assert line in refusal(capsys)
+    assert names() == {"letter.png"}
+
+
+def test_a_full_disk_leaves_nothing(edit, capsys, monkeypatch):
+    calls = []
+
+    def full_at_the_second_file(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full_at_the_second_file)
+    assert edit("-e", "happy", "-s", "0", "1", "-q") == 2
+    assert "no space left on device" in refusal(capsys)
+    assert names() == {"face.png"}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_leave_nothing(number, code, edit, model_folder):
+    """A signal in the middle of a long edit, as soon as the temporary folder shows that it has begun."""
+    command = [sys.executable, "-m", "pixelsmile", "edit", "face.png", "--model", str(model_folder), "-q"]
+    process = subprocess.Popen(
+        [*command, "-e", "happy", "--steps", "1000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while len(names()) < 2 and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert out == ""
+    assert "Traceback" not in err
+    assert names() == {"face.png"}

@@ -1,0 +1,90 @@
+"""The front door: help, versions, exit codes, one line for each refusal."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import pixelsmile
+from pixelsmile.cli import main
+from pixelsmile.cli.main import COMMANDS
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line on stderr of a command line that is refused with exit code 2."""
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("pixelsmile: ")
+    return captured.err
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",), ("help",)])
+def test_help_names_every_command(arguments, capsys):
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {name} " in out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: pixelsmile {name}" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"pixelsmile {pixelsmile.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["edt"], "unknown command 'edt': did you mean edit?"),
+        (["--verbose"], "unknown option '--verbose'"),
+        (["edit"], "required: PHOTO"),
+        (["edit", "a.png", "--strenghts", "1"], "unknown option '--strenghts': did you mean --strengths?"),
+        (["edit", "a.png", "b.png"], "unexpected argument 'b.png'"),
+        (["edit", "a.png", "-s"], "expected at least one argument"),
+        (["portrait", "--style", "anme"], "unknown style 'anme': did you mean anime?"),
+        (["portrait", "--seed", "x"], "seed 'x' is not a whole number"),
+        (["portrait", "--seed", "-1"], "seed -1 is out of range"),
+        (["doctor", "--jsn"], "did you mean --json?"),
+    ],
+)
+def test_slips_get_one_line(arguments, line, capsys):
+    assert line in refused(capsys, *arguments)
+
+
+def test_as_a_module_and_no_traceback():
+    done = subprocess.run(
+        [sys.executable, "-m", "pixelsmile", "edit", "none.png", "-e", "happy"], capture_output=True
+    )
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == b"pixelsmile: there is no file 'none.png': check the path\n"
+
+
+def test_a_reader_that_leaves():
+    program = [
+        sys.executable,
+        "-c",
+        "import sys; from pixelsmile.cli import main; sys.exit(main(['expressions']))",
+    ]
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 128 + signal.SIGPIPE
+
+
+def test_expressions(capsys):
+    assert main(["expressions"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 13
+    assert any(line.startswith("happy ") and "smile" in line for line in lines)

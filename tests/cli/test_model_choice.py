@@ -1,0 +1,51 @@
+"""Which model edits when nobody names one."""
+
+import pytest
+
+from pixelsmile.cli import model_choice
+from pixelsmile.cli.model_choice import EMBEDDED, FULL_MODEL, choose_model, full_model_options, is_downloaded
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine with that GPU memory, with or without the full model in its cache."""
+
+    def build(memory_gb: float | None, downloaded: bool) -> None:
+        monkeypatch.setattr(model_choice, "gpu_memory_gb", lambda device=None: memory_gb)
+        monkeypatch.setattr(model_choice, "is_downloaded", lambda repository: downloaded)
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("memory_gb", "downloaded", "model", "reason"),
+    [
+        (None, True, EMBEDDED, "no GPU found"),
+        (80, False, EMBEDDED, f"hf download {FULL_MODEL}"),
+        (24, True, EMBEDDED, "--offload model --quantise 8bit"),
+        (80, True, FULL_MODEL, "on the GPU"),
+    ],
+)
+def test_the_default(memory_gb, downloaded, model, reason, machine):
+    machine(memory_gb, downloaded)
+    choice = choose_model(None, None)
+    assert choice.model == model
+    assert reason in (choice.reason or "")
+    assert "\n" not in (choice.reason or "")
+
+
+def test_what_is_asked_for_is_used_without_a_word(machine):
+    machine(80, True)
+    assert choose_model("some/model", None) == model_choice.ModelChoice("some/model")
+    assert choose_model(None, "cpu").model == EMBEDDED
+
+
+def test_smaller_cards_get_stronger_measures():
+    options = [full_model_options(memory_gb) for memory_gb in (80, 48, 24, 16, 8)]
+    assert len(set(options)) == 5
+    assert all(option.startswith(f"--model {FULL_MODEL}") for option in options)
+
+
+def test_nothing_is_downloaded_here(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert not is_downloaded(FULL_MODEL)
