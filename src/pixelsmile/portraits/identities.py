@@ -3,6 +3,7 @@
 import random
 from typing import get_args
 
+from pixelsmile.portraits.brush import mix
 from pixelsmile.portraits.identity import Background, Beard, Clothes, Color, Glasses, HairStyle, Identity
 
 _SKINS: tuple[Color, ...] = (
@@ -196,9 +197,3 @@ def _fabric(rng: random.Random, skin: Color) -> Color:
 def _jitter(rng: random.Random, color: Color, spread: int) -> Color:
     r, g, b = (max(0, min(255, c + rng.randint(-spread, spread))) for c in color)
     return (r, g, b)
-
-
-def mix(a: Color, b: Color, share: float) -> Color:
-    """`a` turned by `share` (0..1) into `b`."""
-    r, g, bl = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
-    return (r, g, bl)
