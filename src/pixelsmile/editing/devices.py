@@ -1,7 +1,7 @@
 """Devices, number formats, and the ways to fit a large model on a small card."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 
@@ -37,18 +37,16 @@ def place(
     name = dtype or ("float32" if on_cpu else "bfloat16")
     if name not in DTYPES:
         raise DeviceError(f"unknown dtype {dtype!r}: choose from {', '.join(DTYPES)}")
-    how = next((known for known in OFFLOADS if known == offload), None)
-    if how is None:
+    if offload not in OFFLOADS:
         raise DeviceError(f"unknown offload {offload!r}: choose from {', '.join(OFFLOADS)}")
-    bits = next((known for known in QUANTISATIONS if known == quantise), None)
-    if bits is None and quantise is not None:
+    if quantise is not None and quantise not in QUANTISATIONS:
         raise DeviceError(f"unknown quantise {quantise!r}: choose from {', '.join(QUANTISATIONS)}")
-    if on_cpu and (how != "none" or bits):
-        option = f"quantise {bits!r}" if bits else f"offload {how!r}"
+    if on_cpu and (offload != "none" or quantise):
+        option = f"quantise {quantise!r}" if quantise else f"offload {offload!r}"
         raise DeviceError(f"{option} needs a GPU, the device is {chosen}: leave it out")
-    if bits:
-        _require_bitsandbytes(bits)
-    return Placement(chosen, DTYPES[name], how, bits)
+    if quantise:
+        _require_bitsandbytes(quantise)
+    return Placement(chosen, DTYPES[name], cast(Offload, offload), cast(Quantise | None, quantise))
 
 
 def _device(name: str | None) -> torch.device:
