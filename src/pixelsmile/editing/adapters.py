@@ -61,7 +61,7 @@ class _Adapter:
 
 
 def load_adapters(transformer: Any, specs: Sequence[AdapterSpec]) -> list[dict[str, Any]]:
-    """Load the adapters side by side and activate them; what was loaded, to be recorded.
+    """Load the adapters side by side, activate and freeze them; what was loaded, to be recorded.
 
     Each is checked against the transformer before anything is changed: AdapterError names the tensors that do
     not fit.
@@ -77,6 +77,7 @@ def load_adapters(transformer: Any, specs: Sequence[AdapterSpec]) -> list[dict[s
         loaded.append({"source": spec.source, "scale": spec.scale, "modules": num_modules, "sha256": digest})
     if specs:
         transformer.set_adapters(names, weights=[spec.scale for spec in specs])
+        transformer.requires_grad_(False)
     return loaded
 
 

@@ -1,7 +1,7 @@
 """Devices, number formats, and the ways to fit a large model on a small card."""
 
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 import torch
 
@@ -46,7 +46,7 @@ def place(
         raise DeviceError(f"{option} needs a GPU, the device is {chosen}: leave it out")
     if quantise:
         _require_bitsandbytes(quantise)
-    return Placement(chosen, DTYPES[name], cast(Offload, offload), cast(Quantise | None, quantise))
+    return Placement(chosen, DTYPES[name], offload, quantise)
 
 
 def _device(name: str | None) -> torch.device:
