@@ -67,8 +67,8 @@ def paint_frown(canvas: skia.Canvas, identity: Identity, units: ActionUnits, fra
     )
     rest = 0.45 * bounded(max(0.0, identity.age - 0.35) * 1.5)
     for height, half in ((0.385, 0.055), (0.360, 0.040)):
-        line = tuple(
+        fold = tuple(
             frame.place(x, frame.lower(height) - dy, 1.0)
             for x, dy in ((-half, 0.0), (0.0, 0.006), (half, 0.0))
         )
-        draw_stroke(canvas, line, 0.0050, color, min(1.0, rest + 0.7 * folds))
+        draw_stroke(canvas, fold, 0.0050, color, min(1.0, rest + 0.7 * folds))

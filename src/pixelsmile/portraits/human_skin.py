@@ -6,7 +6,7 @@ import skia
 
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.brush import fill, lighter, linear, mix, radial, shaded, spot, stroke
-from pixelsmile.portraits.curves import saturate, smooth_path
+from pixelsmile.portraits.curves import Curve, saturate, smooth_path
 from pixelsmile.portraits.geometry import FaceGeometry
 from pixelsmile.portraits.identity import Color, Identity
 
@@ -134,7 +134,7 @@ def paint_wrinkles(
     _chin_lines(canvas, units, geometry, line, age)
 
 
-def _line(canvas: skia.Canvas, points: tuple, color: Color, width: float, alpha: float) -> None:
+def _line(canvas: skia.Canvas, points: Curve, color: Color, width: float, alpha: float) -> None:
     """A soft wrinkle with light under it."""
     if alpha <= 0.02:
         return
