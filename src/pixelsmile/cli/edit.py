@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 def run(arguments: Sequence[str]) -> int:
     """Edit one picture. What can be refused is refused before the model loads; all files appear, or none."""
     options = edit_parser().parse_args(arguments)
+    if options.quiet:
+        logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     from pixelsmile.cli.edit_files import read_source, write_files
     from pixelsmile.cli.edit_orders import default_folder, output_names, read_orders
     from pixelsmile.publication import staged
