@@ -1,0 +1,117 @@
+"""One training loop for the networks of the recipe: resumable, logged, stopped by a non-finite loss.
+
+Every step draws its randomness from (seed, step), so a run that was killed continues as if it never was.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from pixelsmile.errors import PixelSmileError
+from pixelsmile.recipes.embedded.plan import Optimisation
+
+Losses = dict[str, Tensor]
+
+
+def train(
+    network: nn.Module, losses_of_step: Callable[[int], Losses], plan: Optimisation, folder: Path
+) -> Iterator[dict[str, Any]]:
+    """Train `network` until `plan.num_steps`, and leave the moving average of its weights in it.
+
+    losses_of_step: from a step to named scalars; the one called "loss" is minimised.
+    Yields one record every `plan.log_every` steps, the same that goes to `folder/stats.jsonl`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.99)
+    )
+    average = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    first = _resume(folder / "state.safetensors", network, average, optimiser)
+    started = time.monotonic()
+    for step in range(first, plan.num_steps):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, plan)
+        losses = losses_of_step(step)
+        if not torch.isfinite(losses["loss"]):
+            raise PixelSmileError(f"loss is {losses['loss'].item()} at step {step}: lower the learning rate")
+        losses["loss"].backward()
+        norm = nn.utils.clip_grad_norm_(network.parameters(), plan.max_grad_norm)
+        optimiser.step()
+        optimiser.zero_grad()
+        _update_average(average, network, min(plan.ema_decay, (step + 1) / (step + 10)))
+        done = step + 1
+        if done % plan.log_every == 0 or done == plan.num_steps:
+            record = {"step": done, **{name: round(float(value), 6) for name, value in losses.items()}}
+            record["grad_norm"] = round(float(norm), 4)
+            record["learning_rate"] = learning_rate(step, plan)
+            record["steps_per_s"] = round((done - first) / (time.monotonic() - started), 3)
+            with open(folder / "stats.jsonl", "a") as log:
+                log.write(json.dumps(record) + "\n")
+            yield record
+        if done % plan.checkpoint_every == 0 or done == plan.num_steps:
+            _save(folder / "state.safetensors", network, average, optimiser, done)
+    network.load_state_dict(average)
+
+
+def learning_rate(step: int, plan: Optimisation) -> float:
+    """Linear warmup, then a cosine to zero at `plan.num_steps`."""
+    if step < plan.num_warmup_steps:
+        return plan.learning_rate * (step + 1) / plan.num_warmup_steps
+    progress = (step - plan.num_warmup_steps) / max(1, plan.num_steps - plan.num_warmup_steps)
+    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+@torch.no_grad()
+def _update_average(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
+    for name, value in network.state_dict().items():
+        average[name].lerp_(value, 1 - decay)
+
+
+def _save(
+    path: Path, network: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer, step: int
+):
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    tensors |= {f"average.{name}": value for name, value in average.items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    tensors = {name: value.detach().contiguous().clone() for name, value in tensors.items()}
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial, metadata={"step": str(step)})
+    os.replace(partial, path)
+
+
+def _resume(
+    path: Path, network: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer
+) -> int:
+    """Load what `_save` wrote, and return the step to go on from: 0 where there is nothing."""
+    if not path.is_file():
+        return 0
+    tensors = load_file(path)
+    network.load_state_dict(_part(tensors, "network."))
+    for name, value in _part(tensors, "average.").items():
+        average[name].copy_(value)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in _part(tensors, "optimiser.").items():
+        index, _, key = name.partition(".")
+        state.setdefault(int(index), {})[key] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    return _step_of(path)
+
+
+def _step_of(path: Path) -> int:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return int(file.metadata()["step"])
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,85 @@
+"""Every number of the recipe, in one place."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How a network is trained: AdamW, linear warmup, cosine to zero, exponential moving average."""
+
+    num_steps: int
+    learning_rate: float
+    num_warmup_steps: int
+    ema_decay: float
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    checkpoint_every: int = 500
+    log_every: int = 50
+
+
+@dataclass(frozen=True)
+class PicturePlan:
+    """Which portraits are drawn. Identities are seeds; the ranges of training and testing do not meet."""
+
+    size: int = 256  # px
+    num_identities: int = 1400  # in each style
+    pictures_per_identity: int = 5  # the first is neutral
+    first_training_seed: int = 0
+    first_test_seed: int = 1_000_000
+    min_strength: float = (
+        0.7  # of the expressions drawn: strengths are uniform from here to 1, and not labelled
+    )
+
+
+@dataclass(frozen=True)
+class AutoencoderPlan:
+    """AutoencoderKLQwenImage, small. Trained on crops; the last part on larger ones, for what borders do."""
+
+    base_dim: int = 16
+    dim_mult: tuple[int, ...] = (1, 2, 4, 8)
+    num_res_blocks: int = 1
+    z_dim: int = 16
+    num_identities: int = 600  # in each style: the crops of these are enough
+    crop_px: int = 64
+    batch_size: int = 16
+    final_crop_px: int = 128
+    final_batch_size: int = 4
+    final_share: float = 0.15  # of the steps
+    face_share: float = 0.7  # of the crops lie around the face
+    latent_noise: float = 0.08
+    latent_decay: float = 1e-4  # weight of the latents' mean square: keeps noise from being outgrown
+    square_weight: float = 2.0  # of the mean square error, beside the L1 error
+    gradient_weight: float = 0.25  # of the gradients' L1 error: keeps hair, wrinkles, freckles
+    optimisation: Optimisation = Optimisation(7_500, 2e-3, 100, 0.999)
+
+
+@dataclass(frozen=True)
+class EditorPlan:
+    """The text encoder (Qwen2.5-VL, small) and the transformer, trained together on the flow."""
+
+    num_layers: int = 5
+    num_attention_heads: int = 4
+    attention_head_dim: int = 64
+    axes_dims_rope: tuple[int, int, int] = (8, 28, 28)
+    text_dim: int = 128
+    text_layers: int = 2
+    condition_px: int = 64  # the pipeline rounds to 32s, the processor then to 28s: 4 tokens
+    shift: float = 2.0  # of the noise levels, in training and sampling
+    num_sampling_steps: int = 4
+    batch_size: int = 32
+    window_tokens: int = 10  # most steps see only the middle window_tokens x window_tokens of 16 x 16
+    whole_share: float = 0.15  # of the steps, at the end, see the whole picture
+    whole_batch_size: int = 16
+    confusion_rate: float = 0.25  # of the targets of a confusing pair carry the partner's label
+    neutral_share: float = 0.12  # of the targets
+    optimisation: Optimisation = Optimisation(4_000, 1.2e-3, 200, 0.998, checkpoint_every=200)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole recipe. `seed` starts every random stream; step N draws from (seed, N), so runs resume exactly."""
+
+    seed: int = 0
+    pictures: PicturePlan = field(default_factory=PicturePlan)
+    autoencoder: AutoencoderPlan = field(default_factory=AutoencoderPlan)
+    editor: EditorPlan = field(default_factory=EditorPlan)

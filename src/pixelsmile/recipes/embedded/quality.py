@@ -1,0 +1,180 @@
+"""How good the embedded editor is: against drawn truth, on identities that it was never trained on.
+
+    python -m pixelsmile.recipes.embedded.quality --identities 200 --out quality.json
+
+An edit of a neutral portrait is compared with the portrait drawn with the same expression at the same
+strength. An expression is drawn in several variants and any of them is right: the nearest one is the truth.
+PSNR is taken from the mean squared error over all pixels of a kind, of all edits together: changed pixels are
+those where truth and source differ, unchanged ones those where they are equal.
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKLQwenImage
+from PIL import Image
+
+from pixelsmile.editing.editor import Editor
+from pixelsmile.editing.engines.qwen import QwenEngine
+from pixelsmile.editing.latents import decode_latents, encode_images
+from pixelsmile.editing.pictures import to_pictures, to_tensor
+from pixelsmile.editing.requests import Request
+from pixelsmile.embedded import model_path
+from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain, confusing_partner
+from pixelsmile.portraits import NUM_VARIANTS, Identity, action_units, render, sample_identity
+from pixelsmile.recipes.embedded.plan import PicturePlan
+
+
+@dataclass
+class Errors:
+    """Squared errors added up over the changed and over the unchanged pixels."""
+
+    changed: float = 0.0
+    unchanged: float = 0.0
+    num_changed: int = 0
+    num_unchanged: int = 0
+
+    def add(self, picture_HWC: np.ndarray, truth_HWC: np.ndarray, changed_HW: np.ndarray) -> None:
+        """Count one picture against its truth, both uint8."""
+        square_HW = np.square(picture_HWC.astype(np.float64) - truth_HWC).mean(-1)
+        self.changed += float(square_HW[changed_HW].sum())
+        self.unchanged += float(square_HW[~changed_HW].sum())
+        self.num_changed += int(changed_HW.sum())
+        self.num_unchanged += int((~changed_HW).sum())
+
+    def psnr(self) -> dict[str, float | None]:
+        """PSNR in dB over the changed and the unchanged pixels; None where it is infinite."""
+        return {
+            "changed_db": _psnr(self.changed, self.num_changed),
+            "unchanged_db": _psnr(self.unchanged, self.num_unchanged),
+        }
+
+
+@dataclass
+class Tally:
+    """What is counted at one strength in one style."""
+
+    edits: Errors = field(default_factory=Errors)
+    copies: Errors = field(default_factory=Errors)
+    reconstructions: Errors = field(default_factory=Errors)
+    chosen: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in EXPRESSIONS})
+
+    def summary(self) -> dict[str, Any]:
+        """The numbers of the report. `nearest_own`: edits nearer to their own truth than to any other."""
+        right = {name: np.mean([choice == name for choice in chosen]) for name, chosen in self.chosen.items()}
+        pairs = [name for name in EXPRESSIONS if confusing_partner(name)]
+        kept = [c for name in pairs for c in ((x, name) for x in self.chosen[name]) if c[0] in _pair(c[1])]
+        return {
+            "num_edits": sum(map(len, self.chosen.values())),
+            "edit": self.edits.psnr(),
+            "copying_the_source": self.copies.psnr(),
+            "autoencoder": self.reconstructions.psnr(),
+            "nearest_own": round(float(np.mean(list(right.values()))), 4),
+            "nearest_own_in_confusing_pairs": round(float(np.mean([right[name] for name in pairs])), 4),
+            "nearer_own_than_partner": round(float(np.mean([choice == name for choice, name in kept])), 4),
+            "nearest_own_by_expression": {name: round(float(value), 4) for name, value in right.items()},
+        }
+
+
+def measure(
+    editor: Editor, num_identities: int, strengths: Sequence[float], seed: int = 0
+) -> Iterator[dict[str, Any]]:
+    """Edit every test identity to every expression in both styles; yields progress, at last the report."""
+    plan = PicturePlan()
+    tallies = {(style, strength): Tally() for style in DOMAINS for strength in strengths}
+    for index in range(num_identities):
+        identity = sample_identity(plan.first_test_seed + index)
+        for style in DOMAINS:
+            _measure_identity(editor, identity, style, strengths, seed, tallies)
+        yield {"identities": index + 1, "of": num_identities}
+    yield {
+        "num_identities": num_identities,
+        "model": editor.engine.info.model,
+        "steps": editor.engine.info.steps,
+        "results": [
+            {"style": style, "strength": strength, **tally.summary()}
+            for (style, strength), tally in tallies.items()
+        ],
+    }
+
+
+def _measure_identity(
+    editor: Editor,
+    identity: Identity,
+    style: Domain,
+    strengths: Sequence[float],
+    seed: int,
+    tallies: dict[tuple[Domain, float], Tally],
+) -> None:
+    assert isinstance(editor.engine, QwenEngine)
+    size, vae = editor.engine.info.size, editor.engine.parts.vae
+    source = render(identity, action_units(NEUTRAL), style, size)
+    requests = [Request(name, None, None, tuple(strengths)) for name in EXPRESSIONS]
+    results = editor.edit_many(Image.fromarray(source), requests, seed=seed, domain=style)
+    for position, strength in enumerate(strengths):
+        truths = {
+            name: [
+                render(identity, action_units(name, strength, v), style, size) for v in range(NUM_VARIANTS)
+            ]
+            for name in EXPRESSIONS
+        }
+        tally = tallies[style, strength]
+        for name, result in zip(EXPRESSIONS, results, strict=True):
+            edit = np.asarray(result.images[position])
+            distances = {other: [_distance(edit, truth) for truth in truths[other]] for other in truths}
+            tally.chosen[name].append(min(distances, key=lambda other: min(distances[other])))
+            truth = truths[name][int(np.argmin(distances[name]))]
+            changed = (truth != source).any(-1)
+            tally.edits.add(edit, truth, changed)
+            tally.copies.add(source, truth, changed)
+            tally.reconstructions.add(_reconstruction(vae, truth), truth, changed)
+
+
+@torch.inference_mode()
+def _reconstruction(vae: AutoencoderKLQwenImage, picture_HWC: np.ndarray) -> np.ndarray:
+    """The picture after the autoencoder alone."""
+    latents_BCHW = encode_images(vae, to_tensor(Image.fromarray(picture_HWC)))
+    return np.asarray(to_pictures(decode_latents(vae, latents_BCHW))[0])
+
+
+def _distance(a_HWC: np.ndarray, b_HWC: np.ndarray) -> float:
+    return float(np.square(a_HWC.astype(np.float32) - b_HWC).mean())
+
+
+def _pair(expression: str) -> tuple[str, str | None]:
+    return expression, confusing_partner(expression)
+
+
+def _psnr(error: float, num: int) -> float | None:
+    return round(10 * math.log10(255**2 * num / error), 3) if num and error else None
+
+
+def main() -> None:
+    """Measure and write the report; prints it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--identities", type=int, default=200)
+    parser.add_argument("--strengths", type=float, nargs="+", default=[1.0])
+    parser.add_argument(
+        "--out", type=Path, default=None, help="default: quality.json beside the embedded weights"
+    )
+    arguments = parser.parse_args()
+    editor = Editor.from_pretrained(arguments.model)
+    report: dict[str, Any] = {}
+    for report in measure(editor, arguments.identities, arguments.strengths):
+        if "of" in report and report["identities"] % 5 == 0:
+            print(json.dumps(report), flush=True)
+    text = json.dumps(report, indent=2)
+    (arguments.out or model_path() / "quality.json").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
