@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from pixelsmile.cli import main
@@ -169,6 +171,16 @@ def test_a_full_disk_leaves_nothing(edit, capsys, monkeypatch):
     assert names() == {"face.png"}
 
 
+def test_a_gpu_that_is_too_small(edit, capsys, monkeypatch):
+    def run_out(*arguments: object, **options: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 40 GiB.")
+
+    monkeypatch.setattr("pixelsmile.editing.editor.Editor.from_pretrained", run_out)
+    assert edit("-e", "happy", "-q") == 2
+    assert "too little free memory: add --batch-size 1" in refusal(capsys)
+    assert names() == {"face.png"}
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_leave_nothing(number, code, edit, model_folder):
     """A signal in the middle of a long edit, as soon as the temporary folder shows that it has begun."""
@@ -187,3 +199,21 @@ def test_signals_leave_nothing(number, code, edit, model_folder):
     assert out == ""
     assert "Traceback" not in err
     assert names() == {"face.png"}
+
+
+def test_a_model_that_knows_drawn_portraits_only(model_folder, drawn_face, capsys):
+    """Said in one line for a photograph, not for a portrait that says that it was drawn, nor for its edits."""
+    shutil.copytree(model_folder, "model")
+    options = {"size": 64, "condition_size": 64, "steps": 2, "square": True, "note": "It knows drawn faces."}
+    Path("model/pixelsmile.json").write_text(json.dumps(options))
+    Image.effect_noise((96, 64), 50).convert("RGB").save("photo.jpg")
+    edit = ["edit", "-e", "happy", "-s", "1", "--model", "model"]
+
+    assert main([*edit, "photo.jpg", "-o", "one"]) == 0
+    said = capsys.readouterr().err
+    assert "pixelsmile: model model: It knows drawn faces.\n" in said
+    assert "cropped 96 x 64" in said
+
+    assert main([*edit, str(drawn_face), "-o", "two"]) == 0
+    assert main([*edit, "two/happy-1.00.png", "-o", "three"]) == 0
+    assert "drawn faces" not in capsys.readouterr().err

@@ -5,11 +5,13 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelsmile.cli.edit_options import edit_parser
+from pixelsmile.errors import DeviceError
 
 if TYPE_CHECKING:
     from pixelsmile.cli.edit_files import EditFiles, Source
@@ -34,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
     source = read_source(Path(options.photo))
     folder = Path(options.output) if options.output is not None else default_folder(source.path, orders)
     started = time.monotonic()
-    with staged(folder, names, force=options.force) as stage:
+    with staged(folder, names, force=options.force) as stage, _memory_errors():
         editor = _load(options)
         results = _edit(editor, options, source, orders)
         files = write_files(stage, source, orders, results, grid=options.grid, gif=options.gif)
@@ -71,6 +73,9 @@ def _edit(
     from pixelsmile.cli.progress import Display
     from pixelsmile.editing.requests import Request
 
+    info = editor.engine.info
+    if info.note and not source.is_drawn:
+        _remark(options, f"model {info.model}: {info.note}")
     events = editor.stream(
         source.image,
         [Request(order.expression, order.blend, order.prompt, options.strengths) for order in orders],
@@ -83,7 +88,7 @@ def _edit(
     )
     results = Display(options.quiet).results(events)
     for note in results[0].settings["notes"]:
-        if note != editor.engine.info.note or not source.is_drawn:
+        if note != info.note:
             _remark(options, note)
     return results
 
@@ -99,6 +104,21 @@ def _report(
     for path in files.paths():
         print(path)
     _remark(options, f"{len(files.pictures)} pictures in {seconds:.1f} s")
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """One line where a GPU is too small, in place of the allocator's page."""
+    try:
+        yield
+    except RuntimeError as error:
+        import torch
+
+        if not isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise DeviceError(
+            "the GPU has too little free memory: add --batch-size 1, --offload model, or --quantise 4bit"
+        ) from error
 
 
 def _remark(options: argparse.Namespace, text: str) -> None:

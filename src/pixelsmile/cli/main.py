@@ -59,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `pixelsmile ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED
+    except OSError as error:  # a full disk behind stdout, a model on a disk that fails
+        print(f"pixelsmile: the system refuses: {error}; mend that and try again", file=sys.stderr)
+        return InputError.exit_code
 
 
 def _run(arguments: list[str]) -> int:
