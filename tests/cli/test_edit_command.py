@@ -202,7 +202,7 @@ def test_signals_leave_nothing(number, code, edit, model_folder):
 
 
 def test_a_model_that_knows_drawn_portraits_only(model_folder, drawn_face, capsys):
-    """Said in one line for a photograph, not for a portrait that says that it was drawn, nor for its edits."""
+    """Said in one line for a photograph, not for a drawn portrait, nor for its edits."""
     shutil.copytree(model_folder, "model")
     options = {"size": 64, "condition_size": 64, "steps": 2, "square": True, "note": "It knows drawn faces."}
     Path("model/pixelsmile.json").write_text(json.dumps(options))
