@@ -8,7 +8,7 @@ Shape suffixes: B samples, T text tokens, N image tokens, S = T + N, H heads, K 
 
 import torch
 from diffusers.models.attention_processor import Attention
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class RealRotaryAttention:
@@ -41,10 +41,12 @@ class RealRotaryAttention:
         return attn.to_out[0](joint_BSD[:, num_text:]), attn.to_add_out(joint_BSD[:, :num_text])
 
 
-def _joint(text: Tensor, text_norm, image: Tensor, image_norm, heads: int) -> Tensor:
+def _joint(
+    text: Tensor, text_norm: nn.Module | None, image: Tensor, image_norm: nn.Module | None, heads: int
+) -> Tensor:
     """(B, S, H, K), text first as in the stock processor."""
     text_BTHK, image_BNHK = text.unflatten(-1, (heads, -1)), image.unflatten(-1, (heads, -1))
-    if text_norm is not None:
+    if text_norm is not None and image_norm is not None:
         text_BTHK, image_BNHK = text_norm(text_BTHK), image_norm(image_BNHK)
     return torch.cat([text_BTHK, image_BNHK], dim=1)
 

@@ -21,6 +21,9 @@ from pixelsmile.editing.vae2d import decode_frames, encode_frames
 from pixelsmile.recipes.embedded.loop import Losses, train
 from pixelsmile.recipes.embedded.plan import AutoencoderPlan
 
+MAX_COLOUR_GAIN = 6.0
+COLOUR_LENGTH, LATENT_LENGTH = 1.5, 6.0  # about those of a colour and of a latent, as vectors
+
 
 def build(plan: AutoencoderPlan, seed: int) -> AutoencoderKLQwenImage:
     """An untrained autoencoder.
@@ -41,6 +44,8 @@ def build(plan: AutoencoderPlan, seed: int) -> AutoencoderKLQwenImage:
     for module in vae.modules():
         if isinstance(module, nn.Conv3d | nn.Conv2d):
             _start_as_isometry(module)
+    for conv, length in ((vae.encoder.conv_in, COLOUR_LENGTH), (vae.decoder.conv_in, LATENT_LENGTH)):
+        _give_reference(conv, length)
     for module in vae.modules():
         if isinstance(module, QwenImageResidualBlock):
             nn.init.zeros_(module.conv2.weight)
@@ -67,11 +72,40 @@ def _start_as_isometry(conv: nn.Conv3d | nn.Conv2d) -> None:
         conv.weight[:, :, middle[0], middle[1]] = tap
 
 
+@torch.no_grad()
+def _give_reference(conv: nn.Conv3d, length: float) -> None:
+    """Start with a bias of that length, at right angles to everything that the input can say.
+
+    The RMS norms before the outputs keep directions and drop lengths: of three colours two numbers would be
+    left. Beside a constant, a length is a direction.
+    """
+    tap = conv.weight[:, :, -1, 1, 1]
+    bias = torch.randn(conv.out_channels)
+    bias -= tap @ torch.linalg.lstsq(tap, bias[:, None]).solution[:, 0]
+    conv.bias.copy_(length * bias / bias.norm())  # pyright: ignore[reportOptionalMemberAccess]
+
+
+@torch.no_grad()
+def _whiten_colours(vae: AutoencoderKLQwenImage, pictures_NHWC: np.ndarray) -> None:
+    """Let the first layer see the three principal colours at one size.
+
+    Skin, hair and most backgrounds lie near a plane of warm colours; what lies off it is learned late else.
+    """
+    colours = (
+        to_images(pictures_NHWC[:: max(1, len(pictures_NHWC) // 256), ::8, ::8]).transpose(0, 1).flatten(1)
+    )
+    variances, axes = torch.linalg.eigh(torch.cov(colours))
+    gains = (variances[-1] / variances).sqrt().clamp(max=MAX_COLOUR_GAIN)
+    kernel = vae.encoder.conv_in.weight[:, :, -1]
+    kernel.copy_(torch.einsum("ochw,cr->orhw", kernel, gains[:, None] * axes.T))
+
+
 def train_autoencoder(
     plan: AutoencoderPlan, seed: int, pictures_NHWC: np.ndarray, folder: Path, compile_network: bool
 ) -> Iterator[dict[str, Any]]:
     """Train on crops of `pictures_NHWC` (uint8), then write the diffusers folder `folder/vae`."""
     vae = build(plan, seed)
+    _whiten_colours(vae, pictures_NHWC)
 
     def reconstruct(images_BCHW: Tensor, noise_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         latents_BCHW, _ = encode_frames(vae, images_BCHW)
@@ -100,7 +134,8 @@ def _losses(decoded: Tensor, images: Tensor, latents: Tensor, plan: AutoencoderP
     gradients = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
     square = error.square().mean()
     loss = error.abs().mean() + plan.square_weight * square + plan.gradient_weight * gradients
-    loss = loss + plan.latent_decay * latents.square().mean()
+    chroma = (error - error.mean(1, keepdim=True)).abs().mean()
+    loss = loss + plan.chroma_weight * chroma + plan.latent_decay * latents.square().mean()
     return {
         "loss": loss,
         "psnr_db": -10 * torch.log10(square.detach() / 4),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -49,7 +50,7 @@ def train(
         _update_average(average, network, min(plan.ema_decay, (step + 1) / (step + 10)))
         done = step + 1
         if done % plan.log_every == 0 or done == plan.num_steps:
-            record = {"step": done, **{name: round(float(value), 6) for name, value in losses.items()}}
+            record = {"step": done, **{name: round(value.item(), 6) for name, value in losses.items()}}
             record["grad_norm"] = round(float(norm), 4)
             record["learning_rate"] = learning_rate(step, plan)
             record["steps_per_s"] = round((done - first) / (time.monotonic() - started), 3)
@@ -77,7 +78,7 @@ def _update_average(average: dict[str, Tensor], network: nn.Module, decay: float
 
 def _save(
     path: Path, network: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer, step: int
-):
+) -> None:
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in average.items()}
     for index, state in optimiser.state_dict()["state"].items():
@@ -107,8 +108,6 @@ def _resume(
 
 
 def _step_of(path: Path) -> int:
-    from safetensors import safe_open
-
     with safe_open(path, framework="pt") as file:
         return int(file.metadata()["step"])
 

@@ -13,7 +13,7 @@ class Optimisation:
     ema_decay: float
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
-    checkpoint_every: int = 500
+    checkpoint_every: int = 250
     log_every: int = 50
 
 
@@ -49,8 +49,9 @@ class AutoencoderPlan:
     latent_noise: float = 0.08
     latent_decay: float = 1e-4  # weight of the latents' mean square: keeps noise from being outgrown
     square_weight: float = 2.0  # of the mean square error, beside the L1 error
+    chroma_weight: float = 1.0  # of the L1 error of the colours without their mean
     gradient_weight: float = 0.25  # of the gradients' L1 error: keeps hair, wrinkles, freckles
-    optimisation: Optimisation = Optimisation(7_500, 2e-3, 100, 0.999)
+    optimisation: Optimisation = Optimisation(6_000, 7e-4, 100, 0.998)
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class EditorPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole recipe. `seed` starts every random stream; step N draws from (seed, N), so runs resume exactly."""
+    """The whole recipe. `seed` starts every random stream: step N draws from (seed, N)."""
 
     seed: int = 0
     pictures: PicturePlan = field(default_factory=PicturePlan)

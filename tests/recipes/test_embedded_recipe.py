@@ -1,0 +1,192 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from diffusers import QwenImageTransformer2DModel
+from PIL import Image
+from torch import nn
+
+from pixelsmile import Editor
+from pixelsmile.editing.prompts import PICTURE, PREFIX, SUFFIX
+from pixelsmile.errors import PixelSmileError
+from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, SYNONYMS, confusing_partner, target_prompt
+from pixelsmile.portraits import render, sample_identity
+from pixelsmile.portraits.prototypes import action_units
+from pixelsmile.recipes.embedded.__main__ import stages
+from pixelsmile.recipes.embedded.attention import RealRotaryAttention
+from pixelsmile.recipes.embedded.labels import Pairs, confused_label
+from pixelsmile.recipes.embedded.loop import learning_rate, train
+from pixelsmile.recipes.embedded.pictures import planned_pictures
+from pixelsmile.recipes.embedded.plan import AutoencoderPlan, EditorPlan, Optimisation, PicturePlan, Plan
+from pixelsmile.recipes.embedded.quality import Errors, Tally
+from pixelsmile.recipes.embedded.text import PROMPTS, build_tokenizer, phrased
+
+SHORT = Optimisation(4, 1e-3, 2, 0.9, checkpoint_every=2, log_every=2)
+TINY = Plan(
+    pictures=PicturePlan(size=64, num_identities=2, pictures_per_identity=3),
+    autoencoder=AutoencoderPlan(
+        base_dim=4, dim_mult=(1, 1, 2, 2), num_identities=2, crop_px=32, batch_size=2, final_crop_px=64,
+        final_batch_size=1, final_share=0.5, optimisation=SHORT,
+    ),
+    editor=EditorPlan(
+        num_layers=1, num_attention_heads=1, attention_head_dim=16, axes_dims_rope=(4, 6, 6), text_dim=32,
+        text_layers=1, num_sampling_steps=2, batch_size=2, window_tokens=2, whole_share=0.5,
+        whole_batch_size=2, optimisation=SHORT,
+    ),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recipe")
+    for _, progress in stages(TINY, folder, folder / "model", compile_network=False):
+        for record in progress:
+            assert json.loads(json.dumps(record)) == record
+    return folder / "model"
+
+
+def test_the_recipe_ends_in_a_folder_that_edits(model):
+    editor = Editor.from_pretrained(model)
+    picture = Image.fromarray(render(sample_identity(3), action_units(NEUTRAL), "human", 64))
+    result = editor.edit(picture, "happy", strengths=(0, 1))
+    assert [image.size for image in result.images] == [(64, 64), (64, 64)]
+    assert editor.engine.info.closed_vocabulary
+
+
+def test_every_log_is_beside_the_weights(model):
+    for name in ("autoencoder", "editor"):
+        lines = (model / f"training-{name}.jsonl").read_text().splitlines()
+        steps = [json.loads(line)["step"] for line in lines]
+        assert steps == [2, 4]
+
+
+def test_a_finished_recipe_does_nothing_again(model):
+    before = (model / "transformer" / "diffusion_pytorch_model.safetensors").read_bytes()
+    records = [
+        record
+        for _, progress in stages(TINY, model.parent, model, compile_network=False)
+        for record in progress
+    ]
+    assert records == []
+    assert (model / "transformer" / "diffusion_pytorch_model.safetensors").read_bytes() == before
+
+
+def quadratic(folder, num_steps):
+    """Train a small network on noise that depends on the step alone; how far it got, and its weights."""
+    torch.manual_seed(0)
+    network = nn.Linear(3, 1)
+
+    def losses_of_step(step):
+        inputs = torch.from_numpy(np.random.default_rng((7, step)).standard_normal((4, 3), np.float32))
+        return {"loss": (network(inputs) - inputs.sum(1, keepdim=True)).square().mean()}
+
+    plan = Optimisation(12, 1e-2, 2, 0.9, checkpoint_every=3, log_every=1)
+    for record in train(network, losses_of_step, plan, folder):
+        if record["step"] == num_steps:
+            break
+    return network.state_dict()
+
+
+def test_a_killed_training_goes_on_as_if_it_never_was(tmp_path):
+    whole = quadratic(tmp_path / "whole", 99)
+    quadratic(tmp_path / "killed", 7)
+    resumed = quadratic(tmp_path / "killed", 99)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_loss_that_is_not_a_number_stops_before_the_update(tmp_path):
+    network = nn.Linear(1, 1)
+    before = network.weight.clone()
+    with pytest.raises(PixelSmileError, match="loss is nan at step 0"):
+        list(train(network, lambda step: {"loss": network.weight.sum() * torch.nan}, SHORT, tmp_path))
+    assert torch.equal(network.weight, before)
+
+
+def test_learning_rate_warms_up_and_ends_at_zero():
+    plan = Optimisation(100, 1.0, 10, 0.9)
+    rates = [learning_rate(step, plan) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == max(rates) == 1.0
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[100] == pytest.approx(0.0)
+
+
+def test_pictures_are_planned_in_pairs_of_styles_and_start_neutral():
+    plan = PicturePlan(num_identities=3)
+    pictures = planned_pictures(plan, seed=0)
+    assert len(pictures) == 3 * 2 * plan.pictures_per_identity
+    assert pictures == planned_pictures(plan, seed=0)
+    for picture in pictures:
+        assert picture.identity_seed < plan.first_test_seed
+        assert picture.expression == NEUTRAL or plan.min_strength <= picture.strength <= 1
+
+
+def test_pairs_stay_within_an_identity_and_a_style():
+    pictures = planned_pictures(PicturePlan(num_identities=4), seed=0)
+    for pair in Pairs(pictures, EditorPlan()).draw(200, np.random.default_rng(0)):
+        source, target = pictures[pair.source], pictures[pair.target]
+        assert pair.source != pair.target
+        assert (source.identity_seed, source.style) == (target.identity_seed, target.style)
+        assert ("person" if target.style == "human" else "character") in pair.prompt
+
+
+def test_labels_are_confused_at_the_stated_rate_and_only_within_pairs():
+    rng = np.random.default_rng(0)
+    for name in EXPRESSIONS:
+        labels = [confused_label(name, 0.25, rng) for _ in range(2000)]
+        partner = confusing_partner(name)
+        assert set(labels) <= {name, partner}
+        assert labels.count(partner) / 2000 == pytest.approx(0.25 if partner else 0.0, abs=0.04)
+
+
+def test_every_word_of_the_prompts_is_one_token():
+    tokenizer = build_tokenizer()
+    for wording in range(len(PROMPTS)):
+        lengths = {len(tokenizer(phrased(word, "anime", wording))["input_ids"]) for word in SYNONYMS}
+        assert lengths == {len(PROMPTS[wording].split())}
+    assert phrased("happy", "human", 0) == target_prompt("happy", "human")
+    whole = tokenizer(PREFIX + PICTURE + "Make the person look sad" + SUFFIX)["input_ids"]
+    assert tokenizer.decode(whole) == PREFIX + PICTURE + "Make the person look sad" + SUFFIX
+
+
+def test_real_rotary_attention_is_the_stock_attention():
+    torch.manual_seed(0)
+    transformer = QwenImageTransformer2DModel(
+        num_layers=2, num_attention_heads=2, attention_head_dim=16, joint_attention_dim=8, in_channels=16,
+        out_channels=4, axes_dims_rope=(4, 6, 6), zero_cond_t=True,
+    )  # fmt: skip
+    inputs = {
+        "hidden_states": torch.randn(2, 18, 16),
+        "encoder_hidden_states": torch.randn(2, 5, 8),
+        "timestep": torch.tensor([0.2, 0.9]),
+        "img_shapes": [[(1, 3, 3), (1, 3, 3)]] * 2,
+    }
+    with torch.inference_mode():
+        stock = transformer(**inputs).sample
+        transformer.set_attn_processor(RealRotaryAttention())
+        torch.testing.assert_close(transformer(**inputs).sample, stock, atol=1e-5, rtol=1e-4)
+
+
+def test_quality_separates_changed_from_unchanged_pixels():
+    source, truth = np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2, 3), np.uint8)
+    truth[0] = 255
+    edit = np.full((2, 2, 3), 51, np.uint8)
+    errors = Errors()
+    errors.add(edit, truth, (truth != source).any(-1))
+    assert errors.psnr() == {
+        "changed_db": pytest.approx(20 * np.log10(255 / 204), abs=1e-3),
+        "unchanged_db": pytest.approx(20 * np.log10(255 / 51), abs=1e-3),
+    }
+
+
+def test_quality_counts_confusions_by_hand():
+    tally = Tally()
+    for name in EXPRESSIONS:
+        tally.chosen[name] = [name, name]
+    tally.chosen["fear"] = ["surprised", "happy"]
+    summary = tally.summary()
+    assert summary["nearest_own"] == pytest.approx(11 / 12, abs=1e-4)
+    assert summary["nearest_own_in_confusing_pairs"] == pytest.approx(3 / 4)
+    assert summary["nearer_own_than_partner"] == pytest.approx(6 / 7, abs=1e-4)
+    assert summary["nearest_own_by_expression"]["fear"] == 0.0
