@@ -1,5 +1,6 @@
 """A tiny random model with the layout of Qwen-Image-Edit-2511, saved by the stock pipeline."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -149,16 +150,33 @@ def editor(engine: QwenEngine) -> Editor:
 
 
 @pytest.fixture
+def make_stock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[Path, QwenEngine, tuple[int, int]], QwenImageEditPlusPipeline]:
+    """Makes the stock pipeline of a folder, for (reference, text encoder's) sizes of square pictures in px.
+
+    It is told what it does not save: those sizes, and the length of the template.
+    """
+
+    def make(folder: Path, engine: QwenEngine, sizes: tuple[int, int]) -> QwenImageEditPlusPipeline:
+        tokenizer, image_processor = engine.parts.tokenizer, engine.parts.image_processor
+        pipeline = QwenImageEditPlusPipeline.from_pretrained(
+            folder, tokenizer=tokenizer, processor=image_only_processor(image_processor, tokenizer)
+        )
+        pipeline.set_progress_bar_config(disable=True)
+        pipeline.prompt_template_encode_start_idx = engine.encoder.prefix_length
+        for name, size in zip(("VAE_IMAGE_SIZE", "CONDITION_IMAGE_SIZE"), sizes, strict=True):
+            monkeypatch.setattr(pipeline_qwenimage_edit_plus, name, size * size)
+        return pipeline
+
+    return make
+
+
+@pytest.fixture
 def stock(
-    model_folder: Path, engine: QwenEngine, monkeypatch: pytest.MonkeyPatch
+    model_folder: Path,
+    engine: QwenEngine,
+    make_stock: Callable[[Path, QwenEngine, tuple[int, int]], QwenImageEditPlusPipeline],
 ) -> QwenImageEditPlusPipeline:
-    """The stock pipeline on the same folder, told the sizes and the length of the template."""
-    tokenizer, image_processor = engine.parts.tokenizer, engine.parts.image_processor
-    pipeline = QwenImageEditPlusPipeline.from_pretrained(
-        model_folder, tokenizer=tokenizer, processor=image_only_processor(image_processor, tokenizer)
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    pipeline.prompt_template_encode_start_idx = engine.encoder.prefix_length
-    monkeypatch.setattr(pipeline_qwenimage_edit_plus, "VAE_IMAGE_SIZE", 64 * 64)
-    monkeypatch.setattr(pipeline_qwenimage_edit_plus, "CONDITION_IMAGE_SIZE", 64 * 64)
-    return pipeline
+    """The stock pipeline on the same folder."""
+    return make_stock(model_folder, engine, (64, 64))

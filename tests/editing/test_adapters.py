@@ -61,6 +61,14 @@ def test_without_alpha_the_scale_is_1(transformer: nn.Module, tmp_path: Path, pr
         torch.testing.assert_close(measured_update(transformer, name), update(tensors, name, prefix))
 
 
+@pytest.mark.parametrize(("a", "b"), [("lora_A.default", "lora_B.default"), ("lora_down", "lora_up")])
+def test_other_names_of_the_two_factors(transformer: nn.Module, tmp_path: Path, a: str, b: str) -> None:
+    tensors = lora(transformer, "")
+    renamed = {key.replace("lora_A", a).replace("lora_B", b): value for key, value in tensors.items()}
+    load_adapters(transformer, [save(renamed, tmp_path / "a.safetensors")])
+    torch.testing.assert_close(measured_update(transformer, MODULES[0]), update(tensors, MODULES[0], ""))
+
+
 def test_alpha_in_the_metadata_is_honoured(transformer: nn.Module, tmp_path: Path) -> None:
     tensors = lora(transformer)
     alphas = {"lora_alpha": 8, "alpha_pattern": {"img_mod.1": 1}, "r": RANK}
@@ -162,6 +170,8 @@ def test_files_that_are_no_adapters_are_refused(transformer: nn.Module, tmp_path
             load_adapters(transformer, [AdapterSpec(str(tmp_path / name))])
     with pytest.raises(AdapterError, match=r"it has cut\.safetensors, empty\.safetensors"):
         load_adapters(transformer, [AdapterSpec(str(tmp_path))])
+    with pytest.raises(AdapterError, match="cannot fetch adapter 'some/adapter' from the hub"):
+        load_adapters(transformer, [AdapterSpec("some/adapter")])
     with pytest.raises(AdapterError, match="not a finite number"):
         load_adapters(transformer, [AdapterSpec("x", float("nan"))])
 

@@ -4,7 +4,8 @@ Stated tolerance in float32 over four steps: latents 2e-5 absolute (their spread
 pictures 1 of 255 levels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,18 @@ import torch
 from diffusers import QwenImageEditPlusPipeline
 from PIL import Image
 
+import pixelsmile.embedded
 from pixelsmile.editing.conditioning import interpolate
+from pixelsmile.editing.devices import place
 from pixelsmile.editing.engine import EditJob, Target
 from pixelsmile.editing.engines.qwen import QwenEngine, plan
 from pixelsmile.editing.flow import pack
 from pixelsmile.editing.sampler import BatchDone, sample_latents
+from pixelsmile.embedded import model_path
 
+MakeStock = Callable[[Path, QwenEngine, tuple[int, int]], QwenImageEditPlusPipeline]
+
+HAS_EMBEDDED = (Path(pixelsmile.embedded.__file__).parent / "editor" / "model_index.json").is_file()
 LATENTS = {"rtol": 0, "atol": 2e-5}
 NEUTRAL, HAPPY, SAD = (f"Edit the person to show a {name} expression" for name in ("neutral", "happy", "sad"))
 LONG = "Make the person smile broadly"
@@ -46,8 +53,8 @@ def stock_latents(stock: QwenImageEditPlusPipeline, image: Image.Image, **prompt
 def run_stock(stock: QwenImageEditPlusPipeline, image: Image.Image, kind: str, **prompt: object) -> Any:
     return stock(
         image=image,
-        height=64,
-        width=64,
+        height=image.height,
+        width=image.width,
         num_inference_steps=4,
         generator=torch.Generator().manual_seed(SEED),
         output_type=kind,
@@ -116,16 +123,7 @@ def test_pictures_equal_the_stock_pipelines(
     edit = job(portrait, Target((SAD,), ((1.0,),)))
     (ours,) = list(engine.stream(edit))[-1].images[0]  # type: ignore[union-attr]
     (sad,) = embeddings(engine, portrait, [SAD])
-    generator = torch.Generator().manual_seed(SEED)
-    theirs = stock(
-        image=portrait,
-        height=64,
-        width=64,
-        num_inference_steps=4,
-        generator=generator,
-        true_cfg_scale=1.0,
-        **with_embedding(sad),
-    ).images[0]
+    theirs = run_stock(stock, portrait, "pil", **with_embedding(sad))[0]
     difference = np.asarray(ours, dtype=int) - np.asarray(theirs, dtype=int)
     assert np.abs(difference).max() <= 1
 
@@ -153,3 +151,19 @@ def test_the_template_is_the_stock_pipelines(engine: QwenEngine, stock: QwenImag
     from pixelsmile.editing.prompts import PREFIX, SUFFIX
 
     assert stock.prompt_template_encode == f"{PREFIX}{{}}{SUFFIX}"
+
+
+@pytest.mark.skipif(not HAS_EMBEDDED, reason="this checkout has no embedded weights")
+def test_the_embedded_checkpoint_equals_the_stock_pipeline(
+    portrait: Image.Image, make_stock: MakeStock
+) -> None:
+    """Through its own encoding, at both ends of a sweep."""
+    engine = QwenEngine.load("embedded", [], place("cpu"))
+    info = engine.info
+    sizes = (info.size, engine.encoder.condition_size)
+    picture = portrait.resize((info.size, info.size))
+    stock = make_stock(model_path(), engine, sizes)
+    pass_token_types(stock)
+    start, end = our_latents(engine, job(picture, Target((HAPPY,), ((0.0,), (1.0,)))))
+    torch.testing.assert_close(start, stock_latents(stock, picture, prompt=NEUTRAL), **LATENTS)
+    torch.testing.assert_close(end, stock_latents(stock, picture, prompt=HAPPY), **LATENTS)

@@ -89,6 +89,13 @@ def test_no_folder_and_no_hub_id(model: str) -> None:
         find_model(model)
 
 
+def test_a_model_that_the_hub_does_not_give() -> None:
+    """The tests run offline."""
+    with pytest.raises(ModelError, match="cannot fetch 'some/model' from the hub") as caught:
+        find_model("some/model")
+    assert "\n" not in str(caught.value)
+
+
 def test_options_are_checked(copy: Path) -> None:
     set_options(copy, sise=3)
     with pytest.raises(ModelError, match="sise: Extra inputs"):
