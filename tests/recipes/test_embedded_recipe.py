@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import QwenImageTransformer2DModel
+from diffusers.models.transformers.transformer_qwenimage import QwenEmbedRope
 from PIL import Image
 from torch import nn
 
@@ -14,7 +15,7 @@ from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, SYNONYMS, confusing_par
 from pixelsmile.portraits import render, sample_identity
 from pixelsmile.portraits.prototypes import action_units
 from pixelsmile.recipes.embedded.__main__ import stages
-from pixelsmile.recipes.embedded.attention import RealRotaryAttention
+from pixelsmile.recipes.embedded.attention import RealRotaryAttention, WindowedPositions
 from pixelsmile.recipes.embedded.labels import Pairs, confused_label
 from pixelsmile.recipes.embedded.loop import learning_rate, train
 from pixelsmile.recipes.embedded.pictures import planned_pictures
@@ -31,7 +32,8 @@ TINY = Plan(
     ),
     editor=EditorPlan(
         num_layers=1, num_attention_heads=1, attention_head_dim=16, axes_dims_rope=(4, 6, 6), text_dim=32,
-        text_layers=1, num_sampling_steps=2, batch_size=2, window_tokens=2, whole_share=0.5,
+        text_layers=1, num_sampling_steps=2, batch_size=2, window_rows=(1, 3),
+        window_columns=(1, 3), whole_share=0.5,
         whole_batch_size=2, optimisation=SHORT,
     ),
 )  # fmt: skip
@@ -166,6 +168,18 @@ def test_real_rotary_attention_is_the_stock_attention():
         stock = transformer(**inputs).sample
         transformer.set_attn_processor(RealRotaryAttention())
         torch.testing.assert_close(transformer(**inputs).sample, stock, atol=1e-5, rtol=1e-4)
+
+
+def test_a_window_keeps_the_positions_of_the_whole_picture():
+    stock = QwenEmbedRope(theta=10000, axes_dim=[4, 6, 6], scale_rope=True)
+    positions = WindowedPositions(stock, 4)
+    image, text = stock([[(1, 4, 4), (1, 4, 4)]], max_txt_seq_len=5, device=torch.device("cpu"))
+    whole = positions(None, max_txt_seq_len=5, device=torch.device("cpu"))
+    assert torch.equal(whole[0], image)
+    positions.look_at((1, 3), (2, 4))
+    window, text_beside = positions(None, max_txt_seq_len=5, device=torch.device("cpu"))
+    assert torch.equal(window, image[[6, 7, 10, 11, 22, 23, 26, 27]])
+    assert torch.equal(text_beside, text)
 
 
 def test_quality_separates_changed_from_unchanged_pixels():

@@ -1,7 +1,4 @@
-"""Qwen-Image's joint attention with the rotation written in real numbers.
-
-The same numbers as the stock processor up to rounding. The stock one rotates complex numbers, which
-torch.compile leaves uncompiled; this one is for training.
+"""Parts of Qwen-Image's transformer as the recipe trains it: the stock numbers, sooner.
 
 Shape suffixes: B samples, T text tokens, N image tokens, S = T + N, H heads, K channels of a head.
 """
@@ -12,7 +9,11 @@ from torch import Tensor, nn
 
 
 class RealRotaryAttention:
-    """An attention processor for `QwenImageTransformer2DModel.set_attn_processor`; no masks."""
+    """An attention processor for `QwenImageTransformer2DModel.set_attn_processor`; no masks.
+
+    The same numbers as the stock processor up to rounding. That one rotates complex numbers, which
+    torch.compile leaves uncompiled; this one rotates real numbers.
+    """
 
     def __call__(
         self,
@@ -57,3 +58,29 @@ def _rotate(states_BSHK: Tensor, freqs_SK2: Tensor) -> Tensor:
     cos, sin = freqs_SK2[:, None].unbind(-1)
     rotated = torch.stack([real * cos - imaginary * sin, real * sin + imaginary * cos], dim=-1)
     return rotated.flatten(-2).to(states_BSHK.dtype)
+
+
+class WindowedPositions(nn.Module):
+    """Stands in for the transformer's `pos_embed` while it sees a window of the picture.
+
+    Each token keeps the position that it has in the whole picture of `side` x `side` tokens, in the target
+    and in the reference; the text keeps its own.
+    """
+
+    def __init__(self, stock: nn.Module, side: int) -> None:
+        super().__init__()
+        self.stock, self.side = stock, side
+        self.tokens = torch.arange(side * side)  # those of the window, row by row
+
+    def look_at(self, rows: tuple[int, int], columns: tuple[int, int]) -> None:
+        """Choose the window: first row and end, first column and end."""
+        grid = torch.arange(self.side * self.side).view(self.side, self.side)
+        self.tokens = grid[slice(*rows), slice(*columns)].flatten()
+
+    def forward(
+        self, img_shapes: object, max_txt_seq_len: int, device: torch.device | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Rotations of the window's tokens (target, then reference) and of the text."""
+        whole = (1, self.side, self.side)
+        image, text = self.stock([[whole, whole]], max_txt_seq_len=max_txt_seq_len, device=device)
+        return image.unflatten(0, (2, -1))[:, self.tokens].flatten(0, 1), text

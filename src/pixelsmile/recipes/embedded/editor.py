@@ -16,8 +16,8 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 
 from pixelsmile.editing.flow import PATCH, FlowSchedule, add_noise, pack, velocity_target
 from pixelsmile.editing.prompts import IMAGE_TOKEN, PICTURE, PREFIX, SUFFIX
-from pixelsmile.recipes.embedded.attention import RealRotaryAttention
-from pixelsmile.recipes.embedded.labels import Pair, Pairs
+from pixelsmile.recipes.embedded.attention import RealRotaryAttention, WindowedPositions
+from pixelsmile.recipes.embedded.labels import Pairs
 from pixelsmile.recipes.embedded.loop import Losses, train
 from pixelsmile.recipes.embedded.pictures import Picture
 from pixelsmile.recipes.embedded.plan import EditorPlan
@@ -56,14 +56,13 @@ class EmbeddedEditor(nn.Module):
     def velocity(
         self, noisy_BND: Tensor, source_BND: Tensor, sigmas_B: Tensor, embeddings_BTD: Tensor
     ) -> Tensor:
-        """The predicted velocity (B, N, D) of square pictures."""
+        """The predicted velocity (B, N, D) of a picture, or of a window of it (see WindowedPositions)."""
         batch, num_tokens, _ = noisy_BND.shape
-        side = int(num_tokens**0.5)
         return self.transformer(
             hidden_states=torch.cat([noisy_BND, source_BND], dim=1),
             encoder_hidden_states=embeddings_BTD,
             timestep=sigmas_B,
-            img_shapes=[[(1, side, side), (1, side, side)]] * batch,
+            img_shapes=[[(1, 1, num_tokens)] * 2] * batch,  # how many; where they are, the positions say
             return_dict=False,
         )[0][:, :num_tokens]
 
@@ -107,6 +106,7 @@ def train_editor(
             block.compile(dynamic=False)
     losses_of_step = _objective(editor, plan, seed, Pairs(pictures, plan), latents_NCHW, patches_NPV)
     yield from train(editor, losses_of_step, plan.optimisation, folder)
+    editor.transformer.pos_embed = editor.transformer.pos_embed.stock
     editor.half()
     editor.transformer.save_pretrained(folder / "transformer")
     editor.text_encoder.save_pretrained(folder / "text_encoder")
@@ -123,13 +123,17 @@ def _objective(
 ) -> Callable[[int], Losses]:
     """Flow matching (the paper's Eq. 6 in its working form, without strengths): step -> losses."""
     schedule = FlowSchedule(plan.shift)
+    side = latents_NCHW.shape[-1] // PATCH
+    positions = WindowedPositions(editor.transformer.pos_embed, side)
+    editor.transformer.pos_embed = positions
 
     def losses_of_step(step: int) -> Losses:
         rng = np.random.default_rng((seed, step))
         whole = step >= plan.optimisation.num_steps * (1 - plan.whole_share)
+        positions.look_at(*((0, side), (0, side)) if whole else (plan.window_rows, plan.window_columns))
         drawn = pairs.draw(plan.whole_batch_size if whole else plan.batch_size, rng)
-        window = None if whole else plan.window_tokens * PATCH
-        target_BND, source_BND = (pack(latents) for latents in _latents_of(drawn, latents_NCHW, window))
+        target_BND = _tokens(latents_NCHW, [pair.target for pair in drawn], positions.tokens)
+        source_BND = _tokens(latents_NCHW, [pair.source for pair in drawn], positions.tokens)
         noise_BND = torch.from_numpy(rng.standard_normal(target_BND.shape, np.float32))
         sigmas_B = schedule.shifted(torch.from_numpy(rng.random(len(drawn), np.float32)))
         patches_BPV = torch.from_numpy(patches_NPV[[pair.source for pair in drawn]]).float()
@@ -147,12 +151,6 @@ def _objective(
     return losses_of_step
 
 
-def _latents_of(pairs: list[Pair], latents_NCHW: np.ndarray, window: int | None) -> tuple[Tensor, Tensor]:
-    """Target and source latents (B, C, H, W) of the pairs: all, or a middle window of that many latents."""
-    size = latents_NCHW.shape[-1]
-    low = 0 if window is None else (size - window) // 2
-    middle = slice(low, size - low)
-    targets, sources = ([getattr(pair, name) for pair in pairs] for name in ("target", "source"))
-    return tuple(
-        torch.from_numpy(latents_NCHW[rows][:, :, middle, middle]).float() for rows in (targets, sources)
-    )  # pyright: ignore[reportReturnType]
+def _tokens(latents_NCHW: np.ndarray, rows: list[int], tokens: Tensor) -> Tensor:
+    """The chosen tokens (B, N, D) of the chosen pictures."""
+    return pack(torch.from_numpy(latents_NCHW[rows]).float())[:, tokens]
