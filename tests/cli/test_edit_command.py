@@ -56,6 +56,12 @@ def test_the_pictures_carry_their_settings(edit, model_folder):
     assert settings["source_sha256"] == sha256_file("face.png")
 
 
+def test_a_fixed_shift_moves_the_noise_levels(edit):
+    assert edit("-e", "happy", "-s", "1", "--steps", "2", "--shift", "3", "-q") == 0
+    with Image.open("face-happy/happy-1.00.png") as image:
+        assert json.loads(image.text["pixelsmile:settings"])["sigmas"] == [1.0, 0.75, 0.0]
+
+
 def test_the_manifest_matches_the_files(edit):
     assert edit("-e", "happy", "--blend", "sad=0.5,fear=0.5", "-s", "1", "--grid", "-o", "out") == 0
     manifest = read_manifest("out/manifest.json")
@@ -124,6 +130,7 @@ def test_what_exists_is_kept(edit, capsys):
         (["-e", "happy", "--offload", "model", "--device", "cpu"], "needs a GPU"),
         (["-e", "happy", "--conditioning", "allx"], "unknown conditioning 'allx'"),
         (["-e", "happy", "--size", "99999"], "size"),
+        (["-e", "happy", "--shift", "0"], "shift '0' is not a positive number"),
         (["-e", "happy", "-o", "face.png"], "'face.png' is a file, not a folder"),
         (["-e", "happy", "-o", "/proc/here"], "cannot write to '/proc/here'"),
         (["-e", "all", "--grid", "-s", *(str(index / 100) for index in range(100))], "too large"),

@@ -85,6 +85,7 @@ def _edit(
         domain=options.domain or source.domain,
         conditioning=options.conditioning,
         batch_size=options.batch_size,
+        shift=options.shift,
     )
     results = Display(options.quiet).results(events)
     for note in results[0].settings["notes"]:

@@ -1,6 +1,6 @@
 """The options of `pixelsmile edit`."""
 
-from pixelsmile.cli.parsing import CommandParser, one_of, whole_number
+from pixelsmile.cli.parsing import CommandParser, one_of, positive_number, whole_number
 from pixelsmile.expressions import DOMAINS, MAX_STRENGTH, parse_strength
 
 DEFAULT_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -81,6 +81,12 @@ def _add_model(parser: CommandParser) -> None:
         help="a LoRA file and its scale (default 1); may be given more than once",
     )
     group.add_argument("--steps", type=whole_number("steps", 1), metavar="N", help="sampling steps")
+    group.add_argument(
+        "--shift",
+        type=positive_number("shift"),
+        metavar="X",
+        help="fixed shift of the noise levels, for few-step adapters that ask for one (often 3)",
+    )
     group.add_argument(
         "--seed",
         type=whole_number("seed", 0, _MAX_SEED),

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
@@ -75,6 +76,21 @@ def whole_number(what: str, minimum: int, maximum: int | None = None) -> Callabl
             raise InputError(f"{what} {text!r} is not a whole number: use {allowed}") from None
         if number < minimum or (maximum is not None and number > maximum):
             raise InputError(f"{what} {number} is out of range: use {allowed}")
+        return number
+
+    return parse
+
+
+def positive_number(what: str) -> Callable[[str], float]:
+    """An argparse type: a finite number above 0, or an InputError."""
+
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not 0 < number < math.inf:
+            raise InputError(f"{what} {text!r} is not a positive number: use for example 3")
         return number
 
     return parse
