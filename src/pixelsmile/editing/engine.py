@@ -14,8 +14,8 @@ class EngineInfo:
     """What an engine is made of, and what it was made for.
 
     size: the root of the area of the pictures it was trained on, in pixels. square: trained on squares alone.
-    closed_vocabulary: it knows the words of its own prompts and no others. prompts: its own prompt for an
-    expression, where it has one.
+    words: all words that it knows, where it knows no others. prompts: its own prompt for an expression, where
+    it has one.
     """
 
     model: str
@@ -24,7 +24,7 @@ class EngineInfo:
     size: int
     steps: int
     square: bool = False
-    closed_vocabulary: bool = False
+    words: tuple[str, ...] | None = None
     domains: tuple[str, ...] = ("human", "anime")
     prompts: Mapping[str, str] = field(default_factory=dict)
     adapters: tuple[Mapping[str, Any], ...] = ()
@@ -89,10 +89,6 @@ class Engine(Protocol):
     @property
     def multiple_px(self) -> int:
         """What both sides of a working picture must be multiples of."""
-        ...
-
-    def unknown_words(self, prompt: str) -> list[str]:
-        """The words of a prompt that a closed vocabulary lacks."""
         ...
 
     def stream(self, job: EditJob) -> Iterator[Progress | Edited]:

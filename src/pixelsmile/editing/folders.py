@@ -31,8 +31,7 @@ class ModelOptions(BaseModel):
 
     size: root of the area it was trained on, in pixels. condition_size: the same for the picture that the
     text encoder sees. square: trained on squares alone, so other pictures are cropped. prompts: its own
-    prompt for an expression or for neutral. vocabulary: closed if it knows the words of its own prompts
-    and no others.
+    prompt for an expression or for neutral. words: all words that it knows, where it knows no others.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,7 +42,7 @@ class ModelOptions(BaseModel):
     square: bool = False
     domains: tuple[Literal["human", "anime"], ...] = ("human", "anime")
     prompts: dict[str, str] | None = None
-    vocabulary: Literal["closed", "open"] = "open"
+    words: tuple[str, ...] | None = None
     note: str = ""
 
 

@@ -7,7 +7,6 @@ back to 1-D positions for the tokens of the picture.
 Shape suffixes: P prompts, T tokens.
 """
 
-import re
 from typing import Any
 
 import torch
@@ -73,20 +72,6 @@ class PromptEncoder:
                 )
             encoded.append(Prompt(text, token_ids, hidden_PTD[index, kept_T.to(hidden_PTD.device)]))
         return encoded
-
-    def unknown_words(self, text: str) -> list[str]:
-        """The words of a prompt that the tokenizer does not hold as one token each."""
-        return [word for word in dict.fromkeys(re.findall(r"\w+", text)) if not self._is_one_token(word)]
-
-    def _is_one_token(self, word: str) -> bool:
-        for spelling in (word, f" {word}"):
-            token_ids = self.tokenizer(spelling, add_special_tokens=False)["input_ids"]
-            if len(token_ids) == 1 and token_ids[0] != self._unknown_id():
-                return True
-        return False
-
-    def _unknown_id(self) -> int | None:
-        return self.tokenizer.unk_token_id
 
     def _pixels(self, image: Image.Image) -> dict[str, Tensor]:
         width, height = fit_size(*image.size, self.condition_size, CONDITION_MULTIPLE_PX)

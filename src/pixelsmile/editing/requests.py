@@ -1,5 +1,6 @@
 """What a person asks for: an expression, a blend, or a prompt, at some strengths."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
@@ -63,10 +64,10 @@ def neutral_text(info: EngineInfo, domain: str) -> str:
 def target_of(request: Request, engine: Engine, domain: str) -> Target:
     """The prompts of a checked request, and their weights at each of its strengths.
 
-    ExpressionError for words that a model with a closed vocabulary does not know.
+    ExpressionError for words that the model does not know, where it knows only some.
     """
     if request.prompt is not None:
-        _require_known_words(request.prompt, engine)
+        _require_known_words(request.prompt, engine.info)
         return Target((request.prompt,), tuple((strength,) for strength in request.strengths))
     blend = request.blend if request.blend is not None else {request.expression or NEUTRAL: 1.0}
     known = known_domain(engine.info, domain)
@@ -102,9 +103,12 @@ def _checked_blend(blend: Mapping[str, float]) -> dict[str, float]:
     return weights
 
 
-def _require_known_words(prompt: str, engine: Engine) -> None:
-    if engine.info.closed_vocabulary and (unknown := engine.unknown_words(prompt)):
+def _require_known_words(prompt: str, info: EngineInfo) -> None:
+    if info.words is None:
+        return
+    unknown = [word for word in dict.fromkeys(re.findall(r"\w+", prompt)) if word not in info.words]
+    if unknown:
         raise ExpressionError(
-            f"the model {engine.info.model} does not know {', '.join(map(repr, unknown))} in the prompt: "
-            "name an expression, or use a model that understands free text"
+            f"the model {info.model} does not know {', '.join(map(repr, unknown))} in the prompt: "
+            f"name an expression, or stay within its words ({' '.join(info.words)})"
         )

@@ -63,7 +63,7 @@ class QwenEngine:
             size=options.size,
             steps=options.steps,
             square=options.square,
-            closed_vocabulary=options.vocabulary == "closed",
+            words=options.words,
             domains=options.domains,
             prompts=options.prompts or {},
             adapters=tuple(loaded),
@@ -74,9 +74,6 @@ class QwenEngine:
     @property
     def multiple_px(self) -> int:
         return self.parts.vae.spatial_compression_ratio * PATCH
-
-    def unknown_words(self, prompt: str) -> list[str]:
-        return self.encoder.unknown_words(prompt)
 
     def stream(self, job: EditJob) -> Iterator[Progress | Edited]:
         """Run a job. The prompts and the reference are encoded once; equal samples are made once."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelsmile.recipes.embedded.plan import Plan
-from pixelsmile.recipes.embedded.text import build_image_processor
+from pixelsmile.recipes.embedded.text import build_image_processor, known_words
 
 NOTE = "It was trained on portraits that pixelsmile draws and knows nothing else."
 
@@ -59,7 +59,7 @@ def _options(plan: Plan) -> dict[str, Any]:
         "condition_size": plan.editor.condition_px,
         "steps": plan.editor.num_sampling_steps,
         "square": True,
-        "vocabulary": "closed",
+        "words": known_words(),
         "note": NOTE,
     }
 

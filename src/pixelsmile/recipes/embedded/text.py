@@ -52,6 +52,14 @@ def corpus() -> Iterator[str]:
                 yield phrased(word, domain, wording)
 
 
+def known_words() -> list[str]:
+    """Every word of the prompts that the editor is trained on."""
+    prompts = [
+        phrased(word, domain, w) for word in SYNONYMS for domain in DOMAINS for w in range(len(PROMPTS))
+    ]
+    return list(dict.fromkeys(word for prompt in prompts for word in prompt.split()))
+
+
 def build_tokenizer() -> Qwen2Tokenizer:
     """Byte-level BPE with Qwen's pre-tokenizer and marks, merged until each word of the corpus is a token."""
     bpe = Tokenizer(models.BPE())
