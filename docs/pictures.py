@@ -1,0 +1,51 @@
+"""The pictures of this folder: `python docs/pictures.py` makes them again.
+
+The people edited here are test identities: the embedded editor was never trained on them.
+"""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pixelsmile.cli import main
+from pixelsmile.expressions import DOMAINS, EXPRESSIONS
+from pixelsmile.portraits import action_units, render, sample_identity
+
+DOCS = Path(__file__).parent
+HUMAN_SEED, ANIME_SEED = 1_000_010, 1_000_004
+
+
+def portraits() -> None:
+    """Drawn people, not edits: each expression once in each style, each on another person."""
+    rows = []
+    for style in DOMAINS:
+        drawn = [
+            render(sample_identity(100 + index), action_units(name), style, 224)
+            for index, name in enumerate(EXPRESSIONS)
+        ]
+        rows += [np.concatenate(drawn[:6], axis=1), np.concatenate(drawn[6:], axis=1)]
+    Image.fromarray(np.concatenate(rows)).save(DOCS / "portraits.png", optimize=True)
+
+
+def edits(style: str, seed: int, expressions: list[str], name: str) -> None:
+    """The sheet of `pixelsmile edit` on a drawn portrait."""
+    with tempfile.TemporaryDirectory() as folder:
+        face, out = f"{folder}/face.png", f"{folder}/out"
+        asked = [word for expression in expressions for word in ("-e", expression)]
+        for command in (
+            ["portrait", "--seed", str(seed), "--style", style, "-o", face],
+            ["edit", face, *asked, "-s", "0", "0.5", "1", "1.5", "--grid", "-o", out, "-q"],
+        ):
+            if main(command) != 0:
+                raise SystemExit(f"pixelsmile {json.dumps(command)} failed")
+        shutil.copy(f"{out}/grid.png", DOCS / name)
+
+
+if __name__ == "__main__":
+    portraits()
+    edits("human", HUMAN_SEED, ["happy", "surprised", "angry", "sad"], "human.png")
+    edits("anime", ANIME_SEED, ["happy", "surprised", "shy", "disgust"], "anime.png")
