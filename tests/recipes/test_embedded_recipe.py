@@ -191,6 +191,8 @@ def test_quality_separates_changed_from_unchanged_pixels():
     assert errors.psnr() == {
         "changed_db": pytest.approx(20 * np.log10(255 / 204), abs=1e-3),
         "unchanged_db": pytest.approx(20 * np.log10(255 / 51), abs=1e-3),
+        "all_db": pytest.approx(10 * np.log10(255**2 / ((204**2 + 51**2) / 2)), abs=1e-3),
+        "mean_of_pictures_db": pytest.approx(10 * np.log10(255**2 / ((204**2 + 51**2) / 2)), abs=1e-3),
     }
 
 

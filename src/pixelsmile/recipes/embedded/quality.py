@@ -35,12 +35,13 @@ from pixelsmile.recipes.embedded.plan import PicturePlan
 
 @dataclass
 class Errors:
-    """Squared errors added up over the changed and over the unchanged pixels."""
+    """Squared errors added up over the changed and over the unchanged pixels, and the PSNR of each picture."""
 
     changed: float = 0.0
     unchanged: float = 0.0
     num_changed: int = 0
     num_unchanged: int = 0
+    pictures_db: list[float] = field(default_factory=list)
 
     def add(self, picture_HWC: np.ndarray, truth_HWC: np.ndarray, changed_HW: np.ndarray) -> None:
         """Count one picture against its truth, both uint8."""
@@ -49,12 +50,16 @@ class Errors:
         self.unchanged += float(square_HW[~changed_HW].sum())
         self.num_changed += int(changed_HW.sum())
         self.num_unchanged += int((~changed_HW).sum())
+        if (whole := _psnr(float(square_HW.sum()), square_HW.size)) is not None:
+            self.pictures_db.append(whole)
 
     def psnr(self) -> dict[str, float | None]:
-        """PSNR in dB over the changed and the unchanged pixels; None where it is infinite."""
+        """PSNR in dB: of the changed, the unchanged, all pixels; the mean over pictures. None: infinite."""
         return {
             "changed_db": _psnr(self.changed, self.num_changed),
             "unchanged_db": _psnr(self.unchanged, self.num_unchanged),
+            "all_db": _psnr(self.changed + self.unchanged, self.num_changed + self.num_unchanged),
+            "mean_of_pictures_db": round(float(np.mean(self.pictures_db)), 3) if self.pictures_db else None,
         }
 
 
