@@ -35,7 +35,7 @@ from pixelsmile.recipes.embedded.plan import PicturePlan
 
 @dataclass
 class Errors:
-    """Squared errors added up over the changed and over the unchanged pixels, and the PSNR of each picture."""
+    """Squared errors added up over the changed and the unchanged pixels, and the PSNR of each picture."""
 
     changed: float = 0.0
     unchanged: float = 0.0
