@@ -122,7 +122,8 @@ def _objective(
     patches_NPV: np.ndarray,
 ) -> Callable[[int], Losses]:
     """Flow matching (the paper's Eq. 6 in its working form, without strengths): step -> losses."""
-    schedule = FlowSchedule(plan.shift)
+    first_schedule, schedule = FlowSchedule(plan.first_shift), FlowSchedule(plan.shift)
+    weights_N = _token_weights(pairs, latents_NCHW, plan.focus)
     side = latents_NCHW.shape[-1] // PATCH
     positions = WindowedPositions(editor.transformer.pos_embed, side)
     editor.transformer.pos_embed = positions
@@ -135,7 +136,9 @@ def _objective(
         target_BND = _tokens(latents_NCHW, [pair.target for pair in drawn], positions.tokens)
         source_BND = _tokens(latents_NCHW, [pair.source for pair in drawn], positions.tokens)
         noise_BND = torch.from_numpy(rng.standard_normal(target_BND.shape, np.float32))
-        sigmas_B = schedule.shifted(torch.from_numpy(rng.random(len(drawn), np.float32)))
+        focused = step >= plan.focus_from
+        uniform_B = torch.from_numpy(rng.random(len(drawn), np.float32))
+        sigmas_B = (schedule if focused else first_schedule).shifted(uniform_B)
         patches_BPV = torch.from_numpy(patches_NPV[[pair.source for pair in drawn]]).float()
         with torch.autocast("cpu", torch.bfloat16):
             embeddings_BTD = editor.embed([pair.prompt for pair in drawn], patches_BPV)
@@ -146,9 +149,23 @@ def _objective(
         predicted = (
             error_BND.detach().mean((1, 2)) * sigmas_B.square()
         ).mean()  # of the picture, in one step
-        return {"loss": error_BND.mean(), "latent_error": predicted, "copying_error": copying}
+        loss = (error_BND.mean(-1) * weights_N[positions.tokens]).mean() if focused else error_BND.mean()
+        return {"loss": loss, "latent_error": predicted, "copying_error": copying}
 
     return losses_of_step
+
+
+def _token_weights(pairs: Pairs, latents_NCHW: np.ndarray, focus: float) -> Tensor:
+    """A weight for each token of a picture: `focus` of it by the mean square change there, the rest alike.
+
+    The weights know places, not answers, so the best prediction stays what it was.
+    """
+    drawn = pairs.draw(1024, np.random.default_rng(0))
+    every = torch.arange((latents_NCHW.shape[-1] // PATCH) ** 2)
+    targets = _tokens(latents_NCHW, [pair.target for pair in drawn], every)
+    sources = _tokens(latents_NCHW, [pair.source for pair in drawn], every)
+    change_N = (targets - sources).square().mean((0, 2))
+    return 1 - focus + focus * change_N / change_N.mean()
 
 
 def _tokens(latents_NCHW: np.ndarray, rows: list[int], tokens: Tensor) -> Tensor:

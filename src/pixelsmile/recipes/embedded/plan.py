@@ -65,7 +65,10 @@ class EditorPlan:
     text_dim: int = 128
     text_layers: int = 2
     condition_px: int = 64  # the pipeline rounds to 32s, the processor then to 28s: 4 tokens
-    shift: float = 2.0  # of the noise levels, in training and sampling
+    shift: float = 3.0  # of the noise levels, in training and sampling
+    first_shift: float = 2.0  # in training before `focus_from`: copying is learned at all levels
+    focus_from: int = 800  # from this step on, tokens weigh by how much expressions change them on average
+    focus: float = 0.75  # share of the loss that is weighted so
     num_sampling_steps: int = 4
     batch_size: int = 32
     window_rows: tuple[int, int] = (5, 15)  # most steps see only these of the 16 x 16 tokens: the face
