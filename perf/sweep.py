@@ -39,7 +39,7 @@ def plain_pipeline(size: int) -> QwenImageEditPlusPipeline:
     tokenizer = Qwen2Tokenizer.from_pretrained(model_path() / "tokenizer")
     processor = image_only_processor(build_image_processor(), tokenizer)
     pipeline = QwenImageEditPlusPipeline.from_pretrained(
-        model_path(), processor=processor, tokenizer=tokenizer, torch_dtype=torch.float32
+        model_path(), processor=processor, tokenizer=tokenizer, dtype=torch.float32
     )
     pipeline.prompt_template_encode_start_idx = len(tokenizer(PREFIX)["input_ids"])
     pipeline.set_progress_bar_config(disable=True)

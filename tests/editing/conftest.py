@@ -161,7 +161,10 @@ def make_stock(
     def make(folder: Path, engine: QwenEngine, sizes: tuple[int, int]) -> QwenImageEditPlusPipeline:
         tokenizer, image_processor = engine.parts.tokenizer, engine.parts.image_processor
         pipeline = QwenImageEditPlusPipeline.from_pretrained(
-            folder, tokenizer=tokenizer, processor=image_only_processor(image_processor, tokenizer)
+            folder,
+            tokenizer=tokenizer,
+            processor=image_only_processor(image_processor, tokenizer),
+            dtype=torch.float32,
         )
         pipeline.set_progress_bar_config(disable=True)
         pipeline.prompt_template_encode_start_idx = engine.encoder.prefix_length

@@ -14,7 +14,6 @@ import torch
 from diffusers import QwenImageEditPlusPipeline
 from PIL import Image
 
-import pixelsmile.embedded
 from pixelsmile.editing.conditioning import interpolate
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.engine import EditJob, Target
@@ -25,9 +24,8 @@ from pixelsmile.embedded import model_path
 
 MakeStock = Callable[[Path, QwenEngine, tuple[int, int]], QwenImageEditPlusPipeline]
 
-HAS_EMBEDDED = (Path(pixelsmile.embedded.__file__).parent / "editor" / "model_index.json").is_file()
 LATENTS = {"rtol": 0, "atol": 2e-5}
-TRAINED = {"rtol": 0, "atol": 5e-4}  # trained weights amplify rounding more than random ones do
+TRAINED = {"rtol": 0, "atol": 1e-4}  # measured 1.3e-5
 NEUTRAL, HAPPY, SAD = (f"Edit the person to show a {name} expression" for name in ("neutral", "happy", "sad"))
 LONG = "Make the person smile broadly"
 SEED = 5
@@ -154,7 +152,6 @@ def test_the_template_is_the_stock_pipelines(engine: QwenEngine, stock: QwenImag
     assert stock.prompt_template_encode == f"{PREFIX}{{}}{SUFFIX}"
 
 
-@pytest.mark.skipif(not HAS_EMBEDDED, reason="this checkout has no embedded weights")
 def test_the_embedded_checkpoint_equals_the_stock_pipeline(
     portrait: Image.Image, make_stock: MakeStock
 ) -> None:

@@ -77,7 +77,7 @@ class EditorPlan:
     whole_batch_size: int = 16
     confusion_rate: float = 0.25  # of the targets of a confusing pair carry the partner's label
     neutral_share: float = 0.12  # of the targets
-    optimisation: Optimisation = Optimisation(3_400, 1.2e-3, 100, 0.998, checkpoint_every=100)
+    optimisation: Optimisation = Optimisation(3_000, 1.2e-3, 100, 0.998, checkpoint_every=100)
 
 
 @dataclass(frozen=True)
