@@ -63,11 +63,12 @@ def train(
 
 
 def learning_rate(step: int, plan: Optimisation) -> float:
-    """Linear warmup, then a cosine to zero at `plan.num_steps`."""
+    """Linear warmup, constant, then half a cosine to zero over the last `plan.decay_share` of the steps."""
     if step < plan.num_warmup_steps:
         return plan.learning_rate * (step + 1) / plan.num_warmup_steps
-    progress = (step - plan.num_warmup_steps) / max(1, plan.num_steps - plan.num_warmup_steps)
-    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+    decay_from = max(plan.num_warmup_steps, round(plan.num_steps * (1 - plan.decay_share)))
+    progress = (step - decay_from) / max(1, plan.num_steps - decay_from)
+    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * max(0.0, progress)))
 
 
 @torch.no_grad()

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Optimisation:
-    """How a network is trained: AdamW, linear warmup, cosine to zero, exponential moving average."""
+    """How a network is trained: AdamW, warmup, decay to zero, exponential moving average."""
 
     num_steps: int
     learning_rate: float
     num_warmup_steps: int
     ema_decay: float
+    decay_share: float = 1.0  # of the steps, at the end, over which the learning rate falls to zero
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     checkpoint_every: int = 250
@@ -77,7 +78,9 @@ class EditorPlan:
     whole_batch_size: int = 16
     confusion_rate: float = 0.25  # of the targets of a confusing pair carry the partner's label
     neutral_share: float = 0.12  # of the targets
-    optimisation: Optimisation = Optimisation(3_000, 1.2e-3, 100, 0.998, checkpoint_every=100)
+    optimisation: Optimisation = Optimisation(
+        2_900, 1.2e-3, 100, 0.985, decay_share=0.15, checkpoint_every=100
+    )
 
 
 @dataclass(frozen=True)
