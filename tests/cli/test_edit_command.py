@@ -192,7 +192,7 @@ def test_a_gpu_that_is_too_small(edit, capsys, monkeypatch):
 def test_signals_leave_nothing(number, code, edit, model_folder):
     """A signal in the middle of a long edit, as soon as the temporary folder shows that it has begun."""
     command = [sys.executable, "-m", "pixelsmile", "edit", "face.png", "--model", str(model_folder), "-q"]
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child of a background job ignores it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # not ignored
     process = subprocess.Popen(
         [*command, "-e", "happy", "--steps", "1000"],
         stdout=subprocess.PIPE,
