@@ -1,9 +1,9 @@
 """Edit facial expressions in portraits with a continuous strength.
 
-    from pixelsmile import Editor
-    editor = Editor.from_pretrained()
-    result = editor.edit("portrait.png", expression="happy", strengths=(0, 0.5, 1))
-    result.images[-1].save("happy.png")
+from pixelsmile import Editor
+editor = Editor.from_pretrained()
+result = editor.edit("portrait.png", expression="happy", strengths=(0, 0.5, 1))
+result.images[-1].save("happy.png")
 """
 
 from typing import TYPE_CHECKING

@@ -15,11 +15,19 @@ from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, SYNONYMS, confusing_par
 from pixelsmile.portraits import render, sample_identity
 from pixelsmile.portraits.prototypes import action_units
 from pixelsmile.recipes.embedded.__main__ import stages
-from pixelsmile.recipes.embedded.attention import RealRotaryAttention, WindowedPositions
+from pixelsmile.recipes.embedded.attention import ChosenPositions, RealRotaryAttention
 from pixelsmile.recipes.embedded.labels import Pairs, confused_label
 from pixelsmile.recipes.embedded.loop import learning_rate, train
+from pixelsmile.recipes.embedded.muon import RMS, Muon, orthogonalised
 from pixelsmile.recipes.embedded.pictures import planned_pictures
-from pixelsmile.recipes.embedded.plan import AutoencoderPlan, EditorPlan, Optimisation, PicturePlan, Plan
+from pixelsmile.recipes.embedded.plan import (
+    AutoencoderPlan,
+    EditorPhase,
+    EditorPlan,
+    Optimisation,
+    PicturePlan,
+    Plan,
+)
 from pixelsmile.recipes.embedded.quality import Errors, Tally
 from pixelsmile.recipes.embedded.text import PROMPTS, build_tokenizer, phrased
 
@@ -32,9 +40,11 @@ TINY = Plan(
     ),
     editor=EditorPlan(
         num_layers=1, num_attention_heads=1, attention_head_dim=16, axes_dims_rope=(4, 6, 6), text_dim=32,
-        text_layers=1, num_sampling_steps=2, batch_size=2, window_rows=(1, 3),
-        window_columns=(1, 3), whole_share=0.5,
-        whole_batch_size=2, optimisation=SHORT,
+        text_layers=1, num_sampling_steps=2,
+        phases=(
+            EditorPhase("first", SHORT, 2, 2.0, 0.0, (1, 3), (1, 3), 2),
+            EditorPhase("second", SHORT, 2, 3.0, 0.75, (0, 4), (0, 4), 0, muon=True),
+        ),
     ),
 )  # fmt: skip
 
@@ -57,10 +67,20 @@ def test_the_recipe_ends_in_a_folder_that_edits(model):
 
 
 def test_every_log_is_beside_the_weights(model):
-    for name in ("autoencoder", "editor"):
+    for name, expected in (("autoencoder", [2, 4]), ("editor", [2, 4, 2, 4])):
         lines = (model / f"training-{name}.jsonl").read_text().splitlines()
-        steps = [json.loads(line)["step"] for line in lines]
-        assert steps == [2, 4]
+        assert [json.loads(line)["step"] for line in lines] == expected
+
+
+def test_training_goes_on_from_a_finished_model(model, tmp_path):
+    again = tmp_path / "model"
+    for _, progress in stages(TINY, tmp_path, again, compile_network=False, start=model):
+        list(progress)
+    lines = (again / "training-editor.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [2, 4, 2, 4, 2, 4]
+    name = "vae/diffusion_pytorch_model.safetensors"
+    assert (again / name).read_bytes() == (model / name).read_bytes()
+    assert not (tmp_path / "editor" / "first").exists()
 
 
 def test_a_finished_recipe_does_nothing_again(model):
@@ -84,7 +104,7 @@ def quadratic(folder, num_steps):
         return {"loss": (network(inputs) - inputs.sum(1, keepdim=True)).square().mean()}
 
     plan = Optimisation(12, 1e-2, 2, 0.9, checkpoint_every=3, log_every=1)
-    for record in train(network, losses_of_step, plan, folder):
+    for record in train(network, losses_of_step, plan, folder, [network.weight]):
         if record["step"] == num_steps:
             break
     return network.state_dict()
@@ -95,6 +115,10 @@ def test_a_killed_training_goes_on_as_if_it_never_was(tmp_path):
     quadratic(tmp_path / "killed", 7)
     resumed = quadratic(tmp_path / "killed", 99)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    steps = [
+        json.loads(line)["step"] for line in (tmp_path / "killed" / "stats.jsonl").read_text().splitlines()
+    ]
+    assert steps == list(range(1, 13))
 
 
 def test_a_loss_that_is_not_a_number_stops_before_the_update(tmp_path):
@@ -170,16 +194,36 @@ def test_real_rotary_attention_is_the_stock_attention():
         torch.testing.assert_close(transformer(**inputs).sample, stock, atol=1e-5, rtol=1e-4)
 
 
-def test_a_window_keeps_the_positions_of_the_whole_picture():
+def test_chosen_tokens_keep_the_positions_of_the_whole_picture():
     stock = QwenEmbedRope(theta=10000, axes_dim=[4, 6, 6], scale_rope=True)
-    positions = WindowedPositions(stock, 4)
+    positions = ChosenPositions(stock, 4)
     image, text = stock([[(1, 4, 4), (1, 4, 4)]], max_txt_seq_len=5, device=torch.device("cpu"))
     whole = positions(None, max_txt_seq_len=5, device=torch.device("cpu"))
     assert torch.equal(whole[0], image)
-    positions.look_at((1, 3), (2, 4))
+    positions.tokens = torch.tensor([6, 7, 10, 11])
     window, text_beside = positions(None, max_txt_seq_len=5, device=torch.device("cpu"))
     assert torch.equal(window, image[[6, 7, 10, 11, 22, 23, 26, 27]])
     assert torch.equal(text_beside, text)
+
+
+def test_muon_makes_the_momentum_orthogonal():
+    torch.manual_seed(0)
+    for shape in ((6, 6), (4, 9), (9, 4)):
+        matrix = torch.randn(shape, dtype=torch.float64)
+        left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+        updated = orthogonalised(matrix)
+        singular = torch.linalg.svdvals(updated)
+        assert singular.min() > 0.6
+        assert singular.max() < 1.3
+        direction = (left @ right * updated).sum() / (updated.norm() * (left @ right).norm())
+        assert direction > 0.95
+
+
+def test_muon_steps_as_far_as_adamw_would():
+    matrix = nn.Parameter(torch.zeros(8, 32))
+    matrix.grad = torch.randn(8, 32, generator=torch.Generator().manual_seed(0))
+    Muon([matrix], lr=0.1).step()
+    assert matrix.detach().square().mean().sqrt().item() == pytest.approx(0.1 * RMS, rel=0.3)
 
 
 def test_quality_separates_changed_from_unchanged_pixels():

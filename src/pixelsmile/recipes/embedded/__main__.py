@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKLQwenImage
 
 from pixelsmile.recipes.embedded import latents, pictures
-from pixelsmile.recipes.embedded.assemble import assemble
+from pixelsmile.recipes.embedded.assemble import assemble, take_autoencoder
 from pixelsmile.recipes.embedded.autoencoder import train_autoencoder
 from pixelsmile.recipes.embedded.editor import train_editor
 from pixelsmile.recipes.embedded.plan import Plan
@@ -36,11 +36,18 @@ def main() -> None:
     parser.add_argument(
         "--until", choices=("pictures", "autoencoder", "latents", "editor"), help="stop after it"
     )
+    parser.add_argument(
+        "--start",
+        type=Path,
+        default=None,
+        help="a finished model folder: take its autoencoder, and go on from its editor after the first phase",
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    for name, progress in stages(Plan(), arguments.work, arguments.out, not arguments.no_compile):
+    all_stages = stages(Plan(), arguments.work, arguments.out, not arguments.no_compile, arguments.start)
+    for name, progress in all_stages:
         for record in progress:
             log.info("%s %s", name, json.dumps(record))
         if name == arguments.until:
@@ -48,7 +55,7 @@ def main() -> None:
 
 
 def stages(
-    plan: Plan, work: Path, out: Path, compile_network: bool
+    plan: Plan, work: Path, out: Path, compile_network: bool, start: Path | None = None
 ) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     """The stages in order, each with its progress; a stage runs as its progress is read."""
     work.mkdir(parents=True, exist_ok=True)
@@ -57,6 +64,8 @@ def stages(
     pixels, drawn = pictures.load(work / "pictures")
 
     autoencoder_folder = work / "autoencoder"
+    if start is not None:
+        take_autoencoder(start, autoencoder_folder)
     if not (autoencoder_folder / "vae" / "config.json").is_file():
         some = pixels[: plan.autoencoder.num_identities * 2 * plan.pictures.pictures_per_identity]
         yield (
@@ -72,8 +81,11 @@ def stages(
     editor_folder = work / "editor"
     if not (editor_folder / "transformer" / "config.json").is_file():
         arrays = latents.load(work / "latents")
-        yield "editor", train_editor(plan.editor, plan.seed, drawn, *arrays, editor_folder, compile_network)
-    assemble(plan, autoencoder_folder, editor_folder, out)
+        yield (
+            "editor",
+            train_editor(plan.editor, plan.seed, drawn, *arrays, editor_folder, compile_network, start),
+        )
+    assemble(plan, autoencoder_folder, editor_folder, out, start)
 
 
 if __name__ == "__main__":

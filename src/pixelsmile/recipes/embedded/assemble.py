@@ -12,8 +12,19 @@ from pixelsmile.recipes.embedded.text import build_image_processor, known_words
 NOTE = "It was trained on portraits that pixelsmile draws and knows nothing else."
 
 
-def assemble(plan: Plan, autoencoder_folder: Path, editor_folder: Path, target: Path) -> None:
-    """Write the whole model folder `target`, with the logs of its training.
+def take_autoencoder(model: Path, folder: Path) -> None:
+    """Let the autoencoder of a finished model, and the log of its training, be that of a new run."""
+    if not (folder / "vae").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(model / "training-autoencoder.jsonl", folder / "stats.jsonl")
+        shutil.copytree(model / "vae", folder / "vae.partial", dirs_exist_ok=True)
+        os.replace(folder / "vae.partial", folder / "vae")
+
+
+def assemble(
+    plan: Plan, autoencoder_folder: Path, editor_folder: Path, target: Path, start: Path | None = None
+) -> None:
+    """Write the whole model folder `target`, with the logs of its training (also of the one it started from).
 
     Nothing of an older `target` is left, and nothing is half-written.
     """
@@ -26,8 +37,10 @@ def assemble(plan: Plan, autoencoder_folder: Path, editor_folder: Path, target: 
     _write(partial / "scheduler" / "scheduler_config.json", _scheduler(plan))
     _write(partial / "model_index.json", _index())
     _write(partial / "pixelsmile.json", _options(plan))
-    for name, folder in (("autoencoder", autoencoder_folder), ("editor", editor_folder)):
-        shutil.copy(folder / "stats.jsonl", partial / f"training-{name}.jsonl")
+    shutil.copy(autoencoder_folder / "stats.jsonl", partial / "training-autoencoder.jsonl")
+    logs = [] if start is None else [start / "training-editor.jsonl"]
+    logs += [editor_folder / phase.name / "stats.jsonl" for phase in plan.editor.phases[len(logs) :]]
+    (partial / "training-editor.jsonl").write_text("".join(log.read_text() for log in logs))
     shutil.rmtree(target, ignore_errors=True)
     os.replace(partial, target)
 

@@ -4,7 +4,7 @@ Shape suffixes: B pairs, C latent channels, H and W latent height and width, N t
 T text tokens.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 
 from pixelsmile.editing.flow import PATCH, FlowSchedule, add_noise, pack, velocity_target
 from pixelsmile.editing.prompts import IMAGE_TOKEN, PICTURE, PREFIX, SUFFIX
-from pixelsmile.recipes.embedded.attention import RealRotaryAttention, WindowedPositions
+from pixelsmile.recipes.embedded.attention import ChosenPositions, RealRotaryAttention
 from pixelsmile.recipes.embedded.labels import Pairs
-from pixelsmile.recipes.embedded.loop import Losses, train
+from pixelsmile.recipes.embedded.loop import Losses, autocast, train
 from pixelsmile.recipes.embedded.pictures import Picture
-from pixelsmile.recipes.embedded.plan import EditorPlan
+from pixelsmile.recipes.embedded.plan import EditorPhase, EditorPlan
 from pixelsmile.recipes.embedded.text import build_text_encoder, build_tokenizer
 
 MERGE = 4  # patches of the picture that the text encoder merges into a token
@@ -56,7 +56,7 @@ class EmbeddedEditor(nn.Module):
     def velocity(
         self, noisy_BND: Tensor, source_BND: Tensor, sigmas_B: Tensor, embeddings_BTD: Tensor
     ) -> Tensor:
-        """The predicted velocity (B, N, D) of a picture, or of a window of it (see WindowedPositions)."""
+        """The predicted velocity (B, N, D) of a picture, or of some tokens of it (see ChosenPositions)."""
         batch, num_tokens, _ = noisy_BND.shape
         return self.transformer(
             hidden_states=torch.cat([noisy_BND, source_BND], dim=1),
@@ -97,62 +97,112 @@ def train_editor(
     patches_NPV: np.ndarray,
     folder: Path,
     compile_network: bool,
+    start: Path | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Train both networks, then write the folders `transformer`, `text_encoder` and `tokenizer`."""
+    """Train both networks phase by phase, then write `transformer`, `text_encoder` and `tokenizer`.
+
+    start: a finished model folder to go on from; the plan's first phase is left out then.
+    """
     editor = EmbeddedEditor(plan, latents_NCHW.shape[1], seed)
+    if start is not None:
+        load_networks(editor, start)
     editor.transformer.set_attn_processor(RealRotaryAttention())
+    side = latents_NCHW.shape[-1] // PATCH
+    positions = ChosenPositions(editor.transformer.pos_embed, side)
+    editor.transformer.pos_embed = positions
     if compile_network:
         for block in editor.transformer.transformer_blocks:
             block.compile(dynamic=False)
-    losses_of_step = _objective(editor, plan, seed, Pairs(pictures, plan), latents_NCHW, patches_NPV)
-    yield from train(editor, losses_of_step, plan.optimisation, folder)
-    editor.transformer.pos_embed = editor.transformer.pos_embed.stock
+    pairs = Pairs(pictures, plan)
+    for index, phase in enumerate(plan.phases):
+        if phase == plan.phases[0] and start is not None:
+            continue
+        objective = Objective(editor, positions, phase, pairs, latents_NCHW, patches_NPV, (seed, index))
+        matrices = block_matrices(editor) if phase.muon else []
+        records = train(editor, objective, phase.optimisation, folder / phase.name, matrices)
+        yield from ({"phase": phase.name, **record} for record in records)
+    editor.transformer.pos_embed = positions.stock
     editor.half()
     editor.transformer.save_pretrained(folder / "transformer")
     editor.text_encoder.save_pretrained(folder / "text_encoder")
     editor.tokenizer.save_pretrained(folder / "tokenizer")
 
 
-def _objective(
-    editor: EmbeddedEditor,
-    plan: EditorPlan,
-    seed: int,
-    pairs: Pairs,
-    latents_NCHW: np.ndarray,
-    patches_NPV: np.ndarray,
-) -> Callable[[int], Losses]:
+def load_networks(editor: EmbeddedEditor, model: Path) -> None:
+    """Take the weights of a finished model folder of the same shape."""
+    stock = QwenImageTransformer2DModel.from_pretrained(model / "transformer", torch_dtype=torch.float32)
+    editor.transformer.load_state_dict(stock.state_dict())
+    text_encoder = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        model / "text_encoder", dtype=torch.float32
+    )
+    editor.text_encoder.load_state_dict(text_encoder.state_dict())
+
+
+def block_matrices(editor: EmbeddedEditor) -> list[nn.Parameter]:
+    """The matrices inside the blocks of both networks, but for the modulations."""
+    blocks = [editor.transformer.transformer_blocks, editor.text_encoder.model.language_model.layers]
+    return [
+        parameter
+        for block in blocks
+        for name, parameter in block.named_parameters()
+        if parameter.ndim == 2 and "_mod." not in name
+    ]
+
+
+class Objective:
     """Flow matching (the paper's Eq. 6 in its working form, without strengths): step -> losses."""
-    first_schedule, schedule = FlowSchedule(plan.first_shift), FlowSchedule(plan.shift)
-    weights_N = _token_weights(pairs, latents_NCHW, plan.focus)
-    side = latents_NCHW.shape[-1] // PATCH
-    positions = WindowedPositions(editor.transformer.pos_embed, side)
-    editor.transformer.pos_embed = positions
 
-    def losses_of_step(step: int) -> Losses:
-        rng = np.random.default_rng((seed, step))
-        whole = step >= plan.optimisation.num_steps * (1 - plan.whole_share)
-        positions.look_at(*((0, side), (0, side)) if whole else (plan.window_rows, plan.window_columns))
-        drawn = pairs.draw(plan.whole_batch_size if whole else plan.batch_size, rng)
-        target_BND = _tokens(latents_NCHW, [pair.target for pair in drawn], positions.tokens)
-        source_BND = _tokens(latents_NCHW, [pair.source for pair in drawn], positions.tokens)
+    def __init__(
+        self,
+        editor: EmbeddedEditor,
+        positions: ChosenPositions,
+        phase: EditorPhase,
+        pairs: Pairs,
+        latents_NCHW: np.ndarray,
+        patches_NPV: np.ndarray,
+        seed: tuple[int, int],
+    ) -> None:
+        self.editor, self.positions, self.phase, self.pairs, self.seed = editor, positions, phase, pairs, seed
+        self.latents_NCHW, self.patches_NPV = latents_NCHW, patches_NPV
+        self.schedule = FlowSchedule(phase.shift)
+        self.weights_N = _token_weights(pairs, latents_NCHW, phase.focus)
+        grid = torch.arange(positions.side**2).view(positions.side, positions.side)
+        self.core = grid[slice(*phase.core_rows), slice(*phase.core_columns)].flatten()
+        self.elsewhere = grid.flatten()[~torch.isin(grid.flatten(), self.core)]
+
+    def __call__(self, step: int) -> Losses:
+        """The losses of one batch; everything random comes from the seed and the step."""
+        rng = np.random.default_rng((*self.seed, step))
+        drawn = self.pairs.draw(self.phase.batch_size, rng)
+        tokens, weights_N = self._chosen_tokens(rng)
+        self.positions.tokens = tokens
+        target_BND = _tokens(self.latents_NCHW, [pair.target for pair in drawn], tokens)
+        source_BND = _tokens(self.latents_NCHW, [pair.source for pair in drawn], tokens)
         noise_BND = torch.from_numpy(rng.standard_normal(target_BND.shape, np.float32))
-        focused = step >= plan.focus_from
-        uniform_B = torch.from_numpy(rng.random(len(drawn), np.float32))
-        sigmas_B = (schedule if focused else first_schedule).shifted(uniform_B)
-        patches_BPV = torch.from_numpy(patches_NPV[[pair.source for pair in drawn]]).float()
-        with torch.autocast("cpu", torch.bfloat16):
-            embeddings_BTD = editor.embed([pair.prompt for pair in drawn], patches_BPV)
+        sigmas_B = self.schedule.shifted(torch.from_numpy(rng.random(len(drawn), np.float32)))
+        patches_BPV = torch.from_numpy(self.patches_NPV[[pair.source for pair in drawn]]).float()
+        with autocast():
+            embeddings_BTD = self.editor.embed([pair.prompt for pair in drawn], patches_BPV)
             noisy_BND = add_noise(target_BND, noise_BND, sigmas_B)
-            velocity_BND = editor.velocity(noisy_BND, source_BND, sigmas_B, embeddings_BTD)
-        error_BND = (velocity_BND.float() - velocity_target(target_BND, noise_BND)).square()
-        copying = (source_BND - target_BND).square().mean()
-        predicted = (
-            error_BND.detach().mean((1, 2)) * sigmas_B.square()
-        ).mean()  # of the picture, in one step
-        loss = (error_BND.mean(-1) * weights_N[positions.tokens]).mean() if focused else error_BND.mean()
-        return {"loss": loss, "latent_error": predicted, "copying_error": copying}
+            velocity_BND = self.editor.velocity(noisy_BND, source_BND, sigmas_B, embeddings_BTD)
+        error_BN = (velocity_BND.float() - velocity_target(target_BND, noise_BND)).square().mean(-1)
+        in_one_step_BN = error_BN.detach() * sigmas_B[:, None].square()  # error of the picture at noise 0
+        copying_BN = (source_BND - target_BND).square().mean(-1)
+        return {
+            "loss": (error_BN @ weights_N).mean(),
+            "latent_error": (in_one_step_BN @ weights_N).mean(),
+            "copying_error": (copying_BN @ weights_N).mean(),
+        }
 
-    return losses_of_step
+    def _chosen_tokens(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """The tokens that a step sees, and weights with which they stand for the whole picture."""
+        num = self.phase.num_elsewhere
+        chosen = self.elsewhere[np.sort(rng.permutation(len(self.elsewhere))[:num])]
+        tokens = torch.cat([self.core, chosen])
+        shares = torch.ones(len(tokens))
+        shares[len(self.core) :] = len(self.elsewhere) / max(1, num)
+        weights_N = self.weights_N[tokens] * shares
+        return tokens, weights_N / weights_N.sum()
 
 
 def _token_weights(pairs: Pairs, latents_NCHW: np.ndarray, focus: float) -> Tensor:

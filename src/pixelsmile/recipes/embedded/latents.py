@@ -13,6 +13,7 @@ from pixelsmile.editing.latents import normalise
 from pixelsmile.editing.pictures import resized
 from pixelsmile.editing.vae2d import encode_frames
 from pixelsmile.recipes.embedded.autoencoder import to_images
+from pixelsmile.recipes.embedded.loop import autocast
 from pixelsmile.recipes.embedded.text import build_image_processor
 
 BATCH = 16
@@ -42,7 +43,7 @@ def encode_all(
         whole = np.concatenate(
             [batch, np.repeat(batch[-1:], BATCH - len(batch), axis=0)]
         )  # one shape: compiled once
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with torch.inference_mode(), autocast():
             means_BCHW, _ = encode(vae, to_images(whole))
         latents[start : start + len(batch)] = normalise(vae, means_BCHW.float())[: len(batch)].numpy()
         seen = [resized(Image.fromarray(picture), condition_px, condition_px) for picture in batch]

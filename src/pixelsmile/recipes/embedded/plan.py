@@ -56,6 +56,34 @@ class AutoencoderPlan:
 
 
 @dataclass(frozen=True)
+class EditorPhase:
+    """A part of the editor's training, with its own optimiser, noise levels and view of the picture.
+
+    A step sees every token of the core (a window of the 16 x 16 tokens around the face) and some tokens
+    elsewhere, other ones each time: they cost as much as those that matter, and mostly stay as they are.
+    """
+
+    name: str
+    optimisation: Optimisation
+    batch_size: int
+    shift: float  # of the noise levels
+    focus: float  # share of the loss in which tokens weigh by how much expressions change them on average
+    core_rows: tuple[int, int]
+    core_columns: tuple[int, int]
+    num_elsewhere: int
+    muon: bool = False  # for the matrices of the blocks; AdamW for all else
+
+
+EDITOR_PHASES = (
+    EditorPhase(
+        "copy", Optimisation(800, 1.2e-3, 100, 0.99, decay_share=0.1), 32, 2.0, 0.0, (5, 14), (4, 12), 24
+    ),
+    EditorPhase("edit", Optimisation(2100, 1.2e-3, 50, 0.99), 32, 3.0, 0.75, (5, 14), (4, 12), 24, muon=True),
+    EditorPhase("whole", Optimisation(300, 6e-4, 20, 0.99), 12, 3.0, 0.75, (0, 16), (0, 16), 0, muon=True),
+)
+
+
+@dataclass(frozen=True)
 class EditorPlan:
     """The text encoder (Qwen2.5-VL, small) and the transformer, trained together on the flow."""
 
@@ -66,21 +94,11 @@ class EditorPlan:
     text_dim: int = 128
     text_layers: int = 2
     condition_px: int = 64  # the pipeline rounds to 32s, the processor then to 28s: 4 tokens
-    shift: float = 3.0  # of the noise levels, in training and sampling
-    first_shift: float = 2.0  # in training before `focus_from`: copying is learned at all levels
-    focus_from: int = 800  # from this step on, tokens weigh by how much expressions change them on average
-    focus: float = 0.75  # share of the loss that is weighted so
+    shift: float = 3.0  # of the noise levels in sampling
     num_sampling_steps: int = 4
-    batch_size: int = 32
-    window_rows: tuple[int, int] = (5, 15)  # most steps see only these of the 16 x 16 tokens: the face
-    window_columns: tuple[int, int] = (3, 13)
-    whole_share: float = 0.12  # of the steps, at the end, see the whole picture
-    whole_batch_size: int = 16
     confusion_rate: float = 0.25  # of the targets of a confusing pair carry the partner's label
     neutral_share: float = 0.12  # of the targets
-    optimisation: Optimisation = Optimisation(
-        2_900, 1.2e-3, 100, 0.985, decay_share=0.15, checkpoint_every=100
-    )
+    phases: tuple[EditorPhase, ...] = EDITOR_PHASES
 
 
 @dataclass(frozen=True)
