@@ -28,6 +28,10 @@ class ImageError(InputError):
     """A picture that cannot be read, or that no editor could use."""
 
 
+class FaceError(InputError):
+    """A face that cannot be found, or several where one must be chosen."""
+
+
 class ModelError(InputError):
     """A model that is missing, incomplete, or not of a kind that is known."""
 

@@ -48,7 +48,8 @@ class Pairs:
         neutral, *others = self.groups[rng.integers(len(self.groups))]
         target = neutral if rng.random() < self.plan.neutral_share else int(rng.choice(others))
         rest = [index for index in (neutral, *others) if index != target]
-        source = neutral if target != neutral and rng.random() < 0.5 else int(rng.choice(rest))
+        from_neutral = target != neutral and rng.random() < self.plan.neutral_source_share
+        source = neutral if from_neutral else int(rng.choice(rest))
         shown = self.pictures[target]
         label = confused_label(shown.expression, self.plan.confusion_rate, rng)
         word = label if rng.random() < CANONICAL_SHARE else str(rng.choice(_WORDS[label]))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic Newton-Schulz step, as published
 NUM_NEWTON_SCHULZ_STEPS = 5
-RMS = 0.2  # of an update at learning rate 1: about AdamW's (Liu et al. 2025), so both share one rate
+RMS = 0.4  # of an update at learning rate 1: twice AdamW's usual one (Liu et al. 2025), so both share a rate
 
 
 class Muon(torch.optim.Optimizer):

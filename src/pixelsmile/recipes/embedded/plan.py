@@ -76,11 +76,23 @@ class EditorPhase:
 
 EDITOR_PHASES = (
     EditorPhase(
-        "copy", Optimisation(800, 1.2e-3, 100, 0.99, decay_share=0.1), 32, 2.0, 0.0, (5, 14), (4, 12), 24
+        "copy",
+        Optimisation(800, 1.2e-3, 100, 0.99, decay_share=0.1, checkpoint_every=100),
+        batch_size=32, shift=2.0, focus=0.0, core_rows=(5, 14), core_columns=(4, 12), num_elsewhere=8,
     ),
-    EditorPhase("edit", Optimisation(2100, 1.2e-3, 50, 0.99), 32, 3.0, 0.75, (5, 14), (4, 12), 24, muon=True),
-    EditorPhase("whole", Optimisation(300, 6e-4, 20, 0.99), 12, 3.0, 0.75, (0, 16), (0, 16), 0, muon=True),
-)
+    EditorPhase(
+        "edit",
+        Optimisation(2_200, 1.5e-3, 25, 0.99, decay_share=0.2, checkpoint_every=100, log_every=25),
+        batch_size=32, shift=3.0, focus=0.75, core_rows=(5, 14), core_columns=(4, 12), num_elsewhere=8,
+        muon=True,
+    ),
+    EditorPhase(
+        "whole",
+        Optimisation(250, 6e-4, 10, 0.99, checkpoint_every=50, log_every=25),
+        batch_size=12, shift=3.0, focus=0.75, core_rows=(0, 16), core_columns=(0, 16), num_elsewhere=0,
+        muon=True,
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -98,6 +110,7 @@ class EditorPlan:
     num_sampling_steps: int = 4
     confusion_rate: float = 0.25  # of the targets of a confusing pair carry the partner's label
     neutral_share: float = 0.12  # of the targets
+    neutral_source_share: float = 0.65  # of the sources of all others; the rest show another expression
     phases: tuple[EditorPhase, ...] = EDITOR_PHASES
 
 

@@ -1,0 +1,119 @@
+"""Editing chosen faces of a picture at its own resolution: crop, edit, paste back."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+from PIL import Image
+
+from pixelsmile.editing.editor import EditOptions, Editor, EditResult, ImageLike, open_picture
+from pixelsmile.editing.engine import Progress
+from pixelsmile.editing.requests import Request
+from pixelsmile.errors import InputError
+from pixelsmile.faces.crops import DEFAULT_CONTEXT, FaceCrop, crop_around
+from pixelsmile.faces.face import Face
+from pixelsmile.faces.masks import face_mask
+from pixelsmile.faces.pasting import FittedEdit, fit_edit, paste
+
+MASK_GROW = 1.25  # an open jaw, raised brows and a blush stay inside
+MASK_SOFT = 0.2
+
+
+@dataclass(frozen=True)
+class PasteOptions:
+    """How an edited face returns into its picture.
+
+    context: side of the square that is edited, over the longer side of the face box. guard_drift: measure and
+    undo shift and zoom. keep_detail: keep structure finer than the editor's size where nothing changed.
+    """
+
+    context: float = DEFAULT_CONTEXT
+    guard_drift: bool = True
+    keep_detail: bool = True
+
+
+def stream_face(
+    editor: Editor,
+    image: ImageLike,
+    face: Face,
+    requests: Sequence[Request],
+    how: PasteOptions = PasteOptions(),
+    **options: Unpack[EditOptions],
+) -> Iterator[Progress | EditResult]:
+    """Edit one face: the events of `Editor.stream`, each result at the picture's own size.
+
+    Outside of the face's mask no pixel changes. What was corrected stands in `settings["face"]`, the drift of
+    each picture in it. Raises what `Editor.stream` raises.
+    """
+    picture = open_picture(image)
+    crop = crop_around(face, picture.size, how.context)
+    for event in editor.stream(crop.cut(picture), requests, **options):
+        yield event if isinstance(event, Progress) else _pasted(picture, None, face, crop, event, how)
+
+
+def stream_faces(
+    editor: Editor,
+    image: ImageLike,
+    edits: Sequence[tuple[Face, Request]],
+    how: PasteOptions = PasteOptions(),
+    **options: Unpack[EditOptions],
+) -> Iterator[Progress | EditResult]:
+    """Edit several faces of one picture, each with its own request, together: one result at the end.
+
+    All requests must have the same strengths; picture i shows every face at strength i. Where masks overlap,
+    the later face lies on top.
+    """
+    if not edits:
+        raise InputError("no faces given: choose at least one")
+    if len({tuple(request.strengths) for _, request in edits}) > 1:
+        raise InputError("the faces of one picture must be edited at the same strengths")
+    picture = open_picture(image)
+    results: list[EditResult] = []
+    for face, request in edits:
+        crop = crop_around(face, picture.size, how.context)
+        for event in editor.stream(crop.cut(picture), [request], **options):
+            if isinstance(event, Progress):
+                yield event
+                continue
+            onto = results[-1].images if results else None
+            results.append(_pasted(picture, onto, face, crop, event, how))
+    label = ", ".join(result.label for result in results)
+    settings = {**results[-1].settings, "faces": [result.settings for result in results]}
+    del settings["face"]
+    yield EditResult(label, results[-1].images, results[-1].strengths, settings)
+
+
+def _pasted(
+    picture: Image.Image,
+    onto: Sequence[Image.Image] | None,
+    face: Face,
+    crop: FaceCrop,
+    result: EditResult,
+    how: PasteOptions,
+) -> EditResult:
+    mask_HW = face_mask(crop.face(face), (crop.side, crop.side), grow=MASK_GROW, soft=MASK_SOFT)
+    images, corrections = [], []
+    for below, edit in zip(onto or [picture] * len(result.images), result.images, strict=True):
+        fitted = fit_edit(
+            picture, edit, crop, mask_HW, guard_drift=how.guard_drift, keep_detail=how.keep_detail
+        )
+        images.append(paste(below, fitted, crop, mask_HW))
+        corrections.append(_correction(fitted))
+    described = {
+        "box": [round(value, 2) for value in face.box],
+        "source": face.source,
+        "crop": [crop.left, crop.top, crop.side, crop.side],
+        "corrections": corrections,
+    }
+    return EditResult(result.label, images, result.strengths, {**result.settings, "face": described})
+
+
+def _correction(fitted: FittedEdit) -> dict[str, Any]:
+    drift = fitted.drift
+    return {
+        "drift_px": None if drift is None else [round(drift.shift_x_px, 3), round(drift.shift_y_px, 3)],
+        "zoom": None if drift is None else round(drift.zoom, 5),
+        "color_gains": [round(gain, 4) for gain in fitted.gains],
+        "color_offsets": [round(offset, 2) for offset in fitted.offsets],
+        "detail_kept": fitted.detail,
+    }

@@ -1,0 +1,1 @@
+"""Faces in pictures: found, chosen, aligned, masked, identified, and pasted back."""

@@ -1,0 +1,141 @@
+"""Faces brought to ArcFace's template: five landmarks, a similarity, a bilinear warp, in numpy and in torch.
+
+Coordinates are those of `face.py`: the middle of the first pixel lies at (0.5, 0.5). A similarity is a matrix
+(2, 3) that takes (x, y, 1) of the picture to (x, y) of the crop. Both warps give the same numbers: bilinear,
+without smoothing, black outside of the picture, as the encoders' own code aligns faces.
+
+Shape suffixes: B faces, C channels, H and W height and width of the picture, S side of the crop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pixelsmile.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TEMPLATE_PX = 112
+# Where ArcFace (Deng et al. 2019) wants left eye, right eye, nose tip and the corners of the mouth. Published
+# for pixels whose middle is a whole number; half a pixel is added to have them in our coordinates.
+TEMPLATE_5 = (
+    np.array(
+        [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+    )
+    + 0.5
+)
+_MIN_SPREAD_PX = 1.0
+
+
+def template(size_px: int) -> np.ndarray:
+    """The template (5, 2) in a crop of `size_px` a side."""
+    return TEMPLATE_5 * (size_px / TEMPLATE_PX)
+
+
+def similarity(points_N2: np.ndarray, targets_N2: np.ndarray) -> np.ndarray:
+    """The similarity (2, 3) nearest to taking points to targets, in least squares (Umeyama 1991).
+
+    In the plane it is z -> a z + b of complex numbers; it never mirrors. InputError where the points are not
+    finite or lie on one spot.
+    """
+    points, targets = _complex(points_N2), _complex(targets_N2)
+    if points.shape != targets.shape or points.ndim != 1 or len(points) < 2:
+        raise InputError(f"landmarks must be (N, 2) like their targets, not {np.shape(points_N2)}")
+    centre, target_centre = points.mean(), targets.mean()
+    spread = np.abs(points - centre).max()
+    if not (np.isfinite(spread) and spread >= _MIN_SPREAD_PX):
+        raise InputError(
+            f"the landmarks {np.round(points_N2, 1).tolist()} are no face: give five points (x, y) in pixels"
+        )
+    centred = points - centre
+    a = np.vdot(centred, targets - target_centre) / np.vdot(centred, centred).real
+    b = target_centre - a * centre
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def face_similarity(landmarks_52: np.ndarray, size_px: int = TEMPLATE_PX) -> np.ndarray:
+    """The similarity (2, 3) that aligns a face to the template in a crop of `size_px` a side."""
+    return similarity(landmarks_52, template(size_px))
+
+
+def inverse(matrix_23: np.ndarray) -> np.ndarray:
+    """The matrix (2, 3) that undoes another."""
+    return np.linalg.inv(np.vstack([matrix_23, [0, 0, 1]]))[:2]
+
+
+def warp(image_HWC: np.ndarray, matrix_23: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The picture seen through a matrix: float32 (height, width, C) for `size` (width, height).
+
+    image_HWC: any real numbers; the result has the same range.
+    """
+    width, height = size
+    columns, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    (xx, xy, x0), (yx, yy, y0) = inverse(matrix_23)
+    x = xx * columns + xy * rows + x0 - 0.5
+    y = yx * columns + yy * rows + y0 - 0.5
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    part_x, part_y = (x - left)[..., None], (y - top)[..., None]
+    upper = _pixels(image_HWC, top, left) * (1 - part_x) + _pixels(image_HWC, top, left + 1) * part_x
+    lower = _pixels(image_HWC, top + 1, left) * (1 - part_x) + _pixels(image_HWC, top + 1, left + 1) * part_x
+    return (upper * (1 - part_y) + lower * part_y).astype(np.float32)
+
+
+def align(image_HWC: np.ndarray, landmarks_52: np.ndarray, size_px: int = TEMPLATE_PX) -> np.ndarray:
+    """The aligned face: float32 (size, size, C) in the range of the picture."""
+    return warp(image_HWC, face_similarity(landmarks_52, size_px), (size_px, size_px))
+
+
+def warp_batch(images_BCHW: Tensor, matrices_B23: Tensor, size: tuple[int, int]) -> Tensor:
+    """`warp` for a batch, in torch: (B, C, height, width) for `size` (width, height).
+
+    Differentiable with respect to the pictures and the matrices.
+    """
+    import torch
+    from torch.nn import functional
+
+    (height, width), (out_width, out_height) = images_BCHW.shape[-2:], size
+    rest = matrices_B23.new_tensor([[[0.0, 0.0, 1.0]]]).expand(len(matrices_B23), 1, 3)
+    backward_B33 = torch.linalg.inv(torch.cat([matrices_B23, rest], dim=1))
+    # grid_sample counts from -1 to 1 between the outer edges of the first and the last pixel
+    to_pixels = _scaling(matrices_B23, out_width / 2, out_height / 2, 1.0)
+    to_unit = torch.linalg.inv(_scaling(matrices_B23, width / 2, height / 2, 1.0))
+    theta_B23 = (to_unit @ backward_B33 @ to_pixels)[:, :2].to(images_BCHW.dtype)
+    shape = [len(images_BCHW), images_BCHW.shape[1], out_height, out_width]
+    grid = functional.affine_grid(theta_B23, shape, align_corners=False)
+    return functional.grid_sample(images_BCHW, grid, mode="bilinear", align_corners=False)
+
+
+def align_batch(
+    images_BCHW: Tensor, landmarks: Sequence[np.ndarray] | np.ndarray, size_px: int = TEMPLATE_PX
+) -> Tensor:
+    """The aligned face of each picture, one set of landmarks (5, 2) a picture: (B, C, size, size)."""
+    import torch
+
+    if len(landmarks) != len(images_BCHW):
+        raise InputError(f"{len(images_BCHW)} pictures but {len(landmarks)} sets of landmarks: give one each")
+    matrices = np.stack([face_similarity(points, size_px) for points in landmarks])
+    matrices_B23 = torch.from_numpy(matrices).to(images_BCHW.device, torch.float64)
+    return warp_batch(images_BCHW, matrices_B23, (size_px, size_px))
+
+
+def _complex(points_N2: np.ndarray) -> np.ndarray:
+    points = np.asarray(points_N2, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise InputError(f"points must have the shape (N, 2), not {points.shape}")
+    return points[:, 0] + 1j * points[:, 1]
+
+
+def _pixels(image_HWC: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The pixels at those places; black outside."""
+    height, width = image_HWC.shape[:2]
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    return np.where(inside[..., None], image_HWC[rows.clip(0, height - 1), columns.clip(0, width - 1)], 0.0)
+
+
+def _scaling(like: Tensor, x: float, y: float, offset: float) -> Tensor:
+    """The matrix (3, 3) of (x, y) -> (scale * (point + offset)): from -1..1 to pixels."""
+    return like.new_tensor([[x, 0.0, x * offset], [0.0, y, y * offset], [0.0, 0.0, 1.0]])

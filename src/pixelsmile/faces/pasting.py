@@ -1,0 +1,130 @@
+"""An edited face back into its picture, at the picture's own resolution: outside of the mask nothing changes.
+
+    crop -> (editor, at its own size) -> enlarge -> undo drift -> match colours -> keep detail -> blend
+
+Shape suffixes: H and W height and width of the crop at the picture's resolution.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from pixelsmile.errors import ImageError
+from pixelsmile.faces.crops import FaceCrop
+from pixelsmile.faces.drift import Drift, measure_drift, undo_drift
+
+_MIN_PIXELS = 64  # of the background, to match colours on
+_CHANGE = 12.0  # of 255: how much the edit changes a place before the source's detail there is dropped
+_MAX_GAIN = 1.25
+
+
+@dataclass(frozen=True, eq=False)
+class FittedEdit:
+    """An edit at the picture's resolution, ready to be pasted, and what was corrected.
+
+    pixels: float32 (H, W, 3), 0..255. drift: None where it could not be measured or was not asked for. gains,
+    offsets: of red, green and blue (offsets of 255). detail: whether fine structure of the source was kept
+    where the edit left a place alone.
+    """
+
+    pixels: np.ndarray
+    drift: Drift | None
+    gains: tuple[float, float, float]
+    offsets: tuple[float, float, float]
+    detail: bool
+
+
+def fit_edit(
+    picture: Image.Image,
+    edit: Image.Image,
+    crop: FaceCrop,
+    mask_HW: np.ndarray,
+    *,
+    guard_drift: bool = True,
+    keep_detail: bool = True,
+) -> FittedEdit:
+    """Bring the edit of a crop (RGB square of any size) to the crop's place, size and colours.
+
+    mask_HW: float 0..1 at the crop's own resolution (side x side), 0 where nothing may change: there drift
+    and colours are measured. ImageError where shapes do not fit.
+    """
+    if mask_HW.shape != (crop.side, crop.side) or picture.size != crop.size or edit.width != edit.height:
+        raise ImageError(
+            f"an edit of {edit.size} px and a mask of {mask_HW.shape} do not fit a crop of {crop.side} px"
+        )
+    source = np.asarray(crop.cut(picture))
+    enlarged = np.asarray(edit.resize((crop.side, crop.side), Image.Resampling.LANCZOS))
+    background = _background(crop, mask_HW)
+    drift = measure_drift(source, enlarged, background) if guard_drift else None
+    if drift is not None:
+        enlarged = undo_drift(enlarged, drift, source)
+    gains, offsets = _match_colours(source, enlarged, background)
+    matched = enlarged * np.array(gains, np.float32) + np.array(offsets, np.float32)
+    detail = keep_detail and edit.width < crop.side
+    if detail:
+        matched += _kept_detail(source, matched, edit.width)
+    return FittedEdit(matched, drift, gains, offsets, detail)
+
+
+def paste(onto: Image.Image, fitted: FittedEdit, crop: FaceCrop, mask_HW: np.ndarray) -> Image.Image:
+    """The picture with the edit blended in. Where the mask is 0, every pixel stays as it was."""
+    x0, y0, x1, y1 = crop.inside
+    window = np.s_[y0 - crop.top : y1 - crop.top, x0 - crop.left : x1 - crop.left]
+    pixels, mask = fitted.pixels[window], mask_HW[window][..., None]
+    before = np.asarray(onto.crop((x0, y0, x1, y1)))
+    blended = np.round(before + (pixels - before) * mask).clip(0, 255).astype(np.uint8)
+    result = onto.copy()
+    result.paste(Image.fromarray(np.where(mask > 0, blended, before)), (x0, y0))
+    return result
+
+
+def _background(crop: FaceCrop, mask_HW: np.ndarray) -> np.ndarray:
+    """Pixels that are in the picture and off the face, as weights."""
+    x0, y0, x1, y1 = crop.inside
+    inside = np.zeros(mask_HW.shape, np.float32)
+    inside[y0 - crop.top : y1 - crop.top, x0 - crop.left : x1 - crop.left] = 1
+    return inside * (mask_HW == 0)
+
+
+def _match_colours(
+    source_HW3: np.ndarray, edit_HW3: np.ndarray, background_HW: np.ndarray
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Gain and offset of each colour that make the edit's background the source's, in least squares."""
+    chosen = background_HW > 0
+    if chosen.sum() < _MIN_PIXELS:
+        return (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
+    gains, offsets = [], []
+    for channel in range(3):
+        wanted = source_HW3[..., channel][chosen].astype(np.float64)
+        seen = edit_HW3[..., channel][chosen].astype(np.float64)
+        for _ in range(3):  # once more without what really changed
+            gain = _gain(wanted, seen)
+            offset = float(np.mean(wanted) - gain * np.mean(seen))
+            error = np.abs(wanted - gain * seen - offset)
+            near = error <= max(2.0, 3 * float(np.median(error)))
+            wanted, seen = wanted[near], seen[near]
+        gains.append(gain)
+        offsets.append(offset)
+    return (gains[0], gains[1], gains[2]), (offsets[0], offsets[1], offsets[2])
+
+
+def _gain(wanted: np.ndarray, seen: np.ndarray) -> float:
+    variance = float(np.var(seen))
+    if variance < 1.0:  # a plain background fixes the offset only
+        return 1.0
+    gain = float(np.mean((wanted - wanted.mean()) * (seen - seen.mean()))) / variance
+    return min(_MAX_GAIN, max(1 / _MAX_GAIN, gain))
+
+
+def _kept_detail(source_HW3: np.ndarray, edit_HW3: np.ndarray, edit_px: int) -> np.ndarray:
+    """What the editor's size cannot show of the source, faded out where the edit changed the face."""
+    side = source_HW3.shape[0]
+    image = Image.fromarray(source_HW3)
+    small = image.resize((edit_px, edit_px), Image.Resampling.LANCZOS)
+    coarse = np.asarray(small.resize((side, side), Image.Resampling.LANCZOS), np.float32)
+    change = np.abs(edit_HW3 - coarse).mean(-1).clip(0, 255).astype(np.uint8)
+    radius = side / edit_px * 2
+    spread = np.asarray(Image.fromarray(change).filter(ImageFilter.GaussianBlur(radius)), np.float32)
+    keep = np.exp(-np.square(spread / _CHANGE))
+    return (source_HW3 - coarse) * keep[..., None]

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from pixelsmile.faces.alignment import warp
+from pixelsmile.faces.drift import Drift, measure_drift, undo_drift
+from pixelsmile.faces.face import Face
+from pixelsmile.faces.masks import face_mask
+from pixelsmile.portraits import action_units, draw_portrait, sample_identity
+
+SIZE, MARGIN = 256, 20  # drawn larger, so that a drifted picture has no black edge
+
+
+def drawn(seed, style, expression):
+    """Pixels with a margin around, and the face in the picture without it."""
+    portrait = draw_portrait(sample_identity(seed), action_units(expression, 1.0), style, SIZE + 2 * MARGIN)
+    truth = portrait.truth
+    x0, y0, x1, y1 = (value - MARGIN for value in truth.face_box)
+    face = Face((x0, y0, x1, y1), truth.landmarks_5 - MARGIN, 1.0, "truth")
+    return np.asarray(portrait.image).astype(np.float32), face
+
+
+def drifted(pixels, drift):
+    """The picture without its margin after a drift, a little brighter and with noise."""
+    matrix = drift.matrix((SIZE, SIZE))
+    matrix[:, 2] -= matrix[:, :2] @ [MARGIN, MARGIN]
+    moved = warp(pixels, matrix, (SIZE, SIZE))
+    noise = np.random.default_rng(0).normal(0, 2, moved.shape)
+    return np.clip(moved * 0.97 + 5 + noise, 0, 255).astype(np.uint8)
+
+
+def inner(pixels):
+    return pixels[MARGIN:-MARGIN, MARGIN:-MARGIN].astype(np.uint8)
+
+
+@pytest.mark.parametrize("style", ["human", "anime"])
+@pytest.mark.parametrize("drift", [Drift(0, 0, 1), Drift(7.3, -4.1, 1.02), Drift(-5.5, 6.2, 0.985)])
+def test_drift_is_measured_beside_a_changed_face(style, drift):
+    source, face = drawn(3001, style, "neutral")
+    edit = drifted(drawn(3001, style, "surprised")[0], drift)
+    stable = face_mask(face, (SIZE, SIZE), grow=1.25) == 0
+    found = measure_drift(inner(source), edit, stable)
+    assert found is not None
+    assert found.shift_x_px == pytest.approx(drift.shift_x_px, abs=0.2)
+    assert found.shift_y_px == pytest.approx(drift.shift_y_px, abs=0.2)
+    assert found.zoom == pytest.approx(drift.zoom, abs=0.002)
+
+
+def test_undone_drift_is_the_source_again():
+    source, _ = drawn(3002, "human", "neutral")
+    drift = Drift(4.4, -3.3, 1.03)
+    edit = drifted(source, drift)
+    back = undo_drift(edit, drift, inner(source))
+    error = np.abs(back.astype(float) - np.clip(inner(source) * 0.97 + 5, 0, 255))
+    assert error.mean() < 3.0
+    assert np.abs(edit.astype(float) - inner(source)).mean() > 2 * error.mean()
+
+
+def test_where_the_edit_has_no_pixels_the_fill_stays():
+    edit, fill = np.full((40, 40, 3), 200, np.uint8), np.full((40, 40, 3), 10, np.uint8)
+    back = undo_drift(edit, Drift(10, 0, 1), fill)
+    assert (back[:, -9:] == 10).all()
+    assert (back[:, :29] == 200).all()
+
+
+def test_nothing_is_made_up_where_nothing_can_be_told():
+    plain = np.full((64, 64, 3), 128, np.uint8)
+    everywhere = np.ones((64, 64))
+    assert measure_drift(plain, plain, everywhere) is None
+    stripes = np.broadcast_to(np.arange(64, dtype=np.uint8)[None, :, None] * 3, (64, 64, 3))
+    assert measure_drift(stripes, stripes, everywhere) is None  # shift and brightness look alike
+    source, _ = drawn(3003, "human", "neutral")
+    assert measure_drift(inner(source), inner(source), np.zeros((SIZE, SIZE))) is None
+
+
+def test_another_picture_is_no_drift():
+    source = inner(drawn(3004, "human", "neutral")[0])
+    other = inner(drawn(3005, "anime", "happy")[0])
+    found = measure_drift(source, other[::-1, ::-1], np.ones((SIZE, SIZE)))
+    assert found is None or max(abs(found.shift_x_px), abs(found.shift_y_px)) <= 0.08 * SIZE
