@@ -52,7 +52,9 @@ TINY = Plan(
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recipe")
-    for _, progress in stages(TINY, folder, folder / "model", compile_network=False):
+    for _, progress in stages(
+        TINY, folder, folder / "model", compile_network=False, device=torch.device("cpu")
+    ):
         for record in progress:
             assert json.loads(json.dumps(record)) == record
     return folder / "model"
@@ -74,7 +76,9 @@ def test_every_log_is_beside_the_weights(model):
 
 def test_training_goes_on_from_a_finished_model(model, tmp_path):
     again = tmp_path / "model"
-    for _, progress in stages(TINY, tmp_path, again, compile_network=False, start=model):
+    for _, progress in stages(
+        TINY, tmp_path, again, compile_network=False, device=torch.device("cpu"), start=model
+    ):
         list(progress)
     lines = (again / "training-editor.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [2, 4, 2, 4, 2, 4]
@@ -87,7 +91,9 @@ def test_a_finished_recipe_does_nothing_again(model):
     before = (model / "transformer" / "diffusion_pytorch_model.safetensors").read_bytes()
     records = [
         record
-        for _, progress in stages(TINY, model.parent, model, compile_network=False)
+        for _, progress in stages(
+            TINY, model.parent, model, compile_network=False, device=torch.device("cpu")
+        )
         for record in progress
     ]
     assert records == []

@@ -37,6 +37,11 @@ def main() -> None:
         "--until", choices=("pictures", "autoencoder", "latents", "editor"), help="stop after it"
     )
     parser.add_argument(
+        "--device",
+        default="cuda" if torch.cuda.is_available() else "cpu",
+        help="of the trainings (default: a GPU if there is one)",
+    )
+    parser.add_argument(
         "--start",
         type=Path,
         default=None,
@@ -44,9 +49,12 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    device = torch.device(arguments.device)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    all_stages = stages(Plan(), arguments.work, arguments.out, not arguments.no_compile, arguments.start)
+    all_stages = stages(
+        Plan(), arguments.work, arguments.out, not arguments.no_compile, device, arguments.start
+    )
     for name, progress in all_stages:
         for record in progress:
             log.info("%s %s", name, json.dumps(record))
@@ -55,7 +63,12 @@ def main() -> None:
 
 
 def stages(
-    plan: Plan, work: Path, out: Path, compile_network: bool, start: Path | None = None
+    plan: Plan,
+    work: Path,
+    out: Path,
+    compile_network: bool,
+    device: torch.device,
+    start: Path | None = None,
 ) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     """The stages in order, each with its progress; a stage runs as its progress is read."""
     work.mkdir(parents=True, exist_ok=True)
@@ -70,9 +83,10 @@ def stages(
         some = pixels[: plan.autoencoder.num_identities * 2 * plan.pictures.pictures_per_identity]
         yield (
             "autoencoder",
-            train_autoencoder(plan.autoencoder, plan.seed, some, autoencoder_folder, compile_network),
+            train_autoencoder(plan.autoencoder, plan.seed, some, autoencoder_folder, compile_network, device),
         )
     vae = AutoencoderKLQwenImage.from_pretrained(autoencoder_folder / "vae", torch_dtype=torch.float32)
+    vae.to(device)
 
     yield (
         "latents",
@@ -83,7 +97,9 @@ def stages(
         arrays = latents.load(work / "latents")
         yield (
             "editor",
-            train_editor(plan.editor, plan.seed, drawn, *arrays, editor_folder, compile_network, start),
+            train_editor(
+                plan.editor, plan.seed, drawn, *arrays, editor_folder, compile_network, device, start
+            ),
         )
     assemble(plan, autoencoder_folder, editor_folder, out, start)
 

@@ -18,7 +18,7 @@ from diffusers.models.autoencoders.autoencoder_kl_qwenimage import (
 from torch import Tensor, nn
 
 from pixelsmile.editing.vae2d import decode_frames, encode_frames
-from pixelsmile.recipes.embedded.loop import Losses, train
+from pixelsmile.recipes.embedded.loop import Losses, autocast, train
 from pixelsmile.recipes.embedded.plan import AutoencoderPlan
 
 MAX_COLOUR_GAIN = 6.0
@@ -101,11 +101,17 @@ def _whiten_colours(vae: AutoencoderKLQwenImage, pictures_NHWC: np.ndarray) -> N
 
 
 def train_autoencoder(
-    plan: AutoencoderPlan, seed: int, pictures_NHWC: np.ndarray, folder: Path, compile_network: bool
+    plan: AutoencoderPlan,
+    seed: int,
+    pictures_NHWC: np.ndarray,
+    folder: Path,
+    compile_network: bool,
+    device: torch.device,
 ) -> Iterator[dict[str, Any]]:
     """Train on crops of `pictures_NHWC` (uint8), then write the diffusers folder `folder/vae`."""
     vae = build(plan, seed)
     _whiten_colours(vae, pictures_NHWC)
+    vae.to(device)
 
     def reconstruct(images_BCHW: Tensor, noise_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         latents_BCHW, _ = encode_frames(vae, images_BCHW)
@@ -115,17 +121,17 @@ def train_autoencoder(
 
     def losses_of_step(step: int) -> Losses:
         rng = np.random.default_rng((seed, step))
-        images_BCHW = _crops(pictures_NHWC, plan, step, rng)
+        images_BCHW = _crops(pictures_NHWC, plan, step, rng).to(device)
         size = images_BCHW.shape[-1] // vae.spatial_compression_ratio
         noise_BCHW = torch.from_numpy(
             rng.standard_normal((len(images_BCHW), plan.z_dim, size, size), np.float32)
-        )
-        with torch.autocast("cpu", torch.bfloat16):
+        ).to(device)
+        with autocast(device):
             decoded_BCHW, latents_BCHW = forward(images_BCHW, noise_BCHW)
         return _losses(decoded_BCHW.float(), images_BCHW, latents_BCHW.float(), plan)
 
     yield from train(vae, losses_of_step, plan.optimisation, folder)
-    _settle_latents(vae, pictures_NHWC, plan)
+    _settle_latents(vae.cpu(), pictures_NHWC, plan)
     vae.half().save_pretrained(folder / "vae")
 
 

@@ -43,12 +43,15 @@ class EmbeddedEditor(nn.Module):
             [PREFIX + picture + prompt + SUFFIX for prompt in prompts], return_tensors="pt"
         )
         side = int(num_patches**0.5)
+        device = patches_BPV.device
         outputs = self.text_encoder.model(
-            input_ids=tokens["input_ids"],
-            attention_mask=tokens["attention_mask"],
-            mm_token_type_ids=(tokens["input_ids"] == self.text_encoder.config.image_token_id).int(),
+            input_ids=tokens["input_ids"].to(device),
+            attention_mask=tokens["attention_mask"].to(device),
+            mm_token_type_ids=(tokens["input_ids"] == self.text_encoder.config.image_token_id)
+            .int()
+            .to(device),
             pixel_values=patches_BPV.flatten(0, 1),
-            image_grid_thw=torch.tensor([[1, side, side]] * len(prompts)),
+            image_grid_thw=torch.tensor([[1, side, side]] * len(prompts), device=device),
             use_cache=False,
         )
         return outputs.last_hidden_state[:, len(self.tokenizer(PREFIX)["input_ids"]) :]
@@ -97,6 +100,7 @@ def train_editor(
     patches_NPV: np.ndarray,
     folder: Path,
     compile_network: bool,
+    device: torch.device,
     start: Path | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Train both networks phase by phase, then write `transformer`, `text_encoder` and `tokenizer`.
@@ -106,6 +110,7 @@ def train_editor(
     editor = EmbeddedEditor(plan, latents_NCHW.shape[1], seed)
     if start is not None:
         load_networks(editor, start)
+    editor.to(device)
     editor.transformer.set_attn_processor(RealRotaryAttention())
     side = latents_NCHW.shape[-1] // PATCH
     positions = ChosenPositions(editor.transformer.pos_embed, side)
@@ -122,7 +127,7 @@ def train_editor(
         records = train(editor, objective, phase.optimisation, folder / phase.name, matrices)
         yield from ({"phase": phase.name, **record} for record in records)
     editor.transformer.pos_embed = positions.stock
-    editor.half()
+    editor.half().cpu()
     editor.transformer.save_pretrained(folder / "transformer")
     editor.text_encoder.save_pretrained(folder / "text_encoder")
     editor.tokenizer.save_pretrained(folder / "tokenizer")
@@ -164,6 +169,7 @@ class Objective:
     ) -> None:
         self.editor, self.positions, self.phase, self.pairs, self.seed = editor, positions, phase, pairs, seed
         self.latents_NCHW, self.patches_NPV = latents_NCHW, patches_NPV
+        self.device = editor.transformer.device
         self.schedule = FlowSchedule(phase.shift)
         self.weights_N = _token_weights(pairs, latents_NCHW, phase.focus)
         grid = torch.arange(positions.side**2).view(positions.side, positions.side)
@@ -176,13 +182,14 @@ class Objective:
         drawn = self.pairs.draw(self.phase.batch_size, rng)
         tokens, weights_N = self._chosen_tokens(rng)
         self.positions.tokens = tokens
-        target_BND = _tokens(self.latents_NCHW, [pair.target for pair in drawn], tokens)
-        source_BND = _tokens(self.latents_NCHW, [pair.source for pair in drawn], tokens)
-        noise_BND = torch.from_numpy(rng.standard_normal(target_BND.shape, np.float32))
-        sigmas_B = self.schedule.shifted(torch.from_numpy(rng.random(len(drawn), np.float32)))
+        target_BND = _tokens(self.latents_NCHW, [pair.target for pair in drawn], tokens).to(self.device)
+        source_BND = _tokens(self.latents_NCHW, [pair.source for pair in drawn], tokens).to(self.device)
+        noise_BND = torch.from_numpy(rng.standard_normal(target_BND.shape, np.float32)).to(self.device)
+        uniform_B = torch.from_numpy(rng.random(len(drawn), np.float32))
+        sigmas_B = self.schedule.shifted(uniform_B).to(self.device)
         patches_BPV = torch.from_numpy(self.patches_NPV[[pair.source for pair in drawn]]).float()
-        with autocast():
-            embeddings_BTD = self.editor.embed([pair.prompt for pair in drawn], patches_BPV)
+        with autocast(self.device):
+            embeddings_BTD = self.editor.embed([pair.prompt for pair in drawn], patches_BPV.to(self.device))
             noisy_BND = add_noise(target_BND, noise_BND, sigmas_B)
             velocity_BND = self.editor.velocity(noisy_BND, source_BND, sigmas_B, embeddings_BTD)
         error_BN = (velocity_BND.float() - velocity_target(target_BND, noise_BND)).square().mean(-1)
@@ -202,7 +209,7 @@ class Objective:
         shares = torch.ones(len(tokens))
         shares[len(self.core) :] = len(self.elsewhere) / max(1, num)
         weights_N = self.weights_N[tokens] * shares
-        return tokens, weights_N / weights_N.sum()
+        return tokens, (weights_N / weights_N.sum()).to(self.device)
 
 
 def _token_weights(pairs: Pairs, latents_NCHW: np.ndarray, focus: float) -> Tensor:

@@ -43,9 +43,9 @@ def encode_all(
         whole = np.concatenate(
             [batch, np.repeat(batch[-1:], BATCH - len(batch), axis=0)]
         )  # one shape: compiled once
-        with torch.inference_mode(), autocast():
-            means_BCHW, _ = encode(vae, to_images(whole))
-        latents[start : start + len(batch)] = normalise(vae, means_BCHW.float())[: len(batch)].numpy()
+        with torch.inference_mode(), autocast(vae.device):
+            means_BCHW, _ = encode(vae, to_images(whole).to(vae.device))
+        latents[start : start + len(batch)] = normalise(vae, means_BCHW.float())[: len(batch)].cpu().numpy()
         seen = [resized(Image.fromarray(picture), condition_px, condition_px) for picture in batch]
         values = processor(images=seen, return_tensors="np")["pixel_values"].reshape(len(batch), -1, 1176)
         if patches is None:

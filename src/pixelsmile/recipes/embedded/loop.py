@@ -84,10 +84,11 @@ def _means(window: list[dict[str, float]]) -> dict[str, float]:
     return {name: round(sum(values[name] for values in window) / len(window), 6) for name in window[0]}
 
 
-def autocast() -> torch.autocast:
-    """bfloat16 where the processor multiplies it; float32 elsewhere, where bfloat16 is ten times slower."""
+def autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 where the device multiplies it; float32 on processors that would be ten times slower in it."""
     able = torch.cpu.get_capabilities()
-    return torch.autocast("cpu", torch.bfloat16, enabled=bool(able["avx512_bf16"] or able["amx_bf16"]))
+    native = device.type != "cpu" or able.get("avx512_bf16") or able.get("amx_bf16")
+    return torch.autocast(device.type, torch.bfloat16, enabled=bool(native))
 
 
 def learning_rate(step: int, plan: Optimisation) -> float:
