@@ -1,0 +1,100 @@
+"""IResNet, the network of ArcFace and AdaFace, at any depth and width.
+
+Tensors are named as in insightface (recognition/arcface_torch/backbones/iresnet.py). AdaFace's own network
+(mk-minchul/AdaFace, net.py, IR-18 to IR-101) computes the same but for one thing: where a block halves the
+picture and keeps the number of channels, its shortcut takes every second pixel instead of a convolution.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from torch import Tensor, nn
+
+_HALVINGS = 16  # each of the four stages halves the picture
+_EPS = 1e-5
+
+# Blocks in each stage, by the number in the name.
+DEPTHS: dict[int, tuple[int, int, int, int]] = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 14, 3),
+    100: (3, 13, 30, 3),
+}
+
+
+class IResNetConfig(BaseModel):
+    """The shape of an IResNet; the defaults are those of the published ones, at depth 100.
+
+    layers: blocks in each stage. widths: channels in each stage. stem_width: channels before the first.
+    num_features: numbers of the embedding. shortcut: how one that keeps its channels halves the picture
+    (`convolution`: insightface, `subsampling`: AdaFace).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Literal["iresnet"] = "iresnet"
+    layers: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = DEPTHS[100]
+    widths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (64, 128, 256, 512)
+    stem_width: int = Field(default=64, ge=1)
+    num_features: int = Field(default=512, ge=2)
+    shortcut: Literal["convolution", "subsampling"] = "convolution"
+
+
+class IResNet(nn.Module):
+    """(B, 3, size_px, size_px) as the network wants it -> (B, num_features), not of unit length."""
+
+    def __init__(self, config: IResNetConfig, size_px: int) -> None:
+        super().__init__()
+        self.conv1 = _convolution(3, config.stem_width, 3)
+        self.bn1 = nn.BatchNorm2d(config.stem_width, eps=_EPS)
+        self.prelu = nn.PReLU(config.stem_width)
+        width = config.stem_width
+        for stage, (num_blocks, next_width) in enumerate(zip(config.layers, config.widths, strict=True), 1):
+            blocks = [_Block(width, next_width, 2, config.shortcut)]
+            blocks += [_Block(next_width, next_width, 1, config.shortcut) for _ in range(num_blocks - 1)]
+            setattr(self, f"layer{stage}", nn.Sequential(*blocks))
+            width = next_width
+        self.bn2 = nn.BatchNorm2d(width, eps=_EPS)
+        self.fc = nn.Linear(width * side_after_stages(size_px) ** 2, config.num_features)
+        self.features = nn.BatchNorm1d(config.num_features, eps=_EPS)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        x = self.prelu(self.bn1(self.conv1(x_BCHW)))
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = stage(x)
+        return self.features(self.fc(self.bn2(x).flatten(1)))
+
+
+class _Block(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut; the second one halves the picture where stride is 2."""
+
+    def __init__(self, width_in: int, width_out: int, stride: int, shortcut: str) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(width_in, eps=_EPS)
+        self.conv1 = _convolution(width_in, width_out, 3)
+        self.bn2 = nn.BatchNorm2d(width_out, eps=_EPS)
+        self.prelu = nn.PReLU(width_out)
+        self.conv2 = _convolution(width_out, width_out, 3, stride)
+        self.bn3 = nn.BatchNorm2d(width_out, eps=_EPS)
+        self.stride = stride
+        self.downsample = None
+        if width_in != width_out or (stride != 1 and shortcut == "convolution"):
+            self.downsample = nn.Sequential(
+                _convolution(width_in, width_out, 1, stride), nn.BatchNorm2d(width_out, eps=_EPS)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.conv1(self.bn1(x))
+        out = self.conv2(self.prelu(self.bn2(out)))
+        if self.downsample is not None:
+            return self.bn3(out) + self.downsample(x)
+        return self.bn3(out) + x[:, :, :: self.stride, :: self.stride]
+
+
+def side_after_stages(size_px: int) -> int:
+    """Height and width of what the last stage gives for pictures of `size_px`."""
+    return -(-size_px // _HALVINGS)
+
+
+def _convolution(width_in: int, width_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(width_in, width_out, kernel, stride, padding=kernel // 2, bias=False)

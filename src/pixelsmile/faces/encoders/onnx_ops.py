@@ -1,0 +1,233 @@
+"""The ONNX operators that identity encoders are made of, in torch, each by its ONNX specification.
+
+An operator takes the values of its inputs (None for one that is left out) and its attributes, and returns its
+first output; the others (masks, indices, running statistics) have no use here. Source:
+https://onnx.ai/onnx/operators/. Where a newer opset moved an attribute to an input, both are read.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812  # the name that everyone knows
+from torch import Tensor
+
+from pixelsmile.faces.encoders.onnx_windows import UnsupportedError, average_pool, convolve, max_pool, pad
+
+Values = Sequence[Tensor | None]
+Attributes = Mapping[str, Any]
+Operator = Callable[[Values, Attributes], Tensor]
+
+# ONNX TensorProto.DataType; floating types are left as they are, so that a graph runs in float64 too.
+_WHOLE_TYPES = {6: torch.int32, 7: torch.int64, 9: torch.bool}
+_FLOAT_TYPES = (1, 11)
+
+
+def _given(values: Values, index: int) -> Tensor | None:
+    return values[index] if index < len(values) else None
+
+
+def _need(values: Values, index: int) -> Tensor:
+    value = _given(values, index)
+    if value is None:
+        raise UnsupportedError(f"its input {index} is missing")
+    return value
+
+
+def _numbers(values: Values, index: int, attributes: Attributes, name: str) -> list[int] | None:
+    """Whole numbers from an input or, in older opsets, from an attribute."""
+    value = _given(values, index)
+    if value is not None:
+        return [int(number) for number in value.reshape(-1).tolist()]
+    return list(attributes[name]) if name in attributes else None
+
+
+def _batch_norm(values: Values, attributes: Attributes) -> Tensor:
+    if attributes.get("training_mode", 0) or not attributes.get("spatial", 1):
+        raise UnsupportedError("it is in training mode, or not per channel")
+    x, scale, bias, mean, variance = (_need(values, index) for index in range(5))
+    return F.batch_norm(x, mean, variance, scale, bias, eps=attributes.get("epsilon", 1e-5))
+
+
+def _prelu(values: Values, _: Attributes) -> Tensor:
+    x, slope = _need(values, 0), _need(values, 1)
+    if slope.ndim and slope.numel() == slope.shape[0] == x.shape[1] and slope.ndim == x.ndim - 1:
+        return F.prelu(x, slope.reshape(-1))
+    return torch.where(x < 0, slope * x, x)
+
+
+def _clip(values: Values, attributes: Attributes) -> Tensor:
+    x, low, high = _need(values, 0), _given(values, 1), _given(values, 2)
+    low = attributes.get("min", -math.inf) if low is None else low.item()
+    high = attributes.get("max", math.inf) if high is None else high.item()
+    return x.clamp(low, high)
+
+
+def _flatten(values: Values, attributes: Attributes) -> Tensor:
+    x, axis = _need(values, 0), attributes.get("axis", 1)
+    axis = axis + x.ndim if axis < 0 else axis
+    return x.reshape(math.prod(x.shape[:axis]), -1)
+
+
+def _gemm(values: Values, attributes: Attributes) -> Tensor:
+    a, b, c = _need(values, 0), _need(values, 1), _given(values, 2)
+    a = a.T if attributes.get("transA", 0) else a
+    b = b.T if attributes.get("transB", 0) else b
+    product = a @ b
+    alpha, beta = attributes.get("alpha", 1.0), attributes.get("beta", 1.0)
+    product = product if alpha == 1 else alpha * product
+    if c is None:
+        return product
+    return product + (c if beta == 1 else beta * c)
+
+
+def _reshape(values: Values, attributes: Attributes) -> Tensor:
+    x, shape = _need(values, 0), _numbers(values, 1, attributes, "shape")
+    if shape is None:
+        raise UnsupportedError("it has no shape")
+    if not attributes.get("allowzero", 0):
+        shape = [x.shape[index] if size == 0 else size for index, size in enumerate(shape)]
+    return x.reshape(shape)
+
+
+def _transpose(values: Values, attributes: Attributes) -> Tensor:
+    x = _need(values, 0)
+    return x.permute(*attributes.get("perm", range(x.ndim)[::-1]))
+
+
+def _squeeze(values: Values, attributes: Attributes) -> Tensor:
+    x, axes = _need(values, 0), _numbers(values, 1, attributes, "axes")
+    return x.squeeze() if axes is None else x.squeeze(tuple(axes))
+
+
+def _unsqueeze(values: Values, attributes: Attributes) -> Tensor:
+    x, axes = _need(values, 0), _numbers(values, 1, attributes, "axes") or []
+    ndim = x.ndim + len(axes)
+    for axis in sorted(axis % ndim for axis in axes):
+        x = x.unsqueeze(axis)
+    return x
+
+
+def _concat(values: Values, attributes: Attributes) -> Tensor:
+    return torch.cat([_need(values, index) for index in range(len(values))], dim=attributes["axis"])
+
+
+def _shape(values: Values, attributes: Attributes) -> Tensor:
+    x = _need(values, 0)
+    span = slice(attributes.get("start", 0), attributes.get("end"))
+    return torch.tensor(x.shape[span], dtype=torch.int64, device=x.device)
+
+
+def _gather(values: Values, attributes: Attributes) -> Tensor:
+    x, indices = _need(values, 0), _need(values, 1)
+    axis = attributes.get("axis", 0) % x.ndim
+    flat = indices.reshape(-1)
+    flat = torch.where(flat < 0, flat + x.shape[axis], flat)
+    return x.index_select(axis, flat).reshape([*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]])
+
+
+def _slice(values: Values, attributes: Attributes) -> Tensor:
+    x = _need(values, 0)
+    starts, ends = _numbers(values, 1, attributes, "starts"), _numbers(values, 2, attributes, "ends")
+    if starts is None or ends is None:
+        raise UnsupportedError("it has no starts or no ends")
+    axes = _numbers(values, 3, attributes, "axes") or list(range(len(starts)))
+    steps = _numbers(values, 4, attributes, "steps") or [1] * len(starts)
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        kept = range(*slice(start, end, step).indices(x.shape[axis]))
+        x = x.index_select(axis, torch.tensor(kept, dtype=torch.int64, device=x.device))
+    return x
+
+
+def _expand(values: Values, _: Attributes) -> Tensor:
+    x, shape = _need(values, 0), _numbers(values, 1, {}, "shape") or []
+    return x.broadcast_to(torch.broadcast_shapes(x.shape, shape))
+
+
+def _cast(values: Values, attributes: Attributes) -> Tensor:
+    x, target = _need(values, 0), attributes["to"]
+    if target in _FLOAT_TYPES:
+        return x if x.is_floating_point() else x.to(torch.get_default_dtype())
+    if target not in _WHOLE_TYPES:
+        raise UnsupportedError(f"it casts to ONNX type {target}")
+    return x.to(_WHOLE_TYPES[target])
+
+
+def _reduce(reduction: Callable[[Tensor, list[int], bool], Tensor]) -> Operator:
+    def reduce(values: Values, attributes: Attributes) -> Tensor:
+        x, axes = _need(values, 0), _numbers(values, 1, attributes, "axes")
+        if not axes and attributes.get("noop_with_empty_axes", 0):
+            return x
+        return reduction(x, axes or list(range(x.ndim)), bool(attributes.get("keepdims", 1)))
+
+    return reduce
+
+
+def _lp_norm(values: Values, attributes: Attributes) -> Tensor:
+    x, axis, p = _need(values, 0), attributes.get("axis", -1), attributes.get("p", 2)
+    return x / torch.linalg.vector_norm(x, ord=p, dim=axis, keepdim=True)
+
+
+def _leaky_relu(values: Values, attributes: Attributes) -> Tensor:
+    return F.leaky_relu(_need(values, 0), attributes.get("alpha", 0.01))
+
+
+def _divide(a: Tensor, b: Tensor) -> Tensor:
+    return a / b if a.is_floating_point() else torch.div(a, b, rounding_mode="trunc")
+
+
+def _unary(function: Callable[[Tensor], Tensor]) -> Operator:
+    return lambda values, _: function(_need(values, 0))
+
+
+def _binary(function: Callable[[Tensor, Tensor], Tensor]) -> Operator:
+    return lambda values, _: function(_need(values, 0), _need(values, 1))
+
+
+OPERATORS: dict[str, Operator] = {
+    "Abs": _unary(torch.abs),
+    "Add": _binary(torch.add),
+    "AveragePool": lambda values, attributes: average_pool(_need(values, 0), attributes),
+    "BatchNormalization": _batch_norm,
+    "Cast": _cast,
+    "Clip": _clip,
+    "Concat": _concat,
+    "Conv": lambda values, attributes: convolve(
+        _need(values, 0), _need(values, 1), _given(values, 2), attributes
+    ),
+    "Div": _binary(_divide),
+    "Dropout": _unary(lambda x: x),
+    "Exp": _unary(torch.exp),
+    "Expand": _expand,
+    "Flatten": _flatten,
+    "Gather": _gather,
+    "Gemm": _gemm,
+    "GlobalAveragePool": _unary(lambda x: x.mean(dim=tuple(range(2, x.ndim)), keepdim=True)),
+    "Identity": _unary(lambda x: x),
+    "LeakyRelu": _leaky_relu,
+    "LpNormalization": _lp_norm,
+    "MatMul": _binary(torch.matmul),
+    "MaxPool": lambda values, attributes: max_pool(_need(values, 0), attributes),
+    "Mul": _binary(torch.mul),
+    "Neg": _unary(torch.neg),
+    "PRelu": _prelu,
+    "Pad": lambda values, attributes: pad(
+        _need(values, 0), _numbers(values, 1, attributes, "pads"), _given(values, 2), attributes
+    ),
+    "Pow": _binary(torch.pow),
+    "ReduceL2": _reduce(lambda x, axes, keep: torch.linalg.vector_norm(x, dim=axes, keepdim=keep)),
+    "ReduceMean": _reduce(lambda x, axes, keep: x.mean(dim=axes, keepdim=keep)),
+    "ReduceSum": _reduce(lambda x, axes, keep: x.sum(dim=axes, keepdim=keep)),
+    "Relu": _unary(torch.relu),
+    "Reshape": _reshape,
+    "Shape": _shape,
+    "Sigmoid": _unary(torch.sigmoid),
+    "Slice": _slice,
+    "Sqrt": _unary(torch.sqrt),
+    "Squeeze": _squeeze,
+    "Sub": _binary(torch.sub),
+    "Tanh": _unary(torch.tanh),
+    "Transpose": _transpose,
+    "Unsqueeze": _unsqueeze,
+}
