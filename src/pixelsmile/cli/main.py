@@ -18,6 +18,8 @@ COMMANDS = {
     "edit": "change the expression in a portrait",
     "portrait": "draw a portrait, to try things on",
     "expressions": "list the expressions and their other names",
+    "faces": "list the faces in a photo, and draw them",
+    "models": "list and fetch the weights of face detectors and encoders",
     "doctor": "what this machine can run, and what is missing",
 }
 

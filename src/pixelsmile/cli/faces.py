@@ -1,0 +1,131 @@
+"""`pixelsmile faces`: which faces a photo has, as `pixelsmile edit --face` counts them."""
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixelsmile.cli.parsing import CommandParser
+from pixelsmile.errors import FaceError, OutputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from pixelsmile.faces.face import Face
+
+_EPILOG = """examples:
+  pixelsmile faces photo.jpg
+  pixelsmile faces photo.jpg -o faces.png
+  pixelsmile faces anime.png --detector anime-face.onnx --json
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """List the faces, and draw them if asked; exit code 2 where there is none."""
+    options = _parser().parse_args(arguments)
+    drawing = None if options.output is None else Path(options.output)
+    if drawing is not None and drawing.suffix.lower() != ".png":
+        raise OutputError(f"cannot write {str(drawing)!r}: use a name that ends in .png")
+    from pixelsmile.cli.faces_drawing import draw_faces
+    from pixelsmile.images import load_image
+    from pixelsmile.publication import staged
+
+    image = load_image(options.photo)
+    with ExitStack() as stack:
+        stage = None
+        if drawing is not None:
+            stage = stack.enter_context(staged(drawing.parent, [drawing.name], force=options.force))
+        detector, faces = _detect(options, image)
+        if stage is not None and drawing is not None:
+            stage.write(drawing.name, _png(draw_faces(image, faces)))
+    if options.json:
+        print(json.dumps(_record(options, image, detector, faces)))
+    else:
+        _print_table(faces)
+        if drawing is not None:
+            print(drawing)
+    return 0
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser("faces", "List the faces in a photo, numbered for `edit --face`.", _EPILOG)
+    parser.add_argument("photo", metavar="PHOTO", help="the picture")
+    parser.add_argument(
+        "--detector",
+        default="auto",
+        metavar="NAME",
+        help="auto (default), scrfd, yunet, cascade, or the path of an .onnx file",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the photo with the faces drawn, a PNG")
+    parser.add_argument("--force", action="store_true", help="replace a file that exists")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _detect(options: argparse.Namespace, image: "Image.Image") -> tuple[str, "list[Face]"]:
+    """The detector's name and the faces in the order of their numbers."""
+    from pixelsmile.faces.choice import numbered
+    from pixelsmile.faces.detectors import choose_detector, load_detector
+
+    choice = choose_detector(options.detector)
+    if choice.reason is not None:
+        print(f"pixelsmile: {choice.reason}", file=sys.stderr)
+    detector = load_detector(choice.name)
+    faces = numbered(detector.detect(image))
+    if not faces:
+        raise FaceError(
+            f"{detector.name} found no face in {options.photo!r}: try another --detector (pixelsmile models "
+            "list shows what there is), or edit with a box by hand: --face x,y,width,height"
+        )
+    return detector.name, faces
+
+
+def _print_table(faces: "Sequence[Face]") -> None:
+    """Boxes are written as `--face` takes them."""
+    rows = [("face", "x,y,width,height", "score", "eyes, nose, mouth (x,y)")]
+    for number, face in enumerate(faces, 1):
+        x, y = face.box[:2]
+        box = f"{x:.0f},{y:.0f},{face.width:.0f},{face.height:.0f}"
+        rows.append((str(number), box, f"{face.score:.2f}", _points(face)))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        print("  ".join([row[0].rjust(widths[0]), row[1].ljust(widths[1]), row[2].ljust(widths[2]), row[3]]))
+
+
+def _points(face: "Face") -> str:
+    if face.landmarks_5 is None:
+        return "none"
+    return " ".join(f"{x:.0f},{y:.0f}" for x, y in face.landmarks_5)
+
+
+def _record(
+    options: argparse.Namespace, image: "Image.Image", detector: str, faces: "Sequence[Face]"
+) -> dict[str, object]:
+    return {
+        "photo": options.photo,
+        "width": image.width,
+        "height": image.height,
+        "detector": detector,
+        "faces": [
+            {
+                "number": number,
+                "box": face.box,
+                "width": face.width,
+                "height": face.height,
+                "score": face.score,
+                "landmarks_5": None if face.landmarks_5 is None else face.landmarks_5.tolist(),
+            }
+            for number, face in enumerate(faces, 1)
+        ],
+        "drawing": options.output,
+    }
+
+
+def _png(image: "Image.Image") -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()

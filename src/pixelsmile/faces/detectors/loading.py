@@ -1,0 +1,89 @@
+"""Which detector: by name, by file, or the best that is here."""
+
+import importlib.util
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixelsmile.errors import ModelError
+from pixelsmile.faces.detectors.cascade import CascadeDetector
+from pixelsmile.faces.detectors.onnx_boxes import OnnxBoxesDetector
+from pixelsmile.faces.detectors.onnx_file import EXTRA, OnnxFile
+from pixelsmile.faces.detectors.scrfd import ScrfdDetector, is_scrfd
+from pixelsmile.faces.detectors.yunet import YunetDetector
+from pixelsmile.faces.face import Detector
+from pixelsmile.faces.weights import WEIGHTS
+
+AUTO = "auto"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """module: what must be installed. weights: its file in the catalogue, if it needs one."""
+
+    load: Callable[[], Detector]
+    module: str
+    weights: str | None
+    strength: str  # why it is taken
+
+
+# The best first: `auto` takes the first that can run here.
+DETECTORS = {
+    "scrfd": _Kind(
+        lambda: ScrfdDetector(WEIGHTS["scrfd"].require()), "onnxruntime", "scrfd", "the most accurate"
+    ),
+    "yunet": _Kind(
+        lambda: YunetDetector.from_file(WEIGHTS["yunet"].require()), "cv2", "yunet", "accurate and fast"
+    ),
+    "cascade": _Kind(CascadeDetector, "skimage", None, "needs no weights; upright frontal faces, boxes only"),
+}
+
+
+@dataclass(frozen=True)
+class DetectorChoice:
+    """The name of a detector, or a file. reason: one line for the person, where they left the choice open."""
+
+    name: str
+    reason: str | None = None
+
+
+def choose_detector(name: str = AUTO) -> DetectorChoice:
+    """What `auto` comes to on this machine; anything else stands as it is.
+
+    ModelError where nothing can run. Weights that are damaged are an error, never passed over.
+    """
+    if name != AUTO:
+        return DetectorChoice(name)
+    missing: list[str] = []
+    for candidate, kind in DETECTORS.items():
+        if importlib.util.find_spec(kind.module) is None:
+            missing.append(f"{candidate} is not installed")
+        elif kind.weights is not None and not WEIGHTS[kind.weights].is_there:
+            missing.append(f"{candidate} has no weights")
+        else:
+            why = "".join(f"; {reason}" for reason in missing)
+            hint = " (pixelsmile models list)" if missing else ""
+            return DetectorChoice(candidate, f"detector {candidate}: {kind.strength}{why}{hint}")
+    raise ModelError(f"no face detector can run here ({', '.join(missing)}): {EXTRA}")
+
+
+def load_detector(name: str = AUTO) -> Detector:
+    """The detector called `name`: auto, one of DETECTORS, or the path of an ONNX file.
+
+    A file may be an SCRFD, or any detector with the interface that `onnx_boxes` states.
+    ModelError, saying which file to put where or what to install, where it cannot run.
+    """
+    choice = choose_detector(name)
+    if choice.reason is not None:
+        logger.info("%s", choice.reason)
+    if choice.name in DETECTORS:
+        return DETECTORS[choice.name].load()
+    if not choice.name.lower().endswith(".onnx"):
+        raise ModelError(
+            f"unknown detector {name!r}: use {AUTO}, {', '.join(DETECTORS)}, or the path of an .onnx file"
+        )
+    file = OnnxFile(Path(choice.name).expanduser())
+    return ScrfdDetector(file) if is_scrfd(file) else OnnxBoxesDetector(file)

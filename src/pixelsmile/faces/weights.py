@@ -1,0 +1,207 @@
+"""The weight files of others that detectors and encoders use: what they are, where they lie, what they allow.
+
+None of them ships with pixelsmile. Sizes and checksums are those that the hub states for the files (git-lfs).
+"""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pixelsmile.errors import ModelError
+from pixelsmile.hashing import sha256_file
+
+FOLDER_VARIABLE = "PIXELSMILE_MODELS"
+
+State = Literal["absent", "ready", "damaged"]
+
+
+@dataclass(frozen=True)
+class Licence:
+    """commercial: whether the weights may be used so. terms: in a few words; url: all of them."""
+
+    name: str
+    commercial: bool
+    terms: str
+    url: str
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One file. repository, remote, revision: on the hub; also_called: other names that people have it by."""
+
+    name: str
+    file: str
+    summary: str
+    used_by: str
+    repository: str
+    remote: str
+    revision: str
+    size_bytes: int
+    sha256: str
+    licence: Licence
+    also_called: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """Where a browser gets it."""
+        return f"https://huggingface.co/{self.repository}/resolve/{self.revision}/{self.remote}"
+
+    @property
+    def path(self) -> Path:
+        """Where it lies, or should: the first of its names that is there."""
+        folder = models_folder()
+        names = (self.file, *self.also_called)
+        return next((folder / name for name in names if (folder / name).is_file()), folder / self.file)
+
+    @property
+    def is_there(self) -> bool:
+        return self.path.is_file()
+
+    def state(self) -> State:
+        """`ready` if every byte is as published. Reads the whole file."""
+        if not self.is_there:
+            return "absent"
+        whole = self.path.stat().st_size == self.size_bytes and sha256_file(self.path) == self.sha256
+        return "ready" if whole else "damaged"
+
+    def require(self) -> Path:
+        """The path of the whole file. ModelError, saying what to do, where it is absent or damaged."""
+        match self.state():
+            case "absent":
+                raise ModelError(f"{self.name} needs its weights: {self.how_to_get()}")
+            case "damaged":
+                raise ModelError(
+                    f"{self.path} is not the published file (size or SHA-256 differ): {self.how_to_get()}"
+                )
+        return self.path
+
+    def how_to_get(self) -> str:
+        """One line: the command, and which file to put where without a network, its licence and checksum."""
+        accept = "" if self.licence.commercial else " --accept-licence"
+        return (
+            f"pixelsmile models fetch {self.name}{accept}, or put {self.url} at "
+            f"{models_folder() / self.file} ({self.size_bytes:,} bytes, SHA-256 {self.sha256}; "
+            f"licence {self.licence.name}: {self.licence.terms})"
+        )
+
+
+def models_folder() -> Path:
+    """$PIXELSMILE_MODELS, or pixelsmile/models in the user's cache folder of this platform."""
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    return Path(chosen).expanduser() if chosen else _cache_folder() / "pixelsmile" / "models"
+
+
+def _cache_folder() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+_INSIGHTFACE = Licence(
+    "InsightFace",
+    False,
+    "non-commercial research only",
+    "https://github.com/deepinsight/insightface#license",
+)
+_ANTELOPE = ("DIAMONIK7777/antelopev2", "ba0c3e10f4548361eb9a63265d87ce1140ab5a05")
+
+_FILES = (
+    WeightFile(
+        name="scrfd",
+        file="scrfd_10g_bnkps.onnx",
+        summary="SCRFD face detector of InsightFace's antelopev2 (buffalo_l's det_10g.onnx, byte for byte)",
+        used_by="--detector scrfd",
+        repository=_ANTELOPE[0],
+        remote="scrfd_10g_bnkps.onnx",
+        revision=_ANTELOPE[1],
+        size_bytes=16_923_827,
+        sha256="5838f7fe053675b1c7a08b633df49e7af5495cee0493c7dcf6697200b85b5b91",
+        licence=_INSIGHTFACE,
+        also_called=("det_10g.onnx",),
+    ),
+    WeightFile(
+        name="yunet",
+        file="face_detection_yunet_2023mar.onnx",
+        summary="YuNet face detector of the OpenCV Zoo",
+        used_by="--detector yunet",
+        repository="opencv/face_detection_yunet",
+        remote="face_detection_yunet_2023mar.onnx",
+        revision="main",
+        size_bytes=232_589,
+        sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+        licence=Licence(
+            "MIT",
+            True,
+            "commercial use allowed",
+            "https://github.com/opencv/opencv_zoo/blob/main/models/face_detection_yunet/LICENSE",
+        ),
+    ),
+    WeightFile(
+        name="arcface",
+        file="glintr100.onnx",
+        summary="ArcFace identity encoder of InsightFace's antelopev2 (ResNet-100, Glint360K)",
+        used_by="identity",
+        repository=_ANTELOPE[0],
+        remote="glintr100.onnx",
+        revision=_ANTELOPE[1],
+        size_bytes=260_665_334,
+        sha256="4ab1d6435d639628a6f3e5008dd4f929edf4c4124b1a7169e1048f9fef534cdf",
+        licence=_INSIGHTFACE,
+    ),
+    WeightFile(
+        name="auraface",
+        file="auraface_glintr100.onnx",  # on the hub it has the name of the file above
+        summary="AuraFace v1 identity encoder (ResNet-100, trained on data that allow commercial use)",
+        used_by="identity",
+        repository="fal/AuraFace-v1",
+        remote="glintr100.onnx",
+        revision="af6d057c9b0ec4071d4c49c80e3539258798b609",
+        size_bytes=260_694_151,
+        sha256="a7933ea5330113b01c9b60351d8f4c33003f145d8470ac5f0e52ee2effe25c60",
+        licence=Licence(
+            "Apache-2.0",
+            True,
+            "commercial use allowed",
+            "https://huggingface.co/fal/AuraFace-v1/blob/main/LICENSE.md",
+        ),
+    ),
+    WeightFile(
+        name="facenet",
+        file="facenet_vggface2.safetensors",
+        summary="FaceNet identity encoder (InceptionResnetV1, VGGFace2) from facenet-pytorch, as safetensors",
+        used_by="identity",
+        repository="py-feat/facenet",
+        remote="model.safetensors",
+        revision="e2b51c6f01b706e9deceb4608b269d751219604d",
+        size_bytes=111_831_500,
+        sha256="060b24840d57519af854efb1c1d86f110842a1312220afbde4aebb0df1448c9d",
+        licence=Licence(
+            "MIT",
+            False,
+            "trained on VGGFace2, whose terms are for research only",
+            "https://huggingface.co/py-feat/facenet",
+        ),
+    ),
+    WeightFile(
+        name="adaface",
+        file="adaface_ir101_webface12m.safetensors",
+        summary="AdaFace identity encoder (IR-101, WebFace12M) as its author publishes it in CVLface",
+        used_by="identity",
+        repository="minchul/cvlface_adaface_ir101_webface12m",
+        remote="model.safetensors",
+        revision="54f602a0737bd1ee4a4e7e9fd089a485f397fefd",
+        size_bytes=260_980_552,
+        sha256="2ea535a43877bd3de8091903935c783ce335be66a9f8917fae9a7a18ae4bbf56",
+        licence=Licence(
+            "MIT",
+            False,
+            "trained on WebFace12M, whose terms its card passes on: non-commercial research only",
+            "https://huggingface.co/minchul/cvlface_adaface_ir101_webface12m",
+        ),
+    ),
+)
+WEIGHTS = {entry.name: entry for entry in _FILES}
