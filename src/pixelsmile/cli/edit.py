@@ -14,9 +14,11 @@ from pixelsmile.cli.edit_options import edit_parser
 from pixelsmile.errors import DeviceError
 
 if TYPE_CHECKING:
+    from pixelsmile.cli.edit_faces import FaceOrder
     from pixelsmile.cli.edit_files import EditFiles, Source
     from pixelsmile.cli.edit_orders import Order
-    from pixelsmile.editing.editor import Editor, EditResult
+    from pixelsmile.editing.editor import EditOptions, Editor, EditResult
+    from pixelsmile.faces.face import Face
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -24,21 +26,25 @@ def run(arguments: Sequence[str]) -> int:
     options = edit_parser().parse_args(arguments)
     if options.quiet:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
+    from pixelsmile.cli.edit_faces import check_face_orders, find_faces, parse_face_order
     from pixelsmile.cli.edit_files import read_source, write_files
     from pixelsmile.cli.edit_orders import default_folder, output_names, read_orders
     from pixelsmile.publication import staged
     from pixelsmile.results import check_grid
 
+    face_orders = [parse_face_order(text) for text in options.face]
+    check_face_orders(face_orders, options)
     orders = read_orders(options)
     if options.grid:
         check_grid(len(orders), len(options.strengths))
     names = output_names(orders, options.strengths, options.grid, options.gif)
     source = read_source(Path(options.photo))
+    faces = find_faces(face_orders, source.image, options.detector) if face_orders else []
     folder = Path(options.output) if options.output is not None else default_folder(source.path, orders)
     started = time.monotonic()
     with staged(folder, names, force=options.force) as stage, _memory_errors():
         editor = _load(options)
-        results = _edit(editor, options, source, orders)
+        results = _edit(editor, options, source, orders, faces)
         files = write_files(stage, source, orders, results, grid=options.grid, gif=options.gif)
     _report(options, files, results, time.monotonic() - started)
     return 0
@@ -68,25 +74,37 @@ def _load(options: argparse.Namespace) -> "Editor":
 
 
 def _edit(
-    editor: "Editor", options: argparse.Namespace, source: "Source", orders: Sequence["Order"]
+    editor: "Editor",
+    options: argparse.Namespace,
+    source: "Source",
+    orders: Sequence["Order"],
+    faces: Sequence[tuple["FaceOrder", list["Face"]]],
 ) -> list["EditResult"]:
+    from pixelsmile.cli.edit_faces import edit_faces
     from pixelsmile.cli.progress import Display
+    from pixelsmile.editing.face_edits import PasteOptions
     from pixelsmile.editing.requests import Request
 
     info = editor.engine.info
     if info.note and not source.is_drawn:
         _remark(options, f"model {info.model}: {info.note}")
-    events = editor.stream(
-        source.image,
-        [Request(order.expression, order.blend, order.prompt, options.strengths) for order in orders],
-        seed=options.seed,
-        steps=options.steps,
-        size=options.size,
-        domain=options.domain or source.domain,
-        conditioning=options.conditioning,
-        batch_size=options.batch_size,
-        shift=options.shift,
-    )
+    how: EditOptions = {
+        "seed": options.seed,
+        "steps": options.steps,
+        "size": options.size,
+        "domain": options.domain or source.domain,
+        "conditioning": options.conditioning,
+        "batch_size": options.batch_size,
+        "shift": options.shift,
+    }
+    if faces:
+        paste = PasteOptions(context=options.context, guard_drift=not options.no_drift_guard)
+        events = edit_faces(editor, source.image, faces, orders, options.strengths, paste, how)
+    else:
+        requests = [
+            Request(order.expression, order.blend, order.prompt, options.strengths) for order in orders
+        ]
+        events = editor.stream(source.image, requests, **how)
     results = Display(options.quiet).results(events)
     for note in results[0].settings["notes"]:
         if note != info.note:

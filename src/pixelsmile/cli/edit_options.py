@@ -3,6 +3,7 @@
 from pixelsmile.cli.parsing import CommandParser, one_of, positive_number, whole_number
 from pixelsmile.expressions import DOMAINS, MAX_STRENGTH, parse_strength
 
+DEFAULT_CONTEXT = 1.8
 DEFAULT_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 OFFLOADS = ("none", "model", "sequential")
 QUANTISES = ("8bit", "4bit")
@@ -13,6 +14,8 @@ _EPILOG = """examples:
   pixelsmile edit face.png -e happy -e sad -s 0 0.5 1 1.5 --grid --gif
   pixelsmile edit face.png -e all --grid -o all
   pixelsmile edit face.png --blend happy=0.6,surprised=0.4
+  pixelsmile edit group.jpg -e happy --face largest
+  pixelsmile edit group.jpg --face 1=happy --face 2=surprised
 """
 
 
@@ -21,6 +24,7 @@ def edit_parser() -> CommandParser:
     parser = CommandParser("edit", "Change the expression in a portrait, weakly to strongly.", _EPILOG)
     parser.add_argument("photo", metavar="PHOTO", help="the picture to edit")
     _add_what(parser)
+    _add_faces(parser)
     _add_model(parser)
     _add_machine(parser)
     _add_output(parser)
@@ -65,6 +69,37 @@ def _add_what(parser: CommandParser) -> None:
         type=one_of("domain", DOMAINS),
         metavar="DOMAIN",
         help="human or anime (default human; drawn portraits know their own)",
+    )
+
+
+def _add_faces(parser: CommandParser) -> None:
+    group = parser.add_argument_group("which face (without these, the whole picture is edited)")
+    group.add_argument(
+        "--face",
+        action="append",
+        default=[],
+        metavar="WHICH[=NAME]",
+        help="largest, centre, all, a number of `pixelsmile faces`, or x,y,width,height; with =NAME the face "
+        "gets its own expression or blend, and --face may be given again. The picture keeps its size, and "
+        "nothing outside of the face changes",
+    )
+    group.add_argument(
+        "--detector",
+        default="auto",
+        metavar="NAME",
+        help="auto (default), scrfd, yunet, cascade, or an ONNX file",
+    )
+    group.add_argument(
+        "--context",
+        type=positive_number("context"),
+        default=DEFAULT_CONTEXT,
+        metavar="X",
+        help=f"side of the square that is edited, in faces (default {DEFAULT_CONTEXT:g})",
+    )
+    group.add_argument(
+        "--no-drift-guard",
+        action="store_true",
+        help="paste the face back as it comes, even if the editor shifted or zoomed the picture",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pixelsmile.cli.edit_faces import parse_face_order
 from pixelsmile.errors import InputError, StrengthError
 from pixelsmile.expressions import EXPRESSIONS, parse_blend, parse_expression
 from pixelsmile.records import MANIFEST_NAME
@@ -19,7 +20,7 @@ _MAX_NAMED_IN_FOLDER = 3
 
 @dataclass(frozen=True)
 class Order:
-    """One sweep: exactly one of expression, blend and prompt is set."""
+    """One sweep: one of expression, blend and prompt is set, or none where each face has its own."""
 
     label: str
     slug: str  # how its files begin
@@ -30,6 +31,9 @@ class Order:
 
 def read_orders(options: argparse.Namespace) -> list[Order]:
     """The sweeps in the order of expressions, blends, prompts; what is asked for twice is made once."""
+    if options.face and "=" in options.face[0]:
+        label = ", ".join(parse_face_order(text).label for text in options.face)
+        return [Order(label, _slug(label))]
     orders = [Order(name, name, expression=name) for name in _expressions(options.expression)]
     orders += [_blend_order(parse_blend(text)) for text in options.blend]
     orders += [_prompt_order(text) for text in options.prompt]

@@ -7,9 +7,7 @@ from PIL import Image
 
 from pixelsmile.faces.face import Box, Face
 
-DEFAULT_CONTEXT = (
-    2.0  # side of the square over the longer side of the face: hair and chin, as editors know portraits
-)
+DEFAULT_CONTEXT = 1.8  # side of the square over the face's longer side: a portrait with hair and chin
 
 
 @dataclass(frozen=True)

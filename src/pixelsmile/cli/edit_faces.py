@@ -1,0 +1,108 @@
+"""`--face` of `pixelsmile edit`: which faces of the picture are edited, and to what."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import format_blend, parse_blend, parse_expression
+from pixelsmile.faces.choice import FaceChoice, choose, parse_choice
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from pixelsmile.cli.edit_orders import Order
+    from pixelsmile.editing.editor import EditOptions, Editor, EditResult
+    from pixelsmile.editing.engine import Progress
+    from pixelsmile.editing.face_edits import PasteOptions
+    from pixelsmile.faces.face import Face
+
+
+@dataclass(frozen=True)
+class FaceOrder:
+    """One --face: which face and, after an equals sign, its own expression or blend."""
+
+    text: str
+    choice: FaceChoice
+    expression: str | None = None
+    blend: dict[str, float] | None = None
+
+    @property
+    def label(self) -> str:
+        """How its sweep is called beside those of other faces."""
+        return f"{self.text} {self.expression or format_blend(self.blend or {})}"
+
+
+def parse_face_order(text: str) -> FaceOrder:
+    """`largest`, `2=happy`, `10,20,80,80=happy=0.6,surprised=0.4`; FaceError, ExpressionError."""
+    which, equals, wanted = text.partition("=")
+    choice = parse_choice(which)
+    if not equals:
+        return FaceOrder(which.strip(), choice)
+    if "=" in wanted:
+        return FaceOrder(which.strip(), choice, blend=parse_blend(wanted))
+    return FaceOrder(which.strip(), choice, expression=parse_expression(wanted))
+
+
+def check_face_orders(orders: Sequence[FaceOrder], options: argparse.Namespace) -> None:
+    """Either one --face and expressions for it, or several --face with an expression each. InputError."""
+    own = [order for order in orders if order.expression or order.blend]
+    if own and len(own) < len(orders):
+        bare = next(order.text for order in orders if order not in own)
+        raise InputError(f"--face {bare} has no expression, the others have: write --face {bare}=happy")
+    if own and (options.expression or options.blend or options.prompt):
+        raise InputError("--face has expressions of its own: leave out -e, --blend and --prompt")
+    if not own and len(orders) > 1:
+        first = orders[0].text
+        raise InputError(
+            f"several --face need an expression each, like --face {first}=happy; or use --face all"
+        )
+    if own and any(order.choice.kind == "all" for order in own) and len(own) > 1:
+        raise InputError("--face all leaves no other face: give it alone")
+
+
+def find_faces(
+    orders: Sequence[FaceOrder], image: "Image.Image", detector: str
+) -> list[tuple[FaceOrder, list["Face"]]]:
+    """The faces that each order means. A detector runs only where one is needed. FaceError, ModelError."""
+    found: list[Face] = []
+    if any(order.choice.kind != "box" for order in orders):
+        from pixelsmile.faces.detectors.loading import load_detector
+
+        found = load_detector(detector).detect(image)
+    chosen = [(order, choose(order.choice, found, image.size)) for order in orders]
+    boxes = [face.box for _, faces in chosen for face in faces]
+    if len(set(boxes)) < len(boxes):
+        raise InputError("two --face mean the same face: `pixelsmile faces PHOTO` lists them")
+    return chosen
+
+
+def edit_faces(
+    editor: "Editor",
+    image: "Image.Image",
+    found: Sequence[tuple[FaceOrder, list["Face"]]],
+    orders: Sequence["Order"],
+    strengths: Sequence[float],
+    paste: "PasteOptions",
+    how: "EditOptions",
+) -> Iterator["Progress | EditResult"]:
+    """The events of every sweep: one result an order, at the size of the picture."""
+    from pixelsmile.editing.face_edits import stream_face, stream_faces
+    from pixelsmile.editing.requests import Request
+
+    if found[0][0].expression or found[0][0].blend:
+        edits = [
+            (face, Request(order.expression, order.blend, None, strengths))
+            for order, faces in found
+            for face in faces
+        ]
+        yield from stream_faces(editor, image, edits, paste, **how)
+        return
+    faces = found[0][1]
+    requests = [Request(order.expression, order.blend, order.prompt, strengths) for order in orders]
+    if len(faces) == 1:
+        yield from stream_face(editor, image, faces[0], requests, paste, **how)
+        return
+    for request in requests:
+        yield from stream_faces(editor, image, [(face, request) for face in faces], paste, **how)

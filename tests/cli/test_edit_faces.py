@@ -1,0 +1,115 @@
+"""`pixelsmile edit --face` on a real, tiny model: the picture keeps its size, and all but the face."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelsmile.cli import main
+from pixelsmile.faces.crops import crop_around
+from pixelsmile.faces.face import Face
+from pixelsmile.portraits import action_units, draw_portrait, sample_identity
+
+SIZE = (500, 400)
+PLACES = {"1": (20, 60), "2": (260, 100)}
+SIDE = 220
+
+
+@pytest.fixture
+def group():
+    """Two drawn people in one larger picture: group.png, and their boxes as --face takes them."""
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), np.uint8))
+    boxes = {}
+    for name, (x, y) in PLACES.items():
+        portrait = draw_portrait(sample_identity(7 + int(name)), action_units("neutral"), "human", SIDE)
+        picture.paste(portrait.image, (x, y))
+        x0, y0, x1, y1 = portrait.truth.face_box
+        boxes[name] = f"{x + x0:.0f},{y + y0:.0f},{x1 - x0:.0f},{y1 - y0:.0f}"
+    picture.save("group.png")
+    return boxes
+
+
+@pytest.fixture
+def edit_group(group, model_folder):
+    def run(*arguments):
+        options = ["--model", str(model_folder), "-s", "0", "1", "--steps", "2", "-o", "out"]
+        return main(["edit", "group.png", *options, *arguments])
+
+    return run
+
+
+def changed(name):
+    before, after = np.asarray(Image.open("group.png")), np.asarray(Image.open(name))
+    assert before.shape == after.shape
+    rows, columns = np.nonzero((before != after).any(-1))
+    return columns.min(), rows.min(), columns.max(), rows.max()
+
+
+def inside(found, box, grow=1.25):
+    x, y, width, height = map(float, box.split(","))
+    middle, reach = (x + width / 2, y + height / 2), (grow * width / 2 + 1, grow * height / 2 + 1)
+    return all(
+        middle[axis] - reach[axis] <= found[axis] and found[axis + 2] <= middle[axis] + reach[axis]
+        for axis in (0, 1)
+    )
+
+
+def test_a_box_by_hand_is_edited_at_the_pictures_own_size(edit_group, group):
+    assert edit_group("-e", "happy", "--face", group["2"], "--grid", "--gif", "-q") == 0
+    assert inside(changed("out/happy-1.00.png"), group["2"])
+    settings = json.loads(Image.open("out/happy-1.00.png").text["pixelsmile:settings"])
+    assert settings["face"]["source"] == "manual"
+    x, y, width, height = map(float, group["2"].split(","))
+    crop = crop_around(Face((x, y, x + width, y + height), None, 1, "manual"), SIZE)
+    assert settings["face"]["crop"] == [crop.left, crop.top, crop.side, crop.side]
+    assert len(settings["face"]["corrections"]) == 2
+    assert set(settings["face"]["corrections"][0]) >= {"drift_px", "zoom", "color_gains"}
+
+
+def test_every_face_gets_its_own_expression_in_one_picture(edit_group, group, capsys):
+    assert edit_group("--face", f"{group['1']}=happy", "--face", f"{group['2']}=sad=0.5,fear=0.5") == 0
+    paths = capsys.readouterr().out.splitlines()
+    pictures = [path for path in paths if path.endswith("1.00.png")]
+    assert len(pictures) == 1
+    found = changed(pictures[0])
+    assert not inside(found, group["1"])
+    assert not inside(found, group["2"])
+    manifest = json.loads(open("out/manifest.json").read())  # noqa: SIM115
+    faces = manifest["settings"]["sweeps"][0]["faces"]
+    assert [face["request"] for face in faces] == ["happy", "sad=0.5,fear=0.5"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-e", "happy", "--face", "left"], "is not understood: use largest, centre"),
+        (["-e", "happy", "--face", "1=sad"], "leave out -e"),
+        (["--face", "1=happy", "--face", "2"], "--face 2 has no expression"),
+        (["-e", "happy", "--face", "1", "--face", "2"], "several --face need an expression each"),
+        (["--face", "all=happy", "--face", "2=sad"], "--face all leaves no other face"),
+        (["-e", "happy", "--face", "900,900,50,50"], "covers less than 16 x 16 px"),
+        (["-e", "happy", "--face", "1", "--detector", "none.onnx"], "none.onnx"),
+        (["--face", "10,10,60,60=happy", "--face", "10,10,60,60=sad"], "two --face mean the same face"),
+        (["--face", "1=hapy"], "happy"),
+    ],
+)
+def test_what_is_not_understood_is_one_line_and_nothing_is_written(
+    edit_group, tmp_path, capsys, arguments, message
+):
+    assert edit_group(*arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_cascade_chooses_on_a_photograph(model_folder, capsys):
+    from skimage.data import astronaut
+
+    Image.fromarray(astronaut()).save("group.png")
+    options = ["--model", str(model_folder), "-s", "1", "--steps", "1", "-o", "out", "--detector", "cascade"]
+    assert main(["edit", "group.png", "-e", "happy", "--face", "largest", *options, "-q"]) == 0
+    x0, y0, x1, y1 = changed("out/happy-1.00.png")
+    assert 120 < x0 < x1 < 330
+    assert 0 <= y0 < y1 < 260
