@@ -28,7 +28,7 @@ from pixelsmile.recipes.embedded.plan import (
     PicturePlan,
     Plan,
 )
-from pixelsmile.recipes.embedded.quality import Errors, Tally
+from pixelsmile.recipes.embedded.quality import Errors, Tally, measure
 from pixelsmile.recipes.embedded.text import PROMPTS, build_tokenizer, phrased
 
 SHORT = Optimisation(4, 1e-3, 2, 0.9, checkpoint_every=2, log_every=2)
@@ -244,6 +244,14 @@ def test_quality_separates_changed_from_unchanged_pixels():
         "all_db": pytest.approx(10 * np.log10(255**2 / ((204**2 + 51**2) / 2)), abs=1e-3),
         "mean_of_pictures_db": pytest.approx(10 * np.log10(255**2 / ((204**2 + 51**2) / 2)), abs=1e-3),
     }
+
+
+def test_quality_measures_every_edit_once(model):
+    first, last = measure(str(model), 2, [1.0], processes=1)
+    assert (first["num_identities"], last["num_identities"]) == (1, 2)
+    assert [result["num_edits"] for result in first["results"]] == [12, 12]
+    assert [result["num_edits"] for result in last["results"]] == [24, 24]
+    assert first["results"][0]["edit"]["changed_db"] > 0
 
 
 def test_quality_counts_confusions_by_hand():

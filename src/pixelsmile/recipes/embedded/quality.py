@@ -12,6 +12,8 @@ the ceiling, is taken on one of the expressions of each identity, another in tur
 import argparse
 import json
 import math
+import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +55,14 @@ class Errors:
         if (whole := _psnr(float(square_HW.sum()), square_HW.size)) is not None:
             self.pictures_db.append(whole)
 
+    def merge(self, other: "Errors") -> None:
+        """Count what another has counted."""
+        self.changed += other.changed
+        self.unchanged += other.unchanged
+        self.num_changed += other.num_changed
+        self.num_unchanged += other.num_unchanged
+        self.pictures_db += other.pictures_db
+
     def psnr(self) -> dict[str, float | None]:
         """PSNR in dB: of the changed, the unchanged, all pixels; the mean over pictures. None: infinite."""
         return {
@@ -71,6 +81,14 @@ class Tally:
     copies: Errors = field(default_factory=Errors)
     reconstructions: Errors = field(default_factory=Errors)
     chosen: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in EXPRESSIONS})
+
+    def merge(self, other: "Tally") -> None:
+        """Count what another has counted."""
+        self.edits.merge(other.edits)
+        self.copies.merge(other.copies)
+        self.reconstructions.merge(other.reconstructions)
+        for name, choices in other.chosen.items():
+            self.chosen[name] += choices
 
     def summary(self) -> dict[str, Any]:
         """The numbers of the report. `nearest_own`: edits nearer to their own truth than to any other."""
@@ -95,41 +113,63 @@ class Tally:
 
 
 def measure(
-    editor: Editor, num_identities: int, strengths: Sequence[float], seed: int = 0
+    model: str, num_identities: int, strengths: Sequence[float], processes: int
 ) -> Iterator[dict[str, Any]]:
-    """Edit test identities to every expression in both styles; yields the report so far after each."""
-    plan = PicturePlan()
+    """Edit test identities to every expression in both styles; yields the report so far after each.
+
+    processes: that share the identities, one thread each: faster than one process with several threads.
+    """
+    first = PicturePlan().first_test_seed
     tallies = {(style, strength): Tally() for style in DOMAINS for strength in strengths}
-    for index in range(num_identities):
-        identity = sample_identity(plan.first_test_seed + index)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes, _start_worker, (model, tuple(strengths))) as pool:
+        found = pool.imap(_measure_identity, [(first + i, i) for i in range(num_identities)])
+        for index, (info, parts) in enumerate(found):
+            for key, part in parts.items():
+                tallies[key].merge(part)
+            yield {
+                "num_identities": index + 1,
+                **info,
+                "results": [
+                    {"style": style, "strength": strength, **tally.summary()}
+                    for (style, strength), tally in tallies.items()
+                ],
+            }
+
+
+Tallies = dict[tuple[Domain, float], Tally]
+_worker: dict[str, Any] = {}  # of this process: its editor and the strengths
+
+
+def _start_worker(model: str, strengths: tuple[float, ...]) -> None:
+    torch.set_num_threads(1)
+    _worker.update(editor=Editor.from_pretrained(model), strengths=strengths)
+
+
+def _measure_identity(job: tuple[int, int]) -> tuple[dict[str, Any], Tallies]:
+    """What one identity adds, by style and strength."""
+    identity_seed, index = job
+    editor, strengths = _worker["editor"], _worker["strengths"]
+    tallies = {(style, strength): Tally() for style in DOMAINS for strength in strengths}
+    for style in DOMAINS:
         reconstructed = EXPRESSIONS[index % len(EXPRESSIONS)]
-        for style in DOMAINS:
-            _measure_identity(editor, identity, style, strengths, seed, reconstructed, tallies)
-        yield {
-            "num_identities": index + 1,
-            "steps": editor.engine.info.steps,
-            "dtype": editor.engine.info.dtype,
-            "results": [
-                {"style": style, "strength": strength, **tally.summary()}
-                for (style, strength), tally in tallies.items()
-            ],
-        }
+        _measure_portrait(editor, sample_identity(identity_seed), style, strengths, reconstructed, tallies)
+    return {"steps": editor.engine.info.steps, "dtype": editor.engine.info.dtype}, tallies
 
 
-def _measure_identity(
+def _measure_portrait(
     editor: Editor,
     identity: Identity,
     style: Domain,
     strengths: Sequence[float],
-    seed: int,
     reconstructed: str,
-    tallies: dict[tuple[Domain, float], Tally],
+    tallies: Tallies,
 ) -> None:
     assert isinstance(editor.engine, QwenEngine)
     size, vae = editor.engine.info.size, editor.engine.parts.vae
     source = render(identity, action_units(NEUTRAL), style, size)
     requests = [Request(name, None, None, tuple(strengths)) for name in EXPRESSIONS]
-    results = editor.edit_many(Image.fromarray(source), requests, seed=seed, domain=style)
+    results = editor.edit_many(Image.fromarray(source), requests, domain=style)
     for position, strength in enumerate(strengths):
         truths = {
             name: [
@@ -171,13 +211,14 @@ def main() -> None:
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--identities", type=int, default=200)
     parser.add_argument("--strengths", type=float, nargs="+", default=[1.0])
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
         "--out", type=Path, default=None, help="default: quality.json beside the embedded weights"
     )
     arguments = parser.parse_args()
-    editor = Editor.from_pretrained(arguments.model)
     target = arguments.out or model_path() / "quality.json"
-    for report in measure(editor, arguments.identities, arguments.strengths):
+    reports = measure(arguments.model, arguments.identities, arguments.strengths, arguments.processes)
+    for report in reports:
         target.write_text(json.dumps(report, indent=2) + "\n")
         if report["num_identities"] % 10 == 0:
             print(f"{report['num_identities']} of {arguments.identities} identities", flush=True)
