@@ -9,7 +9,7 @@ import pytest
 from pixelsmile.cli import main
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-NOT_HERE = ("--model Qwen",)  # needs the real weights
+NOT_HERE = ("--model Qwen", "group.jpg")  # need the real weights, or a photograph
 
 
 def commands() -> list[list[str]]:

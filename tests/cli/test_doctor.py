@@ -45,6 +45,13 @@ def test_without_a_gpu(whole):
     assert f"photographs need {FULL_MODEL}" in advice(whole)
 
 
+def test_faces_need_their_extra(whole):
+    without = replace(whole, extras={**whole.extras, "onnxruntime": None})
+    assert 'onnxruntime missing): pip install -c constraints.txt -e ".[faces]"' in advice(without)
+    installed = replace(whole, extras=dict.fromkeys(whole.extras, "1.0"))
+    assert "pixelsmile faces photo.jpg" in advice(installed)
+
+
 def test_with_a_small_gpu(whole):
     small = replace(whole, gpus=(Gpu("small", 16.0),), disk_free_gb=10.0, full_model_downloaded=False)
     said = advice(small)

@@ -13,6 +13,7 @@ from pixelsmile.cli.model_choice import (
 )
 from pixelsmile.cli.parsing import CommandParser
 
+FACE_EXTRAS = ("onnxruntime", "opencv-python-headless", "scikit-image")
 _BROKEN = 1
 
 
@@ -61,6 +62,7 @@ def advice(machine: Machine) -> list[str]:
     return [
         "drawn portraits run here: pixelsmile edit face.png -e happy --grid",
         *_full_model_advice(machine),
+        *_faces_advice(machine),
     ]
 
 
@@ -81,6 +83,15 @@ def _full_model_advice(machine: Machine) -> list[str]:
     if "--quantise" in options and machine.extras["bitsandbytes"] is None:
         lines.append('for --quantise: pip install -c constraints.txt -e ".[quantise]"')
     return lines
+
+
+def _faces_advice(machine: Machine) -> list[str]:
+    missing = [name for name in FACE_EXTRAS if machine.extras[name] is None]
+    if missing:
+        return [f'to find faces ({", ".join(missing)} missing): pip install -c constraints.txt -e ".[faces]"']
+    return [
+        "faces in a photo: pixelsmile faces photo.jpg; weights of better detectors: pixelsmile models list"
+    ]
 
 
 def _versions(libraries: Mapping[str, str | None], absent: str) -> str:

@@ -24,7 +24,12 @@ _LIBRARIES = {
     "pillow": "PIL",
     "skia-python": "skia",
 }
-_EXTRAS = {"bitsandbytes": "bitsandbytes"}
+_EXTRAS = {
+    "bitsandbytes": "bitsandbytes",
+    "onnxruntime": "onnxruntime",
+    "opencv-python-headless": "cv2",
+    "scikit-image": "skimage",
+}
 _LIGHT = ("torch", "pillow", "skia-python")  # imported to see that they load; the others are only looked up
 
 
