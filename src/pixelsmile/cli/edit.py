@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
         check_grid(len(orders), len(options.strengths))
     names = output_names(orders, options.strengths, options.grid, options.gif)
     source = read_source(Path(options.photo))
-    faces = find_faces(face_orders, source.image, options.detector) if face_orders else []
+    faces = find_faces(face_orders, source.image, options.detector, partial(_remark, options))
     folder = Path(options.output) if options.output is not None else default_folder(source.path, orders)
     started = time.monotonic()
     with staged(folder, names, force=options.force) as stage, _memory_errors():
@@ -122,7 +123,8 @@ def _report(
         return
     for path in files.paths():
         print(path)
-    _remark(options, f"{len(files.pictures)} pictures in {seconds:.1f} s")
+    count = len(files.pictures)
+    _remark(options, f"{count} picture{'s' if count > 1 else ''} in {seconds:.1f} s")
 
 
 @contextmanager

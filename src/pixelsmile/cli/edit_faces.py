@@ -1,7 +1,7 @@
 """`--face` of `pixelsmile edit`: which faces of the picture are edited, and to what."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,14 +63,20 @@ def check_face_orders(orders: Sequence[FaceOrder], options: argparse.Namespace) 
 
 
 def find_faces(
-    orders: Sequence[FaceOrder], image: "Image.Image", detector: str
+    orders: Sequence[FaceOrder], image: "Image.Image", detector: str, say: Callable[[str], None]
 ) -> list[tuple[FaceOrder, list["Face"]]]:
-    """The faces that each order means. A detector runs only where one is needed. FaceError, ModelError."""
+    """The faces that each order means. A detector runs only where one is needed. FaceError, ModelError.
+
+    say: is told which detector was chosen, and why, where nobody named one.
+    """
     found: list[Face] = []
     if any(order.choice.kind != "box" for order in orders):
-        from pixelsmile.faces.detectors.loading import load_detector
+        from pixelsmile.faces.detectors import choose_detector, load_detector
 
-        found = load_detector(detector).detect(image)
+        choice = choose_detector(detector)
+        if choice.reason is not None:
+            say(choice.reason)
+        found = load_detector(choice.name).detect(image)
     chosen = [(order, choose(order.choice, found, image.size)) for order in orders]
     boxes = [face.box for _, faces in chosen for face in faces]
     if len(set(boxes)) < len(boxes):
