@@ -106,7 +106,7 @@ def test_nothing_is_overwritten_without_force(two_faces, capsys):
     ("arguments", "line"),
     [
         ("none.png", "there is no file 'none.png'"),
-        ("two.png --detector retina", "unknown detector 'retina': use auto, scrfd, yunet, cascade"),
+        ("two.png --detector retina", "unknown detector 'retina': use auto, embedded, scrfd, yunet, cascade"),
         ("two.png --detector none.onnx", "there is no detector file 'none.onnx'"),
         ("two.png --detector two.png.onnx", "there is no detector file"),
         (

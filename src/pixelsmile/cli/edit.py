@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
         check_grid(len(orders), len(options.strengths))
     names = output_names(orders, options.strengths, options.grid, options.gif)
     source = read_source(Path(options.photo))
-    faces = find_faces(face_orders, source.image, options.detector, partial(_remark, options))
+    faces = find_faces(face_orders, source, options.detector, partial(_remark, options))
     folder = Path(options.output) if options.output is not None else default_folder(source.path, orders)
     started = time.monotonic()
     with staged(folder, names, force=options.force) as stage, _memory_errors():

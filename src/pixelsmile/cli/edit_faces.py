@@ -12,6 +12,7 @@ from pixelsmile.faces.choice import FaceChoice, choose, parse_choice
 if TYPE_CHECKING:
     from PIL import Image
 
+    from pixelsmile.cli.edit_files import Source
     from pixelsmile.cli.edit_orders import Order
     from pixelsmile.editing.editor import EditOptions, Editor, EditResult
     from pixelsmile.editing.engine import Progress
@@ -63,7 +64,7 @@ def check_face_orders(orders: Sequence[FaceOrder], options: argparse.Namespace) 
 
 
 def find_faces(
-    orders: Sequence[FaceOrder], image: "Image.Image", detector: str, say: Callable[[str], None]
+    orders: Sequence[FaceOrder], source: "Source", detector: str, say: Callable[[str], None]
 ) -> list[tuple[FaceOrder, list["Face"]]]:
     """The faces that each order means. A detector runs only where one is needed. FaceError, ModelError.
 
@@ -73,11 +74,11 @@ def find_faces(
     if any(order.choice.kind != "box" for order in orders):
         from pixelsmile.faces.detectors import choose_detector, load_detector
 
-        choice = choose_detector(detector)
+        choice = choose_detector(detector, drawn=source.is_drawn)
         if choice.reason is not None:
             say(choice.reason)
-        found = load_detector(choice.name).detect(image)
-    chosen = [(order, choose(order.choice, found, image.size)) for order in orders]
+        found = load_detector(choice.name, drawn=source.is_drawn).detect(source.image)
+    chosen = [(order, choose(order.choice, found, source.image.size)) for order in orders]
     boxes = [face.box for _, faces in chosen for face in faces]
     if len(set(boxes)) < len(boxes):
         raise InputError("two --face mean the same face: `pixelsmile faces PHOTO` lists them")

@@ -15,6 +15,7 @@ from pixelsmile.errors import FaceError, OutputError
 if TYPE_CHECKING:
     from PIL import Image
 
+    from pixelsmile.cli.edit_files import Source
     from pixelsmile.faces.face import Face
 
 _EPILOG = """examples:
@@ -30,16 +31,17 @@ def run(arguments: Sequence[str]) -> int:
     drawing = None if options.output is None else Path(options.output)
     if drawing is not None and drawing.suffix.lower() != ".png":
         raise OutputError(f"cannot write {str(drawing)!r}: use a name that ends in .png")
+    from pixelsmile.cli.edit_files import read_source
     from pixelsmile.cli.faces_drawing import draw_faces
-    from pixelsmile.images import load_image
     from pixelsmile.publication import staged
 
-    image = load_image(options.photo)
+    source = read_source(Path(options.photo))
+    image = source.image
     with ExitStack() as stack:
         stage = None
         if drawing is not None:
             stage = stack.enter_context(staged(drawing.parent, [drawing.name], force=options.force))
-        detector, faces = _detect(options, image)
+        detector, faces = _detect(options, source)
         if stage is not None and drawing is not None:
             stage.write(drawing.name, _png(draw_faces(image, faces)))
     if options.json:
@@ -58,7 +60,7 @@ def _parser() -> CommandParser:
         "--detector",
         default="auto",
         metavar="NAME",
-        help="auto (default), scrfd, yunet, cascade, or the path of an .onnx file",
+        help="auto (default), scrfd, yunet, cascade, embedded (drawn portraits), or an ONNX file",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write the photo with the faces drawn, a PNG")
     parser.add_argument("--force", action="store_true", help="replace a file that exists")
@@ -66,16 +68,16 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _detect(options: argparse.Namespace, image: "Image.Image") -> tuple[str, "list[Face]"]:
+def _detect(options: argparse.Namespace, source: "Source") -> tuple[str, "list[Face]"]:
     """The detector's name and the faces in the order of their numbers."""
     from pixelsmile.faces.choice import numbered
     from pixelsmile.faces.detectors import choose_detector, load_detector
 
-    choice = choose_detector(options.detector)
+    choice = choose_detector(options.detector, drawn=source.is_drawn)
     if choice.reason is not None:
         print(f"pixelsmile: {choice.reason}", file=sys.stderr)
-    detector = load_detector(choice.name)
-    faces = numbered(detector.detect(image))
+    detector = load_detector(choice.name, drawn=source.is_drawn)
+    faces = numbered(detector.detect(source.image))
     if not faces:
         raise FaceError(
             f"{detector.name} found no face in {options.photo!r}: try another --detector (pixelsmile models "

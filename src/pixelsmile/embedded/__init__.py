@@ -5,6 +5,7 @@ from pathlib import Path
 from pixelsmile.errors import ModelError
 
 _FOLDER = Path(__file__).parent
+_DETECTOR = _FOLDER / "faces" / "detector"
 
 
 def model_path() -> Path:
@@ -13,3 +14,17 @@ def model_path() -> Path:
     if not (path / "model_index.json").is_file():
         raise ModelError(f"this installation lacks the embedded model ({path}): install pixelsmile again")
     return path
+
+
+def has_detector() -> bool:
+    """Whether this installation has the embedded face detector."""
+    return all((_DETECTOR / name).is_file() for name in ("config.json", "model.safetensors"))
+
+
+def detector_path() -> Path:
+    """The folder of the embedded face detector; ModelError where the installation lacks it."""
+    if not has_detector():
+        raise ModelError(
+            f"this installation lacks the embedded detector ({_DETECTOR}): install pixelsmile again"
+        )
+    return _DETECTOR

@@ -104,7 +104,7 @@ def test_files_that_are_no_detector(tmp_path, encoder_file):
 
 @pytest.mark.parametrize("name", ["retinaface", "", "weights.pt"])
 def test_unknown_names(name):
-    with pytest.raises(ModelError, match=r"use auto, scrfd, yunet, cascade, or the path of an \.onnx file"):
+    with pytest.raises(ModelError, match=r"use auto, embedded, scrfd, yunet, cascade, or the path"):
         load_detector(name)
 
 

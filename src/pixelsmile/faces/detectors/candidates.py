@@ -33,6 +33,11 @@ class Candidates:
             np.concatenate(landmarks) if len(landmarks) == len(parts) else None,
         )
 
+    def chosen(self, which: np.ndarray) -> "Candidates":
+        """Some of them, by row or by a truth value for each."""
+        landmarks = None if self.landmarks is None else self.landmarks[which]
+        return Candidates(self.boxes[which], self.scores[which], landmarks)
+
     def taken_back(self, letterbox: Letterbox) -> "Candidates":
         """The same in the pixels of the picture that the letterbox holds."""
         corners = letterbox.to_picture(self.boxes.reshape(-1, 2, 2)).reshape(-1, 4)

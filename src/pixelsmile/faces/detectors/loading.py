@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixelsmile.embedded import detector_path, has_detector
 from pixelsmile.errors import ModelError
 from pixelsmile.faces.detectors.cascade import CascadeDetector
 from pixelsmile.faces.detectors.onnx_boxes import OnnxBoxesDetector
@@ -16,22 +17,41 @@ from pixelsmile.faces.face import Detector
 from pixelsmile.faces.weights import WEIGHTS
 
 AUTO = "auto"
+_ONLY_DRAWN = "detector {}: knows portraits that pixelsmile draws only; on other pictures it says little"
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """module: what must be installed. weights: its file in the catalogue, if it needs one."""
+    """module: what must be installed. weights: its file in the catalogue, if it needs one.
+
+    only_drawn: it knows drawn portraits and nothing else.
+    """
 
     load: Callable[[], Detector]
     module: str
     weights: str | None
     strength: str  # why it is taken
+    only_drawn: bool = False
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether they lie where they should, or none are needed."""
+        if self.only_drawn:
+            return has_detector()
+        return self.weights is None or WEIGHTS[self.weights].is_there
 
 
-# The best first: `auto` takes the first that can run here.
+def _embedded() -> Detector:
+    from pixelsmile.faces.detectors.drawn import DrawnDetector  # torch takes seconds to load
+
+    return DrawnDetector.from_folder(detector_path())
+
+
+# The best first: `auto` takes the first that can run here, and one for drawings only where it is a drawing.
 DETECTORS = {
+    "embedded": _Kind(_embedded, "torch", None, "trained on drawn portraits, which this is", only_drawn=True),
     "scrfd": _Kind(
         lambda: ScrfdDetector(WEIGHTS["scrfd"].require()), "onnxruntime", "scrfd", "the most accurate"
     ),
@@ -50,18 +70,23 @@ class DetectorChoice:
     reason: str | None = None
 
 
-def choose_detector(name: str = AUTO) -> DetectorChoice:
+def choose_detector(name: str = AUTO, *, drawn: bool = False) -> DetectorChoice:
     """What `auto` comes to on this machine; anything else stands as it is.
 
+    drawn: whether the picture is known to be one of our drawn portraits. Of any other, `auto` never asks a
+    detector that knows drawings only, and one that is asked by name comes with a warning.
     ModelError where nothing can run. Weights that are damaged are an error, never passed over.
     """
     if name != AUTO:
-        return DetectorChoice(name)
+        alien = name in DETECTORS and DETECTORS[name].only_drawn and not drawn
+        return DetectorChoice(name, _ONLY_DRAWN.format(name) if alien else None)
     missing: list[str] = []
     for candidate, kind in DETECTORS.items():
+        if kind.only_drawn and not drawn:
+            continue
         if importlib.util.find_spec(kind.module) is None:
             missing.append(f"{candidate} is not installed")
-        elif kind.weights is not None and not WEIGHTS[kind.weights].is_there:
+        elif not kind.has_weights:
             missing.append(f"{candidate} has no weights")
         else:
             why = "".join(f"; {reason}" for reason in missing)
@@ -70,13 +95,14 @@ def choose_detector(name: str = AUTO) -> DetectorChoice:
     raise ModelError(f"no face detector can run here ({', '.join(missing)}): {EXTRA}")
 
 
-def load_detector(name: str = AUTO) -> Detector:
+def load_detector(name: str = AUTO, *, drawn: bool = False) -> Detector:
     """The detector called `name`: auto, one of DETECTORS, or the path of an ONNX file.
 
+    drawn: see `choose_detector`.
     A file may be an SCRFD, or any detector with the interface that `onnx_boxes` states.
     ModelError, saying which file to put where or what to install, where it cannot run.
     """
-    choice = choose_detector(name)
+    choice = choose_detector(name, drawn=drawn)
     if choice.reason is not None:
         logger.info("%s", choice.reason)
     if choice.name in DETECTORS:

@@ -1,0 +1,1 @@
+"""How the embedded weights that look at faces were made."""
