@@ -1,0 +1,37 @@
+"""The constants of FED-Score, frozen: a version never changes, so that scores stay comparable."""
+
+from importlib import resources
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pixelsmile.errors import InputError
+
+CURRENT_VERSION = "1"
+MeanRule = Literal["arithmetic", "geometric"]
+
+
+class FedNormalisation(BaseModel):
+    """What turns six components into a score. The authors published the form, not these numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: str
+    status: Literal["reconstructed", "published"]
+    fidelity_mean: MeanRule
+    alignment_mean: MeanRule
+    background_scale: float = Field(gt=0)  # the RMSE (0-255) at which nothing of the background is left
+    judge_scale: float = Field(gt=0)  # the highest mark of PQ, SC and GTA
+    identity_floor: float  # a cosine below it counts as it
+    gain_centre: float = Field(gt=0)
+    gain_width: float = Field(gt=0)
+    min_expected_change: float = Field(gt=0)  # source to truth; below it REG is undefined
+    source: str
+
+
+def load_normalisation(version: str = CURRENT_VERSION) -> FedNormalisation:
+    """The constants of `version`; InputError where this installation has no such version."""
+    path = resources.files("pixelsmile.benchmarks.metrics") / f"fed_normalisation_{version}.json"
+    if not version.isalnum() or not path.is_file():
+        raise InputError(f"FED-Score normalisation {version!r} is unknown: use {CURRENT_VERSION!r}")
+    return FedNormalisation.model_validate_json(path.read_bytes())

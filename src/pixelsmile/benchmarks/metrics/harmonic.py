@@ -1,0 +1,158 @@
+"""S_E, S_ID and the harmonic editing score (PixelSmile, section 3.2, Eq. 3).
+
+Shape suffixes: E edits, S samples, Q sweeps.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pixelsmile.benchmarks.metrics.choices import MetricChoices, StrengthChoice
+from pixelsmile.benchmarks.metrics.identity import Identities
+from pixelsmile.benchmarks.metrics.measure import (
+    Coverage,
+    Measure,
+    count_reasons,
+    mean_measure,
+    mean_of_sums,
+    ratio,
+    sum_by_sample,
+)
+from pixelsmile.benchmarks.metrics.table import BoolArray, EditTable, FloatArray, IntArray
+from pixelsmile.expressions import EXPRESSIONS
+
+NEGATIVE_IDENTITY = "identity similarity below 0"
+NOTHING_SCORED = "no edit of the sweep has both a verdict and an identity"
+
+Reasons = Sequence[str | None]
+
+
+def harmonic_score(expression: FloatArray, identity: FloatArray, negative: str = "zero") -> FloatArray:
+    """HES = 2 S_E S_ID / (S_E + S_ID), Eq. 3, elementwise: S_E in 0..1, S_ID a cosine; HES in 0..1.
+
+    0 where either is 0. A cosine below 0 gives 0, the limit from above, or NaN with `undefined`.
+    """
+    positive = np.maximum(identity, 0.0)
+    denominator = np.where((expression > 0) & (positive > 0), expression + positive, 0.0)
+    score = np.where(denominator == 0, 0.0, ratio(2 * expression * positive, denominator))
+    unknown = np.isnan(expression) | np.isnan(identity)
+    if negative == "undefined":
+        unknown = unknown | (np.asarray(identity) < 0)
+    return np.where(unknown, np.nan, score)
+
+
+def expression_measure(table: EditTable, choices: MetricChoices) -> Measure:
+    """S_E: the mean of the judge's scores for the target."""
+    reasons = [edit.no_verdict for edit in table.edits]
+    return _edit_mean(table, table.target_scores(), reasons, choices.expression_strengths)
+
+
+def identity_measure(table: EditTable, found: Identities, choices: MetricChoices) -> Measure:
+    """S_ID: the mean of the edits' similarities to their sources."""
+    return _edit_mean(table, found.similarity, found.reasons, choices.identity_strengths)
+
+
+def encoder_measures(table: EditTable, choices: MetricChoices) -> dict[str, Measure]:
+    """The mean similarity of each encoder alone."""
+    found = {}
+    for column, name in enumerate(table.encoders):
+        similarity_E = table.similarities[:, column]
+        reasons = [
+            None if np.isfinite(similarity) else edit.identity_reason
+            for edit, similarity in zip(table.edits, similarity_E, strict=True)
+        ]
+        found[name] = _edit_mean(table, similarity_E, reasons, choices.identity_strengths)
+    return found
+
+
+def harmonic_measure(table: EditTable, found: Identities, choices: MetricChoices) -> Measure:
+    """HES over the edits that have both a verdict and an identity, by `harmonic` of `choices`."""
+    reasons = [edit.no_verdict or found.reasons[place] for place, edit in enumerate(table.edits)]
+    expression_E = table.target_scores()
+    both_E = table.at(choices.harmonic_strengths) & np.isfinite(expression_E) & np.isfinite(found.similarity)
+    expression_E = np.where(both_E, expression_E, np.nan)
+    identity_E = np.where(both_E, found.similarity, np.nan)
+    match choices.harmonic:
+        case "of_means":
+            return _of_means(table, expression_E, identity_E, reasons, choices)
+        case "per_sweep":
+            return _per_sweep(table, expression_E, identity_E, choices)
+        case _:
+            return _per_edit(table, expression_E, identity_E, reasons, choices)
+
+
+def _of_means(
+    table: EditTable,
+    expression_E: FloatArray,
+    identity_E: FloatArray,
+    reasons: Reasons,
+    choices: MetricChoices,
+) -> Measure:
+    both_E = np.isfinite(expression_E)
+    columns = [both_E.astype(np.float64), np.nan_to_num(expression_E), np.nan_to_num(identity_E)]
+
+    def formula(sums: FloatArray) -> FloatArray:
+        expression, identity = ratio(sums[..., 1], sums[..., 0]), ratio(sums[..., 2], sums[..., 0])
+        return harmonic_score(expression, identity, choices.negative_identity)
+
+    coverage = edit_coverage(table, both_E, reasons, choices.harmonic_strengths)
+    return Measure(sum_by_sample(columns, table.sample, table.num_samples), formula, coverage)
+
+
+def _per_edit(
+    table: EditTable,
+    expression_E: FloatArray,
+    identity_E: FloatArray,
+    reasons: Reasons,
+    choices: MetricChoices,
+) -> Measure:
+    score_E = harmonic_score(expression_E, identity_E, choices.negative_identity)
+    negative_E = np.isfinite(expression_E) & np.isnan(score_E)
+    reasons = [
+        NEGATIVE_IDENTITY if negative else reason
+        for negative, reason in zip(negative_E, reasons, strict=True)
+    ]
+    coverage = edit_coverage(table, np.isfinite(score_E), reasons, choices.harmonic_strengths)
+    return mean_measure(score_E, table.sample, table.num_samples, coverage)
+
+
+def _per_sweep(
+    table: EditTable, expression_E: FloatArray, identity_E: FloatArray, choices: MetricChoices
+) -> Measure:
+    pair_Q, row_E = np.unique(table.sample * len(EXPRESSIONS) + table.target, return_inverse=True)
+    expression_Q, identity_Q = (_row_means(part, row_E, len(pair_Q)) for part in (expression_E, identity_E))
+    score_Q = harmonic_score(expression_Q, identity_Q, choices.negative_identity)
+    reasons = [
+        None if np.isfinite(score) else NOTHING_SCORED if np.isnan(expression) else NEGATIVE_IDENTITY
+        for score, expression in zip(score_Q, expression_Q, strict=True)
+    ]
+    sample_Q = pair_Q // len(EXPRESSIONS)
+    scored_Q = np.isfinite(score_Q)
+    num_samples = len(np.unique(sample_Q[scored_Q]))
+    coverage = Coverage("sweeps", int(scored_Q.sum()), num_samples, count_reasons(reasons))
+    return mean_measure(score_Q, sample_Q, table.num_samples, coverage)
+
+
+def edit_coverage(
+    table: EditTable, scored_E: BoolArray, reasons: Reasons, strengths: StrengthChoice
+) -> Coverage:
+    """What a number over the edits at `strengths` rests on."""
+    taken_E = table.at(strengths)
+    scored_E = scored_E & taken_E
+    unscored = count_reasons(reasons[int(edit)] for edit in np.flatnonzero(taken_E & ~scored_E))
+    if missing := table.missing_at(strengths):
+        unscored[f"no edit at strength {strengths}"] = missing
+    return Coverage("edits", int(scored_E.sum()), len(np.unique(table.sample[scored_E])), unscored)
+
+
+def _edit_mean(
+    table: EditTable, values_E: FloatArray, reasons: Reasons, strengths: StrengthChoice
+) -> Measure:
+    values_E = np.where(table.at(strengths), values_E, np.nan)
+    coverage = edit_coverage(table, np.isfinite(values_E), reasons, strengths)
+    return mean_measure(values_E, table.sample, table.num_samples, coverage)
+
+
+def _row_means(values_E: FloatArray, row_E: IntArray, num_rows: int) -> FloatArray:
+    sums = sum_by_sample([np.isfinite(values_E).astype(np.float64), np.nan_to_num(values_E)], row_E, num_rows)
+    return mean_of_sums(sums)

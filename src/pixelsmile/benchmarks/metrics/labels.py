@@ -1,0 +1,97 @@
+"""The expression that an edit shows: the dominant one, from the judge's scores or as the judge names it.
+
+Shape suffixes: E edits, S samples, T targets (EXPRESSIONS), L labels (PREDICTIONS).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pixelsmile.benchmarks.metrics.choices import MetricChoices, StrengthChoice
+from pixelsmile.benchmarks.metrics.measure import Coverage, count_reasons
+from pixelsmile.benchmarks.metrics.table import BoolArray, EditTable, FloatArray
+from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
+
+PREDICTIONS: tuple[str, ...] = (*EXPRESSIONS, NEUTRAL)
+PREDICTION_INDEX = {name: index for index, name in enumerate(PREDICTIONS)}
+
+TIE = "highest scores are equal"
+NOT_NAMED = "the judge names no dominant expression"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What each edit shows. A row of `share` adds up to 1, or to 0 where `reasons` says why not."""
+
+    share: FloatArray  # (E, L)
+    reasons: tuple[str | None, ...]
+
+
+def dominant_labels(table: EditTable, choices: MetricChoices) -> Labels:
+    """The label of every edit (y-hat of Eq. 1) by `dominant`, `ties` and `neutral_at_most` of `choices`."""
+    if choices.dominant == "judge":
+        share_EL, unnamed = _named(table), NOT_NAMED
+    else:
+        share_EL, unnamed = _highest(table, choices), TIE
+    reasons = tuple(
+        edit.no_verdict or (None if labelled else unnamed)
+        for edit, labelled in zip(table.edits, share_EL.sum(axis=1) > 0, strict=True)
+    )
+    return Labels(share_EL, reasons)
+
+
+def label_counts(table: EditTable, labels: Labels, strengths: StrengthChoice) -> FloatArray:
+    """How many edits of each sample towards T, at `strengths`, show L: (S, T, L)."""
+    counts_STL = np.zeros((table.num_samples, len(EXPRESSIONS), len(PREDICTIONS)))
+    taken = table.at(strengths)
+    np.add.at(counts_STL, (table.sample[taken], table.target[taken]), labels.share[taken])
+    return counts_STL
+
+
+def label_coverage(
+    table: EditTable, labels: Labels, strengths: StrengthChoice, targets: tuple[str, ...]
+) -> Coverage:
+    """What a number over the edits towards `targets` rests on."""
+    taken = np.flatnonzero(table.at(strengths) & table.of(targets))
+    unscored = count_reasons(labels.reasons[edit] for edit in taken)
+    if missing := table.missing_at(strengths, targets):
+        unscored[f"no edit at strength {strengths}"] = missing
+    scored = [edit for edit in taken if labels.reasons[edit] is None]
+    return Coverage("edits", len(scored), len(np.unique(table.sample[scored])), unscored)
+
+
+def _named(table: EditTable) -> FloatArray:
+    share_EL = np.zeros((len(table.edits), len(PREDICTIONS)))
+    for row, edit in enumerate(table.edits):
+        if edit.dominant is not None:
+            share_EL[row, PREDICTION_INDEX[edit.dominant]] = 1.0
+    return share_EL
+
+
+def _highest(table: EditTable, choices: MetricChoices) -> FloatArray:
+    scored_E = np.isfinite(table.scores[:, 0])  # a verdict has all scores or none
+    highest_E1 = np.where(scored_E[:, None], table.scores, -1.0).max(axis=1, keepdims=True)
+    tied_EX = (table.scores == highest_E1) & (highest_E1 > choices.neutral_at_most)
+    tied_EX = _settle(tied_EX, table, choices)
+    share_EL = np.zeros((len(table.edits), len(PREDICTIONS)))
+    share_EL[:, : len(EXPRESSIONS)] = tied_EX / np.maximum(tied_EX.sum(axis=1, keepdims=True), 1)
+    neutral_E = scored_E & (highest_E1[:, 0] <= choices.neutral_at_most)
+    share_EL[neutral_E, PREDICTION_INDEX[NEUTRAL]] = 1.0
+    return share_EL
+
+
+def _settle(tied_EX: BoolArray, table: EditTable, choices: MetricChoices) -> BoolArray:
+    """`tied_EX` with the ties among the highest scores settled by `ties`; what stays is shared out evenly."""
+    tied_E = tied_EX.sum(axis=1) > 1
+    target_EX = np.zeros_like(tied_EX)
+    target_EX[np.arange(len(tied_EX)), table.target] = True
+    disputed_E1 = (tied_E & ((tied_EX & target_EX).sum(axis=1) > 0))[:, None]
+    match choices.ties:
+        case "unscored":
+            return tied_EX & ~tied_E[:, None]
+        case "target":
+            return np.where(disputed_E1, target_EX, tied_EX)
+        case "other":
+            return np.where(disputed_E1, tied_EX & ~target_EX, tied_EX)
+        case _:
+            return tied_EX

@@ -1,0 +1,70 @@
+"""Judged edits for the tests: what a known editor would get from a known judge."""
+
+from collections.abc import Iterable, Sequence
+
+from hypothesis import strategies as st
+
+from pixelsmile.benchmarks.metrics import JudgedEdit
+from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
+
+REFUSED = "refused"
+ENCODERS = ("arcface", "adaface", "facenet")
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def scores_of(shown: str | None = None, score: float = 0.8, rest: float = 0.1) -> dict[str, float]:
+    """`score` for `shown` and `rest` for all others; neutral shows none."""
+    if shown == NEUTRAL:
+        return dict.fromkeys(EXPRESSIONS, 0.0)
+    return {name: score if name == shown else rest for name in EXPRESSIONS}
+
+
+def edit(
+    sample: str,
+    target: str,
+    shown: str | None,
+    strength: float = 1.0,
+    score: float = 0.8,
+    identity: float | None = 0.6,
+) -> JudgedEdit:
+    """An edit that shows `shown`; None: the judge refused. `identity` is what each encoder says."""
+    return JudgedEdit(
+        sample,
+        target,
+        strength,
+        scores=None if shown is None else scores_of(shown, score),
+        no_verdict=REFUSED if shown is None else None,
+        similarities={} if identity is None else dict.fromkeys(ENCODERS, identity),
+    )
+
+
+def sweep(
+    sample: str,
+    target: str,
+    scores: Sequence[float | None],
+    strengths: Sequence[float] = STRENGTHS,
+    identity: float | None = 0.6,
+) -> list[JudgedEdit]:
+    """A sweep whose scores for the target are `scores`; the judge refused those that are None."""
+    return [
+        JudgedEdit(
+            sample,
+            target,
+            strength,
+            scores=None if score is None else scores_of(target, score, rest=0.0),
+            no_verdict=REFUSED if score is None else None,
+            similarities={} if identity is None else dict.fromkeys(ENCODERS, identity),
+        )
+        for strength, score in zip(strengths, scores, strict=True)
+    ]
+
+
+def shown_edits(jobs: Iterable[tuple[str, str | None]]) -> list[JudgedEdit]:
+    """One edit a sample, by target and what it shows."""
+    return [edit(f"s{place:03}", target, shown) for place, (target, shown) in enumerate(jobs)]
+
+
+def general_jobs(min_size: int = 1) -> st.SearchStrategy[list[tuple[str, str | None]]]:
+    """Targets and what edits towards them show, some without verdict."""
+    shown = st.one_of(st.none(), st.sampled_from((*EXPRESSIONS, NEUTRAL)))
+    return st.lists(st.tuples(st.sampled_from(EXPRESSIONS), shown), min_size=min_size, max_size=40)

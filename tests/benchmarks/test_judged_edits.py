@@ -1,0 +1,128 @@
+"""The record of an edit, the table of many, and the choices: what they refuse, and what they keep."""
+
+import math
+
+import numpy as np
+import pytest
+from judged_edits import ENCODERS, REFUSED, edit, scores_of, sweep
+
+from pixelsmile.benchmarks.metrics import JudgedEdit, MetricChoices, general_edits, sweeps, tabulate
+from pixelsmile.benchmarks.metrics.samples import NOT_MEASURED
+from pixelsmile.errors import InputError, StrengthError
+from pixelsmile.expressions import EXPRESSIONS
+
+SCORES = scores_of("happy")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"target": "neutral", "scores": SCORES}, "target 'neutral'"),
+        ({"target": "Happiness", "scores": SCORES}, "target 'Happiness'"),
+        ({}, "either scores or the reason"),
+        ({"scores": SCORES, "no_verdict": REFUSED}, "either scores or the reason"),
+        ({"no_verdict": ""}, "either scores or the reason"),
+        ({"scores": {"happy": 0.5}}, "scores that miss or add angry, anxious"),
+        ({"scores": {**SCORES, "glee": 0.5}}, "scores that miss or add glee"),
+        ({"scores": {**SCORES, "sad": 1.5}}, "score 1.5 of sad"),
+        ({"scores": {**SCORES, "sad": math.nan}}, "score nan of sad"),
+        ({"scores": SCORES, "dominant": "glee"}, "dominant 'glee'"),
+        ({"no_verdict": REFUSED, "dominant": "happy"}, "dominant 'happy' without scores"),
+        ({"scores": SCORES, "similarities": {"arcface": 1.2}}, "similarity 1.2 of arcface"),
+        ({"scores": SCORES, "similarities": {"arcface": math.nan}}, "similarity nan of arcface"),
+        ({"scores": SCORES, "similarities": {"arcface": None}}, "the reason in no_identity"),
+        ({"scores": SCORES, "similarities": {"arcface": 0.5}, "no_identity": "x"}, "one or the other"),
+    ],
+)
+def test_contradictions_are_refused(wrong, message):
+    with pytest.raises(InputError, match=message) as error:
+        JudgedEdit(**{"sample": "s", "target": "happy", **wrong})
+    assert "\n" not in str(error.value)
+
+
+def test_strengths_are_checked():
+    with pytest.raises(StrengthError):
+        JudgedEdit("s", "happy", math.nan, scores=SCORES)
+
+
+def test_what_an_edit_says_of_itself():
+    found = edit("s", "happy", "happy")
+    assert found.key == ("s", "happy", 1.0)
+    assert found.identity_reason == edit("s", "happy", "happy", identity=None).identity_reason == NOT_MEASURED
+
+
+def test_table_does_not_depend_on_order():
+    edits = sweep("b", "sad", (0, 0.1, None, 0.3, 0.4)) + sweep("a", "happy", (0, 0.2, 0.4, 0.6, 0.8))
+    table, again = tabulate(edits), tabulate(reversed(edits))
+    assert table.samples == ("a", "b")
+    assert table.encoders == tuple(sorted(ENCODERS))
+    assert table.edits == again.edits
+    np.testing.assert_array_equal(table.scores, again.scores)
+    assert table.scores.shape == (10, 12)
+    assert np.isnan(table.target_scores()).sum() == 1
+    assert table.target_scores()[4] == 0.8
+    assert table.strengths() == (0, 0.25, 0.5, 0.75, 1)
+
+
+def test_tables_refuse():
+    with pytest.raises(InputError, match="no judged edits"):
+        tabulate([])
+    with pytest.raises(InputError, match=r"two edits of \('s', 'happy', 1.0\)"):
+        tabulate([edit("s", "happy", "happy"), edit("s", "happy", "sad")])
+
+
+def test_the_two_views():
+    one_each = tabulate([edit("a", "happy", "happy"), edit("a", "sad", "sad"), edit("b", "happy", "happy")])
+    assert general_edits(one_each) is one_each
+    rows = sweep("a", "happy", (0, 0.2, 0.4, 0.6, 0.8)) + sweep("b", "sad", (0.5, 0.6), (0.5, 1))
+    table = tabulate(rows)
+    with pytest.raises(InputError, match=r"not strengths 0, 0\.25, 0\.5, 0\.75, 1: choose one"):
+        general_edits(table)
+    found = sweeps(table)
+    np.testing.assert_array_equal(
+        found.values(table.target_scores()),
+        [[0, 0.2, 0.4, 0.6, 0.8], [np.nan, np.nan, 0.5, np.nan, 0.6]],
+    )
+    assert [EXPRESSIONS[target] for target in found.target] == ["happy", "sad"]
+    np.testing.assert_array_equal(
+        sweeps(table, (0, 1)).values(table.target_scores()), [[0, 0.8], [np.nan, 0.6]]
+    )
+
+
+def test_spaced_strengths_are_found_again():
+    strengths = [0.1 + 0.1 + 0.1, 0.7]
+    table = tabulate(sweep("a", "happy", (0.2, 0.3), strengths))
+    assert table.at(0.3).sum() == 1
+
+
+def test_choices_survive_json():
+    choices = MetricChoices(
+        confusing_pairs=(("happy", "confident"),), ties="target", accuracy_strengths="largest",
+        identity_encoders=("arcface",), max_strength=1.5, num_points=4,
+    )  # fmt: skip
+    assert MetricChoices.from_json(choices.as_json()) == choices
+    assert MetricChoices.from_json({}) == MetricChoices()
+    assert choices.sweep_strengths() == (0, 0.5, 1, 1.5)
+    assert MetricChoices().sweep_strengths() is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"dominant": "guess"}, {"ties": "first"}, {"linearity": "spearman"}, {"accuracy_strengths": "most"},
+        {"harmonic_strengths": -1.0}, {"harmonic_strengths": math.inf}, {"confusion_strengths": True},
+        {"confusing_pairs": ()}, {"confusing_pairs": (("fear", "fear"),)}, 
+        {"confusing_pairs": (("fear", "glee"),)},
+        {"max_strength": 1.0}, {"num_points": 5}, {"max_strength": 0.0, "num_points": 5}, {"min_points": 2},
+        {"max_strength": 1.0, "num_points": 2}, {"neutral_at_most": 1.0}, {"identity_encoders": ()},
+    ],
+)  # fmt: skip
+def test_bad_choices(wrong):
+    with pytest.raises(InputError) as error:
+        MetricChoices(**wrong)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_choice():
+    with pytest.raises(InputError, match="unknown metric choices: tie"):
+        MetricChoices.from_json({"tie": "split"})
