@@ -1,0 +1,43 @@
+"""Large arrays that are made bit by bit, and go on where they were stopped."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pixelsmile.errors import InputError
+
+
+def fill(
+    target: Path, shape: tuple[int, ...], make: Callable[[range], Iterable[np.ndarray]], num_at_once: int
+) -> Iterator[dict[str, int]]:
+    """Write the array `target` (uint8, npy) unless it is there; yields how many rows are done.
+
+    make: from some rows' numbers to these rows. After every call the count is kept on disk.
+    """
+    if target.is_file():
+        return
+    partial, count = target.with_suffix(".partial.npy"), target.with_suffix(".count")
+    first = int(count.read_text()) if partial.is_file() and count.is_file() else 0
+    array = np.lib.format.open_memmap(partial, "r+" if first else "w+", np.uint8, shape)
+    for start in range(first, shape[0], num_at_once):
+        rows = range(start, min(start + num_at_once, shape[0]))
+        for row, made in zip(rows, make(rows), strict=True):
+            array[row] = made
+        array.flush()
+        count.write_text(str(rows.stop))
+        yield {"done": rows.stop, "of": shape[0]}
+    os.replace(partial, target)
+    count.unlink()
+
+
+def require_same_plan(folder: Path, plan: dict[str, Any]) -> None:
+    """Keep the plan of a folder in it; InputError where it was begun with another."""
+    file, text = folder / "plan.json", json.dumps(plan, indent=2) + "\n"
+    if file.is_file() and file.read_text() != text:
+        raise InputError(f"{folder} was drawn with another plan: delete it, or give another --work")
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
