@@ -38,11 +38,18 @@ def assemble(
     _write(partial / "model_index.json", _index())
     _write(partial / "pixelsmile.json", _options(plan))
     shutil.copy(autoencoder_folder / "stats.jsonl", partial / "training-autoencoder.jsonl")
-    logs = [] if start is None else [start / "training-editor.jsonl"]
-    logs += [editor_folder / phase.name / "stats.jsonl" for phase in plan.editor.phases[len(logs) :]]
-    (partial / "training-editor.jsonl").write_text("".join(log.read_text() for log in logs))
+    (partial / "training-editor.jsonl").write_text(_editor_log(plan, editor_folder, start))
     shutil.rmtree(target, ignore_errors=True)
     os.replace(partial, target)
+
+
+def _editor_log(plan: Plan, editor_folder: Path, start: Path | None) -> str:
+    """The records of every phase, after those of the model that it started from."""
+    log = "" if start is None else (start / "training-editor.jsonl").read_text()
+    for phase in plan.editor.phases[0 if start is None else 1 :]:
+        for line in (editor_folder / phase.name / "stats.jsonl").read_text().splitlines():
+            log += json.dumps({"phase": phase.name, **json.loads(line)}) + "\n"
+    return log
 
 
 def _scheduler(plan: Plan) -> dict[str, Any]:
