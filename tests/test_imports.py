@@ -92,7 +92,7 @@ def test_a_look_loads_nothing_heavy(statement):
     assert done.stderr.split() == []
 
 
-@pytest.mark.parametrize("module", ["expressions", "portraits", "results", "images", "records"])
+@pytest.mark.parametrize("module", ["expressions", "portraits", "results", "judges", "images", "records"])
 def test_what_works_without_torch(module):
     program = f"import sys, pixelsmile.{module}\nassert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)

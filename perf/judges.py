@@ -1,0 +1,129 @@
+"""How near to the ideal a run of judgements comes: many requests in flight, a server that takes its time.
+
+    python perf/judges.py [--verdicts 1000] [--in-flight 32] [--latency 0.2] [--faults 0.3]
+
+The server stands in tests/judges and has a process of its own; ideal is verdicts / in flight x latency. With
+--faults it misbehaves in that share of the requests (429, 500, timeouts, closed connections, broken answers,
+refusals). Every verdict is checked against what the server knows to be true.
+"""
+
+import argparse
+import hashlib
+import io
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "judges"))
+
+from judge_examples import PROVIDERS
+from judge_server import JudgeServer, at_random, truth
+
+from pixelsmile.judges import (
+    Budget,
+    Judgement,
+    JudgingRun,
+    ModelJudge,
+    Picture,
+    Provider,
+    RetryPolicy,
+    Sample,
+    Verdict,
+    VerdictCache,
+)
+
+KEY = "a-key-for-nobody"
+TIMEOUT_S = 10.0
+PATIENCE = RetryPolicy(max_requests=20, max_answers=20, base_s=0.05)
+
+
+def make_samples(count: int, side_px: int) -> list[Sample]:
+    """Smooth pictures, all different."""
+    generator = np.random.default_rng(0)
+    samples = []
+    for number in range(count):
+        small = Image.fromarray(generator.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        file = io.BytesIO()
+        small.resize((side_px, side_px), Image.Resampling.BICUBIC).save(file, "PNG", compress_level=1)
+        samples.append(Sample(str(number), file.getvalue(), "human"))
+    return samples
+
+
+def serve(pipe: Connection, faults: float, latency_s: float) -> None:
+    """The other process: it sends its address, and after a message what it has counted."""
+    with JudgeServer(at_random(faults), latency_s) as server:
+        server.keep_requests = False
+        pipe.send(server.url)
+        pipe.recv()
+        pipe.send((server.answered, server.met))
+
+
+def judge(
+    provider: Provider, retry: RetryPolicy, num_in_flight: int, samples: list[Sample]
+) -> tuple[list[Judgement], float, float, int]:
+    """Judge everything with an empty cache: judgements, wall and CPU seconds, requests."""
+    budget = Budget()
+    with tempfile.TemporaryDirectory() as folder, VerdictCache(Path(folder) / "cache.sqlite") as cache:
+        asked = ModelJudge(provider, retry=retry, budget=budget)
+        run = JudgingRun(asked, samples, cache=cache, num_in_flight=num_in_flight)
+        start_s, start_cpu_s = time.perf_counter(), time.process_time()
+        judgements = list(run)
+        end_s, end_cpu_s = time.perf_counter(), time.process_time()
+    return judgements, end_s - start_s, end_cpu_s - start_cpu_s, budget.spending.num_requests
+
+
+def is_right(judgement: Judgement, sample: Sample) -> bool:
+    """Whether the verdict is what the server says about that picture."""
+    outcome = judgement.outcome
+    digest = hashlib.sha256(Picture.read(sample.image).png(1024)).hexdigest()
+    return isinstance(outcome, Verdict) and (dict(outcome.scores), outcome.dominant) == truth(digest)
+
+
+def measure(name: str, options: argparse.Namespace, samples: list[Sample]) -> None:
+    """Print what one provider needs."""
+    judge(PROVIDERS[name]("http://localhost:1"), RetryPolicy(1, 1), 1, samples[:1])  # loads the SDK
+    here, there = multiprocessing.Pipe()
+    server = multiprocessing.Process(target=serve, args=(there, options.faults, options.latency))
+    server.start()
+    provider = PROVIDERS[name](here.recv(), TIMEOUT_S)
+    judgements, wall_s, cpu_s, num_requests = judge(provider, PATIENCE, options.in_flight, samples)
+    here.send("count")
+    answered, met = here.recv()
+    server.join()
+    by_key = {sample.key: sample for sample in samples}
+    num_right = sum(is_right(judgement, by_key[judgement.key]) for judgement in judgements)
+    ideal_s = options.verdicts / options.in_flight * options.latency
+    print(
+        f"{name:<7} {num_right} of {len(samples)} verdicts right, {answered.total() - len(answered)} paid "
+        f"twice, {num_requests} requests; {wall_s:.2f} s, {wall_s / ideal_s:.2f} times the ideal of "
+        f"{ideal_s:.2f} s; {cpu_s:.2f} s of CPU"
+    )
+    if options.faults:
+        print(f"        {dict(met.most_common())}")
+
+
+def main() -> None:
+    """Print one line for each provider."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--verdicts", type=int, default=1000)
+    parser.add_argument("--in-flight", type=int, default=32)
+    parser.add_argument("--latency", type=float, default=0.2, help="seconds that the server waits")
+    parser.add_argument("--faults", type=float, default=0.0, help="share of the requests")
+    parser.add_argument("--side", type=int, default=256, help="pixels")
+    parser.add_argument("--providers", nargs="*", default=list(PROVIDERS), choices=list(PROVIDERS))
+    options = parser.parse_args()
+    os.environ |= {"OPENAI_API_KEY": KEY, "GEMINI_API_KEY": KEY}
+    samples = make_samples(options.verdicts, options.side)
+    for name in options.providers:
+        measure(name, options, samples)
+
+
+if __name__ == "__main__":
+    main()

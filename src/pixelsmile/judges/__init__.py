@@ -1,0 +1,47 @@
+"""Judges: a picture in; twelve scores and the dominant expression out, or the reason why there are none.
+
+    judge = ModelJudge(GeminiProvider("gemini-3-pro-preview"), budget=Budget(max_requests=500))
+    with VerdictCache("verdicts.sqlite") as cache:
+        run = JudgingRun(judge, [Sample("a", "a.png", "human")], cache=cache, num_in_flight=16)
+        for judgement in run:
+            print(judgement.key, judgement.outcome)
+        print(run.stopped, run.left)
+
+The SDKs (extra `judges`) are loaded by the first request. `agreement` and `panel` are modules of their own.
+"""
+
+from pixelsmile.judges.budget import Budget, Spending
+from pixelsmile.judges.cache import VerdictCache, cache_key
+from pixelsmile.judges.errors import BudgetSpentError, JudgeError
+from pixelsmile.judges.judge import Judge, JudgeIdentity
+from pixelsmile.judges.model_judge import ModelJudge
+from pixelsmile.judges.picture import Picture
+from pixelsmile.judges.pool import Judgement, JudgingRun, Sample
+from pixelsmile.judges.providers import GeminiProvider, OpenAIProvider, Provider, ScriptedProvider
+from pixelsmile.judges.retry import RetryPolicy
+from pixelsmile.judges.verdict import NoVerdict, Outcome, Verdict, outcome_from_json
+
+__all__ = [
+    "Budget",
+    "BudgetSpentError",
+    "GeminiProvider",
+    "Judge",
+    "JudgeError",
+    "JudgeIdentity",
+    "Judgement",
+    "JudgingRun",
+    "ModelJudge",
+    "NoVerdict",
+    "OpenAIProvider",
+    "Outcome",
+    "Picture",
+    "Provider",
+    "RetryPolicy",
+    "Sample",
+    "ScriptedProvider",
+    "Spending",
+    "Verdict",
+    "VerdictCache",
+    "cache_key",
+    "outcome_from_json",
+]

@@ -1,0 +1,65 @@
+"""The protocol of all judges: who judges, and how one is asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from pixelsmile.expressions import Domain
+from pixelsmile.hashing import sha256_json
+from pixelsmile.judges.picture import Picture
+from pixelsmile.judges.verdict import Outcome
+
+
+@dataclass(frozen=True)
+class JudgeIdentity:
+    """Everything that a verdict depends on beside the picture. Two judges with equal identities are the same.
+
+    `parameters` has what was set for the model (server, temperature, largest side of a picture, ...), and
+    never a key.
+    """
+
+    provider: str
+    model: str
+    rubric: str
+    rubric_sha256: str
+    parameters: Mapping[str, JsonValue]
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash by which caches know this judge."""
+        return sha256_json(self.to_record())
+
+    @property
+    def id(self) -> str:
+        """A short name that is still unique: provider, model, and the start of the hash."""
+        return f"{self.provider}:{self.model}:{self.sha256[:12]}"
+
+    def to_record(self) -> dict[str, JsonValue]:
+        """The identity as JSON values, for manifests."""
+        return {
+            "provider": self.provider,
+            "model": self.model,
+            "rubric": self.rubric,
+            "rubric_sha256": self.rubric_sha256,
+            "parameters": dict(self.parameters),
+        }
+
+
+class Judge(Protocol):
+    """Looks at pictures, one a call; many calls may be in flight in one event loop."""
+
+    @property
+    def identity(self) -> JudgeIdentity:
+        """Who judges. Constant over the judge's life."""
+
+    async def judge(self, picture: Picture, domain: Domain) -> Outcome:
+        """A verdict, or why there is none.
+
+        JudgeError where no picture could be judged: the run stops. BudgetSpentError before a limit is passed.
+        """
+
+    async def aclose(self) -> None:
+        """Close what is open in this event loop. The judge may be asked again afterwards."""

@@ -1,0 +1,127 @@
+"""A judge made of a provider and a rubric: it asks, reads the answer, asks again, and keeps to the budget."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from random import Random
+
+from pixelsmile.expressions import Domain
+from pixelsmile.judges.budget import Budget
+from pixelsmile.judges.errors import BudgetSpentError, JudgeError
+from pixelsmile.judges.judge import JudgeIdentity
+from pixelsmile.judges.picture import Picture
+from pixelsmile.judges.providers.provider import Failure, Provider, Reply
+from pixelsmile.judges.retry import RetryPolicy
+from pixelsmile.judges.rubrics import EXPRESSION_SCORES, Answer, MalformedAnswerError, Rubric
+from pixelsmile.judges.verdict import NoVerdict, Outcome, Reason, Verdict
+
+logger = logging.getLogger(__name__)
+
+
+class ModelJudge:
+    """Asks a model about each picture, by a rubric.
+
+    `generator` spreads the waits between requests and nothing else. Judges may share a `budget`. After a
+    JudgeError or BudgetSpentError all other calls end with the same error, until `aclose`.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        rubric: Rubric = EXPRESSION_SCORES,
+        retry: RetryPolicy | None = None,
+        budget: Budget | None = None,
+        generator: Random | None = None,
+    ) -> None:
+        self._provider = provider
+        self._rubric = rubric
+        self._retry = retry or RetryPolicy()
+        self._budget = budget or Budget()
+        self._generator = generator or Random()
+        self._stop: JudgeError | BudgetSpentError | None = None
+        self._stopped: asyncio.Event | None = None  # belongs to one event loop
+        self.identity = JudgeIdentity(
+            provider.name, provider.model, rubric.version, rubric.sha256, provider.parameters
+        )
+
+    async def judge(self, picture: Picture, domain: Domain) -> Outcome:
+        """A verdict, or why there is none; JudgeError or BudgetSpentError where the run is to stop."""
+        answers: list[Reply] = []
+        num_failures = 0
+        fault: tuple[Reason, str] = ("unreachable", "nothing was asked")
+        for num_requests in range(1, self._retry.max_requests + 1):
+            reply = await self._ask(picture, domain)
+            if isinstance(reply, Failure):
+                num_failures += not reply.at_once
+                fault = ("unreachable", reply.detail)
+            else:
+                answers.append(reply)
+                answer = self._read(reply)
+                if isinstance(answer, Answer):
+                    return Verdict(self.identity.id, answer.scores, answer.dominant, _transcript(answers))
+                fault = answer
+            if num_requests == self._retry.max_requests or len(answers) == self._retry.max_answers:
+                break
+            logger.info("%s: %s (%s), asking again", self.identity.id, *fault)
+            await self._wait(reply, num_failures)
+        return NoVerdict(self.identity.id, *fault, _transcript(answers))
+
+    async def aclose(self) -> None:
+        """Close the provider's connections, and forget why the judge stopped."""
+        self._stop = self._stopped = None
+        await self._provider.aclose()
+
+    async def _ask(self, picture: Picture, domain: Domain) -> Reply | Failure:
+        """One request within the budget."""
+        if self._stop is not None:
+            raise self._stop
+        try:
+            reservation = await self._budget.reserve(self._provider.max_tokens(self._rubric))
+        except BudgetSpentError as stop:
+            self._halt(stop)
+            raise
+        num_tokens = None
+        try:
+            reply = await self._provider.ask(picture, domain, self._rubric)
+            num_tokens = reply.num_tokens
+        finally:
+            reservation.settle(num_tokens)
+        if isinstance(reply, Failure) and reply.stops:
+            raise self._halt(JudgeError(f"the judge {reply.detail}"))
+        return reply
+
+    def _read(self, reply: Reply) -> Answer | tuple[Reason, str]:
+        if reply.fault is not None:
+            return reply.fault, reply.detail
+        try:
+            return self._rubric.read(reply.text)
+        except MalformedAnswerError as error:
+            return "malformed", str(error)
+
+    def _halt(self, stop: JudgeError | BudgetSpentError) -> JudgeError | BudgetSpentError:
+        """Let everybody who waits know, and give back the error that was first."""
+        self._stop = self._stop or stop
+        if self._stopped is not None:
+            self._stopped.set()
+        return self._stop
+
+    async def _wait(self, reply: Reply | Failure, num_failures: int) -> None:
+        """Sleep before the next request, but no longer than until the judge stops."""
+        if isinstance(reply, Reply) or reply.at_once:
+            return
+        if (reply.server_wait_s or 0.0) > self._retry.max_wait_s:
+            raise self._halt(
+                JudgeError(
+                    f"the judge {self.identity.id} asks for {reply.server_wait_s:,.0f} s of patience "
+                    f"({reply.detail}): run again later, what was judged is kept"
+                )
+            )
+        wait_s = self._retry.wait_s(num_failures, self._generator, reply.server_wait_s)
+        self._stopped = self._stopped or asyncio.Event()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), wait_s)
+
+
+def _transcript(answers: list[Reply]) -> tuple[str, ...]:
+    return tuple(answer.transcript for answer in answers)

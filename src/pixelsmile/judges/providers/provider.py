@@ -1,0 +1,76 @@
+"""The protocol of providers: one request, one reply, and no exception on the way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pydantic import JsonValue
+
+from pixelsmile.expressions import Domain
+from pixelsmile.judges.picture import Picture
+from pixelsmile.judges.rubrics import Rubric
+
+Fault = Literal["malformed", "empty", "refused"]
+
+_MAX_DETAIL = 300  # characters of a server's message that are passed on
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The server answered. `text` is what the model wrote, unless `fault` says why that cannot be used.
+
+    `transcript` is the answer as it came over the wire, without keys. `num_tokens` is the usage that the
+    server reports, None where it reports none.
+    """
+
+    text: str
+    transcript: str
+    num_tokens: int | None
+    fault: Fault | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The server did not answer, or said no.
+
+    `stops` says that no other request would fare better, `at_once` that the next one needs no wait.
+    `num_tokens` is 0 where nothing was generated, and None where nobody knows.
+    """
+
+    detail: str
+    stops: bool = False
+    at_once: bool = False
+    server_wait_s: float | None = None
+    num_tokens: int | None = None
+
+
+class Provider(Protocol):
+    """A model behind an API. Making one reads the key; connections are opened by the first `ask`."""
+
+    @property
+    def name(self) -> str:
+        """The kind of API."""
+
+    @property
+    def model(self) -> str:
+        """The model's name there."""
+
+    @property
+    def parameters(self) -> Mapping[str, JsonValue]:
+        """What else decides about the answer, for the judge's identity."""
+
+    def max_tokens(self, rubric: Rubric) -> int:
+        """An upper bound of the tokens that one request can use, input and output."""
+
+    async def ask(self, picture: Picture, domain: Domain, rubric: Rubric) -> Reply | Failure:
+        """Send one request. The SDK makes no second one behind our back."""
+
+    async def aclose(self) -> None:
+        """Close what is open in this event loop."""
+
+
+def one_line(text: str) -> str:
+    """A server's message, short enough for one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= _MAX_DETAIL else f"{line[:_MAX_DETAIL]}..."

@@ -1,0 +1,84 @@
+"""A provider that answers from a file or a function: for demonstrations and tests."""
+
+import json
+from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import Domain
+from pixelsmile.hashing import sha256_bytes
+from pixelsmile.judges.picture import Picture
+from pixelsmile.judges.providers.provider import Failure, Reply
+from pixelsmile.judges.rubrics import Rubric
+
+Script = Callable[[Picture, Domain], str | Reply | Failure]
+"""What is said about a picture: the text of an answer in the rubric's form, or any reply or failure."""
+
+
+class ScriptedProvider:
+    """Says what `script` says, for nothing. `version` stands for the script in the judge's identity."""
+
+    name = "scripted"
+
+    def __init__(self, script: Script, *, version: str) -> None:
+        self.model = version
+        self._script = script
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> "ScriptedProvider":
+        """Answers from JSON lines: {"picture": <Picture.sha256>, "answer": <an answer, or its text>}.
+
+        A picture that is not in the file gets an empty answer. InputError for a file that is none of these.
+        """
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot read {str(path)!r} ({error.strerror}): check the path") from error
+        answers = dict(_entries(data, str(path)))
+        nothing = Reply("", "", 0, "empty", f"the picture is not in {Path(path).name}")
+        return cls(lambda picture, domain: answers.get(picture.sha256, nothing), version=sha256_bytes(data))
+
+    @property
+    def parameters(self) -> Mapping[str, JsonValue]:
+        """None: the version says it all."""
+        return {}
+
+    def max_tokens(self, rubric: Rubric) -> int:
+        """A script needs no tokens."""
+        return 0
+
+    async def ask(self, picture: Picture, domain: Domain, rubric: Rubric) -> Reply | Failure:
+        """What the script says."""
+        answer = self._script(picture, domain)
+        return Reply(answer, answer, 0) if isinstance(answer, str) else answer
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    picture: str = Field(pattern="^[0-9a-f]{64}$")
+    answer: JsonValue
+
+
+def _entries(data: bytes, name: str) -> list[tuple[str, str]]:
+    entries: list[tuple[str, str]] = []
+    for number, line in enumerate(data.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = _Line.model_validate_json(line)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise InputError(
+                f"line {number} of {name!r} is no scripted answer ({reason}): "
+                'write {"picture": ..., "answer": ...}'
+            ) from error
+        answer = entry.answer if isinstance(entry.answer, str) else json.dumps(entry.answer)
+        entries.append((entry.picture, answer))
+    return entries

@@ -1,0 +1,159 @@
+"""The cache of verdicts: keyed by content, shared by processes, whole after kill -9."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from judge_examples import picture_of, png_of
+
+from pixelsmile.errors import InputError, OutputError
+from pixelsmile.expressions import EXPRESSIONS
+from pixelsmile.judges import JudgeIdentity, NoVerdict, Picture, Verdict, VerdictCache, cache_key
+
+JUDGE = JudgeIdentity("p", "m", "r-1", "00", {})
+PICTURE = picture_of(0)
+KEY = cache_key(JUDGE, PICTURE, "human")
+
+
+def verdict(happy: float = 0.5) -> Verdict:
+    return Verdict(
+        JUDGE.id, {**dict.fromkeys(EXPRESSIONS, 0.0), "happy": happy}, "happy", ("raw", "rohe Antwort ä")
+    )
+
+
+def test_what_is_kept_is_found(tmp_path):
+    path = tmp_path / "new" / "cache.sqlite"
+    with VerdictCache(path) as cache:
+        assert cache.find(KEY) is None
+        assert cache.keep(JUDGE, PICTURE, "human", verdict()) == verdict()
+    with VerdictCache(path) as cache:
+        assert cache.find(KEY) == verdict()
+        assert cache.find(cache_key(JUDGE, PICTURE, "anime")) is None
+
+
+def test_keys_are_content():
+    other_judge = JudgeIdentity("p", "m", "r-1", "00", {"seed": 1})
+    keys = [
+        KEY,
+        cache_key(other_judge, PICTURE, "human"),
+        cache_key(JUDGE, picture_of(1), "human"),
+        cache_key(JUDGE, PICTURE, "anime"),
+    ]
+    assert len(set(keys)) == 4
+    assert cache_key(JUDGE, Picture.read(png_of(0)), "human") == KEY
+
+
+def test_no_verdict_is_not_final(tmp_path):
+    nothing = NoVerdict(JUDGE.id, "refused", "SAFETY", ("raw",))
+    with VerdictCache(tmp_path / "cache.sqlite") as cache:
+        cache.keep(JUDGE, PICTURE, "human", nothing)
+        assert cache.find(KEY) is None
+        assert cache.find(KEY, reuse_no_verdicts=True) == nothing
+        cache.keep(JUDGE, PICTURE, "human", verdict())
+        assert cache.find(KEY) == verdict()
+        cache.keep(JUDGE, PICTURE, "human", nothing)
+        assert cache.find(KEY) == verdict(), "a verdict stays"
+
+
+def test_the_first_verdict_counts(tmp_path):
+    with VerdictCache(tmp_path / "cache.sqlite") as one, VerdictCache(tmp_path / "cache.sqlite") as other:
+        one.keep(JUDGE, PICTURE, "human", verdict(0.25))
+        assert other.keep(JUDGE, PICTURE, "human", verdict(0.75)) == verdict(0.25)
+
+
+def test_other_files_are_refused(tmp_path):
+    text = tmp_path / "text"
+    text.write_text("hello\n" * 1000)
+    with pytest.raises(InputError, match="no cache of verdicts"):
+        VerdictCache(text)
+    database = sqlite3.connect(tmp_path / "other.sqlite")
+    database.execute("CREATE TABLE mine (x)")
+    database.close()
+    with pytest.raises(InputError, match="of this version"):
+        VerdictCache(tmp_path / "other.sqlite")
+    with pytest.raises(OutputError, match="cannot"):
+        VerdictCache(text / "cache.sqlite")
+    with pytest.raises(OutputError, match="cannot"):
+        VerdictCache(tmp_path)
+
+
+def test_a_damaged_verdict_is_not_guessed(tmp_path):
+    with VerdictCache(tmp_path / "cache.sqlite") as cache:
+        cache.keep(JUDGE, PICTURE, "human", verdict())
+        cache._database.execute("UPDATE outcomes SET outcome = replace(outcome, '0.5', '5')")
+        with pytest.raises(InputError, match="damaged verdict"):
+            cache.find(KEY)
+
+
+# Judges the samples [first, last) of 40 with 8 in flight, prints each key once its judgement has come out.
+PROGRAM = """
+import asyncio, sys
+sys.path.insert(0, {tests!r})
+from judge_examples import samples_of
+from judge_server import truth
+from pixelsmile.expressions import EXPRESSIONS
+from pixelsmile.judges import JudgeIdentity, JudgingRun, Verdict, VerdictCache
+
+class Slow:
+    identity = JudgeIdentity("p", "m", "r-1", "00", {{}})
+    async def judge(self, picture, domain):
+        print("asked", flush=True)
+        await asyncio.sleep(0.02)
+        scores, dominant = truth(picture.sha256)
+        return Verdict(self.identity.id, scores, dominant, (str({mark}),))
+    async def aclose(self):
+        pass
+
+with VerdictCache({path!r}) as cache:
+    for judgement in JudgingRun(Slow(), samples_of(40)[{first}:{last}], cache=cache, num_in_flight=8):
+        print(judgement.key, flush=True)
+"""
+
+
+def start(path: Path, first: int = 0, last: int = 40, mark: int = 0) -> subprocess.Popen:
+    program = PROGRAM.format(
+        tests=str(Path(__file__).parent), path=str(path), first=first, last=last, mark=mark
+    )
+    return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+
+
+def kept(path: Path) -> int:
+    database = sqlite3.connect(path)
+    try:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return database.execute("SELECT count(*) FROM outcomes WHERE is_verdict").fetchone()[0]
+    finally:
+        database.close()
+
+
+def test_killed_and_resumed(tmp_path):
+    path = tmp_path / "cache.sqlite"
+    num_asked = 0
+    for num_lines in (3, 21, 40):
+        process = start(path)
+        lines = [process.stdout.readline() for _ in range(num_lines)]
+        os.kill(process.pid, signal.SIGKILL)
+        lines += process.stdout.read().splitlines()
+        process.stdout.close()
+        process.wait()
+        num_asked += lines.count("asked\n") + lines.count("asked")
+        num_said = len({line for line in lines if line.startswith("sample")})
+        assert num_said <= kept(path)
+    process = start(path)
+    lines = process.communicate()[0].splitlines()
+    num_asked += lines.count("asked")
+    assert len({line for line in lines if line.startswith("sample")}) == kept(path) == 40
+    assert num_asked <= 40 + 3 * 8, "only what was in flight is asked again"
+
+
+def test_several_processes(tmp_path):
+    path = tmp_path / "cache.sqlite"
+    processes = [
+        start(path, first, last, mark) for mark, (first, last) in enumerate([(0, 30), (10, 40), (0, 40)])
+    ]
+    assert [process.communicate()[0].count("sample") for process in processes] == [30, 30, 40]
+    assert kept(path) == 40

@@ -1,0 +1,112 @@
+"""A rubric stays what it was, and answers to it are read or refused, never guessed."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pixelsmile.expressions import EXPRESSIONS, TAXONOMY
+from pixelsmile.judges.rubrics import EXPRESSION_SCORES, Answer, MalformedAnswerError
+
+LABELS = [expression.judge_label for expression in TAXONOMY]
+SCORES = {label: number / 20 for number, label in enumerate(LABELS)}
+GOOD = {"scores": SCORES, "dominant": "Fear"}
+TEXT = json.dumps(GOOD)
+
+
+def changed(label: str, value: object) -> str:
+    return json.dumps({**GOOD, "scores": {**SCORES, label: value}})
+
+
+def test_the_words_are_those_of_their_version():
+    assert EXPRESSION_SCORES.version == "expression-scores-1"
+    assert EXPRESSION_SCORES.sha256 == "a6adc384485dfd3eb95967b86cef2fb780aa6ba31f9eb3bf4bf8166388f5cefe", (
+        "verdicts are kept by this hash: a changed rubric is a new version"
+    )
+
+
+def test_instructions_and_schema_name_every_label():
+    assert all(f"- {label}: " in EXPRESSION_SCORES.instructions for label in LABELS)
+    properties = EXPRESSION_SCORES.answer_schema["properties"]
+    assert properties["scores"]["required"] == LABELS
+    assert properties["dominant"]["enum"] == [*LABELS, "Neutral"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        f"\n  {json.dumps(GOOD, indent=2)}\n",
+        f"```json\n{TEXT}\n```",
+        f"Here it is:\n\n```\n{TEXT}\n```\nAnything else?",
+        f"<think>Is it {{fear}}?\n</think>\n{TEXT}",
+    ],
+)
+def test_accepted_wrappings(text):
+    answer = EXPRESSION_SCORES.read(text)
+    assert tuple(answer.scores) == EXPRESSIONS
+    assert answer.scores == {e.name: SCORES[e.judge_label] for e in TAXONOMY}
+    assert answer.dominant == "fear"
+
+
+def test_integers_and_a_face_at_rest():
+    answer = EXPRESSION_SCORES.read(json.dumps({"scores": dict.fromkeys(LABELS, 0), "dominant": "Neutral"}))
+    assert set(answer.scores.values()) == {0.0}
+    assert answer.dominant == "neutral"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "neither"),
+        ("0.8", "neither"),
+        ("I cannot help with that.", "neither"),
+        (f"Sure! {TEXT}", "neither"),
+        (f"```\n{TEXT}\n```\n```\n{TEXT}\n```", "neither"),
+        (TEXT[:-20], "not JSON"),
+        (TEXT + TEXT, "not JSON"),
+        ("{" * 100_000, "not JSON"),
+        (changed("Fear", 10).replace("10", "9" * 5000), "not JSON"),
+        (json.dumps([GOOD]), "neither"),
+        (json.dumps({"scores": SCORES}), "lacks dominant"),
+        (json.dumps({**GOOD, "why": "x"}), "unknown key 'why'"),
+        (json.dumps({**GOOD, "scores": list(SCORES.values())}), "no object"),
+        (json.dumps({**GOOD, "scores": {k: v for k, v in SCORES.items() if k != "Fear"}}), "lacks Fear"),
+        (changed("Boredom", 0.1), "unknown key 'Boredom'"),
+        (changed("Fear", 1.01), "not in 0 to 1"),
+        (changed("Fear", -0.01), "not in 0 to 1"),
+        (changed("Fear", 85), "not in 0 to 1"),
+        (changed("Fear", float("nan")), "NaN"),
+        (changed("Fear", float("inf")), "Infinity"),
+        (changed("Fear", 0.5).replace('"Fear": 0.5', '"Fear": 1e999'), "not in 0 to 1"),
+        (changed("Fear", "0.5"), "no number"),
+        (changed("Fear", True), "no number"),
+        (changed("Fear", None), "no number"),
+        (TEXT.replace('"Fear":', '"Anger":'), "twice"),
+        (json.dumps({**GOOD, "dominant": "fear"}), "no label"),
+        (json.dumps({**GOOD, "dominant": ["Fear"]}), "no label"),
+    ],
+)
+def test_malformed_answers(text, message):
+    with pytest.raises(MalformedAnswerError, match=message) as caught:
+        EXPRESSION_SCORES.read(text)
+    assert len(str(caught.value)) < 200
+
+
+@given(st.text() | st.recursive(st.none() | st.floats() | st.text(), st.lists).map(json.dumps))
+def test_nothing_else_is_read(text):
+    with pytest.raises(MalformedAnswerError):
+        EXPRESSION_SCORES.read(text)
+
+
+@given(st.data())
+def test_a_damaged_answer_is_never_read_differently(data):
+    cut = data.draw(st.integers(0, len(TEXT) - 1))
+    text = TEXT[:cut] + TEXT[cut + data.draw(st.integers(1, 30)) :]
+    try:
+        answer = EXPRESSION_SCORES.read(text)
+    except MalformedAnswerError:
+        return
+    assert isinstance(answer, Answer)
+    assert all(0 <= score <= 1 for score in answer.scores.values())
