@@ -35,7 +35,7 @@ def published(models, monkeypatch):
 
 
 def test_without_weights(models, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="pixelsmile")
     assert isinstance(load_detector(), CascadeDetector)
     assert "detector cascade: needs no weights" in caplog.text
     assert "scrfd has no weights; yunet has no weights (pixelsmile models list)" in caplog.text
