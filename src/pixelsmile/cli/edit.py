@@ -85,6 +85,7 @@ def _edit(
     from pixelsmile.cli.progress import Display
     from pixelsmile.editing.face_edits import PasteOptions
     from pixelsmile.editing.requests import Request
+    from pixelsmile.faces.crops import DEFAULT_CONTEXT
 
     info = editor.engine.info
     if info.note and not source.is_drawn:
@@ -99,7 +100,8 @@ def _edit(
         "shift": options.shift,
     }
     if faces:
-        paste = PasteOptions(context=options.context, guard_drift=not options.no_drift_guard)
+        context = options.context or DEFAULT_CONTEXT
+        paste = PasteOptions(context=context, guard_drift=not options.no_drift_guard)
         events = edit_faces(editor, source.image, faces, orders, options.strengths, paste, how)
     else:
         requests = [

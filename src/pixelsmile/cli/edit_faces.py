@@ -95,21 +95,13 @@ def edit_faces(
     how: "EditOptions",
 ) -> Iterator["Progress | EditResult"]:
     """The events of every sweep: one result an order, at the size of the picture."""
-    from pixelsmile.editing.face_edits import stream_face, stream_faces
+    from pixelsmile.editing.face_edits import stream_faces
     from pixelsmile.editing.requests import Request
 
-    if found[0][0].expression or found[0][0].blend:
-        edits = [
-            (face, Request(order.expression, order.blend, None, strengths))
-            for order, faces in found
-            for face in faces
-        ]
-        yield from stream_faces(editor, image, edits, paste, **how)
-        return
-    faces = found[0][1]
-    requests = [Request(order.expression, order.blend, order.prompt, strengths) for order in orders]
-    if len(faces) == 1:
-        yield from stream_face(editor, image, faces[0], requests, paste, **how)
-        return
-    for request in requests:
-        yield from stream_faces(editor, image, [(face, request) for face in faces], paste, **how)
+    asked = [Request(order.expression, order.blend, order.prompt, strengths) for order in orders]
+    edits = []
+    for order, faces in found:
+        own = order.expression or order.blend
+        requests = [Request(order.expression, order.blend, None, strengths)] if own else asked
+        edits += [(face, requests) for face in faces]
+    yield from stream_faces(editor, image, edits, paste, **how)

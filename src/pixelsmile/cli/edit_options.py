@@ -3,7 +3,6 @@
 from pixelsmile.cli.parsing import CommandParser, one_of, positive_number, whole_number
 from pixelsmile.expressions import DOMAINS, MAX_STRENGTH, parse_strength
 
-DEFAULT_CONTEXT = 1.8
 DEFAULT_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 OFFLOADS = ("none", "model", "sequential")
 QUANTISES = ("8bit", "4bit")
@@ -92,9 +91,8 @@ def _add_faces(parser: CommandParser) -> None:
     group.add_argument(
         "--context",
         type=positive_number("context"),
-        default=DEFAULT_CONTEXT,
         metavar="X",
-        help=f"side of the square that is edited, in faces (default {DEFAULT_CONTEXT:g})",
+        help="side of the square that is edited, in faces (default: a portrait with hair and chin)",
     )
     group.add_argument(
         "--no-drift-guard",

@@ -32,55 +32,46 @@ class PasteOptions:
     keep_detail: bool = True
 
 
-def stream_face(
-    editor: Editor,
-    image: ImageLike,
-    face: Face,
-    requests: Sequence[Request],
-    how: PasteOptions = PasteOptions(),
-    **options: Unpack[EditOptions],
-) -> Iterator[Progress | EditResult]:
-    """Edit one face: the events of `Editor.stream`, each result at the picture's own size.
-
-    Outside of the face's mask no pixel changes. What was corrected stands in `settings["face"]`, the drift of
-    each picture in it. Raises what `Editor.stream` raises.
-    """
-    picture = open_picture(image)
-    crop = crop_around(face, picture.size, how.context)
-    for event in editor.stream(crop.cut(picture), requests, **options):
-        yield event if isinstance(event, Progress) else _pasted(picture, None, face, crop, event, how)
-
-
 def stream_faces(
     editor: Editor,
     image: ImageLike,
-    edits: Sequence[tuple[Face, Request]],
+    edits: Sequence[tuple[Face, Sequence[Request]]],
     how: PasteOptions = PasteOptions(),
     **options: Unpack[EditOptions],
 ) -> Iterator[Progress | EditResult]:
-    """Edit several faces of one picture, each with its own request, together: one result at the end.
+    """Edit faces of one picture, each with its requests: Progress events, then a result for each request.
 
-    All requests must have the same strengths; picture i shows every face at strength i. Where masks overlap,
-    the later face lies on top.
+    All faces need equally many requests at the same strengths: result j shows each face's j-th request.
+    The pictures have the size of `image`; outside of the masks no pixel changes, and where masks overlap, the
+    later face lies on top. What was corrected stands in `settings["face"]`, with several faces
+    in each of `settings["faces"]`. Raises what `Editor.stream` raises.
     """
     if not edits:
         raise InputError("no faces given: choose at least one")
-    if len({tuple(request.strengths) for _, request in edits}) > 1:
-        raise InputError("the faces of one picture must be edited at the same strengths")
+    if len({tuple(tuple(request.strengths) for request in requests) for _, requests in edits}) > 1:
+        raise InputError("the faces of one picture need equally many requests, at the same strengths")
     picture = open_picture(image)
-    results: list[EditResult] = []
-    for face, request in edits:
+    layers: list[list[EditResult]] = [[] for _ in edits[0][1]]  # of each request, one a face
+    for face, requests in edits:
         crop = crop_around(face, picture.size, how.context)
-        for event in editor.stream(crop.cut(picture), [request], **options):
+        waiting = iter(layers)
+        for event in editor.stream(crop.cut(picture), requests, **options):
             if isinstance(event, Progress):
                 yield event
                 continue
-            onto = results[-1].images if results else None
-            results.append(_pasted(picture, onto, face, crop, event, how))
-    label = ", ".join(result.label for result in results)
-    settings = {**results[-1].settings, "faces": [result.settings for result in results]}
-    del settings["face"]
-    yield EditResult(label, results[-1].images, results[-1].strengths, settings)
+            below = next(waiting)
+            below.append(_pasted(picture, below[-1].images if below else None, face, crop, event, how))
+    yield from map(_together, layers)
+
+
+def _together(layers: Sequence[EditResult]) -> EditResult:
+    """One result of the faces that were pasted upon each other."""
+    top = layers[-1]
+    if len(layers) == 1:
+        return top
+    settings = {key: value for key, value in top.settings.items() if key != "face"}
+    settings["faces"] = [layer.settings for layer in layers]
+    return EditResult(", ".join(layer.label for layer in layers), top.images, top.strengths, settings)
 
 
 def _pasted(

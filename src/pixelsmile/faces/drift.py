@@ -91,9 +91,9 @@ def _register(source: np.ndarray, edit: np.ndarray, stable: np.ndarray, start: D
         if step is None:
             return None
         drift = Drift(
-            drift.shift_x_px + step[0] * drift.zoom,
-            drift.shift_y_px + step[1] * drift.zoom,
-            drift.zoom * (1 + step[2]),
+            float(drift.shift_x_px + step[0] * drift.zoom),
+            float(drift.shift_y_px + step[1] * drift.zoom),
+            float(drift.zoom * (1 + step[2])),
         )
         if max(abs(step[0]), abs(step[1]), abs(step[2]) * width) < 1e-3:
             break
