@@ -20,6 +20,7 @@ COMMANDS = {
     "expressions": "list the expressions and their other names",
     "faces": "list the faces in a photo, and draw them",
     "models": "list and fetch the weights of face detectors and encoders",
+    "bench": "measure any editor of expressions, and compare editors",
     "doctor": "what this machine can run, and what is missing",
 }
 

@@ -1,0 +1,209 @@
+"""A run on disk: what was asked, the edits as they come, what judges and encoders said of them.
+
+    RUN/spec.json                       what the run is; written first, never changed
+    RUN/sources/SOURCE.png              the benchmark's pictures, as editors get them
+    RUN/edits/SOURCE/TARGET_1.00.png    what the editor made of them
+    RUN/edits.jsonl                     a line for each edit: its file, or why there is none
+    RUN/identity.jsonl                  a line for each edit: the cosines of source and edit, by encoder
+    RUN/judges/ID.json, ID.jsonl        a judge, and its outcomes line by line
+
+Every line stands for work that is done: after a kill the same command does what is left. A later line about
+the same edit takes the place of an earlier one.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import JsonValue, ValidationError
+
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import Domain
+from pixelsmile.json_lines import Record, read_lines
+from pixelsmile.publication import write_file
+from pixelsmile.records import CodeRecord
+from pixelsmile.results.sweep import format_strength
+
+SPEC_NAME = "spec.json"
+
+EditKey = tuple[str, str, float]  # source, target, strength
+
+
+class TaskRecord(Record):
+    """A task as the specification keeps it."""
+
+    source: str
+    target: str
+    domain: Domain
+    prompt: str
+    face_box: tuple[float, float, float, float] | None
+
+
+class Spec(Record):
+    """Everything that the edits of a run depend on, and where they are made.
+
+    `created` and `hardware` may differ when a run goes on; nothing else.
+    """
+
+    schema_version: Literal[1] = 1
+    created: datetime
+    hardware: dict[str, JsonValue]
+    code: CodeRecord
+    benchmark: dict[str, JsonValue]
+    editor: dict[str, JsonValue]
+    setting: Literal["general", "linear"]
+    strengths: tuple[float, ...]
+    seed: int
+    tasks: tuple[TaskRecord, ...]
+
+    def edit_keys(self) -> tuple[EditKey, ...]:
+        """Every edit of the run, in its order."""
+        return tuple((task.source, task.target, s) for task in self.tasks for s in self.strengths)
+
+
+class EditLine(Record):
+    """A line about one edit."""
+
+    source: str
+    target: str
+    strength: float
+
+    @property
+    def key(self) -> EditKey:
+        return self.source, self.target, self.strength
+
+
+class EditRecord(EditLine):
+    """One edit: a file in the run's folder with its hash, or the reason why the editor made none."""
+
+    file: str | None = None
+    sha256: str | None = None
+    failure: str | None = None
+    seconds: float | None = None  # of the editor, its share of the call that made it
+
+
+class IdentityRecord(EditLine):
+    """The likeness of a source and its edit: cosines by encoder, None with the reason where there is none."""
+
+    edit_sha256: str
+    similarities: dict[str, float | None]
+    no_identity: str | None = None
+
+
+class OutcomeRecord(EditLine):
+    """What a judge said of an edit. `outcome` is what judges.verdict.Outcome.to_json writes."""
+
+    edit_sha256: str
+    outcome: dict[str, JsonValue]
+
+
+Line = TypeVar("Line", bound=EditLine)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The places in a run's folder, and what they hold."""
+
+    path: Path
+
+    def begin(self, spec: Spec) -> Spec:
+        """Write the specification, or check that the run that is here has the same; the one that counts.
+
+        InputError that names the first difference otherwise: a folder holds one run.
+        """
+        if (self.path / SPEC_NAME).exists():
+            found = self.spec()
+            _check_same(self.path, found, spec)
+            return found
+        write_file(self.path / SPEC_NAME, (spec.model_dump_json(indent=1) + "\n").encode())
+        return spec
+
+    def spec(self) -> Spec:
+        """The specification; InputError where the folder holds no run."""
+        path = self.path / SPEC_NAME
+        try:
+            return Spec.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise InputError(
+                f"{str(self.path)!r} holds no run ({SPEC_NAME}: {error.strerror}): "
+                "make one with `pixelsmile bench ffe run`"
+            ) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the file"
+            raise InputError(
+                f"{str(path)!r} is not a run of this version ({where}: {first['msg']}): begin another"
+            ) from error
+
+    def source_file(self, source: str) -> Path:
+        return self.path / "sources" / f"{source}.png"
+
+    def edit_name(self, key: EditKey) -> str:
+        """The place of an edit, relative to the folder."""
+        source, target, strength = key
+        return f"edits/{source}/{target}_{format_strength(strength)}.png"
+
+    @property
+    def edits_file(self) -> Path:
+        return self.path / "edits.jsonl"
+
+    @property
+    def identity_file(self) -> Path:
+        return self.path / "identity.jsonl"
+
+    def outcomes_file(self, judge_id: str) -> Path:
+        """Where the outcomes of the judge of that JudgeIdentity.id go; its identity is beside, `.json`."""
+        return self.path / "judges" / f"{_file_name(judge_id)}.jsonl"
+
+    def edits(self) -> dict[EditKey, EditRecord]:
+        """The edits that are done, by key."""
+        return _latest(read_lines(self.edits_file, EditRecord))
+
+    def identities(self) -> dict[EditKey, IdentityRecord]:
+        """The likenesses that are measured, by key."""
+        return _latest(read_lines(self.identity_file, IdentityRecord))
+
+    def outcomes(self, judge_id: str) -> dict[EditKey, OutcomeRecord]:
+        """What that judge has said, by key."""
+        return _latest(read_lines(self.outcomes_file(judge_id), OutcomeRecord))
+
+    def judges(self) -> dict[str, dict[str, JsonValue]]:
+        """The identities of all judges that were asked, by id, in the order of their ids."""
+        found = {}
+        for path in sorted((self.path / "judges").glob("*.json")):
+            record = json.loads(path.read_bytes())
+            found[record["id"]] = record
+        return found
+
+    def keep_judge(self, judge_id: str, identity: Mapping[str, JsonValue]) -> None:
+        """Note who judges, before the first outcome."""
+        record = json.dumps({"id": judge_id, **identity}, indent=1, ensure_ascii=False) + "\n"
+        write_file(self.outcomes_file(judge_id).with_suffix(".json"), record.encode(), force=True)
+
+
+def _latest(records: Iterable[Line]) -> dict[EditKey, Line]:
+    return {record.key: record for record in records}
+
+
+def _file_name(judge_id: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in judge_id)
+
+
+_MAY_DIFFER: Sequence[str] = ("created", "hardware")
+
+
+def _check_same(path: Path, found: Spec, wanted: Spec) -> None:
+    for name in Spec.model_fields:
+        was, now = getattr(found, name), getattr(wanted, name)
+        if name in _MAY_DIFFER or was == now:
+            continue
+        if name == "tasks":
+            was, now = f"{len(was)} tasks", f"{len(now)}, or others"
+        if name == "code":
+            was, now = f"{was.version} {was.source_sha256[:8]}", f"{now.version} {now.source_sha256[:8]}"
+        raise InputError(
+            f"{str(path)!r} holds a run with another {name} ({was}, now {now}): choose another folder with -o"
+        )

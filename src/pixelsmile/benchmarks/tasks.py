@@ -1,0 +1,61 @@
+"""What a benchmark asks of an editor: a source picture, a target expression, and the words for it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL import Image
+from pydantic import JsonValue
+
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain
+
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels of the source
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One edit, or one sweep of strengths. InputError for a name or target that cannot be.
+
+    source: names the source picture; letters, digits, `.`, `_` and `-`, for it names files too.
+    target: one of EXPRESSIONS, or neutral. prompt: what editors are told that read words.
+    face_box: where the face is, if the benchmark says.
+    """
+
+    source: str
+    target: str
+    domain: Domain
+    prompt: str
+    face_box: Box | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.source):
+            raise InputError(
+                f"source {self.source!r} cannot name a file: use up to 100 letters, digits, '.', '_' and '-'"
+            )
+        if self.target not in (*EXPRESSIONS, NEUTRAL):
+            raise InputError(
+                f"source {self.source!r} has target {self.target!r}: use one of {', '.join(EXPRESSIONS)}"
+            )
+
+    @property
+    def key(self) -> str:
+        """`source/target`: no two tasks of a benchmark have the same."""
+        return f"{self.source}/{self.target}"
+
+
+class Benchmark(Protocol):
+    """Tasks and their source pictures."""
+
+    @property
+    def tasks(self) -> Sequence[Task]:
+        """All tasks, in a fixed order."""
+
+    def picture(self, source: str) -> Image.Image:
+        """The source picture of that name, upright RGB; ImageError where it cannot be read."""
+
+    def to_record(self) -> dict[str, JsonValue]:
+        """Which benchmark this is, for a run's specification: name, origin, and a hash of all content."""
