@@ -210,7 +210,7 @@ def test_signals_leave_nothing(number, code, edit, model_folder):
     assert names() == {"face.png"}
 
 
-def test_a_model_that_knows_drawn_portraits_only(model_folder, drawn_face, capsys):
+def test_a_model_that_knows_drawn_portraits_only(model_folder, drawn_face, capsys, caplog):
     """Said in one line for a photograph, not for a drawn portrait, nor for its edits."""
     shutil.copytree(model_folder, "model")
     options = {"size": 64, "condition_size": 64, "steps": 2, "square": True, "note": "It knows drawn faces."}
@@ -218,10 +218,10 @@ def test_a_model_that_knows_drawn_portraits_only(model_folder, drawn_face, capsy
     Image.effect_noise((96, 64), 50).convert("RGB").save("photo.jpg")
     edit = ["edit", "-e", "happy", "-s", "1", "--model", "model"]
 
-    assert main([*edit, "photo.jpg", "-o", "one"]) == 0
+    assert main([*edit, "photo.jpg", "--face", "whole", "-o", "one"]) == 0
     said = capsys.readouterr().err
     assert "pixelsmile: model model: It knows drawn faces.\n" in said
-    assert "cropped 96 x 64" in said
+    assert "cropped 96 x 64" in caplog.text
 
     assert main([*edit, str(drawn_face), "-o", "two"]) == 0
     assert main([*edit, "two/happy-1.00.png", "-o", "three"]) == 0

@@ -92,6 +92,8 @@ def test_every_face_gets_its_own_expression_in_one_picture(edit_group, group, ca
         (["-e", "happy", "--face", "1", "--detector", "none.onnx"], "none.onnx"),
         (["--face", "10,10,60,60=happy", "--face", "10,10,60,60=sad"], "two --face mean the same face"),
         (["--face", "1=hapy"], "happy"),
+        (["--face", "whole=happy"], "--face whole has no expression of its own"),
+        (["-e", "happy", "--face", "whole", "--face", "1"], "several --face need an expression each"),
     ],
 )
 def test_what_is_not_understood_is_one_line_and_nothing_is_written(
@@ -104,12 +106,33 @@ def test_what_is_not_understood_is_one_line_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_cascade_chooses_on_a_photograph(model_folder, capsys):
+@pytest.mark.parametrize("choice", [[], ["--face", "largest"]])
+def test_the_face_of_a_photograph_is_found(model_folder, capsys, choice):
     from skimage.data import astronaut
 
     Image.fromarray(astronaut()).save("group.png")
     options = ["--model", str(model_folder), "-s", "1", "--steps", "1", "-o", "out", "--detector", "cascade"]
-    assert main(["edit", "group.png", "-e", "happy", "--face", "largest", *options, "-q"]) == 0
+    assert main(["edit", "group.png", "-e", "happy", *choice, *options, "-q"]) == 0
     x0, y0, x1, y1 = changed("out/happy-1.00.png")
     assert 120 < x0 < x1 < 330
     assert 0 <= y0 < y1 < 260
+
+
+def test_without_a_face_or_with_several_nothing_is_guessed(model_folder, capsys, tmp_path):
+    from skimage.data import astronaut
+
+    options = ["--model", str(model_folder), "-s", "1", "--steps", "1", "-o", "out", "--detector", "cascade"]
+    Image.fromarray(np.hstack([astronaut(), astronaut()])).save("group.png")
+    assert main(["edit", "group.png", "-e", "happy", *options]) == 2
+    assert "2 faces in the picture" in capsys.readouterr().err
+    Image.new("RGB", (300, 200), "grey").save("group.png")
+    assert main(["edit", "group.png", "-e", "happy", *options]) == 2
+    assert "edit the whole picture with --face whole" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_whole_picture_is_edited_when_asked_for(edit_group, capsys):
+    assert edit_group("-e", "happy", "--face", "whole", "-q") == 0
+    settings = json.loads(Image.open("out/happy-1.00.png").text["pixelsmile:settings"])
+    assert "face" not in settings
+    assert Image.open("out/happy-1.00.png").size != SIZE

@@ -58,6 +58,11 @@ def test_without_a_choice_one_face_is_right_and_others_are_not_guessed():
         choose(ONLY, [], SIZE)
 
 
+def test_the_whole_picture_needs_no_face():
+    assert chosen("Whole") == []
+    assert choose(parse_choice("whole"), [], SIZE) == []
+
+
 def test_many_faces_make_one_short_line():
     crowd = [face(10 * index, 0, 20) for index in range(500)]
     with pytest.raises(FaceError) as error:

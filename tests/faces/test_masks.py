@@ -6,7 +6,7 @@ import pytest
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.faces.face import Face
-from pixelsmile.faces.masks import background_mask, face_mask, parsed_mask, roll, softened
+from pixelsmile.faces.masks import background_mask, face_mask, feathered, parsed_mask, roll
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
 
 
@@ -46,14 +46,14 @@ def test_soft_edges_lie_inside_the_hard_mask():
     assert (face_mask(face, (100, 80), grow=1.2) >= hard).all()
 
 
-def test_softened_masks_keep_their_zeros():
+def test_a_feather_lies_outside_of_the_mask():
     hard = np.zeros((60, 60), np.float32)
     hard[20:40, 20:40] = 1
-    soft = softened(hard, 4)
-    assert (soft[hard == 0] == 0).all()
-    assert soft[30, 30] == pytest.approx(1, abs=0.01)
-    assert 0 < soft[30, 21] < 1
-    np.testing.assert_array_equal(softened(hard, 0), hard)
+    soft = feathered(hard, 4)
+    assert (soft[hard == 1] == 1).all()
+    assert 0 < soft[30, 42] < soft[30, 40] < 1
+    assert soft[30, 50] == 0
+    np.testing.assert_array_equal(feathered(hard, 0), hard)
 
 
 def test_the_background_keeps_its_margin():

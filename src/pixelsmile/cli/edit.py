@@ -86,6 +86,7 @@ def _edit(
     from pixelsmile.editing.face_edits import PasteOptions
     from pixelsmile.editing.requests import Request
     from pixelsmile.faces.crops import DEFAULT_CONTEXT
+    from pixelsmile.faces.parsing import load_masker
 
     info = editor.engine.info
     if info.note and not source.is_drawn:
@@ -101,18 +102,18 @@ def _edit(
     }
     if faces:
         context = options.context or DEFAULT_CONTEXT
-        paste = PasteOptions(context=context, guard_drift=not options.no_drift_guard)
+        paste = PasteOptions(
+            context=context,
+            guard_drift=not options.no_drift_guard,
+            masker=None if options.parser is None else load_masker(options.parser),
+        )
         events = edit_faces(editor, source.image, faces, orders, options.strengths, paste, how)
     else:
         requests = [
             Request(order.expression, order.blend, order.prompt, options.strengths) for order in orders
         ]
         events = editor.stream(source.image, requests, **how)
-    results = Display(options.quiet).results(events)
-    for note in results[0].settings["notes"]:
-        if note != info.note:
-            _remark(options, note)
-    return results
+    return Display(options.quiet).results(events)
 
 
 def _report(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import format_blend, parse_blend, parse_expression
-from pixelsmile.faces.choice import FaceChoice, choose, parse_choice
+from pixelsmile.faces.choice import ONLY, FaceChoice, choose, parse_choice
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -46,6 +46,9 @@ def parse_face_order(text: str) -> FaceOrder:
     return FaceOrder(which.strip(), choice, expression=parse_expression(wanted))
 
 
+ONLY_FACE = FaceOrder("the face", ONLY)
+
+
 def check_face_orders(orders: Sequence[FaceOrder], options: argparse.Namespace) -> None:
     """Either one --face and expressions for it, or several --face with an expression each. InputError."""
     own = [order for order in orders if order.expression or order.blend]
@@ -61,17 +64,22 @@ def check_face_orders(orders: Sequence[FaceOrder], options: argparse.Namespace) 
         )
     if own and any(order.choice.kind == "all" for order in own) and len(own) > 1:
         raise InputError("--face all leaves no other face: give it alone")
+    if own and any(order.choice.kind == "whole" for order in own):
+        raise InputError("--face whole has no expression of its own: give it alone, and -e happy")
 
 
 def find_faces(
     orders: Sequence[FaceOrder], source: "Source", detector: str, say: Callable[[str], None]
 ) -> list[tuple[FaceOrder, list["Face"]]]:
-    """The faces that each order means. A detector runs only where one is needed. FaceError, ModelError.
+    """The faces that each order means; none where the whole picture is to be edited.
 
-    say: is told which detector was chosen, and why, where nobody named one.
+    Without an order it is the picture's only face; of a portrait that is drawn, the whole picture. A detector
+    runs only where one is needed. say: is told which was chosen, and why, where nobody named one.
+    FaceError, ModelError.
     """
+    orders = orders or ([] if source.is_drawn else [ONLY_FACE])
     found: list[Face] = []
-    if any(order.choice.kind != "box" for order in orders):
+    if any(order.choice.kind not in ("box", "whole") for order in orders):
         from pixelsmile.faces.detectors import choose_detector, load_detector
 
         choice = choose_detector(detector, drawn=source.is_drawn)
@@ -82,7 +90,7 @@ def find_faces(
     boxes = [face.box for _, faces in chosen for face in faces]
     if len(set(boxes)) < len(boxes):
         raise InputError("two --face mean the same face: `pixelsmile faces PHOTO` lists them")
-    return chosen
+    return [(order, faces) for order, faces in chosen if faces]
 
 
 def edit_faces(

@@ -72,7 +72,7 @@ def _add_what(parser: CommandParser) -> None:
 
 
 def _add_faces(parser: CommandParser) -> None:
-    group = parser.add_argument_group("which face (without these, the whole picture is edited)")
+    group = parser.add_argument_group("which face")
     group.add_argument(
         "--face",
         action="append",
@@ -80,7 +80,8 @@ def _add_faces(parser: CommandParser) -> None:
         metavar="WHICH[=NAME]",
         help="largest, centre, all, a number of `pixelsmile faces`, or x,y,width,height; with =NAME the face "
         "gets its own expression or blend, and --face may be given again. The picture keeps its size, and "
-        "nothing outside of the face changes",
+        "nothing outside of the face changes. `whole` edits the whole picture at the model's size (default: "
+        "the only face; of a portrait that pixelsmile has drawn, the whole picture)",
     )
     group.add_argument(
         "--detector",
@@ -93,6 +94,12 @@ def _add_faces(parser: CommandParser) -> None:
         type=positive_number("context"),
         metavar="X",
         help="side of the square that is edited, in faces (default: a portrait with hair and chin)",
+    )
+    group.add_argument(
+        "--parser",
+        metavar="FILE",
+        help="paste the face back along its outline, as a face parser sees it, in place of an ellipse: "
+        "BiSeNet in an ONNX file, or embedded (drawn portraits)",
     )
     group.add_argument(
         "--no-drift-guard",

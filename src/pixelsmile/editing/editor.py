@@ -192,12 +192,10 @@ class Editor:
             image = centre_square(image)
         if info.square and size is not None and size != info.size:
             notes.append(f"edited at {size} px, the model was trained at {info.size} px: expect faults")
-        if info.note:
-            notes.append(info.note)
         for note in notes:
-            _log.info(note)
+            _log.warning(note)
         width, height = fit_size(*image.size, size or info.size, self.engine.multiple_px)
-        return resized(image, width, height), notes
+        return resized(image, width, height), [*notes, info.note] if info.note else notes
 
 
 def open_picture(image: ImageLike) -> Image.Image:

@@ -4,19 +4,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
+import numpy as np
 from PIL import Image
 
 from pixelsmile.editing.editor import EditOptions, Editor, EditResult, ImageLike, open_picture
 from pixelsmile.editing.engine import Progress
 from pixelsmile.editing.requests import Request
-from pixelsmile.errors import InputError
+from pixelsmile.errors import FaceError, InputError
 from pixelsmile.faces.crops import DEFAULT_CONTEXT, FaceCrop, crop_around
-from pixelsmile.faces.face import Face
-from pixelsmile.faces.masks import face_mask
+from pixelsmile.faces.face import Face, Masker
+from pixelsmile.faces.masks import face_mask, feathered
 from pixelsmile.faces.pasting import FittedEdit, fit_edit, paste
 
 MASK_GROW = 1.25  # an open jaw, raised brows and a blush stay inside
 MASK_SOFT = 0.2
+_PARSED_PX = 512  # side at which a masker sees the crop
+_FEATHER = 0.08  # edge of a masker's mask, over the longer side of the face
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,13 @@ class PasteOptions:
 
     context: side of the square that is edited, over the longer side of the face box. guard_drift: measure and
     undo shift and zoom. keep_detail: keep structure finer than the editor's size where nothing changed.
+    masker: pastes along the outlines of the face before and after, in place of an ellipse.
     """
 
     context: float = DEFAULT_CONTEXT
     guard_drift: bool = True
     keep_detail: bool = True
+    masker: Masker | None = None
 
 
 def stream_faces(
@@ -44,7 +49,8 @@ def stream_faces(
     All faces need equally many requests at the same strengths: result j shows each face's j-th request.
     The pictures have the size of `image`; outside of the masks no pixel changes, and where masks overlap, the
     later face lies on top. What was corrected stands in `settings["face"]`, with several faces
-    in each of `settings["faces"]`. Raises what `Editor.stream` raises.
+    in each of `settings["faces"]`. Raises what `Editor.stream` raises, and FaceError
+    where a masker sees no face.
     """
     if not edits:
         raise InputError("no faces given: choose at least one")
@@ -82,9 +88,9 @@ def _pasted(
     result: EditResult,
     how: PasteOptions,
 ) -> EditResult:
-    mask_HW = face_mask(crop.face(face), (crop.side, crop.side), grow=MASK_GROW, soft=MASK_SOFT)
     images, corrections = [], []
     for below, edit in zip(onto or [picture] * len(result.images), result.images, strict=True):
+        mask_HW = _mask(crop.face(face), crop.cut(picture), edit, how.masker)
         fitted = fit_edit(
             picture, edit, crop, mask_HW, guard_drift=how.guard_drift, keep_detail=how.keep_detail
         )
@@ -94,9 +100,25 @@ def _pasted(
         "box": [round(value, 2) for value in face.box],
         "source": face.source,
         "crop": [crop.left, crop.top, crop.side, crop.side],
+        "mask": "ellipse" if how.masker is None else how.masker.name,
         "corrections": corrections,
     }
     return EditResult(result.label, images, result.strengths, {**result.settings, "face": described})
+
+
+def _mask(face: Face, source: Image.Image, edit: Image.Image, masker: Masker | None) -> np.ndarray:
+    """Where the edit replaces the source: 0..1, at the size of the source's crop. `face` lies in that crop."""
+    if masker is None:
+        return face_mask(face, source.size, grow=MASK_GROW, soft=MASK_SOFT)
+    side = min(_PARSED_PX, source.width)
+    seen = face.scaled(side / source.width)
+    parts = [masker.mask(picture.resize((side, side)), seen) > 0.5 for picture in (source, edit)]
+    if not all(part.any() for part in parts):
+        raise FaceError(
+            f"{masker.name} sees no face where one was chosen: leave out --parser"
+        )
+    mask_HW = feathered(np.logical_or(*parts), _FEATHER * max(seen.width, seen.height))
+    return np.asarray(Image.fromarray(mask_HW).resize(source.size, Image.Resampling.BILINEAR))
 
 
 def _correction(fitted: FittedEdit) -> dict[str, Any]:

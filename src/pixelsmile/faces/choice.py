@@ -1,4 +1,4 @@
-"""Which of the faces in a picture is meant: `largest`, `centre`, a number, a box, or `all`."""
+"""Which of the faces in a picture is meant: `largest`, `centre`, a number, a box, `all`; or `whole`: none."""
 
 import math
 import re
@@ -10,7 +10,10 @@ from pixelsmile.errors import FaceError
 from pixelsmile.faces.face import Box, Face
 
 MIN_FACE_PX = 16  # below this there is nothing to edit
-_FORMS = "largest, centre, all, a number as `pixelsmile faces` counts them, or x,y,width,height in pixels"
+_FORMS = (
+    "largest, centre, all, a number as `pixelsmile faces` counts them, x,y,width,height in pixels, or whole "
+    "for the whole picture"
+)
 _MANUAL = "manual"
 
 
@@ -18,7 +21,7 @@ _MANUAL = "manual"
 class FaceChoice:
     """What a person asked for. number: from 1, as `numbered` counts. box: by hand, without a detector."""
 
-    kind: Literal["only", "largest", "centre", "all", "number", "box"]
+    kind: Literal["only", "largest", "centre", "all", "number", "box", "whole"]
     number: int | None = None
     box: Box | None = None
 
@@ -29,7 +32,7 @@ ONLY = FaceChoice("only")  # nothing was asked for: right where there is one fac
 def parse_choice(text: str) -> FaceChoice:
     """FaceError where the text is none of the forms."""
     word = text.strip().lower()
-    if word in ("largest", "centre", "center", "all"):
+    if word in ("largest", "centre", "center", "all", "whole"):
         return FaceChoice("centre" if word == "center" else word)  # type: ignore[arg-type]
     if re.fullmatch(r"[0-9]{1,6}", word):
         if int(word) < 1:
@@ -52,18 +55,20 @@ def numbered(faces: Sequence[Face]) -> list[Face]:
 
 
 def choose(choice: FaceChoice, faces: Sequence[Face], size: tuple[int, int]) -> list[Face]:
-    """The chosen faces of a picture of `size` (width, height); at least one.
+    """The chosen faces of a picture of `size` (width, height): at least one, but for `whole`.
 
     Without a choice there must be exactly one face: which one is meant is never guessed. FaceError.
     """
+    if choice.kind == "whole":
+        return []
     if choice.kind == "box":
         assert choice.box is not None
         return [manual_face(choice.box, size)]
     order = numbered(faces)
     if not order:
         raise FaceError(
-            "no face was found in the picture: try another --detector, or say where it is with "
-            "--face x,y,width,height"
+            "no face was found in the picture: try another --detector, say where it is with "
+            "--face x,y,width,height, or edit the whole picture with --face whole"
         )
     match choice.kind:
         case "all":
@@ -103,7 +108,7 @@ def _the_only(order: list[Face]) -> list[Face]:
     more = f"; and {len(order) - 6} more" if len(order) > 6 else ""
     raise FaceError(
         f"{len(order)} faces in the picture ({shown}{more}): choose with --face largest, centre, all "
-        "or a number"
+        "or a number, or edit the whole picture with --face whole"
     )
 
 

@@ -33,6 +33,25 @@ class Face:
         """Of the box, in pixels."""
         return self.box[3] - self.box[1]
 
+    def scaled(self, factor: float) -> "Face":
+        """The same face in the picture scaled by `factor`."""
+        x0, y0, x1, y1 = (value * factor for value in self.box)
+        landmarks = None if self.landmarks_5 is None else self.landmarks_5 * factor
+        return Face((x0, y0, x1, y1), landmarks, self.score, self.source)
+
+
+class Masker(Protocol):
+    """Says which pixels are a face: a face parser, or the embedded detector."""
+
+    @property
+    def name(self) -> str:
+        """How it is called in manifests."""
+        ...
+
+    def mask(self, image: Image.Image, face: Face) -> np.ndarray:
+        """How sure each pixel of an upright RGB picture belongs to `face`: float32 (H, W), 0..1."""
+        ...
+
 
 class Detector(Protocol):
     """Finds faces."""

@@ -48,13 +48,13 @@ def parsed_mask(classes_HW: np.ndarray, chosen: tuple[int, ...] = FACE_CLASSES) 
     return np.isin(classes_HW, chosen).astype(np.float32)
 
 
-def softened(mask_HW: np.ndarray, radius_px: float) -> np.ndarray:
-    """The mask with an edge that rises over about `radius_px`, inside of it: what was 0 stays 0."""
+def feathered(mask_HW: np.ndarray, radius_px: float) -> np.ndarray:
+    """The mask with an edge that falls to 0 over about `radius_px`, outside of it: inside it is 1."""
     if radius_px <= 0:
-        return mask_HW.astype(np.float32)
+        return (mask_HW > 0).astype(np.float32)
     image = Image.fromarray((mask_HW > 0).astype(np.uint8) * 255)
     blurred = np.asarray(image.filter(ImageFilter.GaussianBlur(radius_px / 2)), np.float32) / 255
-    return np.clip(2 * blurred - 1, 0, 1) * (mask_HW > 0)
+    return np.maximum(np.clip(2 * blurred, 0, 1), mask_HW > 0).astype(np.float32)
 
 
 def background_mask(mask_HW: np.ndarray, margin_px: int = 0) -> np.ndarray:

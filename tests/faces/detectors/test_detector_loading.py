@@ -98,7 +98,7 @@ def test_files(tmp_path):
 def test_files_that_are_no_detector(tmp_path, encoder_file):
     with pytest.raises(ModelError, match="is no known face detector: it gives \\(1, 512\\)"):
         load_detector(str(encoder_file))
-    with pytest.raises(ModelError, match="there is no detector file"):
+    with pytest.raises(ModelError, match="there is no face detector"):
         load_detector(str(tmp_path / "none.onnx"))
 
 

@@ -100,7 +100,7 @@ def test_what_is_no_scrfd(tmp_path, encoder_file):
     cut.write_bytes(whole.read_bytes()[:-300])
     boxes = fixed_output_file(tmp_path / "boxes.onnx", np.zeros((1, 5)))
     for path, line in (
-        (tmp_path / "none.onnx", "there is no detector file"),
+        (tmp_path / "none.onnx", "there is no face detector"),
         (text, "no ONNX file, or cut short"),
         (cut, "no ONNX file, or cut short"),
         (encoder_file, "it has 1 outputs ((1, 512)), an SCRFD has 6, 9, 10 or 15"),

@@ -10,10 +10,10 @@ from pixelsmile.embedded import detector_path, has_detector
 from pixelsmile.errors import ModelError
 from pixelsmile.faces.detectors.cascade import CascadeDetector
 from pixelsmile.faces.detectors.onnx_boxes import OnnxBoxesDetector
-from pixelsmile.faces.detectors.onnx_file import EXTRA, OnnxFile
 from pixelsmile.faces.detectors.scrfd import ScrfdDetector, is_scrfd
 from pixelsmile.faces.detectors.yunet import YunetDetector
 from pixelsmile.faces.face import Detector
+from pixelsmile.faces.onnx_picture import EXTRA, OnnxFile
 from pixelsmile.faces.weights import WEIGHTS
 
 AUTO = "auto"
@@ -92,7 +92,10 @@ def choose_detector(name: str = AUTO, *, drawn: bool = False) -> DetectorChoice:
             why = "".join(f"; {reason}" for reason in missing)
             hint = " (pixelsmile models list)" if missing else ""
             return DetectorChoice(candidate, f"detector {candidate}: {kind.strength}{why}{hint}")
-    raise ModelError(f"no face detector can run here ({', '.join(missing)}): {EXTRA}")
+    raise ModelError(
+        f"no face detector can run here ({', '.join(missing)}): {EXTRA}, or say where the face is with "
+        "--face x,y,width,height"
+    )
 
 
 def load_detector(name: str = AUTO, *, drawn: bool = False) -> Detector:

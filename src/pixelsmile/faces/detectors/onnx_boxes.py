@@ -25,8 +25,8 @@ from PIL import Image
 from pixelsmile.errors import ModelError
 from pixelsmile.faces.detectors.candidates import Candidates
 from pixelsmile.faces.detectors.letterbox import Letterbox
-from pixelsmile.faces.detectors.onnx_file import OnnxFile, network_input
 from pixelsmile.faces.face import Face
+from pixelsmile.faces.onnx_picture import OnnxFile, network_input
 
 _WIDTHS = (5, 6, 15)
 _BOX, _SCORE, _CLASS, _POINTS = slice(0, 4), 4, 5, slice(5, 15)

@@ -1,4 +1,4 @@
-"""A detector's ONNX file: opened, asked what it takes and gives, and run.
+"""The ONNX file of a network that looks at one picture: opened, asked what it takes and gives, and run.
 
 Shapes: BCHW the input, float32; HWC a picture.
 """
@@ -17,10 +17,11 @@ EXTRA = 'pip install -c constraints.txt -e ".[faces]"'
 class OnnxFile:
     """A network that takes one picture. Its outputs come as they are; who reads them checks them."""
 
-    def __init__(self, path: Path) -> None:
-        """ModelError, in one line: no file, not ONNX, cut short, or it does not take one picture."""
+    def __init__(self, path: Path, what: str = "face detector") -> None:
+        """what: it is meant to be. ModelError: no file, not ONNX, cut short, it does not take one picture."""
         self.path = path
-        self._session = _open(path)
+        self._what = what
+        self._session = _open(path, what)
         inputs = self._session.get_inputs()
         self._check_inputs(inputs)
         self.input_name: str = inputs[0].name
@@ -74,7 +75,7 @@ class OnnxFile:
                 f"{entry.name} {shape} {entry.type}" for entry, shape in zip(inputs, shapes, strict=True)
             )
             raise ModelError(
-                f"{self.path} takes {seen or 'nothing'}: a face detector takes one picture, "
+                f"{self.path} takes {seen or 'nothing'}: a {self._what} takes one picture, "
                 "1 x 3 x height x width in float32"
             )
 
@@ -84,13 +85,15 @@ def network_input(picture_HWC: np.ndarray, mean: float, scale: float) -> np.ndar
     return np.ascontiguousarray(((picture_HWC.astype(np.float32) - mean) / scale).transpose(2, 0, 1)[None])
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path, what: str) -> Any:
     if not path.is_file():
-        raise ModelError(f"there is no detector file {str(path)!r}: check the path")
+        raise ModelError(f"there is no {what} {str(path)!r}: check the path")
     try:
         import onnxruntime
     except ImportError as error:
-        raise ModelError(f"ONNX detectors need onnxruntime, which is not installed: {EXTRA}") from error
+        raise ModelError(
+            f"a {what} in an ONNX file needs onnxruntime, which is not installed: {EXTRA}"
+        ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong comes as an exception
     try:
