@@ -28,3 +28,22 @@ def detector_path() -> Path:
             f"this installation lacks the embedded detector ({_DETECTOR}): install pixelsmile again"
         )
     return _DETECTOR
+
+
+def judge_path() -> Path:
+    """The folder of the embedded judge; ModelError where the installation lacks it."""
+    path = _FOLDER / "judge"
+    if not (path / "model.safetensors").is_file():
+        raise ModelError(f"this installation lacks the embedded judge ({path}): install pixelsmile again")
+    return path
+
+
+def encoder_paths() -> tuple[Path, ...]:
+    """The folders of the three embedded identity encoders; ModelError where the installation lacks one."""
+    paths = tuple(_FOLDER / "faces" / name for name in ("arcface", "adaface", "facenet"))
+    for path in paths:
+        if not (path / "model.safetensors").is_file():
+            raise ModelError(
+                f"this installation lacks an embedded identity encoder ({path}): install pixelsmile again"
+            )
+    return paths

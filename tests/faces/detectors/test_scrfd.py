@@ -14,7 +14,7 @@ def expected(column: int, row: int, stride: int, scale: float) -> tuple[np.ndarr
     anchor = np.array([column, row]) * stride
     left_top, right_bottom = np.array(SCRFD_SIDES[:2]) * stride, np.array(SCRFD_SIDES[2:]) * stride
     box = np.concatenate([anchor - left_top, anchor + right_bottom])
-    return box * scale, (anchor + np.reshape(SCRFD_STEPS, (5, 2)) * stride) * scale
+    return box * scale, (anchor + np.reshape(SCRFD_STEPS, (5, 2)) * stride) * scale + 0.5
 
 
 @pytest.mark.parametrize(

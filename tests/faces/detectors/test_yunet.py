@@ -23,7 +23,7 @@ def test_through_opencv(size, scale, tmp_path):
     half = np.array(YUNET_SIZE) * stride / 2
     landmarks = np.array([5, 4]) * stride + np.reshape(YUNET_STEPS, (5, 2)) * stride
     np.testing.assert_allclose(face.box, np.concatenate([centre - half, centre + half]) * scale, atol=1e-3)
-    np.testing.assert_allclose(face.landmarks_5, landmarks * scale, atol=1e-3)
+    np.testing.assert_allclose(face.landmarks_5, landmarks * scale + 0.5, atol=1e-3)
     assert face.score > 0.7
     assert face.source == "yunet"
 
@@ -71,7 +71,7 @@ def test_a_small_picture_is_shown_once():
     network = Recorder([ROW])
     (face,) = YunetDetector(network).detect(Image.new("RGB", (200, 300)))
     assert face.box == (10, 20, 50, 80)
-    np.testing.assert_array_equal(face.landmarks_5, np.arange(20, 30).reshape(5, 2))
+    np.testing.assert_array_equal(face.landmarks_5, np.arange(20, 30).reshape(5, 2) + 0.5)
     assert len(network.shown) == 1
 
 

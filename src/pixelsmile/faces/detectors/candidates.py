@@ -44,6 +44,14 @@ class Candidates:
         landmarks = None if self.landmarks is None else letterbox.to_picture(self.landmarks)
         return Candidates(corners, self.scores, landmarks)
 
+    def from_whole_pixels(self) -> "Candidates":
+        """The same, from landmarks for which the middle of the first pixel is 0; here it is 0.5.
+
+        So do SCRFD's and YuNet's own programs, which pass them on to warps that count in whole pixels.
+        """
+        landmarks = None if self.landmarks is None else self.landmarks + 0.5
+        return Candidates(self.boxes, self.scores, landmarks)
+
     def faces(self, size: tuple[int, int], source: str, threshold: float, overlap: float) -> list[Face]:
         """The faces of a picture of `size` (width, height), the surest first.
 

@@ -73,7 +73,8 @@ class ScrfdDetector:
         letterbox = Letterbox.fit(image.size, self._input_size)
         canvas_HWC = letterbox.canvas(image, self._input_size, _PADDING)
         found = self.decode(self._file.run(network_input(canvas_HWC, _MEAN, _SCALE)))
-        return found.taken_back(letterbox).faces(image.size, self.name, self._threshold, self._overlap)
+        in_picture = found.taken_back(letterbox).from_whole_pixels()
+        return in_picture.faces(image.size, self.name, self._threshold, self._overlap)
 
     def decode(self, outputs: list[np.ndarray]) -> Candidates:
         """The proposals that the outputs, in any order, hold above the threshold, in pixels of the input."""

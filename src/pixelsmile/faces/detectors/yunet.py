@@ -90,7 +90,7 @@ class YunetDetector:
             rows_NR[:, _SCORE],
             rows_NR[:, _POINTS].reshape(-1, 5, 2),
         )
-        return found.taken_back(letterbox)
+        return found.taken_back(letterbox).from_whole_pixels()
 
 
 def _open(path: Path, threshold: float, overlap: float) -> Network:
