@@ -107,8 +107,8 @@ def test_nothing_is_overwritten_without_force(two_faces, capsys):
     [
         ("none.png", "there is no file 'none.png'"),
         ("two.png --detector retina", "unknown detector 'retina': use auto, embedded, scrfd, yunet, cascade"),
-        ("two.png --detector none.onnx", "there is no detector file 'none.onnx'"),
-        ("two.png --detector two.png.onnx", "there is no detector file"),
+        ("two.png --detector none.onnx", "there is no face detector 'none.onnx'"),
+        ("two.png --detector two.png.onnx", "there is no face detector"),
         (
             "two.png --detector scrfd",
             "scrfd needs its weights: pixelsmile models fetch scrfd --accept-licence",
