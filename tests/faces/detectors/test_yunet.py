@@ -98,7 +98,7 @@ def test_what_is_no_yunet(tmp_path, capfd):
     text = tmp_path / "text.onnx"
     text.write_text("no network")
     for path, line in (
-        (tmp_path / "none.onnx", "there is no detector file"),
+        (tmp_path / "none.onnx", "there is no face detector"),
         (text, "is no YuNet, or cut short"),
     ):
         with pytest.raises(ModelError, match=line) as refused:

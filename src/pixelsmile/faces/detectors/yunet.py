@@ -95,7 +95,7 @@ class YunetDetector:
 
 def _open(path: Path, threshold: float, overlap: float) -> Network:
     if not path.is_file():
-        raise ModelError(f"there is no detector file {str(path)!r}: check the path")
+        raise ModelError(f"there is no face detector {str(path)!r}: check the path")
     try:
         import cv2
     except ImportError as error:
