@@ -1,0 +1,66 @@
+"""A benchmark of your own pictures: a JSON line for each task, with paths relative to the file.
+
+{"image": "a.png", "category": "happy"}
+{"image": "b.png", "category": "fear", "domain": "anime", "face_box": [80, 60, 300, 310], "id": "b",
+ "prompt": "Make her look terrified"}          (one line in the file)
+"""
+
+import os
+from pathlib import Path, PurePath
+
+from pydantic import ValidationError
+
+from pixelsmile.benchmarks.ffe.photographs import Sample, all_or_error, parse_target, source_name
+from pixelsmile.benchmarks.tasks import Box, Task
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import Domain, target_prompt
+from pixelsmile.json_lines import Record
+
+
+class TaskLine(Record):
+    """One task. `category` is any name of an expression; `id` names the source, or else its path does.
+
+    `domain` is human if left out; `prompt` then the published adapter's words for the category.
+    """
+
+    image: str
+    category: str
+    prompt: str | None = None
+    face_box: Box | None = None
+    domain: Domain = "human"
+    id: str | None = None
+
+
+def read_task_lines(path: Path) -> tuple[Sample, ...]:
+    """The tasks in the file; empty lines do not count. InputError that names the lines that are none."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {str(path)!r} ({error}): give a text file of JSON lines") from error
+    numbered = [(f"line {number}", line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not numbered:
+        raise InputError(
+            f"{str(path)!r} holds no task: write one JSON object a line, with image and category"
+        )
+    return all_or_error(
+        numbered,
+        lambda line: _sample(line, path.parent),
+        f"lines of {str(path)!r}",
+        'write lines like {"image": "a.png", "category": "happy"}',
+    )
+
+
+def _sample(text: str, folder: Path) -> Sample:
+    try:
+        line = TaskLine.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(f"{where}: {first['msg']}" if where else first["msg"]) from error
+    picture = folder / line.image
+    if not os.path.isfile(picture):  # False, where Path.is_file raises, for a name that cannot be
+        raise InputError(f"there is no file {str(picture)!r}")
+    target = parse_target(line.category)
+    source = source_name(PurePath(line.image)) if line.id is None else line.id
+    prompt = target_prompt(target, line.domain) if line.prompt is None else line.prompt
+    return Sample(Task(source, target, line.domain, prompt, line.face_box), picture)
