@@ -1,4 +1,4 @@
-"""Make the embedded face detector again: one command, resumable, about half an hour on two cores."""
+"""Make the embedded face detector again: one command, resumable, about twenty minutes on two cores."""
 
 import argparse
 import json

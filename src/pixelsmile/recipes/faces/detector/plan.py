@@ -73,7 +73,7 @@ class LossPlan:
 
 
 OPTIMISATION = Optimisation(
-    5_000, 1.5e-3, 100, 0.995, weight_decay=1e-4, max_grad_norm=5.0, checkpoint_every=100, log_every=25
+    4_000, 1.5e-3, 100, 0.995, weight_decay=1e-4, max_grad_norm=5.0, checkpoint_every=100, log_every=25
 )
 
 
