@@ -1,0 +1,97 @@
+"""Having a run's edits judged: each outcome is on disk before it is seen, and none is paid for twice."""
+
+import json
+from collections.abc import Iterator, Mapping
+
+from pixelsmile.benchmarks.opinions import current_outcomes
+from pixelsmile.benchmarks.run_folder import EditRecord, OutcomeRecord, RunFolder
+from pixelsmile.errors import InputError
+from pixelsmile.hashing import sha256_file
+from pixelsmile.json_lines import LineWriter
+from pixelsmile.judges.cache import VerdictCache
+from pixelsmile.judges.judge import Judge
+from pixelsmile.judges.pool import Judgement, JudgingRun, Sample
+from pixelsmile.judges.verdict import Outcome, Verdict
+
+
+class EditJudging:
+    """One pass of one judge over the edits of a run that it has no verdict on; to be iterated once.
+
+    Those are the edits that were not judged, that were judged without a verdict, or that were made anew
+    since. After a kill another pass does what is left: an answer that had come is in the run's file or in
+    `cache`, from where it costs nothing.
+
+    A spent budget ends the pass as if all were done: `stopped` says why, `num_left` how much is missing. A
+    JudgeError is raised once what was in flight is kept. InputError where a picture is not the one that was
+    made.
+    """
+
+    def __init__(
+        self, folder: RunFolder, judge: Judge, cache: VerdictCache, *, num_in_flight: int = 8
+    ) -> None:
+        self._folder = folder
+        self._judge = judge
+        self._waiting = _edits_to_judge(folder, judge.identity.id)
+        domains = {(task.source, task.target): task.domain for task in folder.spec().tasks}
+        samples = [
+            Sample(name, picture_file(folder, edit), domains[edit.source, edit.target])
+            for name, edit in self._waiting.items()
+        ]
+        self._pass = JudgingRun(judge, samples, cache=cache, num_in_flight=num_in_flight)
+
+    @property
+    def num_edits(self) -> int:
+        """How many edits this pass is about."""
+        return len(self._waiting)
+
+    @property
+    def num_left(self) -> int:
+        """How many of them have no outcome of this pass."""
+        return len(self._pass.left)
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the pass ended early; None where it did not."""
+        return self._pass.stopped
+
+    def __iter__(self) -> Iterator[Judgement]:
+        identity = self._judge.identity
+        self._folder.keep_judge(identity.id, identity.to_record())
+        with LineWriter(self._folder.outcomes_file(identity.id)) as lines:
+            for judgement in self._pass:
+                lines.write(_record(self._waiting[judgement.key], judgement.outcome))
+                yield judgement
+
+
+def picture_file(folder: RunFolder, edit: EditRecord) -> str:
+    """The path of an edit's picture; InputError where it is not the file that was made."""
+    path = folder.path / (edit.file or "")
+    found = sha256_file(path) if path.is_file() else None
+    if found != edit.sha256:
+        what = "is missing" if found is None else "was changed since it was made"
+        raise InputError(f"{str(path)!r} {what}: put it back, or make the run again in another folder")
+    return str(path)
+
+
+def _edits_to_judge(folder: RunFolder, judge_id: str) -> Mapping[str, EditRecord]:
+    """By a name of its own, in the order of the specification."""
+    made = folder.edits()
+    judged = {
+        key
+        for key, outcome in current_outcomes(folder, judge_id, made).items()
+        if isinstance(outcome, Verdict)
+    }
+    waiting = [made[key] for key in folder.spec().edit_keys() if key in made and key not in judged]
+    return {
+        f"{edit.source}/{edit.target}/{edit.strength!r}": edit for edit in waiting if edit.sha256 is not None
+    }
+
+
+def _record(edit: EditRecord, outcome: Outcome) -> OutcomeRecord:
+    return OutcomeRecord(
+        source=edit.source,
+        target=edit.target,
+        strength=edit.strength,
+        edit_sha256=edit.sha256 or "",
+        outcome=json.loads(outcome.to_json()),
+    )

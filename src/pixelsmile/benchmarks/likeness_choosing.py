@@ -1,0 +1,73 @@
+"""Which detector and encoders measure likeness: by name, by file, or those that ship for drawn portraits."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pixelsmile import embedded
+from pixelsmile.benchmarks.likeness import KnownEncoder, LikenessMeter
+from pixelsmile.errors import InputError, ModelError
+from pixelsmile.faces.detectors import choose_detector, load_detector
+from pixelsmile.faces.detectors.loading import AUTO
+from pixelsmile.faces.encoders.loading import load_encoder
+from pixelsmile.faces.encoders.preprocessing import KINDS
+from pixelsmile.faces.weights import WEIGHTS
+from pixelsmile.hashing import sha256_file, sha256_json
+
+EMBEDDED = "embedded"
+
+
+def open_meter(
+    encoders: Sequence[str], detector: str = AUTO, *, drawn: bool, device: str | None = None
+) -> LikenessMeter:
+    """A meter with these encoders and this detector.
+
+    encoders: `embedded` (the three that ship; they know drawn portraits alone), arcface, adaface, facenet or
+    auraface (published weights, `pixelsmile models`), KIND=PATH, or a path that says its kind itself.
+    drawn: whether the pictures are drawn portraits; then `auto` is the detector that knows those. device: of
+    encoders in torch. ModelError where something is missing or cannot be run.
+    """
+    if EMBEDDED in encoders and not drawn:
+        raise InputError(
+            "the embedded encoders know drawn portraits only, which these are not: give --encoders arcface "
+            "adaface facenet (pixelsmile models list shows how to get them), or none"
+        )
+    return LikenessMeter(
+        detector=load_detector(detector, drawn=drawn),
+        detector_sha256=_detector_sha256(choose_detector(detector, drawn=drawn).name),
+        encoders=[known for word in encoders for known in _encoders(word, device)],
+    )
+
+
+def _encoders(word: str, device: str | None) -> list[KnownEncoder]:
+    if word == EMBEDDED:
+        return [_encoder(path, None, device) for path in embedded.encoder_paths()]
+    if word in WEIGHTS and word in KINDS:
+        return [_encoder(WEIGHTS[word].require(), word, device)]
+    kind, equals, path = word.partition("=")
+    if equals and kind in KINDS:
+        return [_encoder(Path(path).expanduser(), kind, device)]
+    if not Path(word).expanduser().exists():
+        raise ModelError(
+            f"unknown identity encoder {word!r}: use {EMBEDDED}, {', '.join(KINDS)}, KIND=PATH, or a path"
+        )
+    return [_encoder(Path(word).expanduser(), None, device)]
+
+
+def _encoder(path: Path, kind: str | None, device: str | None) -> KnownEncoder:
+    return KnownEncoder(load_encoder(path, kind, device=device), _sha256(path))
+
+
+def _detector_sha256(name: str) -> str | None:
+    if name == EMBEDDED:
+        return _sha256(embedded.detector_path())
+    if name in WEIGHTS:
+        return WEIGHTS[name].sha256
+    path = Path(name).expanduser()
+    return sha256_file(path) if path.is_file() else None
+
+
+def _sha256(path: Path) -> str:
+    """Of a file, or of what counts in a folder of ours: config and weights."""
+    if path.is_file():
+        return sha256_file(path)
+    return sha256_json({name: sha256_file(path / name) for name in ("config.json", "model.safetensors")})

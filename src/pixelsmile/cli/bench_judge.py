@@ -1,0 +1,127 @@
+"""`pixelsmile bench ffe judge`: verdicts on the edits of a run, and their likeness to the source."""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixelsmile.cli.bench_judge_options import NO_ENCODERS, judge_options, judge_parser
+from pixelsmile.errors import InputError
+
+if TYPE_CHECKING:
+    from pixelsmile.benchmarks.likeness import LikenessMeter
+    from pixelsmile.benchmarks.run_folder import RunFolder, Spec
+    from pixelsmile.cli.bench_judge_summary import JudgeStanding, JudgeSummary
+    from pixelsmile.judges.judge import Judge
+
+_EMBEDDED = "embedded"
+_DRAWN = "drawn-ffe"  # how the names of the embedded benchmark begin
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Judge and measure what is not yet; exit code 1 where a budget left something over."""
+    options = judge_parser().parse_args(arguments)
+    if options.quiet:
+        logging.getLogger("pixelsmile").setLevel(logging.ERROR)
+    from pixelsmile.benchmarks.claiming import claimed
+    from pixelsmile.benchmarks.run_folder import RunFolder
+
+    spec = RunFolder(Path(options.run)).spec()
+    with claimed(Path(options.run)) as folder:
+        num_made = sum(edit.sha256 is not None for edit in folder.edits().values())
+        if not num_made:
+            raise InputError(f"{options.run!r} has no edits: let `pixelsmile bench ffe run` make some first")
+        judges, meter = _judges(options, spec), _meter(options, spec)
+        if meter is not None:
+            _measure(options, folder, meter)
+        standings = [_judge(options, folder, judge) for judge in judges]
+        summary = _summary(options, folder, num_made, standings)
+    print(json.dumps(summary.as_json()) if options.json else "\n".join(summary.lines()))
+    return 1 if summary.is_stopped else 0
+
+
+def _judges(options: argparse.Namespace, spec: "Spec") -> "list[Judge]":
+    from pixelsmile.judges.choosing import FORMS, parse_judge
+
+    names = list(dict.fromkeys(options.judge or ([_EMBEDDED] if _is_drawn(spec) else [])))
+    if not names:
+        raise InputError(
+            f"say who judges these pictures, with --judge {FORMS}; the key of gemini is read from "
+            "GEMINI_API_KEY, that of openai from OPENAI_API_KEY"
+        )
+    settings = judge_options(options, names)
+    return [parse_judge(name, settings) for name in names]
+
+
+def _meter(options: argparse.Namespace, spec: "Spec") -> "LikenessMeter | None":
+    """What measures likeness; None where it is not to be measured."""
+    drawn = _is_drawn(spec)
+    encoders = options.encoders or ([_EMBEDDED] if drawn else [])
+    if encoders == [NO_ENCODERS]:
+        return None
+    if not encoders or NO_ENCODERS in encoders:
+        raise InputError(
+            "say who compares the faces, with --encoders arcface adaface facenet (`pixelsmile models list` "
+            "shows how to get them), or `--encoders none` to leave identity out"
+        )
+    from pixelsmile.benchmarks.likeness_choosing import open_meter
+
+    return open_meter(encoders, options.detector, drawn=drawn, device=options.device)
+
+
+def _is_drawn(spec: "Spec") -> bool:
+    """Whether the sources are the drawn portraits that the embedded parts know."""
+    return str(spec.benchmark.get("name", "")).startswith(_DRAWN)
+
+
+def _measure(options: argparse.Namespace, folder: "RunFolder", meter: "LikenessMeter") -> None:
+    from pixelsmile.benchmarks.likeness import measure_likeness
+
+    with _bar(options.quiet, "comparing faces") as show:
+        for num_done, num_edits in measure_likeness(folder, meter, force=options.force):
+            show(num_done, num_edits)
+
+
+def _judge(options: argparse.Namespace, folder: "RunFolder", judge: "Judge") -> "JudgeStanding":
+    from pixelsmile.benchmarks.judging import EditJudging
+    from pixelsmile.cli.bench_judge_summary import judge_standing
+    from pixelsmile.judges.cache import VerdictCache
+
+    num_done = num_reused = 0
+    with (
+        VerdictCache(options.cache or folder.path / "verdicts.sqlite") as cache,
+        _bar(options.quiet, f"judging: {judge.identity.provider}") as show,
+    ):
+        judging = EditJudging(folder, judge, cache, num_in_flight=options.in_flight)
+        for num_done, judgement in enumerate(judging, 1):
+            num_reused += judgement.source in ("cache", "twin")
+            show(num_done, judging.num_edits)
+    return judge_standing(folder, judge.identity.id, judging, num_done, num_reused)
+
+
+def _summary(
+    options: argparse.Namespace, folder: "RunFolder", num_made: int, standings: "Sequence[JudgeStanding]"
+) -> "JudgeSummary":
+    from pixelsmile.cli.bench_judge_summary import JudgeSummary, likeness_standing
+
+    num_edits = len(folder.spec().edit_keys())
+    return JudgeSummary(options.run, num_edits, num_made, likeness_standing(folder), standings)
+
+
+@contextmanager
+def _bar(quiet: bool, what: str) -> Iterator[Callable[[int, int], None]]:
+    """Takes (done, of how many), and draws it where a person watches."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda num_done, num_edits: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("edits"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda num_done, num_edits: bar.update(task, completed=num_done, total=num_edits)

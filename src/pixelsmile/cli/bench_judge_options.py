@@ -1,0 +1,166 @@
+"""The options of `pixelsmile bench ffe judge`."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pixelsmile.cli.parsing import CommandParser, positive_number, whole_number
+from pixelsmile.errors import InputError
+
+if TYPE_CHECKING:
+    from pixelsmile.judges.choosing import JudgeOptions
+
+NO_ENCODERS = "none"
+_MAX_TEMPERATURE = 2.0
+_SERVER = ("temperature", "seed", "key_env", "extra", "timeout", "max_output_tokens", "max_side")
+_EPILOG = """judges:
+  embedded                  drawn portraits, on this machine (the default for the embedded benchmark)
+  gemini:MODEL              the Gemini API, key in GEMINI_API_KEY
+  openai:MODEL              OpenAI, key in OPENAI_API_KEY
+  openai:MODEL@ADDRESS      any server that speaks its protocol: vLLM, SGLang, Ollama, hosted ones
+  scripted:FILE             answers from JSON lines: {"picture": SHA-256 of its pixels, "answer": ...}
+
+encoders:
+  embedded                  three of them, for drawn portraits (the default for the embedded benchmark)
+  arcface adaface facenet   published weights (pixelsmile models list); auraface for commercial use
+  KIND=PATH or PATH         a file, or a folder that says its kind
+  none                      identity is not measured
+
+examples:
+  pixelsmile bench ffe judge runs/first
+  pixelsmile bench ffe judge runs/ours --judge gemini:gemini-3-pro-preview --max-requests 500 --encoders none
+  pixelsmile bench ffe judge runs/ours --judge openai:qwen2.5vl:7b@http://localhost:11434/v1 \\
+      --encoders arcface adaface facenet
+
+The same command again does what is left, and asks once more about edits without a verdict.
+"""
+
+
+def judge_parser() -> CommandParser:
+    """The parser; every value is checked as far as that goes without loading a judge or an encoder."""
+    summary = "Have the edits of a run judged, and measure their likeness to the source."
+    parser = CommandParser("bench ffe judge", summary, _EPILOG)
+    parser.add_argument("run", metavar="RUN", help="the folder of the run")
+    parser.add_argument(
+        "--judge",
+        action="append",
+        metavar="JUDGE",
+        help="who judges; given more than once: one after the other, and reports can take their mean",
+    )
+    parser.add_argument(
+        "--cache", metavar="FILE", help="share verdicts between runs (default: one of the run)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the summary")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")
+    _add_likeness(parser)
+    _add_server(parser)
+    return parser
+
+
+def _add_likeness(parser: CommandParser) -> None:
+    group = parser.add_argument_group("likeness")
+    group.add_argument("--encoders", nargs="+", metavar="ENCODER", help="who compares the faces")
+    group.add_argument(
+        "--detector",
+        default="auto",
+        metavar="NAME",
+        help="who finds them: auto (default), scrfd, yunet, embedded (drawn portraits), or an ONNX file",
+    )
+    group.add_argument("--device", metavar="DEVICE", help="of the encoders (default: a GPU if there is one)")
+    group.add_argument(
+        "--force", action="store_true", help="measure all again where other encoders measured before"
+    )
+
+
+def _add_server(parser: CommandParser) -> None:
+    group = parser.add_argument_group("for judges behind a server")
+    group.add_argument(
+        "--in-flight",
+        type=whole_number("in-flight", 1, 1024),
+        default=8,
+        metavar="N",
+        help="requests at once (default 8)",
+    )
+    group.add_argument(
+        "--max-requests",
+        type=whole_number("max-requests", 0),
+        metavar="N",
+        help="stop before more are sent, all judges together",
+    )
+    group.add_argument(
+        "--max-tokens",
+        type=whole_number("max-tokens", 0),
+        metavar="N",
+        help="stop before more are used, input and output, all judges together",
+    )
+    group.add_argument(
+        "--temperature",
+        type=_temperature,
+        metavar="T",
+        help="0 to 2, or `model` for the model's own (default: 0 for openai, the model's own for gemini)",
+    )
+    group.add_argument("--seed", type=whole_number("seed", 0), metavar="N", help="where the server takes one")
+    group.add_argument("--key-env", metavar="NAME", help="the environment variable that has the key")
+    group.add_argument("--extra", type=_extra, metavar="JSON", help="further fields of each request")
+    group.add_argument(
+        "--timeout", type=positive_number("timeout"), metavar="SECONDS", help="of a request (default 120)"
+    )
+    group.add_argument(
+        "--max-output-tokens",
+        type=whole_number("max-output-tokens", 1),
+        metavar="N",
+        help="of an answer, with what the model thinks (default 8192)",
+    )
+    group.add_argument(
+        "--max-side",
+        type=whole_number("max-side", 32),
+        metavar="PX",
+        help="larger pictures are scaled down to this (default 1024)",
+    )
+
+
+def judge_options(options: argparse.Namespace, names: list[str]) -> "JudgeOptions":
+    """What is set for the judges; InputError where it is set and none of them would take it."""
+    from pixelsmile.judges.budget import Budget
+    from pixelsmile.judges.choosing import JudgeOptions
+    from pixelsmile.judges.providers.limits import Limits
+
+    given = {name: value for name in _SERVER if (value := getattr(options, name)) is not None}
+    if given and not any(name.startswith(("gemini:", "openai:")) for name in names):
+        option = "--" + next(iter(given)).replace("_", "-")
+        raise InputError(
+            f"{option} is for judges behind a server, and {', '.join(names)} is none: leave it out"
+        )
+    settings: dict[str, Any] = {name: given[name] for name in ("seed", "key_env") if name in given}
+    if "temperature" in given:
+        settings["temperature"] = None if given["temperature"] == "model" else given["temperature"]
+    limits = {"timeout": "timeout_s", "max_output_tokens": "max_output_tokens", "max_side": "max_side_px"}
+    return JudgeOptions(
+        budget=Budget(options.max_requests, options.max_tokens),
+        limits=Limits(**{field: given[name] for name, field in limits.items() if name in given}),
+        settings=settings,
+        extra=given.get("extra", {}),
+    )
+
+
+def _temperature(text: str) -> float | str:
+    if text == "model":
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= _MAX_TEMPERATURE:
+        raise InputError(f"temperature {text!r}: use a number from 0 to {_MAX_TEMPERATURE:g}, or `model`")
+    return number
+
+
+def _extra(text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"--extra {text!r} is no JSON object: write it like '{{\"top_p\": 0.9}}'")
+    return found

@@ -1,0 +1,116 @@
+"""What `pixelsmile bench ffe judge` says in the end: what is judged and measured, and what is not and why."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pixelsmile.benchmarks.judging import EditJudging
+from pixelsmile.benchmarks.likeness_settings import likeness_settings
+from pixelsmile.benchmarks.opinions import current_outcomes, opinion_of
+from pixelsmile.benchmarks.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class JudgeStanding:
+    """How far one judge has come. unscored: edits without a verdict, by reason."""
+
+    judge: str
+    num_judged: int
+    num_new: int  # outcomes of this call
+    num_reused: int  # of them: without asking
+    num_left: int  # that this call was about, and did not come to
+    unscored: Mapping[str, int]
+    stopped: str | None  # why it ended early
+
+
+@dataclass(frozen=True)
+class LikenessStanding:
+    """How far the likenesses have come."""
+
+    encoders: Sequence[str]
+    detector: str
+    num_measured: int
+    unmeasured: Mapping[str, int]
+
+
+def judge_standing(
+    folder: RunFolder, judge: str, judging: EditJudging, num_new: int, num_reused: int
+) -> JudgeStanding:
+    """What is on disk of that judge after a pass."""
+    made = {key: edit for key, edit in folder.edits().items() if edit.sha256 is not None}
+    outcomes = current_outcomes(folder, judge, made)
+    reasons = Counter(opinion_of(outcomes.get(key)).no_verdict for key in made)
+    num_judged = reasons.pop(None, 0)
+    return JudgeStanding(
+        judge, num_judged, num_new, num_reused, judging.num_left, _counts(reasons), judging.stopped
+    )
+
+
+def likeness_standing(folder: RunFolder) -> LikenessStanding | None:
+    """What is on disk of the likenesses; None where nothing is measured."""
+    settings = likeness_settings(folder)
+    if settings is None:
+        return None
+    made = folder.edits()
+    reasons = Counter(
+        record.no_identity
+        for key, record in folder.identities().items()
+        if key in made and made[key].sha256 == record.edit_sha256
+    )
+    num_measured = reasons.pop(None, 0)
+    return LikenessStanding(tuple(settings.encoders), settings.detector, num_measured, _counts(reasons))
+
+
+@dataclass(frozen=True)
+class JudgeSummary:
+    """The whole of it."""
+
+    run: str
+    num_edits: int
+    num_made: int
+    likeness: LikenessStanding | None
+    judges: Sequence[JudgeStanding]
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a budget left something over."""
+        return any(judge.stopped for judge in self.judges)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def lines(self) -> Iterator[str]:
+        made = (
+            "" if self.num_made == self.num_edits else f", {self.num_edits - self.num_made} of them not made"
+        )
+        yield f"{self.run}: {_edits(self.num_edits)}{made}"
+        if self.likeness is None:
+            yield "likeness: not measured"
+        else:
+            encoders, detector = ", ".join(self.likeness.encoders), self.likeness.detector
+            yield f"likeness: {self.likeness.num_measured} measured ({encoders}; faces found by {detector})"
+            yield from _reasons(self.likeness.unmeasured)
+        for judge in self.judges:
+            reused = f", {judge.num_reused} of those without asking" if judge.num_reused else ""
+            yield f"{judge.judge}: {judge.num_judged} judged ({judge.num_new} now{reused})"
+            yield from _reasons(judge.unscored)
+            if judge.stopped:
+                yield f"  stopped with {_edits(judge.num_left)} left: {judge.stopped}"
+        rest = "the same command with a larger budget for the rest, or " if self.is_stopped else ""
+        yield f"next: {rest}pixelsmile bench ffe report {shlex.quote(self.run)}"
+
+
+def _edits(count: int) -> str:
+    return f"{count} edit{'' if count == 1 else 's'}"
+
+
+def _counts(reasons: Counter[str | None]) -> dict[str, int]:
+    """The most frequent first."""
+    return {str(reason): count for reason, count in reasons.most_common()}
+
+
+def _reasons(counts: Mapping[str, int]) -> Iterator[str]:
+    for reason, count in counts.items():
+        yield f"  {count} without: {reason}"

@@ -1,0 +1,72 @@
+"""A judge by what a person types: `embedded`, `gemini:MODEL`, `openai:MODEL@ADDRESS`, `scripted:FILE`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import JsonValue
+
+from pixelsmile.errors import InputError
+from pixelsmile.judges.budget import Budget
+from pixelsmile.judges.judge import Judge
+from pixelsmile.judges.model_judge import ModelJudge
+from pixelsmile.judges.providers import GeminiProvider, OpenAIProvider, Provider, ScriptedProvider
+from pixelsmile.judges.providers.limits import Limits
+
+FORMS = "embedded, gemini:MODEL, openai:MODEL, openai:MODEL@ADDRESS or scripted:FILE"
+EMBEDDED = "embedded"
+
+_FORM = re.compile(r"(?P<kind>gemini|openai|scripted):(?P<what>.+)", re.DOTALL)
+_ADDRESSED = re.compile(r"(?P<model>.+?)@(?P<address>https?://.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class JudgeOptions:
+    """What may be set for a model behind a server; the embedded and the scripted judge take none of it.
+
+    budget: shared by all judges that get it. settings: `temperature` (None: the model's own), `seed` and
+    `key_env` of the providers, where theirs are not to stand. extra: further fields of the request (OpenAI)
+    or of GenerateContentConfig (Gemini).
+    """
+
+    budget: Budget = field(default_factory=Budget)
+    limits: Limits = field(default_factory=Limits)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+def parse_judge(text: str, options: JudgeOptions | None = None) -> Judge:
+    """The judge that `text` names, ready to be asked.
+
+    `embedded` knows drawn portraits. An address is that of a server that speaks the protocol, and ends with
+    its version for OpenAI's (http://localhost:8000/v1); a model's name may hold colons. A file has JSON
+    lines {"picture": SHA-256 of the pixels (Picture.sha256), "answer": an answer in the rubric's form}.
+
+    InputError for other words and files; JudgeError (also one) for a missing key or an address that is none.
+    """
+    if text == EMBEDDED:
+        return _embedded()
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise InputError(f"judge {text!r} is not understood: use {FORMS}")
+    options = options or JudgeOptions()
+    return ModelJudge(_provider(match["kind"], match["what"], options), budget=options.budget)
+
+
+def _provider(kind: str, what: str, options: JudgeOptions) -> Provider:
+    if kind == "scripted":
+        return ScriptedProvider.from_file(what)
+    settings = {**options.settings, "limits": options.limits}
+    addressed = _ADDRESSED.fullmatch(what)
+    if addressed is not None:
+        what, settings["base_url"] = addressed["model"], addressed["address"]
+    if kind == "gemini":
+        return GeminiProvider(what, settings=options.extra, **settings)
+    return OpenAIProvider(what, extra_body=options.extra, **settings)
+
+
+def _embedded() -> Judge:
+    from pixelsmile.judges.embedded import EmbeddedJudge  # torch takes seconds to load
+
+    return EmbeddedJudge()

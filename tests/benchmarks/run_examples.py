@@ -1,0 +1,186 @@
+"""A small run on disk for the tests: drawn people, edits drawn too, verdicts and likenesses made up.
+
+    folder = write_run(tmp_path / "run")               all of it: 4 sources, 2 targets each, 3 strengths
+    folder = begin_run(tmp_path / "run"); make_edits(folder); judge_run(folder); measure_run(folder)
+
+Three edits go wrong on the way: UNMADE has no picture, REFUSED no verdict, FACELESS no likeness.
+"""
+
+import io
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from PIL import Image
+
+from pixelsmile.benchmarks.likeness_settings import LikenessSettings, keep_likeness_settings
+from pixelsmile.benchmarks.metrics import NO_FACE
+from pixelsmile.benchmarks.run_folder import (
+    EditKey,
+    EditRecord,
+    IdentityRecord,
+    OutcomeRecord,
+    RunFolder,
+    Spec,
+    TaskRecord,
+)
+from pixelsmile.hashing import sha256_bytes
+from pixelsmile.json_lines import LineWriter
+from pixelsmile.judges import JudgeIdentity, NoVerdict, Outcome, Verdict
+from pixelsmile.portraits import Portrait, action_units, draw_portrait, sample_identity, scores
+from pixelsmile.publication import write_file
+from pixelsmile.records import current_code
+
+STRENGTHS = (0.0, 0.5, 1.0)
+# By source: style, and its targets.
+SOURCES = {
+    "human-0": ("human", ("happy", "fear")),
+    "human-1": ("human", ("angry", "surprised")),
+    "anime-0": ("anime", ("happy", "disgust")),
+    "anime-1": ("anime", ("confused", "surprised")),
+}
+ENCODERS = ("arcface", "adaface", "facenet")
+SIZE_PX = 64
+
+UNMADE: EditKey = ("human-1", "angry", 0.5)
+REFUSED: EditKey = ("human-0", "happy", 1.0)
+FACELESS: EditKey = ("anime-1", "confused", 1.0)
+FAILURE = "the process ended with code 1"
+
+
+def write_run(path: Path, **settings) -> RunFolder:
+    """A run with edits, one judge's verdicts, and likenesses; `settings` are those of `example_spec`."""
+    folder = begin_run(path, **settings)
+    make_edits(folder)
+    judge_run(folder)
+    measure_run(folder)
+    return folder
+
+
+def example_spec(
+    strengths: Sequence[float] = STRENGTHS, editor: str = "truth", seed: int = 42, created: int = 0
+) -> Spec:
+    """A specification of a run on the people of SOURCES; `created` in seconds after 1 January 2026."""
+    return Spec(
+        created=datetime(2026, 1, 1, 0, 0, created, tzinfo=UTC),
+        hardware={"device": "cpu", "num_cores": 2},
+        code=current_code(),
+        benchmark={"name": "drawn-ffe-example", "sha256": "0" * 64},
+        editor={"name": editor},
+        setting="linear" if len(strengths) > 1 else "general",
+        strengths=tuple(strengths),
+        seed=seed,
+        tasks=tuple(
+            TaskRecord(
+                source=source,
+                target=target,
+                domain=style,
+                prompt=f"make this face {target}",
+                face_box=drawn((source, "neutral", 0.0)).truth.face_box,
+            )
+            for source, (style, targets) in SOURCES.items()
+            for target in targets
+        ),
+    )
+
+
+def begin_run(path: Path, **settings) -> RunFolder:
+    """The specification and the sources."""
+    folder = RunFolder(path)
+    spec = folder.begin(example_spec(**settings))
+    for source in dict.fromkeys(task.source for task in spec.tasks):
+        write_file(folder.source_file(source), png_of(drawn((source, "neutral", 0.0)).image))
+    return folder
+
+
+def make_edits(folder: RunFolder, keys: Iterable[EditKey] | None = None) -> None:
+    """Draw the edits of `keys` (None: all), as an editor without a fault would; all but UNMADE."""
+    with LineWriter(folder.edits_file) as lines:
+        for key in folder.spec().edit_keys() if keys is None else keys:
+            if key == UNMADE:
+                lines.write(edit_record(key, failure=FAILURE))
+                continue
+            png = png_of(drawn(key).image)
+            write_file(folder.path / folder.edit_name(key), png, force=True)
+            lines.write(edit_record(key, file=folder.edit_name(key), sha256=sha256_bytes(png), seconds=0.1))
+
+
+def judge_run(folder: RunFolder, name: str = "drawing", share: float = 1.0) -> JudgeIdentity:
+    """The verdicts of a judge who sees `share` of what was drawn; REFUSED alone it does not judge."""
+    identity = example_identity(name)
+    folder.keep_judge(identity.id, identity.to_record())
+    with LineWriter(folder.outcomes_file(identity.id)) as lines:
+        for key, record in folder.edits().items():
+            if record.sha256 is not None:
+                lines.write(outcome_record(record, outcome_of(key, identity, share)))
+    return identity
+
+
+def measure_run(folder: RunFolder) -> None:
+    """Likenesses that fall with the strength, from 1 by 0.2; FACELESS has none."""
+    keep_likeness_settings(
+        folder,
+        LikenessSettings(
+            detector="drawn",
+            detector_sha256="1" * 64,
+            encoders={name: f"{place}" * 64 for place, name in enumerate(ENCODERS)},
+            min_overlap=0.1,
+        ),
+    )
+    with LineWriter(folder.identity_file) as lines:
+        for key, record in folder.edits().items():
+            if record.sha256 is not None:
+                lines.write(likeness_record(record, None if key == FACELESS else 1 - 0.2 * key[2]))
+
+
+@cache
+def drawn(key: EditKey) -> Portrait:
+    """The truth of an edit: the person with the expression at that strength."""
+    source, target, strength = key
+    style, number = source.split("-")
+    return draw_portrait(sample_identity(int(number)), units_of(target, strength), style, SIZE_PX)
+
+
+def units_of(target: str, strength: float):
+    return action_units("neutral") if target == "neutral" else action_units(target, strength)
+
+
+def outcome_of(key: EditKey, identity: JudgeIdentity, share: float = 1.0) -> Outcome:
+    if key == REFUSED:
+        return NoVerdict(identity.id, "refused", "a face that it will not judge")
+    found = {name: share * score for name, score in scores(units_of(key[1], key[2])).items()}
+    dominant = max(found, key=found.__getitem__) if max(found.values()) > 0 else "neutral"
+    return Verdict(identity.id, found, dominant, ("an answer",))
+
+
+def example_identity(name: str) -> JudgeIdentity:
+    return JudgeIdentity("example", name, "expression-scores/1", "2" * 64, {})
+
+
+def edit_record(key: EditKey, **rest) -> EditRecord:
+    return EditRecord(source=key[0], target=key[1], strength=key[2], **rest)
+
+
+def outcome_record(record: EditRecord, outcome: Outcome) -> OutcomeRecord:
+    return OutcomeRecord.model_validate_json(
+        f'{{"source": "{record.source}", "target": "{record.target}", "strength": {record.strength!r}, '
+        f'"edit_sha256": "{record.sha256}", "outcome": {outcome.to_json()}}}'
+    )
+
+
+def likeness_record(record: EditRecord, cosine: float | None) -> IdentityRecord:
+    return IdentityRecord(
+        source=record.source,
+        target=record.target,
+        strength=record.strength,
+        edit_sha256=record.sha256 or "",
+        similarities=dict.fromkeys(ENCODERS, cosine),
+        no_identity=NO_FACE if cosine is None else None,
+    )
+
+
+def png_of(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

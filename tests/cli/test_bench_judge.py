@@ -1,0 +1,154 @@
+"""`pixelsmile bench ffe judge`, as a user meets it."""
+
+import json
+
+import pytest
+from benchmarks.run_examples import begin_run, make_edits
+from benchmarks.tiny_encoders import write_encoder
+
+from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.cli import main
+from pixelsmile.expressions import JUDGE_LABELS
+from pixelsmile.judges import Picture
+
+
+@pytest.fixture
+def folder(tmp_path) -> RunFolder:
+    """Eight edits in the folder `run`."""
+    folder = begin_run(tmp_path / "run", strengths=[1.0])
+    make_edits(folder)
+    return folder
+
+
+@pytest.fixture
+def script(folder) -> str:
+    """Answers about all edits but the last one."""
+    answer = {"scores": dict.fromkeys(JUDGE_LABELS, 0.25), "dominant": "Neutral"}
+    files = [folder.path / edit.file for edit in folder.edits().values()]
+    lines = [json.dumps({"picture": Picture.read(file).sha256, "answer": answer}) for file in files[:-1]]
+    path = folder.path.parent / "answers.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    return "scripted:answers.jsonl"
+
+
+def judge(*arguments: str) -> int:
+    return main(["bench", "ffe", "judge", "run", *arguments])
+
+
+def refusal(capsys, *arguments: str) -> str:
+    assert judge(*arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("pixelsmile: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_judged_and_measured(folder, script, tmp_path, capsys):
+    write_encoder(tmp_path / "mine", "arcface")
+    assert judge("--judge", script, "--encoders", "mine", "--detector", "embedded", "--device", "cpu") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "run: 8 edits"
+    assert lines[1] == "likeness: 8 measured (arcface; faces found by embedded)"
+    assert lines[2].startswith("scripted:")
+    assert lines[2].endswith(": 7 judged (8 now)")
+    assert lines[3] == "  1 without: the judge gave no answer"
+    assert lines[4] == "next: pixelsmile bench ffe report run"
+    assert len(folder.identities()) == 8
+
+
+def test_again_there_is_little_to_do(folder, script, capsys):
+    assert judge("--judge", script, "--encoders", "none", "-q") == 0
+    capsys.readouterr()
+    assert judge("--judge", script, "--encoders", "none", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["likeness"] is None
+    assert (found["num_edits"], found["num_made"]) == (8, 8)
+    (one,) = found["judges"]
+    assert (one["num_judged"], one["num_new"], one["stopped"]) == (7, 1, None)
+    assert one["unscored"] == {"the judge gave no answer": 1}
+
+
+def test_a_budget_stops_and_the_rest_can_follow(folder, script, capsys):
+    assert judge("--judge", script, "--encoders", "none", "--max-requests", "3", "--in-flight", "1") == 1
+    printed = capsys.readouterr().out
+    assert ": 3 judged (3 now)" in printed
+    assert "  5 without: not judged yet" in printed
+    assert "  stopped with 5 edits left: the budget is spent: 3 of 3 requests" in printed
+    assert (
+        "next: the same command with a larger budget for the rest, or pixelsmile bench ffe report run"
+        in printed
+    )
+    assert judge("--judge", script, "--encoders", "none") == 0
+    assert ": 7 judged (5 now)" in capsys.readouterr().out
+
+
+def test_several_judges_and_a_shared_cache(folder, script, capsys, tmp_path):
+    other = tmp_path / "others.jsonl"
+    other.write_text((tmp_path / "answers.jsonl").read_text() + "\n")
+    words = ["--judge", script, "--judge", "scripted:others.jsonl", "--encoders", "none"]
+    assert judge(*words, "--cache", "all.sqlite", "--json") == 0
+    assert [one["num_judged"] for one in json.loads(capsys.readouterr().out)["judges"]] == [7, 7]
+    assert (tmp_path / "all.sqlite").exists()
+    assert not (folder.path / "verdicts.sqlite").exists()
+    assert len(folder.judges()) == 2
+
+
+def test_edits_that_were_not_made_are_said(tmp_path, capsys):
+    folder = begin_run(tmp_path / "run", strengths=[0.5, 1.0])
+    make_edits(folder)
+    (tmp_path / "answers.jsonl").write_text("")
+    assert judge("--judge", "scripted:answers.jsonl", "--encoders", "none") == 0
+    assert capsys.readouterr().out.startswith("run: 16 edits, 1 of them not made\n")
+
+
+def test_no_run_and_no_edits(capsys, tmp_path):
+    assert "holds no run" in refusal(capsys)
+    assert not (tmp_path / "run").exists()
+    begin_run(tmp_path / "run")
+    assert "has no edits: let `pixelsmile bench ffe run` make some first" in refusal(capsys)
+
+
+def test_pictures_that_are_not_drawn_want_a_judge_and_encoders(tmp_path, capsys):
+    spec = begin_run(tmp_path / "drawn", strengths=[1.0]).spec()
+    folder = RunFolder(tmp_path / "run")
+    folder.begin(spec.model_copy(update={"benchmark": {"name": "FFE-Bench"}}))
+    make_edits(folder)
+    said = refusal(capsys)
+    assert "--judge embedded, gemini:MODEL" in said
+    assert "GEMINI_API_KEY" in said
+    (tmp_path / "answers.jsonl").write_text("")
+    said = refusal(capsys, "--judge", "scripted:answers.jsonl")
+    assert "--encoders arcface adaface facenet" in said
+    assert "know drawn portraits only" in refusal(
+        capsys, "--judge", "scripted:answers.jsonl", "--encoders", "embedded"
+    )
+    assert folder.judges() == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--judge", "gimini:x"], "judge 'gimini:x' is not understood: use embedded"),
+        (["--encoders", "none", "mine"], "`--encoders none` to leave identity out"),
+        (["--temperature", "3"], "temperature '3': use a number from 0 to 2, or `model`"),
+        (["--temperature", "0.5"], "--temperature is for judges behind a server"),
+        (["--extra", "[1]"], "no JSON object"),
+        (["--in-flight", "0"], "in-flight 0 is out of range"),
+        (["--max-token", "5"], "did you mean --max-tokens?"),
+        (["--judge", "gemini:m"], "set the environment variable GEMINI_API_KEY"),
+    ],
+)
+def test_wrong_words(folder, script, arguments, said, capsys, monkeypatch):
+    monkeypatch.delenv("GEMINI_API_KEY", raising=False)
+    monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
+    words = arguments if "--judge" in arguments else ["--judge", script, *arguments]
+    assert said in refusal(capsys, *words)
+
+
+def test_the_help_names_every_judge(capsys):
+    with pytest.raises(SystemExit):
+        main(["bench", "ffe", "judge", "--help"])
+    printed = capsys.readouterr().out
+    for word in ("embedded", "gemini:MODEL", "openai:MODEL@ADDRESS", "scripted:FILE", "--max-requests"):
+        assert word in printed
