@@ -13,7 +13,7 @@ from pixelsmile.cli.bench_judge_options import NO_ENCODERS, judge_options, judge
 from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
-    from pixelsmile.benchmarks.likeness import LikenessMeter
+    from pixelsmile.faces.likeness import LikenessMeter
     from pixelsmile.benchmarks.run_folder import RunFolder, Spec
     from pixelsmile.cli.bench_judge_summary import JudgeStanding, JudgeSummary
     from pixelsmile.judges.judge import Judge
@@ -68,7 +68,7 @@ def _meter(options: argparse.Namespace, spec: "Spec") -> "LikenessMeter | None":
             "say who compares the faces, with --encoders arcface adaface facenet (`pixelsmile models list` "
             "shows how to get them), or `--encoders none` to leave identity out"
         )
-    from pixelsmile.benchmarks.likeness_choosing import open_meter
+    from pixelsmile.faces.likeness_loading import open_meter
 
     return open_meter(encoders, options.detector, drawn=drawn, device=options.device)
 

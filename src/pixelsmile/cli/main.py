@@ -19,6 +19,7 @@ COMMANDS = {
     "portrait": "draw a portrait, to try things on",
     "expressions": "list the expressions and their other names",
     "faces": "list the faces in a photo, and draw them",
+    "likeness": "what edits left of the person and of the background",
     "models": "list and fetch the weights of face detectors and encoders",
     "bench": "measure any editor of expressions, and compare editors",
     "doctor": "what this machine can run, and what is missing",

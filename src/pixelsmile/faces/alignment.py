@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pixelsmile.errors import InputError
+from pixelsmile.faces.face import Box
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +30,8 @@ TEMPLATE_5 = (
     + 0.5
 )
 _MIN_SPREAD_PX = 1.0
+# In shares of a box from the brows to the chin, as detectors draw it.
+_IN_BOX = np.array([[0.3, 0.38], [0.7, 0.38], [0.5, 0.58], [0.34, 0.77], [0.66, 0.77]])
 
 
 def template(size_px: int) -> np.ndarray:
@@ -60,6 +63,12 @@ def similarity(points_N2: np.ndarray, targets_N2: np.ndarray) -> np.ndarray:
 def face_similarity(landmarks_52: np.ndarray, size_px: int = TEMPLATE_PX) -> np.ndarray:
     """The similarity (2, 3) that aligns a face to the template in a crop of `size_px` a side."""
     return similarity(landmarks_52, template(size_px))
+
+
+def landmarks_of_box(box: Box) -> np.ndarray:
+    """Where the five landmarks of an upright face lie that fills `box`, more or less: (5, 2)."""
+    x0, y0, x1, y1 = box
+    return np.array([x0, y0]) + _IN_BOX * np.array([x1 - x0, y1 - y0])
 
 
 def inverse(matrix_23: np.ndarray) -> np.ndarray:

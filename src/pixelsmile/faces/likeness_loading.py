@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pixelsmile import embedded
-from pixelsmile.benchmarks.likeness import KnownEncoder, LikenessMeter
 from pixelsmile.errors import InputError, ModelError
 from pixelsmile.faces.detectors import choose_detector, load_detector
 from pixelsmile.faces.detectors.loading import AUTO
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.faces.encoders.preprocessing import KINDS
+from pixelsmile.faces.likeness import KnownEncoder, LikenessMeter
 from pixelsmile.faces.weights import WEIGHTS
 from pixelsmile.hashing import sha256_file, sha256_json
 
@@ -34,8 +34,13 @@ def open_meter(
     return LikenessMeter(
         detector=load_detector(detector, drawn=drawn),
         detector_sha256=_detector_sha256(choose_detector(detector, drawn=drawn).name),
-        encoders=[known for word in encoders for known in _encoders(word, device)],
+        encoders=load_encoders(encoders, device),
     )
+
+
+def load_encoders(names: Sequence[str], device: str | None = None) -> list[KnownEncoder]:
+    """The encoders of these names, as `open_meter` takes them; ModelError."""
+    return [known for name in names for known in _encoders(name, device)]
 
 
 def _encoders(word: str, device: str | None) -> list[KnownEncoder]:

@@ -1,0 +1,211 @@
+"""`pixelsmile likeness`: what edits left of the person and of the picture behind."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pixelsmile.cli.parsing import CommandParser
+from pixelsmile.errors import FaceError, InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from pixelsmile.cli.edit_files import Source
+    from pixelsmile.faces.background import Background
+    from pixelsmile.faces.face import Detector, Face
+    from pixelsmile.faces.likeness import KnownFace, LikenessMeter
+
+NONE = "none"
+_PUBLISHED = ("arcface", "adaface", "facenet")  # of the paper
+_EPILOG = """examples:
+  pixelsmile likeness face.png face-happy/happy-1.00.png
+  pixelsmile likeness photo.jpg edits/*.png --encoders arcface adaface facenet
+  pixelsmile likeness photo.jpg edit.jpg --face 80,60,150,170 --encoders none
+"""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One edit beside its source. similarities: by encoder, None where the edit shows no face."""
+
+    path: str
+    similarities: "dict[str, float] | None"
+    background: "Background"
+
+    @property
+    def identity(self) -> float | None:
+        """The mean of the encoders (PixelSmile, section 3.2), -1..1."""
+        found = self.similarities
+        return sum(found.values()) / len(found) if found else None
+
+    def as_json(self) -> dict[str, Any]:
+        drift = self.background.drift
+        return {
+            "edit": self.path,
+            "identity": self.identity,
+            "similarities": self.similarities,
+            "background_rmse": self.background.rmse,
+            "background_share": self.background.share,
+            "shift_px": None if drift is None else [drift.shift_x_px, drift.shift_y_px],
+            "zoom": None if drift is None else drift.zoom,
+        }
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Compare each edit with the source, and print a table or one JSON object."""
+    options = _parser().parse_args(arguments)
+    from pixelsmile.cli.edit_files import read_source
+    from pixelsmile.images import load_image
+
+    source = read_source(Path(options.source))
+    edits = [(path, load_image(path)) for path in options.edits]
+    for path, image in edits:
+        if image.size != source.image.size:
+            raise InputError(
+                f"{path!r} has {image.width} x {image.height} px, the source {source.image.width} x "
+                f"{source.image.height}: an edit has the size of its source"
+            )
+    detector, face = _face(options, source)
+    meter = _meter(options, source, detector)
+    known = meter.know(source.image, face.box)
+    if known is None:  # the detector has just found it
+        raise FaceError(
+            f"{detector.name} finds no face in {options.source!r} any more: try another --detector"
+        )
+    if known.face.landmarks_5 is None and meter.encoders:
+        _remark(f"faces are aligned by their boxes alone: detector {detector.name} has no landmarks")
+    found = [_compared(path, image, source.image, known, meter) for path, image in edits]
+    if options.json:
+        print(json.dumps({"source": options.source, "edits": [one.as_json() for one in found]}))
+    else:
+        _print_table(found, [encoder.encoder.name for encoder in meter.encoders])
+    return 0
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "likeness", "How much of the person is left in edits, and what else has changed.", _EPILOG
+    )
+    parser.add_argument("source", metavar="SOURCE", help="the picture before the edit")
+    parser.add_argument("edits", metavar="EDIT", nargs="+", help="pictures after it, of the same size")
+    parser.add_argument(
+        "--face",
+        metavar="WHICH",
+        help="which face: as for `edit`, but for all and whole (default: the only one)",
+    )
+    parser.add_argument(
+        "--detector",
+        default="auto",
+        metavar="NAME",
+        help="auto (default), scrfd, yunet, cascade, embedded (drawn portraits), or an ONNX file",
+    )
+    parser.add_argument(
+        "--encoders",
+        nargs="+",
+        metavar="NAME",
+        help="embedded (drawn portraits), arcface, adaface, facenet, auraface, KIND=FILE, or none (default: "
+        "embedded for drawn portraits, otherwise those of arcface, adaface and facenet that are there)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _face(options: argparse.Namespace, source: "Source") -> "tuple[Detector, Face]":
+    """Who finds faces, and the face that is meant; a box by hand lies at the same place in the edits."""
+    from pixelsmile.faces.choice import ONLY, choose, parse_choice
+    from pixelsmile.faces.detectors import choose_detector, load_detector
+
+    choice = parse_choice(options.face) if options.face else ONLY
+    if choice.kind in ("all", "whole"):
+        raise InputError(f"--face {options.face}: faces are compared one at a time, choose one")
+    if choice.kind == "box":
+        (face,) = choose(choice, [], source.image.size)
+        return _ByHand(face), face
+    named = choose_detector(options.detector, drawn=source.is_drawn)
+    if named.reason is not None:
+        _remark(named.reason)
+    detector = load_detector(named.name, drawn=source.is_drawn)
+    (face,) = choose(choice, detector.detect(source.image), source.image.size)
+    return detector, face
+
+
+@dataclass(frozen=True)
+class _ByHand:
+    """Finds the face where a person says that it is."""
+
+    face: "Face"
+    name: str = "manual"
+
+    def detect(self, image: "Image.Image") -> "list[Face]":
+        return [self.face]
+
+
+def _meter(options: argparse.Namespace, source: "Source", detector: "Detector") -> "LikenessMeter":
+    from pixelsmile.faces.likeness import LikenessMeter
+    from pixelsmile.faces.likeness_loading import EMBEDDED, load_encoders
+
+    names = options.encoders or ([EMBEDDED] if source.is_drawn else _published())
+    if NONE in names and len(names) > 1:
+        raise InputError("--encoders none stands alone: leave out the others")
+    if EMBEDDED in names and not source.is_drawn:
+        _remark(
+            "encoders embedded: know portraits that pixelsmile draws only; here their numbers mean little"
+        )
+    encoders = [] if names == [NONE] else load_encoders(names)
+    return LikenessMeter(detector, None, encoders, by_box=True)
+
+
+def _published() -> list[str]:
+    """The paper's encoders whose weights are here; `none`, with a word, where there are none."""
+    from pixelsmile.faces.weights import WEIGHTS
+
+    found = [name for name in _PUBLISHED if WEIGHTS[name].is_there]
+    if not found:
+        _remark("identity is not measured: no encoder's weights are here (pixelsmile models list)")
+    return found or [NONE]
+
+
+def _compared(
+    path: str, edit: "Image.Image", source: "Image.Image", known: "KnownFace", meter: "LikenessMeter"
+) -> Compared:
+    from pixelsmile.faces.background import compare_background
+
+    face = meter.know(edit, known.face.box)
+    if face is None:
+        _remark(f"{meter.detector.name} finds no face in {path!r} where the source has it")
+    similarities = meter.similarities(known, face) if face is not None and meter.encoders else None
+    faces = [known.face] + ([] if face is None else [face.face])
+    return Compared(path, similarities, compare_background(source, edit, faces))
+
+
+def _print_table(found: Sequence[Compared], encoders: Sequence[str]) -> None:
+    rows = [("edit", "identity", *encoders, "background RMSE", "shift px", "zoom")]
+    for one in found:
+        drift = one.background.drift
+        rows.append(
+            (
+                one.path,
+                _number(one.identity),
+                *(_number((one.similarities or {}).get(name)) for name in encoders),
+                f"{one.background.rmse:.2f}",
+                "-" if drift is None else f"{drift.shift_x_px:.2f},{drift.shift_y_px:.2f}",
+                "-" if drift is None else f"{drift.zoom:.4f}",
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        print("  ".join(cells))
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _remark(text: str) -> None:
+    print(f"pixelsmile: {text}", file=sys.stderr)
