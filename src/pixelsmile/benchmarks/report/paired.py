@@ -1,0 +1,83 @@
+"""Two runs on the work that both have done: what can be compared, and what is left out."""
+
+from dataclasses import dataclass, replace
+
+from pixelsmile.benchmarks.metrics import Bootstrap, Comparison, JudgedEdit, MetricChoices, compare
+from pixelsmile.benchmarks.report.remarks import benchmark_words, identity_words, strength_words
+from pixelsmile.benchmarks.results import RunResults
+from pixelsmile.errors import InputError
+from pixelsmile.hashing import sha256_file
+
+
+@dataclass(frozen=True)
+class PairedRuns:
+    """The comparison of two runs, and sentences on what does not enter it."""
+
+    comparison: Comparison
+    remarks: tuple[str, ...]
+
+
+def compare_runs(
+    a: RunResults, b: RunResults, choices: MetricChoices | None = None, bootstrap: Bootstrap | None = None
+) -> PairedRuns:
+    """The metrics of `a` minus those of `b` on the edits that both runs have, of the same source pictures.
+
+    InputError where their judges differ, or nothing is common. Likeness is left out where it was measured
+    otherwise in each.
+    """
+    if a.judge_id != b.judge_id or a.judges != b.judges:
+        raise InputError(
+            f"the runs have different judges ({a.judge_id} and {b.judge_id}): judge both with the same, "
+            "and choose it with --judge"
+        )
+    remarks: list[str] = []
+    edits_a, edits_b = _common(a, b, remarks)
+    if a.likeness != b.likeness:
+        remarks.append(
+            f"identity was measured differently ({identity_words(a)}; {identity_words(b)}): "
+            "ID Sim and HES are left out"
+        )
+        edits_a, edits_b = ([_without_likeness(edit) for edit in edits] for edits in (edits_a, edits_b))
+    return PairedRuns(compare(edits_a, edits_b, choices, bootstrap), tuple(remarks))
+
+
+def _common(a: RunResults, b: RunResults, remarks: list[str]) -> tuple[list[JudgedEdit], list[JudgedEdit]]:
+    same_sources = _same_sources(a, b)
+    keys = {edit.key for edit in a.edits if edit.sample in same_sources} & {edit.key for edit in b.edits}
+    if not keys:
+        raise InputError(_nothing_common(a, b, bool(same_sources)))
+    num_a, num_b = len(a.edits), len(b.edits)
+    if len(keys) < max(num_a, num_b):
+        remarks.append(
+            f"{len(keys)} edits are in both runs, of {num_a} and {num_b}: the others are left out "
+            f"(benchmarks {benchmark_words(a)} and {benchmark_words(b)}, strengths {strength_words(a)} and "
+            f"{strength_words(b)})"
+        )
+    return [edit for edit in a.edits if edit.key in keys], [edit for edit in b.edits if edit.key in keys]
+
+
+def _same_sources(a: RunResults, b: RunResults) -> set[str]:
+    """The names that stand for the same picture in both."""
+    names = {task.source for task in a.spec.tasks} & {task.source for task in b.spec.tasks}
+    files = {name: (a.folder.source_file(name), b.folder.source_file(name)) for name in names}
+    return {
+        name
+        for name, (one, other) in files.items()
+        if one.exists() and other.exists() and sha256_file(one) == sha256_file(other)
+    }
+
+
+def _nothing_common(a: RunResults, b: RunResults, same_sources: bool) -> str:
+    if not same_sources:
+        return (
+            f"the runs share no source picture (benchmarks {benchmark_words(a)} and {benchmark_words(b)}): "
+            "run both editors on one benchmark"
+        )
+    return (
+        f"the runs share no edit (strengths {strength_words(a)} and {strength_words(b)}): run both editors "
+        "on the same tasks and strengths"
+    )
+
+
+def _without_likeness(edit: JudgedEdit) -> JudgedEdit:
+    return replace(edit, similarities={}, no_identity=None)

@@ -1,0 +1,50 @@
+"""What to know before runs are compared: where they differ in more than the editor."""
+
+from collections.abc import Callable, Mapping
+
+from pixelsmile.benchmarks.results import RunResults
+
+_Seen = Callable[[RunResults], str]
+
+
+def remarks(runs: Mapping[str, RunResults]) -> list[str]:
+    """A sentence for each thing in which the runs (by label) differ and that a comparison rests on."""
+    asked: tuple[tuple[str, _Seen], ...] = (
+        ("judges", lambda run: run.judge_id),
+        ("benchmarks", benchmark_words),
+        ("settings", lambda run: run.spec.setting),
+        ("strengths", strength_words),
+        ("measures of identity", identity_words),
+    )
+    return [sentence for what, seen in asked if (sentence := _sentence(what, seen, runs))]
+
+
+def benchmark_words(run: RunResults) -> str:
+    """The benchmark's name, and the start of the hash of its content."""
+    about = run.spec.benchmark
+    digest = about.get("sha256")
+    return str(about.get("name", "unnamed")) + (f" {str(digest)[:8]}" if digest else "")
+
+
+def strength_words(run: RunResults) -> str:
+    return ", ".join(f"{strength:g}" for strength in run.spec.strengths)
+
+
+def identity_words(run: RunResults, digits: int = 8) -> str:
+    """The encoders that S_ID is the mean of, with the start of their hashes, and who found the faces."""
+    if run.likeness is None:
+        return "not measured"
+    encoders = ", ".join(
+        f"{name} {digest[:digits]}".strip() for name, digest in run.likeness.encoders.items()
+    )
+    return f"{encoders}; faces by {run.likeness.detector}"
+
+
+def _sentence(what: str, seen: _Seen, runs: Mapping[str, RunResults]) -> str | None:
+    found: dict[str, list[str]] = {}
+    for label, run in runs.items():
+        found.setdefault(seen(run), []).append(label)
+    if len(found) < 2:
+        return None
+    parts = "; ".join(f"{', '.join(labels)}: {words}" for words, labels in found.items())
+    return f"The runs have different {what}, so their numbers do not compare directly ({parts})."

@@ -1,0 +1,114 @@
+"""What raters answered: the pages' CSV files, checked against the key."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from pixelsmile.benchmarks.study.key import QUESTIONS, Question, StudyKey
+from pixelsmile.errors import InputError
+from pixelsmile.json_lines import Record
+
+AnswerKey = tuple[str, str, Question]  # rater, task, question
+
+COLUMNS = ("study", "rater", "task", "question", "code", "rank")
+
+
+class _Line(Record):
+    study: str
+    rater: str = Field(min_length=1)
+    task: str
+    question: Question
+    code: str
+    rank: int = Field(ge=1)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The rankings of all raters.
+
+    complete: rank by editor, 1 the best, each rank once. num_incomplete: rankings that lack a rank, left out.
+    num_expected: what all raters together were asked.
+    """
+
+    raters: tuple[str, ...]
+    complete: Mapping[AnswerKey, Mapping[str, int]]
+    num_incomplete: int
+    num_expected: int
+
+    @property
+    def num_missing(self) -> int:
+        """Questions that were not answered at all."""
+        return self.num_expected - len(self.complete) - self.num_incomplete
+
+
+def read_answers(paths: Sequence[Path], key: StudyKey) -> Answers:
+    """The answers in `paths`, each one rater's file of the study that `key` belongs to.
+
+    InputError for a file that cannot be read, has other columns or another study's codes, gives a rank
+    twice or out of range, or has a rater who is in another file too.
+    """
+    ranks: dict[AnswerKey, dict[str, int]] = defaultdict(dict)
+    file_of: dict[str, Path] = {}
+    for path in paths:
+        for number, line in enumerate(_lines(path), 2):
+            try:
+                _check(line, key)
+                if file_of.setdefault(line.rater, path) != path:
+                    raise InputError(f"rater {line.rater!r} is in {str(file_of[line.rater])!r} too: keep one")
+                _add(ranks[line.rater, line.task, line.question], line, key)
+            except InputError as error:
+                raise InputError(f"{str(path)!r}, line {number}: {error}") from error
+    num_editors = len(key.editors)
+    complete = {answer: found for answer, found in sorted(ranks.items()) if len(found) == num_editors}
+    return Answers(
+        raters=tuple(sorted(file_of)),
+        complete=complete,
+        num_incomplete=len(ranks) - len(complete),
+        num_expected=len(file_of) * len(key.tasks) * len(QUESTIONS),
+    )
+
+
+def _lines(path: Path) -> list[_Line]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark at the beginning
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {str(path)!r} ({error}): give the CSV that the page saved") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    if reader.fieldnames is None or set(reader.fieldnames) != set(COLUMNS):
+        raise InputError(f"{str(path)!r} lacks the columns {', '.join(COLUMNS)}: give the CSV of the page")
+    found = []
+    for row in reader:
+        try:
+            found.append(_Line.model_validate(row))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise InputError(
+                f"{str(path)!r}, line {reader.line_num} ({where}: {first['msg']}): mend or delete the line"
+            ) from error
+    if not found:
+        raise InputError(f"{str(path)!r} has no answers: leave it out")
+    return found
+
+
+def _check(line: _Line, key: StudyKey) -> None:
+    if line.study != key.study:
+        raise InputError(f"study {line.study!r} is not the key's ({key.study!r}): use the key of its page")
+    if line.task not in key.tasks or line.code not in key.tasks[line.task].sweeps:
+        raise InputError(f"the key has no sweep {line.code!r} in task {line.task!r}: use the key of its page")
+    if line.rank > len(key.editors):
+        raise InputError(f"rank {line.rank} of {len(key.editors)} sweeps: delete the line")
+
+
+def _add(ranks: dict[str, int], line: _Line, key: StudyKey) -> None:
+    editor = key.tasks[line.task].sweeps[line.code]
+    if editor in ranks or line.rank in ranks.values():
+        raise InputError(
+            f"task {line.task!r}, {line.question}: a sweep or a rank comes twice: delete one of the lines"
+        )
+    ranks[editor] = line.rank

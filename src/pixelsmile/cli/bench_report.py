@@ -1,0 +1,71 @@
+"""`pixelsmile bench ffe report`: the numbers of runs, in the terminal, as JSON and as a page."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pixelsmile.cli.bench_choices import add_choice_options, read_choices
+from pixelsmile.cli.parsing import CommandParser
+from pixelsmile.errors import InputError, OutputError
+
+_EPILOG = """examples:
+  pixelsmile bench ffe report runs/first
+  pixelsmile bench ffe report runs/ours runs/theirs -o report.html
+  pixelsmile bench ffe report runs/first --judge gemini --choice ties=unscored
+
+Every run gets its report.json, and all together one page with pictures, which needs no network and no other
+file. What lies in a run's folder is replaced; a page elsewhere only with --force.
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Write report.json into each run and the page, and print the tables."""
+    options = _parser().parse_args(arguments)
+    page = _page_path(options.runs, options.output)
+    from pixelsmile.benchmarks.report.labels import run_labels
+    from pixelsmile.benchmarks.report.page import report_page
+    from pixelsmile.benchmarks.report.remarks import remarks
+    from pixelsmile.benchmarks.report.terminal import printable, report_lines
+    from pixelsmile.benchmarks.results import load_results
+    from pixelsmile.benchmarks.run_folder import RunFolder
+    from pixelsmile.publication import staged, write_file
+
+    choices = read_choices(options)
+    folders = [RunFolder(Path(path)) for path in options.runs]
+    labels = run_labels(folders)
+    with staged(page.parent, [page.name], force=options.force or options.output is None) as stage:
+        results = [load_results(folder, options.judge, choices) for folder in folders]
+        runs = dict(zip(labels, results, strict=True))
+        stage.write(page.name, report_page(runs).encode())
+        for folder, found in zip(folders, results, strict=True):
+            write_file(folder.path / "report.json", found.to_json(), force=True)
+    print("\n".join(report_lines(runs)))
+    print()
+    for folder in folders:
+        print(folder.path / "report.json")
+    print(page)
+    for sentence in remarks(runs):
+        print(f"pixelsmile: {printable(sentence)}", file=sys.stderr)
+    return 0
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser("bench ffe report", "Report what runs came to: tables, JSON and a page.", _EPILOG)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of judged runs")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="the page, .html (one run: RUN/report.html where left out)"
+    )
+    add_choice_options(parser)
+    parser.add_argument("--force", action="store_true", help="replace a page that exists")
+    return parser
+
+
+def _page_path(runs: Sequence[str], output: str | None) -> Path:
+    if output is None:
+        if len(runs) > 1:
+            raise InputError("several runs and no place for their page: add -o report.html")
+        return Path(runs[0]) / "report.html"
+    page = Path(output)
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(f"cannot write {str(page)!r}: use a name that ends in .html")
+    return page

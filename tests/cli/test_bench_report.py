@@ -1,0 +1,94 @@
+"""`pixelsmile bench ffe report`, as a user types it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from benchmarks.run_examples import judge_run, write_run
+
+from pixelsmile.cli import main
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    return write_run(tmp_path_factory.mktemp("runs") / "run").path
+
+
+@pytest.fixture
+def run(made) -> str:
+    shutil.copytree(made, "run")
+    return "run"
+
+
+def report(*arguments: str) -> int:
+    return main(["bench", "ffe", "report", *arguments])
+
+
+def refusal(capsys, *arguments: str) -> str:
+    assert report(*arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_one_run_gets_its_report_beside_it_and_again_the_same(run, capsys):
+    assert report(run) == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[-2:] == ["run/report.json", "run/report.html"]
+    assert captured.err == ""
+    record = json.loads(Path("run/report.json").read_bytes())
+    assert f"{record['summary']['metrics']['hes']['value']:.3f}" in captured.out
+    first = Path("run/report.json").read_bytes(), Path("run/report.html").read_bytes()
+    assert report(run) == 0
+    assert (Path("run/report.json").read_bytes(), Path("run/report.html").read_bytes()) == first
+
+
+def test_several_runs_on_one_page(run, capsys):
+    shutil.copytree(run, "other")
+    assert "add -o report.html" in refusal(capsys, run, "other")
+    assert report(run, "other", "-o", "report.html") == 0
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "truth (run)" in page
+    assert "truth (other)" in page
+    assert Path("run/report.json").exists()
+    assert Path("other/report.json").exists()
+    capsys.readouterr()
+    assert "already there" in refusal(capsys, run, "-o", "report.html")
+    assert report(run, "-o", "report.html", "--force") == 0
+
+
+def test_choices_and_judges(run, capsys):
+    from pixelsmile.benchmarks.run_folder import RunFolder
+
+    assert report(run, "--choice", "accuracy_strengths=0.5", "--choice", "ties=unscored") == 0
+    choices = json.loads(Path("run/report.json").read_bytes())["summary"]["choices"]
+    assert (choices["accuracy_strengths"], choices["ties"]) == (0.5, "unscored")
+    judge_run(RunFolder(Path(run)), "second", share=0.5)
+    capsys.readouterr()
+    assert "has 2 judges: choose panel" in refusal(capsys, run)
+    assert report(run, "--judge", "example:second") == 0
+    assert report(run, "--judge", "panel") == 0
+    assert json.loads(Path("run/report.json").read_bytes())["judge"] == "panel"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["none"], "holds no run"),
+        (["run", "-o", "report.pdf"], "use a name that ends in .html"),
+        (["run", "run", "-o", "a.html"], "given twice"),
+        (["run", "--judge", "gemini"], "no judge 'gemini'"),
+        (["run", "--choice", "ties"], "write name=value"),
+        (["run", "--choice", "tiess=split"], "did you mean ties?"),
+        (["run", "--choice", "ties=maybe"], "use split or unscored"),
+        (["run", "--choice", "min_points=many"], "of the wrong kind"),
+        (["run", "--chioce", "ties=split"], "did you mean --choice?"),
+        ([], "required: RUN"),
+    ],
+)
+def test_slips_get_one_line_and_write_nothing(run, arguments, line, capsys):
+    before = sorted(Path().rglob("*"))
+    assert line in refusal(capsys, *arguments)
+    assert sorted(Path().rglob("*")) == before
