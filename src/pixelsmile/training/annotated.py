@@ -1,0 +1,73 @@
+"""Pictures of people with what each shows: what triplets are built from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain
+from pixelsmile.faces.face import Box
+from pixelsmile.training.lines import Category, PictureLine, Scores, check_files, read_numbered
+from pixelsmile.training.triplets import Landmarks, check_scores
+
+
+@dataclass(frozen=True)
+class AnnotatedPicture:
+    """One picture (PixelSmile, section 3.1): who it shows, with which expression, and all 12 scores.
+
+    expression: one of EXPRESSIONS, or NEUTRAL. InputError for one that is none, or a score that is missing.
+    """
+
+    image: Path
+    identity: str
+    expression: str
+    scores: Mapping[str, float]
+    domain: Domain = "human"
+    face_box: Box | None = None
+    landmarks_5: Landmarks | None = None
+
+    def __post_init__(self) -> None:
+        what = f"picture {str(self.image)!r}"
+        if self.expression not in (*EXPRESSIONS, NEUTRAL):
+            raise InputError(f"{what} shows {self.expression!r}: use {NEUTRAL}, {', '.join(EXPRESSIONS)}")
+        check_scores(self.scores, what)
+        missing = [name for name in EXPRESSIONS if name not in self.scores]
+        if missing:
+            raise InputError(f"{what} has no score for {', '.join(missing)}: annotate all {len(EXPRESSIONS)}")
+
+    @property
+    def top_score(self) -> float:
+        """The highest of the 12."""
+        return max(self.scores.values())
+
+
+class AnnotatedLine(PictureLine):
+    """One line: {"image": "a.png", "identity": "p7", "category": "fear", "scores": {"angry": 0.0, ...}}."""
+
+    identity: str
+    category: Category
+    scores: Scores
+    domain: Domain = "human"
+
+    def picture(self, root: Path) -> AnnotatedPicture:
+        """The picture of this line, its path relative to `root`."""
+        return AnnotatedPicture(
+            root / self.image,
+            self.identity,
+            self.category,
+            self.scores,
+            self.domain,
+            self.boxes,
+            self.landmarks,
+        )
+
+
+def read_annotated(path: Path, *, root: Path | None = None) -> tuple[AnnotatedPicture, ...]:
+    """The pictures in a file of JSON lines; paths relative to `root`, or else to the file's folder.
+
+    InputError for lines that are wrong and for pictures that are missing.
+    """
+    folder = path.parent if root is None else root
+    numbered = read_numbered(path, lambda text: AnnotatedLine.model_validate_json(text).picture(folder))
+    check_files(path, ((number, picture.image) for number, picture in numbered))
+    return tuple(picture for _, picture in numbered)

@@ -1,0 +1,205 @@
+"""Drawn portraits as training data, on demand and on disk."""
+
+import itertools
+import json
+import multiprocessing
+import os
+import signal
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelsmile.errors import InputError, OutputError
+from pixelsmile.expressions import CONFUSING_PAIRS, EXPRESSIONS, NEUTRAL
+from pixelsmile.portraits import action_units, draw_portrait, sample_identity
+from pixelsmile.records import read_manifest
+from pixelsmile.training.drawn import (
+    FIRST_IDENTITY,
+    MEAD_LEVELS,
+    DrawnPlan,
+    draw_triplet,
+    endless,
+    plan_triplet,
+)
+from pixelsmile.training.drawn_files import LINES_NAME, PARTIAL_NAME, write_drawn
+from pixelsmile.training.pairing_report import ordered
+from pixelsmile.training.triplet_lines import read_triplets
+
+SMALL = DrawnPlan(seed=4, size_px=32)
+CONFUSING = {ordered(*pair) for pair in CONFUSING_PAIRS}
+
+
+def test_a_triplet_is_settled_by_seed_and_index_alone() -> None:
+    drawn = draw_triplet(SMALL, 3)
+    (again,) = itertools.islice(endless(SMALL, start=3), 1)
+    assert again.triplet == drawn.triplet
+    for one, other in zip(again.pictures, drawn.pictures, strict=True):
+        assert one.tobytes() == other.tobytes()
+    assert plan_triplet(SMALL, 4) != plan_triplet(SMALL, 3)
+    assert plan_triplet(replace(SMALL, seed=5), 3) != plan_triplet(SMALL, 3)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_pictures_and_truth_are_of_one_person_with_the_planned_faces(index: int) -> None:
+    plan = replace(SMALL, neutral_share=0.0)
+    planned, drawn = plan_triplet(plan, index), draw_triplet(plan, index)
+    assert planned.style == drawn.triplet.domain == ("human", "anime")[index]
+    assert drawn.triplet.identity == str(planned.identity_seed)
+    places = (drawn.triplet.source, drawn.triplet.a, drawn.triplet.b)
+    faces = (planned.source, planned.a, planned.b)
+    for face, place, picture in zip(faces, places, drawn.pictures, strict=True):
+        units = action_units(face.expression, face.strength, face.variant)
+        portrait = draw_portrait(sample_identity(planned.identity_seed), units, planned.style, 32)
+        assert picture.tobytes() == portrait.image.tobytes()
+        assert place.face_box == pytest.approx(portrait.truth.face_box, abs=1e-3)
+        assert place.landmarks_5 is not None
+        assert np.array(place.landmarks_5) == pytest.approx(portrait.truth.landmarks_5, abs=1e-3)
+    for face, target in ((planned.a, drawn.triplet.a), (planned.b, drawn.triplet.b)):
+        assert target.expression == face.expression
+        assert set(target.scores) == set(EXPRESSIONS)
+        assert target.strength == pytest.approx(face.strength, abs=0.1)  # a variant may pass a little earlier
+
+
+def test_the_plan_is_kept_to() -> None:
+    plan = DrawnPlan(confusing_share=0.5, neutral_share=0.75, strengths=(0.2, 0.9))
+    planned = [plan_triplet(plan, index) for index in range(3000)]
+    pairs = Counter(ordered(item.a.expression, item.b.expression) for item in planned)
+    confusing = sum(pairs[pair] for pair in CONFUSING) / len(planned)
+    assert confusing == pytest.approx(0.5 + 0.5 * 2 / 66, abs=0.03)
+    assert len(pairs) == 66
+    assert Counter(item.style for item in planned) == {"human": 1500, "anime": 1500}
+    neutral = [item.source.expression == NEUTRAL for item in planned]
+    assert np.mean(neutral) == pytest.approx(0.75, abs=0.03)
+    slight = [item for item, rest in zip(planned, neutral, strict=True) if not rest]
+    assert all(item.source.expression not in (item.a.expression, item.b.expression) for item in slight)
+    assert all(0.1 <= item.source.strength <= 0.4 for item in slight)
+    strengths = np.array([face.strength for item in planned for face in (item.a, item.b)])
+    assert (strengths.min(), strengths.max()) == pytest.approx((0.2, 0.9), abs=0.01)
+    assert strengths.mean() == pytest.approx(0.55, abs=0.01)
+    assert {face.variant for item in planned for face in (item.a, item.b)} == {0, 1, 2}
+    assert Counter(item.a.expression for item in planned)["fear"] == pytest.approx(
+        Counter(item.b.expression for item in planned)["fear"], rel=0.2
+    )
+    seeds = {item.identity_seed for item in planned}
+    assert len(seeds) > 2980
+    assert min(seeds) >= FIRST_IDENTITY
+    few = {plan_triplet(replace(plan, num_identities=3), index).identity_seed for index in range(100)}
+    assert few == {FIRST_IDENTITY, FIRST_IDENTITY + 1, FIRST_IDENTITY + 2}
+
+
+def test_discrete_labels_are_levels_that_the_pictures_stray_from() -> None:
+    plan = replace(SMALL, levels=MEAD_LEVELS)
+    assert plan.levels == (0.5, 0.75, 1.0)
+    faces = [face for i in range(900) for face in (plan_triplet(plan, i).a, plan_triplet(plan, i).b)]
+    counts = Counter(face.level for face in faces)
+    assert set(counts) == set(MEAD_LEVELS)
+    assert min(counts.values()) > 500
+    strayed = np.array([face.strength - (face.level or 0.0) for face in faces])
+    assert np.abs(strayed).max() == pytest.approx(0.125, abs=0.005)
+    assert max(face.strength for face in faces) == 1.0
+    exact = replace(plan, level_spread=0.0)
+    assert all(plan_triplet(exact, i).a.strength == plan_triplet(exact, i).a.level for i in range(50))
+    drawn = draw_triplet(plan, 0).triplet
+    for target in (drawn.a, drawn.b):
+        assert target.strength in MEAD_LEVELS
+        assert sum(score > 0 for score in target.scores.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"confusing_share": 1.5}, "confusing_share"),
+        ({"strengths": (0.9, 0.1)}, "the lower one first"),
+        ({"strengths": (0.9, 2.0)}, "strengths"),
+        ({"levels": (0.5, 1.5)}, "levels"),
+        ({"levels": ()}, "one level or more"),
+        ({"styles": ()}, "styles"),
+        ({"styles": ("cubist",)}, "styles"),
+        ({"num_identities": 0}, "one person or more"),
+        ({"seed": -1}, "a seed of 0 or more"),
+    ],
+)
+def test_plans_that_make_no_sense_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(SMALL, **change)  # type: ignore[arg-type]
+
+
+def test_triplets_are_counted_from_0() -> None:
+    with pytest.raises(InputError, match="counted from 0"):
+        plan_triplet(SMALL, -1)
+
+
+def test_files_hold_what_is_drawn_on_demand(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "drawn"
+    assert list(write_drawn(folder, 3, SMALL, num_processes=1)) == [0, 1, 2, 3, 3]
+    triplets = read_triplets(folder / LINES_NAME)
+    assert triplets == tuple(draw_triplet(SMALL, index, folder).triplet for index in range(3))
+    for index, triplet in enumerate(triplets):
+        for path, picture in zip(triplet.images, draw_triplet(SMALL, index).pictures, strict=True):
+            with Image.open(path) as image:
+                assert image.tobytes() == picture.tobytes()
+    manifest = read_manifest(folder / "manifest.json")
+    assert (manifest.kind, manifest.seeds, manifest.settings["num_triplets"]) == ("drawn triplets", (4,), 3)
+    assert [output.path for output in manifest.outputs] == [LINES_NAME]
+    assert not (folder / PARTIAL_NAME).exists()
+
+
+def test_asked_again_nothing_changes(tmp_path: Path) -> None:
+    list(write_drawn(tmp_path, 1, SMALL, num_processes=1))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    assert list(write_drawn(tmp_path, 1, SMALL, num_processes=1)) == [1]
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def draw_until_killed(folder: Path, num_triplets: int) -> None:
+    for number in write_drawn(folder, 4, SMALL, num_processes=1):
+        if number == num_triplets:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
+def test_after_a_kill_several_processes_end_with_the_same_files(tmp_path: Path) -> None:
+    killed = multiprocessing.get_context("spawn").Process(target=draw_until_killed, args=(tmp_path, 2))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    with (tmp_path / PARTIAL_NAME).open("ab") as file:
+        file.write(b'{"src":{"ima')  # a kill in the middle of a line
+    leftover = tmp_path / "pictures" / ".pixelsmile-abc"
+    leftover.mkdir()
+    assert list(write_drawn(tmp_path, 4, SMALL, num_processes=2)) == [2, 3, 4, 4]
+    assert not leftover.exists()
+    assert read_triplets(tmp_path / LINES_NAME) == tuple(
+        draw_triplet(SMALL, index, tmp_path).triplet for index in range(4)
+    )
+
+
+def test_lines_are_whole_while_drawing_and_another_process_is_refused(tmp_path: Path) -> None:
+    drawing = write_drawn(tmp_path, 3, SMALL, num_processes=1)
+    assert [next(drawing), next(drawing)] == [0, 1]
+    (line,) = (tmp_path / PARTIAL_NAME).read_text().splitlines()
+    assert (tmp_path / json.loads(line)["dst"][0]["image"]).is_file()
+    assert not (tmp_path / LINES_NAME).exists()
+    with pytest.raises(OutputError, match="another process is drawing"):
+        next(write_drawn(tmp_path, 3, SMALL, num_processes=1))
+    drawing.close()
+    assert list(write_drawn(tmp_path, 3, SMALL, num_processes=1)) == [1, 2, 3, 3]
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    list(write_drawn(tmp_path / "drawn", 1, SMALL, num_processes=1))
+    with pytest.raises(OutputError, match="was begun with num_triplets 1, not 2: choose another folder"):
+        list(write_drawn(tmp_path / "drawn", 2, SMALL))
+    with pytest.raises(OutputError, match="was begun with levels None, not"):
+        list(write_drawn(tmp_path / "drawn", 1, replace(SMALL, levels=MEAD_LEVELS)))
+    with pytest.raises(OutputError, match="holds 'drawn' and no plan of drawn triplets"):
+        list(write_drawn(tmp_path, 1, SMALL))
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot write to"):
+        list(write_drawn(tmp_path / "file", 1, SMALL))
+    with pytest.raises(InputError, match="0 triplets to draw"):
+        list(write_drawn(tmp_path / "none", 0, SMALL))

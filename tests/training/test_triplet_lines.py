@@ -1,0 +1,217 @@
+"""The reference's JSON lines, read and written."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pixelsmile.errors import InputError, OutputError
+from pixelsmile.expressions import DOMAINS, EXPRESSIONS, JUDGE_LABELS, SYNONYMS
+from pixelsmile.training.annotated import AnnotatedPicture, read_annotated
+from pixelsmile.training.triplet_lines import TripletLine, read_triplets, write_triplets
+from pixelsmile.training.triplets import SourceImage, Target, Triplet
+
+REFERENCE_LINE: dict[str, Any] = {
+    "src": {"image": "s.png", "boxes": [80, 60.5, 300, 310]},
+    "dst": [
+        {"image": "deep/a.png", "category": "fear", "scores": {"fear": 0.8, "surprised": 0.4}},
+        {"image": "/far/b.png", "category": "surprised", "scores": {"surprised": 1}, "boxes": None},
+    ],
+}
+
+
+def changed(*keys: str | int, to: Any) -> dict[str, Any]:
+    """The line with another value at one place."""
+    line = json.loads(json.dumps(REFERENCE_LINE))
+    place = line
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = to
+    return line
+
+
+def write(path: Path, *lines: Any) -> Path:
+    path.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    return path
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+points = st.tuples(finite, finite)
+boxes = st.tuples(finite, finite, finite, finite).filter(lambda box: box[0] < box[2] and box[1] < box[3])
+landmarks = st.tuples(points, points, points, points, points)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), max_size=8)
+names = texts.map(lambda text: f"{text}.png")
+
+
+@st.composite
+def targets(draw: st.DrawFn, root: Path, expression: str) -> Target:
+    given = [expression, *draw(st.lists(st.sampled_from(EXPRESSIONS), max_size=3))]
+    scores = {name: draw(st.floats(0, 1)) for name in given}
+    place = [draw(st.none() | boxes), draw(st.none() | landmarks)]
+    return Target(root / draw(names), expression, scores, *place)
+
+
+@st.composite
+def triplets(draw: st.DrawFn, root: Path) -> Triplet:
+    a, b = draw(st.lists(st.sampled_from(EXPRESSIONS), min_size=2, max_size=2, unique=True))
+    source = SourceImage(root / draw(names), draw(st.none() | boxes), draw(st.none() | landmarks))
+    return Triplet(
+        source,
+        draw(targets(root, a)),
+        draw(targets(root.parent / "elsewhere", b)),
+        draw(st.sampled_from(DOMAINS)),
+        draw(st.none() | texts),
+    )
+
+
+ROOT = Path("/data/set")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(triplets(ROOT))
+def test_a_line_read_back_is_the_triplet(triplet: Triplet) -> None:
+    text = TripletLine.of(triplet, ROOT).model_dump_json()
+    assert "\n" not in text
+    assert TripletLine.model_validate_json(text).triplet(ROOT, "human") == triplet
+
+
+@settings(deadline=None)
+@given(st.sampled_from(sorted(SYNONYMS)), st.sampled_from([str.upper, str.title, str]))
+def test_any_name_of_an_expression_is_understood(name: str, case: Any) -> None:
+    expression = SYNONYMS[name]
+    line = changed("dst", 0, to={"image": "a.png", "category": case(name), "scores": {case(name): 0.3}})
+    other = "happy" if expression != "happy" else "sad"
+    line["dst"][1] = {"image": "b.png", "category": other, "scores": {other: 0.2}}
+    if expression == "neutral":
+        with pytest.raises(ValueError, match="neutral has no score"):
+            TripletLine.model_validate_json(json.dumps(line))
+    else:
+        triplet = TripletLine.model_validate_json(json.dumps(line)).triplet(ROOT, "human")
+        assert (triplet.a.expression, triplet.a.scores) == (expression, {expression: 0.3})
+
+
+def test_a_file_of_the_reference_is_read(tmp_path: Path) -> None:
+    labels = {label: 0.1 for label in JUDGE_LABELS}
+    second = changed("dst", 0, "scores", to=labels)
+    path = write(tmp_path / "train.jsonl", REFERENCE_LINE, second)
+    path.write_text("\ufeff" + path.read_text() + "\r\n\n")
+    first, other = read_triplets(path, root=Path("/data"), domain="anime", need_files=False)
+    assert first.source == SourceImage(Path("/data/s.png"), (80.0, 60.5, 300.0, 310.0))
+    assert first.a == Target(Path("/data/deep/a.png"), "fear", {"fear": 0.8, "surprised": 0.4})
+    assert first.b == Target(Path("/far/b.png"), "surprised", {"surprised": 1.0})
+    assert (first.domain, first.identity, first.a.strength) == ("anime", None, 0.8)
+    assert other.a.scores == dict.fromkeys(JUDGE_LABELS.values(), 0.1)
+
+
+def test_what_is_written_has_the_keys_of_the_reference_and_nothing_that_is_unknown(tmp_path: Path) -> None:
+    triplet = Triplet(
+        SourceImage(tmp_path / "s.png"),
+        Target(tmp_path / "a.png", "fear", {"fear": 0.5}, (1, 2, 3, 4)),
+        Target(Path("/far/b.png"), "sad", {"sad": 0.25}),
+    )
+    write_triplets(tmp_path / "train.jsonl", [triplet])
+    assert json.loads((tmp_path / "train.jsonl").read_text()) == {
+        "src": {"image": "s.png"},
+        "dst": [
+            {"image": "a.png", "category": "fear", "scores": {"fear": 0.5}, "boxes": [1, 2, 3, 4]},
+            {"image": "/far/b.png", "category": "sad", "scores": {"sad": 0.25}},
+        ],
+        "domain": "human",
+    }
+    with pytest.raises(OutputError, match="already there"):
+        write_triplets(tmp_path / "train.jsonl", [triplet])
+    with pytest.raises(InputError, match="no triplets to write"):
+        write_triplets(tmp_path / "none.jsonl", [])
+    odd = Triplet(SourceImage(tmp_path / "\udcff.png"), triplet.a, triplet.b)
+    with pytest.raises(InputError, match="is not UTF-8: rename the picture"):
+        write_triplets(tmp_path / "odd.jsonl", [odd])
+    assert not (tmp_path / "odd.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (changed("src", to={}), r"src\.image is missing: add it"),
+        (changed("src", "image", to=""), r"src\.image is ''"),
+        (changed("src", "box", to=[1, 2, 3, 4]), r"unknown key src\.box: did you mean 'boxes'\?"),
+        (changed("prompt", to="smile"), r"unknown key prompt: take it out"),
+        (changed("dst", 0, "category", to="hapy"), "category: unknown expression 'hapy': did you mean happy"),
+        (changed("dst", 0, "category", to="neutral"), "shows 'neutral'"),
+        (changed("dst", 0, "category", to="surprise"), "both targets of .* show surprised"),
+        (changed("dst", 0, "category", to="sad"), "no score for its own expression sad"),
+        (changed("dst", 0, "scores", "fear", to=1.5), r"dst\.0\.scores\.fear is 1\.5: .*less than"),
+        (changed("dst", 0, "scores", "fear", to="0.5"), r"dst\.0\.scores\.fear is '0\.5'"),
+        (changed("dst", 0, "scores", "fear", to=True), r"dst\.0\.scores\.fear is True"),
+        (changed("dst", 0, "scores", "fear", to=float("nan")), r"dst\.0\.scores\.fear is nan"),
+        (changed("dst", 0, "scores", "Fear", to=0.8), "two scores for fear, one as 'Fear'"),
+        (changed("dst", 0, "scores", "calm", to=0.8), "neutral has no score"),
+        (changed("dst", 0, "scores", "glee", to=0.8), "unknown expression 'glee'"),
+        (changed("dst", 0, "boxes", to=[1, 2, 3]), r"dst\.0\.boxes\.3 is missing"),
+        (changed("dst", 0, "boxes", to=[5, 2, 3, 4]), r"dst\.0\.boxes is .*x1 < x2"),
+        (changed("dst", 0, "boxes", to=[[1, 2, 3, 4]]), r"dst\.0\.boxes\.0 is \[1, 2, 3, 4\]"),
+        (changed("dst", to=REFERENCE_LINE["dst"][:1]), r"dst\.1 is missing"),
+        (changed("dst", to=REFERENCE_LINE["dst"] * 2), "dst is .*at most 2 items"),
+        (changed("domain", to="cat"), r"domain is 'cat'"),
+        ([1], "the line is"),
+    ],
+)
+def test_a_wrong_line_is_named_with_key_value_and_advice(tmp_path: Path, line: Any, message: str) -> None:
+    path = write(tmp_path / "train.jsonl", REFERENCE_LINE, line)
+    with pytest.raises(InputError, match=rf"train\.jsonl', line 2: .*{message}"):
+        read_triplets(path, need_files=False)
+
+
+def test_all_wrong_lines_are_counted(tmp_path: Path) -> None:
+    bad = changed("dst", 0, "scores", "fear", to=2)
+    path = write(tmp_path / "train.jsonl", REFERENCE_LINE, bad, REFERENCE_LINE, bad)
+    with pytest.raises(InputError, match=r"line 2: .*; 2 lines are wrong in all"):
+        read_triplets(path, need_files=False)
+
+
+def test_a_line_that_is_cut_is_no_json(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps(REFERENCE_LINE)[:-20])
+    with pytest.raises(InputError, match=r"line 1: the line is '.*\.\.\.: invalid JSON"):
+        read_triplets(path, need_files=False)
+
+
+def test_missing_pictures_are_counted_and_the_first_named(tmp_path: Path) -> None:
+    (tmp_path / "s.png").touch()
+    more = [changed("dst", 0, "image", to=f"{number}.png") for number in range(4)]
+    path = write(tmp_path / "train.jsonl", REFERENCE_LINE, REFERENCE_LINE, *more)
+    with pytest.raises(InputError, match="6 of the 7 pictures named in") as caught:
+        read_triplets(path)
+    message = str(caught.value)
+    assert f"'{tmp_path}/deep/a.png' (line 1), '/far/b.png' (line 1), '{tmp_path}/0.png' (line 3)" in message
+    assert "1.png" not in message
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"\n\n", "holds no line"), (b"\xff\xfe", "cannot read")])
+def test_a_file_without_lines_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_triplets(path)
+    with pytest.raises(InputError, match="cannot read"):
+        read_triplets(tmp_path / "none.jsonl")
+
+
+def test_annotated_pictures_are_read(tmp_path: Path) -> None:
+    scores = dict.fromkeys(EXPRESSIONS, 0.25)
+    line = {"image": "a.png", "identity": "p7", "category": "Drowsiness", "scores": scores}
+    path = write(tmp_path / "pictures.jsonl", line, {**line, "category": "neutral", "domain": "anime"})
+    with pytest.raises(InputError, match="1 of the 1 pictures"):
+        read_annotated(path)
+    (tmp_path / "a.png").touch()
+    sleepy, neutral = read_annotated(path)
+    assert sleepy == AnnotatedPicture(tmp_path / "a.png", "p7", "sleepy", scores)
+    assert (neutral.expression, neutral.domain, neutral.top_score) == ("neutral", "anime", 0.25)
+
+
+def test_an_annotated_picture_has_all_scores(tmp_path: Path) -> None:
+    line = {"image": "a.png", "identity": "p7", "category": "fear", "scores": {"fear": 1.0}}
+    with pytest.raises(InputError, match=r"line 1: .*no score for angry, .*: annotate all 12"):
+        read_annotated(write(tmp_path / "pictures.jsonl", line))
