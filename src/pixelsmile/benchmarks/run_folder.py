@@ -204,6 +204,9 @@ def _check_same(path: Path, found: Spec, wanted: Spec) -> None:
             was, now = f"{len(was)} tasks", f"{len(now)}, or others"
         if name == "code":
             was, now = f"{was.version} {was.source_sha256[:8]}", f"{now.version} {now.source_sha256[:8]}"
+        if isinstance(was, dict) and isinstance(now, dict):
+            entry = next(key for key in (*was, *now) if was.get(key) != now.get(key))
+            name, was, now = f"{name}: {entry}", was.get(entry), now.get(entry)
         raise InputError(
             f"{str(path)!r} holds a run with another {name} ({was}, now {now}): choose another folder with -o"
         )

@@ -1,0 +1,32 @@
+"""Editors without a model through the embedded benchmark: does every metric move as it should?
+
+    python perf/sanity.py [--samples 96] [--out runs/sanity]
+
+The drawn truth is the upper bound; copying is lazy; the others exaggerate, show the expression that is most
+easily confused with the right one, or a strength drawn by lot. Goes on where it was stopped.
+"""
+
+import argparse
+from pathlib import Path
+
+from pixelsmile.benchmarks.editors.drawn import SANITY_EDITORS
+from pixelsmile.cli import main as pixelsmile
+
+
+def main() -> int:
+    """Run, judge and report; the report's exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--samples", type=int, default=96, help="of both styles together")
+    parser.add_argument("--out", type=Path, default=Path("runs/sanity"))
+    arguments = parser.parse_args()
+    runs = [str(arguments.out / name) for name in SANITY_EDITORS]
+    for name, run in zip(SANITY_EDITORS, runs, strict=True):
+        edits = ["--editor", name, "--samples", str(arguments.samples), "-o", run]
+        for step in (["run", *edits], ["judge", run]):
+            if code := pixelsmile(["bench", "ffe", *step]):
+                return code
+    return pixelsmile(["bench", "ffe", "report", *runs, "-o", str(arguments.out / "report.html"), "--force"])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

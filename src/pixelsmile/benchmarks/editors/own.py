@@ -1,0 +1,113 @@
+"""Our own editor as a benchmark sees it: any model of the engine, with any adapters."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image
+from pydantic import JsonValue
+
+from pixelsmile.benchmarks.editors.editor import Made
+from pixelsmile.benchmarks.editors.own_settings import OwnSettings
+from pixelsmile.benchmarks.tasks import Task
+from pixelsmile.editing.editor import EditOptions, Editor, EditResult
+from pixelsmile.editing.face_edits import stream_faces
+from pixelsmile.editing.folders import find_model
+from pixelsmile.editing.requests import Request
+from pixelsmile.faces.choice import manual_face
+from pixelsmile.faces.crops import DEFAULT_CONTEXT, crop_around
+from pixelsmile.faces.face import Face
+from pixelsmile.hashing import sha256_file, sha256_json
+
+_PORTRAIT_SHARE = (
+    0.75  # of a square picture's side: a face's surroundings of this size are the portrait itself
+)
+_MODEL_FILES = (".safetensors", ".json", ".txt", ".jinja")
+
+
+class OwnEditor:
+    """Makes a sweep a call, with the prompts that the model was trained on.
+
+    sweep: strengths that are always made together. A batch of another size can differ in the last bit, so an
+    interrupted run needs this to go on as if nothing had happened.
+    """
+
+    def __init__(self, editor: Editor, settings: OwnSettings, sweep: Sequence[float] = ()) -> None:
+        self._editor = editor
+        self._settings = settings
+        self._sweep = tuple(sweep)
+
+    @classmethod
+    def load(cls, settings: OwnSettings, sweep: Sequence[float] = ()) -> "OwnEditor":
+        """Raises ModelError, AdapterError, DeviceError."""
+        editor = Editor.from_pretrained(
+            settings.model,
+            adapter=list(settings.adapters),
+            device=settings.device,
+            dtype=settings.dtype,
+            offload=settings.offload,
+            quantise=settings.quantise,
+        )
+        return cls(editor, settings, sweep)
+
+    @property
+    def note(self) -> str:
+        """What the model says about its limits; nothing for most."""
+        return self._editor.engine.info.note
+
+    def to_record(self) -> dict[str, JsonValue]:
+        """Model and adapters with the hashes of their files, and every setting that reaches the pictures."""
+        info, settings = self._editor.engine.info, self._settings
+        names = [info.model, *(str(adapter["source"]) for adapter in info.adapters)]
+        return {
+            "kind": "pixelsmile",
+            "name": " + ".join(Path(name).name for name in names),
+            "model": info.model,
+            "model_sha256": _model_hash(find_model(info.model)),
+            "adapters": [dict(adapter) for adapter in info.adapters],
+            "device": info.device.partition(":")[0],
+            "dtype": info.dtype,
+            "quantise": settings.quantise,
+            "steps": settings.steps or info.steps,
+            "shift": settings.shift,
+            "size": info.size,
+            "region": settings.region,
+            "context": DEFAULT_CONTEXT,
+        }
+
+    def edit(self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int) -> Iterator[Made]:
+        """One sweep. FaceError where the face box is too small or outside; what `Editor` raises."""
+        together = tuple(dict.fromkeys((*self._sweep, *strengths)))
+        request = Request(task.target, strengths=together)
+        options: EditOptions = {
+            "seed": seed,
+            "steps": self._settings.steps,
+            "shift": self._settings.shift,
+            "domain": task.domain,
+        }
+        face = self._face(task, picture.size)
+        if face is None:
+            events = self._editor.stream(picture, [request], **options)
+        else:
+            events = stream_faces(self._editor, picture, [(face, [request])], **options)
+        for event in events:
+            if isinstance(event, EditResult):
+                images = dict(zip(event.strengths, event.images, strict=True))
+                yield from (Made(strength, images[strength]) for strength in strengths)
+
+    def close(self) -> None:
+        """Let the model go."""
+        del self._editor
+
+    def _face(self, task: Task, size: tuple[int, int]) -> Face | None:
+        """The face to edit around; None for the whole picture."""
+        if task.face_box is None or self._settings.region == "whole":
+            return None
+        face = manual_face(task.face_box, size)
+        is_portrait = size[0] == size[1] and crop_around(face, size).side >= _PORTRAIT_SHARE * size[0]
+        return None if is_portrait and self._settings.region == "auto" else face
+
+
+def _model_hash(folder: Path) -> str:
+    """One hash of the files that a model is loaded from, by their names."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix in _MODEL_FILES)
+    return sha256_json({path.relative_to(folder).as_posix(): sha256_file(path) for path in files})

@@ -1,0 +1,27 @@
+"""How our own editor is loaded and used for a benchmark; reading this costs nothing."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Region = Literal["auto", "face", "whole"]
+REGIONS: tuple[Region, ...] = get_args(Region)
+
+
+@dataclass(frozen=True)
+class OwnSettings:
+    """What is None is the model's or the machine's own choice.
+
+    adapters: FILE or FILE=SCALE. region: `face` edits the square around the task's face box and pastes it
+    back, as `pixelsmile edit --face`; `whole` edits the whole picture; `auto` takes the face where the
+    picture is no portrait of it (not square, or the face small). Without a face box, all of it is edited.
+    """
+
+    model: str = "embedded"
+    adapters: tuple[str, ...] = ()
+    device: str | None = None
+    dtype: str | None = None
+    offload: str = "none"
+    quantise: str | None = None
+    steps: int | None = None
+    shift: float | None = None
+    region: Region = "auto"

@@ -1,0 +1,202 @@
+"""`pixelsmile bench ffe run`: an editor makes the edits of a benchmark, into a folder that can be judged."""
+
+import argparse
+import json
+import logging
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixelsmile.cli.bench_run_options import run_parser
+from pixelsmile.errors import DeviceError, InputError
+
+if TYPE_CHECKING:
+    from pixelsmile.benchmarks.editors.choosing import EditorChoice
+    from pixelsmile.benchmarks.editors.editor import BenchmarkEditor
+    from pixelsmile.benchmarks.run_folder import RunFolder
+    from pixelsmile.benchmarks.running import RunProgress
+    from pixelsmile.benchmarks.tasks import Benchmark
+
+_MAX_REASONS = 5
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Make the edits that the folder lacks; exit code 1 where there is not one edit in the end."""
+    options = run_parser().parse_args(arguments)
+    if options.quiet:
+        logging.getLogger("pixelsmile").setLevel(logging.ERROR)
+    from pixelsmile.benchmarks.claiming import claimed
+    from pixelsmile.benchmarks.editors.choosing import parse_editor
+    from pixelsmile.benchmarks.ffe.loading import load_benchmark
+    from pixelsmile.benchmarks.running import run_edits
+
+    strengths = _strengths(options)
+    choice = parse_editor(options.editor)
+    _check_options(options, choice)
+    domains = None if options.domain == "both" else (options.domain,)
+    benchmark = load_benchmark(options.benchmark, num_samples=options.samples, domains=domains)
+    with claimed(Path(options.output)) as folder, _memory_errors():
+        started = time.monotonic()
+        with closing(_open(options, choice, benchmark, folder, strengths)) as editor:
+            events = run_edits(benchmark, editor, folder, options.setting, strengths, options.seed)
+            new = _work(events, options.quiet)
+        return _report(options, folder, new, time.monotonic() - started)
+
+
+def _strengths(options: argparse.Namespace) -> tuple[float, ...]:
+    from pixelsmile.benchmarks.running import GENERAL_STRENGTHS, uniform_strengths
+
+    uniform = {
+        name: value
+        for name, value in (("num_points", options.points), ("max_strength", options.max_strength))
+        if value is not None
+    }
+    if options.setting == "general":
+        if options.strengths or uniform:
+            raise InputError(
+                "--setting general makes one edit each, at strength 1: "
+                "leave out -s, --points and --max-strength"
+            )
+        return GENERAL_STRENGTHS
+    if not options.strengths:
+        return uniform_strengths(**uniform)
+    if uniform:
+        raise InputError("-s names the strengths: leave out --points and --max-strength")
+    return tuple(options.strengths)
+
+
+_OWN_OPTIONS = ("model", "adapter", "steps", "shift", "region", "device", "dtype", "offload", "quantise")
+
+
+def _check_options(options: argparse.Namespace, choice: "EditorChoice") -> None:
+    """Options that an editor has no use for are mistakes."""
+    useless = [] if choice.kind == "own" else list(_OWN_OPTIONS)
+    useless += [] if choice.kind == "command" else ["timeout"]
+    for name in useless:
+        if getattr(options, name) is not None:
+            owner = "command:..." if name == "timeout" else "pixelsmile"
+            raise InputError(f"--{name} is for --editor {owner}, not {options.editor!r}: leave it out")
+
+
+def _open(
+    options: argparse.Namespace,
+    choice: "EditorChoice",
+    benchmark: "Benchmark",
+    folder: "RunFolder",
+    strengths: Sequence[float],
+) -> "BenchmarkEditor":
+    from pixelsmile.benchmarks.editors.choosing import open_editor
+    from pixelsmile.benchmarks.editors.own_settings import OwnSettings
+
+    if choice.kind != "own":
+        return open_editor(choice, benchmark, OwnSettings(), folder.path, strengths, options.timeout)
+    from pixelsmile.cli.model_choice import choose_model
+    from pixelsmile.cli.progress import Display, silence_libraries
+    from pixelsmile.editing.folders import find_model
+
+    model = choose_model(options.model, options.device)
+    if model.reason is not None:
+        _remark(options, model.reason)
+    find_model(model.model)  # a download shows its own progress, and a bad folder is refused early
+    settings = OwnSettings(
+        model=model.model,
+        adapters=tuple(options.adapter or ()),
+        device=options.device,
+        dtype=options.dtype,
+        offload=options.offload or "none",
+        quantise=options.quantise,
+        steps=options.steps,
+        shift=options.shift,
+        region=options.region or "auto",
+    )
+    with Display(options.quiet).loading(model.model):
+        silence_libraries()
+        editor = open_editor(choice, benchmark, settings, folder.path, strengths)
+    _warn_of_limits(options, editor)
+    return editor
+
+
+def _warn_of_limits(options: argparse.Namespace, editor: "BenchmarkEditor") -> None:
+    """The embedded model knows drawn portraits only; say so before it edits others."""
+    from pixelsmile.benchmarks.editors.own import OwnEditor
+
+    if isinstance(editor, OwnEditor) and editor.note and options.benchmark != "embedded":
+        _remark(options, f"the model says: {editor.note}")
+
+
+def _work(events: Iterator["RunProgress"], quiet: bool) -> int:
+    """Run `events` to their end, with a bar where a person watches; how many edits are new."""
+    if quiet or not sys.stderr.isatty():
+        return sum(event.record is not None for event in events)
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("editing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    num_new = num_failed = 0
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("edits", total=None)
+        for event in events:
+            num_new += event.record is not None
+            num_failed += event.record is not None and event.record.file is None
+            described = f"edits, {num_failed} failed" if num_failed else "edits"
+            bar.update(task, completed=event.num_done, total=event.num_edits, description=described)
+    return num_new
+
+
+def _report(options: argparse.Namespace, folder: "RunFolder", num_new: int, seconds: float) -> int:
+    spec, edits = folder.spec(), folder.edits()
+    records = [edits[key] for key in spec.edit_keys()]
+    failures = Counter(record.failure for record in records if record.file is None)
+    num_made = len(records) - failures.total()
+    if options.json:
+        counts = {"edits": len(records), "made": num_made, "new": num_new, "failures": dict(failures)}
+        print(json.dumps({"run": options.output, **counts, "seconds": round(seconds, 2)}))
+    else:
+        print("\n".join(_summary(options.output, len(spec.tasks), num_made, num_new, seconds, failures)))
+    return 0 if num_made else 1
+
+
+def _summary(
+    run: str, num_tasks: int, num_made: int, num_new: int, seconds: float, failures: Counter[str | None]
+) -> Iterator[str]:
+    num_edits = num_made + failures.total()
+    now = "" if num_new == num_edits else f"{num_new} of them now, "
+    took = f"{now}in {seconds:.1f} s" if num_new else "finished before: nothing to do"
+    yield f"{run}: {_counted(num_edits, 'edit')} of {_counted(num_tasks, 'sample')}, {took}"
+    if failures:
+        yield f"{failures.total()} failed; the same command tries them once more:"
+        for reason, count in failures.most_common(_MAX_REASONS):
+            yield f"  {count} x {reason}"
+        if len(failures) > _MAX_REASONS:
+            yield f"  and {len(failures) - _MAX_REASONS} other reasons: see edits.jsonl there"
+    if num_made:
+        yield f"next: pixelsmile bench ffe judge {shlex.quote(run)}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """One line where a GPU is too small, in place of the allocator's page."""
+    try:
+        yield
+    except RuntimeError as error:
+        import torch
+
+        if not isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise DeviceError(
+            "the GPU has too little free memory: add --offload model, or --quantise 4bit"
+        ) from error
+
+
+def _remark(options: argparse.Namespace, text: str) -> None:
+    if not options.quiet:
+        print(f"pixelsmile: {text}", file=sys.stderr)

@@ -1,0 +1,154 @@
+"""The options of `pixelsmile bench ffe run`."""
+
+from pixelsmile.benchmarks.editors.own_settings import REGIONS
+from pixelsmile.cli.edit_options import DTYPES, OFFLOADS, QUANTISES
+from pixelsmile.cli.parsing import CommandParser, one_of, positive_number, whole_number
+from pixelsmile.expressions import DOMAINS, MAX_STRENGTH, parse_strength
+
+SETTINGS = ("general", "linear")
+DEFAULT_EDITOR = "pixelsmile"
+_MAX_SEED = 2**63 - 1
+_EPILOG = """examples:
+  pixelsmile bench ffe run --samples 12 -o runs/first
+  pixelsmile bench ffe run --adapter PixelSmile.safetensors --benchmark FFE-Bench -o runs/ours
+  pixelsmile bench ffe run --editor folder:edits --benchmark FFE-Bench --setting general -o runs/theirs
+  pixelsmile bench ffe run --editor command:"python my_editor.py" -o runs/mine
+
+The same command again goes on where a run was interrupted, and tries once more what failed.
+"""
+
+
+def run_parser() -> CommandParser:
+    """The parser; every value is checked as far as that goes without loading a benchmark or a model."""
+    parser = CommandParser("bench ffe run", "Let an editor do the edits of FFE-Bench.", _EPILOG)
+    _add_benchmark(parser)
+    _add_editor(parser)
+    _add_model(parser)
+    _add_output(parser)
+    return parser
+
+
+def _add_benchmark(parser: CommandParser) -> None:
+    group = parser.add_argument_group("what is asked")
+    group.add_argument(
+        "--benchmark",
+        default="embedded",
+        metavar="WHICH",
+        help="embedded (drawn portraits, default), FFE-Bench in a folder, or a JSON-lines file",
+    )
+    group.add_argument(
+        "--samples", type=whole_number("samples", 1), metavar="N", help="only so many (default: all)"
+    )
+    group.add_argument(
+        "--domain",
+        type=one_of("domain", (*DOMAINS, "both")),
+        default="both",
+        metavar="DOMAIN",
+        help="human, anime or both (default)",
+    )
+    group.add_argument(
+        "--setting",
+        type=one_of("setting", SETTINGS),
+        default="linear",
+        metavar="HOW",
+        help="linear (default): a sweep of strengths for each sample; general: one edit, at strength 1",
+    )
+    group.add_argument(
+        "-s",
+        "--strengths",
+        nargs="+",
+        type=parse_strength,
+        metavar="S",
+        help=f"of the sweep: 0 is neutral, 1 full, up to {MAX_STRENGTH:g} (default 0 0.25 0.5 0.75 1)",
+    )
+    group.add_argument(
+        "--points",
+        type=whole_number("points", 2, 1000),
+        metavar="N",
+        help="instead: that many strengths, evenly spaced from 0 (default 5)",
+    )
+    group.add_argument(
+        "--max-strength",
+        type=parse_strength,
+        metavar="X",
+        help="the largest of evenly spaced strengths (default 1)",
+    )
+    group.add_argument(
+        "--seed",
+        type=whole_number("seed", 0, _MAX_SEED),
+        default=0,
+        metavar="N",
+        help="of every edit (default 0)",
+    )
+
+
+def _add_editor(parser: CommandParser) -> None:
+    group = parser.add_argument_group("who edits")
+    group.add_argument(
+        "--editor",
+        default=DEFAULT_EDITOR,
+        metavar="EDITOR",
+        help="pixelsmile (default); folder:PATH, pictures made elsewhere; command:LINE, your program; or, "
+        "to check the measures: truth, copy, exaggerated, partner, random-strength",
+    )
+    group.add_argument(
+        "--timeout",
+        type=positive_number("timeout"),
+        metavar="SECONDS",
+        help="how long a command may be silent (default 600)",
+    )
+
+
+def _add_model(parser: CommandParser) -> None:
+    group = parser.add_argument_group("for --editor pixelsmile")
+    group.add_argument(
+        "--model", metavar="MODEL", help="`embedded`, a folder, or a hub id (default: what fits this machine)"
+    )
+    group.add_argument(
+        "--adapter",
+        action="append",
+        metavar="FILE[=SCALE]",
+        help="a LoRA file and its scale (default 1); may be given more than once",
+    )
+    group.add_argument("--steps", type=whole_number("steps", 1), metavar="N", help="sampling steps")
+    group.add_argument(
+        "--shift",
+        type=positive_number("shift"),
+        metavar="X",
+        help="fixed shift of the noise levels, for few-step adapters that ask for one (often 3)",
+    )
+    group.add_argument(
+        "--region",
+        type=one_of("region", REGIONS),
+        metavar="WHAT",
+        help="face: edit around the sample's face box and paste back; whole: the whole picture; "
+        "auto (default): the face where it is small or the picture not square",
+    )
+    group.add_argument(
+        "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 (default: a GPU if there is one)"
+    )
+    group.add_argument(
+        "--dtype",
+        type=one_of("dtype", DTYPES),
+        metavar="DTYPE",
+        help=f"{', '.join(DTYPES)} (default: by device)",
+    )
+    group.add_argument(
+        "--offload",
+        type=one_of("offload", OFFLOADS),
+        metavar="HOW",
+        help="to save GPU memory: none (default), model, or sequential (least memory, slow)",
+    )
+    group.add_argument(
+        "--quantise",
+        type=one_of("quantise", QUANTISES),
+        metavar="BITS",
+        help="8bit or 4bit weights, on a GPU",
+    )
+
+
+def _add_output(parser: CommandParser) -> None:
+    group = parser.add_argument_group("what to write")
+    group.add_argument("-o", "--output", metavar="RUN", required=True, help="the folder of the run")
+    group.add_argument("--json", action="store_true", help="print one JSON object instead of the summary")
+    group.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")

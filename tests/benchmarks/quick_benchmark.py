@@ -1,0 +1,102 @@
+"""A benchmark and an editor that take no time, and a program that kills their runs.
+
+python quick_benchmark.py FOLDER NUM_KILLS SEED    run, kill at random moments, run to the end
+"""
+
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pydantic import JsonValue
+
+from pixelsmile.benchmarks.claiming import claimed
+from pixelsmile.benchmarks.editors.editor import Made
+from pixelsmile.benchmarks.running import run_edits
+from pixelsmile.benchmarks.tasks import Task
+from pixelsmile.errors import ImageError, InputError
+from pixelsmile.expressions import target_prompt
+
+SIDE_PX = 48
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+TARGETS = ("happy", "sad", "angry", "shy")
+REFUSED = ("b", "sad")  # by the editor
+UNREADABLE = "c"  # of the benchmark's pictures
+COUNT_FILE = "calls"  # a letter for each edit that was begun, beside the run's folder
+
+
+class QuickBenchmark:
+    """Four targets of each of four flat pictures; one picture cannot be read."""
+
+    tasks = tuple(
+        Task(source, target, "human", target_prompt(target), (4.0, 4.0, 44.0, 44.0))
+        for source in "abcd"
+        for target in TARGETS
+    )
+
+    def picture(self, source: str) -> Image.Image:
+        if source == UNREADABLE:
+            raise ImageError(f"picture {source!r} is damaged: copy it again")
+        return Image.new("RGB", (SIDE_PX, SIDE_PX), (60 * "abcd".index(source), 90, 120))
+
+    def to_record(self) -> dict[str, JsonValue]:
+        return {"name": "quick"}
+
+
+class QuickEditor:
+    """Tints pictures by target and strength, and keeps count of its work. It refuses one task half-way."""
+
+    def __init__(self, calls: Path, seconds: float = 0.0) -> None:
+        self._calls, self._seconds = calls, seconds
+
+    def to_record(self) -> dict[str, JsonValue]:
+        return {"name": "quick", "kind": "test"}
+
+    def edit(self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int) -> Iterator[Made]:
+        for strength in strengths:
+            if (task.source, task.target) == REFUSED and strength > 0.5:
+                raise InputError("too strong for me: use less")
+            with self._calls.open("a") as file:
+                file.write("x")
+            time.sleep(self._seconds)
+            yield Made(strength, tinted(picture, task.target, strength, seed))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def tinted(picture: Image.Image, target: str, strength: float, seed: int) -> Image.Image:
+    pixels = np.asarray(picture).copy()
+    pixels[..., 2] = 100 * strength + 10 * TARGETS.index(target) + seed
+    return Image.fromarray(pixels)
+
+
+def run(folder: Path, seconds: float = 0.0) -> None:
+    """Run the benchmark to its end."""
+    editor = QuickEditor(folder.with_name(COUNT_FILE), seconds)
+    with claimed(folder) as claim:
+        for _ in run_edits(QuickBenchmark(), editor, claim, "linear", STRENGTHS, seed=3):
+            pass
+
+
+def main(folder: Path, num_kills: int, seed: int) -> None:
+    os.fsync = lambda file: None  # what was written outlives a kill without it; only a power cut needs it
+    moments = random.Random(seed)
+    for _ in range(num_kills):
+        process = os.fork()
+        if process == 0:
+            run(folder, seconds=0.001)
+            os._exit(0)
+        time.sleep(moments.uniform(0.0, 0.12))
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+    run(folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,139 @@
+"""Our editor as a benchmark sees it, on a tiny model with random weights."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from editing.conftest import model_folder
+from PIL import Image
+from safetensors.numpy import save_file
+
+from pixelsmile.benchmarks.editors.editor import Made
+from pixelsmile.benchmarks.editors.own import OwnEditor
+from pixelsmile.benchmarks.editors.own_settings import OwnSettings, Region
+from pixelsmile.benchmarks.tasks import Box, Task
+from pixelsmile.editing.editor import Editor
+from pixelsmile.errors import FaceError
+from pixelsmile.hashing import sha256_file
+
+__all__ = ["model_folder"]
+
+FACE: Box = (20.0, 20.0, 60.0, 70.0)
+STRENGTHS = (0.0, 0.5, 1.0)
+
+
+@pytest.fixture(scope="module")
+def editor(model_folder: Path) -> Editor:
+    return Editor.from_pretrained(model_folder, device="cpu")
+
+
+def picture(width: int, height: int) -> Image.Image:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    return Image.fromarray(pixels)
+
+
+def sweep(
+    editor: Editor,
+    image: Image.Image,
+    *,
+    box: Box | None = FACE,
+    region: Region = "auto",
+    strengths: Sequence[float] = STRENGTHS,
+    together: Sequence[float] = (),
+    target: str = "happy",
+    seed: int = 0,
+) -> dict[float, Image.Image]:
+    own = OwnEditor(editor, OwnSettings(region=region, steps=1), together)
+    made: list[Made] = list(own.edit(Task("s", target, "human", "smile", box), image, strengths, seed))
+    assert [one.strength for one in made] == list(strengths)
+    assert all(one.failure is None for one in made)
+    return {one.strength: one.image for one in made if one.image is not None}
+
+
+def changed_box(before: Image.Image, after: Image.Image) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 of the pixels that differ."""
+    differs = (np.asarray(before) != np.asarray(after)).any(-1)
+    rows, columns = np.flatnonzero(differs.any(1)), np.flatnonzero(differs.any(0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def test_a_whole_picture_is_edited_as_the_editor_does(editor):
+    image = picture(64, 64)
+    made = sweep(editor, image, box=None, seed=3)
+    wanted = editor.edit(image, "happy", strengths=STRENGTHS, seed=3, steps=1)
+    assert [made[s].tobytes() for s in STRENGTHS] == [one.tobytes() for one in wanted.images]
+    assert made[0.0].tobytes() != made[1.0].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("size", "region", "is_pasted"),
+    [
+        ((160, 100), "auto", True),  # not square
+        ((200, 200), "auto", True),  # the face is small
+        ((110, 110), "auto", False),  # a portrait: the face's surroundings (1.8 x 50 px) are nearly all of it
+        ((110, 110), "face", True),
+        ((160, 100), "whole", False),
+    ],
+)
+def test_which_region_is_edited(editor, size, region, is_pasted):
+    image = picture(*size)
+    after = sweep(editor, image, region=region, strengths=[1.0])[1.0]
+    if not is_pasted:
+        assert after.size != size  # as large as the model makes them
+        return
+    assert after.size == size
+    x0, y0, x1, y1 = changed_box(image, after)
+    assert FACE[0] - 12 < x0 < FACE[0] + 12  # the mask is 1.25 faces wide
+    assert FACE[2] - 12 < x1 < FACE[2] + 12
+    assert y0 < 30
+    assert y1 > 60
+
+
+def test_a_part_of_a_sweep_is_the_sweep_to_the_last_bit(editor):
+    image = picture(64, 64)
+    whole = sweep(editor, image, together=STRENGTHS)
+    part = sweep(editor, image, together=STRENGTHS, strengths=[1.0, 0.5])
+    assert [part[s].tobytes() for s in (0.5, 1.0)] == [whole[s].tobytes() for s in (0.5, 1.0)]
+
+
+def test_neutral_is_a_target_too(editor):
+    made = sweep(editor, picture(64, 64), target="neutral")
+    assert made[0.0].tobytes() == made[1.0].tobytes()
+
+
+def test_a_face_that_is_too_small_is_refused(editor):
+    with pytest.raises(FaceError, match="face box"):
+        sweep(editor, picture(160, 100), box=(0.0, 0.0, 8.0, 8.0))
+
+
+def adapter_file(path: Path) -> Path:
+    """A LoRA of rank 1 on one module of the tiny transformer (width 32)."""
+    module = "transformer_blocks.0.attn.to_q"
+    factor = np.full((1, 32), 0.1, np.float32)
+    save_file({f"{module}.lora_A.weight": factor, f"{module}.lora_B.weight": factor.T.copy()}, path)
+    return path
+
+
+def test_the_record(model_folder, tmp_path):
+    adapter = adapter_file(tmp_path / "smile.safetensors")
+    settings = OwnSettings(str(model_folder), (f"{adapter}=0.5",), device="cpu", steps=2)
+    editor = OwnEditor.load(settings)
+    record = editor.to_record()
+    assert (record["kind"], record["name"]) == ("pixelsmile", "tiny + smile.safetensors")
+    assert (record["device"], record["dtype"], record["steps"]) == ("cpu", "float32", 2)
+    assert record["adapters"] == [
+        {"source": str(adapter), "scale": 0.5, "modules": 1, "sha256": sha256_file(adapter)}
+    ]
+    editor.close()
+
+    same, other = tmp_path / "same", tmp_path / "other"
+    for folder in (same, other):
+        shutil.copytree(model_folder, folder)
+    (other / "pixelsmile.json").write_text('{"size": 64, "condition_size": 64, "steps": 5}')
+    hashes = [
+        OwnEditor(Editor.from_pretrained(folder, device="cpu"), OwnSettings()).to_record()["model_sha256"]
+        for folder in (same, other)
+    ]
+    assert hashes[0] == record["model_sha256"] != hashes[1]
