@@ -9,7 +9,8 @@ import pytest
 from pixelsmile.cli import main
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-NOT_HERE = ("--model Qwen", "group.jpg")  # need the real weights, or a photograph
+# They need the real weights, a photograph, pictures made elsewhere, or raters.
+NOT_HERE = ("--model Qwen", "group.jpg", "FFE-Bench", "mine.jsonl", "runs/ours", "study")
 
 
 def commands() -> list[list[str]]:
@@ -31,6 +32,7 @@ def test_the_commands_work(
     assert "edits/grid.png" in printed
     assert (tmp_path / "twelve" / "grid.png").is_file()
     assert (tmp_path / "truth.json").is_file()
+    assert (tmp_path / "runs" / "first" / "report.html").is_file()
 
 
 def test_the_python_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
