@@ -1,0 +1,138 @@
+"""The embedded judge: it scores portraits that this project draws, and edits of them. It knows nothing else.
+
+A detector finds the face, a network scores it. Photographs and other people's drawings get no verdict: no
+face that the detector knows is in them, or the face does not look like the drawn ones (`DrawnRegion`).
+"""
+
+import asyncio
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pixelsmile.embedded import detector_path, judge_path
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain
+from pixelsmile.faces.detectors import drawn_network
+from pixelsmile.faces.detectors.drawn import DrawnDetector
+from pixelsmile.faces.face import Face
+from pixelsmile.hashing import sha256_bytes, sha256_file, sha256_json
+from pixelsmile.judges.embedded_crop import face_crop
+from pixelsmile.judges.embedded_network import CONFIG_FILE, WEIGHTS_FILE, load_network, to_tensor
+from pixelsmile.judges.judge import JudgeIdentity
+from pixelsmile.judges.picture import Picture
+from pixelsmile.judges.verdict import NoVerdict, Outcome, Verdict
+
+RUBRIC = "drawn-scores-1"
+# What the scores mean. Whoever changes it makes a new version.
+_RUBRIC_TEXT = (
+    "The scores of a drawn portrait as portraits.scores computes them from its action units; the dominant "
+    "expression is the one with the highest score, or neutral where none reaches the limit."
+)
+SMALLEST_FACE_PX = 20.0  # root of the area of its box: below this brows and lids are no more than a pixel
+LOOK_PX = 192  # of the first look at a picture: portraits are known from far, the second look is close
+_NUM_DIGITS = 4  # of a score: beyond them, machines and thread counts differ
+
+
+class EmbeddedJudge:
+    """Twelve scores of the surest face in a picture, without a network connection, the same every time.
+
+    path: a folder that the recipe made (default: the one that ships); detector: that of the face detector.
+    ModelError where one is absent or damaged.
+    """
+
+    def __init__(self, path: Path | None = None, *, detector: Path | None = None) -> None:
+        folder, detector = path or judge_path(), detector or detector_path()
+        self._network = load_network(folder).to(memory_format=torch.channels_last)
+        self._detector = DrawnDetector(drawn_network.load_network(detector), max_side_px=LOOK_PX)
+        self._one_at_a_time = threading.Lock()  # each uses all cores already
+        self.identity = JudgeIdentity(
+            "embedded",
+            self._network.config.name,
+            RUBRIC,
+            sha256_bytes(_RUBRIC_TEXT.encode()),
+            {
+                "weights_sha256": _sha256_folder(folder, CONFIG_FILE, WEIGHTS_FILE),
+                "detector_sha256": _sha256_folder(
+                    detector, drawn_network.CONFIG_FILE, drawn_network.WEIGHTS_FILE
+                ),
+                "neutral_below": self._network.config.neutral_below,
+                "smallest_face_px": SMALLEST_FACE_PX,
+                "look_px": LOOK_PX,
+            },
+        )
+
+    async def judge(self, picture: Picture, domain: Domain) -> Outcome:
+        """A verdict, or `unsuited`: it knows no such face. The style is seen, `domain` changes nothing."""
+        return await asyncio.to_thread(self._judge, picture.image)
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+    def judge_pictures(self, images: Sequence[Image.Image]) -> list[Outcome]:
+        """The same for many upright RGB pictures, in their order; `judge` says the same of each."""
+        return [self._judge(image) for image in images]
+
+    def _judge(self, image: Image.Image) -> Outcome:
+        # One picture at a time through the network: in a batch the last bits depend on the others in it.
+        with self._one_at_a_time, torch.inference_mode():
+            faces = self._detector.detect(image)
+            if not faces:
+                return self._unsuited("there is no face as pixelsmile draws them")
+            return self._judge_face(image, faces[0])
+
+    def _judge_face(self, image: Image.Image, face: Face) -> Outcome:
+        size_px = (face.width * face.height) ** 0.5
+        if size_px < SMALLEST_FACE_PX:
+            return self._unsuited(f"the face has {size_px:.0f} px, it takes {SMALLEST_FACE_PX:.0f}")
+        assert face.landmarks_5 is not None
+        try:
+            crop_HWC = face_crop(image, face.landmarks_5, self._network.config.crop_px)
+        except InputError:  # the detector sees a face, but not where its parts are
+            return self._unsuited("eyes and nose lie on one spot")
+        seen = self._network(to_tensor(crop_HWC[None]).contiguous(memory_format=torch.channels_last))
+        region = self._network.region
+        distance, drawn = float(region.distances(seen.looks)[0]), float(seen.drawn[0])
+        scores_E = seen.scores[0].double().numpy()
+        transcript = _transcript(face, distance, drawn, scores_E)
+        if not (distance <= region.limit and drawn >= region.least_drawn):
+            detail = (
+                f"the face does not look drawn by pixelsmile (distance {distance:.2f}, at most "
+                f"{float(region.limit):.2f}; drawn {drawn:.2f}, at least {float(region.least_drawn):.2f})"
+            )
+            return self._unsuited(detail, (transcript,))
+        return self._verdict(scores_E, transcript)
+
+    def _verdict(self, scores_E: np.ndarray, transcript: str) -> Verdict:
+        cut_E = scores_E.clip(0, 1)
+        scores = {
+            name: round(float(score), _NUM_DIGITS) for name, score in zip(EXPRESSIONS, cut_E, strict=True)
+        }
+        highest = int(scores_E.argmax())  # before the cut: two full expressions would be a tie after it
+        sure = scores_E[highest] >= self._network.config.neutral_below
+        return Verdict(self.identity.id, scores, EXPRESSIONS[highest] if sure else NEUTRAL, (transcript,))
+
+    def _unsuited(self, detail: str, transcript: tuple[str, ...] = ()) -> NoVerdict:
+        return NoVerdict(self.identity.id, "unsuited", detail, transcript)
+
+
+def _transcript(face: Face, distance: float, drawn: float, scores_E: np.ndarray) -> str:
+    """What was seen, before anything was cut, as JSON."""
+    record = {
+        "face": [round(value, 1) for value in face.box],
+        "face_score": round(face.score, _NUM_DIGITS),
+        "distance": round(distance, _NUM_DIGITS),
+        "drawn": round(drawn, _NUM_DIGITS),
+        "raw_scores": dict(
+            zip(EXPRESSIONS, (round(float(score), _NUM_DIGITS) for score in scores_E), strict=True)
+        ),
+    }
+    return json.dumps(record)
+
+
+def _sha256_folder(folder: Path, *names: str) -> str:
+    return sha256_json([sha256_file(folder / name) for name in names])
