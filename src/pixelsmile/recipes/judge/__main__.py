@@ -1,4 +1,4 @@
-"""Make the embedded judge again: one command, resumable, about 25 minutes on two cores."""
+"""Make the embedded judge again: one command, resumable, about half an hour on two free cores."""
 
 import argparse
 import json
