@@ -13,9 +13,9 @@ from pixelsmile.cli.bench_judge_options import NO_ENCODERS, judge_options, judge
 from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
-    from pixelsmile.faces.likeness import LikenessMeter
     from pixelsmile.benchmarks.run_folder import RunFolder, Spec
     from pixelsmile.cli.bench_judge_summary import JudgeStanding, JudgeSummary
+    from pixelsmile.faces.likeness import LikenessMeter
     from pixelsmile.judges.judge import Judge
 
 _EMBEDDED = "embedded"

@@ -107,16 +107,14 @@ def _pasted(
 
 
 def _mask(face: Face, source: Image.Image, edit: Image.Image, masker: Masker | None) -> np.ndarray:
-    """Where the edit replaces the source: 0..1, at the size of the source's crop. `face` lies in that crop."""
+    """Where the edit replaces the source, 0..1, at the size of the source's crop, in which `face` lies."""
     if masker is None:
         return face_mask(face, source.size, grow=MASK_GROW, soft=MASK_SOFT)
     side = min(_PARSED_PX, source.width)
     seen = face.scaled(side / source.width)
     parts = [masker.mask(picture.resize((side, side)), seen) > 0.5 for picture in (source, edit)]
     if not all(part.any() for part in parts):
-        raise FaceError(
-            f"{masker.name} sees no face where one was chosen: leave out --parser"
-        )
+        raise FaceError(f"{masker.name} sees no face where one was chosen: leave out --parser")
     mask_HW = feathered(np.logical_or(*parts), _FEATHER * max(seen.width, seen.height))
     return np.asarray(Image.fromarray(mask_HW).resize(source.size, Image.Resampling.BILINEAR))
 

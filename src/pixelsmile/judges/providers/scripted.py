@@ -39,7 +39,8 @@ class ScriptedProvider:
             raise InputError(f"cannot read {str(path)!r} ({error.strerror}): check the path") from error
         answers = dict(_entries(data, str(path)))
         nothing = Reply("", "", 0, "empty", f"the picture is not in {Path(path).name}")
-        return cls(lambda picture, domain: answers.get(picture.sha256, nothing), version=sha256_bytes(data)[:16])
+        version = sha256_bytes(data)[:16]
+        return cls(lambda picture, domain: answers.get(picture.sha256, nothing), version=version)
 
     @property
     def parameters(self) -> Mapping[str, JsonValue]:
