@@ -1,0 +1,108 @@
+"""`pixelsmile train`: triplets in, an adapter out; stopped at any moment, the same command goes on."""
+
+import argparse
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pixelsmile.cli.train_display import TrainDisplay
+from pixelsmile.cli.train_options import read_order, train_parser
+from pixelsmile.errors import DeviceError
+
+if TYPE_CHECKING:
+    from pixelsmile.training.config import TrainingConfig
+    from pixelsmile.training.run_folder import RunFolder
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Train, or say what it would take. Settings that cannot be are refused before anything is loaded."""
+    options = train_parser().parse_args(arguments)
+    if options.quiet:
+        logging.getLogger("pixelsmile").setLevel(logging.ERROR)
+    config, folder = read_order(options)
+    from pixelsmile.cli.progress import silence_libraries
+    from pixelsmile.training.distribution import settled, start_accelerator
+    from pixelsmile.training.trackers import check_trackers
+
+    check_trackers(config.log)
+    silence_libraries()
+    accelerator = start_accelerator(config.model.device, config.log.trackers, str(folder))
+    config = settled(config, accelerator.device)
+    is_main = accelerator.is_main_process
+    with TrainDisplay(options.quiet or not is_main) as display, _memory_errors():
+        if options.dry_run:
+            from pixelsmile.cli.train_rehearsal import dry_run
+
+            return dry_run(options, config, accelerator, display)
+        if options.smoke:
+            from pixelsmile.cli.train_rehearsal import smoke
+
+            return smoke(options, config, accelerator, display)
+        return _train(options, config, folder, accelerator, display)
+
+
+def _train(
+    options: argparse.Namespace,
+    config: "TrainingConfig",
+    path: Path,
+    accelerator: Any,
+    display: TrainDisplay,
+) -> int:
+    from pixelsmile.training.assembly import assemble
+    from pixelsmile.training.loop import Trainer
+    from pixelsmile.training.manifest import write_manifest
+
+    started = time.monotonic()
+    with _claimed(path, config, accelerator) as folder:
+        job = assemble(config, folder, accelerator, on_progress=display.caching)
+        trainer = Trainer(job, config, folder, accelerator)
+        for event in trainer.run():
+            display.event(event, trainer)
+        if accelerator.is_main_process:
+            write_manifest(folder, config)
+            _report(options, folder, trainer.num_steps, time.monotonic() - started, display)
+    return 0
+
+
+@contextmanager
+def _claimed(path: Path, config: "TrainingConfig", accelerator: Any) -> Iterator["RunFolder"]:
+    """The folder of the run, for these processes alone, with the configuration in it."""
+    from pixelsmile.training.distribution import on_main
+    from pixelsmile.training.run_folder import RunFolder, claimed
+
+    with ExitStack() as held:
+        on_main(accelerator, lambda: held.enter_context(claimed(path)).begin(config))
+        yield RunFolder(path)
+
+
+def _report(
+    options: argparse.Namespace, folder: "RunFolder", num_steps: int, seconds: float, display: TrainDisplay
+) -> None:
+    from pixelsmile.training.statistics import duration
+
+    if options.json:
+        record = {"run": str(folder.path), "steps": num_steps, "adapter": str(folder.adapter)}
+        print(json.dumps({**record, "seconds": round(seconds, 2)}))
+        return
+    print(folder.adapter)
+    display.remark(f"{num_steps} steps done, {duration(seconds)} since this command began")
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """One line where a GPU is too small, in place of the allocator's page."""
+    try:
+        yield
+    except RuntimeError as error:
+        import torch
+
+        if not isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise DeviceError(
+            "the GPU has too little free memory: lower run.batch_size (and raise run.accumulation), set "
+            "model.gradient_checkpointing=true, model.quantise=4bit or optimiser.kind=adamw8bit"
+        ) from error

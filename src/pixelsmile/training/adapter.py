@@ -1,0 +1,150 @@
+"""The adapter that is trained: a LoRA on the transformer, and the file that it becomes.
+
+Rank 64, alpha 128, on "major attention and MLP components" (PixelSmile, Appendix B): the twelve layers of
+every block that the published adapter has. Its file is what diffusers writes, with the alpha in its metadata,
+so it gives the same pictures here and in stock diffusers.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from pixelsmile.errors import AdapterError
+from pixelsmile.training.config import AdapterSettings
+
+TARGET_MODULES = (
+    "attn.to_q",
+    "attn.to_k",
+    "attn.to_v",
+    "attn.to_out.0",
+    "attn.add_q_proj",
+    "attn.add_k_proj",
+    "attn.add_v_proj",
+    "attn.to_add_out",
+    "img_mod.1",
+    "img_mlp.net.2",
+    "txt_mod.1",
+    "txt_mlp.net.2",
+)
+_NAME = "default"
+_PREFIX = "transformer."
+_METADATA = "lora_adapter_metadata"
+
+
+def add_adapter(transformer: Any, settings: AdapterSettings, seed: int) -> None:
+    """Freeze the transformer and put a new adapter on it, in float32 and training mode.
+
+    At first it changes nothing: the first factors are normal with deviation 1 / rank, as in the reference,
+    the second zero; the same on any device. AdapterError where the transformer has an adapter already, or
+    lacks the layers.
+    """
+    if getattr(transformer, "peft_config", None):
+        raise AdapterError("the model has an adapter already: load it without one to train another")
+    transformer.requires_grad_(False)
+    transformer.add_adapter(_lora_config(settings), adapter_name=_NAME)
+    parameters = adapter_parameters(transformer)
+    wanted = 2 * len(TARGET_MODULES) * len(transformer.transformer_blocks)
+    if len(parameters) != wanted:
+        raise AdapterError(
+            f"{len(parameters) // 2} of {wanted // 2} layers can take an adapter: use a Qwen-Image-Edit model"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in parameters.items():
+        parameter.data = parameter.data.float()
+        if name.endswith("lora_A.weight"):
+            parameter.data.copy_(torch.randn(parameter.shape, generator=generator) / settings.rank)
+    transformer.train()
+
+
+def adapter_parameters(transformer: nn.Module) -> dict[str, nn.Parameter]:
+    """The adapter's parameters, by the names that they have in its file."""
+    return {
+        file_name(name): parameter
+        for name, parameter in transformer.named_parameters()
+        if f".{_NAME}." in name and ".lora_" in name
+    }
+
+
+def file_name(name: str) -> str:
+    """The name in the file of a parameter of a training: the module's own, whatever it was wrapped into."""
+    bare = name[name.index("transformer_blocks.") :]
+    return _PREFIX + bare.replace(f".{_NAME}.", ".").replace("_checkpoint_wrapped_module.", "")
+
+
+def adapter_bytes(
+    tensors: Mapping[str, Tensor],
+    settings: AdapterSettings,
+    dtype: torch.dtype = torch.float32,
+    notes: Mapping[str, str] | None = None,
+) -> bytes:
+    """The file of an adapter: its tensors by the names of parameters or of the file, alpha and rank, notes.
+
+    dtype: of the tensors in the file. The same tensors give the same bytes.
+    """
+    saved = {
+        file_name(name): tensor.detach().to("cpu", dtype).contiguous() for name, tensor in tensors.items()
+    }
+    config = {f"{_PREFIX}{name}": value for name, value in _as_json(_lora_config(settings)).items()}
+    metadata = {**(notes or {}), "format": "pt", _METADATA: json.dumps(config, indent=2, sort_keys=True)}
+    return safetensors.torch.save(saved, metadata)
+
+
+def load_adapter(transformer: nn.Module, file: Path, settings: AdapterSettings) -> None:
+    """Put the weights of a file into the adapter that is on the transformer, to train on from there.
+
+    A file of another alpha is scaled to do the same. AdapterError where it does not fit, naming what differs.
+    """
+    tensors, scale = _read(file)
+    parameters = adapter_parameters(transformer)
+    misfits = [
+        name
+        for name in sorted(tensors.keys() | parameters.keys())
+        if name not in tensors or name not in parameters or tensors[name].shape != parameters[name].shape
+    ]
+    if misfits:
+        raise AdapterError(
+            f"adapter {file} does not fit the one to train: {len(misfits)} tensors differ, the first is "
+            f"{misfits[0]}: use the same model and adapter.rank"
+        )
+    factor = scale / (settings.lora_alpha / settings.rank)
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(tensors[name] * (factor if name.endswith("lora_B.weight") else 1.0))
+
+
+def _lora_config(settings: AdapterSettings) -> Any:
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.dropout,
+        target_modules=list(TARGET_MODULES),
+    )
+
+
+def _as_json(config: Any) -> dict[str, Any]:
+    return {
+        name: sorted(value) if isinstance(value, set) else value for name, value in config.to_dict().items()
+    }
+
+
+def _read(file: Path) -> tuple[dict[str, Tensor], float]:
+    """The tensors of a file, and what their product is scaled by: 1 where it states no alpha."""
+    try:
+        with safe_open(file, framework="pt") as stream:
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+            config = json.loads((stream.metadata() or {}).get(_METADATA, "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise AdapterError(f"adapter {file} cannot be read ({error}): save it again") from None
+    alpha, rank = config.get(f"{_PREFIX}lora_alpha"), config.get(f"{_PREFIX}r")
+    if alpha is None or rank is None:
+        return tensors, 1.0
+    return tensors, alpha / (math.sqrt(rank) if config.get(f"{_PREFIX}use_rslora") else rank)

@@ -1,0 +1,206 @@
+"""A training from its configuration: triplets, frozen networks, filled cache, adapter, objective."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from pixelsmile.editing.devices import DTYPES
+from pixelsmile.editing.editor import Editor
+from pixelsmile.editing.engine import EngineInfo
+from pixelsmile.editing.engines.qwen import QwenEngine
+from pixelsmile.hashing import sha256_file, sha256_json
+from pixelsmile.training.adapter import adapter_bytes, add_adapter
+from pixelsmile.training.batch import TrainingBatch, collate
+from pixelsmile.training.cache import CacheProgress, TripletCache
+from pixelsmile.training.config import ObjectiveConfig, TrainingConfig
+from pixelsmile.training.decoding import LatentDecoder
+from pixelsmile.training.distribution import on_main
+from pixelsmile.training.loop import Job, plan
+from pixelsmile.training.losses.contrastive import ContrastiveSettings
+from pixelsmile.training.losses.objective import Objective, ObjectiveSettings
+from pixelsmile.training.networks import Networks, load_networks, transformer_hash
+from pixelsmile.training.run_folder import RunFolder
+from pixelsmile.training.step import TrainingStep
+from pixelsmile.training.triplet_lines import read_triplets
+from pixelsmile.training.triplets import Triplet
+from pixelsmile.training.validation import Measure, Validator
+
+_log = logging.getLogger(__name__)
+_NUM_PORTRAITS = 2  # that are swept where none are named
+
+OnProgress = Callable[[CacheProgress], None]
+
+
+def assemble(
+    config: TrainingConfig,
+    folder: RunFolder,
+    accelerator: Any,
+    *,
+    measure: Measure | None = None,
+    on_progress: OnProgress | None = None,
+    limit: int | None = None,
+) -> Job:
+    """The job that `loop.Trainer` trains.
+
+    config: with its precision settled (see `settled`). measure: see `Measure`. on_progress: hears how the
+    cache is filled. limit: only so many triplets. Raises what the parts raise for data, models and settings
+    that do not fit.
+    """
+    path = Path(config.data.triplets)
+    triplets = read_triplets(path, domain=config.data.domain)[:limit]
+    plan(config, len(triplets), accelerator)
+    networks = load_networks(config, triplets, accelerator.device)
+    validate = _validator(config, networks, triplets, folder, measure)
+    cache = _filled_cache(config, networks, triplets, accelerator, on_progress)
+    transformer = networks.components.transformer
+    add_adapter(transformer, config.adapter, config.run.seed)
+    if config.model.gradient_checkpointing:
+        transformer.enable_gradient_checkpointing()
+    module = TrainingStep(
+        transformer,
+        make_objective(config, networks),
+        _Batches(cache, triplets),
+        precision=DTYPES[config.model.precision],
+    )
+    return Job(
+        module=module,
+        num_triplets=len(triplets),
+        data=_data_hash(path, config, networks, cache, limit),
+        export=_Export(config),
+        validate=validate,
+    )
+
+
+@dataclass(frozen=True)
+class _Batches:
+    """The triplets of these numbers, from the cache."""
+
+    cache: TripletCache
+    triplets: Sequence[Triplet]
+
+    def __call__(self, numbers: Sequence[int]) -> TrainingBatch:
+        return collate([self.cache.read(self.triplets[number]) for number in numbers])
+
+
+@dataclass(frozen=True)
+class _Export:
+    """The adapter's file, from the trained tensors."""
+
+    config: TrainingConfig
+
+    def __call__(self, tensors: Mapping[str, Tensor]) -> bytes:
+        return adapter_bytes(tensors, self.config.adapter)
+
+
+def make_objective(config: TrainingConfig, networks: Networks) -> Objective:
+    """The objective with the networks of the terms that are on."""
+    vae = networks.components.vae
+    side = config.data.size_px // vae.spatial_compression_ratio
+    return Objective(
+        settings=objective_settings(config.objective),
+        decode=LatentDecoder(vae, (side, side), config.model.gradient_checkpointing),
+        image_encoder=networks.image_encoder,
+        identity_encoder=networks.identity_encoder,
+    )
+
+
+def objective_settings(config: ObjectiveConfig) -> ObjectiveSettings:
+    """The same settings, as the objective takes them."""
+    contrastive, identity = config.contrastive, config.identity
+    return ObjectiveSettings(
+        flow_weight=config.flow_weight,
+        contrastive_weight=contrastive.weight,
+        identity_weight=identity.weight,
+        contrastive=ContrastiveSettings(
+            form=contrastive.form,
+            symmetric=contrastive.symmetric,
+            temperature=contrastive.temperature,
+            margin=contrastive.margin,
+            epsilon=contrastive.epsilon,
+        ),
+        identity_max_sigma=identity.max_sigma,
+    )
+
+
+def _filled_cache(
+    config: TrainingConfig,
+    networks: Networks,
+    triplets: Sequence[Triplet],
+    accelerator: Any,
+    on_progress: OnProgress | None,
+) -> TripletCache:
+    """The cache with all of `triplets` in it: the main process fills it, the others wait."""
+    parts = networks.cache_parts()
+    cache = TripletCache(Path(config.data.cache), config.data.size_px, parts.hashes)
+
+    def fill() -> None:
+        for progress in cache.fill(triplets, parts):
+            if on_progress is not None:
+                on_progress(progress)
+        report = cache.report(triplets)
+        if report.num_faceless:
+            _log.warning(
+                "no face was found in %d targets of %d pictures: the identity term leaves them out",
+                report.num_faceless,
+                report.num_pictures,
+            )
+
+    on_main(accelerator, fill)
+    if not accelerator.is_main_process:
+        cache.refresh()
+    return cache
+
+
+def _data_hash(
+    path: Path, config: TrainingConfig, networks: Networks, cache: TripletCache, limit: int | None
+) -> str:
+    """Of the lines of the triplets, and of every network that the losses see."""
+    return sha256_json(
+        {
+            "triplets": sha256_file(path),
+            "limit": limit,
+            "transformer": transformer_hash(networks.folder),
+            "cached_with": asdict(cache.hashes),
+        }
+    )
+
+
+def _validator(
+    config: TrainingConfig,
+    networks: Networks,
+    triplets: Sequence[Triplet],
+    folder: RunFolder,
+    measure: Measure | None,
+) -> Validator | None:
+    """None where nobody wants to look."""
+    settings, parts, options = config.validation, networks.components, networks.options
+    if settings.every is None:
+        return None
+    info = EngineInfo(
+        model=config.model.name,
+        device=str(networks.placement.device),
+        dtype=str(networks.placement.dtype).removeprefix("torch."),
+        size=options.size,
+        steps=options.steps,
+        square=options.square,
+        words=options.words,
+        domains=options.domains,
+        prompts=options.prompts or {},
+        note=options.note,
+    )
+    engine = QwenEngine(parts, networks.placement, info, options.condition_size)
+    sources = list(dict.fromkeys(triplet.source.image for triplet in triplets))
+    return Validator(
+        Editor(engine),
+        parts.transformer,
+        settings,
+        [Path(name) for name in settings.portraits] or sources[:_NUM_PORTRAITS],
+        config.data.domain,
+        config.data.size_px,
+        folder.validation,
+        measure,
+    )

@@ -1,0 +1,230 @@
+"""What a training can be told: every key of its YAML file, its type and what it is when left out.
+
+The defaults are those of the paper (Appendices A.2 and B) where it gives them.
+"""
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pixelsmile.hashing import sha256_json
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class ModelSettings(_Section):
+    """The frozen model that is adapted.
+
+    name: `embedded`, a folder, or a hub id. quantise: its transformer in fewer bits (a GPU, bitsandbytes).
+    precision: of the arithmetic; `auto` is bfloat16 where the device multiplies it, else float32.
+    device: null is a GPU if there is one; which, and how many, is for `accelerate launch`.
+    """
+
+    name: str = "embedded"
+    quantise: Literal["8bit", "4bit"] | None = None
+    device: Literal["cpu", "cuda"] | None = None
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    gradient_checkpointing: bool = False
+
+
+class AdapterSettings(_Section):
+    """LoRA: lora_alpha / rank scales it."""
+
+    rank: Count = 64
+    lora_alpha: Positive = 128.0
+    dropout: Fraction = 0.0
+
+
+class DataSettings(_Section):
+    """The triplets: JSON lines.
+
+    size_px: side of the square in the middle that is trained on. cache: a folder that runs may share.
+    detector: finds the faces of targets that come without landmarks, where the identity term is on.
+    """
+
+    triplets: str
+    domain: Literal["human", "anime"] = "human"
+    size_px: Annotated[int, Field(ge=16)] = 512
+    cache: str = "cache"
+    detector: str = "auto"
+
+
+class ContrastiveConfig(_Section):
+    """The symmetric contrastive term (Eq. 7, 10 to 12).
+
+    encoder: of images: `embedded` (drawn portraits), or a CLIP in a folder or on the hub. `auto` is the
+    paper's for the domain, and `embedded` with the embedded model.
+    """
+
+    weight: NotNegative = 1.0
+    form: Literal["infonce", "hinge", "log_ratio"] = "infonce"
+    symmetric: bool = True
+    temperature: Positive = 0.07
+    margin: NotNegative = 0.2
+    epsilon: Positive = 1e-6
+    encoder: str = "auto"
+
+
+class IdentityConfig(_Section):
+    """The identity term (Eq. 8), counted up to the noise level max_sigma.
+
+    encoder: of faces: `embedded` (drawn portraits), a name of `pixelsmile models list`, a folder, or
+    `KIND=FILE`. `auto` is arcface, and `embedded` with the embedded model.
+    """
+
+    weight: NotNegative = 0.1
+    max_sigma: Share = 0.6
+    encoder: str = "auto"
+
+
+class ObjectiveConfig(_Section):
+    """The terms of Eq. 9. A weight of 0 switches a term off."""
+
+    flow_weight: NotNegative = 1.0
+    contrastive: ContrastiveConfig = ContrastiveConfig()
+    identity: IdentityConfig = IdentityConfig()
+
+    @model_validator(mode="after")
+    def _one_term(self) -> "ObjectiveConfig":
+        if not any((self.flow_weight, self.contrastive.weight, self.identity.weight)):
+            raise ValueError("all weights are 0; give one term a weight")
+        return self
+
+
+class OptimiserSettings(_Section):
+    """AdamW, its learning rate, and the average of the weights. adamw8bit: its state in 8 bits, on a GPU."""
+
+    kind: Literal["adamw", "adamw8bit"] = "adamw"
+    learning_rate: Positive = 1e-4
+    num_warmup_steps: Annotated[int, Field(ge=0)] = 500
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    epsilon: Positive = 1e-8
+    weight_decay: NotNegative = 0.001
+    max_grad_norm: Positive | None = 1.0
+    ema_decay: Fraction = 0.999
+
+
+class RunSettings(_Section):
+    """How long, in what batches.
+
+    num_steps: of the optimiser; null: as many as num_epochs take. batch_size: triplets of one process in one
+    part of a step; accumulation: parts of a step.
+    """
+
+    num_epochs: Count = 100
+    num_steps: Count | None = None
+    batch_size: Count = 4
+    accumulation: Count = 1
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    def steps(self, num_samples: int, global_batch: int) -> int:
+        """The steps of the optimiser in the whole run."""
+        return self.num_steps or math.ceil(self.num_epochs * num_samples / global_batch)
+
+
+class CheckpointSettings(_Section):
+    """A checkpoint every so many steps and at the end; the last `keep` stay."""
+
+    every: Count = 500
+    keep: Count = 2
+
+
+class LogSettings(_Section):
+    """A line of statistics every so many steps; trackers see the same numbers."""
+
+    every: Count = 10
+    trackers: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    project: str = "pixelsmile"
+
+
+class ValidationSettings(_Section):
+    """Sweeps of these portraits every so many steps (null: never), as one sheet for each portrait."""
+
+    every: Count | None = None
+    portraits: tuple[str, ...] = ()
+    expressions: tuple[str, ...] = ("happy", "sad", "angry", "fear", "surprised", "disgust")
+    strengths: tuple[NotNegative, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
+    num_sampling_steps: Count | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+
+class TrainingConfig(_Section):
+    """A whole training."""
+
+    model: ModelSettings = ModelSettings()
+    adapter: AdapterSettings = AdapterSettings()
+    data: DataSettings
+    objective: ObjectiveConfig = ObjectiveConfig()
+    optimiser: OptimiserSettings = OptimiserSettings()
+    run: RunSettings = RunSettings()
+    checkpoints: CheckpointSettings = CheckpointSettings()
+    log: LogSettings = LogSettings()
+    validation: ValidationSettings = ValidationSettings()
+
+
+# What may differ when a run is continued: where things lie and what is shown of it. Everything else decides
+# the weights. A longer run may be asked for (the cosine is then that of the new length), never a shorter one.
+FREE = (
+    "model.name",
+    "model.device",
+    "data.triplets",
+    "data.cache",
+    "data.detector",
+    "objective.contrastive.encoder",
+    "objective.identity.encoder",
+    "checkpoints.",
+    "log.",
+    "validation.",
+)
+MAY_GROW = ("run.num_steps", "run.num_epochs")
+_SAME_GLOBALLY = ("run.batch_size", "run.accumulation")  # compared as their product with the processes
+
+
+def flattened(config: TrainingConfig) -> dict[str, object]:
+    """Every key in its dotted form with its value, in the order of the file."""
+    found: dict[str, object] = {}
+
+    def walk(prefix: str, values: dict[str, object]) -> None:
+        for name, value in values.items():
+            if isinstance(value, dict):
+                walk(f"{prefix}{name}.", value)
+            else:
+                found[prefix + name] = value
+
+    walk("", config.model_dump(mode="json"))
+    return found
+
+
+def config_hash(config: TrainingConfig) -> str:
+    """The SHA-256 of what decides the weights: configs between which a run may be continued hash alike."""
+    return sha256_json({key: value for key, value in flattened(config).items() if not _is_free(key)})
+
+
+def first_difference(before: TrainingConfig, now: TrainingConfig) -> tuple[str, object, object] | None:
+    """The first key that a continued run may not change, its value before and now. None: it may."""
+    old, new = flattened(before), flattened(now)
+    for key, value in old.items():
+        if new[key] == value or (_is_free(key) and key not in MAY_GROW):
+            continue
+        if key in MAY_GROW and _grown(value, new[key]):
+            continue
+        if key not in _SAME_GLOBALLY:
+            return key, value, new[key]
+    return None
+
+
+def _is_free(key: str) -> bool:
+    return key.startswith(FREE) or key in MAY_GROW or key in _SAME_GLOBALLY
+
+
+def _grown(old: object, new: object) -> bool:
+    return isinstance(old, int) and isinstance(new, int) and new > old

@@ -1,0 +1,228 @@
+"""A training's YAML: read with `--set` changes, and saved. A slip is named with its line."""
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from pixelsmile.errors import InputError
+from pixelsmile.training.config import TrainingConfig
+from pixelsmile.training.replacing import replace_file
+
+_MAX_SHOWN = 60
+_FLOAT, _TIMESTAMP = "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"
+
+Path_ = tuple[str, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """Dates stay words; 1e-4, a word in YAML 1.1, is a number."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  # its type is PyYAML's
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what `_Loader` reads back alike, lists on one line."""
+
+
+yaml.add_implicit_resolver(
+    _FLOAT, re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789"), Loader=_Loader, Dumper=_Dumper
+)
+_Dumper.add_representer(
+    list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
+)
+
+
+@dataclass(frozen=True)
+class _Document:
+    """Plain values, and where each was said: a file and line, or a `--set`."""
+
+    values: dict[str, Any]
+    places: dict[Path_, str] = field(default_factory=dict)
+
+
+def read_config(path: Path, changes: Sequence[str] = ()) -> TrainingConfig:
+    """The configuration in a YAML file, changed by `a.b=value` texts, whose values are YAML too.
+
+    InputError names the file, the line, the key and the value of the first slip, and the nearest known key.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError:
+        raise InputError(f"{str(path)!r} is not UTF-8 text: give a YAML file") from None
+    except OSError as error:
+        raise InputError(
+            f"cannot read {str(path)!r} ({(error.strerror or '').lower()}): check the path"
+        ) from None
+    return parse_config(text, str(path), changes)
+
+
+def parse_config(text: str, name: str, changes: Sequence[str] = ()) -> TrainingConfig:
+    """As `read_config`, of a text that errors call `name`."""
+    document = _load(text, name)
+    for change in changes:
+        _change(document, change)
+    try:
+        data = json.dumps(document.values)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{name} holds a value that is neither text nor number ({error}): take it out"
+        ) from None
+    try:
+        return TrainingConfig.model_validate_json(data)
+    except ValidationError as error:
+        # A key that is unknown is often the one that is missing, misspelt.
+        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        raise InputError(_describe(problems[0], document, name)) from None
+
+
+def config_text(config: TrainingConfig) -> str:
+    """The configuration as YAML with every key; `parse_config` gives the same one back."""
+    return yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def save_config(config: TrainingConfig, path: Path) -> None:
+    """Write `config_text`, whole or not at all, over what was there. OutputError."""
+    replace_file(path, config_text(config).encode())
+
+
+def known_keys(section: type[BaseModel] = TrainingConfig, prefix: str = "") -> Iterator[str]:
+    """Every key in its dotted form, sections too."""
+    for name, info in section.model_fields.items():
+        yield prefix + name
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from known_keys(info.annotation, f"{prefix}{name}.")
+
+
+def _needed(section: type[BaseModel], prefix: str) -> Iterator[str]:
+    """The keys without a default."""
+    for name, info in section.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from _needed(info.annotation, f"{prefix}{name}.")
+        elif info.is_required():
+            yield prefix + name
+
+
+def _load(text: str, name: str) -> _Document:
+    """The values of a YAML text and the line of each. InputError for bad YAML, and for a key said twice."""
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_Loader)):
+            raise InputError(f"{name} uses YAML anchors (*): write the values out")
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        places = dict(_places(node, (), name))
+        values = loader.construct_document(node) if node else {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise InputError(f"{name}{line}: not YAML ({reason}): correct it") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name} holds what cannot be read ({error}): correct it") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{name} is {_shown(values)}, not keys with values: see a recipe")
+    return _Document(values, places)
+
+
+def _places(node: yaml.Node | None, path: Path_, name: str) -> Iterator[tuple[Path_, str]]:
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            where = f"{name}, line {key.start_mark.line + 1}"
+            if not (isinstance(key, yaml.ScalarNode) and key.tag == "tag:yaml.org,2002:str"):
+                raise InputError(
+                    f"{where}: {getattr(key, 'value', key)!r} is no key: put it in quotes or take it out"
+                )
+            if key.value in seen:
+                raise InputError(f"{where}: {'.'.join((*path, key.value))} is given twice: take one out")
+            seen.add(key.value)
+            yield (*path, key.value), where
+            yield from _places(value, (*path, key.value), name)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield (*path, str(index)), f"{name}, line {item.start_mark.line + 1}"
+            yield from _places(item, (*path, str(index)), name)
+
+
+def _change(document: _Document, change: str) -> None:
+    """Set one value in place. InputError where the text is no `key=value`."""
+    key, equals, text = change.partition("=")
+    path = tuple(key.strip().split("."))
+    if not equals or not all(path):
+        raise InputError(
+            f"--set {change!r} changes nothing: write it like --set optimiser.learning_rate=2e-4"
+        )
+    section = document.values
+    for name in path[:-1]:
+        section = section.setdefault(name, {}) if isinstance(section, dict) else {}
+        if section is None or not isinstance(section, dict):
+            raise InputError(f"{_named(change)}: {name} is no section: {_advice(key)}")
+    section[path[-1]] = _value(text, change)
+    document.places[path] = _named(change)
+    for end in range(1, len(path)):
+        document.places.setdefault(path[:end], _named(change))
+
+
+def _value(text: str, change: str) -> Any:
+    wrapped = _load("value: " + text.strip(), _named(change))
+    if set(wrapped.values) != {"value"}:
+        raise InputError(f"{_named(change)}: more than one value: give each its own --set")
+    return wrapped.values["value"]
+
+
+def _named(change: str) -> str:
+    return f"--set {change if change.isprintable() else repr(change)}"
+
+
+def _describe(problem: ErrorDetails, document: _Document, name: str) -> str:
+    path = tuple(map(str, problem["loc"]))
+    key = ".".join(path)
+    where = next(
+        (document.places[path[:end]] for end in range(len(path), 0, -1) if path[:end] in document.places),
+        name,
+    )
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{where}: unknown key {key!r} ({_shown(problem['input'])}): {_advice(key)}"
+        case "missing" if key in list(known_keys()):
+            keys = list(_needed(TrainingConfig, ""))
+            missing = next((needed for needed in keys if needed.startswith(f"{key}.")), key)
+            return f"{name}: {missing} is missing: add it, or give it with --set {missing}=..."
+        case "missing":
+            return f"{where}: {'.'.join(path[:-1])} is {_shown(problem['input'])}: it needs more values"
+    reason = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if problem["type"] == "value_error":
+        return f"{where}: {key}: {reason}"
+    return f"{where}: {key} is {_shown(problem['input'])}, it {reason}"
+
+
+def _advice(key: str) -> str:
+    """The nearest known key: by its whole name, or by its last part in another section."""
+    known = list(known_keys())
+    last = {name.rpartition(".")[2]: name for name in known}
+    matches = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
+    matches = matches or [
+        last[near] for near in difflib.get_close_matches(key.rpartition(".")[2], last, 1, 0.6)
+    ]
+    if matches:
+        return f"did you mean {matches[0]}?"
+    section = key.rpartition(".")[0]
+    beside = [name for name in known if name.rpartition(".")[0] == section] or [
+        n for n in known if "." not in n
+    ]
+    return f"known here are {', '.join(beside)}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."

@@ -1,0 +1,183 @@
+"""What a training will take, before any weights are loaded: memory by part, arithmetic by step.
+
+Weights, gradients, moments and average are counted, on a model without storage. Activations are estimated,
+for R = 2 B rows of S tokens (target, reference, text) in layers of width h:
+
+    a layer, kept whole     17 h numbers a token (Korthikanti et al. 2022, Eq. 2: 34 h bytes at 16 bits;
+                            scores of attention are not stored)
+    with checkpointing      h numbers a token and layer, and one layer whole
+    decoding                18 C numbers a pixel at each level of the decoder: 3 blocks of 6 maps of C
+                            channels; with checkpointing of one picture at a time
+
+Arithmetic: 24 h^2 + 4 h S operations forward for a token in a layer (projections and MLP of its stream;
+attention), as much backward, since frozen weights take no gradient, and once more with checkpointing. Decoder
+and encoders of the terms are left out, and so is the weight of the encoders.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pixelsmile.editing.flow import PATCH
+from pixelsmile.editing.folders import EMBEDDED, find_model
+from pixelsmile.errors import ModelError
+from pixelsmile.training.adapter import add_adapter
+from pixelsmile.training.config import TrainingConfig
+
+_TEXT_TOKENS = 260  # about: a picture of 384 px, a sentence and the template
+_LAYER_NUMBERS = 17
+_DECODER_NUMBERS = 18
+_GB = 1e9
+
+
+@dataclass(frozen=True)
+class MemoryPart:
+    """What takes memory, how much (GB, of one process), and the arithmetic of it."""
+
+    name: str
+    size_gb: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """memory: by part. step_flop: floating-point operations of one process in one step."""
+
+    memory: tuple[MemoryPart, ...]
+    step_flop: float
+
+    @property
+    def total_gb(self) -> float:
+        """Of one process."""
+        return sum(part.size_gb for part in self.memory)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """The sizes that activations follow from. decoder_channels: by level, full resolution first."""
+
+    rows: int
+    tokens: int
+    layers: int
+    width: int
+    size_px: int
+    decoder_channels: tuple[int, ...]
+    checkpointing: bool
+
+
+def estimate(config: TrainingConfig, on_gpu: bool) -> Estimate:
+    """The estimate for one process. ModelError where the model's configuration cannot be had."""
+    transformer, vae = _without_storage(_config_folder(config.model.name))
+    shape = _shape(config, transformer, vae)
+    number_bytes = 2 if config.model.precision == "bfloat16" else 4
+    weight_bytes = number_bytes if on_gpu else 4
+    frozen_bytes = {None: float(weight_bytes), "8bit": 1.0, "4bit": 0.53}[config.model.quantise]
+    num_frozen, num_vae = _count(transformer.parameters()), _count(vae.parameters())
+    add_adapter(transformer, config.adapter, seed=0)
+    trained = _count(weight for weight in transformer.parameters() if weight.requires_grad)
+    moment_bytes = 2 if config.optimiser.kind == "adamw8bit" else 8
+    memory = [
+        _weights("transformer, frozen", num_frozen, frozen_bytes),
+        _weights("autoencoder", num_vae, weight_bytes),
+        _weights("adapter", trained, 4),
+        _weights("its gradients", trained, 4),
+        _weights("its moments", trained, moment_bytes),
+        _weights("its average", trained, 4),
+        _transformer_activations(shape, number_bytes),
+    ]
+    if config.objective.contrastive.weight or config.objective.identity.weight:
+        memory.append(_decoder_activations(shape, weight_bytes))
+    return Estimate(tuple(memory), _step_flop(shape) * config.run.accumulation)
+
+
+def _shape(config: TrainingConfig, transformer: Any, vae: Any) -> _Shape:
+    side = config.data.size_px // (vae.spatial_compression_ratio * PATCH)
+    base, multipliers = vae.config["base_dim"], vae.config["dim_mult"]
+    return _Shape(
+        rows=2 * config.run.batch_size,
+        tokens=2 * side * side + _TEXT_TOKENS,
+        layers=len(transformer.transformer_blocks),
+        width=transformer.inner_dim,
+        size_px=config.data.size_px,
+        decoder_channels=tuple(base * multiplier for multiplier in multipliers),
+        checkpointing=config.model.gradient_checkpointing,
+    )
+
+
+def _weights(name: str, count: int, each: float) -> MemoryPart:
+    return MemoryPart(name, count * each / _GB, f"{_readable(count)} x {each:g} bytes")
+
+
+def _transformer_activations(shape: _Shape, number_bytes: int) -> MemoryPart:
+    row = shape.tokens * shape.width * number_bytes / _GB
+    kept = shape.layers + _LAYER_NUMBERS if shape.checkpointing else shape.layers * _LAYER_NUMBERS
+    how = ", checkpointed" if shape.checkpointing else ""
+    return MemoryPart(
+        "activations of it", shape.rows * row * kept, f"{shape.rows} rows of {shape.tokens} tokens{how}"
+    )
+
+
+def _decoder_activations(shape: _Shape, number_bytes: int) -> MemoryPart:
+    numbers = sum(
+        _DECODER_NUMBERS * channels * (shape.size_px >> level) ** 2
+        for level, channels in enumerate(shape.decoder_channels)
+    )
+    pictures = 1 if shape.checkpointing else shape.rows
+    return MemoryPart(
+        "decoding with gradient",
+        pictures * numbers * number_bytes / _GB,
+        f"{pictures} picture{'s' if pictures > 1 else ''} at a time, {number_bytes} bytes",
+    )
+
+
+def _step_flop(shape: _Shape) -> float:
+    token = 24 * shape.width**2 + 4 * shape.width * shape.tokens
+    forward = float(token) * shape.tokens * shape.rows * shape.layers
+    return forward * (3 if shape.checkpointing else 2)
+
+
+def _config_folder(model: str) -> Path:
+    """A folder with the configuration of a model; of one on the hub, nothing else is fetched."""
+    if model == EMBEDDED or Path(model).is_dir():
+        return find_model(model)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=["*/config.json"]))
+    except Exception as error:  # the hub client raises errors of several libraries
+        raise ModelError(
+            f"cannot fetch the configuration of {model!r} from the hub ({type(error).__name__}): check the "
+            "name and the network, or give a folder"
+        ) from error
+
+
+def _without_storage(folder: Path) -> tuple[Any, Any]:
+    """The transformer and the autoencoder of a folder, with shapes and no numbers."""
+    from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKLQwenImage
+    from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
+
+    found = []
+    for kind, name in ((QwenImageTransformer2DModel, "transformer"), (AutoencoderKLQwenImage, "vae")):
+        try:
+            config = kind.load_config(str(folder), subfolder=name, local_files_only=True)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"cannot read {folder / name / 'config.json'}: fetch the model again") from error
+        with torch.device("meta"):
+            found.append(kind.from_config(config))
+    return found[0], found[1]
+
+
+def _count(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() for tensor in tensors)
+
+
+def _readable(count: int) -> str:
+    """20.4 billion, 26.5 million, 4,096."""
+    for unit, name in ((1e9, "billion"), (1e6, "million")):
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count:,}"

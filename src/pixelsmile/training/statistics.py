@@ -1,0 +1,90 @@
+"""What a run says of itself: a line for many steps, alike on screen, on disk and in trackers."""
+
+import resource
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel
+
+from pixelsmile.json_lines import LineWriter, Record, read_lines
+from pixelsmile.training.replacing import replace_file
+
+
+class StatRecord(Record):
+    """After `step` steps: means over the steps since the line before.
+
+    losses: by term, `total` among them. grad_norm: before clipping. samples_per_s: triplets.
+    memory_gb: the most that this process has held (on the GPU if it has one).
+    """
+
+    step: int
+    epoch: float
+    losses: dict[str, float]
+    grad_norm: float
+    learning_rate: float
+    samples_per_s: float
+    memory_gb: float
+
+
+class ValidationRecord(Record):
+    """What a validation after `step` steps found."""
+
+    step: int
+    numbers: dict[str, float]
+    pictures: tuple[str, ...]
+
+
+Window = list[dict[str, float]]
+
+
+def window_means(window: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The mean of each name, to six digits."""
+    return {name: rounded(sum(values[name] for values in window) / len(window)) for name in window[0]}
+
+
+def rounded(value: float) -> float:
+    """To six significant digits."""
+    return float(f"{value:.6g}")
+
+
+def peak_memory_gb(device: torch.device) -> float:
+    """The most memory that this process has held so far: of the GPU, or without one of the machine."""
+    if device.type == "cuda":
+        return rounded(torch.cuda.max_memory_allocated(device) / 1e9)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return rounded(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9)
+
+
+def status_line(record: StatRecord, num_steps: int, global_batch: int) -> str:
+    """One line for a person: the step, the losses, the gradient, the speed, the time left."""
+    losses = "  ".join(f"{name} {value:.4f}" for name, value in record.losses.items())
+    left_s = (num_steps - record.step) * global_batch / record.samples_per_s
+    speed = f"{record.samples_per_s:.3g} triplets/s"
+    return (
+        f"step {record.step}/{num_steps}  {losses}  gradient {record.grad_norm:.3g}  {speed}  "
+        f"{duration(left_s)} left"
+    )
+
+
+def duration(seconds: float) -> str:
+    """A time in its two largest units: 3 h 12 min, 4 min 5 s, 9 s."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+
+
+def reopened(path: Path, kind: type[StatRecord] | type[ValidationRecord], step: int) -> LineWriter:
+    """A writer behind the records up to `step`; those of steps that will be taken again are dropped."""
+    records = read_lines(path, kind)
+    kept = [record for record in records if record.step <= step]
+    if len(kept) < len(records):
+        replace_file(path, b"".join(_line(record) for record in kept))
+    return LineWriter(path)
+
+
+def _line(record: BaseModel) -> bytes:
+    return record.model_dump_json().encode() + b"\n"

@@ -1,0 +1,92 @@
+"""Looking at a training while it runs: sweeps of portraits as sheets, and numbers that a recipe measures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from PIL import Image
+
+from pixelsmile.editing.editor import Editor, EditResult
+from pixelsmile.editing.requests import Request
+from pixelsmile.images import load_image
+from pixelsmile.results import Sweep, check_grid, draw_grid, edited_png
+from pixelsmile.training.config import ValidationSettings
+from pixelsmile.training.replacing import replace_file
+from pixelsmile.training.statistics import ValidationRecord, rounded
+
+
+class Measure(Protocol):
+    """How a benchmark looks on, which training may not import: a recipe gives it."""
+
+    def __call__(self, editor: Editor, step: int) -> Mapping[str, float]:
+        """Named numbers of an editor with the averaged adapter, after so many steps.
+
+        It may draw random numbers: every step of the training starts from its own seed.
+        """
+        ...
+
+
+class Validator:
+    """Sweeps portraits and measures. Made before the training, so that slips in its settings stop it then.
+
+    transformer: the one inside of `editor`, which is put into evaluation mode meanwhile. ImageError for
+    portraits that cannot be read, ExpressionError and StrengthError for what cannot be asked.
+    """
+
+    def __init__(
+        self,
+        editor: Editor,
+        transformer: Any,
+        settings: ValidationSettings,
+        portraits: Sequence[Path],
+        domain: str,
+        size_px: int,
+        folder: Path,
+        measure: Measure | None = None,
+    ) -> None:
+        self._editor, self._transformer, self._settings = editor, transformer, settings
+        self._domain, self._size_px, self._folder, self._measure = domain, size_px, folder, measure
+        self._portraits = {_unique(path, portraits): load_image(path) for path in portraits}
+        self._requests = [
+            Request(expression=name, strengths=settings.strengths).checked() for name in settings.expressions
+        ]
+        check_grid(max(1, len(self._requests)), len(settings.strengths))
+
+    def __call__(self, step: int) -> ValidationRecord:
+        """Write one sheet for each portrait, and measure; what came of it. OutputError."""
+        self._transformer.eval()
+        try:
+            pictures = [self._sheet(name, image, step) for name, image in self._portraits.items()]
+            numbers = self._measure(self._editor, step) if self._measure else {}
+        finally:
+            self._transformer.train()
+        return ValidationRecord(
+            step=step,
+            numbers={name: rounded(value) for name, value in numbers.items()},
+            pictures=tuple(pictures),
+        )
+
+    def _sheet(self, name: str, image: Image.Image, step: int) -> str:
+        results = self._editor.edit_many(
+            image,
+            self._requests,
+            seed=self._settings.seed,
+            steps=self._settings.num_sampling_steps,
+            size=self._size_px,
+            domain=self._domain,
+        )
+        sweeps = [Sweep(result.label, result.images, result.strengths) for result in results]
+        sheet = draw_grid(image, sweeps, f"{name}, after {step} steps")
+        file = f"step-{step:08d}-{name}.png"
+        replace_file(self._folder / file, edited_png(sheet, _settings(results, step)))
+        return file
+
+
+def _settings(results: Sequence[EditResult], step: int) -> dict[str, object]:
+    return {"training_step": step, "requests": [result.settings for result in results]}
+
+
+def _unique(path: Path, portraits: Sequence[Path]) -> str:
+    """The file's name, with its place before it where another has the same name."""
+    alike = [other for other in portraits if other.stem == path.stem]
+    return path.stem if len(alike) == 1 else f"{list(portraits).index(path) + 1}-{path.stem}"

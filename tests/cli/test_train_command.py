@@ -1,0 +1,218 @@
+"""`pixelsmile train` from end to end on a tiny model, as a person uses it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from accelerate.state import AcceleratorState, GradientState, PartialState
+from PIL import Image
+from safetensors.torch import load_file
+from training.tiny_training import PROMPTS, make_triplets, save_tiny_model
+from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel
+
+from pixelsmile.cli import main
+from pixelsmile.editing.editor import Editor
+from pixelsmile.embedded import encoder_paths
+from pixelsmile.records import read_manifest
+from pixelsmile.training.triplet_lines import write_triplets
+
+CONFIG = {
+    "model": {"device": "cpu", "precision": "float32"},
+    "adapter": {"rank": 2, "lora_alpha": 4.0},
+    "data": {"triplets": "data/triplets.jsonl", "size_px": 64},
+    "objective": {"contrastive": {}, "identity": {"max_sigma": 1.0}},
+    "optimiser": {"learning_rate": 0.01, "num_warmup_steps": 1},
+    "run": {"num_steps": 4, "batch_size": 2},
+    "checkpoints": {"every": 2},
+    "log": {"every": 1},
+    "validation": {"every": 4, "expressions": ["fear"], "strengths": [0.0, 1.0], "num_sampling_steps": 2},
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    folder = save_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+    options = {"size": 64, "condition_size": 64, "steps": 4, "prompts": PROMPTS}
+    (folder / "pixelsmile.json").write_text(json.dumps(options))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("clip")
+    config = CLIPVisionConfig(
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        image_size=16,
+        patch_size=8,
+    )
+    CLIPVisionModel(config).save_pretrained(folder)
+    CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size=16).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_model: Path, tiny_clip: Path) -> Path:
+    """my.yaml and its triplets in the current folder."""
+    for state in (AcceleratorState, GradientState, PartialState):
+        state._reset_state()
+    Path("data").mkdir()
+    write_triplets(Path("data/triplets.jsonl"), make_triplets(Path("data").absolute(), 5))
+    config = json.loads(json.dumps(CONFIG))
+    config["model"]["name"] = str(tiny_model)
+    config["objective"]["contrastive"]["encoder"] = str(tiny_clip)
+    config["objective"]["identity"]["encoder"] = str(encoder_paths()[0])
+    Path("my.yaml").write_text(yaml.safe_dump(config))
+    return Path("my.yaml")
+
+
+def test_a_whole_training(tiny, tiny_model, capsys):
+    assert main(["train", "my.yaml", "-o", "out"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "out/adapter.safetensors\n"
+    lines = captured.err.splitlines()
+    assert [line.split("  ")[0] for line in lines if line.startswith("step")] == [
+        f"step {n}/4" for n in range(1, 5)
+    ]
+    assert all(
+        f"  {term} " in line for line in lines if line.startswith("step") for term in ("flow", "identity")
+    )
+    assert sorted(path.name for path in Path("out").iterdir() if not path.name.startswith(".")) == [
+        "adapter.safetensors",
+        "checkpoints",
+        "config.yaml",
+        "manifest.json",
+        "stats.jsonl",
+        "validation",
+        "validation.jsonl",
+    ]
+    with Image.open("out/validation/step-00000004-0s.png") as sheet:
+        assert sheet.width > 3 * 64
+    manifest = read_manifest("out/manifest.json")
+    assert manifest.settings["optimiser"]["learning_rate"] == 0.01
+    assert manifest.inputs[0].path == "data/triplets.jsonl"
+    editor = Editor.from_pretrained(tiny_model, adapter="out/adapter.safetensors", device="cpu")
+    source = Path("data/0s.png")
+    plain = Editor.from_pretrained(tiny_model, device="cpu").edit(source, "fear", strengths=(1,), size=64)
+    assert (
+        editor.edit(source, "fear", strengths=(1,), size=64).images[0].tobytes() != plain.images[0].tobytes()
+    )
+
+    adapter = load_file("out/adapter.safetensors")
+    assert main(["train", "my.yaml", "-o", "out", "-q"]) == 0  # there is nothing left to do
+    again = load_file("out/adapter.safetensors")
+    assert all(torch.equal(again[name], adapter[name]) for name in adapter | again)
+    assert capsys.readouterr().err == ""
+
+    assert main(["train", "--resume", "out", "--set", "run.num_steps=6", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["steps"] == 6
+    assert "step 5/6" in captured.err
+    assert "step 4/6" not in captured.err
+
+    assert main(["train", "my.yaml", "-o", "out", "--set", "adapter.rank=3"]) == 2
+    assert "has adapter.rank = 2, not 3: set it back to go on" in capsys.readouterr().err
+
+
+def test_smoke_keeps_nothing_but_the_cache(tiny, capsys):
+    assert main(["train", "my.yaml", "--smoke", "-q"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("two steps of everything work: total ")
+    assert "contrastive" in out
+    assert out.count("\n") == 1
+    assert sorted(path.name for path in Path().iterdir()) == ["cache", "data", "my.yaml"]
+
+
+def test_a_dry_run_estimates_and_measures(tiny, capsys):
+    assert main(["train", "my.yaml", "--dry-run", "-q"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("5 triplets, 4 steps of 2 on 1 process\nmemory of a process, estimated:\n")
+    assert "  its moments " in out
+    assert "measured in two steps: " in out
+    assert main(["train", "my.yaml", "--dry-run", "--json", "-q"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["triplets"], record["steps"], record["global_batch"]) == (5, 4, 2)
+    memory = record["memory_gb"]
+    assert memory["its moments"] == pytest.approx(2 * memory["adapter"], abs=1e-4)
+    assert record["measured"]["step_s"] > 0
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "nothing to train: name a YAML file or a recipe"),
+        (["humen"], "no recipe 'humen', and no such file: did you mean human?"),
+        (["none.yaml"], "there is no file 'none.yaml': check the path"),
+        (["human"], "data.triplets is missing: add it, or give it with --set data.triplets="),
+        (["my.yaml", "--set", "optimiser.learning_rat=1"], "did you mean optimiser.learning_rate?"),
+        (["my.yaml", "--set", "data.triplets=none.jsonl"], "none.jsonl"),
+        (["my.yaml", "--set", "model.name=nowhere"], "no model folder 'nowhere'"),
+        (["my.yaml", "--set", "model.device=cuda:7"], "it should be 'cpu' or 'cuda'"),
+        (["my.yaml", "--set", "optimiser.kind=adamw8bit"], "needs a GPU: use 'adamw'"),
+        (["my.yaml", "--set", "model.quantise=4bit"], "needs a GPU"),
+        (["my.yaml", "--set", "optimiser.num_warmup_steps=4"], "num_warmup_steps is 4 in a run of 4 steps"),
+        (
+            ["my.yaml", "--set", "objective.identity.encoder=arcfase"],
+            "objective.identity.encoder is 'arcfase'",
+        ),
+        (["my.yaml", "--set", "validation.portraits=[none.png]"], "none.png"),
+        (["my.yaml", "--set", "validation.expressions=[joyfull]"], "joyfull"),
+        (["my.yaml", "--set", "data.size_px=60"], "size_px is 60"),
+        (["my.yaml", "--dry-run", "--smoke"], "give one of them"),
+        (["--resume", "nowhere"], "'nowhere' is no run (it has no config.yaml)"),
+        (["my.yaml", "--resume", "out"], "give it alone"),
+        (["my.yaml", "--resum", "out"], "did you mean --resume?"),
+    ],
+)
+def test_refusals_are_one_line(tiny, arguments, line, capsys):
+    assert main(["train", "-q", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert line in error
+    assert error.count("\n") == 1
+
+
+def python(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", *arguments]
+
+
+@pytest.mark.slow
+def test_accelerate_launch_on_two_processes(tiny):
+    launch = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "pixelsmile", "train"]
+    subprocess.run(python(*launch, "my.yaml", "-o", "two", "--set", "run.batch_size=1"), check=True)
+    assert Path("two/adapter.safetensors").is_file()
+    assert len(Path("two/stats.jsonl").read_text().splitlines()) == 4
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_it_ends_the_same(tiny):
+    command = python("pixelsmile", "train", "my.yaml", "-q", "--set", "run.num_steps=30")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, "-o", "whole"], check=True, env=environment)
+    moments, num_killed = random.Random(1), 0
+    for _ in range(6):
+        process = subprocess.Popen([*command, "-o", "killed"], env=environment)
+        steps = _lines("killed/stats.jsonl")
+        while process.poll() is None and _lines("killed/stats.jsonl") < steps + 2:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.5))
+        process.send_signal(signal.SIGKILL)
+        num_killed += process.wait() == -signal.SIGKILL
+    assert num_killed >= 3
+    subprocess.run([*command, "-o", "killed"], check=True, env=environment)
+    for file in ("adapter.safetensors", "checkpoints/step-00000030/optimiser.safetensors"):
+        assert (Path("killed") / file).read_bytes() == (Path("whole") / file).read_bytes()
+
+
+def _lines(path: str) -> int:
+    return Path(path).read_bytes().count(b"\n") if Path(path).exists() else 0

@@ -1,0 +1,230 @@
+"""The adapter: where it sits, how it starts, and that its file gives the same pictures everywhere."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from diffusers import QwenImageEditPlusPipeline
+from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
+from tiny_training import SIZE, load_tiny_model, save_tiny_model, write_picture
+
+from pixelsmile.editing.adapters import AdapterSpec, load_adapters
+from pixelsmile.editing.devices import place
+from pixelsmile.editing.engine import EditJob, Target
+from pixelsmile.editing.engines.qwen import QwenEngine
+from pixelsmile.editing.processor import image_only_processor
+from pixelsmile.errors import AdapterError
+from pixelsmile.publication import write_file
+from pixelsmile.training.adapter import (
+    TARGET_MODULES,
+    adapter_bytes,
+    adapter_parameters,
+    add_adapter,
+    file_name,
+    load_adapter,
+)
+from pixelsmile.training.config import AdapterSettings
+
+SETTINGS = AdapterSettings(rank=2, lora_alpha=6.0)
+NEUTRAL, HAPPY = (f"Edit the person to show a {name} expression" for name in ("neutral", "happy"))
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory):
+    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def transformer(model_folder):
+    return load_tiny_model(model_folder).transformer
+
+
+def trained(transformer, settings=SETTINGS, seed=0):
+    """With an adapter that does something."""
+    add_adapter(transformer, settings, seed)
+    generator = torch.Generator().manual_seed(1)
+    for parameter in adapter_parameters(transformer).values():
+        parameter.data += 0.3 * torch.randn(parameter.shape, generator=generator)
+    return transformer.eval()
+
+
+@torch.no_grad()
+def output(transformer):
+    generator = torch.Generator().manual_seed(2)
+    return transformer(
+        hidden_states=torch.randn(1, 32, 16, generator=generator),
+        encoder_hidden_states=torch.randn(1, 5, 16, generator=generator),
+        timestep=torch.tensor([0.4]),
+        img_shapes=[[(1, 4, 4), (1, 4, 4)]],
+        return_dict=False,
+    )[0]
+
+
+def test_it_sits_where_the_published_one_does(transformer):
+    """Twelve layers of each block, two tensors each: 1440 in the 60 blocks of Qwen-Image-Edit."""
+    add_adapter(transformer, SETTINGS, 0)
+    found = adapter_parameters(transformer)
+    assert len(TARGET_MODULES) == 12
+    assert set(found) == {
+        f"transformer.transformer_blocks.{block}.{module}.lora_{factor}.weight"
+        for block in range(2)
+        for module in TARGET_MODULES
+        for factor in "AB"
+    }
+    trainable = {id(parameter) for parameter in transformer.parameters() if parameter.requires_grad}
+    assert trainable == {id(parameter) for parameter in found.values()}
+    assert transformer.training
+
+
+def test_at_first_it_changes_nothing(transformer):
+    before = output(transformer)
+    add_adapter(transformer, SETTINGS, 0)
+    assert torch.equal(output(transformer), before)
+    assert not torch.equal(output(trained(load_like(transformer))), before)
+
+
+def load_like(transformer):
+    transformer.delete_adapters("default")
+    return transformer
+
+
+def test_its_start_follows_from_the_seed_alone(model_folder):
+    starts = []
+    for seed, noise in ((5, 0), (5, 1), (6, 0)):
+        transformer = load_tiny_model(model_folder).transformer
+        torch.manual_seed(noise)
+        add_adapter(transformer, AdapterSettings(rank=64), seed)
+        starts.append(
+            {name: value.detach().clone() for name, value in adapter_parameters(transformer).items()}
+        )
+    name = "transformer.transformer_blocks.1.img_mod.1.lora_A.weight"
+    assert all(torch.equal(starts[0][key], starts[1][key]) for key in starts[0])
+    assert not torch.equal(starts[0][name], starts[2][name])
+    assert starts[0][name].std().item() == pytest.approx(1 / 64, rel=0.05)
+
+
+def test_it_is_trained_in_float32_on_a_model_in_bfloat16(transformer):
+    transformer.to(torch.bfloat16)
+    add_adapter(transformer, SETTINGS, 0)
+    assert {parameter.dtype for parameter in adapter_parameters(transformer).values()} == {torch.float32}
+
+
+def test_the_file_states_alpha_and_rank_and_loads_in_our_editor(transformer, model_folder, tmp_path):
+    wanted = output(trained(transformer))
+    file = tmp_path / "a.safetensors"
+    write_file(file, adapter_bytes(adapter_parameters(transformer), SETTINGS, notes={"domain": "human"}))
+    with safe_open(file, framework="pt") as stream:
+        metadata = stream.metadata()
+    config = json.loads(metadata["lora_adapter_metadata"])
+    assert (config["transformer.lora_alpha"], config["transformer.r"]) == (6.0, 2)
+    assert metadata["domain"] == "human"
+    other = load_tiny_model(model_folder).transformer
+    load_adapters(other, [AdapterSpec(str(file))])
+    torch.testing.assert_close(output(other), wanted, rtol=0, atol=1e-5)
+
+
+def test_the_same_pictures_come_out_of_stock_diffusers(model_folder, transformer, tmp_path, monkeypatch):
+    """Our engine with our loader against the stock pipeline with `load_lora_weights`: 1 of 255 levels."""
+    file = tmp_path / "pytorch_lora_weights.safetensors"
+    write_file(file, adapter_bytes(adapter_parameters(trained(transformer)), SETTINGS))
+    picture = Image.open(write_picture(tmp_path / "p.png", 3))
+    engine = QwenEngine.load(str(model_folder), [AdapterSpec(str(file))], place("cpu"))
+    job = EditJob(picture, NEUTRAL, (Target((HAPPY,), ((1.0,),)),), seed=5, num_steps=3)
+    ours = np.asarray(list(engine.stream(job))[-1].images[0][0], int)
+    monkeypatch.setattr(pipeline_qwenimage_edit_plus, "VAE_IMAGE_SIZE", SIZE * SIZE)
+    pipeline = stock(model_folder, engine)
+    embedding = engine.encoder.encode(picture, [HAPPY], torch.device("cpu"))[0].embedding.detach()[None]
+    plain = run(pipeline, picture, embedding)
+    pipeline.load_lora_weights(tmp_path)
+    theirs = run(pipeline, picture, embedding)
+    assert np.abs(ours - theirs).max() <= 1
+    assert np.abs(ours - plain).max() > 5
+
+
+def stock(model_folder, engine):
+    tokenizer = engine.parts.tokenizer
+    processor = image_only_processor(engine.parts.image_processor, tokenizer)
+    pipeline = QwenImageEditPlusPipeline.from_pretrained(
+        model_folder, tokenizer=tokenizer, processor=processor, dtype=torch.float32
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def run(pipeline, picture, embedding):
+    found = pipeline(
+        image=picture,
+        height=SIZE,
+        width=SIZE,
+        num_inference_steps=3,
+        generator=torch.Generator().manual_seed(5),
+        true_cfg_scale=1.0,
+        prompt_embeds=embedding,
+        prompt_embeds_mask=torch.ones(embedding.shape[:2]),
+    )
+    return np.asarray(found.images[0], int)
+
+
+def test_names_survive_what_a_trainer_wraps_around(transformer):
+    add_adapter(transformer, SETTINGS, 0)
+    bare = "transformer_blocks.0.attn.to_q.lora_A"
+    for wrapper in ("", "module.", "transformer.", "module.transformer._fsdp_wrapped_module."):
+        assert file_name(f"{wrapper}{bare}.default.weight") == f"transformer.{bare}.weight"
+    parameters = adapter_parameters(transformer)
+    named = {
+        f"transformer.{name}": value for name, value in transformer.named_parameters() if "lora_" in name
+    }
+    assert adapter_bytes(named, SETTINGS) == adapter_bytes(parameters, SETTINGS)
+
+
+def test_a_smaller_number_format_halves_the_file(transformer, tmp_path):
+    parameters = adapter_parameters(trained(transformer))
+    write_file(tmp_path / "half.safetensors", adapter_bytes(parameters, SETTINGS, torch.bfloat16))
+    half = load_file(tmp_path / "half.safetensors")
+    assert {tensor.dtype for tensor in half.values()} == {torch.bfloat16}
+    for name, parameter in parameters.items():
+        torch.testing.assert_close(half[name].float(), parameter.data, rtol=2**-8, atol=0)
+
+
+def test_what_was_saved_is_taken_up_again(transformer, model_folder, tmp_path):
+    parameters = adapter_parameters(trained(transformer))
+    write_file(tmp_path / "a.safetensors", adapter_bytes(parameters, SETTINGS))
+    other = load_tiny_model(model_folder).transformer
+    add_adapter(other, SETTINGS, 9)
+    load_adapter(other, tmp_path / "a.safetensors", SETTINGS)
+    for name, parameter in adapter_parameters(other).items():
+        assert torch.equal(parameter, parameters[name])
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_another_alpha_is_made_up_for(transformer, model_folder, tmp_path, stated):
+    """Alpha 2 at rank 2 is the scale 1, which a file without an alpha has too."""
+    file = tmp_path / "a.safetensors"
+    settings = AdapterSettings(rank=2, lora_alpha=2.0)
+    wanted = output(trained(transformer, settings))
+    data = adapter_bytes(adapter_parameters(transformer), settings)
+    write_file(file, data if stated else data.replace(b"lora_adapter_metadata", b"lora_adapter_metadatx"))
+    other = load_tiny_model(model_folder).transformer
+    add_adapter(other, SETTINGS, 0)
+    load_adapter(other, file, SETTINGS)
+    torch.testing.assert_close(output(other.eval()), wanted, rtol=0, atol=1e-5)
+
+
+def test_what_does_not_fit_is_refused(transformer, tmp_path):
+    add_adapter(transformer, SETTINGS, 0)
+    with pytest.raises(AdapterError, match="an adapter already"):
+        add_adapter(transformer, SETTINGS, 0)
+    parameters = adapter_parameters(transformer)
+    write_file(tmp_path / "few.safetensors", adapter_bytes(dict(list(parameters.items())[1:]), SETTINGS))
+    with pytest.raises(
+        AdapterError, match=r"1 tensors differ, the first is transformer\.transformer_blocks\.0"
+    ):
+        load_adapter(transformer, tmp_path / "few.safetensors", SETTINGS)
+    (tmp_path / "cut.safetensors").write_bytes(b"\0" * 9)
+    for name in ("cut", "none"):
+        with pytest.raises(AdapterError, match="cannot be read"):
+            load_adapter(transformer, tmp_path / f"{name}.safetensors", SETTINGS)

@@ -1,0 +1,206 @@
+"""What a training is told: read from YAML, changed by --set, refused with the line, saved and compared."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pixelsmile.errors import InputError
+from pixelsmile.recipes.training import RECIPES, recipe_path
+from pixelsmile.training.config import TrainingConfig, config_hash, first_difference, flattened
+from pixelsmile.training.config_file import config_text, known_keys, parse_config, read_config, save_config
+
+MINIMAL = """data:
+  triplets: a.jsonl
+run:
+  num_steps: 10
+"""
+
+
+def refusal(text: str, *changes: str) -> str:
+    with pytest.raises(InputError) as refused:
+        parse_config(text, "my.yaml", changes)
+    message = str(refused.value)
+    assert "\n" not in message
+    return message
+
+
+def test_defaults_are_those_of_the_paper():
+    config = parse_config(MINIMAL, "my.yaml")
+    assert (config.adapter.rank, config.adapter.lora_alpha, config.adapter.dropout) == (64, 128, 0)
+    optimiser = config.optimiser
+    assert (optimiser.learning_rate, optimiser.num_warmup_steps, optimiser.betas) == (1e-4, 500, (0.9, 0.999))
+    assert (optimiser.weight_decay, optimiser.epsilon) == (0.001, 1e-8)
+    contrastive, identity = config.objective.contrastive, config.objective.identity
+    assert (contrastive.weight, contrastive.form, contrastive.temperature) == (1.0, "infonce", 0.07)
+    assert (contrastive.symmetric, contrastive.margin, contrastive.epsilon) == (True, 0.2, 1e-6)
+    assert (identity.weight, identity.max_sigma) == (0.1, 0.6)
+    assert (config.run.batch_size, config.run.accumulation) == (4, 1)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_lack_nothing_but_their_triplets(name):
+    config = read_config(recipe_path(name), ["data.triplets=a.jsonl"])
+    assert config.data.domain == ("anime" if name == "anime" else "human")
+    with pytest.raises(InputError, match=r"data\.triplets is missing"):
+        read_config(recipe_path(name))
+
+
+def test_the_papers_recipes_differ_where_the_reference_does():
+    human, anime = (flattened(read_config(recipe_path(n), ["data.triplets=a"])) for n in ("human", "anime"))
+    assert {key for key in human if human[key] != anime[key]} == {"data.domain", "objective.identity.weight"}
+    assert human["run.num_epochs"] == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "data:\n  tripletts: a",
+            "my.yaml, line 2: unknown key 'data.tripletts' ('a'): did you mean data.triplets?",
+        ),
+        (
+            MINIMAL + "learning_rate: 3",
+            "my.yaml, line 5: unknown key 'learning_rate' (3): did you mean optimiser",
+        ),
+        (MINIMAL + "foo: 3", "line 5: unknown key 'foo' (3): known here are model, adapter, data,"),
+        (MINIMAL + "adapter:\n  rank: many", "line 6: adapter.rank is 'many', it should be a valid integer"),
+        (MINIMAL + "adapter:\n  rank: '64'", "line 6: adapter.rank is '64', it should be a valid integer"),
+        (MINIMAL + "adapter: {rank: true}", "line 5: adapter.rank is True, it should be a valid integer"),
+        (MINIMAL + "adapter: {rank: 0}", "adapter.rank is 0, it should be greater than or equal to 1"),
+        (MINIMAL + "adapter: {lora_alpha: .nan}", "adapter.lora_alpha is nan, it should be a finite number"),
+        (MINIMAL + "adapter: 64", "line 5: adapter is 64, it should be an object"),
+        (MINIMAL + "run: {num_steps: 3}", "my.yaml, line 5: run is given twice"),
+        (MINIMAL + "optimiser: {betas: [0.9]}", "optimiser.betas is [0.9]: it needs more values"),
+        (
+            MINIMAL + "objective: {flow_weight: 0, contrastive: {weight: 0}, identity: {weight: 0}}",
+            "all weights",
+        ),
+        (MINIMAL + "validation:\n  strengths: [0, -1]", "line 6: validation.strengths.1 is -1, it should"),
+        (
+            "run: {num_steps: 3}",
+            "my.yaml: data.triplets is missing: add it, or give it with --set data.triplets=",
+        ),
+        ("", "data.triplets is missing"),
+        ("- 1", "my.yaml is [1], not keys with values"),
+        ("a: [", "my.yaml, line 1: not YAML"),
+        ("1: 2", "my.yaml, line 1: '1' is no key"),
+        ("a: &x 1\nb: *x", "uses YAML anchors"),
+        ("a: !!python/object:os.system {}", "not YAML"),
+        ("a: !!set {b}", "neither text nor number"),
+    ],
+)
+def test_slips_are_named_with_their_line(text, message):
+    assert message in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            "optimiser.learning_rat=1",
+            "--set optimiser.learning_rat=1: unknown key 'optimiser.learning_rat' (1): did",
+        ),
+        ("optimiser.learning_rate=fast", "is 'fast', it should be a valid number"),
+        ("optimizer.learning_rate=1", "did you mean optimiser?"),
+        ("objective.contrastive.form=info", "it should be 'infonce', 'hinge' or 'log_ratio'"),
+        ("data.triplets.x=1", "triplets is no section"),
+        ("run.num_steps", "changes nothing: write it like"),
+        ("=3", "changes nothing"),
+        ("adapter.rank=", "adapter.rank is None"),
+        ("adapter.rank=1\nx: 2", "more than one value"),
+    ],
+)
+def test_set_slips(change, message):
+    assert message in refusal(MINIMAL, change)
+
+
+def test_set_speaks_yaml():
+    changes = ["optimiser.learning_rate=2e-4", "log.trackers=[wandb]", "model.device=", "adapter={rank: 3}"]
+    config = parse_config(MINIMAL + "model: {device: cpu}", "my.yaml", changes)
+    assert (config.optimiser.learning_rate, config.log.trackers) == (2e-4, ("wandb",))
+    assert (config.model.device, config.adapter.rank) == (None, 3)
+
+
+def test_a_file_that_is_not_there_or_no_text(tmp_path):
+    with pytest.raises(InputError, match="check the path"):
+        read_config(tmp_path / "none.yaml")
+    (tmp_path / "x.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_config(tmp_path / "x.yaml")
+
+
+def test_saved_and_read_again(tmp_path):
+    config = parse_config(
+        MINIMAL, "my.yaml", ["validation.every=5", "validation.portraits=['1e5', '2026-01-01']"]
+    )
+    save_config(config, tmp_path / "config.yaml")
+    assert read_config(tmp_path / "config.yaml") == config
+    assert set(flattened(config)) <= set(known_keys())
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.text(max_size=40), st.floats(1e-12, 1e12), st.integers(1, 10**9), st.booleans())
+def test_any_setting_survives_the_file(text, rate, steps, symmetric):
+    plain = parse_config(MINIMAL, "my.yaml").model_dump(mode="json")
+    plain["data"]["triplets"] = text
+    plain["run"]["num_steps"] = steps
+    plain["optimiser"]["learning_rate"] = rate
+    plain["objective"]["contrastive"]["symmetric"] = symmetric
+    config = TrainingConfig.model_validate({**plain}, strict=False)
+    assert parse_config(config_text(config), "again.yaml") == config
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.one_of(st.text(), st.text("{}[]:-,&*!|>'\"#%@ \n\t0a.1e~\\"), st.text("abdt:riplets \n-1")), st.text()
+)
+def test_any_text_is_read_or_refused_in_one_line(text, change):
+    for changes in ((), (change,), (f"data.triplets={change}",)):
+        message = ""
+        try:
+            parse_config(text, "my.yaml", changes)
+        except InputError as error:
+            message = str(error)
+        assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ("optimiser.learning_rate=2e-4", ("optimiser.learning_rate", 1e-4, 2e-4)),
+        ("adapter.rank=8", ("adapter.rank", 64, 8)),
+        ("run.seed=1", ("run.seed", 0, 1)),
+        ("run.num_steps=9", ("run.num_steps", 10, 9)),
+        ("run.num_steps=11", None),
+        ("data.triplets=moved/a.jsonl", None),
+        ("data.cache=/elsewhere", None),
+        ("checkpoints={every: 7, keep: 9}", None),
+        ("log.every=3", None),
+        ("validation.every=3", None),
+    ],
+)
+def test_what_may_change_when_a_run_goes_on(change, difference):
+    before, now = parse_config(MINIMAL, "a"), parse_config(MINIMAL, "a", [change])
+    assert first_difference(before, now) == difference
+    if difference is None:
+        assert config_hash(before) == config_hash(now)
+    elif change != "run.num_steps=9":
+        assert config_hash(before) != config_hash(now)
+
+
+def test_a_step_count_in_place_of_epochs_is_a_change():
+    before, now = parse_config(MINIMAL, "a", ["run.num_steps="]), parse_config(MINIMAL, "a")
+    assert first_difference(before, now) == ("run.num_steps", None, 10)
+
+
+def test_steps_of_epochs():
+    run = parse_config(MINIMAL, "a", ["run={num_epochs: 3}"]).run
+    assert run.steps(num_samples=10, global_batch=4) == 8  # 30 triplets in batches of 4
+    assert parse_config(MINIMAL, "a").run.steps(num_samples=10, global_batch=4) == 10
+
+
+def test_a_folder_is_no_config(tmp_path: Path):
+    with pytest.raises(InputError, match="cannot read"):
+        read_config(tmp_path)
