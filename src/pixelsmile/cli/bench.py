@@ -36,7 +36,7 @@ def run(arguments: list[str]) -> int:
     """Find the command, and run it."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(HELP, end="")
-        return 0
+        raise SystemExit(0)  # as argparse does for every other command
     for length in (2, 1):
         name = " ".join(arguments[:length])
         if name in COMMANDS:

@@ -57,7 +57,8 @@ def _train(
     from pixelsmile.training.manifest import write_manifest
 
     started = time.monotonic()
-    with _claimed(path, config, accelerator) as folder:
+    with _claimed(path, config, accelerator) as folder, _interruptions(display, path):
+        display.loading(config.model.name)
         job = assemble(config, folder, accelerator, on_progress=display.caching)
         trainer = Trainer(job, config, folder, accelerator)
         for event in trainer.run():
@@ -66,6 +67,19 @@ def _train(
             write_manifest(folder, config)
             _report(options, folder, trainer.num_steps, time.monotonic() - started, display)
     return 0
+
+
+@contextmanager
+def _interruptions(display: TrainDisplay, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        from pixelsmile.training.checkpoint import Checkpoints
+        from pixelsmile.training.run_folder import RunFolder
+
+        step = Checkpoints(RunFolder(path).checkpoints, 1).newest_step()
+        display.remark(f"the same command goes on from step {step}" if step else "no step was saved yet")
+        raise
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What a person sees of a training: a status line that is written over, or elsewhere a line each time."""
 
+import shutil
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,6 +19,11 @@ class TrainDisplay:
         self._quiet = quiet
         self._overwrites = sys.stderr.isatty()
         self._is_open = False
+
+    def loading(self, model: str) -> None:
+        """The networks are on their way."""
+        if self._overwrites:
+            self._status(f"loading {model}")
 
     def caching(self, progress: "CacheProgress") -> None:
         """One more picture is in the cache."""
@@ -44,7 +50,8 @@ class TrainDisplay:
         if self._quiet:
             return
         if self._overwrites:
-            sys.stderr.write(_CLEAR + text)
+            width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be written over
+            sys.stderr.write(_CLEAR + text[:width])
             sys.stderr.flush()
             self._is_open = True
         else:
