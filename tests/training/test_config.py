@@ -71,7 +71,7 @@ def test_the_papers_recipes_differ_where_the_reference_does():
         (MINIMAL + "adapter: {rank: 0}", "adapter.rank is 0, it should be greater than or equal to 1"),
         (MINIMAL + "adapter: {lora_alpha: .nan}", "adapter.lora_alpha is nan, it should be a finite number"),
         (MINIMAL + "adapter: 64", "line 5: adapter is 64, it should be an object"),
-        (MINIMAL + "run: {num_steps: 3}", "my.yaml, line 5: run is given twice"),
+        (MINIMAL + "run: {num_steps: 3}", "my.yaml, line 5: 'run' is given twice"),
         (MINIMAL + "optimiser: {betas: [0.9]}", "optimiser.betas is [0.9]: it needs more values"),
         (
             MINIMAL + "objective: {flow_weight: 0, contrastive: {weight: 0}, identity: {weight: 0}}",

@@ -69,7 +69,7 @@ def assemble(
     return Job(
         module=module,
         num_triplets=len(triplets),
-        data=_data_hash(path, config, networks, cache, limit),
+        data=_data_hash(path, networks, cache, limit),
         export=_Export(config),
         validate=validate,
     )
@@ -155,9 +155,7 @@ def _filled_cache(
     return cache
 
 
-def _data_hash(
-    path: Path, config: TrainingConfig, networks: Networks, cache: TripletCache, limit: int | None
-) -> str:
+def _data_hash(path: Path, networks: Networks, cache: TripletCache, limit: int | None) -> str:
     """Of the lines of the triplets, and of every network that the losses see."""
     return sha256_json(
         {

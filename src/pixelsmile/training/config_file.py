@@ -19,7 +19,7 @@ from pixelsmile.training.replacing import replace_file
 _MAX_SHOWN = 60
 _FLOAT, _TIMESTAMP = "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"
 
-Path_ = tuple[str, ...]
+KeyPath = tuple[str, ...]
 
 
 class _Loader(yaml.SafeLoader):
@@ -48,7 +48,7 @@ class _Document:
     """Plain values, and where each was said: a file and line, or a `--set`."""
 
     values: dict[str, Any]
-    places: dict[Path_, str] = field(default_factory=dict)
+    places: dict[KeyPath, str] = field(default_factory=dict)
 
 
 def read_config(path: Path, changes: Sequence[str] = ()) -> TrainingConfig:
@@ -134,7 +134,7 @@ def _load(text: str, name: str) -> _Document:
     return _Document(values, places)
 
 
-def _places(node: yaml.Node | None, path: Path_, name: str) -> Iterator[tuple[Path_, str]]:
+def _places(node: yaml.Node | None, path: KeyPath, name: str) -> Iterator[tuple[KeyPath, str]]:
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
@@ -144,7 +144,7 @@ def _places(node: yaml.Node | None, path: Path_, name: str) -> Iterator[tuple[Pa
                     f"{where}: {getattr(key, 'value', key)!r} is no key: put it in quotes or take it out"
                 )
             if key.value in seen:
-                raise InputError(f"{where}: {'.'.join((*path, key.value))} is given twice: take one out")
+                raise InputError(f"{where}: {'.'.join((*path, key.value))!r} is given twice: take one out")
             seen.add(key.value)
             yield (*path, key.value), where
             yield from _places(value, (*path, key.value), name)
@@ -164,8 +164,10 @@ def _change(document: _Document, change: str) -> None:
         )
     section = document.values
     for name in path[:-1]:
-        section = section.setdefault(name, {}) if isinstance(section, dict) else {}
-        if section is None or not isinstance(section, dict):
+        if section.get(name) is None:
+            section[name] = {}
+        section = section[name]
+        if not isinstance(section, dict):
             raise InputError(f"{_named(change)}: {name} is no section: {_advice(key)}")
     section[path[-1]] = _value(text, change)
     document.places[path] = _named(change)

@@ -1,6 +1,5 @@
 """What a run says of itself: a line for many steps, alike on screen, on disk and in trackers."""
 
-import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,6 +52,12 @@ def peak_memory_gb(device: torch.device) -> float:
     """The most memory that this process has held so far: of the GPU, or without one of the machine."""
     if device.type == "cuda":
         return rounded(torch.cuda.max_memory_allocated(device) / 1e9)
+    if sys.platform == "win32":
+        import psutil
+
+        return rounded(psutil.Process().memory_info().peak_wset / 1e9)
+    import resource
+
     unit = 1 if sys.platform == "darwin" else 1024
     return rounded(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9)
 
