@@ -37,6 +37,8 @@ from pixelsmile.embedded import encoder_paths, model_path
 from pixelsmile.faces.alignment import align_batch
 from pixelsmile.faces.detectors import load_detector
 from pixelsmile.faces.encoders.loading import load_encoder
+from pixelsmile.features.drawn import DrawnEncoder
+from pixelsmile.features.drawn_network import DrawnFeaturesConfig, DrawnFeaturesNetwork
 from pixelsmile.training.adapter import adapter_parameters, add_adapter
 from pixelsmile.training.batch import TrainingBatch, collate
 from pixelsmile.training.cache import TripletCache
@@ -44,8 +46,6 @@ from pixelsmile.training.cache_parts import CacheParts
 from pixelsmile.training.config import AdapterSettings
 from pixelsmile.training.decoding import LatentDecoder
 from pixelsmile.training.drawn import DrawnPlan, draw_triplet
-from pixelsmile.training.features.drawn import DrawnEncoder
-from pixelsmile.training.features.drawn_network import DrawnFeaturesConfig, DrawnFeaturesNetwork
 from pixelsmile.training.losses.contrastive import symmetric_contrastive
 from pixelsmile.training.losses.flow import flow_matching
 from pixelsmile.training.losses.identity import counting, has_face, identity_distances, identity_loss

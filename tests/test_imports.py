@@ -15,7 +15,7 @@ PACKAGE = Path(pixelsmile.__file__).parent
 STOREYS = (
     {"pixelsmile", "errors", "hashing", "images", "json_lines", "publication", "records", "embedded"},
     {"expressions"},
-    {"portraits", "faces", "results"},
+    {"portraits", "faces", "features", "results"},
     {"editing", "judges"},
     {"training", "dataset", "benchmarks"},
     {"recipes"},

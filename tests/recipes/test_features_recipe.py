@@ -11,6 +11,8 @@ import torch
 from pixelsmile.embedded import model_path
 from pixelsmile.errors import InputError, ModelError
 from pixelsmile.expressions import CONFUSING_PAIRS, DOMAINS, EXPRESSIONS
+from pixelsmile.features.drawn import DrawnEncoder
+from pixelsmile.features.drawn_network import DrawnFeaturesConfig, look_through
 from pixelsmile.portraits import ActionUnits
 from pixelsmile.recipes.embedded.plan import Optimisation
 from pixelsmile.recipes.features import windows as window_files
@@ -21,8 +23,6 @@ from pixelsmile.recipes.features.plan import AugmentationPlan, LossPlan, Picture
 from pixelsmile.recipes.features.quality import measure_folder, right_triplets
 from pixelsmile.recipes.features.shots import Shot, shot_of
 from pixelsmile.recipes.features.windows import picture, to_tensor, with_margin
-from pixelsmile.training.features.drawn import DrawnEncoder
-from pixelsmile.training.features.drawn_network import DrawnFeaturesConfig, look_through
 
 TINY = Plan(
     pictures=PicturePlan(num_drawn=12, num_reconstructed=4, held_every=4, sizes_px=(64, 80), editor_px=64),

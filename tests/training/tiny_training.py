@@ -20,8 +20,8 @@ from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.faces.encoders.preprocessing import Preprocessing
 from pixelsmile.faces.encoders.torch_encoder import TorchEncoder
 from pixelsmile.faces.face import Face
+from pixelsmile.features.pictures import unit_length
 from pixelsmile.training.cache_parts import CacheParts
-from pixelsmile.training.features.pictures import unit_length
 from pixelsmile.training.triplets import SourceImage, Target, Triplet
 
 SIZE, CROP, NUM_FEATURES = 64, 32, 6

@@ -15,8 +15,8 @@ from pixelsmile.errors import InputError
 from pixelsmile.expressions import NEUTRAL, Domain, neutral_prompt, target_prompt
 from pixelsmile.faces.encoders.torch_encoder import TorchEncoder
 from pixelsmile.faces.face import Detector
-from pixelsmile.training.features.encoder import ImageEncoder
-from pixelsmile.training.features.fingerprint import sha256_encoder
+from pixelsmile.features.encoder import ImageEncoder
+from pixelsmile.features.fingerprint import sha256_encoder
 
 
 @dataclass(frozen=True)

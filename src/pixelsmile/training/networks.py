@@ -17,12 +17,12 @@ from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.faces.encoders.torch_encoder import TorchEncoder
 from pixelsmile.faces.face import Detector
 from pixelsmile.faces.weights import WEIGHTS
+from pixelsmile.features.clip import PUBLISHED, ClipEncoder
+from pixelsmile.features.drawn import DrawnEncoder
+from pixelsmile.features.encoder import ImageEncoder
 from pixelsmile.hashing import sha256_bytes, sha256_file, sha256_json
 from pixelsmile.training.cache_parts import CacheParts
 from pixelsmile.training.config import TrainingConfig
-from pixelsmile.training.features.clip import PUBLISHED, ClipEncoder
-from pixelsmile.training.features.drawn import DrawnEncoder
-from pixelsmile.training.features.encoder import ImageEncoder
 from pixelsmile.training.triplets import Triplet
 
 _AUTO = "auto"

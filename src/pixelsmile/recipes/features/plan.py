@@ -7,8 +7,8 @@ In float16 the 0.84 M parameters weigh 1.7 MB.
 
 from dataclasses import dataclass, field
 
+from pixelsmile.features.drawn_network import DrawnFeaturesConfig
 from pixelsmile.recipes.embedded.plan import Optimisation
-from pixelsmile.training.features.drawn_network import DrawnFeaturesConfig
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class PicturePlan:
     from, some with noise on the latent: edits on their way are not clean.
     """
 
-    num_drawn: int = 16_000
-    num_reconstructed: int = 3_000
+    num_drawn: int = 10_000
+    num_reconstructed: int = 2_000
     held_every: int = 20  # one picture in so many is never trained on
     first_training_seed: int = 9_000_000
     first_test_seed: int = 9_500_000

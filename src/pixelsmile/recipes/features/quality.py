@@ -28,15 +28,15 @@ from torch import Tensor
 
 from pixelsmile.embedded import model_path
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, Domain, confusing_partner
+from pixelsmile.features.drawn import DrawnEncoder
+from pixelsmile.features.drawn_network import WEIGHTS_FILE, DrawnFeaturesConfig, look_through
+from pixelsmile.features.pictures import unit_length
 from pixelsmile.hashing import sha256_file
 from pixelsmile.portraits import NUM_VARIANTS, action_units
 from pixelsmile.recipes.faces.encoders.sittings import mapping
 from pixelsmile.recipes.features.plan import Plan
 from pixelsmile.recipes.features.shots import Shot
 from pixelsmile.recipes.features.windows import picture, reconstructions, to_tensor
-from pixelsmile.training.features.drawn import DrawnEncoder
-from pixelsmile.training.features.drawn_network import WEIGHTS_FILE, DrawnFeaturesConfig, look_through
-from pixelsmile.training.features.pictures import unit_length
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 DRAWN, RECONSTRUCTED = "drawn", "reconstructed"

@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pixelsmile.expressions import EXPRESSIONS
-from pixelsmile.recipes.embedded.loop import Losses, autocast, train
-from pixelsmile.recipes.features.augmentation import augmented, inner
-from pixelsmile.recipes.features.losses import feature_losses
-from pixelsmile.recipes.features.plan import Plan
-from pixelsmile.recipes.features.windows import Windows
-from pixelsmile.training.features.drawn_network import (
+from pixelsmile.features.drawn_network import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     DrawnFeaturesNetwork,
     save_network,
 )
+from pixelsmile.recipes.embedded.loop import Losses, autocast, train
+from pixelsmile.recipes.features.augmentation import augmented, inner
+from pixelsmile.recipes.features.losses import feature_losses
+from pixelsmile.recipes.features.plan import Plan
+from pixelsmile.recipes.features.windows import Windows
 
 _STEPS = 1  # stream of random numbers
 _AT_ONCE = 64

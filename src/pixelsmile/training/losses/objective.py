@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pixelsmile.errors import InputError
 from pixelsmile.faces.encoders.encoder import IdentityEncoder
-from pixelsmile.training.features.encoder import ImageEncoder
+from pixelsmile.features.encoder import ImageEncoder
 from pixelsmile.training.losses.contrastive import ContrastiveSettings, symmetric_contrastive
 from pixelsmile.training.losses.flow import flow_matching, predicted_latents
 from pixelsmile.training.losses.identity import counting, has_face, identity_distances, identity_loss

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pixelsmile.training.features.drawn_network import DrawnFeaturesNetwork, load_network, look_through
-from pixelsmile.training.features.fingerprint import sha256_encoder
-from pixelsmile.training.features.pictures import require_pictures, unit_length
+from pixelsmile.features.drawn_network import DrawnFeaturesNetwork, load_network, look_through
+from pixelsmile.features.fingerprint import sha256_encoder
+from pixelsmile.features.pictures import require_pictures, unit_length
 
 
 class DrawnEncoder:

@@ -20,8 +20,8 @@ from transformers import CLIPImageProcessorPil, CLIPVisionModel
 
 from pixelsmile.errors import DeviceError, ModelError
 from pixelsmile.expressions import Domain
-from pixelsmile.training.features.fingerprint import sha256_encoder
-from pixelsmile.training.features.pictures import require_pictures, unit_length
+from pixelsmile.features.fingerprint import sha256_encoder
+from pixelsmile.features.pictures import require_pictures, unit_length
 
 _RESAMPLING: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 

@@ -12,16 +12,16 @@ from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTextC
 from pixelsmile.editing.pictures import to_tensor
 from pixelsmile.errors import DeviceError, ImageError, ModelError
 from pixelsmile.expressions import DOMAINS
-from pixelsmile.portraits import action_units, draw_portrait, sample_identity
-from pixelsmile.training.features.clip import PUBLISHED, ClipEncoder
-from pixelsmile.training.features.drawn import DrawnEncoder
-from pixelsmile.training.features.drawn_network import (
+from pixelsmile.features.clip import PUBLISHED, ClipEncoder
+from pixelsmile.features.drawn import DrawnEncoder
+from pixelsmile.features.drawn_network import (
     DrawnFeaturesConfig,
     DrawnFeaturesNetwork,
     Window,
     look_through,
     save_network,
 )
+from pixelsmile.portraits import action_units, draw_portrait, sample_identity
 
 IMAGE_PX = 28
 LEVEL = 1 / 255 / 0.26  # one level of 255, in units of CLIP's deviations
