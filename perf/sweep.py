@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--expressions", type=int, default=len(EXPRESSIONS))
     arguments = parser.parse_args()
     expressions = list(EXPRESSIONS[: arguments.expressions])
-    editor = Editor.from_pretrained()
+    editor = Editor.from_pretrained(adapter="none")
     pipeline = plain_pipeline(editor.engine.info.size)
     image = Image.fromarray(
         render(sample_identity(7), action_units("neutral"), "human", editor.engine.info.size)

@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from pixelsmile.editing.adapters import AdapterSpec, load_adapters
+from pixelsmile.editing.adapters import AdapterSpec, activate, load_adapters
 from pixelsmile.editing.components import load_components
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.editor import Editor
@@ -107,10 +107,36 @@ def test_what_the_transformer_saves_is_read_back(transformer: nn.Module, tmp_pat
     torch.testing.assert_close(measured_update(transformer, MODULES[0]), expected)
 
 
+def test_an_adapter_for_a_domain_acts_there_alone(transformer: nn.Module, tmp_path: Path) -> None:
+    first, second = lora(transformer, seed=1), lora(transformer, seed=2)
+    specs = [
+        AdapterSpec(save(first, tmp_path / "first.safetensors").source, domain="human"),
+        AdapterSpec(save(second, tmp_path / "second.safetensors").source, 0.5, domain="anime"),
+    ]
+    loaded = load_adapters(transformer, specs)
+    assert [record["domain"] for record in loaded] == ["human", "anime"]
+    for domain, tensors, scale in (("human", first, 1), ("anime", second, 0.5), ("human", first, 1)):
+        activate(transformer, loaded, domain)
+        expected = scale * update(tensors, MODULES[0])
+        torch.testing.assert_close(measured_update(transformer, MODULES[0]), expected)
+
+
+def test_without_an_adapter_for_the_domain_the_model_is_as_it_was(
+    transformer: nn.Module, tmp_path: Path
+) -> None:
+    spec = AdapterSpec(save(lora(transformer), tmp_path / "a.safetensors").source, domain="anime")
+    loaded = load_adapters(transformer, [spec])
+    activate(transformer, loaded, "human")
+    assert measured_update(transformer, MODULES[0]).abs().max() == 0
+    activate(transformer, loaded, "anime")
+    assert measured_update(transformer, MODULES[0]).abs().max() > 0
+
+
 def test_two_at_once_each_with_its_scale(transformer: nn.Module, tmp_path: Path) -> None:
     one, two = lora(transformer, seed=1), lora(transformer, seed=2)
     first, second = save(one, tmp_path / "a.safetensors"), save(two, tmp_path / "b.safetensors")
     loaded = load_adapters(transformer, [AdapterSpec(first.source, 0.5), AdapterSpec(second.source, 2.0)])
+    activate(transformer, loaded, "human")
     expected = 0.5 * update(one, MODULES[0]) + 2.0 * update(two, MODULES[0])
     torch.testing.assert_close(measured_update(transformer, MODULES[0]), expected)
     assert [item["scale"] for item in loaded] == [0.5, 2.0]

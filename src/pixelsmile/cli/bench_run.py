@@ -105,7 +105,7 @@ def _open(
     find_model(model.model)  # a download shows its own progress, and a bad folder is refused early
     settings = OwnSettings(
         model=model.model,
-        adapters=tuple(options.adapter or ()),
+        adapters=None if options.adapter is None else tuple(options.adapter),
         device=options.device,
         dtype=options.dtype,
         offload=options.offload or "none",

@@ -108,7 +108,8 @@ def _add_model(parser: CommandParser) -> None:
         "--adapter",
         action="append",
         metavar="FILE[=SCALE]",
-        help="a LoRA file and its scale (default 1); may be given more than once",
+        help="a LoRA file and its scale (default 1), in place of the model's own; may be given more than "
+        "once; none: the model alone",
     )
     group.add_argument("--steps", type=whole_number("steps", 1), metavar="N", help="sampling steps")
     group.add_argument(

@@ -30,10 +30,14 @@ _ROLES = {"lora_A": "A", "lora_down": "A", "lora_B": "B", "lora_up": "B"}
 
 @dataclass(frozen=True)
 class AdapterSpec:
-    """An adapter to load: a safetensors file, a folder with one, or a hub id; and how strongly it applies."""
+    """An adapter to load: a safetensors file, a folder with one, or a hub id; and how strongly it applies.
+
+    domain: of the pictures that it is for, human or anime; None: all.
+    """
 
     source: str
     scale: float = 1.0
+    domain: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> "AdapterSpec":
@@ -61,24 +65,42 @@ class _Adapter:
 
 
 def load_adapters(transformer: Any, specs: Sequence[AdapterSpec]) -> list[dict[str, Any]]:
-    """Load the adapters side by side, activate and freeze them; what was loaded, to be recorded.
+    """Load the adapters side by side, and freeze them; what was loaded, to be recorded.
 
-    Each is checked against the transformer before anything is changed: AdapterError names the tensors that do
-    not fit.
+    `activate` chooses among them. Each is checked against the transformer before anything is changed:
+    AdapterError names the tensors that do not fit.
     """
     loaded = []
     states = [_fitting_state(transformer, spec) for spec in specs]
-    names = [f"adapter_{index}" for index in range(len(specs))]
-    for spec, name, (file, state, num_modules) in zip(specs, names, states, strict=True):
+    for index, (spec, (file, state, num_modules)) in enumerate(zip(specs, states, strict=True)):
         with warnings.catch_warnings():  # several adapters side by side are what we want
             warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")
-            transformer.load_lora_adapter(state, prefix=None, adapter_name=name)
+            transformer.load_lora_adapter(state, prefix=None, adapter_name=_name(index))
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        loaded.append({"source": spec.source, "scale": spec.scale, "modules": num_modules, "sha256": digest})
+        record = {"source": spec.source, "scale": spec.scale, "modules": num_modules, "sha256": digest}
+        loaded.append(record if spec.domain is None else {**record, "domain": spec.domain})
     if specs:
-        transformer.set_adapters(names, weights=[spec.scale for spec in specs])
         transformer.requires_grad_(False)
     return loaded
+
+
+def activate(transformer: Any, adapters: Sequence[Mapping[str, Any]], domain: str) -> None:
+    """Let those of the loaded adapters act that are for pictures of that domain, and no others."""
+    chosen = {_name(index): record for index, record in enumerate(adapters) if is_for(record, domain)}
+    if chosen:
+        transformer.enable_adapters()
+        transformer.set_adapters(list(chosen), weights=[record["scale"] for record in chosen.values()])
+    elif adapters:
+        transformer.disable_adapters()
+
+
+def is_for(adapter: Mapping[str, Any], domain: str) -> bool:
+    """Whether an adapter, as `load_adapters` recorded it, acts on pictures of that domain."""
+    return adapter.get("domain") in (None, domain)
+
+
+def _name(index: int) -> str:
+    return f"adapter_{index}"
 
 
 def _fitting_state(transformer: nn.Module, spec: AdapterSpec) -> tuple[Path, dict[str, Tensor], int]:

@@ -10,19 +10,20 @@ import numpy as np
 from PIL import Image
 
 import pixelsmile
-from pixelsmile.editing.adapters import AdapterSpec
+from pixelsmile.editing.adapters import AdapterSpec, is_for
 from pixelsmile.editing.conditioning import check_conditioning
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.engine import Edited, EditJob, Engine, Progress
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.pictures import centre_square, fit_size, resized
 from pixelsmile.editing.requests import DEFAULT_STRENGTHS, Request, neutral_text, target_of
-from pixelsmile.errors import ImageError, InputError
+from pixelsmile.errors import AdapterError, ImageError, InputError
 from pixelsmile.images import load_image
 
 _log = logging.getLogger(__name__)
 
 MAX_SIZE_PX = 4096
+NO_ADAPTER = "none"
 
 ImageLike = Image.Image | np.ndarray | str | Path
 AdapterLike = str | Path | AdapterSpec
@@ -78,15 +79,14 @@ class Editor:
         """Load a model and its adapters.
 
         model: `embedded`, a stock diffusers folder of the Qwen-Image-Edit family, or a hub id. adapter: one
-        or several LoRAs (file, folder, hub id; with `=SCALE` or an AdapterSpec for a scale other than 1).
+        or several LoRAs (file, folder, hub id; with `=SCALE` or an AdapterSpec for a scale other than 1); the
+        model's own where it has some if None, and none at all if `()` or `none`.
         device: `cpu`, `cuda`, ... (None: a GPU if there is one). dtype: float32, bfloat16 or float16 (None:
         bfloat16 on a GPU, float32 on a CPU). offload: none, model or sequential; quantise: 8bit or 4bit, both
         for small cards. Raises ModelError, AdapterError, DeviceError.
         """
         placement = place(device, dtype, offload, quantise)
-        given = [] if adapter is None else [adapter] if isinstance(adapter, AdapterLike) else list(adapter)
-        specs = [item if isinstance(item, AdapterSpec) else AdapterSpec.parse(str(item)) for item in given]
-        return cls(QwenEngine.load(str(model), specs, placement))
+        return cls(QwenEngine.load(str(model), adapter_specs(adapter), placement))
 
     def edit(
         self,
@@ -146,6 +146,7 @@ class Editor:
             conditioning=conditioning,
             shift=shift,
             batch_size=batch_size,
+            domain=domain,
         )
         return self._run(job, checked, {"domain": domain, "notes": notes})
 
@@ -166,7 +167,7 @@ class Editor:
         return {
             "pixelsmile": pixelsmile.__version__,
             "model": info.model,
-            "adapters": [dict(adapter) for adapter in info.adapters],
+            "adapters": [dict(adapter) for adapter in info.adapters if is_for(adapter, job.domain)],
             "device": info.device,
             "dtype": info.dtype,
             "request": request.label,
@@ -196,6 +197,18 @@ class Editor:
             _log.warning(note)
         width, height = fit_size(*image.size, size or info.size, self.engine.multiple_px)
         return resized(image, width, height), [*notes, info.note] if info.note else notes
+
+
+def adapter_specs(adapter: AdapterLike | Sequence[AdapterLike] | None) -> list[AdapterSpec] | None:
+    """What was given as adapters; None for the model's own. AdapterError for `none` among others."""
+    if adapter is None:
+        return None
+    given = [adapter] if isinstance(adapter, AdapterLike) else list(adapter)
+    if NO_ADAPTER in given:
+        if len(given) > 1:
+            raise AdapterError(f"adapters {given!r}: {NO_ADAPTER!r} goes alone, or leave it out")
+        return []
+    return [item if isinstance(item, AdapterSpec) else AdapterSpec.parse(str(item)) for item in given]
 
 
 def open_picture(image: ImageLike) -> Image.Image:

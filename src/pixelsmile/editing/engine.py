@@ -45,7 +45,7 @@ class EditJob:
 
     image: RGB, at the working size (sides multiples of `Engine.multiple_px`). shift: fixed shift of the noise
     levels in place of the checkpoint's schedule (None: the checkpoint's). batch_size: forwards at a time
-    (None: the engine's choice).
+    (None: the engine's choice). domain: human or anime; an adapter may be for one of them.
     """
 
     image: Image.Image
@@ -56,6 +56,7 @@ class EditJob:
     conditioning: str = "auto"
     shift: float | None = None
     batch_size: int | None = None
+    domain: str = "human"
 
 
 @dataclass(frozen=True)

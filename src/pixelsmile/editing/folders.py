@@ -32,6 +32,7 @@ class ModelOptions(BaseModel):
     size: root of the area it was trained on, in pixels. condition_size: the same for the picture that the
     text encoder sees. square: trained on squares alone, so other pictures are cropped. prompts: its own
     prompt for an expression or for neutral. words: all words that it knows, where it knows no others.
+    adapters: files in the folder, by the domain that each is for; they act where no others are given.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,6 +44,7 @@ class ModelOptions(BaseModel):
     domains: tuple[Literal["human", "anime"], ...] = ("human", "anime")
     prompts: dict[str, str] | None = None
     words: tuple[str, ...] | None = None
+    adapters: dict[Literal["human", "anime"], str] = Field(default_factory=dict)
     note: str = ""
 
 

@@ -1,6 +1,7 @@
 """Our own editor as a benchmark sees it: any model of the engine, with any adapters."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from PIL import Image
@@ -41,7 +42,7 @@ class OwnEditor:
         """Raises ModelError, AdapterError, DeviceError."""
         editor = Editor.from_pretrained(
             settings.model,
-            adapter=list(settings.adapters),
+            adapter=settings.adapters,
             device=settings.device,
             dtype=settings.dtype,
             offload=settings.offload,
@@ -69,7 +70,7 @@ class OwnEditor:
             "quantise": settings.quantise,
             "steps": settings.steps or info.steps,
             "shift": settings.shift,
-            "size": info.size,
+            "size": settings.size or info.size,
             "region": settings.region,
             "context": DEFAULT_CONTEXT,
         }
@@ -82,6 +83,7 @@ class OwnEditor:
             "seed": seed,
             "steps": self._settings.steps,
             "shift": self._settings.shift,
+            "size": self._settings.size,
             "domain": task.domain,
         }
         face = self._face(task, picture.size)
@@ -107,7 +109,8 @@ class OwnEditor:
         return None if is_portrait and self._settings.region == "auto" else face
 
 
+@cache
 def _model_hash(folder: Path) -> str:
-    """One hash of the files that a model is loaded from, by their names."""
+    """One hash of the files that a model is loaded from, by their names; read once: they may be 60 GB."""
     files = sorted(path for path in folder.rglob("*") if path.suffix in _MODEL_FILES)
     return sha256_json({path.relative_to(folder).as_posix(): sha256_file(path) for path in files})

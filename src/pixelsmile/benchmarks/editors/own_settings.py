@@ -11,17 +11,19 @@ REGIONS: tuple[Region, ...] = get_args(Region)
 class OwnSettings:
     """What is None is the model's or the machine's own choice.
 
-    adapters: FILE or FILE=SCALE. region: `face` edits the square around the task's face box and pastes it
+    size: root of the area that is edited, in pixels.
+    adapters: FILE or FILE=SCALE, or `none` alone. region: `face` edits the square around the task's face box and pastes it
     back, as `pixelsmile edit --face`; `whole` edits the whole picture; `auto` takes the face where the
     picture is no portrait of it (not square, or the face small). Without a face box, all of it is edited.
     """
 
     model: str = "embedded"
-    adapters: tuple[str, ...] = ()
+    adapters: tuple[str, ...] | None = None
     device: str | None = None
     dtype: str | None = None
     offload: str = "none"
     quantise: str | None = None
     steps: int | None = None
     shift: float | None = None
+    size: int | None = None
     region: Region = "auto"

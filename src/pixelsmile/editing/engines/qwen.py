@@ -5,6 +5,7 @@ Shape suffixes: B pictures, C, H, W latents, N tokens, D channels of a token.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,13 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from pixelsmile.editing import latents as codec
-from pixelsmile.editing.adapters import AdapterSpec, load_adapters
+from pixelsmile.editing.adapters import AdapterSpec, activate, load_adapters
 from pixelsmile.editing.components import Components, load_components, offload
 from pixelsmile.editing.conditioning import Prompt, choose_form, condition
 from pixelsmile.editing.devices import Placement
 from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress, Target
 from pixelsmile.editing.flow import PATCH, FlowSchedule, pack
-from pixelsmile.editing.folders import find_model, read_options
+from pixelsmile.editing.folders import ModelOptions, find_model, read_options
 from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.editing.sampler import Denoiser, Sample, StepTaken, sample_latents
@@ -50,12 +51,16 @@ class QwenEngine:
         self._hooks = offload(parts, placement) if placement.offload != "none" else None
 
     @classmethod
-    def load(cls, model: str, adapters: Sequence[AdapterSpec], placement: Placement) -> "QwenEngine":
-        """Load a folder or hub id and its adapters. ModelError, AdapterError."""
+    def load(
+        cls, model: str, adapters: Sequence[AdapterSpec] | None, placement: Placement
+    ) -> "QwenEngine":
+        """Load a folder or hub id with these adapters (None: with its own). ModelError, AdapterError."""
         folder = find_model(model)
         options = read_options(folder)
         parts = load_components(folder, placement)
-        loaded = load_adapters(parts.transformer, adapters)
+        loaded = load_adapters(
+            parts.transformer, own_adapters(folder, options) if adapters is None else adapters
+        )
         info = EngineInfo(
             model=model,
             device=str(placement.device),
@@ -77,6 +82,7 @@ class QwenEngine:
 
     def stream(self, job: EditJob) -> Iterator[Progress | Edited]:
         """Run a job. The prompts and the reference are encoded once; equal samples are made once."""
+        activate(self.parts.transformer, self.info.adapters, job.domain)
         yield Progress("encode", 0, 1)
         prompts, reference_BCHW = self._encode(job)
         yield Progress("encode", 1, 1)
@@ -126,6 +132,11 @@ class QwenEngine:
     def _release(self) -> None:
         if self._hooks is not None:
             self._hooks.maybe_free_model_hooks()
+
+
+def own_adapters(folder: Path, options: ModelOptions) -> list[AdapterSpec]:
+    """The adapters that a model folder brings along, each for its domain."""
+    return [AdapterSpec(str(folder / name), domain=domain) for domain, name in options.adapters.items()]
 
 
 def plan(job: EditJob, prompts: dict[str, Prompt]) -> Plan:

@@ -143,7 +143,7 @@ _worker: dict[str, Any] = {}  # of this process: its editor and the strengths
 
 def _start_worker(model: str, strengths: tuple[float, ...]) -> None:
     torch.set_num_threads(1)
-    _worker.update(editor=Editor.from_pretrained(model), strengths=strengths)
+    _worker.update(editor=Editor.from_pretrained(model, adapter="none"), strengths=strengths)
 
 
 def _measure_identity(job: tuple[int, int]) -> tuple[dict[str, Any], Tallies]:

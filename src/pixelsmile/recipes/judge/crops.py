@@ -120,7 +120,7 @@ def edit_some(plan: Plan, model: Path, folder: Path) -> Iterator[dict[str, int]]
     target = _edited_file(folder, model)
     if target.is_file():
         return
-    editor = Editor.from_pretrained(model)
+    editor = Editor.from_pretrained(model, adapter="none")
 
     def edited(people: range) -> np.ndarray:
         return np.stack([_edits(editor, plan, index) for index in people])

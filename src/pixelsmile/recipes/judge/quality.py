@@ -148,7 +148,7 @@ def _judge(folder: Path, detector: Path | None) -> EmbeddedJudge:
 
 @cache
 def _editor() -> Editor:
-    return Editor.from_pretrained("embedded")
+    return Editor.from_pretrained("embedded", adapter="none")
 
 
 class Shown(NamedTuple):
