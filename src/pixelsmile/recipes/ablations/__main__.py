@@ -1,0 +1,66 @@
+"""Train the rows of table 3 with several seeds, measure them, and see which of the paper's claims hold."""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+from pixelsmile.benchmarks.metrics import JudgedEdit
+from pixelsmile.benchmarks.results import load_results
+from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.recipes.ablations.jobs import Job, Setting, all_jobs, drawing_commands, run_all, run_command
+from pixelsmile.recipes.ablations.table import Edits, ablation_table, as_json, as_markdown
+
+log = logging.getLogger("recipe")
+
+
+def main() -> None:
+    """Run what is not done yet, then write table.json and print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m pixelsmile.recipes.ablations", description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path("runs/ablations"))
+    parser.add_argument("--style", choices=("human", "anime"), default="human")
+    parser.add_argument("--triplets", type=int, default=600, help="that are drawn")
+    parser.add_argument("--samples", type=int, default=96, help="of the benchmark")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each variant")
+    parser.add_argument(
+        "--set", action="append", default=[], help="of every training, like run.num_steps=200"
+    )
+    parser.add_argument("--parallel", type=int, default=2, help="trainings at a time")
+    parser.add_argument("--table", action="store_true", help="only print what is there")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    setting = Setting(
+        work=arguments.work,
+        style=arguments.style,
+        num_triplets=arguments.triplets,
+        num_samples=arguments.samples,
+        seeds=tuple(range(arguments.seeds)),
+        settings=tuple(arguments.set),
+    )
+    jobs = all_jobs(setting)
+    if not arguments.table:
+        _work(setting, jobs, arguments.parallel)
+    table = ablation_table(_edits(jobs))
+    (setting.work / "table.json").write_text(json.dumps(as_json(table), indent=1) + "\n")
+    print(as_markdown(table))
+
+
+def _work(setting: Setting, jobs: list[Job], num_parallel: int) -> None:
+    for command in drawing_commands(setting):
+        run_command(command, setting.work / "drawing.txt", num_parallel)
+    for job in run_all(jobs, num_parallel):
+        log.info("%s, seed %d is done", job.name, job.seed)
+
+
+def _edits(jobs: list[Job]) -> Edits:
+    """The judged edits of what is done, of seeds that all variants have."""
+    seeds = {job.seed for job in jobs} - {job.seed for job in jobs if not job.is_done}
+    found: dict[str, dict[int, list[JudgedEdit]]] = {}
+    for job in jobs:
+        if job.is_done and job.seed in seeds:
+            found.setdefault(job.name, {})[job.seed] = list(load_results(RunFolder(job.bench)).edits)
+    return found
+
+
+if __name__ == "__main__":
+    main()

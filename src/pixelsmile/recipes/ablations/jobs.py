@@ -1,0 +1,129 @@
+"""What is run: for each variant and seed the commands that a person would type, each in its own process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixelsmile.recipes.ablations.variants import DISCRETE, UNTRAINED, VARIANTS, Variant
+
+_BENCH = "bench"  # the folder of the edits below that of a training
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all variants share. settings: `--set` of every training, as the number of steps."""
+
+    work: Path
+    style: str
+    num_triplets: int
+    num_samples: int
+    seeds: tuple[int, ...]
+    settings: tuple[str, ...]
+
+    @property
+    def triplets(self) -> Path:
+        return self.work / "triplets"
+
+    @property
+    def discrete_triplets(self) -> Path:
+        return self.work / "triplets-discrete"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One variant with one seed; `untrained` has no training."""
+
+    name: str
+    seed: int
+    folder: Path
+    commands: tuple[tuple[str, ...], ...]
+
+    @property
+    def bench(self) -> Path:
+        """The run of the benchmark that the job ends in."""
+        return self.folder / _BENCH
+
+    @property
+    def is_done(self) -> bool:
+        return (self.bench / "report.json").is_file()
+
+
+def drawing_commands(setting: Setting) -> tuple[tuple[str, ...], ...]:
+    """The two sets of triplets: of the same people and pairs, with free strengths and with MEAD's levels."""
+    shared = ("triplets", "draw", "--style", setting.style, "-n", str(setting.num_triplets))
+    return (
+        (*shared, "-o", str(setting.triplets)),
+        (*shared, "--levels", "-o", str(setting.discrete_triplets)),
+    )
+
+
+def all_jobs(setting: Setting) -> list[Job]:
+    """Seed by seed, so that an interrupted experiment has whole rows; the untrained model first."""
+    untrained = setting.work / UNTRAINED
+    jobs = [Job(UNTRAINED, 0, untrained, _measuring(setting, untrained, "none"))]
+    return jobs + [_job(setting, variant, seed) for seed in setting.seeds for variant in VARIANTS]
+
+
+def _job(setting: Setting, variant: Variant, seed: int) -> Job:
+    folder = setting.work / f"{variant.name}-{seed}"
+    triplets = setting.discrete_triplets if variant.name == DISCRETE else setting.triplets
+    settings = (
+        *setting.settings,
+        *variant.settings,
+        f"data.triplets={triplets / 'triplets.jsonl'}",
+        f"data.cache={setting.work / 'cache'}",
+        f"run.seed={seed}",
+        "validation.every=null",
+    )
+    changes = [word for one in settings for word in ("--set", one)]
+    train = ("train", "embedded", *changes, "-o", str(folder / "training"))
+    adapter = str(folder / "training" / "adapter.safetensors")
+    return Job(variant.name, seed, folder, (train, *_measuring(setting, folder, adapter)))
+
+
+def _measuring(setting: Setting, folder: Path, adapter: str) -> tuple[tuple[str, ...], ...]:
+    bench = str(folder / _BENCH)
+    which = ("--domain", setting.style, "--samples", str(setting.num_samples))
+    return (
+        ("bench", "ffe", "run", "--model", "embedded", "--adapter", adapter, *which, "-o", bench),
+        ("bench", "ffe", "judge", bench),
+        ("bench", "ffe", "report", bench),
+    )
+
+
+def run_all(jobs: Sequence[Job], num_parallel: int) -> Iterator[Job]:
+    """Run what is not done, so many at a time with their share of the cores; each job when it is done.
+
+    What was stopped goes on where it was. RuntimeError where a command fails, naming its log.
+    """
+    with ThreadPoolExecutor(num_parallel) as threads:
+        waiting = [threads.submit(_run, job, num_parallel) for job in jobs if not job.is_done]
+        for done in as_completed(waiting):
+            yield done.result()
+
+
+def _run(job: Job, num_parallel: int) -> Job:
+    job.folder.mkdir(parents=True, exist_ok=True)
+    for command in job.commands:
+        run_command(command, job.folder / "log.txt", max(1, (os.cpu_count() or 1) // num_parallel))
+    return job
+
+
+def run_command(command: Sequence[str], log: Path, num_threads: int) -> None:
+    """One command of ours, what it says to `log`. RuntimeError where it fails."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    words = [sys.executable, "-m", "pixelsmile", *command]
+    with log.open("a") as file:
+        done = subprocess.run(
+            words,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "OMP_NUM_THREADS": str(num_threads)},
+            check=False,
+        )
+    if done.returncode:
+        raise RuntimeError(f"pixelsmile {' '.join(command)} failed ({done.returncode}): see {log}")
