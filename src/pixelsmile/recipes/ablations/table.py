@@ -26,11 +26,14 @@ _SEED_MARK = "#"
 
 @dataclass(frozen=True)
 class Cell:
-    """A metric of a variant: the mean over seeds, lowest and highest seed; and against the full recipe."""
+    """A metric of a variant: the mean over seeds, lowest and highest seed; and against the full recipe.
 
-    mean: float
-    lowest: float
-    highest: float
+    None where it is undefined, as linearity without a sweep.
+    """
+
+    mean: float | None
+    lowest: float | None
+    highest: float | None
     difference: float | None = None
     low: float | None = None
     high: float | None = None
@@ -124,26 +127,30 @@ def _cells(
 ) -> dict[str, Cell]:
     own = _measures(by_seed, seeds)
     each = [measures(tabulate(edits), MetricChoices()) for edits in by_seed.values()]
-    cells = {}
-    for name, measure in own.items():
-        values = [one[name].value() for one in each]
-        gap = difference(measure, full[name])
-        drawn_R = gap.resampled(weights_RS)
-        low, high = percentile_interval(drawn_R[np.isfinite(drawn_R)], _TAIL)
-        cells[name] = Cell(
-            float(np.mean(values)), min(values), max(values), gap.value(), float(low), float(high)
-        )
-    return cells
+    return {
+        name: _cell([one[name].value() for one in each], difference(measure, full[name]), weights_RS)
+        for name, measure in own.items()
+    }
+
+
+def _cell(values: Sequence[float], gap: Measure, weights_RS: FloatArray) -> Cell:
+    drawn_R = gap.resampled(weights_RS)
+    if not np.isfinite([*values, gap.value()]).all() or not np.isfinite(drawn_R).any():
+        return Cell(None, None, None)
+    low, high = percentile_interval(drawn_R[np.isfinite(drawn_R)], _TAIL)
+    return Cell(float(np.mean(values)), min(values), max(values), gap.value(), float(low), float(high))
 
 
 def _verdict(claim: Claim, cell: Cell) -> str:
-    assert cell.low is not None
-    assert cell.high is not None
+    if cell.low is None or cell.high is None:
+        return "undefined"
     if cell.low <= 0 <= cell.high:
         return "not told apart"
     return "yes" if (cell.low > 0) == (claim.sign == "higher") else "no, the opposite"
 
 
 def _shown(cell: Cell) -> str:
+    if cell.mean is None:
+        return "–"
     spread = "" if cell.lowest == cell.highest else f" ({cell.lowest:.2f}-{cell.highest:.2f})"
     return f"{cell.mean:.3f}{spread}"

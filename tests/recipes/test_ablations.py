@@ -1,0 +1,119 @@
+"""The ablations of table 3: their commands are real, their table is the metrics' own numbers."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from pixelsmile.benchmarks.metrics import JudgedEdit
+from pixelsmile.benchmarks.metrics.summary import summarise
+from pixelsmile.expressions import EXPRESSIONS
+from pixelsmile.recipes.ablations.jobs import (
+    Job,
+    Setting,
+    all_jobs,
+    drawing_commands,
+    run_all,
+    run_command,
+)
+from pixelsmile.recipes.ablations.table import ablation_table, as_json, as_markdown, findings
+from pixelsmile.recipes.ablations.variants import CLAIMS, FULL, UNTRAINED, VARIANTS
+from pixelsmile.recipes.training import recipe_path
+from pixelsmile.training.config_file import read_config
+
+
+def setting(work: Path) -> Setting:
+    return Setting(work, "human", 8, 4, (0, 1), ("run.num_steps=60",))
+
+
+def edits(num_right: int, num: int = 10, cosine: float = 0.9) -> list[JudgedEdit]:
+    """Edits towards fear: the first ones show it, the others its partner."""
+    found = []
+    for index in range(num):
+        shown = "fear" if index < num_right else "surprised"
+        scores = {name: 1.0 if name == shown else 0.0 for name in EXPRESSIONS}
+        found.append(
+            JudgedEdit(f"s{index}", "fear", scores=scores, dominant=shown, similarities={"arcface": cosine})
+        )
+    return found
+
+
+def test_every_training_is_a_configuration_that_differs_where_it_should(tmp_path):
+    jobs = [job for job in all_jobs(setting(tmp_path)) if job.name != UNTRAINED]
+    assert len(jobs) == 2 * len(VARIANTS)
+    configs = {}
+    for job in jobs:
+        train = job.commands[0]
+        changes = [word for flag, word in pairwise(train) if flag == "--set"]
+        configs[job.name, job.seed] = read_config(recipe_path(train[1]), changes)
+    full = configs[FULL, 0]
+    assert full.run.num_steps == 60
+    assert configs[FULL, 1].run.seed == 1
+    assert configs["no-contrastive", 0].objective.contrastive.weight == 0
+    assert configs["no-identity", 0].objective.identity.weight == 0
+    assert not configs["asymmetric", 0].objective.contrastive.symmetric
+    assert configs["hinge", 0].objective.contrastive.form == "hinge"
+    assert configs["log-ratio", 0].objective.contrastive.form == "log_ratio"
+    assert configs["discrete", 0].data.triplets != full.data.triplets
+
+
+def test_both_sets_of_triplets_differ_in_their_levels_alone(tmp_path):
+    free, discrete = drawing_commands(setting(tmp_path))
+    assert set(discrete) - set(free) == {"--levels", str(tmp_path / "triplets-discrete")}
+
+
+def test_claims_are_about_variants_and_metrics_that_exist():
+    cells = ablation_table({FULL: {0: edits(5)}, **{variant.name: {0: edits(5)} for variant in VARIANTS}})
+    for claim in CLAIMS:
+        assert claim.metric in cells[claim.variant]
+
+
+def test_the_cells_are_the_metrics_of_each_seed_and_their_difference():
+    table = ablation_table(
+        {
+            FULL: {0: edits(9), 1: edits(7)},
+            "no-contrastive": {0: edits(3), 1: edits(1)},
+            UNTRAINED: {0: edits(4)},
+        }
+    )
+    accuracy = table["no-contrastive"]["acc_12"]
+    assert (accuracy.mean, accuracy.lowest, accuracy.highest) == pytest.approx((0.2, 0.1, 0.3))
+    assert accuracy.difference == pytest.approx(0.2 - 0.8)
+    assert accuracy.high < 0
+    assert table[FULL]["acc_12"].difference == 0
+    assert table[UNTRAINED]["acc_12"].difference == pytest.approx(0.4 - 0.8)
+    assert table[FULL]["acc_12"].highest == summarise(edits(9)).metrics["acc_12"].estimate.value
+
+
+def test_a_claim_holds_fails_or_cannot_be_told():
+    table = ablation_table(
+        {
+            FULL: {0: edits(6), 1: edits(6)},
+            "no-contrastive": {0: edits(1), 1: edits(1)},
+            "log-ratio": {0: edits(10), 1: edits(10)},
+            "asymmetric": {0: edits(6), 1: edits(6)},
+        }
+    )
+    verdicts = {(found.claim.variant, found.claim.metric): found.verdict for found in findings(table)}
+    assert verdicts["no-contrastive", "acc_12"] == "yes"
+    assert verdicts["log-ratio", "acc_12"] == "no, the opposite"
+    assert verdicts["asymmetric", "acc_12"] == "not told apart"
+    assert ("hinge", "id_sim") not in verdicts  # it was not run
+    text = as_markdown(table)
+    assert "| without the contrastive loss fewer edits are right | acc_12 lower | -0.500" in text
+    assert len(as_json(table)["claims"]) == len(verdicts)
+
+
+def test_a_command_that_fails_names_its_log(tmp_path):
+    with pytest.raises(RuntimeError, match=r"log\.txt"):
+        run_command(("no-such-command",), tmp_path / "log.txt", 1)
+    assert "no-such-command" in (tmp_path / "log.txt").read_text()
+
+
+def test_what_is_done_is_not_run_again(tmp_path):
+    done = Job("full", 0, tmp_path / "done", (("no-such-command",),))
+    done.bench.mkdir(parents=True)
+    (done.bench / "report.json").write_text("{}")
+    waiting = Job("full", 1, tmp_path / "waiting", (("expressions",),))
+    assert list(run_all([done, waiting], 2)) == [waiting]
+    assert "fear" in (waiting.folder / "log.txt").read_text()
