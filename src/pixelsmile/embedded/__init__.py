@@ -38,6 +38,16 @@ def judge_path() -> Path:
     return path
 
 
+def features_path() -> Path:
+    """The folder of the embedded image encoder; ModelError where the installation lacks it."""
+    path = _FOLDER / "features"
+    if not (path / "model.safetensors").is_file():
+        raise ModelError(
+            f"this installation lacks the embedded image encoder ({path}): install pixelsmile again"
+        )
+    return path
+
+
 def encoder_paths() -> tuple[Path, ...]:
     """The folders of the three embedded identity encoders; ModelError where the installation lacks one."""
     paths = tuple(_FOLDER / "faces" / name for name in ("arcface", "adaface", "facenet"))

@@ -92,7 +92,7 @@ def load_networks(config: TrainingConfig, triplets: Sequence[Triplet], device: t
 def load_image_encoder(name: str, config: TrainingConfig, device: torch.device) -> ImageEncoder:
     """The encoder of the contrastive term: see `ContrastiveConfig`."""
     if name == EMBEDDED or (name == _AUTO and config.model.name == EMBEDDED):
-        return DrawnEncoder.from_folder(Path(embedded.__file__).parent / "features", device)
+        return DrawnEncoder.from_folder(embedded.features_path(), device)
     if name != _AUTO:
         return ClipEncoder.from_pretrained(name, device=str(device))
     published = PUBLISHED[config.data.domain]
