@@ -27,7 +27,10 @@ class TrainDisplay:
 
     def caching(self, progress: "CacheProgress") -> None:
         """One more picture is in the cache."""
-        if progress.total and (self._overwrites or progress.done in (0, progress.total)):
+        tenth = max(1, progress.total // 10)
+        if progress.total and (
+            self._overwrites or progress.done % tenth == 0 or progress.done == progress.total
+        ):
             self._status(f"caching pictures: {progress.done} of {progress.total}")
 
     def event(self, event: "Event", trainer: "Trainer") -> None:
