@@ -14,7 +14,8 @@ from PIL import Image
 
 from pixelsmile.benchmarks.ffe.hub import ALIASES, DOWNLOAD
 from pixelsmile.benchmarks.ffe.loading import load_benchmark
-from pixelsmile.benchmarks.ffe.photographs import Sample, select, source_name
+from pixelsmile.benchmarks.ffe.photographs import Sample, select
+from pixelsmile.benchmarks.reading import source_name
 from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, JUDGE_LABELS, target_prompt
@@ -86,17 +87,17 @@ def test_lines(tmp_path):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"category": "happy"}, "image: Field required"),
+        ({"category": "happy"}, "image is missing: add it"),
         ({"image": "a.png", "category": "hapy"}, "unknown expression 'hapy': did you mean happy or sad?"),
         ({"image": "a.png", "category": "neutral"}, "category 'neutral' is no target"),
-        ({"image": "a.png", "category": "happy", "strength": 1}, "strength: Extra inputs are not permitted"),
+        ({"image": "a.png", "category": "happy", "strength": 1}, "unknown key strength: use image, category"),
         ({"image": "none.png", "category": "happy"}, "there is no file"),
         ({"image": "a.png", "category": "happy", "id": "a/b"}, "source 'a/b' cannot name a file"),
         (
             {"image": "a.png", "category": "happy", "domain": "cat"},
-            "domain: Input should be 'human' or 'anime'",
+            "domain is 'cat': Input should be 'human' or 'anime'",
         ),
-        ({"image": "a.png", "category": "happy", "face_box": [1, 2, 3]}, "face_box.3: Field required"),
+        ({"image": "a.png", "category": "happy", "face_box": [1, 2, 3]}, "face_box.3 is missing: add it"),
         (
             {"image": "a.png", "category": "happy", "face_box": [200, 10, 280, 90]},
             "is not in its picture of 120 x 100",

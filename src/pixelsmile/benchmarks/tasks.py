@@ -13,7 +13,8 @@ from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels of the source
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+MAX_NAME_LETTERS = 100
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,7 @@ class Task:
     face_box: Box | None = None
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.source):
-            raise InputError(
-                f"source {self.source!r} cannot name a file: use up to 100 letters, digits, '.', '_' and '-'"
-            )
+        check_name(self.source, "source")
         if self.target not in (*EXPRESSIONS, NEUTRAL):
             raise InputError(
                 f"source {self.source!r} has target {self.target!r}: use one of {', '.join(EXPRESSIONS)}"
@@ -45,6 +43,14 @@ class Task:
     def key(self) -> str:
         """`source/target`: no two tasks of a benchmark have the same."""
         return f"{self.source}/{self.target}"
+
+
+def check_name(name: str, what: str, max_letters: int = MAX_NAME_LETTERS) -> None:
+    """InputError, which says `what` it is a name of, unless files can be called by it."""
+    if not _NAME.fullmatch(name) or len(name) > max_letters:
+        raise InputError(
+            f"{what} {name!r} cannot name a file: use up to {max_letters} letters, digits, '.', '_' and '-'"
+        )
 
 
 class Benchmark(Protocol):

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pixelsmile.benchmarks.editors.drawn import SANITY_EDITORS, sanity_editor
+from pixelsmile.benchmarks.editors.drawn_fed import fed_sanity_editor
 from pixelsmile.benchmarks.editors.own_settings import OwnSettings
+from pixelsmile.benchmarks.fed.triplets import FedBenchmark
 from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,8 +29,11 @@ class EditorChoice:
     argument: str = ""
 
 
-def parse_editor(text: str) -> EditorChoice:
-    """`pixelsmile`, `folder:PATH`, `command:LINE`, a sanity editor; InputError with the nearest otherwise."""
+def parse_editor(text: str, sanity: Sequence[str] = SANITY_EDITORS) -> EditorChoice:
+    """`pixelsmile`, `folder:PATH`, `command:LINE`, one of `sanity`; InputError with the nearest otherwise.
+
+    sanity: the benchmark's own, SANITY_EDITORS or FED_SANITY_EDITORS.
+    """
     word, colon, argument = text.partition(":")
     word = word.strip().lower()
     if colon and word == "folder":
@@ -37,9 +42,9 @@ def parse_editor(text: str) -> EditorChoice:
         return EditorChoice("command", _given(argument, 'command:"python my_editor.py"'))
     if not colon and word == OWN:
         return EditorChoice("own")
-    if not colon and word in SANITY_EDITORS:
+    if not colon and word in sanity:
         return EditorChoice("sanity", word)
-    raise InputError(f"unknown editor {text!r}: {_suggestion(word)}")
+    raise InputError(f"unknown editor {text!r}: {_suggestion(word, sanity)}")
 
 
 def open_editor(
@@ -69,7 +74,8 @@ def open_editor(
 
             return CommandEditor(choice.argument, folder, timeout_s=timeout_s or DEFAULT_TIMEOUT_S)
         case "sanity":
-            return sanity_editor(choice.argument, benchmark)
+            open_sanity = fed_sanity_editor if isinstance(benchmark, FedBenchmark) else sanity_editor
+            return open_sanity(choice.argument, benchmark)
 
 
 def _given(argument: str, example: str) -> str:
@@ -78,8 +84,8 @@ def _given(argument: str, example: str) -> str:
     return argument.strip()
 
 
-def _suggestion(word: str) -> str:
+def _suggestion(word: str, sanity: Sequence[str]) -> str:
     forms = {OWN: OWN, "folder": "folder:PATH", "command": 'command:"python my_editor.py"'}
-    forms |= {name: name for name in SANITY_EDITORS}
+    forms |= {name: name for name in sanity}
     matches = difflib.get_close_matches(word, forms, n=1, cutoff=0.55)
     return f"did you mean {forms[matches[0]]}?" if matches else f"choose from {', '.join(forms.values())}"

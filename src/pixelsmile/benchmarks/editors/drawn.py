@@ -46,14 +46,15 @@ def sanity_editor(name: str, benchmark: Benchmark) -> BenchmarkEditor:
     raise InputError(f"unknown sanity editor {name!r}: choose from {', '.join(SANITY_EDITORS)}")
 
 
-def nearest_expression(expression: str) -> str:
-    """The confusing partner; for an expression without one, the other that moves the face most alike.
+def nearest_expression(expression: str, among: Sequence[str] = EXPRESSIONS) -> str:
+    """The confusing partner; where `among` does not have it, the other there that moves the face most alike.
 
     That is the one with the highest cosine of action units, both as they are most typically drawn.
     """
-    if partner := confusing_partner(expression):
+    partner = confusing_partner(expression)
+    if partner is not None and partner in among:
         return partner
-    others = [name for name in EXPRESSIONS if name != expression]
+    others = [name for name in among if name != expression]
     return max(others, key=lambda other: _direction(expression) @ _direction(other))
 
 

@@ -12,9 +12,10 @@ class OwnSettings:
     """What is None is the model's or the machine's own choice.
 
     size: root of the area that is edited, in pixels.
-    adapters: FILE or FILE=SCALE, or `none` alone. region: `face` edits the square around the task's face box and pastes it
-    back, as `pixelsmile edit --face`; `whole` edits the whole picture; `auto` takes the face where the
-    picture is no portrait of it (not square, or the face small). Without a face box, all of it is edited.
+    adapters: FILE or FILE=SCALE; `none` alone is the model without any. region: `face` edits the square
+    around the task's face box and pastes it back, as `pixelsmile edit --face`; `whole` edits the whole
+    picture; `auto` takes the face where the picture is no portrait of it (not square, or the face small).
+    Without a face box, all of it is edited.
     """
 
     model: str = "embedded"

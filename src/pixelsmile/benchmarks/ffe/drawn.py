@@ -2,20 +2,20 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.benchmarks.ffe.drawn_plan import VERSION, Planned, Shown, planned_tasks
-from pixelsmile.benchmarks.tasks import Box, Task
+from pixelsmile.benchmarks.drawn_people import PICTURE_PX, Shown
+from pixelsmile.benchmarks.ffe.drawn_plan import VERSION, Planned, planned_tasks
+from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import DOMAINS, Domain, check_strength, target_prompt
 from pixelsmile.hashing import sha256_json
-from pixelsmile.portraits import Portrait, action_units, anime, draw_portrait, human, sample_identity
+from pixelsmile.portraits import Portrait
 
 NUM_TASKS_A_STYLE = 240
-PICTURE_PX = 256
 
 
 class DrawnBenchmark:
@@ -54,17 +54,17 @@ class DrawnBenchmark:
 
     def picture(self, source: str) -> Image.Image:
         """The source picture, PICTURE_PX a side."""
-        shown = self.shown(source)
-        return self.portrait(source, shown.expression, shown.strength, shown.variant).image
+        return self.shown(source).portrait().image
 
     def portrait(self, source: str, expression: str, strength: float, variant: int = 0) -> Portrait:
         """The person of that source with any expression at any strength (0..2), and the truth about it.
 
         What the source already shows does not count: at strength 0 the face is at rest.
         """
-        shown = self.shown(source)
-        units = action_units(expression, check_strength(strength), variant)
-        return draw_portrait(sample_identity(shown.identity_seed), units, shown.style, PICTURE_PX)
+        drawn = replace(
+            self.shown(source), expression=expression, strength=check_strength(strength), variant=variant
+        )
+        return drawn.portrait()
 
     def truth(self, task: Task, strength: float, variant: int = 0) -> Portrait:
         """What a perfect editor makes of a task: the target at `strength`, from neutral on.
@@ -91,13 +91,4 @@ class DrawnBenchmark:
 def _task(planned: Planned) -> Task:
     style = planned.shown.style
     prompt = target_prompt(planned.target, style)
-    return Task(planned.source, planned.target, style, prompt, _face_box(planned.shown))
-
-
-def _face_box(shown: Shown) -> Box:
-    """Where the face is drawn, in whole pixels."""
-    painter = human if shown.style == "human" else anime
-    units = action_units(shown.expression, shown.strength, shown.variant)
-    box = painter.anchors(sample_identity(shown.identity_seed), units).face_box
-    x0, y0, x1, y1 = (float(round(value * PICTURE_PX)) for value in box)
-    return x0, y0, x1, y1
+    return Task(planned.source, planned.target, style, prompt, planned.shown.face_box())

@@ -14,19 +14,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pixelsmile.benchmarks.ffe.metadata import SUFFIXES, Row, read_rows
-from pixelsmile.benchmarks.ffe.photographs import Sample, all_or_error, parse_target, source_name
-from pixelsmile.benchmarks.tasks import Box, Task
+from pixelsmile.benchmarks.ffe.photographs import Sample, parse_target
+from pixelsmile.benchmarks.metadata import SUFFIXES, Aliases, Row, StoredPicture, fields_of, read_rows
+from pixelsmile.benchmarks.reading import all_or_error, parse_box, source_name
+from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain, target_prompt
-from pixelsmile.images import MAX_PIXELS
 
 HUB_NAME = "PixelSmile/FFE-Bench"
 DOWNLOAD = f"hf download {HUB_NAME} --repo-type dataset --local-dir FFE-Bench"
 
-# The keys that each field goes by, the likeliest first; case, spaces and hyphens do not matter. Fields inside
-# an object, as in {"src": {"image": ..., "boxes": ...}}, count as fields of the row.
-ALIASES: Mapping[str, tuple[str, ...]] = {
+ALIASES: Aliases = {
     "image": (
         *("image", "img", "image_path", "img_path", "file_name", "filename", "file", "path"),
         *("input_image", "source_image", "input", "source", "src"),
@@ -54,7 +52,7 @@ def read_hub_folder(folder: Path) -> tuple[Sample, ...]:
     A sample without prompt gets the published adapter's; one without box leaves the face to the editor. Both
     are logged with their number.
     """
-    rows = [(row, _fields(row.values)) for row in read_rows(folder)]
+    rows = [(row, fields_of(row.values, ALIASES)) for row in read_rows(folder)]
     if not rows:
         raise InputError(
             f"{str(folder)!r} holds no metadata ({', '.join(SUFFIXES)}): get FFE-Bench with `{DOWNLOAD}`"
@@ -71,21 +69,6 @@ def read_hub_folder(folder: Path) -> tuple[Sample, ...]:
         if num_without := sum(field not in fields for _, fields in rows):
             logger.warning("%d of %d samples have no %s: %s", num_without, len(rows), field, effect)
     return samples
-
-
-def _fields(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of ALIASES that are in a row; empty ones are not."""
-    by_key: dict[str, Any] = {}
-    for key, value in values.items():
-        is_group = isinstance(value, dict) and "bytes" not in value
-        for inner_key, inner_value in value.items() if is_group else [(key, value)]:
-            by_key.setdefault(re.sub(r"[\s-]+", "_", inner_key.strip().lower()), inner_value)
-    fields = {}
-    for field, aliases in ALIASES.items():
-        given = [by_key[alias] for alias in aliases if by_key.get(alias) not in (None, "", [])]
-        if given:
-            fields[field] = given[0]
-    return fields
 
 
 def _without_other_files(rows: Sequence[tuple[Row, dict[str, Any]]]) -> list[tuple[Row, dict[str, Any]]]:
@@ -122,7 +105,7 @@ def _sample(folder: Path, row: Row, fields: Mapping[str, Any]) -> Sample:
     if domain not in source:
         source = f"{domain}-{source}"
     prompt = str(fields.get("prompt") or target_prompt(target, domain))
-    return Sample(Task(source, target, domain, prompt, _face_box(fields.get("face_box"))), picture)
+    return Sample(Task(source, target, domain, prompt, parse_box(fields.get("face_box"))), picture)
 
 
 def _picture(folder: Path, row: Row, fields: Mapping[str, Any]) -> tuple[Path | bytes, PurePosixPath]:
@@ -130,10 +113,10 @@ def _picture(folder: Path, row: Row, fields: Mapping[str, Any]) -> tuple[Path | 
     image, name = fields["image"], None
     if isinstance(image, dict):  # as the `datasets` library embeds pictures
         name = image.get("path")
-        image = image["bytes"] or name
-    if isinstance(image, bytes):
+        image = image.get("bytes") or name
+    if isinstance(image, StoredPicture):
         name = name or f"{fields.get('id', f'{row.file.stem}-{row.number:04}')}.png"
-        return image, PurePosixPath(name)
+        return image.read(), PurePosixPath(name)
     if not isinstance(image, str):
         raise InputError(f"image {image!r} is no path")
     # Paths as of the machine that wrote them end like those here; nothing outside the folder is opened.
@@ -157,18 +140,3 @@ def _domain(told: object, picture: PurePosixPath, file: Path) -> Domain:
         seen = f"domain {told!r}" if told is not None else f"no domain, and picture {str(picture)!r}"
         raise InputError(f"{seen}: not clear whether human or anime")
     return domains[0]
-
-
-def _face_box(value: object) -> Box | None:
-    if value is None:
-        return None
-    if isinstance(value, list) and value and isinstance(value[0], list):
-        if len(value) > 1:
-            raise InputError(f"{len(value)} face boxes, where one is needed")
-        value = value[0]
-    if not isinstance(value, list) or len(value) != 4:
-        raise InputError(f"face box {value!r} is not x0, y0, x1, y1")
-    if not all(isinstance(x, int | float) and abs(x) < MAX_PIXELS for x in value):  # a float holds them
-        raise InputError(f"face box {value!r} holds something else than pixels")
-    x0, y0, x1, y1 = map(float, value)
-    return x0, y0, x1, y1

@@ -8,9 +8,8 @@
 import os
 from pathlib import Path, PurePath
 
-from pydantic import ValidationError
-
-from pixelsmile.benchmarks.ffe.photographs import Sample, all_or_error, parse_target, source_name
+from pixelsmile.benchmarks.ffe.photographs import Sample, parse_target
+from pixelsmile.benchmarks.reading import all_or_error, numbered_lines, parsed_line, source_name
 from pixelsmile.benchmarks.tasks import Box, Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain, target_prompt
@@ -33,15 +32,7 @@ class TaskLine(Record):
 
 def read_task_lines(path: Path) -> tuple[Sample, ...]:
     """The tasks in the file; empty lines do not count. InputError that names the lines that are none."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {str(path)!r} ({error}): give a text file of JSON lines") from error
-    numbered = [(f"line {number}", line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if not numbered:
-        raise InputError(
-            f"{str(path)!r} holds no task: write one JSON object a line, with image and category"
-        )
+    numbered = numbered_lines(path, "task: write one JSON object a line, with image and category")
     return all_or_error(
         numbered,
         lambda line: _sample(line, path.parent),
@@ -51,12 +42,7 @@ def read_task_lines(path: Path) -> tuple[Sample, ...]:
 
 
 def _sample(text: str, folder: Path) -> Sample:
-    try:
-        line = TaskLine.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{where}: {first['msg']}" if where else first["msg"]) from error
+    line = parsed_line(TaskLine, text)
     picture = folder / line.image
     if not os.path.isfile(picture):  # False, where Path.is_file raises, for a name that cannot be
         raise InputError(f"there is no file {str(picture)!r}")

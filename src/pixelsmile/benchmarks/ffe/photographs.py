@@ -1,31 +1,23 @@
 """Benchmarks of pictures that exist: tasks with files, checked before anything is paid for."""
 
 import logging
-import math
-import os
-import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path, PurePath
-from typing import TypeVar
+from pathlib import Path
 
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.benchmarks.tasks import Box, Task
+from pixelsmile.benchmarks.reading import all_or_error, box_within
+from pixelsmile.benchmarks.selection import balanced_part
+from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain, parse_expression
 from pixelsmile.hashing import sha256_bytes, sha256_file, sha256_json
 from pixelsmile.images import load_image
 
-MAX_LISTED = 5  # problems that one error names
-BOX_SLACK = 0.1  # of a box's side may stick out of the picture, as detectors' boxes do: that much is cut off
-
 logger = logging.getLogger(__name__)
-
-R = TypeVar("R")
-S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -76,25 +68,6 @@ class PhotographBenchmark:
         }
 
 
-def all_or_error(
-    labelled: Iterable[tuple[str, R]], make: Callable[[R], S], what: str, advice: str
-) -> tuple[S, ...]:
-    """`make` of every item; where it raises InputErrors, one that counts them all and lists the first."""
-    made, problems = [], []
-    for label, item in labelled:
-        try:
-            made.append(make(item))
-        except InputError as error:
-            problems.append(f"{label}: {error}")
-    if problems:
-        more = f"; and {len(problems) - MAX_LISTED} more" if len(problems) > MAX_LISTED else ""
-        raise InputError(
-            f"{len(problems)} of {len(made) + len(problems)} {what} cannot be used "
-            f"({'; '.join(problems[:MAX_LISTED])}{more}): {advice}"
-        )
-    return tuple(made)
-
-
 def parse_target(text: str) -> str:
     """The expression that a benchmark asks for; neutral is none of FFE-Bench's, and an InputError."""
     target = parse_expression(text)
@@ -103,44 +76,18 @@ def parse_target(text: str) -> str:
     return target
 
 
-def source_name(path: PurePath) -> str:
-    """A name for the source in that file: `human/0001.png` is `human-0001`; an absolute path's last part."""
-    parts = path.parts[-1:] if path.is_absolute() else [part for part in path.parts if part != ".."]
-    name, _ = os.path.splitext("-".join(parts))
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name)[-100:].lstrip(".-")
-
-
 def select(
     samples: Sequence[Sample], num_samples: int | None, domains: Sequence[Domain] | None
 ) -> tuple[Sample, ...]:
-    """`num_samples` of those in `domains`, in their order; None: all.
+    """`num_samples` of those in `domains`, balanced over domains and targets, in their order; None: all.
 
-    Domains and targets are taken by turns, each target's first samples first, so that few are balanced too.
     InputError where there are not so many.
     """
-    found = [sample for sample in samples if domains is None or sample.task.domain in domains]
-    if not found or (num_samples is not None and not 1 <= num_samples <= len(found)):
-        wanted = f"{'all' if num_samples is None else num_samples} {' and '.join(domains or ())}".strip()
-        counts = Counter(sample.task.domain for sample in samples)
-        there = " and ".join(f"{count} {domain}" for domain, count in counts.items())
-        raise InputError(f"{wanted} tasks of a benchmark that has {there}: ask for what is there")
-    turns = _turns(found)
-    chosen = sorted(range(len(found)), key=lambda place: (turns[place], place))[:num_samples]
-    return tuple(found[place] for place in sorted(chosen))
+    return balanced_part(samples, _kind, num_samples, domains)
 
 
-def _turns(samples: Sequence[Sample]) -> list[tuple[int, int]]:
-    """For each sample: how many like it came before, and its target's place among those of its domain."""
-    seen: Counter[tuple[Domain, str]] = Counter()
-    targets: defaultdict[Domain, list[str]] = defaultdict(list)
-    turns = []
-    for sample in samples:
-        task = sample.task
-        if task.target not in targets[task.domain]:
-            targets[task.domain].append(task.target)
-        turns.append((seen[task.domain, task.target], targets[task.domain].index(task.target)))
-        seen[task.domain, task.target] += 1
-    return turns
+def _kind(sample: Sample) -> tuple[Domain, str]:
+    return sample.task.domain, sample.task.target
 
 
 def _check_names(samples: Sequence[Sample]) -> None:
@@ -159,21 +106,7 @@ def _checked(sample: Sample) -> Sample:
     size = load_image(sample.picture).size
     if sample.task.face_box is None:
         return sample
-    box = _box_within(sample.task.face_box, size)
+    box = box_within(sample.task.face_box, size)
     if box != sample.task.face_box:
         logger.info("%s: face box %s cut to %s", sample.task.key, sample.task.face_box, box)
     return replace(sample, task=replace(sample.task, face_box=box))
-
-
-def _box_within(box: Box, size: tuple[int, int]) -> Box:
-    x0, y0, x1, y1 = box
-    width, height = size
-    cut = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
-    slack_x, slack_y = BOX_SLACK * (x1 - x0), BOX_SLACK * (y1 - y0)
-    fits_x = x1 - x0 >= 1 and max(cut[0] - x0, x1 - cut[2]) <= slack_x
-    fits_y = y1 - y0 >= 1 and max(cut[1] - y0, y1 - cut[3]) <= slack_y
-    if not (all(map(math.isfinite, box)) and fits_x and fits_y):
-        raise InputError(
-            f"face box {list(box)} is not in its picture of {width} x {height}: give x0, y0, x1, y1 in pixels"
-        )
-    return cut

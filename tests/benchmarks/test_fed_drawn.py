@@ -1,0 +1,261 @@
+"""The embedded triplets: who is in them, what is asked, what is true, and the words for it."""
+
+import itertools
+import re
+from collections import Counter
+from functools import cache
+
+import numpy as np
+import pytest
+
+from pixelsmile.benchmarks.drawn_people import Shown, look_of
+from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
+from pixelsmile.benchmarks.fed.drawn_plan import FIRST_SEEDS, OTHER_PEOPLE, ROUND, STRENGTHS
+from pixelsmile.benchmarks.fed.instructions import (
+    LEAST_MENTIONED,
+    MOVEMENTS,
+    dense_instruction,
+    simple_instruction,
+    told_movements,
+)
+from pixelsmile.benchmarks.fed.triplets import CLASSES, GRANULARITIES
+from pixelsmile.benchmarks.ffe.drawn_plan import FIRST_SEEDS as FFE_SEEDS
+from pixelsmile.errors import InputError, StrengthError
+from pixelsmile.expressions import DOMAINS, NEUTRAL
+from pixelsmile.portraits import NUM_VARIANTS, ActionUnits, sample_identity
+
+
+@cache
+def whole():
+    return DrawnFedBenchmark()
+
+
+def planned(style=None):
+    found = [whole().planned(f"{triplet.name}-dense") for triplet in whole().triplets]
+    return [each for each in found if style in (None, each.source.style)]
+
+
+# What is asked, and of whom
+
+
+def test_classes_are_balanced():
+    assert set(ROUND) == set(CLASSES)
+    pairs = Counter((each.source.expression, each.truth.expression) for each in planned())
+    assert set(pairs) == set(itertools.permutations(CLASSES, 2))
+    assert set(pairs.values()) == {5, 6}
+    assert len(set(planned_targets(whole().triplets[:7]))) == 7
+    first = {(each.source.expression, each.truth.expression) for each in planned()[:42]}
+    assert len(first) == 42
+    for style in DOMAINS:
+        targets = Counter(each.truth.expression for each in planned(style))
+        assert set(targets.values()) == {17, 18}
+
+
+def planned_targets(triplets):
+    return [triplet.expression for triplet in triplets]
+
+
+@pytest.mark.parametrize("style", DOMAINS)
+def test_who_is_shown(style):
+    seeds = [each.source.identity_seed for each in planned(style)]
+    assert len(set(seeds)) == 120
+    assert FIRST_SEEDS[style] <= min(seeds)
+    assert max(seeds) < FIRST_SEEDS[style] + OTHER_PEOPLE
+    looks = np.array([look_of(sample_identity(seed)) for seed in seeds])
+    assert looks.mean(axis=0) == pytest.approx([0.4] * 3, abs=0.02)
+    for side in ("source", "truth"):
+        for name in CLASSES:
+            shown = [getattr(each, side).expression == name for each in planned(style)]
+            assert looks[shown].mean(axis=0) == pytest.approx([0.4] * 3, abs=0.11)
+
+
+def test_nobody_is_shown_twice_in_the_project():
+    """The ranges of drawn-ffe-1, of these people and of those who take their places do not meet."""
+    starts = sorted((*FFE_SEEDS.values(), *FIRST_SEEDS.values()))
+    assert starts == [8_000_000, 8_200_000, 8_500_000, 8_700_000]
+    assert all(later - earlier >= 2 * OTHER_PEOPLE for earlier, later in itertools.pairwise(starts))
+    assert starts[-1] + 2 * OTHER_PEOPLE <= 9_000_000  # where the image encoder's begin
+
+
+def test_source_and_truth():
+    for each in planned():
+        assert each.source.identity_seed == each.truth.identity_seed
+        assert each.source.style == each.truth.style
+        for shown in (each.source, each.truth):
+            if shown.expression == NEUTRAL:
+                assert (shown.strength, shown.variant) == (0, 0)
+            else:
+                assert STRENGTHS[0] <= shown.strength <= STRENGTHS[1]
+    variants = Counter(each.truth.variant for each in planned() if each.truth.expression != NEUTRAL)
+    assert set(variants) == set(range(NUM_VARIANTS))
+
+
+def test_fewer_are_the_first_of_more():
+    for num in (1, 7, 30):
+        assert DrawnFedBenchmark(num).tasks == whole().tasks[: 2 * num]
+    anime = DrawnFedBenchmark(5, ["anime"], ["simple"])
+    assert (
+        anime.tasks
+        == tuple(
+            task for task in whole().tasks if task.domain == "anime" and task.source.endswith("-simple")
+        )[:5]
+    )
+    assert whole().tasks[0].source == "human-0000-dense"
+    assert (len(whole().triplets), len(whole().tasks)) == (240, 480)
+
+
+def test_it_stays_what_it_is():
+    """Whoever changes who is shown or what is asked makes another version, and another hash here."""
+    record = whole().to_record()
+    assert record.pop("sha256") == "3c48634348631733980f6b2ba62375464d6aa399e86cbf304f9c94567afba98b"
+    assert record == {
+        "name": "drawn-fed-1",
+        "origin": "embedded",
+        "num_triplets": 240,
+        "num_tasks": 480,
+        "granularities": ["dense", "simple"],
+        "without_instruction": {"dense": [], "simple": []},
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((0,), "at least one triplet"),
+        ((4, ()), "styles"),
+        ((4, ("human", "human")), "at most once"),
+        ((4, DOMAINS, ()), "granularities"),
+        ((4, DOMAINS, ("dense", "dense")), "name each of dense, simple at most once"),
+    ],
+)
+def test_refusals(arguments, said):
+    with pytest.raises(InputError, match=said):
+        DrawnFedBenchmark(*arguments)
+
+
+# What is true
+
+
+def test_pictures():
+    benchmark = DrawnFedBenchmark(3)
+    task = benchmark.tasks[0]
+    source, truth = benchmark.picture(task.source), benchmark.truth(task.source)
+    assert (source.size, source.mode, truth.size, truth.mode) == ((256, 256), "RGB") * 2
+    shown = benchmark.planned(task.source).truth
+    again = benchmark.portrait(task.source, shown.expression, shown.strength, shown.variant)
+    assert again.image.tobytes() == truth.tobytes() != source.tobytes()
+    assert max(again.truth.scores, key=again.truth.scores.__getitem__) == task.target
+    assert benchmark.truth_at(task.source, 0.0).image.tobytes() == source.tobytes()
+    assert benchmark.truth_at(task.source, 1.0).image.tobytes() == truth.tobytes()
+    assert benchmark.truth_at(task.source, 0.0).truth.face_box == pytest.approx(task.face_box, abs=0.5)
+    assert {benchmark.picture(f"human-0000-{each}").tobytes() for each in GRANULARITIES} == {source.tobytes()}
+    with pytest.raises(StrengthError):
+        benchmark.portrait(task.source, "happy", 2.5)
+    with pytest.raises(StrengthError, match="the share of the change"):
+        benchmark.truth_at(task.source, 2.5)
+    with pytest.raises(InputError, match="'embedded' has no task with source 'human-0000'"):
+        benchmark.truth("human-0000")
+
+
+def test_the_way_goes_on_beyond_the_truth():
+    benchmark = whole()
+    for triplet in benchmark.triplets[:14]:
+        source = f"{triplet.name}-dense"
+        start = np.array(benchmark.planned(source).source.units.as_tuple())
+        end = np.array(benchmark.planned(source).truth.units.as_tuple())
+        halfway = benchmark.truth_at(source, 0.5).truth.action_units.as_tuple()
+        assert halfway == pytest.approx((start + end) / 2)
+        if triplet.expression == NEUTRAL:
+            with pytest.raises(InputError, match="asks for a neutral face: there is none beyond it"):
+                benchmark.truth_at(source, 1.5)
+            continue
+        beyond = np.array(benchmark.truth_at(source, 2.0).truth.action_units.as_tuple())
+        new = (start == 0) & (end > 0)
+        assert beyond[new] == pytest.approx(2 * end[new])
+        assert np.linalg.norm(beyond - start) > 1.4 * np.linalg.norm(end - start)
+        unsigned = [name not in ("brow_tilt", "smirk", "gaze_x", "gaze_y") for name in unit_names()]
+        assert beyond[unsigned].min() >= 0
+
+
+def test_another_person_in_the_same_place():
+    source = "human-0000-dense"
+    other, truth = whole().other_person(source), whole().truth_at(source, 1.0)
+    assert other.truth.action_units == truth.truth.action_units
+    corner = (slice(0, 60), slice(0, 60))
+    assert np.array_equal(np.asarray(other.image)[corner], np.asarray(truth.image)[corner])
+    difference = np.abs(np.asarray(other.image, float) - np.asarray(truth.image, float)).mean(axis=2)
+    assert difference[truth.truth.face_mask].mean() > 20
+
+
+# The words
+
+
+def unit_names():
+    return list(ActionUnits.__dataclass_fields__)
+
+
+def unit_phrases(name):
+    return [
+        (key, movement)
+        for movements in MOVEMENTS.values()
+        for key, movement in movements.items()
+        if key.rstrip("+-") == name
+    ]
+
+
+def test_every_unit_has_words_of_its_own():
+    for name in unit_names():
+        signs = {key.removeprefix(name) for key, _ in unit_phrases(name)}
+        assert signs in ({""}, {"+", "-"})
+    every = [movement.words for movements in MOVEMENTS.values() for movement in movements.values()]
+    assert len(set(every)) == len(every)
+    assert all(words.count("{}") == 1 for words in every)
+
+
+def every_truth():
+    for expression in CLASSES:
+        for variant in range(NUM_VARIANTS):
+            for strength in (0.6, 0.8, 1.0):
+                yield Shown(1, "human", expression, strength, variant)
+
+
+@pytest.mark.parametrize(
+    "truth", list(every_truth()), ids=lambda t: f"{t.expression} {t.strength} {t.variant}"
+)
+def test_every_active_unit_is_mentioned(truth):
+    text = dense_instruction(Shown(1, "human", NEUTRAL, 0.0, 0), truth).lower()
+    for name in unit_names():
+        value = getattr(truth.units, name)
+        for key, movement in unit_phrases(name):
+            before, after = (re.escape(part) for part in movement.words.split("{}"))
+            said = re.search(f"{before}[a-z ]*{after}", text) is not None
+            assert said == ((-value if key.endswith("-") else value) > LEAST_MENTIONED), key
+
+
+def test_other_truths_have_other_words():
+    shown = Shown(1, "human", NEUTRAL, 0.0, 0)
+    moving = [truth for truth in every_truth() if truth.expression != NEUTRAL]
+    assert len({dense_instruction(shown, truth) for truth in moving}) == len(moving) == 54
+    assert len({simple_instruction(truth) for truth in every_truth()}) == 7
+    happy = Shown(1, "human", "happy", 1.0, 0)
+    assert dense_instruction(shown, happy) == dense_instruction(shown, happy)
+    assert told_movements(ActionUnits()) == []
+
+
+def test_what_the_words_say():
+    angry, neutral = Shown(1, "human", "angry", 0.7, 0), Shown(1, "human", NEUTRAL, 0.0, 0)
+    happy = Shown(1, "anime", "happy", 1.0, 2)
+    assert simple_instruction(happy) == "Make the character look happy."
+    assert simple_instruction(Shown(1, "human", "fear", 1.0, 0)) == "Make the person look afraid."
+    assert dense_instruction(angry, happy) == (
+        "Let go of the expression of anger. "
+        "Lift the cheeks clearly so that they push up the lower eyelids and redden the cheeks a little. "
+        "Pull the corners of the mouth up wide into a smile and dimple the cheeks beside the mouth. "
+        "The result is a full expression of happiness. "
+        "Keep the identity, the pose, the hair, the clothes, the lighting and the background as they are."
+    )
+    at_rest = dense_instruction(angry, neutral)
+    assert at_rest.startswith("Let go of the expression of anger. Let the whole face rest: brows level")
+    assert "The result is a restrained but clear expression of anger." in dense_instruction(
+        neutral, Shown(1, "human", "angry", 0.6, 0)
+    )
