@@ -121,6 +121,7 @@ def test_discrete_labels_are_levels_that_the_pictures_stray_from() -> None:
         ({"styles": ("cubist",)}, "styles"),
         ({"num_identities": 0}, "one person or more"),
         ({"seed": -1}, "a seed of 0 or more"),
+        ({"size_px": 31}, "at least 32 px a side"),
     ],
 )
 def test_plans_that_make_no_sense_are_refused(change: dict[str, object], message: str) -> None:
@@ -178,6 +179,59 @@ def test_after_a_kill_several_processes_end_with_the_same_files(tmp_path: Path) 
     )
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files but the lock; the manifest without its date."""
+    files = {
+        path for path in folder.rglob("*") if path.is_file() and path.name not in (".lock", "manifest.json")
+    }
+    manifest = read_manifest(folder / "manifest.json").model_dump_json(exclude={"created"}).encode()
+    return {"manifest.json": manifest} | {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in files
+    }
+
+
+def test_more_can_be_drawn_later_with_the_same_result_as_at_once(tmp_path: Path) -> None:
+    list(write_drawn(tmp_path / "grown", 2, SMALL, num_processes=1))
+    pictures = {path: path.stat().st_mtime_ns for path in (tmp_path / "grown").rglob("*.png")}
+    assert list(write_drawn(tmp_path / "grown", 4, SMALL, num_processes=1)) == [2, 3, 4, 4]
+    assert {path: path.stat().st_mtime_ns for path in pictures} == pictures
+    list(write_drawn(tmp_path / "at-once", 4, SMALL, num_processes=1))
+    assert contents(tmp_path / "grown") == contents(tmp_path / "at-once")
+
+
+def test_until_more_is_drawn_the_finished_set_stays(tmp_path: Path) -> None:
+    list(write_drawn(tmp_path, 1, SMALL, num_processes=1))
+    before = contents(tmp_path)
+    drawing = write_drawn(tmp_path, 4, SMALL, num_processes=1)
+    assert [next(drawing), next(drawing)] == [1, 2]
+    drawing.close()
+    assert {name: data for name, data in contents(tmp_path).items() if name in before} == before
+    # As it was asked for, whatever was begun since.
+    assert list(write_drawn(tmp_path, 1, SMALL, num_processes=1)) == [1]
+    assert list(write_drawn(tmp_path, 3, SMALL, num_processes=1)) == [2, 3, 3]
+    with pytest.raises(OutputError, match="holds 3 triplets, more than 2, and none are taken away"):
+        list(write_drawn(tmp_path, 2, SMALL))
+    assert len(read_triplets(tmp_path / LINES_NAME)) == 3
+
+
+def test_a_manifest_that_a_kill_left_behind_is_written_again(tmp_path: Path) -> None:
+    list(write_drawn(tmp_path, 1, SMALL, num_processes=1))
+    old = (tmp_path / "manifest.json").read_bytes()
+    list(write_drawn(tmp_path, 2, SMALL, num_processes=1))
+    expected = contents(tmp_path)
+    (tmp_path / "manifest.json").write_bytes(old)  # killed after the lines were put in their place
+    assert list(write_drawn(tmp_path, 2, SMALL, num_processes=1)) == [2]
+    assert contents(tmp_path) == expected
+
+
+def test_a_folder_whose_plan_names_a_number_is_gone_on_with(tmp_path: Path) -> None:
+    list(write_drawn(tmp_path, 1, SMALL, num_processes=1))
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    (tmp_path / "plan.json").write_text(json.dumps({**plan, "num_triplets": 1}))  # as it once was written
+    list(write_drawn(tmp_path, 2, SMALL, num_processes=1))
+    assert read_manifest(tmp_path / "manifest.json").settings["num_triplets"] == 2
+
+
 def test_lines_are_whole_while_drawing_and_another_process_is_refused(tmp_path: Path) -> None:
     drawing = write_drawn(tmp_path, 3, SMALL, num_processes=1)
     assert [next(drawing), next(drawing)] == [0, 1]
@@ -192,8 +246,6 @@ def test_lines_are_whole_while_drawing_and_another_process_is_refused(tmp_path: 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     list(write_drawn(tmp_path / "drawn", 1, SMALL, num_processes=1))
-    with pytest.raises(OutputError, match="was begun with num_triplets 1, not 2: choose another folder"):
-        list(write_drawn(tmp_path / "drawn", 2, SMALL))
     with pytest.raises(OutputError, match="was begun with levels None, not"):
         list(write_drawn(tmp_path / "drawn", 1, replace(SMALL, levels=MEAD_LEVELS)))
     with pytest.raises(OutputError, match="holds 'drawn' and no plan of drawn triplets"):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -163,6 +164,46 @@ def test_frames_are_taken_from_clips_and_go_on_after_a_kill(
         with Image.open(picture.image) as image:
             assert np.asarray(image).mean() == pytest.approx(20 * number, abs=4)
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_clips_with_too_few_frames_get_more_and_those_that_are_there_stay(tmp_path: Path) -> None:
+    clip = Path("M003/video/front/angry/level_2/001")
+    make_clip(tmp_path / "mead" / f"{clip}.mp4")
+    names = []
+    for frames_per_clip in (1, 2, 1):
+        list(extract_frames(tmp_path / "mead", tmp_path / "out", frames_per_clip))
+        names.append(sorted(path.name for path in (tmp_path / "out" / clip).iterdir()))
+    assert names == [["0006.png"], ["0003.png", "0006.png", "0008.png"], ["0003.png", "0006.png", "0008.png"]]
+    assert [p.image.name for p in mead_pictures(tmp_path / "out", 2)] == ["0003.png", "0008.png"]
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_damaged_clip_is_named_once(tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    path = tmp_path / "mead/M003/video/front/angry/level_2/001.mp4"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no video")
+    program = (
+        "import sys; from pathlib import Path; from pixelsmile.training.mead_frames import extract_frames\n"
+        "list(extract_frames(Path(sys.argv[1]), Path(sys.argv[2])))"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "mead"), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == f"{path} gives no frames: it is damaged or no video\n"
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames_of_a_person(tmp_path, "M003")
+    closed, scandir = tmp_path / "M003" / "video", os.scandir
+
+    def refusing(path: str) -> object:
+        if Path(path) == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)  # nothing is closed to the superuser
+    with pytest.raises(InputError, match=r"cannot look into '.*M003.video' \(Permission denied\)"):
+        mead_pictures(tmp_path)
 
 
 def test_without_a_decoder_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

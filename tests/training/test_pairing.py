@@ -183,9 +183,9 @@ def test_the_report_reads_well() -> None:
     pictures[-1] = shown("w", "sad", sad=0.1, shy=0.5)
     report = build_triplets(pictures).report
     assert list(report.lines()) == [
-        "1 triplets from 5 pictures of 2 people; 2 pictures left out",
-        "  1 left out: each shows too little of its own expression (the first is 'w')",
-        "  1 left out: each is of a person without a source (the first is 'q-angry-0')",
+        "1 triplet from 5 pictures of 2 people; 2 pictures left out",
+        "  1 left out: it is of a person without a source (the first is 'q-angry-0')",
+        "  1 left out: it shows too little of its own expression (the first is 'w')",
         "targets: angry 0, confused 0, contempt 0, confident 0, disgust 0, fear 1, happy 0, sad 0, shy 0, "
         "sleepy 0, surprised 1, anxious 0",
         "pairs: fear-surprised 1",
@@ -240,3 +240,10 @@ def test_every_picture_is_in_a_triplet_or_left_out_for_a_reason(
 
 def test_ordered_is_the_order_of_the_taxonomy() -> None:
     assert all(ordered(a, b) == ordered(b, a) == (a, b) for a, b in pairwise(EXPRESSIONS))
+
+
+def test_what_was_left_out_is_told_in_the_order_of_the_pictures() -> None:
+    pictures = [clear(name, number=n) for n in range(3) for name in EXPRESSIONS]
+    for seed in range(3):
+        report = build_triplets(pictures, seed=seed).report
+        assert [item.image for item in report.left_out] == [picture.image for picture in pictures]

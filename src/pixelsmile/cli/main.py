@@ -21,6 +21,7 @@ COMMANDS = {
     "faces": "list the faces in a photo, and draw them",
     "likeness": "what edits left of the person and of the background",
     "models": "list and fetch the weights of face detectors and encoders",
+    "triplets": "make the data to train on: draw it, pair pictures, check files",
     "train": "train an adapter for expressions",
     "bench": "measure any editor of expressions, and compare editors",
     "doctor": "what this machine can run, and what is missing",

@@ -18,6 +18,7 @@ from PIL import Image
 
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import CONFUSING_PAIRS, DOMAINS, EXPRESSIONS, NEUTRAL, Domain
+from pixelsmile.images import MIN_SIDE_PX
 from pixelsmile.portraits import NUM_VARIANTS, Portrait, action_units, draw_portrait, sample_identity
 from pixelsmile.training.mead import LEVEL_STRENGTHS
 from pixelsmile.training.triplets import Landmarks, SourceImage, Target, Triplet, one_hot_scores
@@ -61,6 +62,8 @@ class DrawnPlan:
         _check_unit("levels", self.levels or ())
         if not self.styles or not set(self.styles) <= set(DOMAINS):
             raise InputError(f"styles {self.styles!r}: use one or more of {', '.join(DOMAINS)}")
+        if self.size_px < MIN_SIDE_PX:
+            raise InputError(f"size_px {self.size_px!r}: pictures have at least {MIN_SIDE_PX} px a side")
         if self.seed < 0 or self.num_identities < 1 or self.levels == ():
             raise InputError(f"{self!r}: use a seed of 0 or more, one person or more, one level or more")
 

@@ -4,7 +4,9 @@ pictures/0000/0000012-source.png   and -a.png, -b.png
 triplets.partial.jsonl             a line for each triplet whose pictures are on disk
 triplets.jsonl                     the same file, once it holds all of them
 manifest.json                      written last
-plan.json                          written first: what is drawn here
+plan.json                          written first: what is drawn here, however much of it
+
+More can be drawn later: until all of it is there, triplets.jsonl and the manifest stay as they are.
 """
 
 import io
@@ -12,6 +14,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +27,7 @@ from PIL import Image
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.json_lines import LineWriter, read_lines
 from pixelsmile.publication import staged, write_file
-from pixelsmile.records import MANIFEST_NAME, make_manifest, record_file
+from pixelsmile.records import MANIFEST_NAME, make_manifest, read_manifest, record_file
 from pixelsmile.training.drawn import DrawnPlan, draw_triplet
 from pixelsmile.training.triplet_lines import TripletLine
 from pixelsmile.training.triplets import Triplet
@@ -47,21 +50,38 @@ def write_drawn(
     """Draw the first triplets of a plan into `folder`; yields how many are there, from the start on.
 
     The same call goes on where a killed one stopped, with the same result for any `num_processes` (by default
-    one a core). OutputError where the folder holds something else or another plan, where another process is
-    drawing in it, or the disk fails.
+    one a core). One that asks for more than a finished one draws what is missing to that. OutputError where
+    more are there than asked for, where the folder holds something else or another plan, where another
+    process is drawing in it, or the disk fails.
     """
     plan = plan or DrawnPlan()
     if num_triplets < 1:
         raise InputError(f"{num_triplets!r} triplets to draw: ask for one or more")
-    with _claimed(folder, {"version": _VERSION, "num_triplets": num_triplets, **asdict(plan)}):
-        if not (folder / LINES_NAME).exists():
+    with _claimed(folder, {"version": _VERSION, **asdict(plan)}):
+        if _num_finished(folder, num_triplets) < num_triplets:
             yield from _draw_rest(folder, num_triplets, plan, num_processes or os.cpu_count() or 1)
             os.replace(folder / PARTIAL_NAME, folder / LINES_NAME)
-        _finish(folder, plan)
+        _finish(folder, num_triplets, plan)
         yield num_triplets
 
 
+def _num_finished(folder: Path, num_wanted: int) -> int:
+    """How many triplets LINES_NAME holds. OutputError where there are more than wanted, there or underway."""
+    num_finished = len(read_lines(folder / LINES_NAME, TripletLine))
+    if num_finished == num_wanted:  # even where somebody began to draw more
+        return num_finished
+    num_there = max(num_finished, len(read_lines(folder / PARTIAL_NAME, TripletLine)))
+    if num_there > num_wanted:
+        raise OutputError(
+            f"{str(folder)!r} holds {num_there} triplets, more than {num_wanted}, and none are taken away: "
+            f"ask for {num_there} or more, or choose another folder"
+        )
+    return num_finished
+
+
 def _draw_rest(folder: Path, num_triplets: int, plan: DrawnPlan, num_processes: int) -> Iterator[int]:
+    if (folder / LINES_NAME).exists() and not (folder / PARTIAL_NAME).exists():
+        write_file(folder / PARTIAL_NAME, (folder / LINES_NAME).read_bytes())
     num_done = len(read_lines(folder / PARTIAL_NAME, TripletLine))
     with LineWriter(folder / PARTIAL_NAME) as writer:
         yield num_done
@@ -77,7 +97,9 @@ def _written(folder: Path, plan: DrawnPlan, indices: range, num_processes: int) 
     if num_processes == 1 or len(indices) < 2:
         yield from map(write, indices)
         return
-    with multiprocessing.get_context("spawn").Pool(min(num_processes, len(indices))) as processes:
+    quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes: this one ends the others
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(num_processes, len(indices)), signal.signal, quiet) as processes:
         yield from processes.imap(write, indices, chunksize=4)
 
 
@@ -96,15 +118,16 @@ def _png(picture: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def _finish(folder: Path, plan: DrawnPlan) -> None:
-    if (folder / MANIFEST_NAME).exists():
-        return
+def _finish(folder: Path, num_triplets: int, plan: DrawnPlan) -> None:
+    path = folder / MANIFEST_NAME
     outputs = [record_file(folder / LINES_NAME).model_copy(update={"path": LINES_NAME})]
-    settings = json.loads((folder / PLAN_NAME).read_bytes())
+    if path.exists() and read_manifest(path).outputs == tuple(outputs):
+        return
+    settings = {**json.loads((folder / PLAN_NAME).read_bytes()), "num_triplets": num_triplets}
     manifest = make_manifest(
         "drawn triplets", settings=settings, seeds=[plan.seed], inputs=[], outputs=outputs
     )
-    write_file(folder / MANIFEST_NAME, manifest.to_json())
+    write_file(path, manifest.to_json(), force=True)
 
 
 @contextmanager

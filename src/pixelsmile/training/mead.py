@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from pixelsmile.errors import ExpressionError, InputError
 from pixelsmile.expressions import NEUTRAL, parse_expression
@@ -64,13 +64,14 @@ def mead_pictures(root: Path, frames_per_clip: int = 1) -> tuple[AnnotatedPictur
 def find_mead(root: Path, suffixes: Sequence[str]) -> Iterator[MeadFile]:
     """All files of the frontal view below `root` with these suffixes, in the order of their numbers.
 
-    Hidden files do not count. InputError where `root` is no folder, or a file lies in no emotion or level.
+    Hidden files do not count. InputError where `root` is no folder, a folder below it cannot be read, or a
+    file lies in no emotion or level.
     """
     if not root.is_dir():
         raise InputError(
             f"{str(root)!r} is no folder: give the one that holds MEAD's people (M003, W009, ...)"
         )
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names, key=lambda name: (len(name), name)):  # 2.png comes before 10.png
             if name.lower().endswith(tuple(suffixes)) and not name.startswith("."):
@@ -91,6 +92,12 @@ def spread_indices(length: int, num: int) -> list[int]:
     """The indices of `spread` for `length` items."""
     num = min(num, length)
     return [(2 * part + 1) * length // (2 * num) for part in range(num)]
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise InputError(
+        f"cannot look into {error.filename!r} ({error.strerror}): check its permissions"
+    ) from error
 
 
 def _parse(path: Path, root: Path) -> Iterator[MeadFile]:

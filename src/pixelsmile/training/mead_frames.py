@@ -27,9 +27,9 @@ def extract_frames(root: Path, folder: Path, frames_per_clip: int = 1) -> Iterat
     """Write frames of all frontal clips below `root` into `folder`, in the same folders.
 
     From 001.mp4 come `frames_per_clip` frames like 001/0057.png, counted from 1, spread evenly over it;
-    they appear together. Clips whose frames are there are passed over, so the same call goes on where one
-    was killed. InputError without clips or without OpenCV, before anything is written; OutputError when the
-    disk fails.
+    they appear together. Clips that have so many are passed over, so the same call goes on where one was
+    killed; to fewer, what is missing is added. InputError without clips or without OpenCV, before anything
+    is written; OutputError when the disk fails.
     """
     if frames_per_clip < 1:
         raise InputError(f"{frames_per_clip!r} frames of a clip: use 1 or more")
@@ -43,7 +43,7 @@ def extract_frames(root: Path, folder: Path, frames_per_clip: int = 1) -> Iterat
     unreadable = 0
     for done, clip in enumerate(clips, 1):
         target = folder / clip.clip
-        if not target.is_dir():
+        if not _has_frames(target, frames_per_clip):
             try:
                 _write(cv2, clip.path, target, frames_per_clip)
             except _ClipError as error:
@@ -54,6 +54,10 @@ def extract_frames(root: Path, folder: Path, frames_per_clip: int = 1) -> Iterat
 
 class _ClipError(Exception):
     """A clip that cannot be read as it should."""
+
+
+def _has_frames(target: Path, num: int) -> bool:
+    return target.is_dir() and sum(path.suffix == ".png" for path in target.iterdir()) >= num
 
 
 def _write(cv2: Any, clip: Path, target: Path, frames_per_clip: int) -> None:
@@ -67,11 +71,21 @@ def _write(cv2: Any, clip: Path, target: Path, frames_per_clip: int) -> None:
                 file.write(cv2.imencode(".png", picture)[1].tobytes())
                 file.flush()
                 os.fsync(file.fileno())
-        partial.rename(target)
+        _move(partial, target)
     except OSError as error:
         raise OutputError(
             f"cannot write to {str(target)!r} ({error.strerror}): free some space or choose another folder"
         ) from error
+
+
+def _move(partial: Path, target: Path) -> None:
+    """All frames at once, or beside those that are there already."""
+    if not target.is_dir():
+        partial.rename(target)
+        return
+    for frame in partial.iterdir():
+        frame.replace(target / frame.name)
+    partial.rmdir()
 
 
 def _read(cv2: Any, clip: Path, frames_per_clip: int) -> list[tuple[int, Any]]:
@@ -93,6 +107,7 @@ def _read(cv2: Any, clip: Path, frames_per_clip: int) -> list[tuple[int, Any]]:
 
 
 def _opencv() -> Any:
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what is wrong with a clip is said once, by us
     try:
         import cv2
     except ImportError as error:

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
+from pathlib import Path
 
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import CONFUSING_PAIRS, EXPRESSIONS, NEUTRAL
@@ -78,13 +79,14 @@ def build_triplets(
     people = [_Person(group, choices, rng) for group in _by_person(pictures)]
     rng.shuffle(people)
     triplets = tuple(_in_rounds(people, _Order(overlaps, choices.min_overlap, rng)))
+    left_out = {item.image: item for person in people for item in person.left_out()}
     report = PairingReport(
         num_pictures=len(pictures),
         num_people=len(people),
         expressions=count_expressions(triplets),
         pairs=count_pairs(triplets),
         overlaps=overlaps,
-        left_out=tuple(item for person in people for item in person.left_out()),
+        left_out=tuple(left_out[p.image] for p in pictures if p.image in left_out),  # in their order
     )
     return Pairing(triplets, report)
 
@@ -150,16 +152,15 @@ class _Person:
                     self._left_out.append(LeftOut(picture.image, reason))
         self._waiting = {name: found * choices.uses_per_picture for name, found in self._targets.items()}
         self._triplets: list[Triplet] = []
+        self._taken: set[frozenset[Path]] = set()  # the targets of these
 
     def next_triplet(self, order: _Order) -> Triplet | None:
         """The most wanted triplet that is left, or None."""
         if not self._sources:
             return None
-        taken = {(triplet.a.image, triplet.b.image) for triplet in self._triplets}
         for pair in order.sorted([name for name, waiting in self._waiting.items() if waiting]):
             for two in product(*(self._waiting[name] for name in pair)):
-                images = (two[0].image, two[1].image)
-                if images not in taken and images[::-1] not in taken:
+                if frozenset(picture.image for picture in two) not in self._taken:
                     order.take(pair)
                     return self._take(two)
         return None
@@ -179,6 +180,7 @@ class _Person:
             yield from (LeftOut(picture.image, why) for picture in pictures if picture.image not in used)
 
     def _take(self, two: tuple[AnnotatedPicture, ...]) -> Triplet:
+        self._taken.add(frozenset(picture.image for picture in two))
         for picture in two:
             self._waiting[picture.expression].remove(picture)
         source = self._sources[len(self._triplets) % len(self._sources)]

@@ -57,15 +57,17 @@ class PairingReport:
 
     def lines(self) -> Iterator[str]:
         """The report as short lines of text."""
-        yield (
-            f"{self.num_triplets} triplets from {self.num_pictures} pictures of {self.num_people} people; "
-            f"{len(self.left_out)} pictures left out"
-        )
+        pictures = counted(self.num_pictures, "picture")
+        people = counted(self.num_people, "person", "people")
+        left_out = counted(len(self.left_out), "picture")
+        yield f"{counted(self.num_triplets, 'triplet')} from {pictures} of {people}; {left_out} left out"
         for reason, count in self.reasons.most_common():
             first = next(item.image for item in self.left_out if item.reason == reason)
-            yield f"  {count} left out: each {reason} (the first is {str(first)!r})"
-        yield "targets: " + ", ".join(f"{name} {self.expressions.get(name, 0)}" for name in EXPRESSIONS)
-        yield "pairs: " + ", ".join(f"{a}-{b} {count}" for (a, b), count in self._most_common_pairs())
+            which = "it" if count == 1 else "each"
+            yield f"  {count:,} left out: {which} {reason} (the first is {str(first)!r})"
+        if self.num_triplets:
+            yield "targets: " + ", ".join(f"{name} {self.expressions.get(name, 0):,}" for name in EXPRESSIONS)
+            yield "pairs: " + ", ".join(f"{a}-{b} {count:,}" for (a, b), count in self._most_common_pairs())
 
     def to_record(self) -> dict[str, JsonValue]:
         """The counts for a manifest."""
@@ -81,6 +83,11 @@ class PairingReport:
 
     def _most_common_pairs(self) -> list[tuple[ExpressionPair, int]]:
         return Counter(self.pairs).most_common()
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 triplet`, `2,000 triplets`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def ordered(a: str, b: str) -> ExpressionPair:

@@ -80,11 +80,18 @@ def read_triplets(
     root: what their paths are relative to; the file's folder if None. domain: of lines that name none.
     need_files: refuse pictures that do not exist. InputError that names the line, the key and the value.
     """
-    folder = path.parent if root is None else root
-    numbered = read_numbered(path, lambda text: TripletLine.model_validate_json(text).triplet(folder, domain))
+    numbered = read_numbered_triplets(path, root=root, domain=domain)
     if need_files:
         check_files(path, ((number, image) for number, triplet in numbered for image in triplet.images))
     return tuple(triplet for _, triplet in numbered)
+
+
+def read_numbered_triplets(
+    path: Path, *, root: Path | None = None, domain: Domain = "human"
+) -> list[tuple[int, Triplet]]:
+    """As `read_triplets`, each with the number of its line, whether its pictures exist or not."""
+    folder = path.parent if root is None else root
+    return read_numbered(path, lambda text: TripletLine.model_validate_json(text).triplet(folder, domain))
 
 
 def write_triplets(
@@ -97,6 +104,9 @@ def write_triplets(
     """
     if not triplets:
         raise InputError(f"no triplets to write to {str(path)!r}: give at least one")
-    folder = path.parent if root is None else root
-    lines = [TripletLine.of(triplet, folder).model_dump_json() for triplet in triplets]
-    write_file(path, "".join(f"{line}\n" for line in lines).encode(), force=force)
+    write_file(path, triplets_bytes(triplets, path.parent if root is None else root), force=force)
+
+
+def triplets_bytes(triplets: Sequence[Triplet], root: Path) -> bytes:
+    """The file of these triplets, paths relative to `root`. InputError for a name that is not UTF-8."""
+    return "".join(f"{TripletLine.of(triplet, root).model_dump_json()}\n" for triplet in triplets).encode()

@@ -1,0 +1,165 @@
+"""`pixelsmile triplets draw`: drawn portraits as training data, as many as wanted."""
+
+import json
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixelsmile.cli.parsing import CommandParser, one_of, whole_number
+from pixelsmile.cli.triplets_display import counting, remark
+from pixelsmile.cli.triplets_numbers import share
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import DOMAINS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from pixelsmile.training.drawn import DrawnPlan
+
+_MIN_SIZE_PX, _MAX_SIZE_PX = 32, 4096
+_MAX_SEED = 2**63 - 1
+_EPILOG = """examples:
+  pixelsmile triplets draw -n 200 -o drawn
+  pixelsmile triplets draw -n 1000 -o drawn                  more of the same: draws the 800 that are missing
+  pixelsmile triplets draw --style anime --size 512 -n 5000 --workers 8 -o anime
+  pixelsmile triplets draw --levels -o levels                labels like MEAD's: 0.5, 0.75 and 1, one-hot
+
+FOLDER gets triplets.jsonl, pictures/, plan.json and manifest.json. The same command again goes on where it
+was interrupted. Nothing that was drawn is drawn over or taken away: other settings need another folder.
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Draw what the folder lacks."""
+    options = _parser().parse_args(arguments)
+    plan = _plan(options)
+    from pixelsmile.training.drawn_files import LINES_NAME, write_drawn
+    from pixelsmile.training.pairing_report import counted
+
+    folder, started = Path(options.output), time.monotonic()
+    num_new = _draw(options, write_drawn(folder, options.num, plan, num_processes=options.workers))
+    lines, seconds = folder / LINES_NAME, time.monotonic() - started
+    if options.json:
+        counts = {"num_triplets": options.num, "num_new": num_new, "seconds": round(seconds, 2)}
+        print(json.dumps({"triplets": str(lines), **counts}))
+        return 0
+    took = f"{num_new:,} of them now, in {seconds:.1f} s" if num_new else "drawn before: nothing to do"
+    print(f"{lines}: {counted(options.num, 'triplet')}, {took}")
+    print(f"next: pixelsmile triplets check {shlex.quote(str(lines))}")
+    return 0
+
+
+def _draw(options: "argparse.Namespace", events: Iterator[int]) -> int:
+    """Run `events` to their end; how many triplets are new."""
+    num_before = num_done = 0
+    with counting(options.quiet, "drawing", "triplets") as show:
+        try:
+            num_before = num_done = next(events)
+            show(num_done, options.num)
+            for num_done in events:
+                show(num_done, options.num)
+        except KeyboardInterrupt:
+            remark(options, f"the same command goes on after {num_done:,} of {options.num:,} triplets")
+            raise
+    return num_done - num_before
+
+
+def _plan(options: "argparse.Namespace") -> "DrawnPlan":
+    if options.levels and options.strengths is not None:
+        raise InputError("--levels are the strengths of MEAD: leave out --strengths")
+    from pixelsmile.training.drawn import MEAD_LEVELS, DrawnPlan
+
+    given = {
+        "num_identities": options.identities,
+        "confusing_share": options.confusing_share,
+        "neutral_share": options.neutral_share,
+        "strengths": None if options.strengths is None else tuple(options.strengths),
+        "levels": MEAD_LEVELS if options.levels else None,
+    }
+    return DrawnPlan(
+        seed=options.seed,
+        styles=DOMAINS if options.style == "both" else (options.style,),
+        size_px=options.size,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser("triplets draw", "Draw portraits to train on, with the truth about each.", _EPILOG)
+    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where they go")
+    parser.add_argument(
+        "-n",
+        "--num",
+        type=whole_number("number of triplets", 1),
+        default=1000,
+        metavar="N",
+        help="how many triplets the folder is to hold, three pictures each (default 1000)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=whole_number("workers", 1),
+        metavar="N",
+        help="processes that draw (default: one a core); the result is the same",
+    )
+    _add_plan(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")
+    return parser
+
+
+def _add_plan(parser: CommandParser) -> None:
+    """The options that say what is drawn; the defaults are those of `DrawnPlan`."""
+    group = parser.add_argument_group("what is drawn")
+    group.add_argument(
+        "--style",
+        type=one_of("style", (*DOMAINS, "both")),
+        default="both",
+        metavar="STYLE",
+        help="human, anime or both by turns (default)",
+    )
+    group.add_argument(
+        "--size",
+        type=whole_number("size", _MIN_SIZE_PX, _MAX_SIZE_PX),
+        default=256,
+        metavar="PX",
+        help="side of the pictures (default 256)",
+    )
+    group.add_argument(
+        "--seed",
+        type=whole_number("seed", 0, _MAX_SEED),
+        default=0,
+        metavar="N",
+        help="of everything that is left to chance (default 0)",
+    )
+    group.add_argument(
+        "--levels",
+        action="store_true",
+        help="label targets with MEAD's three levels, from which the pictures stray a little",
+    )
+    group.add_argument(
+        "--strengths",
+        nargs=2,
+        type=share("strength"),
+        metavar=("LOW", "HIGH"),
+        help="of the targets, evenly spread between these (default 0.1 1)",
+    )
+    group.add_argument(
+        "--identities",
+        type=whole_number("number of identities", 1),
+        metavar="N",
+        help="people to draw, each in as many triplets as chance will have it (default 1000000)",
+    )
+    group.add_argument(
+        "--confusing-share",
+        type=share("share"),
+        metavar="X",
+        help="of the triplets, those with a pair that is often confused (default 0.4)",
+    )
+    group.add_argument(
+        "--neutral-share",
+        type=share("share"),
+        metavar="X",
+        help="of the sources, those that are neutral; others show a third expression a little (default 0.8)",
+    )
