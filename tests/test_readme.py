@@ -9,8 +9,8 @@ import pytest
 from pixelsmile.cli import main
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-# They need the real weights, a photograph, pictures made elsewhere, or raters.
-NOT_HERE = ("--model Qwen", "group.jpg", "FFE-Bench", "mine.jsonl", "runs/ours", "study")
+# They need the real weights, a photograph, pictures made elsewhere, raters, or minutes of training.
+NOT_HERE = ("--model Qwen", "group.jpg", "FFE-Bench", "mine", "triplets mead", "runs/ours", "study")
 
 
 def commands() -> list[list[str]]:

@@ -9,7 +9,7 @@ from diffusers import QwenImageEditPlusPipeline
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
 from PIL import Image
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from tiny_training import SIZE, load_tiny_model, save_tiny_model, write_picture
 
 from pixelsmile.editing.adapters import AdapterSpec, load_adapters
@@ -179,6 +179,24 @@ def test_names_survive_what_a_trainer_wraps_around(transformer):
         f"transformer.{name}": value for name, value in transformer.named_parameters() if "lora_" in name
     }
     assert adapter_bytes(named, SETTINGS) == adapter_bytes(parameters, SETTINGS)
+
+
+def test_the_same_tensors_are_the_same_bytes_in_the_order_of_names(transformer):
+    """safetensors itself writes the metadata in another order at every call."""
+    parameters = adapter_parameters(trained(transformer))
+    notes = {f"note {number}": "ünïcode" for number in range(5)}
+    files = {adapter_bytes(parameters, SETTINGS, notes=notes) for _ in range(5)}
+    files.add(
+        adapter_bytes(dict(reversed(parameters.items())), SETTINGS, notes=dict(reversed(notes.items())))
+    )
+    (data,) = files
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    assert length % 8 == 0
+    assert list(header) == sorted(header)
+    assert list(header["__metadata__"]) == sorted([*notes, "format", "lora_adapter_metadata"])
+    for name, tensor in load(data).items():
+        assert torch.equal(tensor, parameters[name])
 
 
 def test_a_smaller_number_format_halves_the_file(transformer, tmp_path):

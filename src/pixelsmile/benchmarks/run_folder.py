@@ -121,6 +121,14 @@ class RunFolder:
         write_file(self.path / SPEC_NAME, (spec.model_dump_json(indent=1) + "\n").encode())
         return spec
 
+    def holds(self, spec: Spec) -> bool:
+        """Whether the run that is here has that specification, so that it can go on."""
+        try:
+            _check_same(self.path, self.spec(), spec)
+        except InputError:
+            return False
+        return True
+
     def spec(self) -> Spec:
         """The specification; InputError where the folder holds no run."""
         path = self.path / SPEC_NAME

@@ -63,7 +63,7 @@ def run_edits(
     that task's failure; other exceptions end the run. InputError where the folder holds another run,
     OutputError where it cannot be written.
     """
-    spec = folder.begin(_specification(benchmark, editor, setting, strengths, seed))
+    spec = folder.begin(specification(benchmark, editor, setting, strengths, seed))
     whole = _whole_edits(folder)
     keys = spec.edit_keys()
     num_done = sum(key in whole for key in keys)
@@ -77,9 +77,10 @@ def run_edits(
                 yield RunProgress(num_done, len(keys), record)
 
 
-def _specification(
+def specification(
     benchmark: Benchmark, editor: BenchmarkEditor, setting: Setting, strengths: Sequence[float], seed: int
 ) -> Spec:
+    """What `run_edits` writes down of a run, or finds in its folder. StrengthError."""
     checked = tuple(strength + 0.0 for strength in check_strengths(strengths))  # -0 becomes 0
     if len(set(checked)) < len(checked):
         raise StrengthError(f"strengths {' '.join(f'{s:g}' for s in checked)} name one twice: leave it out")

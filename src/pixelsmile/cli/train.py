@@ -15,6 +15,7 @@ from pixelsmile.errors import DeviceError
 
 if TYPE_CHECKING:
     from pixelsmile.training.config import TrainingConfig
+    from pixelsmile.training.loop import Trainer
     from pixelsmile.training.run_folder import RunFolder
 
 
@@ -52,6 +53,7 @@ def _train(
     accelerator: Any,
     display: TrainDisplay,
 ) -> int:
+    from pixelsmile.recipes.training.measuring import make_measure
     from pixelsmile.training.assembly import assemble
     from pixelsmile.training.loop import Trainer
     from pixelsmile.training.manifest import write_manifest
@@ -59,13 +61,14 @@ def _train(
     started = time.monotonic()
     with _claimed(path, config, accelerator) as folder, _interruptions(display, path):
         display.loading(config.model.name)
-        job = assemble(config, folder, accelerator, on_progress=display.caching)
+        measure = make_measure(config, accelerator)
+        job = assemble(config, folder, accelerator, measure=measure, on_progress=display.caching)
         trainer = Trainer(job, config, folder, accelerator)
         for event in trainer.run():
             display.event(event, trainer)
         if accelerator.is_main_process:
             write_manifest(folder, config)
-            _report(options, folder, trainer.num_steps, time.monotonic() - started, display)
+            _report(options, folder, trainer, time.monotonic() - started, display)
     return 0
 
 
@@ -94,16 +97,24 @@ def _claimed(path: Path, config: "TrainingConfig", accelerator: Any) -> Iterator
 
 
 def _report(
-    options: argparse.Namespace, folder: "RunFolder", num_steps: int, seconds: float, display: TrainDisplay
+    options: argparse.Namespace,
+    folder: "RunFolder",
+    trainer: "Trainer",
+    seconds: float,
+    display: TrainDisplay,
 ) -> None:
     from pixelsmile.training.statistics import duration
 
+    num_steps = trainer.num_steps
     if options.json:
         record = {"run": str(folder.path), "steps": num_steps, "adapter": str(folder.adapter)}
         print(json.dumps({**record, "seconds": round(seconds, 2)}))
         return
     print(folder.adapter)
-    display.remark(f"{num_steps} steps done, {duration(seconds)} since this command began")
+    if trainer.has_written:
+        display.remark(f"{num_steps} steps done, {duration(seconds)} since this command began")
+    else:
+        display.remark(f"all {num_steps} steps were done before, and the adapter is whole: nothing to do")
 
 
 @contextmanager

@@ -20,9 +20,11 @@ def smoke(
     options: argparse.Namespace, config: "TrainingConfig", accelerator: Any, display: TrainDisplay
 ) -> int:
     """Two steps of everything, and one line about them."""
-    from pixelsmile.training.rehearsal import rehearse
+    from pixelsmile.recipes.training.measuring import make_measure
+    from pixelsmile.training.rehearsal import rehearse, shortened
 
-    found = rehearse(config, accelerator, on_progress=display.caching)
+    measure = make_measure(shortened(config), accelerator)
+    found = rehearse(config, accelerator, measure=measure, on_progress=display.caching)
     if accelerator.is_main_process:
         if options.json:
             print(json.dumps(_as_dict(found)))

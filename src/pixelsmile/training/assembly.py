@@ -9,7 +9,6 @@ from typing import Any
 from torch import Tensor
 
 from pixelsmile.editing.devices import DTYPES
-from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engine import EngineInfo
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.hashing import sha256_file, sha256_json
@@ -54,7 +53,8 @@ def assemble(
     triplets = read_triplets(path, domain=config.data.domain)[:limit]
     plan(config, len(triplets), accelerator)
     networks = load_networks(config, triplets, accelerator.device)
-    validate = _validator(config, networks, triplets, folder, measure)
+    kept_in = folder.validation if accelerator.is_main_process else None
+    validate = _validator(config, networks, triplets, kept_in, measure)
     cache = _filled_cache(config, networks, triplets, accelerator, on_progress)
     transformer = networks.components.transformer
     add_adapter(transformer, config.adapter, config.run.seed)
@@ -171,7 +171,7 @@ def _validator(
     config: TrainingConfig,
     networks: Networks,
     triplets: Sequence[Triplet],
-    folder: RunFolder,
+    folder: Path | None,
     measure: Measure | None,
 ) -> Validator | None:
     """None where nobody wants to look."""
@@ -193,12 +193,12 @@ def _validator(
     engine = QwenEngine(parts, networks.placement, info, options.condition_size)
     sources = list(dict.fromkeys(triplet.source.image for triplet in triplets))
     return Validator(
-        Editor(engine),
-        parts.transformer,
+        engine,
+        config.adapter,
         settings,
         [Path(name) for name in settings.portraits] or sources[:_NUM_PORTRAITS],
         config.data.domain,
         config.data.size_px,
-        folder.validation,
+        folder,
         measure,
     )

@@ -48,7 +48,8 @@ class DataSettings(_Section):
     """The triplets: JSON lines.
 
     size_px: side of the square in the middle that is trained on. cache: a folder that runs may share.
-    detector: finds the faces of targets that come without landmarks, where the identity term is on.
+    detector: finds the faces of targets that come without landmarks, where the identity term is on, and
+    those of a benchmark.
     """
 
     triplets: str
@@ -147,7 +148,15 @@ class LogSettings(_Section):
 
 
 class ValidationSettings(_Section):
-    """Sweeps of these portraits every so many steps (null: never), as one sheet for each portrait."""
+    """A look at the averaged adapter every so many steps (null: never).
+
+    portraits: swept on one sheet each; where none are named, the first sources of the triplets.
+    benchmark: FFE-Bench, with the same strengths, sampling steps and seed: `embedded` (drawn portraits), a
+    folder of it as it is on the hub, or a file of JSON lines; null: none. num_samples: of its tasks in the
+    domain of the training; null: all. judge, encoders: who judges and who compares the faces, as
+    `pixelsmile bench ffe judge` takes them; no encoders: identity is left out. Faces are found by
+    data.detector. The `embedded` ones know drawn portraits alone.
+    """
 
     every: Count | None = None
     portraits: tuple[str, ...] = ()
@@ -155,6 +164,10 @@ class ValidationSettings(_Section):
     strengths: tuple[NotNegative, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     num_sampling_steps: Count | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    benchmark: str | None = None
+    num_samples: Count | None = None
+    judge: str = "embedded"
+    encoders: tuple[str, ...] = ("embedded",)
 
 
 class TrainingConfig(_Section):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelsmile.errors import OutputError, PixelSmileError
+from pixelsmile.hashing import sha256_bytes, sha256_file
 from pixelsmile.json_lines import LineWriter
 from pixelsmile.training.average import Average
 from pixelsmile.training.checkpoint import Checkpoints, Facts, State
@@ -98,10 +99,13 @@ class Trainer:
         self._checkpoints = Checkpoints(folder.checkpoints, config.checkpoints.keep)
         self._window: Window = []
         self._last_saved = 0
+        self.has_written = False  # the adapter's file; not where it was there already, whole
         self._clock = (time.monotonic(), 0)
 
     def run(self) -> Iterator[Event]:
         """Train from the newest checkpoint to the last step, and leave the adapter in the folder.
+
+        An adapter that is there with the same bytes is left alone (`has_written` tells).
 
         PixelSmileError where a loss or the gradient is not finite: before the update, and the state is saved.
         OutputError where the disk refuses; what was saved before is still there.
@@ -233,10 +237,14 @@ class Trainer:
 
     def _export(self) -> None:
         tensors = whole(self._trained.average.values, self._accelerator.is_main_process)
-        on_main(
-            self._accelerator,
-            lambda: replace_file(self._folder.adapter, self._job.export(tensors)),
-        )
+
+        def write() -> None:
+            data, path = self._job.export(tensors), self._folder.adapter
+            if not path.is_file() or sha256_file(path) != sha256_bytes(data):
+                replace_file(path, data)
+                self.has_written = True
+
+        on_main(self._accelerator, write)
 
     def _resume(self) -> int:
         """Take over the newest state; the number of steps that it has behind it, 0 where there is none."""

@@ -39,11 +39,12 @@ def rehearse(
 ) -> Rehearsal:
     """Cache the first triplets, take two steps, save after each, validate if the configuration does, export.
 
+    measure: of the `shortened` configuration.
     The cache stays, since a training will use it; everything else is deleted. Raises what a training would.
     """
     path = Path(shared(accelerator, on_main(accelerator, lambda: tempfile.mkdtemp(prefix="pixelsmile-"))))
     try:
-        return _rehearse(_shortened(config), accelerator, RunFolder(path), measure, on_progress)
+        return _rehearse(shortened(config), accelerator, RunFolder(path), measure, on_progress)
     finally:
         if accelerator.is_main_process:
             shutil.rmtree(path, ignore_errors=True)
@@ -72,11 +73,13 @@ def _rehearse(
     )
 
 
-def _shortened(config: TrainingConfig) -> TrainingConfig:
-    """The same training, of two steps."""
+def shortened(config: TrainingConfig) -> TrainingConfig:
+    """The same training, of two steps, and a benchmark of two samples."""
     validation = config.validation
     if validation.every is not None:
-        validation = validation.model_copy(update={"every": _NUM_STEPS, "num_sampling_steps": 2})
+        validation = validation.model_copy(
+            update={"every": _NUM_STEPS, "num_sampling_steps": 2, "num_samples": 2}
+        )
     return config.model_copy(
         update={
             "run": config.run.model_copy(update={"num_steps": _NUM_STEPS}),

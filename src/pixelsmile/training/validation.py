@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from PIL import Image
 
 from pixelsmile.editing.editor import Editor, EditResult
+from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.requests import Request
+from pixelsmile.hashing import sha256_bytes
 from pixelsmile.images import load_image
 from pixelsmile.results import Sweep, check_grid, draw_grid, edited_png
-from pixelsmile.training.config import ValidationSettings
+from pixelsmile.training.adapter import adapter_bytes, adapter_parameters
+from pixelsmile.training.config import AdapterSettings, ValidationSettings
+from pixelsmile.training.distribution import whole
 from pixelsmile.training.replacing import replace_file
 from pixelsmile.training.statistics import ValidationRecord, rounded
 
@@ -18,10 +22,14 @@ from pixelsmile.training.statistics import ValidationRecord, rounded
 class Measure(Protocol):
     """How a benchmark looks on, which training may not import: a recipe gives it."""
 
-    def __call__(self, editor: Editor, step: int) -> Mapping[str, float]:
+    def __call__(
+        self, editor: Editor, step: int, adapter_sha256: str, folder: Path | None
+    ) -> Mapping[str, float]:
         """Named numbers of an editor with the averaged adapter, after so many steps.
 
-        It may draw random numbers: every step of the training starts from its own seed.
+        adapter_sha256: of the adapter's file, as it would be now. folder: for what is to stay. None: this
+        process only takes its part in the forwards of a model that is spread over several, which must all do
+        the same ones. It may draw random numbers: every step of the training starts from its own seed.
         """
         ...
 
@@ -29,23 +37,25 @@ class Measure(Protocol):
 class Validator:
     """Sweeps portraits and measures. Made before the training, so that slips in its settings stop it then.
 
-    transformer: the one inside of `editor`, which is put into evaluation mode meanwhile. ImageError for
-    portraits that cannot be read, ExpressionError and StrengthError for what cannot be asked.
+    engine: with the adapter on its transformer, which is put into evaluation mode meanwhile. folder: None
+    where this process keeps nothing (see `Measure`). ImageError for portraits that cannot be read,
+    ExpressionError and StrengthError for what cannot be asked.
     """
 
     def __init__(
         self,
-        editor: Editor,
-        transformer: Any,
+        engine: QwenEngine,
+        adapter: AdapterSettings,
         settings: ValidationSettings,
         portraits: Sequence[Path],
         domain: str,
         size_px: int,
-        folder: Path,
+        folder: Path | None,
         measure: Measure | None = None,
     ) -> None:
-        self._editor, self._transformer, self._settings = editor, transformer, settings
-        self._domain, self._size_px, self._folder, self._measure = domain, size_px, folder, measure
+        self._editor, self._transformer, self._adapter = Editor(engine), engine.parts.transformer, adapter
+        self._settings, self._domain, self._size_px = settings, domain, size_px
+        self._folder, self._measure = folder, measure
         self._portraits = {_unique(path, portraits): load_image(path) for path in portraits}
         self._requests = [
             Request(expression=name, strengths=settings.strengths).checked() for name in settings.expressions
@@ -56,8 +66,9 @@ class Validator:
         """Write one sheet for each portrait, and measure; what came of it. OutputError."""
         self._transformer.eval()
         try:
-            pictures = [self._sheet(name, image, step) for name, image in self._portraits.items()]
-            numbers = self._measure(self._editor, step) if self._measure else {}
+            sha256 = self._adapter_sha256()
+            pictures = [self._sheet(name, image, step, sha256) for name, image in self._portraits.items()]
+            numbers = self._measure(self._editor, step, sha256, self._folder) if self._measure else {}
         finally:
             self._transformer.train()
         return ValidationRecord(
@@ -66,7 +77,11 @@ class Validator:
             pictures=tuple(pictures),
         )
 
-    def _sheet(self, name: str, image: Image.Image, step: int) -> str:
+    def _adapter_sha256(self) -> str:
+        tensors = whole(adapter_parameters(self._transformer), keep=True)
+        return sha256_bytes(adapter_bytes(tensors, self._adapter))
+
+    def _sheet(self, name: str, image: Image.Image, step: int, adapter_sha256: str) -> str:
         results = self._editor.edit_many(
             image,
             self._requests,
@@ -75,15 +90,18 @@ class Validator:
             size=self._size_px,
             domain=self._domain,
         )
-        sweeps = [Sweep(result.label, result.images, result.strengths) for result in results]
-        sheet = draw_grid(image, sweeps, f"{name}, after {step} steps")
         file = f"step-{step:08d}-{name}.png"
-        replace_file(self._folder / file, edited_png(sheet, _settings(results, step)))
+        if self._folder is not None:
+            sweeps = [Sweep(result.label, result.images, result.strengths) for result in results]
+            sheet = draw_grid(image, sweeps, f"{name}, after {step} steps")
+            settings = _settings(results, step, adapter_sha256)
+            replace_file(self._folder / file, edited_png(sheet, settings))
         return file
 
 
-def _settings(results: Sequence[EditResult], step: int) -> dict[str, object]:
-    return {"training_step": step, "requests": [result.settings for result in results]}
+def _settings(results: Sequence[EditResult], step: int, adapter_sha256: str) -> dict[str, object]:
+    requests = [result.settings for result in results]
+    return {"training_step": step, "adapter_sha256": adapter_sha256, "requests": requests}
 
 
 def _unique(path: Path, portraits: Sequence[Path]) -> str:
