@@ -56,9 +56,9 @@ def make_samples(count: int, side_px: int) -> list[Sample]:
     return samples
 
 
-def serve(pipe: Connection, faults: float, latency_s: float) -> None:
+def serve(pipe: Connection, faults: float, latency_s: float, kind: type[JudgeServer] = JudgeServer) -> None:
     """The other process: it sends its address, and after a message what it has counted."""
-    with JudgeServer(at_random(faults), latency_s) as server:
+    with kind(at_random(faults), latency_s) as server:
         server.keep_requests = False
         pipe.send(server.url)
         pipe.recv()
@@ -82,7 +82,7 @@ def judge(
 def is_right(judgement: Judgement, sample: Sample) -> bool:
     """Whether the verdict is what the server says about that picture."""
     outcome = judgement.outcome
-    digest = hashlib.sha256(Picture.read(sample.image).png(1024)).hexdigest()
+    digest = hashlib.sha256(Picture.read(sample.images).png(1024)).hexdigest()
     return isinstance(outcome, Verdict) and (dict(outcome.scores), outcome.dominant) == truth(digest)
 
 

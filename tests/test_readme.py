@@ -10,7 +10,7 @@ from pixelsmile.cli import main
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 # They need the real weights, a photograph, pictures made elsewhere, raters, or minutes of training.
-NOT_HERE = ("--model Qwen", "group.jpg", "FFE-Bench", "mine", "triplets mead", "runs/ours", "study")
+NOT_HERE = ("--model Qwen", "group.jpg", "FFE-Bench", "mine", "triplets mead", "runs/ours", "theirs", "study")
 
 
 def commands() -> list[list[str]]:

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from pixelsmile.benchmarks.judging import EditJudging
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.expressions import EXPRESSIONS, Domain
-from pixelsmile.judges import JudgeIdentity, Picture, Verdict, VerdictCache
+from pixelsmile.expressions import EXPRESSIONS
+from pixelsmile.judges import JudgeIdentity, Question, Verdict, VerdictCache
 
 IN_FLIGHT = 4
 
@@ -33,17 +33,17 @@ class PaidJudge:
     def __init__(self, payments: Path) -> None:
         self._payments = os.open(payments, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
-    async def judge(self, picture: Picture, domain: Domain) -> Verdict:
-        self._note("asked", picture)
+    async def judge(self, question: Question) -> Verdict:
+        self._note("asked", question)
         await asyncio.sleep(random.uniform(0.02, 0.06))
-        self._note("answered", picture)
-        return verdict_of(picture.sha256)
+        self._note("answered", question)
+        return verdict_of(question.sha256)
 
     async def aclose(self) -> None:
         pass
 
-    def _note(self, what: str, picture: Picture) -> None:
-        os.write(self._payments, f"{what} {picture.sha256}\n".encode())
+    def _note(self, what: str, question: Question) -> None:
+        os.write(self._payments, f"{what} {question.sha256}\n".encode())
 
 
 def verdict_of(sha256: str) -> Verdict:

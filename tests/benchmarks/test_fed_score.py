@@ -79,18 +79,28 @@ def test_a_width_of_point_six_does_not_reach_it():
     assert found == pytest.approx((0.9853, 0.9739, 0.02203), abs=1e-4)
 
 
-def test_the_normalisation_is_frozen():
-    assert CONSTANTS.version == "1"
-    assert CONSTANTS.status == "reconstructed"
-    frozen = CONSTANTS.model_dump(exclude={"source"})
+@pytest.mark.parametrize(
+    ("version", "other_changes"), [("1", {}), ("2", {"landmarks": 0.01, "embedding": 0.2})]
+)
+def test_the_normalisations_are_frozen(version, other_changes):
+    constants = load_normalisation(version)
+    frozen = constants.model_dump(exclude={"source"})
     assert frozen == {
-        "version": "1", "status": "reconstructed",
+        "version": version, "status": "reconstructed",
         "fidelity_mean": "arithmetic", "alignment_mean": "arithmetic",
         "background_scale": 100, "judge_scale": 10, "identity_floor": 0, "gain_centre": 1, "gain_width": 0.7,
-        "min_expected_change": 0.05,
+        "min_expected_change": 0.05, "min_expected_changes": other_changes,
     }  # fmt: skip
+    assert constants.of_representation("scores") is constants
+    for kind, least in other_changes.items():
+        assert constants.of_representation(kind).min_expected_change == least
+    assert constants.of_representation("blendshapes") is None
+
+
+def test_the_newest_normalisation_is_the_default():
+    assert CONSTANTS.version == "2"
     for unknown in ("0", "../secret", "", "1.json"):
-        with pytest.raises(InputError, match="is unknown: use '1'"):
+        with pytest.raises(InputError, match="is unknown: use '1' or '2'"):
             load_normalisation(unknown)
 
 

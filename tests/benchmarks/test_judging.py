@@ -35,9 +35,9 @@ class Script:
         self.answer = answer
         self.asked: list[str] = []
 
-    def __call__(self, picture, domain):
-        self.asked.append(picture.sha256)
-        return self.answer(picture) if callable(self.answer) else self.answer
+    def __call__(self, question):
+        self.asked.append(question.sha256)
+        return self.answer(question) if callable(self.answer) else self.answer
 
     def judge(self, **settings) -> ModelJudge:
         return ModelJudge(ScriptedProvider(self, version="test"), **settings)
@@ -126,7 +126,7 @@ def test_a_spent_budget_leaves_a_state_to_go_on_from(folder):
 def test_a_judge_that_cannot_be_asked_leaves_what_was_judged(folder):
     answers = iter([ANSWER, ANSWER])
     wrong_key = Failure("says 401: wrong key", stops=True)
-    script = Script(lambda picture: next(answers, wrong_key))
+    script = Script(lambda question: next(answers, wrong_key))
     with pytest.raises(JudgeError, match="wrong key"):
         judged(folder, script.judge(), num_in_flight=1)
     assert len(folder.outcomes(next(iter(folder.judges())))) == 2

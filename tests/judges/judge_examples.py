@@ -12,6 +12,7 @@ from pixelsmile.judges import (
     ModelJudge,
     OpenAIProvider,
     Picture,
+    Question,
     RetryPolicy,
     Sample,
     Verdict,
@@ -33,6 +34,11 @@ def png_of(seed: int) -> bytes:
 
 def picture_of(seed: int) -> Picture:
     return Picture.read(png_of(seed))
+
+
+def question_of(seed: int) -> Question:
+    """The picture alone."""
+    return Question.read(png_of(seed), "human")
 
 
 def samples_of(count: int) -> list[Sample]:

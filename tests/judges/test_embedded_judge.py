@@ -13,7 +13,7 @@ from scipy.spatial.distance import mahalanobis
 from pixelsmile import embedded
 from pixelsmile.errors import InputError, ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL
-from pixelsmile.judges import JudgingRun, NoVerdict, Picture, Sample, Verdict, outcome_from_json
+from pixelsmile.judges import JudgingRun, NoVerdict, Question, Sample, Verdict, outcome_from_json
 from pixelsmile.judges.embedded import EmbeddedJudge
 from pixelsmile.judges.embedded_crop import TEMPLATE_3, face_crop
 from pixelsmile.judges.embedded_network import (
@@ -244,7 +244,9 @@ def test_all_ways_to_ask_say_the_same(tmp_path):
     samples = [Sample(str(index), image, "human") for index, image in enumerate(images)]
     run = {one.key: one.outcome for one in JudgingRun(judge, samples, num_in_flight=4)}
     assert [run[str(index)] for index in range(len(images))] == at_once
-    assert asyncio.run(judge.judge(Picture.read(images[0]), "anime")) == at_once[0]  # the domain says nothing
+    assert (
+        asyncio.run(judge.judge(Question.read(images[0], "anime"))) == at_once[0]
+    )  # the domain says nothing
 
 
 @HAS_DETECTOR

@@ -8,15 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from judge_examples import picture_of, png_of
+from judge_examples import picture_of, png_of, question_of
 
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import EXPRESSIONS
-from pixelsmile.judges import JudgeIdentity, NoVerdict, Picture, Verdict, VerdictCache, cache_key
+from pixelsmile.hashing import sha256_json
+from pixelsmile.judges import JudgeIdentity, NoVerdict, Question, Verdict, VerdictCache, cache_key
 
 JUDGE = JudgeIdentity("p", "m", "r-1", "00", {})
-PICTURE = picture_of(0)
-KEY = cache_key(JUDGE, PICTURE, "human")
+QUESTION = question_of(0)
+KEY = cache_key(JUDGE, QUESTION)
+IN_ANIME = Question.read(png_of(0), "anime")
 
 
 def verdict(happy: float = 0.5) -> Verdict:
@@ -29,40 +31,45 @@ def test_what_is_kept_is_found(tmp_path):
     path = tmp_path / "new" / "cache.sqlite"
     with VerdictCache(path) as cache:
         assert cache.find(KEY) is None
-        assert cache.keep(JUDGE, PICTURE, "human", verdict()) == verdict()
+        assert cache.keep(JUDGE, QUESTION, verdict()) == verdict()
     with VerdictCache(path) as cache:
         assert cache.find(KEY) == verdict()
-        assert cache.find(cache_key(JUDGE, PICTURE, "anime")) is None
+        assert cache.find(cache_key(JUDGE, IN_ANIME)) is None
 
 
 def test_keys_are_content():
     other_judge = JudgeIdentity("p", "m", "r-1", "00", {"seed": 1})
     keys = [
         KEY,
-        cache_key(other_judge, PICTURE, "human"),
-        cache_key(JUDGE, picture_of(1), "human"),
-        cache_key(JUDGE, PICTURE, "anime"),
+        cache_key(other_judge, QUESTION),
+        cache_key(JUDGE, question_of(1)),
+        cache_key(JUDGE, IN_ANIME),
     ]
     assert len(set(keys)) == 4
-    assert cache_key(JUDGE, Picture.read(png_of(0)), "human") == KEY
+    assert cache_key(JUDGE, Question.read(png_of(0), "human")) == KEY
+
+
+def test_caches_from_before_there_were_questions_stay_valid():
+    assert sha256_json([JUDGE.sha256, picture_of(0).sha256, "human"]) == KEY
+    assert KEY == "d9dee3b6dc259711e627a96e830766aa1f6cd46584ae4a606963a2ac29ae75ff"
 
 
 def test_no_verdict_is_not_final(tmp_path):
     nothing = NoVerdict(JUDGE.id, "refused", "SAFETY", ("raw",))
     with VerdictCache(tmp_path / "cache.sqlite") as cache:
-        cache.keep(JUDGE, PICTURE, "human", nothing)
+        cache.keep(JUDGE, QUESTION, nothing)
         assert cache.find(KEY) is None
         assert cache.find(KEY, reuse_no_verdicts=True) == nothing
-        cache.keep(JUDGE, PICTURE, "human", verdict())
+        cache.keep(JUDGE, QUESTION, verdict())
         assert cache.find(KEY) == verdict()
-        cache.keep(JUDGE, PICTURE, "human", nothing)
+        cache.keep(JUDGE, QUESTION, nothing)
         assert cache.find(KEY) == verdict(), "a verdict stays"
 
 
 def test_the_first_verdict_counts(tmp_path):
     with VerdictCache(tmp_path / "cache.sqlite") as one, VerdictCache(tmp_path / "cache.sqlite") as other:
-        one.keep(JUDGE, PICTURE, "human", verdict(0.25))
-        assert other.keep(JUDGE, PICTURE, "human", verdict(0.75)) == verdict(0.25)
+        one.keep(JUDGE, QUESTION, verdict(0.25))
+        assert other.keep(JUDGE, QUESTION, verdict(0.75)) == verdict(0.25)
 
 
 def test_other_files_are_refused(tmp_path):
@@ -83,7 +90,7 @@ def test_other_files_are_refused(tmp_path):
 
 def test_a_damaged_verdict_is_not_guessed(tmp_path):
     with VerdictCache(tmp_path / "cache.sqlite") as cache:
-        cache.keep(JUDGE, PICTURE, "human", verdict())
+        cache.keep(JUDGE, QUESTION, verdict())
         cache._database.execute("UPDATE outcomes SET outcome = replace(outcome, '0.5', '5')")
         with pytest.raises(InputError, match="damaged verdict"):
             cache.find(KEY)
@@ -100,10 +107,10 @@ from pixelsmile.judges import JudgeIdentity, JudgingRun, Verdict, VerdictCache
 
 class Slow:
     identity = JudgeIdentity("p", "m", "r-1", "00", {{}})
-    async def judge(self, picture, domain):
+    async def judge(self, question):
         print("asked", flush=True)
         await asyncio.sleep(0.02)
-        scores, dominant = truth(picture.sha256)
+        scores, dominant = truth(question.sha256)
         return Verdict(self.identity.id, scores, dominant, (str({mark}),))
     async def aclose(self):
         pass

@@ -6,7 +6,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from judge_examples import GEMINI_KEY, OPENAI_KEY, picture_of
+from judge_examples import GEMINI_KEY, OPENAI_KEY, picture_of, question_of
 
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import JUDGE_LABELS
@@ -76,7 +76,7 @@ def script(tmp_path, *seeds: int) -> str:
 
 def test_answers_from_a_file(tmp_path):
     judge = parse_judge(script(tmp_path, 1))
-    known, unknown = (asyncio.run(judge.judge(picture_of(seed), "human")) for seed in (1, 2))
+    known, unknown = (asyncio.run(judge.judge(question_of(seed))) for seed in (1, 2))
     assert isinstance(known, Verdict)
     assert (known.dominant, known.scores["happy"]) == ("neutral", 0.25)
     assert isinstance(unknown, NoVerdict)
@@ -86,9 +86,9 @@ def test_answers_from_a_file(tmp_path):
 def test_the_budget_is_for_all_judges_together(tmp_path):
     options = JudgeOptions(budget=Budget(max_requests=1))
     first, second = (parse_judge(script(tmp_path, 1), options) for _ in range(2))
-    asyncio.run(first.judge(picture_of(1), "human"))
+    asyncio.run(first.judge(question_of(1)))
     with pytest.raises(BudgetSpentError):
-        asyncio.run(second.judge(picture_of(1), "human"))
+        asyncio.run(second.judge(question_of(1)))
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_two_servers_and_a_script(tmp_path):
     with JudgeServer() as server, VerdictCache(tmp_path / "cache.sqlite") as cache:
         judges = [judge_at(server.url, "openai"), judge_at(server.url, "gemini")]
         judges.append(
-            scripted("contrary", lambda picture, domain: str(good_answer(picture.sha256)).replace("'", '"'))
+            scripted("contrary", lambda question: str(good_answer(question.sha256)).replace("'", '"'))
         )
         outcomes = by_judge(Panel(judges, samples_of(6), cache=cache, num_in_flight=3))
     assert {judge: len(by_key) for judge, by_key in outcomes.items()} == dict.fromkeys(
@@ -47,8 +47,8 @@ def test_two_servers_and_a_script(tmp_path):
 
 
 def test_one_that_cannot_be_asked_stops_all():
-    good = scripted("good", lambda picture, domain: "")
-    wrong = scripted("wrong", lambda picture, domain: Failure("is closed", stops=True))
+    good = scripted("good", lambda question: "")
+    wrong = scripted("wrong", lambda question: Failure("is closed", stops=True))
     panel = Panel([good, wrong], samples_of(200), num_in_flight=2)
     with pytest.raises(JudgeError, match="is closed"):
         by_judge(panel)

@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import aclosing
 
 import pytest
-from judge_examples import picture_of, png_of, samples_of
+from judge_examples import picture_of, png_of, question_of, samples_of
 from judge_server import good_answer, truth
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -20,6 +20,7 @@ from pixelsmile.judges import (
     ModelJudge,
     NoVerdict,
     Picture,
+    Question,
     Sample,
     ScriptedProvider,
     Verdict,
@@ -32,18 +33,18 @@ class Scripted(ScriptedProvider):
     """Answers with the truth after a while, and counts."""
 
     def __init__(self, script=None, delay_s: float = 0.0) -> None:
-        super().__init__(script or (lambda picture, domain: true_answer(picture)), version="test")
+        super().__init__(script or true_answer, version="test")
         self.delay_s = delay_s
         self.asked: Counter[str] = Counter()
         self.in_flight = self.most_in_flight = self.num_closed = 0
 
-    async def ask(self, picture, domain, rubric):
-        self.asked[picture.sha256] += 1
+    async def ask(self, question, rubric):
+        self.asked[question.sha256] += 1
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await asyncio.sleep(self.delay_s)
-            return await super().ask(picture, domain, rubric)
+            return await super().ask(question, rubric)
         finally:
             self.in_flight -= 1
 
@@ -52,8 +53,8 @@ class Scripted(ScriptedProvider):
         self.num_closed += 1
 
 
-def true_answer(picture: Picture) -> Reply:
-    text = json.dumps(good_answer(picture.sha256))
+def true_answer(question: Question) -> Reply:
+    text = json.dumps(good_answer(question.sha256))
     return Reply(text, text, 10)
 
 
@@ -76,13 +77,13 @@ def test_all_samples_once_and_right():
 
 
 def test_results_come_as_they_are_ready():
-    async def slow_first(picture: Picture) -> None:
-        await asyncio.sleep(0.2 if picture.sha256 == picture_of(0).sha256 else 0)
+    async def slow_first(question: Question) -> None:
+        await asyncio.sleep(0.2 if question.sha256 == picture_of(0).sha256 else 0)
 
     class Uneven(Scripted):
-        async def ask(self, picture, domain, rubric):
-            await slow_first(picture)
-            return await super().ask(picture, domain, rubric)
+        async def ask(self, question, rubric):
+            await slow_first(question)
+            return await super().ask(question, rubric)
 
     keys = [judgement.key for judgement in JudgingRun(ModelJudge(Uneven()), samples_of(5), num_in_flight=2)]
     assert keys[-1] == "sample 0"
@@ -115,9 +116,7 @@ def test_the_cache_pays(tmp_path):
 
 @pytest.mark.parametrize(("reuse", "num_asked"), [(False, 1), (True, 0)])
 def test_no_verdict_is_asked_for_again(tmp_path, reuse, num_asked):
-    refusing = ScriptedProvider(
-        lambda picture, domain: Reply("", "no", 5, "refused", "SAFETY"), version="test"
-    )
+    refusing = ScriptedProvider(lambda question: Reply("", "no", 5, "refused", "SAFETY"), version="test")
     with VerdictCache(tmp_path / "cache.sqlite") as cache:
         (refused,) = JudgingRun(ModelJudge(refusing), samples_of(1), cache=cache)
         assert isinstance(refused.outcome, NoVerdict)
@@ -163,8 +162,8 @@ def test_a_budget_ends_the_run_and_the_next_one_goes_on(tmp_path):
 
 
 def test_a_budget_does_not_wait_for_backoff():
-    script = iter([Failure("busy", server_wait_s=500.0), true_answer(picture_of(1))])
-    provider = ScriptedProvider(lambda picture, domain: next(script), version="test")
+    script = iter([Failure("busy", server_wait_s=500.0), true_answer(question_of(1))])
+    provider = ScriptedProvider(lambda question: next(script), version="test")
     run = JudgingRun(ModelJudge(provider, budget=Budget(max_requests=2)), samples_of(3), num_in_flight=2)
     assert len(list(run)) == 1
     assert len(run.left) == 2
@@ -173,7 +172,7 @@ def test_a_budget_does_not_wait_for_backoff():
 def test_one_clear_line_where_nothing_can_be_judged():
     failure = Failure("'m' at x cannot be asked (401: bad key)", stops=True)
     wrong = picture_of(3).sha256
-    provider = Scripted(lambda p, _: failure if p.sha256 == wrong else true_answer(p), delay_s=0.01)
+    provider = Scripted(lambda q: failure if q.sha256 == wrong else true_answer(q), delay_s=0.01)
     run = JudgingRun(ModelJudge(provider), samples_of(40), num_in_flight=4)
     judged: list[Judgement] = []
     with pytest.raises(JudgeError, match="401: bad key"):
@@ -186,16 +185,14 @@ def test_one_clear_line_where_nothing_can_be_judged():
 
 
 def test_too_much_patience():
-    busy = ScriptedProvider(
-        lambda picture, domain: Failure("429: quota", server_wait_s=7200.0), version="test"
-    )
+    busy = ScriptedProvider(lambda question: Failure("429: quota", server_wait_s=7200.0), version="test")
     with pytest.raises(JudgeError, match=r"asks for 7,200 s of patience \(429: quota\): run again later"):
         list(JudgingRun(ModelJudge(busy), samples_of(3)))
 
 
 def test_a_judge_is_as_new_after_an_error():
     failures = iter([Failure("is closed", stops=True)])
-    provider = Scripted(lambda picture, domain: next(failures, None) or true_answer(picture))
+    provider = Scripted(lambda question: next(failures, None) or true_answer(question))
     judge = ModelJudge(provider)
     with pytest.raises(JudgeError):
         list(JudgingRun(judge, samples_of(1)))

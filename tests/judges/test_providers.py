@@ -13,6 +13,7 @@ from judge_examples import (
     judge_at,
     openai_provider,
     picture_of,
+    question_of,
     samples_of,
 )
 from judge_server import JudgeServer, OpenAI, good_answer, in_turn, truth
@@ -181,7 +182,7 @@ def test_the_budget_counts_what_the_server_reports(kind):
 def test_tokens_stop_before_the_limit(kind):
     with JudgeServer() as server:
         provider = judge_at(server.url, kind)._provider
-        bound = provider.max_tokens(EXPRESSION_SCORES)
+        bound = provider.max_tokens(question_of(0), EXPRESSION_SCORES)
         budget = Budget(max_tokens=bound + 3500)
         run = JudgingRun(judge_at(server.url, kind, budget=budget), samples_of(20), num_in_flight=8)
         assert len(list(run)) == 4

@@ -1,7 +1,7 @@
 """Having a run's edits judged: each outcome is on disk before it is seen, and none is paid for twice."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from pixelsmile.benchmarks.opinions import current_outcomes
 from pixelsmile.benchmarks.run_folder import EditRecord, OutcomeRecord, RunFolder
@@ -11,15 +11,18 @@ from pixelsmile.json_lines import LineWriter
 from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.judge import Judge
 from pixelsmile.judges.pool import Judgement, JudgingRun, Sample
-from pixelsmile.judges.verdict import Outcome, Verdict
+from pixelsmile.judges.verdict import NoVerdict, Outcome
+
+MakeSample = Callable[[str, EditRecord], Sample]  # what to ask about an edit, under a key
 
 
 class EditJudging:
     """One pass of one judge over the edits of a run that it has no verdict on; to be iterated once.
 
-    Those are the edits that were not judged, that were judged without a verdict, or that were made anew
-    since. After a kill another pass does what is left: an answer that had come is in the run's file or in
-    `cache`, from where it costs nothing.
+    sample: what it is asked about an edit (None: the twelve scores of the picture alone). Those edits are
+    meant that were not judged, that were judged without a verdict, or that were made anew since. After a kill
+    another pass does what is left: an answer that had come is in the run's file or in `cache`, from where it
+    costs nothing.
 
     A spent budget ends the pass as if all were done: `stopped` says why, `num_left` how much is missing. A
     JudgeError is raised once what was in flight is kept. InputError where a picture is not the one that was
@@ -27,16 +30,19 @@ class EditJudging:
     """
 
     def __init__(
-        self, folder: RunFolder, judge: Judge, cache: VerdictCache, *, num_in_flight: int = 8
+        self,
+        folder: RunFolder,
+        judge: Judge,
+        cache: VerdictCache,
+        *,
+        num_in_flight: int = 8,
+        sample: MakeSample | None = None,
     ) -> None:
         self._folder = folder
         self._judge = judge
         self._waiting = _edits_to_judge(folder, judge.identity.id)
-        domains = {(task.source, task.target): task.domain for task in folder.spec().tasks}
-        samples = [
-            Sample(name, picture_file(folder, edit), domains[edit.source, edit.target])
-            for name, edit in self._waiting.items()
-        ]
+        make = sample or _picture_alone(folder)
+        samples = [make(name, edit) for name, edit in self._waiting.items()]
         self._pass = JudgingRun(judge, samples, cache=cache, num_in_flight=num_in_flight)
 
     @property
@@ -73,13 +79,18 @@ def picture_file(folder: RunFolder, edit: EditRecord) -> str:
     return str(path)
 
 
+def _picture_alone(folder: RunFolder) -> MakeSample:
+    domains = {(task.source, task.target): task.domain for task in folder.spec().tasks}
+    return lambda name, edit: Sample(name, picture_file(folder, edit), domains[edit.source, edit.target])
+
+
 def _edits_to_judge(folder: RunFolder, judge_id: str) -> Mapping[str, EditRecord]:
     """By a name of its own, in the order of the specification."""
     made = folder.edits()
     judged = {
         key
         for key, outcome in current_outcomes(folder, judge_id, made).items()
-        if isinstance(outcome, Verdict)
+        if not isinstance(outcome, NoVerdict)
     }
     waiting = [made[key] for key in folder.spec().edit_keys() if key in made and key not in judged]
     return {

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from pixelsmile.benchmarks.judging import picture_file
 from pixelsmile.benchmarks.likeness_settings import LikenessSettings, keep_likeness_settings
+from pixelsmile.benchmarks.measuring import edits_to_measure
 from pixelsmile.benchmarks.metrics import NO_FACE
 from pixelsmile.benchmarks.run_folder import EditRecord, IdentityRecord, RunFolder
 from pixelsmile.errors import ImageError
@@ -35,7 +36,8 @@ def measure_likeness(
     begin again, and where a picture is not the one that was made.
     """
     keep_likeness_settings(folder, settings_of(meter), force=force)
-    waiting = _edits_to_measure(folder)
+    measured = {key: record.edit_sha256 for key, record in folder.identities().items()}
+    waiting = edits_to_measure(folder, measured)
     boxes = {task.source: task.face_box for task in folder.spec().tasks}
 
     @lru_cache(maxsize=4)  # the edits of one source follow each other
@@ -47,17 +49,6 @@ def measure_likeness(
         for num_done, edit in enumerate(waiting, 1):
             lines.write(_record(folder, meter, edit, source(edit.source)))
             yield num_done, len(waiting)
-
-
-def _edits_to_measure(folder: RunFolder) -> list[EditRecord]:
-    made, measured = folder.edits(), folder.identities()
-    edits = [made[key] for key in folder.spec().edit_keys() if key in made]
-    return [
-        edit
-        for edit in edits
-        if edit.sha256 is not None
-        and (edit.key not in measured or measured[edit.key].edit_sha256 != edit.sha256)
-    ]
 
 
 def _record(

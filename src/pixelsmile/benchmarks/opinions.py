@@ -10,7 +10,7 @@ import numpy as np
 from pixelsmile.benchmarks.run_folder import EditKey, EditRecord, OutcomeRecord, RunFolder
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
-from pixelsmile.judges.verdict import NoVerdict, Outcome, Reason, Verdict, outcome_from_json
+from pixelsmile.judges.verdict import Mark, NoVerdict, Outcome, Reason, Verdict, outcome_from_json
 
 NOT_JUDGED = "not judged yet"
 
@@ -55,8 +55,19 @@ def opinion_of(outcome: Outcome | None) -> Opinion:
             return Opinion(outcome.scores, outcome.dominant, None)
         case NoVerdict():
             return Opinion(None, None, _NO_VERDICT[outcome.reason])
-        case None:
+        case Mark() | None:  # a mark is for something else than the expressions
             return Opinion(None, None, NOT_JUDGED)
+
+
+def mark_of(outcome: Outcome | None) -> Mark | str:
+    """The mark of one judge, or why there is none; None is an edit that it was not asked about."""
+    match outcome:
+        case Mark():
+            return outcome
+        case NoVerdict():
+            return _NO_VERDICT[outcome.reason]
+        case Verdict() | None:
+            return NOT_JUDGED
 
 
 def panel_opinion(outcomes: Sequence[Outcome | None]) -> Opinion:

@@ -92,7 +92,7 @@ def load_results(
     judge_id: an id or the beginning of one, or PANEL; None stands for the only judge. InputError where no
     judge, or more than one, answers to it, and where the run has nothing that the metrics are about.
     """
-    spec, made, identities = folder.spec(), folder.edits(), folder.identities()
+    spec, made, identities = folder.spec_of("ffe"), folder.edits(), folder.identities()
     judges = _chosen_judges(folder, judge_id)
     outcomes = {judge: current_outcomes(folder, judge, made) for judge in judges}
     domain_of = {(task.source, task.target): task.domain for task in spec.tasks}

@@ -7,10 +7,18 @@
     RUN/identity.jsonl                  a line for each edit: the cosines of source and edit, by encoder
     RUN/judges/ID.json, ID.jsonl        a judge, and its outcomes line by line
 
+A run of FED-Bench has besides
+
+    RUN/truths/TRIPLET.png              the ground truths, which no editor gets
+    RUN/background.jsonl                a line for each edit: how its background differs from the source's
+    RUN/changes/ID.jsonl                a line for each edit: the change of expression, by that representation
+    RUN/markers/ID.json                 who marked the judged components together
+
 Every line stands for work that is done: after a kill the same command does what is left. A later line about
 the same edit takes the place of an earlier one.
 """
 
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +26,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from PIL import Image
 from pydantic import JsonValue, ValidationError
 
 from pixelsmile.errors import InputError
@@ -42,10 +51,19 @@ class TaskRecord(Record):
     face_box: tuple[float, float, float, float] | None
 
 
+class FedTaskRecord(TaskRecord):
+    """A task of FED-Bench. target: its class. asked_strength: what the words imply, where that is known."""
+
+    triplet: str
+    granularity: Literal["dense", "simple"]
+    asked_strength: float | None = None
+
+
 class Spec(Record):
     """Everything that the edits of a run depend on, and where they are made.
 
-    `created` and `hardware` may differ when a run goes on; nothing else.
+    `created` and `hardware` may differ when a run goes on; nothing else. without_instruction: what FED-Bench
+    could not ask, in the form of tasks without a prompt: no edit is made, and none is forgotten.
     """
 
     schema_version: Literal[1] = 1
@@ -57,7 +75,13 @@ class Spec(Record):
     setting: Literal["general", "linear"]
     strengths: tuple[float, ...]
     seed: int
-    tasks: tuple[TaskRecord, ...]
+    tasks: tuple[FedTaskRecord | TaskRecord, ...]
+    without_instruction: tuple[FedTaskRecord, ...] = ()
+
+    @property
+    def fed_tasks(self) -> tuple[FedTaskRecord, ...]:
+        """The tasks, if this is a run of FED-Bench; none otherwise."""
+        return tuple(task for task in self.tasks if isinstance(task, FedTaskRecord))
 
     def edit_keys(self) -> tuple[EditKey, ...]:
         """Every edit of the run, in its order."""
@@ -137,7 +161,7 @@ class RunFolder:
         except OSError as error:
             raise InputError(
                 f"{str(self.path)!r} holds no run ({SPEC_NAME}: {error.strerror}): "
-                "make one with `pixelsmile bench ffe run`"
+                "make one with `pixelsmile bench ffe run`, or `fed run`"
             ) from error
         except ValidationError as error:
             first = error.errors()[0]
@@ -146,8 +170,21 @@ class RunFolder:
                 f"{str(path)!r} is not a run of this version ({where}: {first['msg']}): begin another"
             ) from error
 
+    def spec_of(self, benchmark: Literal["ffe", "fed"]) -> Spec:
+        """The specification; InputError where the folder holds no run, or one of the other benchmark."""
+        spec = self.spec()
+        found = "fed" if spec.fed_tasks else "ffe"
+        if found != benchmark:
+            raise InputError(
+                f"{str(self.path)!r} is a run of {found.upper()}-Bench: use `pixelsmile bench {found} ...`"
+            )
+        return spec
+
     def source_file(self, source: str) -> Path:
         return self.path / "sources" / f"{source}.png"
+
+    def truth_file(self, triplet: str) -> Path:
+        return self.path / "truths" / f"{triplet}.png"
 
     def edit_name(self, key: EditKey) -> str:
         """The place of an edit, relative to the folder."""
@@ -164,19 +201,19 @@ class RunFolder:
 
     def outcomes_file(self, judge_id: str) -> Path:
         """Where the outcomes of the judge of that JudgeIdentity.id go; its identity is beside, `.json`."""
-        return self.path / "judges" / f"{_file_name(judge_id)}.jsonl"
+        return self.path / "judges" / f"{file_name(judge_id)}.jsonl"
 
     def edits(self) -> dict[EditKey, EditRecord]:
         """The edits that are done, by key."""
-        return _latest(read_lines(self.edits_file, EditRecord))
+        return latest(read_lines(self.edits_file, EditRecord))
 
     def identities(self) -> dict[EditKey, IdentityRecord]:
         """The likenesses that are measured, by key."""
-        return _latest(read_lines(self.identity_file, IdentityRecord))
+        return latest(read_lines(self.identity_file, IdentityRecord))
 
     def outcomes(self, judge_id: str) -> dict[EditKey, OutcomeRecord]:
         """What that judge has said, by key."""
-        return _latest(read_lines(self.outcomes_file(judge_id), OutcomeRecord))
+        return latest(read_lines(self.outcomes_file(judge_id), OutcomeRecord))
 
     def judges(self) -> dict[str, dict[str, JsonValue]]:
         """The identities of all judges that were asked, by id, in the order of their ids."""
@@ -192,12 +229,21 @@ class RunFolder:
         write_file(self.outcomes_file(judge_id).with_suffix(".json"), record.encode(), force=True)
 
 
-def _latest(records: Iterable[Line]) -> dict[EditKey, Line]:
+def latest(records: Iterable[Line]) -> dict[EditKey, Line]:
+    """The newest line about each edit."""
     return {record.key: record for record in records}
 
 
-def _file_name(judge_id: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in judge_id)
+def file_name(identifier: str) -> str:
+    """What files are called after a judge, or anything else with an id."""
+    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in identifier)
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """The pixels alone: equal pictures are equal files."""
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 _MAY_DIFFER: Sequence[str] = ("created", "hardware")

@@ -4,7 +4,6 @@ After a kill at any moment the same call goes on where it stood: an edit counts 
 and its line is written; what failed is tried again.
 """
 
-import io
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,17 @@ from typing import Literal
 from PIL import Image
 
 from pixelsmile.benchmarks.editors.editor import BenchmarkEditor, Made
+from pixelsmile.benchmarks.fed.asking import asked, keep_truth, unasked
+from pixelsmile.benchmarks.fed.triplets import FedBenchmark
 from pixelsmile.benchmarks.hardware import hardware
-from pixelsmile.benchmarks.run_folder import EditKey, EditRecord, RunFolder, Spec, TaskRecord
+from pixelsmile.benchmarks.run_folder import (
+    EditKey,
+    EditRecord,
+    RunFolder,
+    Spec,
+    TaskRecord,
+    png_bytes,
+)
 from pixelsmile.benchmarks.tasks import Benchmark, Task
 from pixelsmile.errors import InputError, PixelSmileError, StrengthError
 from pixelsmile.expressions import MAX_STRENGTH, check_strength, check_strengths
@@ -93,16 +101,21 @@ def specification(
         setting=setting,
         strengths=checked,
         seed=seed,
-        tasks=tuple(
-            TaskRecord(
-                source=task.source,
-                target=task.target,
-                domain=task.domain,
-                prompt=task.prompt,
-                face_box=task.face_box,
-            )
-            for task in benchmark.tasks
-        ),
+        tasks=asked(benchmark) if isinstance(benchmark, FedBenchmark) else _tasks(benchmark),
+        without_instruction=unasked(benchmark) if isinstance(benchmark, FedBenchmark) else (),
+    )
+
+
+def _tasks(benchmark: Benchmark) -> tuple[TaskRecord, ...]:
+    return tuple(
+        TaskRecord(
+            source=task.source,
+            target=task.target,
+            domain=task.domain,
+            prompt=task.prompt,
+            face_box=task.face_box,
+        )
+        for task in benchmark.tasks
     )
 
 
@@ -129,12 +142,14 @@ def _records(
         return
     try:
         picture = benchmark.picture(task.source)
+        if isinstance(benchmark, FedBenchmark):
+            keep_truth(benchmark, folder, task.source)
     except PixelSmileError as error:
         for strength in strengths:
             yield _record(folder, task, Made(strength, None, str(error)), None)
         return
     if not folder.source_file(task.source).exists():
-        write_file(folder.source_file(task.source), _png(picture))
+        write_file(folder.source_file(task.source), png_bytes(picture))
     started = time.monotonic()
     for made in _made(editor, task, picture, strengths, seed):
         yield _record(folder, task, made, round(time.monotonic() - started, 3))
@@ -166,14 +181,7 @@ def _record(folder: RunFolder, task: Task, made: Made, seconds: float | None) ->
     if made.image is None:
         failure = made.failure or _UNANSWERED
         return EditRecord(**named, strength=made.strength, failure=failure, seconds=seconds)
-    data = _png(made.image)
+    data = png_bytes(made.image)
     name = folder.edit_name((task.source, task.target, made.strength))
     write_file(folder.path / name, data, force=True)  # a killed run may have left it without its line
     return EditRecord(**named, strength=made.strength, file=name, sha256=sha256_bytes(data), seconds=seconds)
-
-
-def _png(image: Image.Image) -> bytes:
-    """The pixels alone: equal pictures are equal files."""
-    buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, "PNG")
-    return buffer.getvalue()

@@ -11,6 +11,10 @@ COMMANDS = {
     "ffe run": ("bench_run", "let an editor do the edits of FFE-Bench"),
     "ffe judge": ("bench_judge", "have the edits judged, and measure their likeness to the source"),
     "ffe report": ("bench_report", "the numbers of one or several runs, as a table, JSON and a page"),
+    "fed run": ("bench_fed_run", "let an editor do the edits of FED-Bench"),
+    "fed judge": ("bench_fed_judge", "have the edits marked, and measure the other components"),
+    "fed report": ("bench_fed_report", "components, dimensions and FED-Score of one or several runs"),
+    "fed bias": ("bench_fed_bias", "do FED-Score and single metrics rank edits whose order is known?"),
     "compare": ("bench_compare", "two runs, paired: what is better, and how sure that is"),
     "study page": ("bench_study_page", "a page on which a person ranks sweeps, blind"),
     "study rank": ("bench_study_rank", "mean ranks and agreement from the pages' CSVs"),
@@ -29,6 +33,8 @@ try it:
   pixelsmile bench ffe run --samples 12 -o runs/first
   pixelsmile bench ffe judge runs/first
   pixelsmile bench ffe report runs/first
+
+The same with fed for FED-Bench.
 """
 
 

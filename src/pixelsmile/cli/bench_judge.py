@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.bench_judge_options import NO_ENCODERS, judge_options, judge_parser
+from pixelsmile.cli.bench_judge_options import NO_ENCODERS, ffe_parser, judge_options
 from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,70 +18,89 @@ if TYPE_CHECKING:
     from pixelsmile.faces.likeness import LikenessMeter
     from pixelsmile.judges.judge import Judge
 
-_EMBEDDED = "embedded"
-_DRAWN = "drawn-ffe"  # how the names of the embedded benchmark begin
+EMBEDDED = "embedded"
+_DRAWN = ("drawn-ffe", "drawn-fed")  # how the names of the embedded benchmarks begin
 
 
 def run(arguments: Sequence[str]) -> int:
     """Judge and measure what is not yet; exit code 1 where a budget left something over."""
-    options = judge_parser().parse_args(arguments)
+    options = ffe_parser().parse_args(arguments)
     if options.quiet:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     from pixelsmile.benchmarks.claiming import claimed
     from pixelsmile.benchmarks.run_folder import RunFolder
+    from pixelsmile.judges.choosing import parse_judge
 
-    spec = RunFolder(Path(options.run)).spec()
+    spec = RunFolder(Path(options.run)).spec_of("ffe")
     with claimed(Path(options.run)) as folder:
-        num_made = sum(edit.sha256 is not None for edit in folder.edits().values())
-        if not num_made:
-            raise InputError(f"{options.run!r} has no edits: let `pixelsmile bench ffe run` make some first")
-        judges, meter = _judges(options, spec), _meter(options, spec)
+        num_made = num_edits_made(folder, "ffe")
+        names = judge_names(options, spec)
+        settings = judge_options(options, names)
+        judges, meter = [parse_judge(name, settings) for name in names], _meter(options, spec)
         if meter is not None:
-            _measure(options, folder, meter)
+            measure_identity(options, folder, meter)
         standings = [_judge(options, folder, judge) for judge in judges]
         summary = _summary(options, folder, num_made, standings)
     print(json.dumps(summary.as_json()) if options.json else "\n".join(summary.lines()))
     return 1 if summary.is_stopped else 0
 
 
-def _judges(options: argparse.Namespace, spec: "Spec") -> "list[Judge]":
-    from pixelsmile.judges.choosing import FORMS, parse_judge
+def num_edits_made(folder: "RunFolder", benchmark: str) -> int:
+    """How many there are to judge; InputError for none."""
+    num_made = sum(edit.sha256 is not None for edit in folder.edits().values())
+    if not num_made:
+        raise InputError(
+            f"{str(folder.path)!r} has no edits: let `pixelsmile bench {benchmark} run` make some first"
+        )
+    return num_made
 
-    names = list(dict.fromkeys(options.judge or ([_EMBEDDED] if _is_drawn(spec) else [])))
+
+def judge_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
+    """Who is to judge; InputError where nobody is named and the pictures are not drawn."""
+    from pixelsmile.judges.choosing import FORMS
+
+    names = list(dict.fromkeys(options.judge or ([EMBEDDED] if is_drawn(spec) else [])))
     if not names:
         raise InputError(
             f"say who judges these pictures, with --judge {FORMS}; the key of gemini is read from "
             "GEMINI_API_KEY, that of openai from OPENAI_API_KEY"
         )
-    settings = judge_options(options, names)
-    return [parse_judge(name, settings) for name in names]
+    return names
 
 
-def _meter(options: argparse.Namespace, spec: "Spec") -> "LikenessMeter | None":
-    """What measures likeness; None where it is not to be measured."""
-    drawn = _is_drawn(spec)
-    encoders = options.encoders or ([_EMBEDDED] if drawn else [])
+def encoder_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
+    """Who compares the faces; none where likeness is not to be measured. InputError where nobody is named."""
+    encoders: list[str] = options.encoders or ([EMBEDDED] if is_drawn(spec) else [])
     if encoders == [NO_ENCODERS]:
-        return None
+        return []
     if not encoders or NO_ENCODERS in encoders:
         raise InputError(
             "say who compares the faces, with --encoders arcface adaface facenet (`pixelsmile models list` "
             "shows how to get them), or `--encoders none` to leave identity out"
         )
+    return encoders
+
+
+def _meter(options: argparse.Namespace, spec: "Spec") -> "LikenessMeter | None":
+    """What measures likeness; None where it is not to be measured."""
+    encoders = encoder_names(options, spec)
+    if not encoders:
+        return None
     from pixelsmile.faces.likeness_loading import open_meter
 
-    return open_meter(encoders, options.detector, drawn=drawn, device=options.device)
+    return open_meter(encoders, options.detector, drawn=is_drawn(spec), device=options.device)
 
 
-def _is_drawn(spec: "Spec") -> bool:
+def is_drawn(spec: "Spec") -> bool:
     """Whether the sources are the drawn portraits that the embedded parts know."""
     return str(spec.benchmark.get("name", "")).startswith(_DRAWN)
 
 
-def _measure(options: argparse.Namespace, folder: "RunFolder", meter: "LikenessMeter") -> None:
+def measure_identity(options: argparse.Namespace, folder: "RunFolder", meter: "LikenessMeter") -> None:
+    """The likenesses that are not measured yet."""
     from pixelsmile.benchmarks.likeness import measure_likeness
 
-    with _bar(options.quiet, "comparing faces") as show:
+    with progress_bar(options.quiet, "comparing faces") as show:
         for num_done, num_edits in measure_likeness(folder, meter, force=options.force):
             show(num_done, num_edits)
 
@@ -94,7 +113,7 @@ def _judge(options: argparse.Namespace, folder: "RunFolder", judge: "Judge") -> 
     num_done = num_reused = 0
     with (
         VerdictCache(options.cache or folder.path / "verdicts.sqlite") as cache,
-        _bar(options.quiet, f"judging: {judge.identity.provider}") as show,
+        progress_bar(options.quiet, f"judging: {judge.identity.provider}") as show,
     ):
         judging = EditJudging(folder, judge, cache, num_in_flight=options.in_flight)
         for num_done, judgement in enumerate(judging, 1):
@@ -113,7 +132,7 @@ def _summary(
 
 
 @contextmanager
-def _bar(quiet: bool, what: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(quiet: bool, what: str) -> Iterator[Callable[[int, int], None]]:
     """Takes (done, of how many), and draws it where a person watches."""
     if quiet or not sys.stderr.isatty():
         yield lambda num_done, num_edits: None

@@ -1,11 +1,11 @@
-"""The options of `pixelsmile bench ffe judge`."""
+"""The options of `pixelsmile bench ffe judge` and `fed judge`."""
 
 import argparse
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pixelsmile.cli.parsing import CommandParser, positive_number, whole_number
+from pixelsmile.cli.parsing import CommandParser, one_of, positive_number, whole_number
 from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 NO_ENCODERS = "none"
 _MAX_TEMPERATURE = 2.0
 _SERVER = ("temperature", "seed", "key_env", "extra", "timeout", "max_output_tokens", "max_side")
-_EPILOG = """judges:
+REPRESENTATIONS = ("scores", "landmarks", "embedding", "none")
+_WHO = """judges:
   embedded                  drawn portraits, on this machine (the default for the embedded benchmark)
   gemini:MODEL              the Gemini API, key in GEMINI_API_KEY
   openai:MODEL              OpenAI, key in OPENAI_API_KEY
@@ -26,7 +27,8 @@ encoders:
   arcface adaface facenet   published weights (pixelsmile models list); auraface for commercial use
   KIND=PATH or PATH         a file, or a folder that says its kind
   none                      identity is not measured
-
+"""
+_FFE_EPILOG = """
 examples:
   pixelsmile bench ffe judge runs/first
   pixelsmile bench ffe judge runs/ours --judge gemini:gemini-3-pro-preview --max-requests 500 --encoders none
@@ -35,18 +37,71 @@ examples:
 
 The same command again does what is left, and asks once more about edits without a verdict.
 """
+_FED_EPILOG = """
+marks from a script:
+  {"question": SHA-256 (Question.sha256), "answer": {"reason": "...", "mark": 7.5}}
+
+what the change of an expression is measured by:
+  scores                    twelve scores, by the judge (default): three more pictures for it to look at
+  landmarks                 five points of the face, where the detector finds them
+  embedding[=CLIP]          an image encoder: the embedded one for drawn portraits, else CLIP, from the hub
+                            or a folder
+  none                      REG is not measured, and nothing has a score
+
+examples:
+  pixelsmile bench fed judge runs/first
+  pixelsmile bench fed judge runs/ours --judge gemini:gemini-3-pro-preview --encoders arcface --in-flight 32
+  pixelsmile bench fed judge runs/ours --judge openai:my-model@http://localhost:8000/v1 --encoders arcface \\
+      --representation landmarks
+
+The same command again does what is left, and asks once more about edits without a mark.
+"""
 
 
-def judge_parser() -> CommandParser:
+def ffe_parser() -> CommandParser:
     """The parser; every value is checked as far as that goes without loading a judge or an encoder."""
     summary = "Have the edits of a run judged, and measure their likeness to the source."
-    parser = CommandParser("bench ffe judge", summary, _EPILOG)
+    parser = CommandParser("bench ffe judge", summary, _WHO + _FFE_EPILOG)
+    _add_all(parser, "who judges; given more than once: one after the other, and reports can take their mean")
+    return parser
+
+
+def fed_parser() -> CommandParser:
+    """The same for FED-Bench."""
+    summary = "Have the edits of a run marked, and measure likeness, background and change of expression."
+    parser = CommandParser("bench fed judge", summary, _WHO + _FED_EPILOG)
+    _add_all(parser, "who marks; given more than once: one after the other")
+    group = parser.add_argument_group("what else is measured")
+    group.add_argument(
+        "--representation",
+        type=_representation,
+        default="scores",
+        metavar="WHAT",
+        help="of an expression, for its change: scores (default), landmarks, embedding or none",
+    )
+    group.add_argument(
+        "--resize",
+        action="store_true",
+        help="bring edits of another size to the source's to compare backgrounds (default: unscored)",
+    )
+    return parser
+
+
+def _representation(text: str) -> str:
+    kind, equals, source = text.partition("=")
+    checked = one_of("representation", REPRESENTATIONS)(kind)
+    if equals and (checked != "embedding" or not source):
+        raise InputError(f"--representation {text!r}: only embedding takes a model, as in embedding=FOLDER")
+    return text
+
+
+def _add_all(parser: CommandParser, who: str) -> None:
     parser.add_argument("run", metavar="RUN", help="the folder of the run")
     parser.add_argument(
         "--judge",
         action="append",
         metavar="JUDGE",
-        help="who judges; given more than once: one after the other, and reports can take their mean",
+        help=who,
     )
     parser.add_argument(
         "--cache", metavar="FILE", help="share verdicts between runs (default: one of the run)"
@@ -55,7 +110,6 @@ def judge_parser() -> CommandParser:
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")
     _add_likeness(parser)
     _add_server(parser)
-    return parser
 
 
 def _add_likeness(parser: CommandParser) -> None:
@@ -69,7 +123,7 @@ def _add_likeness(parser: CommandParser) -> None:
     )
     group.add_argument("--device", metavar="DEVICE", help="of the encoders (default: a GPU if there is one)")
     group.add_argument(
-        "--force", action="store_true", help="measure all again where other encoders measured before"
+        "--force", action="store_true", help="measure all again where other encoders or detectors did before"
     )
 
 

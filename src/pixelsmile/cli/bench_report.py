@@ -21,7 +21,7 @@ file. What lies in a run's folder is replaced; a page elsewhere only with --forc
 def run(arguments: Sequence[str]) -> int:
     """Write report.json into each run and the page, and print the tables."""
     options = _parser().parse_args(arguments)
-    page = _page_path(options.runs, options.output)
+    page = page_path(options.runs, options.output)
     from pixelsmile.benchmarks.report.labels import run_labels
     from pixelsmile.benchmarks.report.page import report_page
     from pixelsmile.benchmarks.report.remarks import remarks
@@ -60,7 +60,8 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _page_path(runs: Sequence[str], output: str | None) -> Path:
+def page_path(runs: Sequence[str], output: str | None) -> Path:
+    """Where the page goes. InputError for several runs and no place, OutputError for no page's name."""
     if output is None:
         if len(runs) > 1:
             raise InputError("several runs and no place for their page: add -o report.html")

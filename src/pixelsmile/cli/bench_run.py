@@ -1,4 +1,4 @@
-"""`pixelsmile bench ffe run`: an editor makes the edits of a benchmark, into a folder that can be judged."""
+"""`pixelsmile bench ffe run` and `fed run`: an editor makes the edits of a benchmark, to be judged."""
 
 import argparse
 import json
@@ -9,43 +9,91 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.bench_run_options import run_parser
+from pixelsmile.cli.bench_run_options import fed_parser, ffe_parser
 from pixelsmile.errors import DeviceError, InputError
 
 if TYPE_CHECKING:
     from pixelsmile.benchmarks.editors.choosing import EditorChoice
     from pixelsmile.benchmarks.editors.editor import BenchmarkEditor
     from pixelsmile.benchmarks.run_folder import RunFolder
-    from pixelsmile.benchmarks.running import RunProgress
+    from pixelsmile.benchmarks.running import RunProgress, Setting
     from pixelsmile.benchmarks.tasks import Benchmark
+    from pixelsmile.expressions import Domain
 
 _MAX_REASONS = 5
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What one benchmark asks for. name: of its commands. strengths: of each task."""
+
+    name: str
+    benchmark: "Benchmark"
+    setting: "Setting"
+    strengths: tuple[float, ...]
+
+
 def run(arguments: Sequence[str]) -> int:
-    """Make the edits that the folder lacks; exit code 1 where there is not one edit in the end."""
-    options = run_parser().parse_args(arguments)
-    if options.quiet:
-        logging.getLogger("pixelsmile").setLevel(logging.ERROR)
-    from pixelsmile.benchmarks.claiming import claimed
-    from pixelsmile.benchmarks.editors.choosing import parse_editor
+    """FFE-Bench: make the edits that the folder lacks; exit code 1 where there is not one in the end."""
+    from pixelsmile.benchmarks.editors.drawn import SANITY_EDITORS
+
+    options = ffe_parser().parse_args([*arguments])
+    strengths = _strengths(options)
+    choice = _choice(options, SANITY_EDITORS)
     from pixelsmile.benchmarks.ffe.loading import load_benchmark
+
+    benchmark = load_benchmark(options.benchmark, num_samples=options.samples, domains=_domains(options))
+    return _run(options, choice, Plan("ffe", benchmark, options.setting, strengths))
+
+
+def run_fed(arguments: Sequence[str]) -> int:
+    """The same for FED-Bench: one edit for each instruction."""
+    from pixelsmile.benchmarks.editors.drawn_fed import FED_SANITY_EDITORS
+
+    options = fed_parser().parse_args([*arguments])
+    choice = _choice(options, FED_SANITY_EDITORS)
+    from pixelsmile.benchmarks.fed.loading import load_fed_benchmark
+    from pixelsmile.benchmarks.fed.triplets import GRANULARITIES
+    from pixelsmile.benchmarks.running import GENERAL_STRENGTHS
+
+    benchmark = load_fed_benchmark(
+        options.benchmark,
+        sources=None if options.sources is None else Path(options.sources),
+        num_samples=options.samples,
+        domains=_domains(options),
+        granularities=GRANULARITIES if options.instructions == "both" else (options.instructions,),
+    )
+    return _run(options, choice, Plan("fed", benchmark, "general", GENERAL_STRENGTHS))
+
+
+def _run(options: argparse.Namespace, choice: "EditorChoice", plan: Plan) -> int:
+    from pixelsmile.benchmarks.claiming import claimed
     from pixelsmile.benchmarks.running import run_edits
 
-    strengths = _strengths(options)
-    choice = parse_editor(options.editor)
-    _check_options(options, choice)
-    domains = None if options.domain == "both" else (options.domain,)
-    benchmark = load_benchmark(options.benchmark, num_samples=options.samples, domains=domains)
     with claimed(Path(options.output)) as folder, _memory_errors():
         started = time.monotonic()
-        with closing(_open(options, choice, benchmark, folder, strengths)) as editor:
-            events = run_edits(benchmark, editor, folder, options.setting, strengths, options.seed)
+        with closing(_open(options, choice, plan, folder)) as editor:
+            events = run_edits(plan.benchmark, editor, folder, plan.setting, plan.strengths, options.seed)
             new = _work(events, options.quiet)
-        return _report(options, folder, new, time.monotonic() - started)
+        return _report(options, plan.name, folder, new, time.monotonic() - started)
+
+
+def _choice(options: argparse.Namespace, sanity: Sequence[str]) -> "EditorChoice":
+    from pixelsmile.benchmarks.editors.choosing import parse_editor
+
+    if options.quiet:
+        logging.getLogger("pixelsmile").setLevel(logging.ERROR)
+    choice = parse_editor(options.editor, sanity)
+    _check_options(options, choice)
+    return choice
+
+
+def _domains(options: argparse.Namespace) -> "tuple[Domain, ...] | None":
+    return None if options.domain == "both" else (options.domain,)
 
 
 def _strengths(options: argparse.Namespace) -> tuple[float, ...]:
@@ -70,7 +118,10 @@ def _strengths(options: argparse.Namespace) -> tuple[float, ...]:
     return tuple(options.strengths)
 
 
-_OWN_OPTIONS = ("model", "adapter", "steps", "shift", "region", "device", "dtype", "offload", "quantise")
+_OWN_OPTIONS = (
+    *("model", "adapter", "steps", "shift", "region", "device", "dtype", "offload", "quantise"),
+    "tell",  # of FED-Bench alone
+)
 
 
 def _check_options(options: argparse.Namespace, choice: "EditorChoice") -> None:
@@ -78,23 +129,21 @@ def _check_options(options: argparse.Namespace, choice: "EditorChoice") -> None:
     useless = [] if choice.kind == "own" else list(_OWN_OPTIONS)
     useless += [] if choice.kind == "command" else ["timeout"]
     for name in useless:
-        if getattr(options, name) is not None:
+        if getattr(options, name, None) is not None:
             owner = "command:..." if name == "timeout" else "pixelsmile"
             raise InputError(f"--{name} is for --editor {owner}, not {options.editor!r}: leave it out")
 
 
 def _open(
-    options: argparse.Namespace,
-    choice: "EditorChoice",
-    benchmark: "Benchmark",
-    folder: "RunFolder",
-    strengths: Sequence[float],
+    options: argparse.Namespace, choice: "EditorChoice", plan: Plan, folder: "RunFolder"
 ) -> "BenchmarkEditor":
     from pixelsmile.benchmarks.editors.choosing import open_editor
     from pixelsmile.benchmarks.editors.own_settings import OwnSettings
 
     if choice.kind != "own":
-        return open_editor(choice, benchmark, OwnSettings(), folder.path, strengths, options.timeout)
+        return open_editor(
+            choice, plan.benchmark, OwnSettings(), folder.path, plan.strengths, options.timeout
+        )
     from pixelsmile.cli.model_choice import choose_model
     from pixelsmile.cli.progress import Display, silence_libraries
     from pixelsmile.editing.folders import find_model
@@ -113,10 +162,11 @@ def _open(
         steps=options.steps,
         shift=options.shift,
         region=options.region or "auto",
+        told=getattr(options, "tell", None) or "expression",
     )
     with Display(options.quiet).loading(model.model):
         silence_libraries()
-        editor = open_editor(choice, benchmark, settings, folder.path, strengths)
+        editor = open_editor(choice, plan.benchmark, settings, folder.path, plan.strengths)
     _warn_of_limits(options, editor)
     return editor
 
@@ -148,7 +198,7 @@ def _work(events: Iterator["RunProgress"], quiet: bool) -> int:
     return num_new
 
 
-def _report(options: argparse.Namespace, folder: "RunFolder", num_new: int, seconds: float) -> int:
+def _report(options: argparse.Namespace, name: str, folder: "RunFolder", num_new: int, seconds: float) -> int:
     spec, edits = folder.spec(), folder.edits()
     records = [edits[key] for key in spec.edit_keys()]
     failures = Counter(record.failure for record in records if record.file is None)
@@ -157,25 +207,28 @@ def _report(options: argparse.Namespace, folder: "RunFolder", num_new: int, seco
         counts = {"edits": len(records), "made": num_made, "new": num_new, "failures": dict(failures)}
         print(json.dumps({"run": options.output, **counts, "seconds": round(seconds, 2)}))
     else:
-        print("\n".join(_summary(options.output, len(spec.tasks), num_made, num_new, seconds, failures)))
+        tasks = _counted(len(spec.tasks), "sample" if name == "ffe" else "instruction")
+        print("\n".join(_summary(options.output, tasks, num_made, num_new, seconds, failures)))
+        if spec.without_instruction:
+            print(f"{_counted(len(spec.without_instruction), 'instruction')} missing: they are unscored")
+        if num_made:
+            print(f"next: pixelsmile bench {name} judge {shlex.quote(options.output)}")
     return 0 if num_made else 1
 
 
 def _summary(
-    run: str, num_tasks: int, num_made: int, num_new: int, seconds: float, failures: Counter[str | None]
+    run: str, tasks: str, num_made: int, num_new: int, seconds: float, failures: Counter[str | None]
 ) -> Iterator[str]:
     num_edits = num_made + failures.total()
     now = "" if num_new == num_edits else f"{num_new} of them now, "
     took = f"{now}in {seconds:.1f} s" if num_new else "finished before: nothing to do"
-    yield f"{run}: {_counted(num_edits, 'edit')} of {_counted(num_tasks, 'sample')}, {took}"
+    yield f"{run}: {_counted(num_edits, 'edit')} of {tasks}, {took}"
     if failures:
         yield f"{failures.total()} failed; the same command tries them once more:"
         for reason, count in failures.most_common(_MAX_REASONS):
             yield f"  {count} x {reason}"
         if len(failures) > _MAX_REASONS:
             yield f"  and {len(failures) - _MAX_REASONS} other reasons: see edits.jsonl there"
-    if num_made:
-        yield f"next: pixelsmile bench ffe judge {shlex.quote(run)}"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -1,14 +1,17 @@
-"""The options of `pixelsmile bench ffe run`."""
+"""The options of `pixelsmile bench ffe run` and `fed run`."""
 
-from pixelsmile.benchmarks.editors.own_settings import REGIONS
+import argparse
+
+from pixelsmile.benchmarks.editors.own_settings import REGIONS, TOLD
 from pixelsmile.cli.edit_options import DTYPES, OFFLOADS, QUANTISES
 from pixelsmile.cli.parsing import CommandParser, one_of, positive_number, whole_number
 from pixelsmile.expressions import DOMAINS, MAX_STRENGTH, parse_strength
 
+GRANULARITIES = ("dense", "simple")
 SETTINGS = ("general", "linear")
 DEFAULT_EDITOR = "pixelsmile"
 _MAX_SEED = 2**63 - 1
-_EPILOG = """examples:
+_FFE_EPILOG = """examples:
   pixelsmile bench ffe run --samples 12 -o runs/first
   pixelsmile bench ffe run --adapter PixelSmile.safetensors --benchmark FFE-Bench -o runs/ours
   pixelsmile bench ffe run --editor folder:edits --benchmark FFE-Bench --setting general -o runs/theirs
@@ -16,26 +19,58 @@ _EPILOG = """examples:
 
 The same command again goes on where a run was interrupted, and tries once more what failed.
 """
+_FED_EPILOG = """examples:
+  pixelsmile bench fed run --samples 12 -o runs/first
+  pixelsmile bench fed run --benchmark FED-Bench --sources SFEW --adapter PixelSmile.safetensors -o runs/ours
+  pixelsmile bench fed run --editor folder:edits --benchmark mine.jsonl --instructions dense -o runs/theirs
+  pixelsmile bench fed run --editor truth --samples 12 -o runs/truth
+
+The same command again goes on where a run was interrupted, and tries once more what failed.
+"""
 
 
-def run_parser() -> CommandParser:
+def ffe_parser() -> CommandParser:
     """The parser; every value is checked as far as that goes without loading a benchmark or a model."""
-    parser = CommandParser("bench ffe run", "Let an editor do the edits of FFE-Bench.", _EPILOG)
-    _add_benchmark(parser)
-    _add_editor(parser)
+    parser = CommandParser("bench ffe run", "Let an editor do the edits of FFE-Bench.", _FFE_EPILOG)
+    group = parser.add_argument_group("what is asked")
+    _add_benchmark(group, "embedded (drawn portraits, default), FFE-Bench in a folder, or a JSON-lines file")
+    _add_sweep(group)
+    _add_seed(group)
+    _add_editor(parser, "truth, copy, exaggerated, partner, random-strength")
     _add_model(parser)
     _add_output(parser)
     return parser
 
 
-def _add_benchmark(parser: CommandParser) -> None:
+def fed_parser() -> CommandParser:
+    """The same for FED-Bench."""
+    parser = CommandParser("bench fed run", "Let an editor do the edits of FED-Bench.", _FED_EPILOG)
     group = parser.add_argument_group("what is asked")
+    _add_benchmark(group, "embedded (drawn portraits, default), FED-Bench in a folder, or a JSON-lines file")
     group.add_argument(
-        "--benchmark",
-        default="embedded",
-        metavar="WHICH",
-        help="embedded (drawn portraits, default), FFE-Bench in a folder, or a JSON-lines file",
+        "--sources", metavar="FOLDER", help="your copy of SFEW 2.0, whose stills FED-Bench's sources are"
     )
+    group.add_argument(
+        "--instructions",
+        type=one_of("instructions", (*GRANULARITIES, "both")),
+        default="both",
+        metavar="WHICH",
+        help="dense, simple or both (default)",
+    )
+    _add_seed(group)
+    _add_editor(parser, "truth, copy, half, 1.5x, 2x, wrong-expression, other-person, shifted, blurred")
+    _add_model(parser).add_argument(
+        "--tell",
+        type=one_of("tell", TOLD),
+        metavar="WHAT",
+        help="expression (default): the model's own prompt for the class; instruction: the task's words",
+    )
+    _add_output(parser)
+    return parser
+
+
+def _add_benchmark(group: argparse._ArgumentGroup, which: str) -> None:
+    group.add_argument("--benchmark", default="embedded", metavar="WHICH", help=which)
     group.add_argument(
         "--samples", type=whole_number("samples", 1), metavar="N", help="only so many (default: all)"
     )
@@ -46,6 +81,9 @@ def _add_benchmark(parser: CommandParser) -> None:
         metavar="DOMAIN",
         help="human, anime or both (default)",
     )
+
+
+def _add_sweep(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--setting",
         type=one_of("setting", SETTINGS),
@@ -73,6 +111,9 @@ def _add_benchmark(parser: CommandParser) -> None:
         metavar="X",
         help="the largest of evenly spaced strengths (default 1)",
     )
+
+
+def _add_seed(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--seed",
         type=whole_number("seed", 0, _MAX_SEED),
@@ -82,14 +123,14 @@ def _add_benchmark(parser: CommandParser) -> None:
     )
 
 
-def _add_editor(parser: CommandParser) -> None:
+def _add_editor(parser: CommandParser, sanity: str) -> None:
     group = parser.add_argument_group("who edits")
     group.add_argument(
         "--editor",
         default=DEFAULT_EDITOR,
         metavar="EDITOR",
         help="pixelsmile (default); folder:PATH, pictures made elsewhere; command:LINE, your program; or, "
-        "to check the measures: truth, copy, exaggerated, partner, random-strength",
+        f"to check the measures: {sanity}",
     )
     group.add_argument(
         "--timeout",
@@ -99,7 +140,7 @@ def _add_editor(parser: CommandParser) -> None:
     )
 
 
-def _add_model(parser: CommandParser) -> None:
+def _add_model(parser: CommandParser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("for --editor pixelsmile")
     group.add_argument(
         "--model", metavar="MODEL", help="`embedded`, a folder, or a hub id (default: what fits this machine)"
@@ -146,6 +187,7 @@ def _add_model(parser: CommandParser) -> None:
         metavar="BITS",
         help="8bit or 4bit weights, on a GPU",
     )
+    return group
 
 
 def _add_output(parser: CommandParser) -> None:

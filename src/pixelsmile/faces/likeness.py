@@ -40,9 +40,7 @@ class KnownFace:
 
     def box_in(self, size: tuple[int, int]) -> Box:
         """Where the face would be in a picture of another size."""
-        x0, y0, x1, y1 = self.face.box
-        x, y = size[0] / self.size[0], size[1] / self.size[1]
-        return x0 * x, y0 * y, x1 * x, y1 * y
+        return box_in(self.face.box, self.size, size)
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class LikenessMeter:
 
     def know(self, image: Image.Image, box: Box | None = None) -> KnownFace | None:
         """The face that shares most with `box` (without a box the largest); None where there is none."""
-        face = self._find(image, box)
+        face = face_at(self.detector.detect(image), box)
         return None if face is None else KnownFace(image.size, face, self._embed(image, face))
 
     def similarities(self, a: KnownFace, b: KnownFace) -> dict[str, float]:
@@ -79,14 +77,6 @@ class LikenessMeter:
         if broken := [name for name, cosine in found.items() if not math.isfinite(cosine)]:
             raise ModelError(f"identity encoder {broken[0]} gives no finite numbers: take others")
         return found
-
-    def _find(self, image: Image.Image, box: Box | None) -> Face | None:
-        faces = self.detector.detect(image)
-        if box is None or not faces:
-            return max(faces, key=lambda face: face.width * face.height, default=None)
-        overlaps = intersection_over_union(np.array(box), np.array([face.box for face in faces]))
-        best = int(overlaps.argmax())
-        return faces[best] if overlaps[best] >= MIN_OVERLAP else None
 
     def _embed(self, image: Image.Image, face: Face) -> Embeddings:
         landmarks_52 = face.landmarks_5
@@ -102,3 +92,18 @@ class LikenessMeter:
             crop_HWC = align(pixels, landmarks_52, known.encoder.size_px) / 255
             found[known.encoder.name] = known.encoder.embed(crop_HWC.transpose(2, 0, 1)[None])
         return found
+
+
+def face_at(faces: Sequence[Face], box: Box | None) -> Face | None:
+    """The face that shares most with `box`, at least MIN_OVERLAP; without a box the largest. Or None."""
+    if box is None or not faces:
+        return max(faces, key=lambda face: face.width * face.height, default=None)
+    overlaps = intersection_over_union(np.array(box), np.array([face.box for face in faces]))
+    best = int(overlaps.argmax())
+    return faces[best] if overlaps[best] >= MIN_OVERLAP else None
+
+
+def box_in(box: Box, size: tuple[int, int], other: tuple[int, int]) -> Box:
+    """A box of a picture of `size` (width, height) in the same picture of another size."""
+    x, y = other[0] / size[0], other[1] / size[1]
+    return box[0] * x, box[1] * y, box[2] * x, box[3] * y

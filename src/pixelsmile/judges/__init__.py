@@ -1,4 +1,4 @@
-"""Judges: a picture in; twelve scores and the dominant expression out, or the reason why there are none.
+"""Judges: a question in (pictures, and words); scores or a mark out, or the reason why there are none.
 
     judge = ModelJudge(GeminiProvider("gemini-3-pro-preview"), budget=Budget(max_requests=500))
     with VerdictCache("verdicts.sqlite") as cache:
@@ -18,8 +18,9 @@ from pixelsmile.judges.model_judge import ModelJudge
 from pixelsmile.judges.picture import Picture
 from pixelsmile.judges.pool import Judgement, JudgingRun, Sample
 from pixelsmile.judges.providers import GeminiProvider, OpenAIProvider, Provider, ScriptedProvider
+from pixelsmile.judges.question import Question, Target
 from pixelsmile.judges.retry import RetryPolicy
-from pixelsmile.judges.verdict import NoVerdict, Outcome, Verdict, outcome_from_json
+from pixelsmile.judges.verdict import Mark, NoVerdict, Outcome, Verdict, outcome_from_json
 
 __all__ = [
     "Budget",
@@ -30,16 +31,19 @@ __all__ = [
     "JudgeIdentity",
     "Judgement",
     "JudgingRun",
+    "Mark",
     "ModelJudge",
     "NoVerdict",
     "OpenAIProvider",
     "Outcome",
     "Picture",
     "Provider",
+    "Question",
     "RetryPolicy",
     "Sample",
     "ScriptedProvider",
     "Spending",
+    "Target",
     "Verdict",
     "VerdictCache",
     "cache_key",

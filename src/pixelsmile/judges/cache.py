@@ -1,6 +1,6 @@
-"""Verdicts kept on disk, so that nothing is paid for twice: SQLite, keyed by content.
+"""Verdicts and marks kept on disk, so that nothing is paid for twice: SQLite, keyed by content.
 
-The key is the hash of judge (with its rubric and parameters), picture and domain. The file is in WAL mode:
+The key is the hash of judge (with its rubric and parameters), question and domain. The file is in WAL mode:
 several processes may use it, and one that is killed leaves what it had kept. A verdict is on disk when `keep`
 returns; only a crash of the machine itself can take the last few. Transcripts are part of what is kept.
 """
@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Self
 
 from pixelsmile.errors import InputError, OutputError
-from pixelsmile.expressions import Domain
 from pixelsmile.hashing import sha256_json
 from pixelsmile.judges.judge import JudgeIdentity
-from pixelsmile.judges.picture import Picture
-from pixelsmile.judges.verdict import Outcome, Verdict, outcome_from_json
+from pixelsmile.judges.question import Question
+from pixelsmile.judges.verdict import NoVerdict, Outcome, outcome_from_json
 
 _SCHEMA_VERSION = 1
+# `picture_sha256` is the hash of the question: the column has its name from when all questions were pictures.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS judges (sha256 TEXT PRIMARY KEY, identity TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS outcomes (
@@ -44,9 +44,9 @@ WHERE NOT outcomes.is_verdict
 _PATIENCE_S = 30.0  # for other processes that are writing
 
 
-def cache_key(identity: JudgeIdentity, picture: Picture, domain: Domain) -> str:
-    """The content hash under which this judge's outcome for this picture is kept."""
-    return sha256_json([identity.sha256, picture.sha256, domain])
+def cache_key(identity: JudgeIdentity, question: Question) -> str:
+    """The content hash under which this judge's outcome for this question is kept."""
+    return sha256_json([identity.sha256, question.sha256, question.domain])
 
 
 class VerdictCache:
@@ -78,7 +78,7 @@ class VerdictCache:
         self._database.close()
 
     def find(self, key: str, *, reuse_no_verdicts: bool = False) -> Outcome | None:
-        """The verdict that is kept under `key`, or None. "No verdict" is none unless it is asked for."""
+        """The outcome that is kept under `key`, or None. "No verdict" is none unless it is asked for."""
         with self._errors():
             row = self._database.execute(
                 "SELECT is_verdict, outcome FROM outcomes WHERE key = ?", (key,)
@@ -92,11 +92,12 @@ class VerdictCache:
                 f"{str(self._path)!r} holds a damaged verdict ({key}): move the file away"
             ) from error
 
-    def keep(self, identity: JudgeIdentity, picture: Picture, domain: Domain, outcome: Outcome) -> Outcome:
+    def keep(self, identity: JudgeIdentity, question: Question, outcome: Outcome) -> Outcome:
         """Put an outcome on disk, and give back the one that counts: another process may have been first."""
-        key = cache_key(identity, picture, domain)
-        is_verdict = isinstance(outcome, Verdict)
-        row = (key, identity.sha256, picture.sha256, domain, is_verdict, outcome.to_json(), time.time())
+        key = cache_key(identity, question)
+        is_verdict = not isinstance(outcome, NoVerdict)
+        asked = (identity.sha256, question.sha256, question.domain)
+        row = (key, *asked, is_verdict, outcome.to_json(), time.time())
         with self._errors(), self._transaction():
             self._database.execute(
                 "INSERT OR IGNORE INTO judges VALUES (?, ?)",

@@ -13,6 +13,13 @@ from pixelsmile.judges.judge import Judge
 from pixelsmile.judges.model_judge import ModelJudge
 from pixelsmile.judges.providers import GeminiProvider, OpenAIProvider, Provider, ScriptedProvider
 from pixelsmile.judges.providers.limits import Limits
+from pixelsmile.judges.rubrics import (
+    EXPRESSION_SCORES,
+    FED_CONSISTENCY,
+    FED_QUALITY,
+    FED_TRUTH_ALIGNMENT,
+    Rubric,
+)
 
 FORMS = "embedded, gemini:MODEL, openai:MODEL, openai:MODEL@ADDRESS or scripted:FILE"
 EMBEDDED = "embedded"
@@ -36,8 +43,17 @@ class JudgeOptions:
     extra: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Markers:
+    """Who marks FED-Bench's judged components: PQ, SC and GTA. What they are asked: fed_samples."""
+
+    quality: Judge
+    consistency: Judge
+    truth_alignment: Judge
+
+
 def parse_judge(text: str, options: JudgeOptions | None = None) -> Judge:
-    """The judge that `text` names, ready to be asked.
+    """The judge that `text` names, ready to be asked for twelve scores.
 
     `embedded` knows drawn portraits. An address is that of a server that speaks the protocol, and ends with
     its version for OpenAI's (http://localhost:8000/v1); a model's name may hold colons. A file has JSON
@@ -46,12 +62,34 @@ def parse_judge(text: str, options: JudgeOptions | None = None) -> Judge:
     InputError for other words and files; JudgeError (also one) for a missing key or an address that is none.
     """
     if text == EMBEDDED:
-        return _embedded()
+        from pixelsmile.judges.embedded import EmbeddedJudge  # torch takes seconds to load
+
+        return EmbeddedJudge()
+    return _model_judge(text, EXPRESSION_SCORES, options or JudgeOptions())
+
+
+def parse_markers(text: str, options: JudgeOptions | None = None) -> Markers:
+    """The three that `text` names, in the words that `parse_judge` takes.
+
+    A file has JSON lines {"question": Question.sha256, "answer": ...} for all three. Errors are the same.
+    """
+    if text == EMBEDDED:
+        from pixelsmile.judges.embedded_marks import embedded_markers
+
+        return Markers(**embedded_markers()._asdict())
+    options = options or JudgeOptions()
+    return Markers(
+        quality=_model_judge(text, FED_QUALITY, options),
+        consistency=_model_judge(text, FED_CONSISTENCY, options),
+        truth_alignment=_model_judge(text, FED_TRUTH_ALIGNMENT, options),
+    )
+
+
+def _model_judge(text: str, rubric: Rubric, options: JudgeOptions) -> ModelJudge:
     match = _FORM.fullmatch(text)
     if match is None:
         raise InputError(f"judge {text!r} is not understood: use {FORMS}")
-    options = options or JudgeOptions()
-    return ModelJudge(_provider(match["kind"], match["what"], options), budget=options.budget)
+    return ModelJudge(_provider(match["kind"], match["what"], options), rubric=rubric, budget=options.budget)
 
 
 def _provider(kind: str, what: str, options: JudgeOptions) -> Provider:
@@ -64,9 +102,3 @@ def _provider(kind: str, what: str, options: JudgeOptions) -> Provider:
     if kind == "gemini":
         return GeminiProvider(what, settings=options.extra, **settings)
     return OpenAIProvider(what, extra_body=options.extra, **settings)
-
-
-def _embedded() -> Judge:
-    from pixelsmile.judges.embedded import EmbeddedJudge  # torch takes seconds to load
-
-    return EmbeddedJudge()

@@ -8,6 +8,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from PIL import Image
 
 from pixelsmile.embedded import detector_path, judge_path
 from pixelsmile.errors import InputError
-from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain
+from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.faces.detectors import drawn_network
 from pixelsmile.faces.detectors.drawn import DrawnDetector
 from pixelsmile.faces.face import Face
@@ -24,8 +25,8 @@ from pixelsmile.hashing import sha256_bytes, sha256_file, sha256_json
 from pixelsmile.judges.embedded_crop import face_crop
 from pixelsmile.judges.embedded_network import CONFIG_FILE, WEIGHTS_FILE, load_network, to_tensor
 from pixelsmile.judges.judge import JudgeIdentity
-from pixelsmile.judges.picture import Picture
-from pixelsmile.judges.verdict import NoVerdict, Outcome, Verdict
+from pixelsmile.judges.question import Question
+from pixelsmile.judges.verdict import NoVerdict, Verdict
 
 RUBRIC = "drawn-scores-1"
 # What the scores mean. Whoever changes it makes a new version.
@@ -36,6 +37,20 @@ _RUBRIC_TEXT = (
 SMALLEST_FACE_PX = 20.0  # root of the area of its box: below this brows and lids are no more than a pixel
 LOOK_PX = 192  # of the first look at a picture: portraits are known from far, the second look is close
 _NUM_DIGITS = 4  # of a score: beyond them, machines and thread counts differ
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What is seen of a face that looks drawn."""
+
+    landmarks: np.ndarray  # five, as Face has them
+    scores: np.ndarray  # of EXPRESSIONS
+    transcript: str
+
+    @property
+    def cut_scores(self) -> np.ndarray:
+        """The scores as a verdict has them: 0..1, rounded."""
+        return np.array([round(float(score), _NUM_DIGITS) for score in self.scores.clip(0, 1)])
 
 
 class EmbeddedJudge:
@@ -66,26 +81,32 @@ class EmbeddedJudge:
             },
         )
 
-    async def judge(self, picture: Picture, domain: Domain) -> Outcome:
-        """A verdict, or `unsuited`: it knows no such face. The style is seen, `domain` changes nothing."""
+    async def judge(self, question: Question) -> Verdict | NoVerdict:
+        """A verdict on the one picture, or `unsuited`: it knows no such face. The style is seen, not told."""
+        (picture,) = question.pictures.values()
         return await asyncio.to_thread(self._judge, picture.image)
 
     async def aclose(self) -> None:
         """There is nothing to close."""
 
-    def judge_pictures(self, images: Sequence[Image.Image]) -> list[Outcome]:
+    def judge_pictures(self, images: Sequence[Image.Image]) -> list[Verdict | NoVerdict]:
         """The same for many upright RGB pictures, in their order; `judge` says the same of each."""
         return [self._judge(image) for image in images]
 
-    def _judge(self, image: Image.Image) -> Outcome:
+    def look(self, image: Image.Image) -> Look | NoVerdict:
+        """What is seen of the surest face in an upright RGB picture, or why it is `unsuited`."""
         # One picture at a time through the network: in a batch the last bits depend on the others in it.
         with self._one_at_a_time, torch.inference_mode():
             faces = self._detector.detect(image)
             if not faces:
                 return self._unsuited("there is no face as pixelsmile draws them")
-            return self._judge_face(image, faces[0])
+            return self._look_at(image, faces[0])
 
-    def _judge_face(self, image: Image.Image, face: Face) -> Outcome:
+    def _judge(self, image: Image.Image) -> Verdict | NoVerdict:
+        look = self.look(image)
+        return look if isinstance(look, NoVerdict) else self._verdict(look)
+
+    def _look_at(self, image: Image.Image, face: Face) -> Look | NoVerdict:
         size_px = (face.width * face.height) ** 0.5
         if size_px < SMALLEST_FACE_PX:
             return self._unsuited(f"the face has {size_px:.0f} px, it takes {SMALLEST_FACE_PX:.0f}")
@@ -105,16 +126,14 @@ class EmbeddedJudge:
                 f"{float(region.limit):.2f}; drawn {drawn:.2f}, at least {float(region.least_drawn):.2f})"
             )
             return self._unsuited(detail, (transcript,))
-        return self._verdict(scores_E, transcript)
+        return Look(face.landmarks_5, scores_E, transcript)
 
-    def _verdict(self, scores_E: np.ndarray, transcript: str) -> Verdict:
-        cut_E = scores_E.clip(0, 1)
-        scores = {
-            name: round(float(score), _NUM_DIGITS) for name, score in zip(EXPRESSIONS, cut_E, strict=True)
-        }
-        highest = int(scores_E.argmax())  # before the cut: two full expressions would be a tie after it
-        sure = scores_E[highest] >= self._network.config.neutral_below
-        return Verdict(self.identity.id, scores, EXPRESSIONS[highest] if sure else NEUTRAL, (transcript,))
+    def _verdict(self, look: Look) -> Verdict:
+        scores = dict(zip(EXPRESSIONS, map(float, look.cut_scores), strict=True))
+        highest = int(look.scores.argmax())  # before the cut: two full expressions would be a tie after it
+        sure = look.scores[highest] >= self._network.config.neutral_below
+        dominant = EXPRESSIONS[highest] if sure else NEUTRAL
+        return Verdict(self.identity.id, scores, dominant, (look.transcript,))
 
     def _unsuited(self, detail: str, transcript: tuple[str, ...] = ()) -> NoVerdict:
         return NoVerdict(self.identity.id, "unsuited", detail, transcript)

@@ -7,15 +7,14 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
-from pixelsmile.expressions import Domain
 from pixelsmile.hashing import sha256_json
-from pixelsmile.judges.picture import Picture
+from pixelsmile.judges.question import Question
 from pixelsmile.judges.verdict import Outcome
 
 
 @dataclass(frozen=True)
 class JudgeIdentity:
-    """Everything that a verdict depends on beside the picture. Two judges with equal identities are the same.
+    """Everything that an outcome depends on beside the question. Judges with equal identities are the same.
 
     `parameters` has what was set for the model (server, temperature, largest side of a picture, ...), and
     never a key.
@@ -49,16 +48,17 @@ class JudgeIdentity:
 
 
 class Judge(Protocol):
-    """Looks at pictures, one a call; many calls may be in flight in one event loop."""
+    """Answers questions, one a call; many calls may be in flight in one event loop."""
 
     @property
     def identity(self) -> JudgeIdentity:
         """Who judges. Constant over the judge's life."""
 
-    async def judge(self, picture: Picture, domain: Domain) -> Outcome:
-        """A verdict, or why there is none.
+    async def judge(self, question: Question) -> Outcome:
+        """A verdict or a mark, whichever this judge gives, or why there is none.
 
-        JudgeError where no picture could be judged: the run stops. BudgetSpentError before a limit is passed.
+        JudgeError where no question could be answered: the run stops. BudgetSpentError before a limit is
+        passed.
         """
 
     async def aclose(self) -> None:

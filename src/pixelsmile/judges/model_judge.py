@@ -5,21 +5,21 @@ import logging
 from contextlib import suppress
 from random import Random
 
-from pixelsmile.expressions import Domain
 from pixelsmile.judges.budget import Budget
 from pixelsmile.judges.errors import BudgetSpentError, JudgeError
 from pixelsmile.judges.judge import JudgeIdentity
-from pixelsmile.judges.picture import Picture
 from pixelsmile.judges.providers.provider import Failure, Provider, Reply
+from pixelsmile.judges.question import Question
 from pixelsmile.judges.retry import RetryPolicy
-from pixelsmile.judges.rubrics import EXPRESSION_SCORES, Answer, MalformedAnswerError, Rubric
-from pixelsmile.judges.verdict import NoVerdict, Outcome, Reason, Verdict
+from pixelsmile.judges.rubrics import EXPRESSION_SCORES, MalformedAnswerError, Rubric
+from pixelsmile.judges.rubrics.reading import ReadAnswer
+from pixelsmile.judges.verdict import NoVerdict, Outcome, Reason
 
 logger = logging.getLogger(__name__)
 
 
 class ModelJudge:
-    """Asks a model about each picture, by a rubric.
+    """Asks a model each question, by a rubric.
 
     `generator` spreads the waits between requests and nothing else. Judges may share a `budget`. After a
     JudgeError or BudgetSpentError all other calls end with the same error, until `aclose`.
@@ -45,21 +45,24 @@ class ModelJudge:
             provider.name, provider.model, rubric.version, rubric.sha256, provider.parameters
         )
 
-    async def judge(self, picture: Picture, domain: Domain) -> Outcome:
-        """A verdict, or why there is none; JudgeError or BudgetSpentError where the run is to stop."""
+    async def judge(self, question: Question) -> Outcome:
+        """What the rubric asks for, or why there is none.
+
+        JudgeError or BudgetSpentError where the run is to stop.
+        """
         answers: list[Reply] = []
         num_failures = 0
         fault: tuple[Reason, str] = ("unreachable", "nothing was asked")
         for num_requests in range(1, self._retry.max_requests + 1):
-            reply = await self._ask(picture, domain)
+            reply = await self._ask(question)
             if isinstance(reply, Failure):
                 num_failures += not reply.at_once
                 fault = ("unreachable", reply.detail)
             else:
                 answers.append(reply)
                 answer = self._read(reply)
-                if isinstance(answer, Answer):
-                    return Verdict(self.identity.id, answer.scores, answer.dominant, _transcript(answers))
+                if not isinstance(answer, tuple):
+                    return answer.outcome(self.identity.id, _transcript(answers))
                 fault = answer
             if num_requests == self._retry.max_requests or len(answers) == self._retry.max_answers:
                 break
@@ -72,18 +75,18 @@ class ModelJudge:
         self._stop = self._stopped = None
         await self._provider.aclose()
 
-    async def _ask(self, picture: Picture, domain: Domain) -> Reply | Failure:
+    async def _ask(self, question: Question) -> Reply | Failure:
         """One request within the budget."""
         if self._stop is not None:
             raise self._stop
         try:
-            reservation = await self._budget.reserve(self._provider.max_tokens(self._rubric))
+            reservation = await self._budget.reserve(self._provider.max_tokens(question, self._rubric))
         except BudgetSpentError as stop:
             self._halt(stop)
             raise
         num_tokens = None
         try:
-            reply = await self._provider.ask(picture, domain, self._rubric)
+            reply = await self._provider.ask(question, self._rubric)
             num_tokens = reply.num_tokens
         finally:
             reservation.settle(num_tokens)
@@ -91,7 +94,7 @@ class ModelJudge:
             raise self._halt(JudgeError(f"the judge {reply.detail}"))
         return reply
 
-    def _read(self, reply: Reply) -> Answer | tuple[Reason, str]:
+    def _read(self, reply: Reply) -> ReadAnswer | tuple[Reason, str]:
         if reply.fault is not None:
             return reply.fault, reply.detail
         try:

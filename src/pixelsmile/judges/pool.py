@@ -1,7 +1,7 @@
 """Many judgements in flight: results as they finish, each sample once, nothing paid for twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +11,7 @@ from pixelsmile.expressions import Domain
 from pixelsmile.judges.cache import VerdictCache, cache_key
 from pixelsmile.judges.errors import BudgetSpentError, JudgeError
 from pixelsmile.judges.judge import Judge
-from pixelsmile.judges.picture import Picture
+from pixelsmile.judges.question import Question, Target
 from pixelsmile.judges.verdict import NoVerdict, Outcome
 
 if TYPE_CHECKING:
@@ -22,19 +22,28 @@ Source = Literal["judge", "cache", "twin", "picture"]
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture to judge, and the caller's name for it."""
+    """What to ask about, before its pictures are read (see Question.read), and the caller's name for it.
+
+    `images` is one picture, or several by their captions, in the order in which they are shown.
+    """
 
     key: str
-    image: "ImageSource"
+    images: "ImageSource | Mapping[str, ImageSource]"
     domain: Domain
+    words: str = ""
+    target: Target | None = None
+
+    def question(self) -> Question:
+        """The question, with its pictures; ImageError where one cannot be read."""
+        return Question.read(self.images, self.domain, words=self.words, target=self.target)
 
 
 @dataclass(frozen=True)
 class Judgement:
     """The outcome for one sample, and where it is from.
 
-    That is the judge, the cache, a sample of this run with the same pixels (its twin), or the picture itself
-    (it cannot be read).
+    That is the judge, the cache, a sample of this run that asks the same (its twin), or a picture (it cannot
+    be read).
     """
 
     key: str
@@ -145,17 +154,17 @@ class JudgingRun:
 
     async def _judge_sample(self, sample: Sample) -> Judgement:
         try:
-            picture = await asyncio.to_thread(Picture.read, sample.image)
+            question = await asyncio.to_thread(sample.question)
         except ImageError as error:
             unread = NoVerdict(self._judge.identity.id, "unreadable", str(error))
             return Judgement(sample.key, unread, "picture")
-        key = cache_key(self._judge.identity, picture, sample.domain)
+        key = cache_key(self._judge.identity, question)
         if key in self._firsts:
             return Judgement(sample.key, await asyncio.shield(self._firsts[key]), "twin")
         kept = self._cache and self._cache.find(key, reuse_no_verdicts=self._reuse_no_verdicts)
         if kept:
             return Judgement(sample.key, kept, "cache")
-        first = asyncio.ensure_future(self._pay(picture, sample.domain))
+        first = asyncio.ensure_future(self._pay(question))
         self._firsts[key] = first
         try:
             return Judgement(sample.key, await first, "judge")
@@ -163,11 +172,11 @@ class JudgingRun:
             first.cancel()
             await asyncio.wait([first])
 
-    async def _pay(self, picture: Picture, domain: Domain) -> Outcome:
-        outcome = await self._judge.judge(picture, domain)
+    async def _pay(self, question: Question) -> Outcome:
+        outcome = await self._judge.judge(question)
         if self._cache is None:
             return outcome
-        return self._cache.keep(self._judge.identity, picture, domain, outcome)
+        return self._cache.keep(self._judge.identity, question, outcome)
 
 
 async def _give_up(tasks: set[asyncio.Task[Judgement]]) -> None:

@@ -1,4 +1,4 @@
-"""What a judge says about a picture: twelve scores and the dominant expression, or why there are none."""
+"""What a judge says: twelve scores and the dominant expression, or a mark, or why there is neither."""
 
 import json
 import math
@@ -12,7 +12,9 @@ from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 
 Reason = Literal["malformed", "empty", "refused", "unreachable", "unreadable", "unsuited"]
 """Why there is no verdict: the answer was not in the agreed form; there was none; the judge declined; the
-server could not be reached or failed; the picture cannot be read; the judge does not know such pictures."""
+server could not be reached or failed; a picture cannot be read; the judge does not know such questions."""
+
+MAX_MARK = 10.0
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,40 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """One judge's mark, 0 (worst) to 10 (best), for what the rubric asks about, and the reason it gives.
+
+    `transcript` holds every answer of the judge as it came, in order; mark and reason are from the last one.
+    """
+
+    judge: str
+    mark: float
+    reason: str
+    transcript: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.mark) and 0 <= self.mark <= MAX_MARK):
+            raise ValueError(f"the mark is {self.mark!r}: it lies in 0 to {MAX_MARK:g}")
+        if not self.reason.strip():
+            raise ValueError("a mark has a reason")
+        object.__setattr__(self, "mark", float(self.mark))
+
+    def to_json(self) -> str:
+        """One line of JSON, for `outcome_from_json`."""
+        return _to_json(
+            {
+                "kind": "mark",
+                "judge": self.judge,
+                "mark": self.mark,
+                "reason": self.reason,
+                "transcript": self.transcript,
+            }
+        )
+
+
+@dataclass(frozen=True)
 class NoVerdict:
-    """Why one judge has no opinion of one picture. It counts as unscored, never as zero."""
+    """Why one judge has no opinion in answer to one question. It counts as unscored, never as zero."""
 
     judge: str
     reason: Reason
@@ -74,15 +108,19 @@ class NoVerdict:
         )
 
 
-Outcome = Verdict | NoVerdict
+Outcome = Verdict | Mark | NoVerdict
 
 
 def outcome_from_json(text: str | bytes) -> Outcome:
     """What `to_json` wrote; ValueError for anything else."""
     record = _RECORDS.validate_json(text)
-    if isinstance(record, _VerdictRecord):
-        return Verdict(record.judge, record.scores, record.dominant, record.transcript)
-    return NoVerdict(record.judge, record.reason, record.detail, record.transcript)
+    match record:
+        case _VerdictRecord():
+            return Verdict(record.judge, record.scores, record.dominant, record.transcript)
+        case _MarkRecord():
+            return Mark(record.judge, record.mark, record.reason, record.transcript)
+        case _NoVerdictRecord():
+            return NoVerdict(record.judge, record.reason, record.detail, record.transcript)
 
 
 class _Record(BaseModel):
@@ -98,15 +136,20 @@ class _VerdictRecord(_Record):
     dominant: str
 
 
+class _MarkRecord(_Record):
+    kind: Literal["mark"]
+    mark: float
+    reason: str
+
+
 class _NoVerdictRecord(_Record):
     kind: Literal["none"]
     reason: Reason
     detail: str
 
 
-_RECORDS: TypeAdapter[_VerdictRecord | _NoVerdictRecord] = TypeAdapter(
-    Annotated[_VerdictRecord | _NoVerdictRecord, Field(discriminator="kind")]
-)
+_AnyRecord = _VerdictRecord | _MarkRecord | _NoVerdictRecord
+_RECORDS: TypeAdapter[_AnyRecord] = TypeAdapter(Annotated[_AnyRecord, Field(discriminator="kind")])
 
 
 def _to_json(record: Mapping[str, object]) -> str:

@@ -26,7 +26,7 @@ _MODEL_FILES = (".safetensors", ".json", ".txt", ".jinja")
 
 
 class OwnEditor:
-    """Makes a sweep a call, with the prompts that the model was trained on.
+    """Makes a sweep a call, with the prompts that the model was trained on, or with the task's own words.
 
     sweep: strengths that are always made together. A batch of another size can differ in the last bit, so an
     interrupted run needs this to go on as if nothing had happened.
@@ -73,12 +73,17 @@ class OwnEditor:
             "size": settings.size or info.size,
             "region": settings.region,
             "context": DEFAULT_CONTEXT,
+            "told": settings.told,
         }
 
     def edit(self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int) -> Iterator[Made]:
         """One sweep. FaceError where the face box is too small or outside; what `Editor` raises."""
         together = tuple(dict.fromkeys((*self._sweep, *strengths)))
-        request = Request(task.target, strengths=together)
+        request = (
+            Request(prompt=task.prompt, strengths=together)
+            if self._settings.told == "instruction"
+            else Request(task.target, strengths=together)
+        )
         options: EditOptions = {
             "seed": seed,
             "steps": self._settings.steps,

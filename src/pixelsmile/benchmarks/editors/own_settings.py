@@ -5,6 +5,8 @@ from typing import Literal, get_args
 
 Region = Literal["auto", "face", "whole"]
 REGIONS: tuple[Region, ...] = get_args(Region)
+Told = Literal["expression", "instruction"]
+TOLD: tuple[Told, ...] = get_args(Told)
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,8 @@ class OwnSettings:
     adapters: FILE or FILE=SCALE; `none` alone is the model without any. region: `face` edits the square
     around the task's face box and pastes it back, as `pixelsmile edit --face`; `whole` edits the whole
     picture; `auto` takes the face where the picture is no portrait of it (not square, or the face small).
-    Without a face box, all of it is edited.
+    Without a face box, all of it is edited. told: `expression`, the model's own prompt for the task's target,
+    or `instruction`, the task's words as they are.
     """
 
     model: str = "embedded"
@@ -28,3 +31,4 @@ class OwnSettings:
     shift: float | None = None
     size: int | None = None
     region: Region = "auto"
+    told: Told = "expression"

@@ -1,1 +1,1 @@
-"""FED-Bench's data: the published triplets joined with SFEW, your own from JSON lines, and drawn ones."""
+"""FED-Bench's data (the published triplets joined with SFEW, your own, drawn ones), measures and results."""

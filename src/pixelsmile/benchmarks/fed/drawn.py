@@ -106,6 +106,7 @@ def _triplet(planned: PlannedTriplet) -> FedTriplet:
         DrawnPicture(planned.source),
         DrawnPicture(planned.truth),
         planned.source.face_box(),
+        None if planned.truth.expression == NEUTRAL else planned.truth.strength,
     )
 
 

@@ -33,7 +33,8 @@ class FedTriplet:
     """One triplet. InputError for a name that cannot name files, or an expression that is none of CLASSES.
 
     dense, simple: the instructions; None where the benchmark has none, and that granularity is unscored.
-    face_box: of the source, if the benchmark says.
+    face_box: of the source, if the benchmark says. dense_strength: how strong an expression the dense words
+    ask for (0..2), where that is known; simple ones say nothing about it.
     """
 
     name: str
@@ -44,6 +45,7 @@ class FedTriplet:
     source: Picture = field(repr=False)
     truth: Picture = field(repr=False)
     face_box: Box | None = None
+    dense_strength: float | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name, "triplet", max_letters=90)
@@ -56,6 +58,10 @@ class FedTriplet:
         """The words in that granularity; None where there are none, or only space."""
         text = self.dense if granularity == "dense" else self.simple
         return text if text and text.strip() else None
+
+    def asked_strength(self, granularity: Granularity) -> float | None:
+        """How strong an expression the words in that granularity ask for; None where they leave it open."""
+        return self.dense_strength if granularity == "dense" else None
 
     def task(self, granularity: Granularity) -> Task | None:
         """What an editor is asked; None without an instruction."""

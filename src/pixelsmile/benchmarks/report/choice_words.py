@@ -3,8 +3,8 @@
 from dataclasses import fields
 
 from pixelsmile.benchmarks.metrics import MetricChoices
+from pixelsmile.benchmarks.report.cells import plain_table
 from pixelsmile.benchmarks.report.html import Html, tag
-from pixelsmile.benchmarks.report.leaderboard import plain_table
 
 MEANINGS = {
     "confusing_pairs": "the pairs that mSCR is the mean over; the paper names these two",

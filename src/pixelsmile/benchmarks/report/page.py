@@ -1,7 +1,6 @@
 """The report as one page: everything inside, nothing loaded, nothing run."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from pixelsmile.benchmarks.report.cases import (
     Point,
@@ -12,18 +11,19 @@ from pixelsmile.benchmarks.report.cases import (
     most_confused,
     shared_sweeps,
 )
+from pixelsmile.benchmarks.report.cells import plain_table
 from pixelsmile.benchmarks.report.charts import trade_off_chart
 from pixelsmile.benchmarks.report.choice_words import choices_table
 from pixelsmile.benchmarks.report.confusion import confusion_figure, pairs_table
-from pixelsmile.benchmarks.report.html import Html, document, join, json_block, package_text, tag
-from pixelsmile.benchmarks.report.leaderboard import leaderboard, missing_table, plain_table
+from pixelsmile.benchmarks.report.html import Html, join, tag
+from pixelsmile.benchmarks.report.leaderboard import leaderboard, missing_table
 from pixelsmile.benchmarks.report.remarks import benchmark_words, identity_words, remarks, strength_words
+from pixelsmile.benchmarks.report.sheet import Section, sheet, specification
 from pixelsmile.benchmarks.report.strips import Album, edit_card, sweep_strip, unscored_list
-from pixelsmile.benchmarks.report.terminal import format_number
+from pixelsmile.benchmarks.report.terminal import bootstrap_words, format_number
 from pixelsmile.benchmarks.results import RunResults
 
-_PACKAGE = "pixelsmile.benchmarks.report"
-_METHODS = {"bca": "BCa", "percentile": "percentile"}
+_SPECIFIED = ("run", "judges", "likeness", "code")  # the parts of a report that the numbers depend on
 _SEED = 0  # of what is drawn by lot
 _NUM_SHARED = 3
 _NUM_CONFUSED = 6
@@ -34,26 +34,18 @@ _NUM_UNSCORED = 5
 def report_page(runs: Mapping[str, RunResults]) -> str:
     """The report of `runs`, by the label of each."""
     albums = {label: Album(label, run) for label, run in runs.items()}
+    records = {label: run.as_json() for label, run in runs.items()}
     sections = (
-        ("leaderboard", "Leaderboard", _leaderboard(runs)),
-        ("trade-off", "Expression against identity", _trade_off(runs)),
-        ("confusion", "Confusion", _confusion(runs)),
-        ("sweeps", "Sweeps", _sweeps(runs, albums)),
-        ("worst", "Worst cases", _worst(runs, albums)),
-        ("missing", "What is missing", _missing(runs, albums)),
-        ("choices", "Where the paper is silent", _choices(runs)),
-        ("specification", "Specification", _specification(runs)),
+        Section("leaderboard", "Leaderboard", _leaderboard(runs)),
+        Section("trade-off", "Expression against identity", _trade_off(runs)),
+        Section("confusion", "Confusion", _confusion(runs)),
+        Section("sweeps", "Sweeps", _sweeps(runs, albums)),
+        Section("worst", "Worst cases", _worst(runs, albums)),
+        Section("missing", "What is missing", _missing(runs, albums)),
+        Section("choices", "Where the paper is silent", _choices(runs)),
+        Section("specification", "Specification", specification(records, _SPECIFIED)),
     )
-    links = (tag("a", title, href=f"#{name}") for name, title, _ in sections)
-    body = tag(
-        "main",
-        _head(runs),
-        tag("nav", *links, aria_label="Sections"),
-        *(tag("section", tag("h2", title), content, id=name) for name, title, content in sections),
-    )
-    numbers = json_block("numbers", {label: run.as_json() for label, run in runs.items()})
-    styles = [package_text(_PACKAGE, "base.css"), package_text(_PACKAGE, "report.css")]
-    return document(f"FFE-Bench: {', '.join(runs)}", join((body, numbers)), styles=styles)
+    return sheet(f"FFE-Bench: {', '.join(runs)}", _head(runs), sections, records)
 
 
 def _head(runs: Mapping[str, RunResults]) -> Html:
@@ -98,11 +90,10 @@ def _run_row(label: str, run: RunResults) -> Html:
 def _leaderboard(runs: Mapping[str, RunResults]) -> Html:
     plan = next(iter(runs.values())).summary.bootstrap
     words = (
-        f"Each number with its {100 * plan.level:g}% interval ({_METHODS[plan.method]} bootstrap over source "
-        f"pictures, {plan.num_replicates} draws) and n, the edits or sweeps it rests on. “Out” are those "
-        "without a verdict or a likeness: unscored, never zero. The line below a number shows its interval "
-        "on the metric's whole scale, −1 to 1 for CLS and 0 to 1 for the others. ID Sim is best near 0.6 to "
-        "0.7 (paper, 5.2): more is a copy."
+        f"Each number with its {bootstrap_words(plan)} and n, the edits or sweeps it rests on. “Out” are "
+        "those without a verdict or a likeness: unscored, never zero. The line below a number shows its "
+        "interval on the metric's whole scale, −1 to 1 for CLS and 0 to 1 for the others. ID Sim is best "
+        "near 0.6 to 0.7 (paper, 5.2): more is a copy."
     )
     return join((tag("p", words), leaderboard(runs), *_agreements(runs)))
 
@@ -195,15 +186,3 @@ def _choices(runs: Mapping[str, RunResults]) -> Html:
     words = "The paper leaves these open. Each is recorded with the numbers, and can be set with "
     example = tag("code", "--choice name=value")
     return join((tag("p", words, example, "."), choices_table(next(iter(runs.values())).summary.choices)))
-
-
-def _specification(runs: Mapping[str, RunResults]) -> Html:
-    """What the edits and the numbers depend on, folded; the numbers themselves are in the page as JSON."""
-    names: Sequence[str] = ("run", "judges", "likeness", "code")
-    parts = []
-    for label, run in runs.items():
-        record = run.as_json()
-        text = json.dumps({name: record[name] for name in names}, indent=1, ensure_ascii=False)
-        parts.append(tag("details", tag("summary", label), tag("pre", text)))
-    words = "All numbers of this page are in it as JSON, in the script element with the id “numbers”."
-    return join((*parts, tag("p", words, class_="muted")))

@@ -2,8 +2,28 @@
 
 import base64
 import io
+from pathlib import Path
 
 from PIL import Image
+
+from pixelsmile.benchmarks.report.html import Html, tag
+from pixelsmile.images import load_image
+
+_SIDE_PX = 224
+
+
+class Thumbnails:
+    """The pictures of a folder as they are shown in a page; each is read once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._uris: dict[str, str] = {}
+
+    def image(self, file: str, words: str) -> Html:
+        """The picture in `file` of the folder; `words` say what it shows."""
+        if file not in self._uris:
+            self._uris[file] = data_uri(load_image(self._folder / file), _SIDE_PX)
+        return tag("img", src=self._uris[file], alt=words, loading="lazy")
 
 
 def data_uri(image: Image.Image, max_side_px: int, quality: int = 82) -> str:

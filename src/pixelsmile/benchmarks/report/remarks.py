@@ -1,25 +1,38 @@
 """What to know before runs are compared: where they differ in more than the editor."""
 
 from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
 
+from pixelsmile.benchmarks.likeness_settings import LikenessSettings
 from pixelsmile.benchmarks.results import RunResults
+from pixelsmile.benchmarks.run_folder import Spec
 
-_Seen = Callable[[RunResults], str]
+R = TypeVar("R")
+
+
+class Measured(Protocol):
+    """A run of either benchmark."""
+
+    @property
+    def spec(self) -> Spec: ...
+
+    @property
+    def likeness(self) -> LikenessSettings | None: ...
 
 
 def remarks(runs: Mapping[str, RunResults]) -> list[str]:
     """A sentence for each thing in which the runs (by label) differ and that a comparison rests on."""
-    asked: tuple[tuple[str, _Seen], ...] = (
+    asked: tuple[tuple[str, Callable[[RunResults], str]], ...] = (
         ("judges", lambda run: run.judge_id),
         ("benchmarks", benchmark_words),
         ("settings", lambda run: run.spec.setting),
         ("strengths", strength_words),
         ("measures of identity", identity_words),
     )
-    return [sentence for what, seen in asked if (sentence := _sentence(what, seen, runs))]
+    return [sentence for what, seen in asked if (sentence := difference(what, seen, runs))]
 
 
-def benchmark_words(run: RunResults) -> str:
+def benchmark_words(run: Measured) -> str:
     """The benchmark's name, and the start of the hash of its content."""
     about = run.spec.benchmark
     digest = about.get("sha256")
@@ -30,7 +43,7 @@ def strength_words(run: RunResults) -> str:
     return ", ".join(f"{strength:g}" for strength in run.spec.strengths)
 
 
-def identity_words(run: RunResults, digits: int = 8) -> str:
+def identity_words(run: Measured, digits: int = 8) -> str:
     """The encoders that S_ID is the mean of, with the start of their hashes, and who found the faces."""
     if run.likeness is None:
         return "not measured"
@@ -40,7 +53,8 @@ def identity_words(run: RunResults, digits: int = 8) -> str:
     return f"{encoders}; faces by {run.likeness.detector}"
 
 
-def _sentence(what: str, seen: _Seen, runs: Mapping[str, RunResults]) -> str | None:
+def difference(what: str, seen: Callable[[R], str], runs: Mapping[str, R]) -> str | None:
+    """The sentence that says who differs in `what`; None where all are `seen` to have the same."""
     found: dict[str, list[str]] = {}
     for label, run in runs.items():
         found.setdefault(seen(run), []).append(label)

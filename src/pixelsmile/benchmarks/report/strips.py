@@ -7,14 +7,12 @@ from pixelsmile.benchmarks.metrics import JudgedEdit
 from pixelsmile.benchmarks.opinions import current_outcomes
 from pixelsmile.benchmarks.report.cases import Point, ShownSweep, Why, leading
 from pixelsmile.benchmarks.report.html import Html, tag
-from pixelsmile.benchmarks.report.pictures import data_uri
+from pixelsmile.benchmarks.report.pictures import Thumbnails
 from pixelsmile.benchmarks.report.terminal import format_number
 from pixelsmile.benchmarks.results import RunResults
 from pixelsmile.benchmarks.run_folder import EditKey, EditRecord
-from pixelsmile.images import load_image
 from pixelsmile.judges.verdict import NoVerdict, Outcome
 
-_SIDE_PX = 224
 _NUM_LEADING = 3
 _EXCERPT_LETTERS = 420
 
@@ -24,10 +22,10 @@ class Album:
 
     def __init__(self, label: str, run: RunResults) -> None:
         self.label, self._run = label, run
-        self._uris: dict[str, str] = {}
+        self._pictures = Thumbnails(run.folder.path)
 
     def source(self, source: str) -> Html:
-        return self._image(f"sources/{source}.png", f"{source}, the source")
+        return self._pictures.image(f"sources/{source}.png", f"{source}, the source")
 
     def has(self, edit: JudgedEdit) -> bool:
         """Whether that edit was made."""
@@ -37,7 +35,7 @@ class Album:
         """The picture, or a box with the reason why there is none."""
         if not self.has(edit):
             return tag("div", edit.no_verdict, class_="no-picture")
-        return self._image(
+        return self._pictures.image(
             str(self._made[edit.key].file), f"{edit.sample}, {edit.target} at strength {edit.strength:g}"
         )
 
@@ -67,11 +65,6 @@ class Album:
     @cached_property
     def _made(self) -> Mapping[EditKey, EditRecord]:
         return self._run.folder.edits()
-
-    def _image(self, file: str, words: str) -> Html:
-        if file not in self._uris:
-            self._uris[file] = data_uri(load_image(self._run.folder.path / file), _SIDE_PX)
-        return tag("img", src=self._uris[file], alt=words, loading="lazy")
 
 
 def excerpt(text: str) -> str:

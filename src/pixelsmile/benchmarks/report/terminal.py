@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from pixelsmile.benchmarks.metrics import METRICS, Estimate
+from pixelsmile.benchmarks.metrics import METRICS, Bootstrap, Estimate
 from pixelsmile.benchmarks.published import TableName, published_table
 from pixelsmile.benchmarks.results import RunResults
 
 UNKNOWN = "–"
 PUBLISHED: tuple[TableName, ...] = ("ffe_general", "ffe_linear", "ffe_ablation")
 WARNING = "another judge, other samples: not comparable directly"
+_METHODS = {"bca": "BCa", "percentile": "percentile"}
 
 
 def report_lines(runs: Mapping[str, RunResults]) -> list[str]:
@@ -46,6 +47,14 @@ def format_interval(found: Estimate, digits: int = 3) -> str:
     if found.low is None or found.high is None:
         return UNKNOWN
     return f"{found.low:.{digits}f}..{found.high:.{digits}f}"
+
+
+def bootstrap_words(plan: Bootstrap) -> str:
+    """How the intervals were made."""
+    return (
+        f"{100 * plan.level:g}% interval ({_METHODS[plan.method]} bootstrap over source pictures, "
+        f"{plan.num_replicates} draws)"
+    )
 
 
 def printable(text: str) -> str:

@@ -1,19 +1,19 @@
 """Gemini through google-genai."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue, ValidationError
 
-from pixelsmile.expressions import Domain
 from pixelsmile.judges.errors import JudgeError
 from pixelsmile.judges.keys import read_key
-from pixelsmile.judges.picture import Picture
 from pixelsmile.judges.providers.address import server_of
 from pixelsmile.judges.providers.generated_content import read_content
 from pixelsmile.judges.providers.limits import Limits
+from pixelsmile.judges.providers.parts import Part, parts_of
 from pixelsmile.judges.providers.provider import Failure, Reply, one_line
+from pixelsmile.judges.question import Question
 from pixelsmile.judges.retry import is_retried, retry_after_s, retry_info_s
 from pixelsmile.judges.rubrics import Rubric
 
@@ -71,14 +71,14 @@ class GeminiProvider:
             "max_side_px": self._limits.max_side_px,
         }
 
-    def max_tokens(self, rubric: Rubric) -> int:
+    def max_tokens(self, question: Question, rubric: Rubric) -> int:
         """An upper bound of the tokens that one request can use."""
-        return self._limits.max_tokens(rubric)
+        return self._limits.max_tokens(question, rubric)
 
-    async def ask(self, picture: Picture, domain: Domain, rubric: Rubric) -> Reply | Failure:
-        """One generateContent. All domains get the same question, as in the paper."""
-        png = await asyncio.to_thread(picture.png, self._limits.max_side_px)
-        answer = await self._send(png, rubric)
+    async def ask(self, question: Question, rubric: Rubric) -> Reply | Failure:
+        """One generateContent. All domains are asked the same, as in the paper."""
+        parts = await parts_of(question, rubric, self._limits.max_side_px)
+        answer = await self._send(parts, rubric)
         return answer if isinstance(answer, Failure) else read_content(self._key.redact(answer))
 
     async def aclose(self) -> None:
@@ -120,15 +120,18 @@ class GeminiProvider:
         except (ValidationError, TypeError) as error:
             raise JudgeError(f"these settings are not Gemini's: {one_line(str(error))}") from None
 
-    async def _send(self, png: bytes, rubric: Rubric) -> str | Failure:
+    async def _send(self, parts: Sequence[Part], rubric: Rubric) -> str | Failure:
         """The body of the answer, or what went wrong. The SDK's errors hold the key and end here."""
         genai, httpx2 = _sdk()
         client, config = self._open(genai, httpx2), self._config(genai, rubric)
-        picture = genai.types.Part.from_bytes(data=png, mime_type="image/png")
+        contents = [
+            part if isinstance(part, str) else genai.types.Part.from_bytes(data=part, mime_type="image/png")
+            for part in parts
+        ]
         try:
             async with asyncio.timeout(self._limits.timeout_s):
                 response = await client.aio.models.generate_content(
-                    model=self.model, contents=[picture, rubric.instructions], config=config
+                    model=self.model, contents=contents, config=config
                 )
             return response.sdk_http_response.body or ""
         except genai.errors.APIError as error:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 
+from pixelsmile.judges.question import Question
 from pixelsmile.judges.rubrics import Rubric
 
 
@@ -19,7 +20,9 @@ class Limits:
     max_side_px: int = 1024
     max_picture_tokens: int = 4096
 
-    def max_tokens(self, rubric: Rubric) -> int:
+    def max_tokens(self, question: Question, rubric: Rubric) -> int:
         """An upper bound for one request: a token of text stands for at least one byte."""
-        text = rubric.instructions + json.dumps(dict(rubric.answer_schema))  # schemas are part of the input
-        return len(text.encode()) + self.max_picture_tokens + self.max_output_tokens
+        schema = json.dumps(dict(rubric.answer_schema))  # schemas are part of the input
+        text = "".join((*question.pictures, rubric.prompt(question.words), schema))
+        pictures = len(question.pictures) * self.max_picture_tokens
+        return len(text.encode()) + pictures + self.max_output_tokens

@@ -2,19 +2,19 @@
 
 import asyncio
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import JsonValue
 
-from pixelsmile.expressions import Domain
 from pixelsmile.judges.errors import JudgeError
 from pixelsmile.judges.keys import ApiKey, read_key
-from pixelsmile.judges.picture import Picture
 from pixelsmile.judges.providers.address import server_of
 from pixelsmile.judges.providers.chat_completion import read_completion
 from pixelsmile.judges.providers.limits import Limits
+from pixelsmile.judges.providers.parts import Part, parts_of
 from pixelsmile.judges.providers.provider import Failure, Fault, Reply, one_line
+from pixelsmile.judges.question import Question
 from pixelsmile.judges.retry import is_retried, retry_after_s
 from pixelsmile.judges.rubrics import Rubric
 
@@ -77,15 +77,15 @@ class OpenAIProvider:
             "max_side_px": self._limits.max_side_px,
         }
 
-    def max_tokens(self, rubric: Rubric) -> int:
+    def max_tokens(self, question: Question, rubric: Rubric) -> int:
         """An upper bound of the tokens that one request can use."""
-        return self._limits.max_tokens(rubric)
+        return self._limits.max_tokens(question, rubric)
 
-    async def ask(self, picture: Picture, domain: Domain, rubric: Rubric) -> Reply | Failure:
-        """One chat completion. All domains get the same question, as in the paper."""
-        png = await asyncio.to_thread(picture.png, self._limits.max_side_px)
+    async def ask(self, question: Question, rubric: Rubric) -> Reply | Failure:
+        """One chat completion. All domains are asked the same, as in the paper."""
+        parts = await parts_of(question, rubric, self._limits.max_side_px)
         form = self._format
-        answer = await self._send(self._request(png, rubric, form))
+        answer = await self._send(self._request(parts, rubric, form))
         if isinstance(answer, str):
             self._format_works = True
             return read_completion(self._key.redact(answer))
@@ -119,12 +119,8 @@ class OpenAIProvider:
             )
         return self._client
 
-    def _request(self, png: bytes, rubric: Rubric, form: ResponseFormat) -> dict[str, Any]:
-        url = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-        content = [
-            {"type": "image_url", "image_url": {"url": url}},
-            {"type": "text", "text": rubric.instructions},
-        ]
+    def _request(self, parts: Sequence[Part], rubric: Rubric, form: ResponseFormat) -> dict[str, Any]:
+        content = [_content(part) for part in parts]
         request: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": content}]}
         request |= {name: value for name, value in self._settings.items() if value is not None}
         # OpenAI's reasoning models take the new name only, Ollama and LM Studio the old one only.
@@ -167,6 +163,13 @@ class OpenAIProvider:
             stops=True,
             num_tokens=0,
         )
+
+
+def _content(part: Part) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    url = f"data:image/png;base64,{base64.b64encode(part).decode()}"
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def _response_format(form: ResponseFormat, rubric: Rubric) -> dict[str, JsonValue]:

@@ -6,8 +6,7 @@ from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
-from pixelsmile.expressions import Domain
-from pixelsmile.judges.picture import Picture
+from pixelsmile.judges.question import Question
 from pixelsmile.judges.rubrics import Rubric
 
 Fault = Literal["malformed", "empty", "refused"]
@@ -60,10 +59,10 @@ class Provider(Protocol):
     def parameters(self) -> Mapping[str, JsonValue]:
         """What else decides about the answer, for the judge's identity."""
 
-    def max_tokens(self, rubric: Rubric) -> int:
+    def max_tokens(self, question: Question, rubric: Rubric) -> int:
         """An upper bound of the tokens that one request can use, input and output."""
 
-    async def ask(self, picture: Picture, domain: Domain, rubric: Rubric) -> Reply | Failure:
+    async def ask(self, question: Question, rubric: Rubric) -> Reply | Failure:
         """Send one request. The SDK makes no second one behind our back."""
 
     async def aclose(self) -> None:

@@ -5,17 +5,16 @@ from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from pixelsmile.errors import InputError
-from pixelsmile.expressions import Domain
 from pixelsmile.hashing import sha256_bytes
-from pixelsmile.judges.picture import Picture
 from pixelsmile.judges.providers.provider import Failure, Reply
+from pixelsmile.judges.question import Question
 from pixelsmile.judges.rubrics import Rubric
 
-Script = Callable[[Picture, Domain], str | Reply | Failure]
-"""What is said about a picture: the text of an answer in the rubric's form, or any reply or failure."""
+Script = Callable[[Question], str | Reply | Failure]
+"""What is said to a question: the text of an answer in the rubric's form, or any reply or failure."""
 
 
 class ScriptedProvider:
@@ -31,29 +30,30 @@ class ScriptedProvider:
     def from_file(cls, path: str | PathLike[str]) -> "ScriptedProvider":
         """Answers from JSON lines: {"picture": <Picture.sha256>, "answer": <an answer, or its text>}.
 
-        A picture that is not in the file gets an empty answer. InputError for a file that is none of these.
+        A question of more than a picture is {"question": <Question.sha256>, "answer": ...}. What is not in
+        the file gets an empty answer. InputError for a file that is none of these.
         """
         try:
             data = Path(path).read_bytes()
         except OSError as error:
             raise InputError(f"cannot read {str(path)!r} ({error.strerror}): check the path") from error
         answers = dict(_entries(data, str(path)))
-        nothing = Reply("", "", 0, "empty", f"the picture is not in {Path(path).name}")
+        nothing = Reply("", "", 0, "empty", f"the question is not in {Path(path).name}")
         version = sha256_bytes(data)[:16]
-        return cls(lambda picture, domain: answers.get(picture.sha256, nothing), version=version)
+        return cls(lambda question: answers.get(question.sha256, nothing), version=version)
 
     @property
     def parameters(self) -> Mapping[str, JsonValue]:
         """None: the version says it all."""
         return {}
 
-    def max_tokens(self, rubric: Rubric) -> int:
+    def max_tokens(self, question: Question, rubric: Rubric) -> int:
         """A script needs no tokens."""
         return 0
 
-    async def ask(self, picture: Picture, domain: Domain, rubric: Rubric) -> Reply | Failure:
+    async def ask(self, question: Question, rubric: Rubric) -> Reply | Failure:
         """What the script says."""
-        answer = self._script(picture, domain)
+        answer = self._script(question)
         return Reply(answer, answer, 0) if isinstance(answer, str) else answer
 
     async def aclose(self) -> None:
@@ -63,7 +63,9 @@ class ScriptedProvider:
 class _Line(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    picture: str = Field(pattern="^[0-9a-f]{64}$")
+    question: str = Field(
+        pattern="^[0-9a-f]{64}$", validation_alias=AliasChoices("picture", "question")
+    )  # a picture alone is a question too
     answer: JsonValue
 
 
@@ -78,8 +80,8 @@ def _entries(data: bytes, name: str) -> list[tuple[str, str]]:
             reason = error.errors()[0]["msg"]
             raise InputError(
                 f"line {number} of {name!r} is no scripted answer ({reason}): "
-                'write {"picture": ..., "answer": ...}'
+                'write {"picture": ..., "answer": ...} or {"question": ..., "answer": ...}'
             ) from error
         answer = entry.answer if isinstance(entry.answer, str) else json.dumps(entry.answer)
-        entries.append((entry.picture, answer))
+        entries.append((entry.question, answer))
     return entries

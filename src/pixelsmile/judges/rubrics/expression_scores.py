@@ -8,7 +8,7 @@ label. The words are part of every verdict's identity: to change one, add a vers
 from pydantic import JsonValue
 
 from pixelsmile.expressions import TAXONOMY
-from pixelsmile.judges.rubrics.answer import NEUTRAL_LABEL
+from pixelsmile.judges.rubrics.answer import NEUTRAL_LABEL, read_answer
 from pixelsmile.judges.rubrics.rubric import Rubric
 
 _SIGNS: dict[str, str] = {
@@ -98,4 +98,4 @@ def _answer_schema() -> dict[str, JsonValue]:
     }
 
 
-EXPRESSION_SCORES = Rubric("expression-scores-1", _INSTRUCTIONS, _answer_schema())
+EXPRESSION_SCORES = Rubric("expression-scores-1", _INSTRUCTIONS, _answer_schema(), read_answer)

@@ -129,7 +129,7 @@ class JudgePerson:
             torch.set_num_threads(1)  # the processes share the cores
         kind, style, seed = job
         shown = list((_edits if kind == EDITED else _drawn)(seed, style, self.strengths))
-        images = [_reconstruction(one.image) if kind == RECONSTRUCTED else one.image for one in shown]
+        images = [reconstruction(one.image) if kind == RECONSTRUCTED else one.image for one in shown]
         judge = _judge(self.folder, self.detector)
         started = time.monotonic()
         outcomes = judge.judge_pictures(images)
@@ -182,7 +182,7 @@ def _edits(seed: int, style: Domain, strengths: Sequence[float]) -> Iterator[Sho
 
 
 @torch.inference_mode()
-def _reconstruction(image: Image.Image) -> Image.Image:
+def reconstruction(image: Image.Image) -> Image.Image:
     """The picture after the editor's autoencoder alone."""
     engine = _editor().engine
     assert isinstance(engine, QwenEngine)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, confusing_partner
-from pixelsmile.judges.verdict import NoVerdict, Outcome
+from pixelsmile.judges.verdict import NoVerdict, Verdict
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Judged:
     expression: str
     strength: float
     truth: np.ndarray  # E
-    outcome: Outcome
+    outcome: Verdict | NoVerdict
 
 
 def summary(judged: list[Judged]) -> dict[str, Any]:

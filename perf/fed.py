@@ -1,0 +1,203 @@
+"""How quick FED-Bench is: its components by the embedded parts, and 747 samples with a slow judge.
+
+    python perf/fed.py components [--triplets 40] [--threads 1 2]
+    python perf/fed.py server [--triplets 747] [--in-flight 32] [--latency 0.2]
+
+`components` has ground truths judged as edits, and says of each component how many a second. `server` does
+all of a run: the edits (ground truths again), what is measured, marks and scores by a server in a process
+of its own, and the results. Ideal is questions / in flight x latency, for the questions alone.
+"""
+
+import argparse
+import importlib
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+os.environ |= {"OPENAI_API_KEY": "a-key-for-nobody"}
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "judges"))
+
+import torch
+from judge_server import JudgeServer, OpenAI
+from judges import PATIENCE, TIMEOUT_S, serve
+
+from pixelsmile.benchmarks.claiming import claimed
+from pixelsmile.benchmarks.editors.drawn_fed import fed_sanity_editor
+from pixelsmile.benchmarks.fed.background import BackgroundMeter, measure_background
+from pixelsmile.benchmarks.fed.changes import measure_changes
+from pixelsmile.benchmarks.fed.changes_of_scores import JudgedScores
+from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
+from pixelsmile.benchmarks.fed.marking import MARKED, MarkerSet, keep_markers, marking
+from pixelsmile.benchmarks.fed.results import load_fed_results
+from pixelsmile.benchmarks.likeness import measure_likeness
+from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.running import GENERAL_STRENGTHS, run_edits
+from pixelsmile.faces.likeness_loading import open_meter
+from pixelsmile.judges import Judge, ModelJudge, OpenAIProvider, VerdictCache
+from pixelsmile.judges.choosing import Markers, parse_judge, parse_markers
+from pixelsmile.judges.providers.limits import Limits
+from pixelsmile.judges.rubrics import EXPRESSION_SCORES, FED_CONSISTENCY, FED_QUALITY, FED_TRUTH_ALIGNMENT
+
+Stage = Callable[[], int]  # does its work, and says how much
+
+
+class MarkingOpenAI(OpenAI):
+    """Gives a mark where one is asked for, and scores elsewhere."""
+
+    def picture(self, request: dict) -> bytes:
+        self._marks = '\\"mark\\"' in str(request) or '"mark"' in str(request)
+        return super().picture(request)
+
+    def text(self, digest: str, fault: str | None) -> str:
+        if not self._marks:
+            return super().text(digest, fault)
+        return f'{{"reason": "one of the server\'s", "mark": {int(digest[:4], 16) % 101 / 10}}}'
+
+
+class MarkingServer(JudgeServer):
+    """A `JudgeServer` for FED-Bench."""
+
+    openai = MarkingOpenAI
+
+
+def count(events: Iterable[object]) -> int:
+    """How many there are; measuring gives one more, at its start."""
+    return sum(1 for _ in events)
+
+
+def begin(path: Path, num_triplets: int) -> RunFolder:
+    """A run of dense instructions, whose edits are the ground truths."""
+    benchmark = DrawnFedBenchmark(num_triplets, granularities=("dense",))
+    with claimed(path) as folder:
+        for _ in run_edits(
+            benchmark, fed_sanity_editor("truth", benchmark), folder, "general", GENERAL_STRENGTHS
+        ):
+            pass
+    return folder
+
+
+def stages(
+    folder: RunFolder, markers: Markers, scorer: Judge, cache: VerdictCache, num_in_flight: int
+) -> Iterator[tuple[str, Stage]]:
+    """The six components, in the order of the command."""
+    meter, marker_set = open_meter(["embedded"], drawn=True), MarkerSet(markers)
+    yield "ID", lambda: count(measure_likeness(folder, meter)) - 1
+    backgrounds = BackgroundMeter(meter.detector, meter.detector_sha256)
+    yield "BG", lambda: count(measure_background(folder, backgrounds)) - 1
+    scores = JudgedScores(folder, scorer, cache, num_in_flight=num_in_flight)
+    keep_markers(folder, marker_set.record(scores.settings.id))
+    for name, component in zip(("PQ", "SC", "GTA"), MARKED, strict=True):
+        judge = marker_set.judge(component)
+        yield name, partial(_marked, folder, component, judge, cache, num_in_flight)
+    yield "scores", lambda: count(scores)
+    yield "REG", lambda: count(measure_changes(folder, scores)) - 1
+
+
+def _marked(folder, component, judge, cache, num_in_flight) -> int:
+    return count(marking(folder, component, judge, cache, num_in_flight=num_in_flight))
+
+
+def components(options: argparse.Namespace) -> None:
+    """Print, for each number of threads, how many of each component a second."""
+    with tempfile.TemporaryDirectory() as path:
+        made = begin(Path(path) / "run", options.triplets)
+        begun = {file.name for file in made.path.iterdir()}
+        markers, scorer = parse_markers("embedded"), parse_judge("embedded")
+        for threads in options.threads:
+            torch.set_num_threads(threads)
+            with VerdictCache(Path(path) / f"{threads}.sqlite") as cache:
+                timed = []
+                for name, work in stages(made, markers, scorer, cache, 1):
+                    start = time.perf_counter()
+                    timed.append((name, work(), time.perf_counter() - start))
+            all_s = sum(seconds for _, _, seconds in timed)
+            rates = ", ".join(f"{name} {number / seconds:.1f}" for name, number, seconds in timed)
+            print(f"{threads} threads: {rates} a second; all six {options.triplets / all_s:.2f} edits/s")
+            for file in made.path.iterdir():  # the next number of threads begins again
+                if file.name not in begun:
+                    _remove(file)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        for file in path.iterdir():
+            _remove(file)
+        path.rmdir()
+    else:
+        path.unlink()
+
+
+@contextmanager
+def server_at(latency_s: float) -> Iterator[str]:
+    """The address of a server in another process."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=serve, args=(there, 0.0, latency_s, MarkingServer))
+    process.start()
+    try:
+        yield here.recv()
+    finally:
+        here.send("count")
+        here.recv()
+        process.join()
+
+
+def server(options: argparse.Namespace) -> None:
+    """Print what a whole run needs, and the part that waits for the judge over its ideal."""
+    importlib.import_module("openai")  # takes seconds, once
+    with tempfile.TemporaryDirectory() as path, server_at(options.latency) as url:
+        begun = time.perf_counter()
+        folder = begin(Path(path) / "run", options.triplets)
+        print(f"edits: {time.perf_counter() - begun:.2f} s")
+
+        def judge(rubric) -> ModelJudge:
+            limits = Limits(timeout_s=TIMEOUT_S)
+            provider = OpenAIProvider("m", base_url=f"{url}/v1", key_env="OPENAI_API_KEY", limits=limits)
+            return ModelJudge(provider, rubric=rubric, retry=PATIENCE)
+
+        markers = Markers(*map(judge, (FED_QUALITY, FED_CONSISTENCY, FED_TRUTH_ALIGNMENT)))
+        asked_s = num_asked = 0.0
+        with VerdictCache(folder.path / "verdicts.sqlite") as cache:
+            for name, work in stages(folder, markers, judge(EXPRESSION_SCORES), cache, options.in_flight):
+                start = time.perf_counter()
+                number = work()
+                seconds = time.perf_counter() - start
+                print(f"{name}: {number} in {seconds:.2f} s")
+                if name in ("PQ", "SC", "GTA", "scores"):
+                    asked_s, num_asked = asked_s + seconds, num_asked + number
+        start = time.perf_counter()
+        results = load_fed_results(folder)
+        print(f"results: {time.perf_counter() - start:.2f} s")
+        scored = results.summary.overall["fed_score"].coverage.num_scored
+        ideal_s = num_asked / options.in_flight * options.latency
+        print(
+            f"{scored} of {options.triplets} scored; {num_asked:.0f} questions in {asked_s:.2f} s, "
+            f"{asked_s / ideal_s:.2f} times the ideal of {ideal_s:.2f} s; all in all "
+            f"{time.perf_counter() - begun:.2f} s"
+        )
+
+
+def main() -> None:
+    """Print a line for each thing that is timed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("components", "server"))
+    parser.add_argument("--triplets", type=int)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, os.cpu_count() or 1])
+    parser.add_argument("--in-flight", type=int, default=32)
+    parser.add_argument("--latency", type=float, default=0.2, help="seconds that the server waits")
+    options = parser.parse_args()
+    if options.what == "components":
+        options.triplets = options.triplets or 40
+        components(options)
+    else:
+        options.triplets = options.triplets or 747
+        server(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""The lengths behind REG: how far each edit has moved the expression, and how far it should have."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pydantic import Field
+
+from pixelsmile.benchmarks.fed.representations import ExpressionRepresentation, RepresentationSettings
+from pixelsmile.benchmarks.judging import picture_file
+from pixelsmile.benchmarks.measuring import edits_to_measure
+from pixelsmile.benchmarks.run_folder import (
+    EditKey,
+    EditLine,
+    EditRecord,
+    FedTaskRecord,
+    RunFolder,
+    file_name,
+    latest,
+)
+from pixelsmile.errors import ImageError, InputError
+from pixelsmile.faces.likeness import box_in
+from pixelsmile.images import load_image
+from pixelsmile.json_lines import LineWriter, read_lines
+from pixelsmile.publication import write_file
+
+SOURCE, TRUTH, EDIT = "source", "truth", "edit"
+_MAX_KEPT = 32  # numbers of a representation that are kept: those that a person may want to look up
+
+Found = np.ndarray | str
+
+
+class ChangeRecord(EditLine):
+    """change: from source to edit; expected: from source to ground truth. None with the reason in no_change.
+
+    seen: the numbers of `source`, `truth` and `edit`, of a representation that has few.
+    """
+
+    edit_sha256: str
+    change: float | None
+    expected: float | None
+    no_change: str | None = None
+    seen: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+
+
+def changes_file(folder: RunFolder, representation: str) -> Path:
+    """Where the changes by the representation of that id are; its settings are beside, `.json`."""
+    return folder.path / "changes" / f"{file_name(representation)}.jsonl"
+
+
+def changes(folder: RunFolder, representation: str) -> dict[EditKey, ChangeRecord]:
+    """The changes that are measured by the representation of that id, by edit."""
+    return latest(read_lines(changes_file(folder, representation), ChangeRecord))
+
+
+def representations(folder: RunFolder) -> dict[str, RepresentationSettings]:
+    """What changes were measured by, by id. InputError for a file that is damaged."""
+    found = {}
+    for path in sorted((folder.path / "changes").glob("*.json")):
+        try:
+            settings = RepresentationSettings.model_validate_json(path.read_bytes())
+        except ValueError as error:
+            raise InputError(f"{str(path)!r} is damaged: move it away, and judge again") from error
+        found[settings.id] = settings
+    return found
+
+
+def waiting_for_change(folder: RunFolder, representation: str) -> list[EditRecord]:
+    """The edits without a change: not measured, made anew since, or without one when they were measured."""
+    measured = changes(folder, representation)
+    return edits_to_measure(
+        folder,
+        {key: record.edit_sha256 for key, record in measured.items() if record.change is not None},
+    )
+
+
+def measure_changes(folder: RunFolder, representation: ExpressionRepresentation) -> Iterator[tuple[int, int]]:
+    """Measure the edits of a run that have no change by this representation; gives (done, of how many).
+
+    InputError where a picture is not the one that was made.
+    """
+    settings = representation.settings
+    waiting = waiting_for_change(folder, settings.id)
+    tasks = {task.source: task for task in folder.spec().fed_tasks}
+
+    path = changes_file(folder, settings.id)
+    write_file(path.with_suffix(".json"), (settings.model_dump_json(indent=1) + "\n").encode(), force=True)
+    yield 0, len(waiting)
+    with LineWriter(path) as lines:
+        triplet, known = "", dict[str, Found]()
+        for num_done, edit in enumerate(waiting, 1):
+            task = tasks[edit.source]
+            files = pictures_of(folder, task, edit)
+            if task.triplet != triplet:  # dense and simple follow each other
+                triplet = task.triplet
+                known = {what: _of_file(files[what], representation, task, files) for what in (SOURCE, TRUTH)}
+            found = {**known, EDIT: _of_file(files[EDIT], representation, task, files)}
+            lines.write(_record(edit, found))
+            yield num_done, len(waiting)
+
+
+def pictures_of(folder: RunFolder, task: FedTaskRecord, edit: EditRecord) -> dict[str, Path]:
+    """The files of SOURCE, TRUTH and EDIT; InputError where the edit is not the one that was made."""
+    return {
+        SOURCE: folder.source_file(task.source),
+        TRUTH: folder.truth_file(task.triplet),
+        EDIT: Path(picture_file(folder, edit)),
+    }
+
+
+def _of_file(
+    path: Path, representation: ExpressionRepresentation, task: FedTaskRecord, files: Mapping[str, Path]
+) -> Found:
+    """The numbers of a picture; the face is looked for where the source has it."""
+    try:
+        image, box = load_image(path), task.face_box
+        if box is not None and path != files[SOURCE]:
+            with Image.open(files[SOURCE]) as source:  # our own file, and of it the header alone
+                box = box_in(box, source.size, image.size)
+        return representation.of(image, box)
+    except ImageError as error:
+        return str(error)
+
+
+def _record(edit: EditRecord, found: dict[str, Found]) -> ChangeRecord:
+    reasons = [f"{what}: {each}" for what, each in found.items() if isinstance(each, str)]
+    numbers = {what: each for what, each in found.items() if isinstance(each, np.ndarray)}
+    made = wanted = None
+    if not reasons:
+        made, wanted = (float(np.linalg.norm(numbers[what] - numbers[SOURCE])) for what in (EDIT, TRUTH))
+    return ChangeRecord(
+        source=edit.source,
+        target=edit.target,
+        strength=edit.strength,
+        edit_sha256=edit.sha256 or "",
+        change=made,
+        expected=wanted,
+        no_change=reasons[0] if reasons else None,
+        seen={
+            what: tuple(float(value) for value in each)
+            for what, each in numbers.items()
+            if len(each) <= _MAX_KEPT
+        },
+    )

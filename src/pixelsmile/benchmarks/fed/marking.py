@@ -1,0 +1,120 @@
+"""PQ, SC and GTA: marks on the edits of a run, each on disk before it is seen, and none paid for twice."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import JsonValue, ValidationError
+
+from pixelsmile.benchmarks.judging import EditJudging, MakeSample, picture_file
+from pixelsmile.benchmarks.run_folder import EditRecord, FedTaskRecord, RunFolder, file_name
+from pixelsmile.errors import InputError
+from pixelsmile.hashing import sha256_json
+from pixelsmile.json_lines import Record
+from pixelsmile.judges.cache import VerdictCache
+from pixelsmile.judges.choosing import Markers
+from pixelsmile.judges.fed_samples import consistency_sample, quality_sample, truth_alignment_sample
+from pixelsmile.judges.judge import Judge, JudgeIdentity
+from pixelsmile.judges.pool import Sample
+from pixelsmile.judges.question import Target
+from pixelsmile.publication import write_file
+
+Marked = Literal["quality", "consistency", "truth_alignment"]
+MARKED: tuple[Marked, ...] = ("quality", "consistency", "truth_alignment")
+
+
+class MarkersRecord(Record):
+    """Who marked together. markers: the id of each judge, by component; they are in RUN/judges.
+
+    representation: the id of what REG was measured by in the same call; None where it was not.
+    """
+
+    schema_version: Literal[1] = 1
+    id: str
+    markers: dict[Marked, str]
+    representation: str | None
+
+
+@dataclass(frozen=True)
+class MarkerSet:
+    """The judges of the three components, as one."""
+
+    markers: Markers
+
+    def judge(self, component: Marked) -> Judge:
+        """Who marks it."""
+        judge: Judge = getattr(self.markers, component)
+        return judge
+
+    @property
+    def id(self) -> str:
+        """Provider, model, and the start of a hash of all three."""
+        ids = [self.judge(component).identity.id for component in MARKED]
+        first: JudgeIdentity = self.judge("quality").identity
+        return f"{first.provider}:{first.model}:{sha256_json(ids)[:12]}"
+
+    def record(self, representation: str | None) -> MarkersRecord:
+        """For the run's folder."""
+        markers = {component: self.judge(component).identity.id for component in MARKED}
+        return MarkersRecord(id=self.id, markers=markers, representation=representation)
+
+
+def marking(
+    folder: RunFolder, component: Marked, judge: Judge, cache: VerdictCache, *, num_in_flight: int = 8
+) -> EditJudging:
+    """One pass of the marker of `component` over the edits that it has no mark on."""
+    sample = _samples(folder)[component]
+    return EditJudging(folder, judge, cache, num_in_flight=num_in_flight, sample=sample)
+
+
+def keep_markers(folder: RunFolder, record: MarkersRecord) -> None:
+    """Note who marks together, before the first mark."""
+    path = folder.path / "markers" / f"{file_name(record.id)}.json"
+    write_file(path, (record.model_dump_json(indent=1) + "\n").encode(), force=True)
+
+
+def kept_markers(folder: RunFolder) -> dict[str, MarkersRecord]:
+    """All that marked this run, by id. InputError for a file that is damaged."""
+    found = {}
+    for path in sorted((folder.path / "markers").glob("*.json")):
+        try:
+            record = MarkersRecord.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise InputError(f"{str(path)!r} is damaged: move it away, and judge again") from error
+        found[record.id] = record
+    return found
+
+
+def identities_of(folder: RunFolder, record: MarkersRecord) -> dict[str, Mapping[str, JsonValue]]:
+    """The identity of each marker, by component."""
+    judges = folder.judges()
+    return {
+        component: judges.get(judge_id, {"id": judge_id}) for component, judge_id in record.markers.items()
+    }
+
+
+def _samples(folder: RunFolder) -> dict[Marked, MakeSample]:
+    """What each marker is shown."""
+    tasks = {task.source: task for task in folder.spec().fed_tasks}
+
+    def quality(key: str, edit: EditRecord) -> Sample:
+        return quality_sample(key, picture_file(folder, edit), tasks[edit.source].domain)
+
+    def consistency(key: str, edit: EditRecord) -> Sample:
+        task = tasks[edit.source]
+        source = folder.source_file(task.source)
+        return consistency_sample(
+            key, source, picture_file(folder, edit), task.prompt, task.domain, _target(task)
+        )
+
+    def truth_alignment(key: str, edit: EditRecord) -> Sample:
+        task = tasks[edit.source]
+        truth = folder.truth_file(task.triplet)
+        return truth_alignment_sample(key, truth, picture_file(folder, edit), task.domain)
+
+    return {"quality": quality, "consistency": consistency, "truth_alignment": truth_alignment}
+
+
+def _target(task: FedTaskRecord) -> Target:
+    """For judges that read no words."""
+    return Target(task.target, task.asked_strength)

@@ -1,0 +1,72 @@
+"""Measuring a run's edits: what is left to do, and one way of measuring for all lines of a file."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from pixelsmile.benchmarks.run_folder import EditKey, EditRecord, RunFolder
+from pixelsmile.errors import InputError
+from pixelsmile.json_lines import Record
+from pixelsmile.publication import write_file
+
+S = TypeVar("S", bound=Record)
+
+
+def edits_to_measure(folder: RunFolder, measured: Mapping[EditKey, str]) -> list[EditRecord]:
+    """The edits that were not measured, or made anew since; measured: the hash of the picture, by edit."""
+    made = folder.edits()
+    edits = [made[key] for key in folder.spec().edit_keys() if key in made]
+    return [edit for edit in edits if edit.sha256 is not None and measured.get(edit.key) != edit.sha256]
+
+
+@dataclass(frozen=True)
+class SettingsFile(Generic[S]):
+    """With what the lines of a file were measured: all of them, or none.
+
+    path: of the settings; lines: of what was measured, which is called `what`. words: settings for a message.
+    """
+
+    path: Path
+    lines: Path
+    kind: type[S]
+    what: str
+    words: Callable[[S], str]
+
+    def read(self) -> S | None:
+        """None where nothing was measured. InputError if damaged."""
+        try:
+            return self.kind.model_validate_json(self.path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            raise InputError(
+                f"cannot read {str(self.path)!r} ({type(error).__name__}): judge again with --force"
+            ) from error
+
+    def keep(self, settings: S, *, force: bool = False) -> None:
+        """Note with what is measured from now on.
+
+        What was measured otherwise is dropped with `force`, and an InputError without: numbers that were
+        come by in two ways do not belong in one column.
+        """
+        if self.lines.exists():
+            found = self._read_if_whole() if force else self.read()
+            if found == settings:
+                return
+            if not force:
+                before = f"unknown {self.what}" if found is None else self.words(found)
+                raise InputError(
+                    f"{str(self.path.parent)!r} has {self.what} by {before}, not by {self.words(settings)}: "
+                    "use those, or measure all again with --force"
+                )
+            self.lines.unlink()
+        write_file(self.path, (settings.model_dump_json(indent=1) + "\n").encode(), force=True)
+
+    def _read_if_whole(self) -> S | None:
+        try:
+            return self.read()
+        except InputError:
+            return None

@@ -1,0 +1,129 @@
+"""`pixelsmile bench fed bias`: does FED-Score rank what is known, and do single metrics?"""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixelsmile.cli.bench_judge_options import _add_server as add_server_options
+from pixelsmile.cli.bench_judge_options import judge_options
+from pixelsmile.cli.parsing import CommandParser, one_of, whole_number
+
+if TYPE_CHECKING:
+    from pixelsmile.benchmarks.fed.bias import BiasMeasures, BiasProgress
+    from pixelsmile.judges.choosing import JudgeOptions
+
+_DEFAULT_SAMPLES = 60
+_EPILOG = """nine editors whose order is known:
+  truth                     the drawn ground truth
+  half, copy                half of the change, and none (lazy)
+  1.5x, 2x                  too much of it (overfit)
+  wrong-expression          another one than was asked for
+  other-person              the right one on another face
+  shifted, blurred          the truth, moved or out of focus
+
+examples:
+  pixelsmile bench fed bias -o bias
+  pixelsmile bench fed bias --samples 240 --instructions dense -o bias-dense
+  pixelsmile bench fed bias --judge openai:my-model@http://localhost:8000/v1 --samples 30 -o bias-mine
+
+The same command again does what is left, and asks once more where there was no answer. In the folder: a run
+for each editor, bias.json and the page bias.html; `pixelsmile bench fed report` reads the runs.
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the folder lacks, write bias.json and bias.html, print the tables; exit code 1 for a rest."""
+    options = _parser().parse_args(arguments)
+    if options.quiet:
+        logging.getLogger("pixelsmile").setLevel(logging.ERROR)
+    settings = judge_options(options, [options.judge])
+    from pixelsmile.benchmarks.fed.bias import load_bias, run_bias
+    from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
+    from pixelsmile.benchmarks.fed.triplets import GRANULARITIES
+    from pixelsmile.benchmarks.report.bias_page import bias_page
+    from pixelsmile.benchmarks.report.bias_terminal import bias_lines
+    from pixelsmile.publication import staged
+
+    asked = GRANULARITIES if options.instructions == "both" else (options.instructions,)
+    benchmark = DrawnFedBenchmark(options.samples, granularities=asked)
+    folder, measures = Path(options.output), _measures(options.judge, settings)
+    _show(run_bias(folder, benchmark, measures, num_in_flight=options.in_flight), options.quiet)
+    found = load_bias(folder, measures.markers.id)
+    text = json.dumps(found.as_json(), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    with staged(folder, ["bias.json", "bias.html"], force=True) as stage:
+        stage.write("bias.json", text.encode())
+        stage.write("bias.html", bias_page(found).encode())
+    if options.json:
+        print(json.dumps(found.as_json(), allow_nan=False))
+    else:
+        print("\n".join([*bias_lines(found), "", str(folder / "bias.json"), str(folder / "bias.html")]))
+    if found.num_unjudged:
+        print(
+            f"pixelsmile: {found.num_unjudged} edits are not judged: the same command with a larger budget "
+            "does the rest",
+            file=sys.stderr,
+        )
+    return 1 if found.num_unjudged else 0
+
+
+def _parser() -> CommandParser:
+    summary = "Test FED-Score and single metrics on edits whose order is known."
+    parser = CommandParser("bench fed bias", summary, _EPILOG)
+    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="of the test")
+    parser.add_argument(
+        "--judge", default="embedded", metavar="JUDGE", help="who judges, as in `bench fed judge` (embedded)"
+    )
+    parser.add_argument(
+        "--samples",
+        type=whole_number("samples", 1),
+        default=_DEFAULT_SAMPLES,
+        metavar="N",
+        help=f"drawn triplets (default {_DEFAULT_SAMPLES})",
+    )
+    parser.add_argument(
+        "--instructions",
+        type=one_of("instructions", ("dense", "simple", "both")),
+        default="both",
+        metavar="WHICH",
+        help="dense, simple or both (default)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the tables")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")
+    add_server_options(parser)
+    return parser
+
+
+def _measures(judge: str, settings: "JudgeOptions") -> "BiasMeasures":
+    from pixelsmile.benchmarks.fed.bias import BiasMeasures
+    from pixelsmile.benchmarks.fed.marking import MarkerSet
+    from pixelsmile.embedded import features_path
+    from pixelsmile.faces.likeness_loading import EMBEDDED, open_meter
+    from pixelsmile.features.drawn import DrawnEncoder
+    from pixelsmile.judges.choosing import parse_judge, parse_markers
+
+    return BiasMeasures(
+        markers=MarkerSet(parse_markers(judge, settings)),
+        scorer=parse_judge(judge, settings),
+        meter=open_meter([EMBEDDED], drawn=True),
+        encoder=DrawnEncoder.from_folder(features_path()),
+    )
+
+
+def _show(events: "Iterator[BiasProgress]", quiet: bool) -> None:
+    """Run `events` to their end, with a bar for each step where a person watches."""
+    if quiet or not sys.stderr.isatty():
+        for _ in events:
+            pass
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        for event in events:
+            described = f"{event.editor}: {event.what}"
+            bar.update(task, description=described, completed=event.num_done, total=event.num_all)

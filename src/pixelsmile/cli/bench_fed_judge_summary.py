@@ -1,0 +1,104 @@
+"""What `pixelsmile bench fed judge` says in the end: how many have each component, and why others lack it."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pixelsmile.benchmarks.fed.changes import representations
+from pixelsmile.benchmarks.fed.components import Rules, components_of, identity_encoders, read_parts
+from pixelsmile.benchmarks.fed.marking import MarkersRecord
+from pixelsmile.benchmarks.metrics.fed_normalisation import load_normalisation
+from pixelsmile.benchmarks.metrics.fed_summary import COMPONENTS
+from pixelsmile.benchmarks.metrics.measure import count_reasons
+from pixelsmile.benchmarks.report.fed_numbers import COMPONENT_NUMBERS
+from pixelsmile.benchmarks.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What came of one pass of a judge. num_reused: without asking, of num_new."""
+
+    num_new: int
+    num_reused: int
+    num_left: int
+    stopped: str | None
+
+
+@dataclass(frozen=True)
+class ComponentStanding:
+    """How many edits have a component, and how many lack it, by reason."""
+
+    num_scored: int
+    unscored: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class FedJudgeSummary:
+    """How far one judge, and what is measured beside it, have come.
+
+    num_scored: tasks with all six components. components: by their names.
+    """
+
+    run: str
+    judge: str
+    representation: str | None
+    num_tasks: int
+    num_made: int
+    num_scored: int
+    components: Mapping[str, ComponentStanding]
+    asked: Mapping[str, Asking]
+
+    @classmethod
+    def of(cls, folder: RunFolder, record: MarkersRecord, asked: Mapping[str, Asking]) -> "FedJudgeSummary":
+        """What is on disk now."""
+        spec, parts = folder.spec(), read_parts(folder, record, record.representation)
+        kinds = {name: settings.kind for name, settings in representations(folder).items()}
+        kind = kinds.get(record.representation or "")
+        rules = Rules(load_normalisation(), identity_encoders(parts.likeness, None), kind)
+        found = [components_of(task, parts, rules) for task in (*spec.fed_tasks, *spec.without_instruction)]
+        standings = {}
+        for name in COMPONENTS:
+            reasons = [value if isinstance(value := each[name], str) else None for each in found]
+            standings[name] = ComponentStanding(reasons.count(None), count_reasons(reasons))
+        return cls(
+            run=str(folder.path),
+            judge=record.id,
+            representation=record.representation,
+            num_tasks=len(found),
+            num_made=sum(edit.sha256 is not None for edit in parts.edits.values()),
+            num_scored=sum(not any(isinstance(value, str) for value in each.values()) for each in found),
+            components=standings,
+            asked=asked,
+        )
+
+    @property
+    def stopped(self) -> str | None:
+        """Why a pass ended early; None where none did."""
+        return next((pass_.stopped for pass_ in self.asked.values() if pass_.stopped), None)
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "stopped": self.stopped}
+
+    def lines(self) -> Iterator[str]:
+        unmade = self.num_tasks - self.num_made
+        yield f"{self.run}: {_tasks(self.num_tasks)}{f', {unmade} of them without an edit' if unmade else ''}"
+        num_new = sum(pass_.num_new for pass_ in self.asked.values())
+        num_reused = sum(pass_.num_reused for pass_ in self.asked.values())
+        reused = f", {num_reused} of them without asking" if num_reused else ""
+        yield f"{self.judge}: {num_new} answers now{reused}; REG by {self.representation or 'nothing'}"
+        for number in COMPONENT_NUMBERS:
+            standing = self.components[number.name]
+            yield f"  {number.label:<3}  {standing.num_scored} scored"
+            for reason, count in standing.unscored.items():
+                yield f"       {count} without: {reason}"
+        yield f"  all six: {self.num_scored} of {self.num_tasks}"
+        if self.stopped:
+            num_left = sum(pass_.num_left for pass_ in self.asked.values())
+            yield f"  stopped with {num_left} questions left: {self.stopped}"
+        rest = "the same command with a larger budget for the rest, or " if self.stopped else ""
+        yield f"next: {rest}pixelsmile bench fed report {shlex.quote(self.run)}"
+
+
+def _tasks(count: int) -> str:
+    return f"{count} task{'' if count == 1 else 's'}"

@@ -1,0 +1,87 @@
+"""`pixelsmile bench fed report`: the numbers of runs, in the terminal, as JSON and as a page."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pixelsmile.cli.bench_report import page_path
+from pixelsmile.cli.parsing import CommandParser
+
+_EPILOG = """examples:
+  pixelsmile bench fed report runs/first
+  pixelsmile bench fed report runs/ours runs/theirs -o report.html --published
+  pixelsmile bench fed report runs/first --judge gemini --representation landmarks --classes
+
+Every run gets its report.json, and all together one page with pictures, which needs no network and no other
+file. What lies in a run's folder is replaced; a page elsewhere only with --force.
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Write report.json into each run and the page, and print the tables."""
+    options = _parser().parse_args(arguments)
+    page = page_path(options.runs, options.output)
+    from pixelsmile.benchmarks.fed.results import load_fed_results
+    from pixelsmile.benchmarks.metrics import load_normalisation
+    from pixelsmile.benchmarks.report.fed_page import fed_page
+    from pixelsmile.benchmarks.report.fed_remarks import fed_remarks
+    from pixelsmile.benchmarks.report.fed_terminal import fed_report_lines
+    from pixelsmile.benchmarks.report.labels import run_labels
+    from pixelsmile.benchmarks.report.terminal import printable
+    from pixelsmile.benchmarks.run_folder import RunFolder
+    from pixelsmile.publication import staged, write_file
+
+    constants = None if options.normalisation is None else load_normalisation(options.normalisation)
+    folders = [RunFolder(Path(path)) for path in options.runs]
+    labels = run_labels(folders)
+    with staged(page.parent, [page.name], force=options.force or options.output is None) as stage:
+        results = [
+            load_fed_results(
+                folder, options.judge, options.representation, encoders=options.encoders, constants=constants
+            )
+            for folder in folders
+        ]
+        runs = dict(zip(labels, results, strict=True))
+        stage.write(page.name, fed_page(runs).encode())
+        for folder, found in zip(folders, results, strict=True):
+            write_file(folder.path / "report.json", found.to_json(), force=True)
+    print("\n".join(fed_report_lines(runs, classes=options.classes, published=options.published)))
+    print()
+    for folder in folders:
+        print(folder.path / "report.json")
+    print(page)
+    for sentence in fed_remarks(runs):
+        print(f"pixelsmile: {printable(sentence)}", file=sys.stderr)
+    return 0
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "bench fed report", "Report what runs of FED-Bench came to: tables, JSON and a page.", _EPILOG
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of judged runs")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="the page, .html (one run: RUN/report.html where left out)"
+    )
+    parser.add_argument("--judge", metavar="ID", help="whose marks: the beginning of an id")
+    parser.add_argument(
+        "--representation",
+        metavar="ID",
+        help="what REG is measured by: the beginning of an id, such as scores, landmarks or embedding "
+        "(default: what was measured in the judge's last call)",
+    )
+    parser.add_argument(
+        "--encoders",
+        nargs="+",
+        metavar="NAME",
+        help="whose mean is ID (default: arcface, as in the paper, where it measured; else all)",
+    )
+    parser.add_argument(
+        "--normalisation", metavar="VERSION", help="of the frozen constants (default: the newest)"
+    )
+    parser.add_argument("--classes", action="store_true", help="print the numbers of each class too")
+    parser.add_argument(
+        "--published", action="store_true", help="print the published rows too, which another judge gave"
+    )
+    parser.add_argument("--force", action="store_true", help="replace a page that exists")
+    return parser

@@ -1,0 +1,373 @@
+"""FED-Bench from the edits to the score: what is kept, what each component is, and why one may be missing."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks.fed_run_examples import (
+    DOUBLED,
+    FACELESS,
+    GOOD,
+    GREY,
+    RESTING,
+    SAME,
+    SILENT,
+    SMALLER,
+    TRIPLETS,
+    UNMADE,
+    UNWORDED,
+    BoxDetector,
+    ExampleJudge,
+    begin_fed_run,
+    example_markers,
+    example_scores,
+    fed_benchmark,
+    mark_fed_run,
+    measure_fed_run,
+    triplet,
+    write_fed_run,
+)
+from benchmarks.run_examples import begin_run, drawn, edit_record, png_of
+from PIL import Image
+
+from pixelsmile.benchmarks.fed.background import BackgroundMeter, backgrounds, measure_background
+from pixelsmile.benchmarks.fed.changes import changes, measure_changes, representations
+from pixelsmile.benchmarks.fed.representations import (
+    EmbeddingRepresentation,
+    LandmarkRepresentation,
+    RepresentationSettings,
+)
+from pixelsmile.benchmarks.fed.results import load_fed_results
+from pixelsmile.benchmarks.metrics import Bootstrap, load_normalisation
+from pixelsmile.benchmarks.metrics.fed_summary import COMPONENTS, SCORE
+from pixelsmile.benchmarks.results import load_results
+from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import EXPRESSIONS
+from pixelsmile.faces.face import Face
+from pixelsmile.hashing import sha256_bytes
+from pixelsmile.images import load_image
+from pixelsmile.json_lines import LineWriter
+
+QUICK = Bootstrap(num_replicates=100)
+NUM_KILLS = 6
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> RunFolder:
+    return write_fed_run(tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return load_fed_results(folder, bootstrap=QUICK)
+
+
+def scored(results, name, granularity="simple"):
+    return next(
+        each for each in results.edits if (each.task.triplet, each.task.granularity) == (name, granularity)
+    )
+
+
+def test_the_folder_holds_all_that_judging_needs(folder):
+    spec = folder.spec()
+    assert len(spec.tasks) == len(spec.fed_tasks) == 2 * len(TRIPLETS) - 1
+    (unasked,) = spec.without_instruction
+    assert (unasked.triplet, unasked.granularity, unasked.prompt) == (UNWORDED, "dense", "")
+    for task in spec.fed_tasks:
+        benchmark = fed_benchmark()
+        assert task.source == f"{task.triplet}-{task.granularity}"
+        truth = load_image(folder.truth_file(task.triplet))
+        assert truth.tobytes() == benchmark.truth(task.source).tobytes()
+    assert RunFolder(folder.path).spec() == spec
+    assert {task.target for task in spec.fed_tasks} == {"happy", "neutral"}
+
+
+def test_the_components_of_a_good_edit(folder, results):
+    good = scored(results, GOOD)
+    source, truth = (drawn(("human-0", *shown)).image for shown in (("neutral", 0.0), ("happy", 1.0)))
+    outside = ~np.pad(ellipse(32), 16)
+    error = (np.asarray(source, float) - np.asarray(truth, float))[outside]
+    found = good.edit.components
+    assert found["background"] == pytest.approx(np.sqrt(np.mean(error**2)))
+    assert found["identity"] == pytest.approx(0.9)  # arcface alone, as in the paper
+    assert found["gain"] == 1.0
+    assert good.change.change == good.change.expected > 0.05
+    assert good.change.seen["truth"] == pytest.approx(list(example_scores(truth).values()))
+    assert good.words["quality"] == f"quality {found['quality']}"
+    fidelity = (0.9 + 1 - found["background"] / 100 + found["quality"] / 10) / 3
+    alignment = (found["consistency"] + found["truth_alignment"]) / 20
+    assert good.score == pytest.approx(fidelity * alignment)
+    assert good.dimensions == pytest.approx(
+        {"fidelity": fidelity, "alignment": alignment, "gain_factor": 1.0}
+    )
+    assert load_image(folder.path / good.file).tobytes() == truth.tobytes()
+    assert scored(results, RESTING).edit.components["gain"] == 1.0  # towards a face at rest
+
+
+def ellipse(side: int) -> np.ndarray:
+    """The pixels whose middle lies in the ellipse that fills a square."""
+    place = (np.arange(side) + 0.5) / side * 2 - 1
+    return place[:, None] ** 2 + place[None, :] ** 2 < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "granularity", "reasons"),
+    [
+        (UNWORDED, "dense", dict.fromkeys(COMPONENTS, "the benchmark has no dense instruction")),
+        (SAME, "simple", {"gain": "source and ground truth hardly differ: REG is undefined"}),
+        (SMALLER, "simple", {"background": "the edit's size is not the source's"}),
+        (FACELESS, "dense", {"background": "no face found"}),
+        (DOUBLED, "dense", {"background": "2 faces found in the edit, 1 in the source"}),
+        (
+            SILENT,
+            "simple",
+            {
+                **dict.fromkeys(("quality", "consistency", "truth_alignment"), "the judge gave no answer"),
+                "gain": "edit: the judge gave no answer",
+            },
+        ),
+        (
+            UNMADE,
+            "simple",
+            dict.fromkeys(COMPONENTS, "the editor made none: I will not: ask another"),
+        ),
+    ],
+)
+def test_bad_input_is_unscored_with_its_reason(results, name, granularity, reasons):
+    found = scored(results, name, granularity)
+    assert found.edit.reasons == reasons
+    assert {part for part, value in found.edit.components.items() if value is None} == set(reasons)
+    assert found.score is None
+
+
+def test_what_is_missing_is_counted(results):
+    assert results.missing.no_instruction == {"dense": 1}
+    assert results.missing.not_made == {"the editor made none: I will not: ask another": 2}
+    assert results.missing.components["background"] == {
+        "the edit's size is not the source's": 2,
+        "no face found": 2,
+        "2 faces found in the edit, 1 in the source": 2,
+    }
+    coverage = results.summary.overall[SCORE].coverage
+    assert coverage.num_scored == 5  # good and resting in both granularities, unworded in simple
+    assert sum(coverage.unscored.values()) == 2 * len(TRIPLETS) - 5
+    assert results.summary.num_samples == len(TRIPLETS)
+    record = json.loads(results.to_json())
+    assert record["summary"]["status"] == "reconstructed"
+    assert len(record["edits"]) == 2 * len(TRIPLETS)
+
+
+def test_marking_again_asks_only_what_had_no_answer(tmp_path):
+    folder = begin_fed_run(tmp_path / "run")
+    markers, scorer = example_markers(), ExampleJudge("scores")
+    mark_fed_run(folder, markers, scorer)
+    judges = [*(markers.judge(name) for name in ("quality", "consistency", "truth_alignment")), scorer]
+    first = [judge.num_asked for judge in judges]
+    # 15 edits were made, the two of a triplet are one picture; what differs in words is asked twice
+    assert first[:3] == [8, 15, 8]
+    mark_fed_run(folder, markers, scorer)
+    assert [judge.num_asked - before for judge, before in zip(judges, first, strict=True)] == [1, 2, 1, 1]
+
+
+def test_an_edit_that_was_made_anew_is_measured_anew(tmp_path):
+    folder = write_fed_run(tmp_path / "run", TRIPLETS[:1])
+    before = load_fed_results(folder, bootstrap=QUICK)
+    key = ("good-simple", "happy", 1.0)
+    png = png_of(drawn(("human-0", "happy", 0.5)).image)
+    (folder.path / folder.edit_name(key)).write_bytes(png)
+    with LineWriter(folder.edits_file) as lines:
+        lines.write(edit_record(key, file=folder.edit_name(key), sha256=sha256_bytes(png)))
+    reasons = scored(load_fed_results(folder, bootstrap=QUICK), GOOD).edit.reasons
+    assert reasons == {
+        "identity": "identity not measured",
+        "background": "background not measured",
+        "gain": "change of expression not measured",
+        **dict.fromkeys(("quality", "consistency", "truth_alignment"), "not judged yet"),
+    }
+    measure_fed_run(folder)
+    mark_fed_run(folder)
+    after = load_fed_results(folder, bootstrap=QUICK)
+    assert scored(after, GOOD).edit.components["gain"] not in (None, 1.0)
+    assert scored(after, GOOD, "dense").edit == scored(before, GOOD, "dense").edit
+
+
+def test_another_size_can_be_brought_to_the_source(tmp_path):
+    folder = begin_fed_run(tmp_path / "run", TRIPLETS[3:4])
+    list(measure_background(folder, BackgroundMeter(BoxDetector(), None)))
+    resizing = BackgroundMeter(BoxDetector(), None, "resized")
+    with pytest.raises(InputError, match=r"edits of another size unscored, not by .* resized.*--force"):
+        list(measure_background(folder, resizing))
+    list(measure_background(folder, resizing, force=True))
+    (found, _) = backgrounds(folder).values()
+    assert 0 < found.rmse < 60
+    assert found.share == pytest.approx(1 - np.pi / 16, abs=0.01)
+
+
+class FaceByPixels:
+    """Finds the faces of drawn pictures where they were drawn."""
+
+    name = "drawn"
+
+    def __init__(self, *keys) -> None:
+        self._truths = {drawn(key).image.tobytes(): drawn(key).truth for key in keys}
+
+    def detect(self, image):
+        truth = self._truths.get(image.tobytes())
+        return [] if truth is None else [Face(truth.face_box, truth.landmarks_5, 1.0, self.name)]
+
+
+def test_landmarks_know_no_place_and_no_size(tmp_path):
+    keys = [("human-0", "neutral", 0.0), ("human-0", "happy", 1.0)]
+    by = LandmarkRepresentation(FaceByPixels(*keys), None)
+    rest, smile = (by.of(drawn(key).image, None) for key in keys)
+    assert rest.shape == (10,)
+    assert by.settings.names[9] == "right corner of the mouth y"
+    assert smile[9] < rest[9]  # the corner has risen
+    moved = drawn(keys[0]).truth
+
+    class Moved:
+        name = "moved"
+
+        def detect(self, image):
+            points = moved.landmarks_5 * 3 + 17
+            return [Face(moved.face_box, points, 1.0, self.name)]
+
+    image = drawn(keys[0]).image
+    np.testing.assert_allclose(LandmarkRepresentation(Moved(), None).of(image, None), rest, atol=1e-9)
+    assert by.of(Image.new("RGB", (64, 64)), None) == "no face found"
+    assert LandmarkRepresentation(BoxDetector(), None).of(image, None) == "detector box finds no landmarks"
+    assert by.of(image, (0.0, 0.0, 2.0, 2.0)) == "no face found"  # there is one, but not there
+
+
+class MeanColour:
+    """An image encoder of one thought."""
+
+    name, sha256 = "mean", "4" * 64
+
+    def features(self, images_BCHW):
+        mean_BD = images_BCHW.mean(dim=(2, 3)) + 2
+        return mean_BD / mean_BD.norm(dim=1, keepdim=True)
+
+
+def test_an_embedding_sees_the_picture_or_the_face():
+    image = Image.new("RGB", (64, 64), (255, 255, 255))
+    image.paste((255, 0, 0), (20, 20, 44, 44))
+    whole = EmbeddingRepresentation(MeanColour())
+    face = EmbeddingRepresentation(MeanColour(), BoxDetector())
+    assert (whole.settings.parameters["region"], face.settings.parameters["region"]) == ("picture", "face")
+    share = (64 * 64 - 24 * 24) / 64**2
+    expected = np.array([3, 1 + 2 * share, 1 + 2 * share])
+    np.testing.assert_allclose(whole.of(image, None), expected / np.linalg.norm(expected), rtol=1e-5)
+    assert face.of(image, None)[0] > whole.of(image, None)[0]
+    assert face.of(Image.new("RGB", (64, 64)), None) == "no face found"
+
+
+class Plugged:
+    """A representation of someone's own: the mean of the red channel."""
+
+    settings = RepresentationSettings(kind="redness", names=("red",), parameters={})
+
+    def of(self, image, box):
+        return np.array([np.asarray(image)[..., 0].mean() / 255])
+
+
+def test_any_representation_can_be_plugged_in(tmp_path):
+    folder = write_fed_run(tmp_path / "run", TRIPLETS[:1])
+    assert list(measure_changes(folder, Plugged()))[-1] == (2, 2)
+    assert list(measure_changes(folder, Plugged())) == [(0, 0)]
+    assert {settings.kind for settings in representations(folder).values()} == {"scores", "redness"}
+    found = changes(folder, Plugged.settings.id)[("good-simple", "happy", 1.0)]
+    assert found.change == found.expected
+    results = load_fed_results(folder, representation="redness", bootstrap=QUICK)
+    reason = "normalisation 2 has no least change by redness"
+    assert scored(results, GOOD).edit.reasons == {"gain": reason}
+    own = load_normalisation().model_copy(update={"min_expected_changes": {"redness": 1e-6}})
+    results = load_fed_results(folder, representation="redness", constants=own, bootstrap=QUICK)
+    assert scored(results, GOOD).edit.components["gain"] == 1.0
+    assert load_fed_results(folder, bootstrap=QUICK).representation.kind == "scores"
+    with pytest.raises(InputError, match="no representation 'blue': choose from"):
+        load_fed_results(folder, representation="blue")
+
+
+def test_identity_by_other_encoders(folder):
+    both = load_fed_results(folder, encoders=["adaface", "facenet"], bootstrap=QUICK)
+    assert scored(both, GOOD).edit.components["identity"] == pytest.approx(0.75)
+    with pytest.raises(InputError, match="'clip' measured nothing here: choose from arcface"):
+        load_fed_results(folder, encoders=["clip"])
+
+
+def test_a_run_is_of_one_benchmark(folder, tmp_path):
+    with pytest.raises(InputError, match="is a run of FED-Bench: use `pixelsmile bench fed"):
+        load_results(folder)
+    with pytest.raises(InputError, match="is a run of FFE-Bench: use `pixelsmile bench ffe"):
+        load_fed_results(begin_run(tmp_path / "ffe"))
+    with pytest.raises(InputError, match="is not judged yet: pixelsmile bench fed judge"):
+        load_fed_results(begin_fed_run(tmp_path / "fed", TRIPLETS[:1]))
+
+
+def test_scores_are_of_the_twelve(folder):
+    (settings,) = representations(folder).values()
+    assert settings.names == EXPRESSIONS
+    assert settings.parameters["model"] == "m"
+
+
+def test_kills_at_any_moment_cost_nothing_that_was_kept(tmp_path):
+    """The report is the same, byte for byte; what has an answer on disk is never asked about again."""
+    program = Path(__file__).with_name("fed_under_kills.py")
+
+    def work(name: str, num_kills: int) -> list[tuple[int, int]]:
+        arguments = [str(tmp_path / name), str(tmp_path / f"{name}.paid"), str(num_kills)]
+        done = subprocess.run(
+            [sys.executable, str(program), *arguments], capture_output=True, text=True, check=True
+        )
+        return [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+
+    assert work("whole", 0) == []
+    rounds = work("killed", NUM_KILLS)
+    assert len(rounds) == NUM_KILLS
+    assert sum(number == 9 for number, _ in rounds) >= NUM_KILLS // 2
+    assert all(asked_again == 0 for _, asked_again in rounds)
+    whole, killed = (
+        json.loads(load_fed_results(RunFolder(tmp_path / name), bootstrap=QUICK).to_json())
+        for name in ("whole", "killed")
+    )
+    whole["run"].pop("created")
+    killed["run"].pop("created")
+    assert killed == whole
+
+
+def test_runs_from_before_there_was_this_benchmark_are_read(tmp_path):
+    folder = begin_run(tmp_path / "run")
+    path, spec = folder.path / "spec.json", folder.spec()
+    record = json.loads(path.read_bytes())
+    assert record.pop("without_instruction") == []
+    assert set(record["tasks"][0]) == {"source", "target", "domain", "prompt", "face_box"}
+    path.write_text(json.dumps(record))
+    assert folder.spec() == spec
+    assert folder.spec().fed_tasks == ()
+
+
+def test_a_source_without_a_face_has_no_background(tmp_path):
+    grey = Image.new("RGB", (64, 64), GREY)
+    faceless = triplet(GOOD, 0, source=Still(grey))
+    folder = begin_fed_run(tmp_path / "run", [faceless])
+    list(measure_background(folder, BackgroundMeter(BoxDetector(), None)))
+    assert {each.no_background for each in backgrounds(folder).values()} == {"no face found in the source"}
+
+
+@dataclass(frozen=True)
+class Still:
+    """A picture in memory."""
+
+    image: Image.Image
+
+    def load(self) -> Image.Image:
+        return self.image
+
+    def sha256(self) -> str:
+        return sha256_bytes(self.image.tobytes())
