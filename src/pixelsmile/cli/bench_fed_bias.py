@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.bench_judge_options import _add_server as add_server_options
+from pixelsmile.cli.bench_judge_options import add_server_options as add_server_options
 from pixelsmile.cli.bench_judge_options import judge_options
 from pixelsmile.cli.parsing import CommandParser, one_of, whole_number
 

@@ -109,7 +109,7 @@ def _add_all(parser: CommandParser, who: str) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the summary")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")
     _add_likeness(parser)
-    _add_server(parser)
+    add_server_options(parser)
 
 
 def _add_likeness(parser: CommandParser) -> None:
@@ -127,7 +127,7 @@ def _add_likeness(parser: CommandParser) -> None:
     )
 
 
-def _add_server(parser: CommandParser) -> None:
+def add_server_options(parser: CommandParser) -> None:
     group = parser.add_argument_group("for judges behind a server")
     group.add_argument(
         "--in-flight",
