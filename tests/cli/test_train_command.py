@@ -234,3 +234,29 @@ def test_killed_and_started_again_it_ends_the_same(tiny):
 
 def _lines(path: str) -> int:
     return Path(path).read_bytes().count(b"\n") if Path(path).exists() else 0
+
+
+def test_a_window_and_a_start(tiny, capsys):
+    """A face's window first, then the whole picture from the adapter that came of it."""
+    window = ["--set", "data.window=[0.25, 0.25, 0.75, 0.75]"]
+    assert main(["train", "my.yaml", *window, "-o", "first"]) == 0
+    start = ["--set", "adapter.start=first/adapter.safetensors", "--set", "run.num_steps=2"]
+    assert main(["train", "my.yaml", *start, "-o", "second"]) == 0
+    stats = Path("second/stats.jsonl").read_text().splitlines()
+    assert len(stats) == 2
+    assert Path("first/adapter.safetensors").read_bytes() != Path("second/adapter.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("adapter.start=gone.safetensors", "adapter.start: there is no file 'gone.safetensors'"),
+        ("data.window=[0.5, 0, 0.5, 1]", "is empty"),
+        ("data.window=[0, 0, 2, 1]", "data.window"),
+    ],
+)
+def test_a_start_or_window_that_cannot_be_is_refused(tiny, capsys, change, words):
+    assert main(["train", "my.yaml", "--set", change, "-o", "out"]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1

@@ -11,8 +11,9 @@ from torch import Tensor
 from pixelsmile.editing.devices import DTYPES
 from pixelsmile.editing.engine import EngineInfo
 from pixelsmile.editing.engines.qwen import QwenEngine
+from pixelsmile.errors import AdapterError
 from pixelsmile.hashing import sha256_file, sha256_json
-from pixelsmile.training.adapter import adapter_bytes, add_adapter
+from pixelsmile.training.adapter import adapter_bytes, add_adapter, load_adapter
 from pixelsmile.training.batch import TrainingBatch, collate
 from pixelsmile.training.cache import CacheProgress, TripletCache
 from pixelsmile.training.config import ObjectiveConfig, TrainingConfig
@@ -27,6 +28,7 @@ from pixelsmile.training.step import TrainingStep
 from pixelsmile.training.triplet_lines import read_triplets
 from pixelsmile.training.triplets import Triplet
 from pixelsmile.training.validation import Measure, Validator
+from pixelsmile.training.window import TokenWindow, WindowPositions
 
 _log = logging.getLogger(__name__)
 _NUM_PORTRAITS = 2  # that are swept where none are named
@@ -52,24 +54,31 @@ def assemble(
     path = Path(config.data.triplets)
     triplets = read_triplets(path, domain=config.data.domain)[:limit]
     plan(config, len(triplets), accelerator)
+    if config.adapter.start is not None and not Path(config.adapter.start).is_file():
+        raise AdapterError(f"adapter.start: there is no file {config.adapter.start!r}: check the path")
     networks = load_networks(config, triplets, accelerator.device)
     kept_in = folder.validation if accelerator.is_main_process else None
     validate = _validator(config, networks, triplets, kept_in, measure)
-    cache = _filled_cache(config, networks, triplets, accelerator, on_progress)
+    window = token_window(config, networks)
+    cache = _filled_cache(config, networks, triplets, accelerator, on_progress, window)
     transformer = networks.components.transformer
     add_adapter(transformer, config.adapter, config.run.seed)
+    if config.adapter.start is not None:
+        load_adapter(transformer, Path(config.adapter.start), config.adapter)
+    if window is not None:
+        transformer.pos_embed = WindowPositions(transformer.pos_embed, window)
     if config.model.gradient_checkpointing:
         transformer.enable_gradient_checkpointing()
     module = TrainingStep(
         transformer,
         make_objective(config, networks),
-        _Batches(cache, triplets),
+        _Batches(cache, triplets, window),
         precision=DTYPES[config.model.precision],
     )
     return Job(
         module=module,
         num_triplets=len(triplets),
-        data=_data_hash(path, networks, cache, limit),
+        data=_data_hash(path, config, networks, cache, limit),
         export=_Export(config),
         validate=validate,
     )
@@ -77,13 +86,15 @@ def assemble(
 
 @dataclass(frozen=True)
 class _Batches:
-    """The triplets of these numbers, from the cache."""
+    """The triplets of these numbers, from the cache; what lies inside of the window."""
 
     cache: TripletCache
     triplets: Sequence[Triplet]
+    window: TokenWindow | None
 
     def __call__(self, numbers: Sequence[int]) -> TrainingBatch:
-        return collate([self.cache.read(self.triplets[number]) for number in numbers])
+        batch = collate([self.cache.read(self.triplets[number]) for number in numbers])
+        return batch if self.window is None else batch.within(self.window)
 
 
 @dataclass(frozen=True)
@@ -98,14 +109,26 @@ class _Export:
 
 def make_objective(config: TrainingConfig, networks: Networks) -> Objective:
     """The objective with the networks of the terms that are on."""
-    vae = networks.components.vae
-    side = config.data.size_px // vae.spatial_compression_ratio
+    window = token_window(config, networks)
+    grid = _latent_grid(config, networks) if window is None else window.latent_grid
+    checkpointing = config.model.gradient_checkpointing
     return Objective(
         settings=objective_settings(config.objective),
-        decode=LatentDecoder(vae, (side, side), config.model.gradient_checkpointing),
+        decode=LatentDecoder(networks.components.vae, grid, checkpointing, window),
         image_encoder=networks.image_encoder,
         identity_encoder=networks.identity_encoder,
     )
+
+
+def token_window(config: TrainingConfig, networks: Networks) -> TokenWindow | None:
+    """What of each picture is seen; None: all of it."""
+    shares = config.data.window
+    return None if shares is None else TokenWindow.of(shares, _latent_grid(config, networks))
+
+
+def _latent_grid(config: TrainingConfig, networks: Networks) -> tuple[int, int]:
+    side = config.data.size_px // networks.components.vae.spatial_compression_ratio
+    return side, side
 
 
 def objective_settings(config: ObjectiveConfig) -> ObjectiveSettings:
@@ -132,10 +155,11 @@ def _filled_cache(
     triplets: Sequence[Triplet],
     accelerator: Any,
     on_progress: OnProgress | None,
+    window: TokenWindow | None,
 ) -> TripletCache:
     """The cache with all of `triplets` in it: the main process fills it, the others wait."""
     parts = networks.cache_parts()
-    cache = TripletCache(Path(config.data.cache), config.data.size_px, parts.hashes)
+    cache = TripletCache(Path(config.data.cache), config.data.size_px, parts.hashes, window)
 
     def fill() -> None:
         for progress in cache.fill(triplets, parts):
@@ -155,10 +179,14 @@ def _filled_cache(
     return cache
 
 
-def _data_hash(path: Path, networks: Networks, cache: TripletCache, limit: int | None) -> str:
-    """Of the lines of the triplets, and of every network that the losses see."""
+def _data_hash(
+    path: Path, config: TrainingConfig, networks: Networks, cache: TripletCache, limit: int | None
+) -> str:
+    """Of the lines of the triplets, of every network that the losses see, and of the adapter at the start."""
+    start = config.adapter.start
     return sha256_json(
         {
+            "start": None if start is None else sha256_file(Path(start)),
             "triplets": sha256_file(path),
             "limit": limit,
             "transformer": transformer_hash(networks.folder),

@@ -6,13 +6,14 @@ an identity embedding.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from pixelsmile.errors import InputError
+from pixelsmile.training.window import TokenWindow
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,15 @@ class TrainingBatch:
     def __len__(self) -> int:
         """The number of triplets, B."""
         return len(self.keys)
+
+    def within(self, window: TokenWindow) -> Self:
+        """The same batch with the tokens of that window alone."""
+        return replace(
+            self,
+            source=window.cut(self.source),
+            targets=window.cut(self.targets),
+            grid=window.latent_grid,
+        )
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch with all its tensors on `device`."""

@@ -21,6 +21,7 @@ from pixelsmile.training.cache_parts import CacheParts, PartHashes
 from pixelsmile.training.cache_work import Worker, check_prompts, gather
 from pixelsmile.training.store import TensorStore
 from pixelsmile.training.triplets import Target, Triplet
+from pixelsmile.training.window import TokenWindow
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,17 @@ class CacheReport:
 class TripletCache:
     """The cache in a folder, for pictures of `size_px` a side and the networks with these hashes.
 
+    window: outside of it, features and identities see grey; latents and prompts are of the whole picture.
     It holds no network: once filled, those that training does not need can go. InputError where the folder
     cannot be read.
     """
 
-    def __init__(self, folder: Path, size_px: int, hashes: PartHashes) -> None:
-        self.size_px, self.hashes = size_px, hashes
+    def __init__(
+        self, folder: Path, size_px: int, hashes: PartHashes, window: TokenWindow | None = None
+    ) -> None:
+        self.size_px, self.hashes, self.window = size_px, hashes, window
         self._store = TensorStore(folder)
-        self._maker = KeyMaker(size_px, hashes)
+        self._maker = KeyMaker(size_px, hashes, window)
 
     def fill(self, triplets: Sequence[Triplet], parts: CacheParts) -> Iterator[CacheProgress]:
         """Compute what is missing, one picture at a time, and yield after each; all is on disk at the end.
@@ -68,7 +72,7 @@ class TripletCache:
         wanted = gather((triplet, self._maker.keys(triplet)) for triplet in triplets)
         check_prompts(wanted, parts.prompt_encoder.tokenizer)
         works = [work for work in wanted if any(key not in self._store for key in work.wanted())]
-        worker = Worker(parts, self.size_px, self._store)
+        worker = Worker(parts, self.size_px, self._store, self.window)
         yield CacheProgress(0, len(works))
         for done, work in enumerate(works, 1):
             worker.do(work)

@@ -9,6 +9,7 @@ from pixelsmile.expressions import NEUTRAL
 from pixelsmile.hashing import sha256_file, sha256_json
 from pixelsmile.training.cache_parts import PartHashes
 from pixelsmile.training.triplets import Target, Triplet
+from pixelsmile.training.window import TokenWindow
 
 VERSION = 1  # to be raised when this code computes other numbers from the same input
 
@@ -52,10 +53,14 @@ class TripletKeys:
 
 @dataclass(frozen=True)
 class KeyMaker:
-    """Makes the keys of triplets at one working size. Each picture is read once."""
+    """Makes the keys of triplets at one working size. Each picture is read once.
+
+    window: outside of which features and identities see nothing.
+    """
 
     size_px: int
     hashes: PartHashes
+    window: TokenWindow | None = None
     _pictures: dict[Path, str] = field(default_factory=dict)
 
     def keys(self, triplet: Triplet) -> TripletKeys:
@@ -78,12 +83,16 @@ class KeyMaker:
             prompt_text=text,
             prompt=self._prompt(source, neutral_text, text),
             latents=self._key("latents", hashes.latents, picture),
-            feature=hashes.features and self._key("feature", hashes.features, picture),
+            feature=hashes.features and self._key("feature", hashes.features, picture, *self._seen()),
             landmarks=landmarks,
             identities={
-                name: self._key("identity", sha256, landmarks) for name, sha256 in hashes.identities.items()
+                name: self._key("identity", sha256, landmarks, *self._seen())
+                for name, sha256 in hashes.identities.items()
             },
         )
+
+    def _seen(self) -> tuple[object, ...]:
+        return () if self.window is None else (astuple(self.window),)
 
     def _prompt(self, source: str, neutral_text: str, text: str) -> str:
         return self._key("prompt", self.hashes.text, source, neutral_text, text)

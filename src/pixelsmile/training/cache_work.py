@@ -27,6 +27,7 @@ from pixelsmile.training.cache_keys import TargetKeys, TripletKeys
 from pixelsmile.training.cache_parts import CacheParts
 from pixelsmile.training.store import TensorStore
 from pixelsmile.training.triplets import Target, Triplet
+from pixelsmile.training.window import TokenWindow
 from pixelsmile.training.working import find_landmarks, working_picture, working_points
 
 Texts = dict[str, str]  # key by text
@@ -67,10 +68,12 @@ def gather(triplets: Iterable[tuple[Triplet, TripletKeys]]) -> list[PictureWork]
 
 
 class Worker:
-    """Does the work for one picture after another."""
+    """Does the work for one picture after another. window: as in `KeyMaker`."""
 
-    def __init__(self, parts: CacheParts, size_px: int, store: TensorStore) -> None:
-        self._parts, self._size_px, self._store = parts, size_px, store
+    def __init__(
+        self, parts: CacheParts, size_px: int, store: TensorStore, window: TokenWindow | None = None
+    ) -> None:
+        self._parts, self._size_px, self._store, self._window = parts, size_px, store, window
 
     @torch.no_grad()
     def do(self, work: PictureWork) -> None:
@@ -83,6 +86,8 @@ class Worker:
         for texts in work.prompts.values():
             if any(key not in self._store for key in texts.values()):
                 self._encode(picture, texts)
+        if self._window is not None:
+            pixels_1CHW = self._window.masked(pixels_1CHW)
         for target, keys in work.targets.values():
             if keys.feature and keys.feature not in self._store:
                 assert self._parts.image_encoder is not None  # its hash made the key

@@ -37,17 +37,20 @@ class ModelSettings(_Section):
 
 
 class AdapterSettings(_Section):
-    """LoRA: lora_alpha / rank scales it."""
+    """LoRA: lora_alpha / rank scales it. start: an adapter's file to train on from; null: a new one."""
 
     rank: Count = 64
     lora_alpha: Positive = 128.0
     dropout: Fraction = 0.0
+    start: str | None = None
 
 
 class DataSettings(_Section):
     """The triplets: JSON lines.
 
-    size_px: side of the square in the middle that is trained on. cache: a folder that runs may share.
+    size_px: side of the square in the middle that is trained on. window: the part of that square that is
+    seen, as left, top, right and bottom in 0..1, widened to whole tokens: a face costs less than a portrait;
+    null: all of it. cache: a folder that runs may share.
     detector: finds the faces of targets that come without landmarks, where the identity term is on, and
     those of a benchmark.
     """
@@ -55,8 +58,19 @@ class DataSettings(_Section):
     triplets: str
     domain: Literal["human", "anime"] = "human"
     size_px: Annotated[int, Field(ge=16)] = 512
+    window: tuple[Share, Share, Share, Share] | None = None
     cache: str = "cache"
     detector: str = "auto"
+
+    @model_validator(mode="after")
+    def _window_has_area(self) -> "DataSettings":
+        if self.window is not None:
+            left, top, right, bottom = self.window
+            if not (left < right and top < bottom):
+                raise ValueError(
+                    f"window {list(self.window)} is empty; give left, top, right, bottom in 0..1"
+                )
+        return self
 
 
 class ContrastiveConfig(_Section):
@@ -192,6 +206,7 @@ FREE = (
     "data.triplets",
     "data.cache",
     "data.detector",
+    "adapter.start",
     "objective.contrastive.encoder",
     "objective.identity.encoder",
     "checkpoints.",

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from pixelsmile.editing.flow import unpack
 from pixelsmile.editing.latents import denormalise
 from pixelsmile.editing.vae2d import decode_frames
+from pixelsmile.training.window import TokenWindow
 
 
 @dataclass(frozen=True)
@@ -20,19 +21,23 @@ class LatentDecoder:
     """Decodes tokens whose latents are `grid` (height, width) before packing; the weights are frozen.
 
     checkpointing: one picture at a time, decoded again in the backward pass: the memory of one picture for
-    the time of another decode. The decoder runs in its own number format, also under autocast.
+    the time of another decode. window: where the tokens lie in the picture; None: they are all of it. The
+    decoder runs in its own number format, also under autocast.
     """
 
     vae: AutoencoderKLQwenImage
     grid: tuple[int, int]
     checkpointing: bool = False
+    window: TokenWindow | None = None
 
     def __call__(self, tokens_RND: Tensor) -> Tensor:
         """Pictures (R, 3, H, W), about -1..1 and not cut: a cut pixel would have no gradient."""
-        if not self.checkpointing or not torch.is_grad_enabled():
-            return self._decode(tokens_RND)
-        rows = [checkpoint(self._decode, row, use_reentrant=False) for row in tokens_RND.split(1)]
-        return torch.cat(rows)
+        if self.checkpointing and torch.is_grad_enabled():
+            rows = [checkpoint(self._decode, row, use_reentrant=False) for row in tokens_RND.split(1)]
+            pictures_RCHW = torch.cat(rows)
+        else:
+            pictures_RCHW = self._decode(tokens_RND)
+        return pictures_RCHW if self.window is None else self.window.on_canvas(pictures_RCHW)
 
     def _decode(self, tokens_RND: Tensor) -> Tensor:
         with torch.autocast(tokens_RND.device.type, enabled=False):

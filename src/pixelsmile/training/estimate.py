@@ -27,6 +27,7 @@ from pixelsmile.editing.folders import EMBEDDED, find_model
 from pixelsmile.errors import ModelError
 from pixelsmile.training.adapter import add_adapter
 from pixelsmile.training.config import TrainingConfig
+from pixelsmile.training.window import TokenWindow
 
 _TEXT_TOKENS = 260  # about: a picture of 384 px, a sentence and the template
 _LAYER_NUMBERS = 17
@@ -58,13 +59,14 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Shape:
-    """The sizes that activations follow from. decoder_channels: by level, full resolution first."""
+    """The sizes that activations follow from. num_pixels: that are decoded of each picture.
+    decoder_channels: by level, full resolution first."""
 
     rows: int
     tokens: int
     layers: int
     width: int
-    size_px: int
+    num_pixels: int
     decoder_channels: tuple[int, ...]
     checkpointing: bool
 
@@ -95,14 +97,16 @@ def estimate(config: TrainingConfig, on_gpu: bool) -> Estimate:
 
 
 def _shape(config: TrainingConfig, transformer: Any, vae: Any) -> _Shape:
-    side = config.data.size_px // (vae.spatial_compression_ratio * PATCH)
+    scale = vae.spatial_compression_ratio
+    side, shares = config.data.size_px // scale, config.data.window or (0.0, 0.0, 1.0, 1.0)
+    height, width = TokenWindow.of(shares, (side, side)).shape
     base, multipliers = vae.config["base_dim"], vae.config["dim_mult"]
     return _Shape(
         rows=2 * config.run.batch_size,
-        tokens=2 * side * side + _TEXT_TOKENS,
+        tokens=2 * height * width + _TEXT_TOKENS,
         layers=len(transformer.transformer_blocks),
         width=transformer.inner_dim,
-        size_px=config.data.size_px,
+        num_pixels=height * width * (scale * PATCH) ** 2,
         decoder_channels=tuple(base * multiplier for multiplier in multipliers),
         checkpointing=config.model.gradient_checkpointing,
     )
@@ -123,7 +127,7 @@ def _transformer_activations(shape: _Shape, number_bytes: int) -> MemoryPart:
 
 def _decoder_activations(shape: _Shape, number_bytes: int) -> MemoryPart:
     numbers = sum(
-        _DECODER_NUMBERS * channels * (shape.size_px >> level) ** 2
+        _DECODER_NUMBERS * channels * (shape.num_pixels >> 2 * level)
         for level, channels in enumerate(shape.decoder_channels)
     )
     pictures = 1 if shape.checkpointing else shape.rows
