@@ -107,7 +107,11 @@ def test_interrupted_it_says_so_once_and_goes_on(tmp_path):
         *SMALL[:2],
     ]
     process = subprocess.Popen(
-        [*command, "--workers", "2"], start_new_session=True, stderr=subprocess.PIPE, text=True
+        [*command, "--workers", "2"],
+        start_new_session=True,
+        preexec_fn=_interruptible,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     lines = Path("drawn/triplets.partial.jsonl")
     while process.poll() is None and not (lines.exists() and lines.stat().st_size):
@@ -121,3 +125,8 @@ def test_interrupted_it_says_so_once_and_goes_on(tmp_path):
     num_drawn = lines.read_bytes().count(b"\n")
     assert main(["triplets", "draw", "-n", str(num_drawn + 1), "-o", "drawn", *SMALL, "-q"]) == 0
     assert len(read_triplets(Path("drawn/triplets.jsonl"))) == num_drawn + 1
+
+
+def _interruptible() -> None:
+    """A shell may have started the tests in the background, where interrupts are ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
