@@ -14,13 +14,12 @@ from typing import Any
 
 import torch
 from accelerate import DistributedType
-from accelerate.state import PartialState
 from accelerate.utils import FullyShardedDataParallelPlugin
 from small_job import SmallModule, small_config, small_job
 
 from pixelsmile.errors import OutputError, PixelSmileError
 from pixelsmile.training.checkpoint import Checkpoints
-from pixelsmile.training.distribution import on_main, start_accelerator
+from pixelsmile.training.distribution import leave, on_main, start_accelerator
 from pixelsmile.training.loop import Trainer
 from pixelsmile.training.run_folder import RunFolder
 
@@ -72,4 +71,4 @@ if __name__ == "__main__":
     accelerator = start_accelerator("cpu")
     for each in sys.argv[2:]:
         main(Path(sys.argv[1]), each)
-    PartialState().destroy_process_group()
+    leave(accelerator)

@@ -26,7 +26,7 @@ def run(arguments: Sequence[str]) -> int:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     config, folder = read_order(options)
     from pixelsmile.cli.progress import silence_libraries
-    from pixelsmile.training.distribution import settled, start_accelerator
+    from pixelsmile.training.distribution import leave, settled, start_accelerator
     from pixelsmile.training.trackers import check_trackers
 
     check_trackers(config.log)
@@ -38,12 +38,15 @@ def run(arguments: Sequence[str]) -> int:
         if options.dry_run:
             from pixelsmile.cli.train_rehearsal import dry_run
 
-            return dry_run(options, config, accelerator, display)
-        if options.smoke:
+            code = dry_run(options, config, accelerator, display)
+        elif options.smoke:
             from pixelsmile.cli.train_rehearsal import smoke
 
-            return smoke(options, config, accelerator, display)
-        return _train(options, config, folder, accelerator, display)
+            code = smoke(options, config, accelerator, display)
+        else:
+            code = _train(options, config, folder, accelerator, display)
+    leave(accelerator)
+    return code
 
 
 def _train(

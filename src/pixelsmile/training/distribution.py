@@ -69,6 +69,12 @@ def on_main(accelerator: Any, action: Callable[[], T]) -> T | None:
     return value
 
 
+def leave(accelerator: Any) -> None:
+    """End together: nobody closes its connections while another still needs them, nor leaves them open."""
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
+
+
 def whole(tensors: Mapping[str, Tensor], keep: bool) -> dict[str, Tensor]:
     """Copies on the CPU, gathered where they are spread (all processes must call). Empty unless `keep`."""
     found = {}
