@@ -22,6 +22,22 @@ def edits_to_measure(folder: RunFolder, measured: Mapping[EditKey, str]) -> list
     return [edit for edit in edits if edit.sha256 is not None and measured.get(edit.key) != edit.sha256]
 
 
+def keep_record(path: Path, record: Record) -> None:
+    """Write a record as a file of its own, in place of one that is there."""
+    write_file(path, (record.model_dump_json(indent=1) + "\n").encode(), force=True)
+
+
+def kept_records(folder: Path, kind: type[S]) -> list[S]:
+    """What `keep_record` wrote into a folder, by name. InputError for a file that is damaged."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append(kind.model_validate_json(path.read_bytes()))
+        except ValidationError as error:
+            raise InputError(f"{str(path)!r} is damaged: move it away, and judge again") from error
+    return found
+
+
 @dataclass(frozen=True)
 class SettingsFile(Generic[S]):
     """With what the lines of a file were measured: all of them, or none.
@@ -63,7 +79,7 @@ class SettingsFile(Generic[S]):
                     "use those, or measure all again with --force"
                 )
             self.lines.unlink()
-        write_file(self.path, (settings.model_dump_json(indent=1) + "\n").encode(), force=True)
+        keep_record(self.path, settings)
 
     def _read_if_whole(self) -> S | None:
         try:

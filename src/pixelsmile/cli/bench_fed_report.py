@@ -1,10 +1,9 @@
 """`pixelsmile bench fed report`: the numbers of runs, in the terminal, as JSON and as a page."""
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
-from pixelsmile.cli.bench_report import page_path
+from pixelsmile.cli.bench_report import page_path, print_reports, write_reports
 from pixelsmile.cli.parsing import CommandParser
 
 _EPILOG = """examples:
@@ -26,32 +25,18 @@ def run(arguments: Sequence[str]) -> int:
     from pixelsmile.benchmarks.report.fed_page import fed_page
     from pixelsmile.benchmarks.report.fed_remarks import fed_remarks
     from pixelsmile.benchmarks.report.fed_terminal import fed_report_lines
-    from pixelsmile.benchmarks.report.labels import run_labels
-    from pixelsmile.benchmarks.report.terminal import printable
-    from pixelsmile.benchmarks.run_folder import RunFolder
-    from pixelsmile.publication import staged, write_file
 
     constants = None if options.normalisation is None else load_normalisation(options.normalisation)
-    folders = [RunFolder(Path(path)) for path in options.runs]
-    labels = run_labels(folders)
-    with staged(page.parent, [page.name], force=options.force or options.output is None) as stage:
-        results = [
-            load_fed_results(
-                folder, options.judge, options.representation, encoders=options.encoders, constants=constants
-            )
-            for folder in folders
-        ]
-        runs = dict(zip(labels, results, strict=True))
-        stage.write(page.name, fed_page(runs).encode())
-        for folder, found in zip(folders, results, strict=True):
-            write_file(folder.path / "report.json", found.to_json(), force=True)
-    print("\n".join(fed_report_lines(runs, classes=options.classes, published=options.published)))
-    print()
-    for folder in folders:
-        print(folder.path / "report.json")
-    print(page)
-    for sentence in fed_remarks(runs):
-        print(f"pixelsmile: {printable(sentence)}", file=sys.stderr)
+    load = partial(
+        load_fed_results,
+        judge_id=options.judge,
+        representation=options.representation,
+        encoders=options.encoders,
+        constants=constants,
+    )
+    runs = write_reports(options, page, load, fed_page)
+    lines = fed_report_lines(runs, classes=options.classes, published=options.published)
+    print_reports(options.runs, page, lines, fed_remarks(runs))
     return 0
 
 

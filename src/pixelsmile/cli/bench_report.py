@@ -1,12 +1,26 @@
 """`pixelsmile bench ffe report`: the numbers of runs, in the terminal, as JSON and as a page."""
 
+import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pixelsmile.cli.bench_choices import add_choice_options, read_choices
 from pixelsmile.cli.parsing import CommandParser
 from pixelsmile.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from pixelsmile.benchmarks.run_folder import RunFolder
+
+REPORT_NAME = "report.json"  # in the folder of a run
+
+
+class _Results(Protocol):
+    def to_json(self) -> bytes: ...
+
+
+R = TypeVar("R", bound=_Results)
 
 _EPILOG = """examples:
   pixelsmile bench ffe report runs/first
@@ -22,31 +36,52 @@ def run(arguments: Sequence[str]) -> int:
     """Write report.json into each run and the page, and print the tables."""
     options = _parser().parse_args(arguments)
     page = page_path(options.runs, options.output)
-    from pixelsmile.benchmarks.report.labels import run_labels
     from pixelsmile.benchmarks.report.page import report_page
     from pixelsmile.benchmarks.report.remarks import remarks
-    from pixelsmile.benchmarks.report.terminal import printable, report_lines
+    from pixelsmile.benchmarks.report.terminal import report_lines
     from pixelsmile.benchmarks.results import load_results
+
+    choices = read_choices(options)
+    runs = write_reports(
+        options, page, lambda folder: load_results(folder, options.judge, choices), report_page
+    )
+    print_reports(options.runs, page, report_lines(runs), remarks(runs))
+    return 0
+
+
+def write_reports(
+    options: argparse.Namespace,
+    page: Path,
+    load: Callable[["RunFolder"], R],
+    draw: Callable[[Mapping[str, R]], str],
+) -> dict[str, R]:
+    """Load the runs, write the page and each run's report.json; the results by label."""
+    from pixelsmile.benchmarks.report.labels import run_labels
     from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.publication import staged, write_file
 
-    choices = read_choices(options)
     folders = [RunFolder(Path(path)) for path in options.runs]
     labels = run_labels(folders)
     with staged(page.parent, [page.name], force=options.force or options.output is None) as stage:
-        results = [load_results(folder, options.judge, choices) for folder in folders]
+        results = [load(folder) for folder in folders]
         runs = dict(zip(labels, results, strict=True))
-        stage.write(page.name, report_page(runs).encode())
+        stage.write(page.name, draw(runs).encode())
         for folder, found in zip(folders, results, strict=True):
-            write_file(folder.path / "report.json", found.to_json(), force=True)
-    print("\n".join(report_lines(runs)))
+            write_file(folder.path / REPORT_NAME, found.to_json(), force=True)
+    return runs
+
+
+def print_reports(runs: Sequence[str], page: Path, lines: Iterable[str], sentences: Iterable[str]) -> None:
+    """The tables and where the files are; remarks to stderr."""
+    from pixelsmile.benchmarks.report.terminal import printable
+
+    print("\n".join(lines))
     print()
-    for folder in folders:
-        print(folder.path / "report.json")
+    for run in runs:
+        print(Path(run) / REPORT_NAME)
     print(page)
-    for sentence in remarks(runs):
+    for sentence in sentences:
         print(f"pixelsmile: {printable(sentence)}", file=sys.stderr)
-    return 0
 
 
 def _parser() -> CommandParser:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pixelsmile.benchmarks.fed.representations import ExpressionRepresentation, RepresentationSettings
 from pixelsmile.benchmarks.judging import picture_file
-from pixelsmile.benchmarks.measuring import edits_to_measure
+from pixelsmile.benchmarks.measuring import edits_to_measure, keep_record, kept_records
 from pixelsmile.benchmarks.run_folder import (
     EditKey,
     EditLine,
@@ -19,11 +19,10 @@ from pixelsmile.benchmarks.run_folder import (
     file_name,
     latest,
 )
-from pixelsmile.errors import ImageError, InputError
+from pixelsmile.errors import ImageError
 from pixelsmile.faces.likeness import box_in
 from pixelsmile.images import load_image
 from pixelsmile.json_lines import LineWriter, read_lines
-from pixelsmile.publication import write_file
 
 SOURCE, TRUTH, EDIT = "source", "truth", "edit"
 _MAX_KEPT = 32  # numbers of a representation that are kept: those that a person may want to look up
@@ -56,14 +55,8 @@ def changes(folder: RunFolder, representation: str) -> dict[EditKey, ChangeRecor
 
 def representations(folder: RunFolder) -> dict[str, RepresentationSettings]:
     """What changes were measured by, by id. InputError for a file that is damaged."""
-    found = {}
-    for path in sorted((folder.path / "changes").glob("*.json")):
-        try:
-            settings = RepresentationSettings.model_validate_json(path.read_bytes())
-        except ValueError as error:
-            raise InputError(f"{str(path)!r} is damaged: move it away, and judge again") from error
-        found[settings.id] = settings
-    return found
+    kept = kept_records(folder.path / "changes", RepresentationSettings)
+    return {settings.id: settings for settings in kept}
 
 
 def waiting_for_change(folder: RunFolder, representation: str) -> list[EditRecord]:
@@ -85,7 +78,7 @@ def measure_changes(folder: RunFolder, representation: ExpressionRepresentation)
     tasks = {task.source: task for task in folder.spec().fed_tasks}
 
     path = changes_file(folder, settings.id)
-    write_file(path.with_suffix(".json"), (settings.model_dump_json(indent=1) + "\n").encode(), force=True)
+    keep_record(path.with_suffix(".json"), settings)
     yield 0, len(waiting)
     with LineWriter(path) as lines:
         triplet, known = "", dict[str, Found]()

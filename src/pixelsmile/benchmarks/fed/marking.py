@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from pixelsmile.benchmarks.judging import EditJudging, MakeSample, picture_file
+from pixelsmile.benchmarks.measuring import keep_record, kept_records
 from pixelsmile.benchmarks.run_folder import EditRecord, FedTaskRecord, RunFolder, file_name
-from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_json
 from pixelsmile.json_lines import Record
 from pixelsmile.judges.cache import VerdictCache
@@ -17,7 +17,6 @@ from pixelsmile.judges.fed_samples import consistency_sample, quality_sample, tr
 from pixelsmile.judges.judge import Judge, JudgeIdentity
 from pixelsmile.judges.pool import Sample
 from pixelsmile.judges.question import Target
-from pixelsmile.publication import write_file
 
 Marked = Literal["quality", "consistency", "truth_alignment"]
 MARKED: tuple[Marked, ...] = ("quality", "consistency", "truth_alignment")
@@ -69,20 +68,12 @@ def marking(
 
 def keep_markers(folder: RunFolder, record: MarkersRecord) -> None:
     """Note who marks together, before the first mark."""
-    path = folder.path / "markers" / f"{file_name(record.id)}.json"
-    write_file(path, (record.model_dump_json(indent=1) + "\n").encode(), force=True)
+    keep_record(folder.path / "markers" / f"{file_name(record.id)}.json", record)
 
 
 def kept_markers(folder: RunFolder) -> dict[str, MarkersRecord]:
     """All that marked this run, by id. InputError for a file that is damaged."""
-    found = {}
-    for path in sorted((folder.path / "markers").glob("*.json")):
-        try:
-            record = MarkersRecord.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise InputError(f"{str(path)!r} is damaged: move it away, and judge again") from error
-        found[record.id] = record
-    return found
+    return {record.id: record for record in kept_records(folder.path / "markers", MarkersRecord)}
 
 
 def identities_of(folder: RunFolder, record: MarkersRecord) -> dict[str, Mapping[str, JsonValue]]:

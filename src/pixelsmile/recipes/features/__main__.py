@@ -1,4 +1,4 @@
-"""Make the embedded image encoder again: one command, resumable, about 12 minutes on two cores."""
+"""Make the embedded image encoder again: one command, resumable, about 25 minutes on two cores."""
 
 import argparse
 import json
