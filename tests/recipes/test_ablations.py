@@ -14,16 +14,16 @@ from pixelsmile.recipes.ablations.jobs import (
     all_jobs,
     drawing_commands,
     run_all,
-    run_command,
 )
 from pixelsmile.recipes.ablations.table import ablation_table, as_json, as_markdown, findings
 from pixelsmile.recipes.ablations.variants import CLAIMS, FULL, UNTRAINED, VARIANTS
+from pixelsmile.recipes.commands import run_command
 from pixelsmile.recipes.training import recipe_path
 from pixelsmile.training.config_file import read_config
 
 
 def setting(work: Path) -> Setting:
-    return Setting(work, "human", 8, 4, (0, 1), ("run.num_steps=60",))
+    return Setting(work, "human", 8, 4, (0, 1), ("run.num_steps=60",), ("0.5", "1"))
 
 
 def edits(num_right: int, num: int = 10, cosine: float = 0.9) -> list[JudgedEdit]:

@@ -51,9 +51,7 @@ class QwenEngine:
         self._hooks = offload(parts, placement) if placement.offload != "none" else None
 
     @classmethod
-    def load(
-        cls, model: str, adapters: Sequence[AdapterSpec] | None, placement: Placement
-    ) -> "QwenEngine":
+    def load(cls, model: str, adapters: Sequence[AdapterSpec] | None, placement: Placement) -> "QwenEngine":
         """Load a folder or hub id with these adapters (None: with its own). ModelError, AdapterError."""
         folder = find_model(model)
         options = read_options(folder)

@@ -8,8 +8,9 @@ from pathlib import Path
 from pixelsmile.benchmarks.metrics import JudgedEdit
 from pixelsmile.benchmarks.results import load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.recipes.ablations.jobs import Job, Setting, all_jobs, drawing_commands, run_all, run_command
+from pixelsmile.recipes.ablations.jobs import Job, Setting, all_jobs, drawing_commands, run_all
 from pixelsmile.recipes.ablations.table import Edits, ablation_table, as_json, as_markdown
+from pixelsmile.recipes.commands import run_command
 
 log = logging.getLogger("recipe")
 
@@ -21,6 +22,9 @@ def main() -> None:
     parser.add_argument("--style", choices=("human", "anime"), default="human")
     parser.add_argument("--triplets", type=int, default=600, help="that are drawn")
     parser.add_argument("--samples", type=int, default=96, help="of the benchmark")
+    parser.add_argument(
+        "--strengths", nargs="+", default=["0.25", "0.5", "0.75", "1"], metavar="S", help="of its sweeps"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each variant")
     parser.add_argument(
         "--set", action="append", default=[], help="of every training, like run.num_steps=200"
@@ -36,6 +40,7 @@ def main() -> None:
         num_samples=arguments.samples,
         seeds=tuple(range(arguments.seeds)),
         settings=tuple(arguments.set),
+        strengths=tuple(arguments.strengths),
     )
     jobs = all_jobs(setting)
     if not arguments.table:

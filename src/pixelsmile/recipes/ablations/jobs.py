@@ -1,21 +1,20 @@
 """What is run: for each variant and seed the commands that a person would type, each in its own process."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from pixelsmile.recipes.ablations.variants import DISCRETE, UNTRAINED, VARIANTS, Variant
+from pixelsmile.recipes.commands import run_command
 
 _BENCH = "bench"  # the folder of the edits below that of a training
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What all variants share. settings: `--set` of every training, as the number of steps."""
+    """What all variants share. settings: `--set` of every training; strengths: of the benchmark's sweeps."""
 
     work: Path
     style: str
@@ -23,6 +22,7 @@ class Setting:
     num_samples: int
     seeds: tuple[int, ...]
     settings: tuple[str, ...]
+    strengths: tuple[str, ...]
 
     @property
     def triplets(self) -> Path:
@@ -87,7 +87,7 @@ def _job(setting: Setting, variant: Variant, seed: int) -> Job:
 
 def _measuring(setting: Setting, folder: Path, adapter: str) -> tuple[tuple[str, ...], ...]:
     bench = str(folder / _BENCH)
-    which = ("--domain", setting.style, "--samples", str(setting.num_samples))
+    which = ("--domain", setting.style, "--samples", str(setting.num_samples), "-s", *setting.strengths)
     return (
         ("bench", "ffe", "run", "--model", "embedded", "--adapter", adapter, *which, "-o", bench),
         ("bench", "ffe", "judge", bench),
@@ -111,19 +111,3 @@ def _run(job: Job, num_parallel: int) -> Job:
     for command in job.commands:
         run_command(command, job.folder / "log.txt", max(1, (os.cpu_count() or 1) // num_parallel))
     return job
-
-
-def run_command(command: Sequence[str], log: Path, num_threads: int) -> None:
-    """One command of ours, what it says to `log`. RuntimeError where it fails."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    words = [sys.executable, "-m", "pixelsmile", *command]
-    with log.open("a") as file:
-        done = subprocess.run(
-            words,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": str(num_threads)},
-            check=False,
-        )
-    if done.returncode:
-        raise RuntimeError(f"pixelsmile {' '.join(command)} failed ({done.returncode}): see {log}")

@@ -1,0 +1,31 @@
+"""Train the adapter of one style; the same command goes on where it was stopped."""
+
+import argparse
+import logging
+import os
+from pathlib import Path
+
+from pixelsmile.expressions import DOMAINS
+from pixelsmile.recipes.adapters.stages import ADAPTER, STAGES, commands
+from pixelsmile.recipes.commands import run_command
+
+log = logging.getLogger("recipe")
+
+
+def main() -> None:
+    """Run every stage and say where the adapter is."""
+    parser = argparse.ArgumentParser(prog="python -m pixelsmile.recipes.adapters", description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path("runs/adapters"))
+    parser.add_argument("--style", choices=DOMAINS, required=True)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="that it may use")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    work = arguments.work / arguments.style
+    for command in commands(STAGES, arguments.style, work):
+        log.info("pixelsmile %s", " ".join(command))
+        run_command(command, work / "log.txt", arguments.threads)
+    log.info("done: %s", work / STAGES[-1].name / ADAPTER)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""What is learnt, one stage after another, each as the commands that a person would type."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ADAPTER = "adapter.safetensors"  # what a training leaves in its folder
+
+_FACE = "data.window=[0.1875,0.25,0.8125,0.9375]"  # holds the face of every drawn portrait, and little else
+_ALL_PAIRS = ("--strengths", "0", "1", "--confusing-share", "0.25")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training. drawing: options of its triplets; settings: beyond those of the recipe `embedded`."""
+
+    name: str
+    num_triplets: int
+    drawing: tuple[str, ...]
+    settings: tuple[str, ...]
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("pairs", 1200, (), ()),
+    Stage("faces", 1500, _ALL_PAIRS, (_FACE, "optimiser.learning_rate=7e-4", "run.num_steps=1000")),
+    # Outside of the window nothing was trained: a last look at whole pictures, which the benchmark judges.
+    Stage("pictures", 1500, _ALL_PAIRS, ("optimiser.learning_rate=2e-4", "run.num_steps=150")),
+)
+
+
+def commands(stages: tuple[Stage, ...], style: str, work: Path) -> list[tuple[str, ...]]:
+    """All of them in order; what was done before, `pixelsmile` leaves alone."""
+    found: list[tuple[str, ...]] = []
+    start: Path | None = None
+    for stage in stages:
+        triplets = work / f"triplets-{stage.num_triplets}"
+        drawing = ("--style", style, "-n", str(stage.num_triplets), *stage.drawing, "-o", str(triplets))
+        found.append(("triplets", "draw", *drawing))
+        settings = (
+            f"data.triplets={triplets / 'triplets.jsonl'}",
+            f"data.domain={style}",
+            f"data.cache={work / 'cache'}",
+            "validation.every=null",
+            *stage.settings,
+            *(() if start is None else (f"adapter.start={start}",)),
+        )
+        changes = [word for one in settings for word in ("--set", one)]
+        folder = work / stage.name
+        found.append(("train", "embedded", *changes, "-o", str(folder)))
+        start = folder / ADAPTER
+    return found

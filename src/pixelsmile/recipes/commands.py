@@ -1,0 +1,23 @@
+"""The product's own commands, each in a process of its own: what recipes are made of."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def run_command(command: Sequence[str], log: Path, num_threads: int) -> None:
+    """One command as a person would type it, what it says to `log`. RuntimeError where it fails."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    words = [sys.executable, "-m", "pixelsmile", *command]
+    with log.open("a") as file:
+        done = subprocess.run(
+            words,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "OMP_NUM_THREADS": str(num_threads)},
+            check=False,
+        )
+    if done.returncode:
+        raise RuntimeError(f"pixelsmile {' '.join(command)} failed ({done.returncode}): see {log}")

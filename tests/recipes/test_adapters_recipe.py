@@ -1,0 +1,48 @@
+"""The recipe of the adapters that ship: its commands are real, and each stage begins where one ended."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from pixelsmile.cli.triplets_draw import run as draw
+from pixelsmile.recipes.adapters.stages import ADAPTER, STAGES, commands
+from pixelsmile.recipes.training import recipe_path
+from pixelsmile.training.config import TrainingConfig
+from pixelsmile.training.config_file import read_config
+
+
+def configs(work: Path) -> list[TrainingConfig]:
+    trainings = [command for command in commands(STAGES, "human", work) if command[0] == "train"]
+    return [
+        read_config(recipe_path(name), [word for flag, word in pairwise(rest) if flag == "--set"])
+        for _, name, *rest in trainings
+    ]
+
+
+def test_each_stage_goes_on_from_the_adapter_of_the_one_before(tmp_path):
+    starts = [config.adapter.start for config in configs(tmp_path)]
+    assert starts == [None, *(str(tmp_path / stage.name / ADAPTER) for stage in STAGES[:-1])]
+
+
+def test_the_last_stage_sees_whole_pictures(tmp_path):
+    windows = [config.data.window for config in configs(tmp_path)]
+    assert any(windows)
+    assert windows[-1] is None
+
+
+def test_every_stage_trains_on_triplets_that_are_drawn_before(tmp_path):
+    drawn: set[str] = set()
+    for command in commands(STAGES, "human", tmp_path):
+        if command[0] == "triplets":
+            drawn.add(f"{command[-1]}/triplets.jsonl")
+        else:
+            assert any(f"data.triplets={path}" in command for path in drawn)
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_the_triplets_of_a_stage_can_be_drawn(stage, tmp_path):
+    (command,) = [found for found in commands((stage,), "anime", tmp_path) if found[0] == "triplets"]
+    words = list(command[2:])
+    words[words.index("-n") + 1] = "1"
+    assert draw([*words, "--workers", "1", "-q"]) == 0
