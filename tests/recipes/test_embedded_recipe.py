@@ -15,7 +15,7 @@ from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, SYNONYMS, confusing_par
 from pixelsmile.portraits import render, sample_identity
 from pixelsmile.portraits.prototypes import action_units
 from pixelsmile.recipes.embedded.__main__ import stages
-from pixelsmile.recipes.embedded.attention import ChosenPositions, RealRotaryAttention
+from pixelsmile.recipes.embedded.attention import RealRotaryAttention
 from pixelsmile.recipes.embedded.labels import Pairs, confused_label
 from pixelsmile.recipes.embedded.loop import learning_rate, train
 from pixelsmile.recipes.embedded.muon import RMS, Muon, orthogonalised
@@ -30,6 +30,7 @@ from pixelsmile.recipes.embedded.plan import (
 )
 from pixelsmile.recipes.embedded.quality import Errors, Tally, measure
 from pixelsmile.recipes.embedded.text import PROMPTS, build_tokenizer, phrased
+from pixelsmile.training.positions import ChosenPositions
 
 SHORT = Optimisation(4, 1e-3, 2, 0.9, checkpoint_every=2, log_every=2)
 TINY = Plan(
@@ -202,12 +203,13 @@ def test_real_rotary_attention_is_the_stock_attention():
 
 def test_chosen_tokens_keep_the_positions_of_the_whole_picture():
     stock = QwenEmbedRope(theta=10000, axes_dim=[4, 6, 6], scale_rope=True)
-    positions = ChosenPositions(stock, 4)
-    image, text = stock([[(1, 4, 4), (1, 4, 4)]], max_txt_seq_len=5, device=torch.device("cpu"))
-    whole = positions(None, max_txt_seq_len=5, device=torch.device("cpu"))
+    positions = ChosenPositions(stock, (4, 4), torch.arange(16))
+    shapes = [[(1, 4, 4), (1, 4, 4)]]
+    image, text = stock(shapes, max_txt_seq_len=5, device=torch.device("cpu"))
+    whole = positions(shapes, max_txt_seq_len=5, device=torch.device("cpu"))
     assert torch.equal(whole[0], image)
     positions.tokens = torch.tensor([6, 7, 10, 11])
-    window, text_beside = positions(None, max_txt_seq_len=5, device=torch.device("cpu"))
+    window, text_beside = positions([[(1, 1, 4)] * 2], max_txt_seq_len=5, device=torch.device("cpu"))
     assert torch.equal(window, image[[6, 7, 10, 11, 22, 23, 26, 27]])
     assert torch.equal(text_beside, text)
 

@@ -23,7 +23,7 @@ from pixelsmile.training.config import AdapterSettings
 from pixelsmile.training.decoding import LatentDecoder
 from pixelsmile.training.losses.objective import Objective, ObjectiveSettings
 from pixelsmile.training.step import TrainingStep
-from pixelsmile.training.window import TokenWindow, WindowPositions
+from pixelsmile.training.window import TokenWindow
 
 GRID = (SIZE // 8, SIZE // 8)  # latents; 4 x 4 tokens
 WHOLE = (0.0, 0.0, 1.0, 1.0)
@@ -106,7 +106,7 @@ def test_a_window_of_everything_changes_nothing(folder, model):
     expected = plain([(0, 11), (1, 12)])
     step, _, _ = step_of(folder, model, WHOLE)
     stock = model.transformer.pos_embed
-    model.transformer.pos_embed = WindowPositions(stock, TokenWindow.of(WHOLE, GRID))
+    model.transformer.pos_embed = TokenWindow.of(WHOLE, GRID).positions(stock)
     try:
         found = step([(0, 11), (1, 12)])
     finally:
@@ -129,7 +129,7 @@ def test_what_is_cached_of_a_target_sees_the_window_alone(folder, model):
 def test_a_step_through_a_window_has_losses_and_a_gradient(folder, model):
     step, _, _ = step_of(folder, model, RIGHT_MIDDLE)
     stock = model.transformer.pos_embed
-    model.transformer.pos_embed = WindowPositions(stock, TokenWindow.of(RIGHT_MIDDLE, GRID))
+    model.transformer.pos_embed = TokenWindow.of(RIGHT_MIDDLE, GRID).positions(stock)
     try:
         losses = step([(0, 11), (1, 12)])
         losses["total"].backward()
@@ -144,7 +144,7 @@ def test_a_step_through_a_window_has_losses_and_a_gradient(folder, model):
 def test_tokens_keep_their_positions(model):
     stock, window = model.transformer.pos_embed, TokenWindow.of(RIGHT_MIDDLE, GRID)
     whole, text = stock([[(1, 4, 4)] * 2], max_txt_seq_len=5, device=torch.device("cpu"))
-    found, found_text = WindowPositions(stock, window)(
+    found, found_text = window.positions(stock)(
         [[(1, 2, 2)] * 2] * 3, max_txt_seq_len=5, device=torch.device("cpu")
     )
     rows = [6, 7, 10, 11]
@@ -154,7 +154,7 @@ def test_tokens_keep_their_positions(model):
 
 def test_other_pictures_have_their_stock_positions(model):
     stock = model.transformer.pos_embed
-    positions = WindowPositions(stock, TokenWindow.of(RIGHT_MIDDLE, GRID))
+    positions = TokenWindow.of(RIGHT_MIDDLE, GRID).positions(stock)
     for mine, theirs in zip(
         positions([[(1, 4, 4)] * 2], max_txt_seq_len=5, device=torch.device("cpu")),
         stock([[(1, 4, 4)] * 2], max_txt_seq_len=5, device=torch.device("cpu")),

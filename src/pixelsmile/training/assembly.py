@@ -28,7 +28,7 @@ from pixelsmile.training.step import TrainingStep
 from pixelsmile.training.triplet_lines import read_triplets
 from pixelsmile.training.triplets import Triplet
 from pixelsmile.training.validation import Measure, Validator
-from pixelsmile.training.window import TokenWindow, WindowPositions
+from pixelsmile.training.window import TokenWindow
 
 _log = logging.getLogger(__name__)
 _NUM_PORTRAITS = 2  # that are swept where none are named
@@ -66,7 +66,7 @@ def assemble(
     if config.adapter.start is not None:
         load_adapter(transformer, Path(config.adapter.start), config.adapter)
     if window is not None:
-        transformer.pos_embed = WindowPositions(transformer.pos_embed, window)
+        transformer.pos_embed = window.positions(transformer.pos_embed)
     if config.model.gradient_checkpointing:
         transformer.enable_gradient_checkpointing()
     module = TrainingStep(

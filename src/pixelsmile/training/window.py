@@ -10,12 +10,13 @@ pixels.
 
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from pixelsmile.editing.flow import PATCH
+from pixelsmile.training.positions import ChosenPositions
 
 GREY = 0.0  # of pixels in -1..1
 
@@ -62,6 +63,10 @@ class TokenWindow:
         numbers_HW = torch.arange(height * width).view(height, width)
         return numbers_HW[self.top : self.bottom, self.left : self.right].flatten()
 
+    def positions(self, stock: nn.Module) -> ChosenPositions:
+        """In place of the transformer's `pos_embed`, where its tokens are."""
+        return ChosenPositions(stock, self.grid, self.indices(), self.shape)
+
     def cut(self, tokens_RND: Tensor) -> Tensor:
         """The tokens inside, (R, M, D)."""
         return tokens_RND[:, self.indices()]
@@ -79,29 +84,3 @@ class TokenWindow:
         rows = slice(self.top * scale, self.bottom * scale)
         columns = slice(self.left * scale, self.right * scale)
         return self.on_canvas(pictures_RCHW[..., rows, columns])
-
-
-class WindowPositions(nn.Module):
-    """Stands in for the `pos_embed` of the transformer: tokens of the window are where they are in the whole.
-
-    Pictures of any other shape, such as the whole ones of a validation, have their stock positions.
-    """
-
-    def __init__(self, stock: nn.Module, window: TokenWindow) -> None:
-        super().__init__()
-        self.stock, self.window = stock, window
-
-    def forward(
-        self, img_shapes: Any, max_txt_seq_len: int, device: torch.device | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Rotations of the tokens of target and reference, and of the text."""
-        shapes = img_shapes[0]
-        if any(tuple(shape[1:]) != self.window.shape for shape in shapes):
-            found: tuple[Tensor, Tensor] = self.stock(
-                img_shapes, max_txt_seq_len=max_txt_seq_len, device=device
-            )
-            return found
-        whole = [(1, *self.window.grid)] * len(shapes)
-        image, text = self.stock([whole], max_txt_seq_len=max_txt_seq_len, device=device)
-        inside = image.unflatten(0, (len(shapes), -1))[:, self.window.indices()]
-        return inside.flatten(0, 1), text

@@ -58,24 +58,3 @@ def _rotate(states_BSHK: Tensor, freqs_SK2: Tensor) -> Tensor:
     cos, sin = freqs_SK2[:, None].unbind(-1)
     rotated = torch.stack([real * cos - imaginary * sin, real * sin + imaginary * cos], dim=-1)
     return rotated.flatten(-2).to(states_BSHK.dtype)
-
-
-class ChosenPositions(nn.Module):
-    """Stands in for the transformer's `pos_embed` while it sees some tokens of a picture only.
-
-    Each token keeps the position that it has in the whole picture of `side` x `side` tokens, in the target
-    and in the reference; the text keeps its own. `tokens`: which ones are seen.
-    """
-
-    def __init__(self, stock: nn.Module, side: int) -> None:
-        super().__init__()
-        self.stock, self.side = stock, side
-        self.tokens = torch.arange(side * side)
-
-    def forward(
-        self, img_shapes: object, max_txt_seq_len: int, device: torch.device | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Rotations of the chosen tokens (target, then reference) and of the text."""
-        whole = (1, self.side, self.side)
-        image, text = self.stock([[whole, whole]], max_txt_seq_len=max_txt_seq_len, device=device)
-        return image.unflatten(0, (2, -1))[:, self.tokens].flatten(0, 1), text

@@ -16,12 +16,13 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 
 from pixelsmile.editing.flow import PATCH, FlowSchedule, add_noise, pack, velocity_target
 from pixelsmile.editing.prompts import IMAGE_TOKEN, PICTURE, PREFIX, SUFFIX
-from pixelsmile.recipes.embedded.attention import ChosenPositions, RealRotaryAttention
+from pixelsmile.recipes.embedded.attention import RealRotaryAttention
 from pixelsmile.recipes.embedded.labels import Pairs
 from pixelsmile.recipes.embedded.loop import Losses, autocast, train
 from pixelsmile.recipes.embedded.pictures import Picture
 from pixelsmile.recipes.embedded.plan import EditorPhase, EditorPlan
 from pixelsmile.recipes.embedded.text import build_text_encoder, build_tokenizer
+from pixelsmile.training.positions import ChosenPositions
 
 MERGE = 4  # patches of the picture that the text encoder merges into a token
 
@@ -113,7 +114,7 @@ def train_editor(
     editor.to(device)
     editor.transformer.set_attn_processor(RealRotaryAttention())
     side = latents_NCHW.shape[-1] // PATCH
-    positions = ChosenPositions(editor.transformer.pos_embed, side)
+    positions = ChosenPositions(editor.transformer.pos_embed, (side, side), torch.arange(side**2))
     editor.transformer.pos_embed = positions
     if compile_network:
         for block in editor.transformer.transformer_blocks:
@@ -172,7 +173,8 @@ class Objective:
         self.device = editor.transformer.device
         self.schedule = FlowSchedule(phase.shift)
         self.weights_N = _token_weights(pairs, latents_NCHW, phase.focus)
-        grid = torch.arange(positions.side**2).view(positions.side, positions.side)
+        height, width = positions.grid
+        grid = torch.arange(height * width).view(height, width)
         self.core = grid[slice(*phase.core_rows), slice(*phase.core_columns)].flatten()
         self.elsewhere = grid.flatten()[~torch.isin(grid.flatten(), self.core)]
 
