@@ -7,8 +7,7 @@ drawn portraits, from the same cached latents and prompt embeddings, with the sa
 about. Ours: one forward for both branches, one decode, and what is known of the ground truth from the cache.
 The other, as the reference: a forward for each branch, four decodes (two of them of the ground truth), image
 features and identity embeddings of the ground truth in each step, and a face detector for its landmarks. It
-decodes with the stock autoencoder, and in a third column with ours, to tell what that alone makes. The image
-encoder has the shipped architecture with random weights: only its cost counts here.
+decodes with the stock autoencoder, and in a third column with ours, to tell what that alone makes.
 """
 
 import argparse
@@ -33,12 +32,11 @@ from pixelsmile.editing.folders import read_options
 from pixelsmile.editing.latents import denormalise
 from pixelsmile.editing.pictures import to_pictures
 from pixelsmile.editing.prompts import PromptEncoder
-from pixelsmile.embedded import encoder_paths, model_path
+from pixelsmile.embedded import encoder_paths, features_path, model_path
 from pixelsmile.faces.alignment import align_batch
 from pixelsmile.faces.detectors import load_detector
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.features.drawn import DrawnEncoder
-from pixelsmile.features.drawn_network import DrawnFeaturesConfig, DrawnFeaturesNetwork
 from pixelsmile.training.adapter import adapter_parameters, add_adapter
 from pixelsmile.training.batch import TrainingBatch, collate
 from pixelsmile.training.cache import TripletCache
@@ -79,7 +77,7 @@ def prepare(num_triplets: int, device: str, precision: str) -> Setting:
             model.text_encoder, model.tokenizer, model.image_processor, options.condition_size
         ),
         device=placement.device,
-        image_encoder=DrawnEncoder(DrawnFeaturesNetwork(DrawnFeaturesConfig()), placement.device),
+        image_encoder=DrawnEncoder.from_folder(features_path(), placement.device),
         identity_encoders=[load_encoder(encoder_paths()[0], device=device)],
         detector=load_detector("embedded", drawn=True),
     )

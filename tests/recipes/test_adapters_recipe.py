@@ -25,10 +25,10 @@ def test_each_stage_goes_on_from_the_adapter_of_the_one_before(tmp_path):
     assert starts == [None, *(str(tmp_path / stage.name / ADAPTER) for stage in STAGES[:-1])]
 
 
-def test_the_last_stage_sees_whole_pictures(tmp_path):
-    windows = [config.data.window for config in configs(tmp_path)]
-    assert any(windows)
-    assert windows[-1] is None
+def test_whole_pictures_come_before_faces(tmp_path):
+    whole, *parts = [config.data.window for config in configs(tmp_path)]
+    assert whole is None
+    assert all(parts)
 
 
 def test_every_stage_trains_on_triplets_that_are_drawn_before(tmp_path):
