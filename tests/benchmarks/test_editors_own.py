@@ -1,5 +1,6 @@
 """Our editor as a benchmark sees it, on a tiny model with random weights."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -114,6 +115,19 @@ def adapter_file(path: Path) -> Path:
     factor = np.full((1, 32), 0.1, np.float32)
     save_file({f"{module}.lora_A.weight": factor, f"{module}.lora_B.weight": factor.T.copy()}, path)
     return path
+
+
+def test_adapters_that_the_model_brings_are_not_named_one_by_one(model_folder, tmp_path):
+    folder = tmp_path / "tiny"
+    shutil.copytree(model_folder, folder)
+    adapter_file(folder / "smile.safetensors")
+    options = json.loads((folder / "pixelsmile.json").read_bytes())
+    own = {"adapters": {"human": "smile.safetensors"}}
+    (folder / "pixelsmile.json").write_text(json.dumps({**options, **own}))
+    with_own = OwnEditor(Editor.from_pretrained(folder, device="cpu"), OwnSettings())
+    without = OwnEditor(Editor.from_pretrained(folder, "none", device="cpu"), OwnSettings())
+    assert with_own.to_record()["name"] == "tiny + its adapters"
+    assert without.to_record()["name"] == "tiny"
 
 
 def test_the_record(model_folder, tmp_path):

@@ -58,10 +58,11 @@ class OwnEditor:
     def to_record(self) -> dict[str, JsonValue]:
         """Model and adapters with the hashes of their files, and every setting that reaches the pictures."""
         info, settings = self._editor.engine.info, self._settings
-        names = [info.model, *(str(adapter["source"]) for adapter in info.adapters)]
+        given = [Path(str(adapter["source"])).name for adapter in info.adapters if "domain" not in adapter]
+        brought = ["its adapters"] if len(given) < len(info.adapters) else []
         return {
             "kind": "pixelsmile",
-            "name": " + ".join(Path(name).name for name in names),
+            "name": " + ".join([Path(info.model).name, *given, *brought]),
             "model": info.model,
             "model_sha256": _model_hash(find_model(info.model)),
             "adapters": [dict(adapter) for adapter in info.adapters],
