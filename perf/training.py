@@ -250,9 +250,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="in a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), help="default: float32 on a CPU")
     parser.add_argument("--alone", choices=KINDS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    arguments.precision = arguments.precision or ("float32" if arguments.device == "cpu" else "bfloat16")
     setting = prepare(arguments.triplets, arguments.device, arguments.precision)
     if arguments.alone:
         print(json.dumps(memory_of_steps(arguments.alone, setting)))
