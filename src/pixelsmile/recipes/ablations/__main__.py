@@ -10,6 +10,7 @@ from pixelsmile.benchmarks.results import load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.recipes.ablations.jobs import Job, Setting, all_jobs, drawing_commands, run_all
 from pixelsmile.recipes.ablations.table import Edits, ablation_table, as_json, as_markdown
+from pixelsmile.recipes.ablations.variants import FULL
 from pixelsmile.recipes.commands import run_command
 
 log = logging.getLogger("recipe")
@@ -45,7 +46,10 @@ def main() -> None:
     jobs = all_jobs(setting)
     if not arguments.table:
         _work(setting, jobs, arguments.parallel)
-    table = ablation_table(_edits(jobs))
+    edits = _edits(jobs)
+    if FULL not in edits:
+        parser.error(f"{str(setting.work)!r} has no seed yet that all variants are trained with")
+    table = ablation_table(edits)
     (setting.work / "table.json").write_text(json.dumps(as_json(table), indent=1) + "\n")
     print(as_markdown(table))
 
