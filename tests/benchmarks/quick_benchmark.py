@@ -72,7 +72,7 @@ class QuickEditor:
 
 def tinted(picture: Image.Image, target: str, strength: float, seed: int) -> Image.Image:
     pixels = np.asarray(picture).copy()
-    pixels[..., 2] = 100 * strength + 10 * TARGETS.index(target) + seed
+    pixels[..., 2] = 100 * strength + 10 * TARGETS.index(target) + seed % 10
     return Image.fromarray(pixels)
 
 

@@ -17,7 +17,7 @@ from pixelsmile.benchmarks.claiming import claimed
 from pixelsmile.benchmarks.editors.editor import Made
 from pixelsmile.benchmarks.hardware import hardware
 from pixelsmile.benchmarks.run_folder import EditRecord, RunFolder
-from pixelsmile.benchmarks.running import run_edits, uniform_strengths
+from pixelsmile.benchmarks.running import run_edits, sample_seed, uniform_strengths
 from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.errors import InputError, OutputError, PixelSmileError
 from pixelsmile.hashing import sha256_file
@@ -65,6 +65,13 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+def test_each_sample_has_a_seed_of_its_own() -> None:
+    seeds = {sample_seed(seed, name) for seed in (0, 1) for name in ("a", "b")}
+    assert len(seeds) == 4
+    assert all(0 <= seed < 2**31 for seed in seeds)
+    assert sample_seed(0, "a") == sample_seed(0, "a")
+
+
 def test_a_run(folder: Path) -> None:
     run = RunFolder(folder)
     edits = run.edits()
@@ -73,7 +80,7 @@ def test_a_run(folder: Path) -> None:
     assert (run.spec().benchmark, run.spec().seed) == ({"name": "quick"}, 3)
     record = edits["d", "angry", 0.25]
     assert record.file == "edits/d/angry_0.25.png"
-    wanted = tinted(QuickBenchmark().picture("d"), "angry", 0.25, 3)
+    wanted = tinted(QuickBenchmark().picture("d"), "angry", 0.25, sample_seed(3, "d"))
     with Image.open(folder / record.file) as image:
         assert image.tobytes() == wanted.tobytes()
     with Image.open(run.source_file("d")) as image:

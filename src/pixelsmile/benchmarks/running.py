@@ -27,7 +27,7 @@ from pixelsmile.benchmarks.run_folder import (
 from pixelsmile.benchmarks.tasks import Benchmark, Task
 from pixelsmile.errors import InputError, PixelSmileError, StrengthError
 from pixelsmile.expressions import MAX_STRENGTH, check_strength, check_strengths
-from pixelsmile.hashing import sha256_bytes, sha256_file
+from pixelsmile.hashing import sha256_bytes, sha256_file, sha256_json
 from pixelsmile.json_lines import LineWriter
 from pixelsmile.publication import write_file
 from pixelsmile.records import current_code
@@ -67,9 +67,9 @@ def run_edits(
 ) -> Iterator[RunProgress]:
     """Have every edit made that `folder` lacks. An event at the start, then one for each edit.
 
-    folder: from `claiming.claimed`. What the editor refuses about one task (any error of ours) is kept as
-    that task's failure; other exceptions end the run. InputError where the folder holds another run,
-    OutputError where it cannot be written.
+    folder: from `claiming.claimed`. seed: of the run; each sample has its own from it (`sample_seed`). What
+    the editor refuses about one task (any error of ours) is kept as that task's failure; other exceptions end
+    the run. InputError where the folder holds another run, OutputError where it cannot be written.
     """
     spec = folder.begin(specification(benchmark, editor, setting, strengths, seed))
     whole = _whole_edits(folder)
@@ -79,7 +79,7 @@ def run_edits(
     with LineWriter(folder.edits_file) as lines:
         for task in benchmark.tasks:
             missing = [s for s in spec.strengths if (task.source, task.target, s) not in whole]
-            for record in _records(benchmark, editor, folder, task, missing, seed):
+            for record in _records(benchmark, editor, folder, task, missing, _seed_of(benchmark, task, seed)):
                 lines.write(record)
                 num_done += 1
                 yield RunProgress(num_done, len(keys), record)
@@ -104,6 +104,22 @@ def specification(
         tasks=asked(benchmark) if isinstance(benchmark, FedBenchmark) else _tasks(benchmark),
         without_instruction=unasked(benchmark) if isinstance(benchmark, FedBenchmark) else (),
     )
+
+
+def sample_seed(seed: int, sample: str) -> int:
+    """The seed of all edits of a sample (0 to 2^31 - 1), from that of the run.
+
+    One noise for every picture would make a run a measurement of that noise: whatever it favours, it favours
+    in all samples alike, and no interval over samples would show it.
+    """
+    return int(sha256_json([seed, sample])[:8], 16) >> 1
+
+
+def _seed_of(benchmark: Benchmark, task: Task, seed: int) -> int:
+    """A triplet of FED-Bench is one sample, whichever way it is asked for."""
+    if isinstance(benchmark, FedBenchmark):
+        return sample_seed(seed, benchmark.triplet_of(task.source).name)
+    return sample_seed(seed, task.source)
 
 
 def _tasks(benchmark: Benchmark) -> tuple[TaskRecord, ...]:

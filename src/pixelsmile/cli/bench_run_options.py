@@ -119,7 +119,7 @@ def _add_seed(group: argparse._ArgumentGroup) -> None:
         type=whole_number("seed", 0, _MAX_SEED),
         default=0,
         metavar="N",
-        help="of every edit (default 0)",
+        help="of the run; each sample has its own from it (default 0)",
     )
 
 
