@@ -13,6 +13,7 @@ from PIL import Image
 from pixelsmile.benchmarks.editors.editor import Made
 from pixelsmile.benchmarks.editors.folder import MANIFEST, FolderEditor
 from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.running import sample_seed
 from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.errors import InputError
 
@@ -86,7 +87,8 @@ def test_the_edits_of_a_run_are_such_a_folder(tmp_path):
     assert editor.to_record()["num_pictures"] == len(made)
     for source, target, strength in made:
         [edit] = editor.edit(Task(source, target, "human", ""), SOURCE, [strength], 0)
-        wanted = quick_benchmark.tinted(quick_benchmark.QuickBenchmark().picture(source), target, strength, 3)
+        picture = quick_benchmark.QuickBenchmark().picture(source)
+        wanted = quick_benchmark.tinted(picture, target, strength, sample_seed(3, source))
         assert edit.image is not None
         assert edit.image.tobytes() == wanted.tobytes()
 
