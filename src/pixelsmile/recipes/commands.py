@@ -7,6 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
+def train_command(settings: Sequence[str], output: Path) -> tuple[str, ...]:
+    """A training by the recipe `embedded` with these settings (`key=value`) beyond it."""
+    changes = (word for one in settings for word in ("--set", one))
+    return ("train", "embedded", *changes, "-o", str(output))
+
+
 def run_command(command: Sequence[str], log: Path, num_threads: int) -> None:
     """One command as a person would type it, what it says to `log`. RuntimeError where it fails."""
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixelsmile.recipes.ablations.variants import DISCRETE, UNTRAINED, VARIANTS, Variant
-from pixelsmile.recipes.commands import run_command
+from pixelsmile.recipes.commands import run_command, train_command
 
 _BENCH = "bench"  # the folder of the edits below that of a training
 
@@ -79,8 +79,7 @@ def _job(setting: Setting, variant: Variant, seed: int) -> Job:
         f"run.seed={seed}",
         "validation.every=null",
     )
-    changes = [word for one in settings for word in ("--set", one)]
-    train = ("train", "embedded", *changes, "-o", str(folder / "training"))
+    train = train_command(settings, folder / "training")
     adapter = str(folder / "training" / "adapter.safetensors")
     return Job(variant.name, seed, folder, (train, *_measuring(setting, folder, adapter)))
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixelsmile.recipes.commands import train_command
+
 ADAPTER = "adapter.safetensors"  # what a training leaves in its folder
 
 _FACE = "data.window=[0.1875,0.25,0.8125,0.9375]"  # holds the face of every drawn portrait, and little else
@@ -42,8 +44,7 @@ def commands(stages: tuple[Stage, ...], style: str, work: Path) -> list[tuple[st
             *stage.settings,
             *(() if start is None else (f"adapter.start={start}",)),
         )
-        changes = [word for one in settings for word in ("--set", one)]
         folder = work / stage.name
-        found.append(("train", "embedded", *changes, "-o", str(folder)))
+        found.append(train_command(settings, folder))
         start = folder / ADAPTER
     return found
