@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from pixelsmile.cli.triplets_draw import run as draw
-from pixelsmile.recipes.adapters.stages import ADAPTER, STAGES, commands
+from pixelsmile.recipes.adapters.stages import STAGES, commands
 from pixelsmile.recipes.training import recipe_path
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.config_file import read_config
+from pixelsmile.training.run_folder import ADAPTER_NAME
 
 
 def configs(work: Path) -> list[TrainingConfig]:
@@ -22,7 +23,7 @@ def configs(work: Path) -> list[TrainingConfig]:
 
 def test_each_stage_goes_on_from_the_adapter_of_the_one_before(tmp_path):
     starts = [config.adapter.start for config in configs(tmp_path)]
-    assert starts == [None, *(str(tmp_path / stage.name / ADAPTER) for stage in STAGES[:-1])]
+    assert starts == [None, *(str(tmp_path / stage.name / ADAPTER_NAME) for stage in STAGES[:-1])]
 
 
 def test_whole_pictures_come_before_faces(tmp_path):

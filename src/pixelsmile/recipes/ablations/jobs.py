@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pixelsmile.recipes.ablations.variants import DISCRETE, UNTRAINED, VARIANTS, Variant
 from pixelsmile.recipes.commands import run_command, train_command
+from pixelsmile.training.run_folder import ADAPTER_NAME
 
 _BENCH = "bench"  # the folder of the edits below that of a training
 
@@ -80,7 +81,7 @@ def _job(setting: Setting, variant: Variant, seed: int) -> Job:
         "validation.every=null",
     )
     train = train_command(settings, folder / "training")
-    adapter = str(folder / "training" / "adapter.safetensors")
+    adapter = str(folder / "training" / ADAPTER_NAME)
     return Job(variant.name, seed, folder, (train, *_measuring(setting, folder, adapter)))
 
 

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from pixelsmile.expressions import DOMAINS
-from pixelsmile.recipes.adapters.stages import ADAPTER, STAGES, commands
+from pixelsmile.recipes.adapters.stages import STAGES, commands
 from pixelsmile.recipes.commands import run_command
+from pixelsmile.training.run_folder import ADAPTER_NAME
 
 log = logging.getLogger("recipe")
 
@@ -24,7 +25,7 @@ def main() -> None:
     for command in commands(STAGES, arguments.style, work):
         log.info("pixelsmile %s", " ".join(command))
         run_command(command, work / "log.txt", arguments.threads)
-    log.info("done: %s", work / STAGES[-1].name / ADAPTER)
+    log.info("done: %s", work / STAGES[-1].name / ADAPTER_NAME)
 
 
 if __name__ == "__main__":

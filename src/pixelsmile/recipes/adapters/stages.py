@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixelsmile.recipes.commands import train_command
-
-ADAPTER = "adapter.safetensors"  # what a training leaves in its folder
+from pixelsmile.training.run_folder import ADAPTER_NAME
 
 _FACE = "data.window=[0.1875,0.25,0.8125,0.9375]"  # holds the face of every drawn portrait, and little else
 _ALL_PAIRS = ("--strengths", "0", "1", "--confusing-share", "0.25")
@@ -46,5 +45,5 @@ def commands(stages: tuple[Stage, ...], style: str, work: Path) -> list[tuple[st
         )
         folder = work / stage.name
         found.append(train_command(settings, folder))
-        start = folder / ADAPTER
+        start = folder / ADAPTER_NAME
     return found
