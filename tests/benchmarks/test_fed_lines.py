@@ -47,10 +47,11 @@ def test_lines(tmp_path):
     rows = [ROW, {**other, "name": "lady", "domain": "anime", "face_box": box}]
     benchmark = load_fed_benchmark(write_triplets(tmp_path, rows))
     assert benchmark.tasks == (
-        Task("gt-a-dense", "happy", "human", "Smile widely."),
-        Task("gt-a-simple", "happy", "human", "Smile"),
-        Task("lady-simple", "surprised", "anime", "Gasp", (10, 20, 90.5, 95)),
+        Task("gt-a-dense", "happy", "human", "Smile widely.", triplet="gt-a"),
+        Task("gt-a-simple", "happy", "human", "Smile", triplet="gt-a"),
+        Task("lady-simple", "surprised", "anime", "Gasp", (10, 20, 90.5, 95), triplet="lady"),
     )
+    assert [task.sample for task in benchmark.tasks] == ["gt-a", "gt-a", "lady"]
     assert benchmark.picture("lady-simple").getpixel((0, 0)) == (1, 80, 120)
     assert benchmark.truth("lady-simple").getpixel((0, 0)) == (2, 80, 120)
     assert benchmark.triplet_of("lady-simple").name == "lady"

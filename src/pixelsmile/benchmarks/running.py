@@ -79,7 +79,7 @@ def run_edits(
     with LineWriter(folder.edits_file) as lines:
         for task in benchmark.tasks:
             missing = [s for s in spec.strengths if (task.source, task.target, s) not in whole]
-            for record in _records(benchmark, editor, folder, task, missing, _seed_of(benchmark, task, seed)):
+            for record in _records(benchmark, editor, folder, task, missing, sample_seed(seed, task.sample)):
                 lines.write(record)
                 num_done += 1
                 yield RunProgress(num_done, len(keys), record)
@@ -113,13 +113,6 @@ def sample_seed(seed: int, sample: str) -> int:
     in all samples alike, and no interval over samples would show it.
     """
     return int(sha256_json([seed, sample])[:8], 16) >> 1
-
-
-def _seed_of(benchmark: Benchmark, task: Task, seed: int) -> int:
-    """A triplet of FED-Bench is one sample, whichever way it is asked for."""
-    if isinstance(benchmark, FedBenchmark):
-        return sample_seed(seed, benchmark.triplet_of(task.source).name)
-    return sample_seed(seed, task.source)
 
 
 def _tasks(benchmark: Benchmark) -> tuple[TaskRecord, ...]:

@@ -23,7 +23,7 @@ class Task:
 
     source: names the source picture; letters, digits, `.`, `_` and `-`, for it names files too.
     target: one of EXPRESSIONS, or neutral. prompt: what editors are told that read words.
-    face_box: where the face is, if the benchmark says.
+    face_box: where the face is, if the benchmark says. triplet: of FED-Bench, which has two tasks for each.
     """
 
     source: str
@@ -31,6 +31,7 @@ class Task:
     domain: Domain
     prompt: str
     face_box: Box | None = None
+    triplet: str | None = None
 
     def __post_init__(self) -> None:
         check_name(self.source, "source")
@@ -43,6 +44,11 @@ class Task:
     def key(self) -> str:
         """`source/target`: no two tasks of a benchmark have the same."""
         return f"{self.source}/{self.target}"
+
+    @property
+    def sample(self) -> str:
+        """What is drawn when a benchmark draws samples: the triplet, or else the source picture."""
+        return self.triplet or self.source
 
 
 def check_name(name: str, what: str, max_letters: int = MAX_NAME_LETTERS) -> None:

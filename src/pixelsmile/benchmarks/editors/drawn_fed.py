@@ -117,8 +117,7 @@ class DrawnFedEditor(TruthEditor):
         shown = self._drawn.planned(task.source).source.expression
         others = [name for name in CLASSES if name not in (task.target, shown, NEUTRAL)]
         if task.target == NEUTRAL:
-            name = self._drawn.triplet_of(task.source).name  # the same in both granularities
-            return random.Random(f"{name} {seed}").choice(others)
+            return random.Random(f"{task.sample} {seed}").choice(others)  # the same in both granularities
         return nearest_expression(task.target, others)
 
 

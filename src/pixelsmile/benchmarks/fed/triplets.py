@@ -69,7 +69,7 @@ class FedTriplet:
         if prompt is None:
             return None
         source = f"{self.name}-{granularity}"
-        return Task(source, self.expression, self.domain, prompt, self.face_box)
+        return Task(source, self.expression, self.domain, prompt, self.face_box, triplet=self.name)
 
 
 class FedBenchmark:
