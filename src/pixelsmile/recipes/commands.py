@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+ON_FACES = "data.window=[0.1875,0.25,0.8125,0.9375]"  # the face of any drawn portrait, and little else
+
 
 def train_command(settings: Sequence[str], output: Path) -> tuple[str, ...]:
     """A training by the recipe `embedded` with these settings (`key=value`) beyond it."""

@@ -21,14 +21,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pixelsmile.recipes.ablations", description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--style", choices=("human", "anime"), default="human")
-    parser.add_argument("--triplets", type=int, default=600, help="that are drawn")
-    parser.add_argument("--samples", type=int, default=96, help="of the benchmark")
+    parser.add_argument("--triplets", type=int, default=1200, help="that are drawn")
+    parser.add_argument("--samples", type=int, default=64, help="of the benchmark")
     parser.add_argument(
-        "--strengths", nargs="+", default=["0.25", "0.5", "0.75", "1"], metavar="S", help="of its sweeps"
+        "--strengths", nargs="+", default=["0.25", "0.5", "1"], metavar="S", help="of its sweeps"
     )
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each variant")
     parser.add_argument(
-        "--set", action="append", default=[], help="of every training, like run.num_steps=200"
+        "--set", action="append", default=[], help="of every training, like run.num_steps=600"
     )
     parser.add_argument("--parallel", type=int, default=2, help="trainings at a time")
     parser.add_argument("--table", action="store_true", help="only print what is there")

@@ -6,7 +6,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixelsmile.recipes.ablations.variants import DISCRETE, UNTRAINED, VARIANTS, Variant
+from pixelsmile.recipes.ablations.variants import (
+    DISCRETE,
+    SHARED_SETTINGS,
+    UNTRAINED,
+    VARIANTS,
+    Variant,
+)
 from pixelsmile.recipes.commands import run_command, train_command
 from pixelsmile.training.run_folder import ADAPTER_NAME
 
@@ -15,7 +21,10 @@ _BENCH = "bench"  # the folder of the edits below that of a training
 
 @dataclass(frozen=True)
 class Setting:
-    """What all variants share. settings: `--set` of every training; strengths: of the benchmark's sweeps."""
+    """What all variants share.
+
+    settings: `--set` of every training, after SHARED_SETTINGS; strengths: of the benchmark's sweeps.
+    """
 
     work: Path
     style: str
@@ -73,6 +82,7 @@ def _job(setting: Setting, variant: Variant, seed: int) -> Job:
     folder = setting.work / f"{variant.name}-{seed}"
     triplets = setting.discrete_triplets if variant.name == DISCRETE else setting.triplets
     settings = (
+        *SHARED_SETTINGS,
         *setting.settings,
         *variant.settings,
         f"data.triplets={triplets / 'triplets.jsonl'}",

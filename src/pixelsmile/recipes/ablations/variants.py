@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from pixelsmile.recipes.commands import ON_FACES
+
 Sign = Literal["higher", "lower"]
 
 FULL = "full"
 UNTRAINED = "untrained"  # interpolation alone: "w/o training"
 DISCRETE = "discrete"
+
+SHARED_SETTINGS = (ON_FACES, "run.num_steps=300")  # of all rows: the steps are equal, and few
 
 
 @dataclass(frozen=True)

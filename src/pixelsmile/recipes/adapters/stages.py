@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixelsmile.recipes.commands import train_command
+from pixelsmile.recipes.commands import ON_FACES, train_command
 from pixelsmile.training.run_folder import ADAPTER_NAME
 
-_FACE = "data.window=[0.1875,0.25,0.8125,0.9375]"  # holds the face of every drawn portrait, and little else
 _ALL_PAIRS = ("--strengths", "0", "1", "--confusing-share", "0.25")
 
 
@@ -23,7 +22,7 @@ class Stage:
 STAGES: tuple[Stage, ...] = (
     Stage("pairs", 1200, (), ()),
     # Whole pictures are learnt by now; four tenths of the tokens, and so two to three times the faces.
-    Stage("faces", 1500, _ALL_PAIRS, (_FACE, "optimiser.learning_rate=7e-4", "run.num_steps=1000")),
+    Stage("faces", 1500, _ALL_PAIRS, (ON_FACES, "optimiser.learning_rate=7e-4", "run.num_steps=1000")),
 )
 
 
