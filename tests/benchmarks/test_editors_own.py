@@ -145,6 +145,7 @@ def test_the_record(model_folder, tmp_path):
     same, other = tmp_path / "same", tmp_path / "other"
     for folder in (same, other):
         shutil.copytree(model_folder, folder)
+    (same / "quality.json").write_text("{}")  # no part of the model
     (other / "pixelsmile.json").write_text('{"size": 64, "condition_size": 64, "steps": 5}')
     hashes = [
         OwnEditor(Editor.from_pretrained(folder, device="cpu"), OwnSettings()).to_record()["model_sha256"]
