@@ -90,6 +90,7 @@ def test_training_goes_on_from_a_finished_model(model, tmp_path):
 
 def test_a_finished_recipe_does_nothing_again(model):
     before = (model / "transformer" / "diffusion_pytorch_model.safetensors").read_bytes()
+    (model / "quality.json").write_text("{}")
     records = [
         record
         for _, progress in stages(
@@ -99,6 +100,7 @@ def test_a_finished_recipe_does_nothing_again(model):
     ]
     assert records == []
     assert (model / "transformer" / "diffusion_pytorch_model.safetensors").read_bytes() == before
+    assert (model / "quality.json").is_file()
 
 
 def quadratic(folder, num_steps):

@@ -119,7 +119,7 @@ def test_a_killed_training_goes_on(finished, tmp_path):
 
 
 def test_another_plan_does_not_use_these_crops(finished):
-    with pytest.raises(InputError, match="drawn with another plan: delete it"):
+    with pytest.raises(InputError, match="begun with another plan"):
         run(finished[0], replace(TINY, faces=FacePlan(max_strength=1.0)))
 
 

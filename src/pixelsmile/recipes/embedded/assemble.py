@@ -1,13 +1,13 @@
 """The trained parts as one stock diffusers folder."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 from pixelsmile.recipes.embedded.plan import Plan
 from pixelsmile.recipes.embedded.text import build_image_processor, known_words
+from pixelsmile.recipes.work_folder import whole_folder
 
 NOTE = "It was trained on portraits that pixelsmile draws and knows nothing else."
 
@@ -17,8 +17,8 @@ def take_autoencoder(model: Path, folder: Path) -> None:
     if not (folder / "vae").exists():
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(model / "training-autoencoder.jsonl", folder / "stats.jsonl")
-        shutil.copytree(model / "vae", folder / "vae.partial", dirs_exist_ok=True)
-        os.replace(folder / "vae.partial", folder / "vae")
+        with whole_folder(folder / "vae") as partial:
+            shutil.copytree(model / "vae", partial, dirs_exist_ok=True)
 
 
 def assemble(
@@ -26,21 +26,18 @@ def assemble(
 ) -> None:
     """Write the whole model folder `target`, with the logs of its training (also of the one it started from).
 
-    Nothing of an older `target` is left, and nothing is half-written.
+    Nothing is half-written, and nothing of a `target` with other weights is left.
     """
-    partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(autoencoder_folder / "vae", partial / "vae")
-    for part in ("transformer", "text_encoder", "tokenizer"):
-        shutil.copytree(editor_folder / part, partial / part)
-    build_image_processor().save_pretrained(partial / "processor")
-    _write(partial / "scheduler" / "scheduler_config.json", _scheduler(plan))
-    _write(partial / "model_index.json", _index())
-    _write(partial / "pixelsmile.json", _options(plan))
-    shutil.copy(autoencoder_folder / "stats.jsonl", partial / "training-autoencoder.jsonl")
-    (partial / "training-editor.jsonl").write_text(_editor_log(plan, editor_folder, start))
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(partial, target)
+    with whole_folder(target) as partial:
+        shutil.copytree(autoencoder_folder / "vae", partial / "vae")
+        for part in ("transformer", "text_encoder", "tokenizer"):
+            shutil.copytree(editor_folder / part, partial / part)
+        build_image_processor().save_pretrained(partial / "processor")
+        _write(partial / "scheduler" / "scheduler_config.json", _scheduler(plan))
+        _write(partial / "model_index.json", _index())
+        _write(partial / "pixelsmile.json", _options(plan))
+        shutil.copy(autoencoder_folder / "stats.jsonl", partial / "training-autoencoder.jsonl")
+        (partial / "training-editor.jsonl").write_text(_editor_log(plan, editor_folder, start))
 
 
 def _editor_log(plan: Plan, editor_folder: Path, start: Path | None) -> str:

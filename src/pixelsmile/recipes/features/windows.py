@@ -18,10 +18,11 @@ from pixelsmile.editing.latents import decode_latents, encode_images
 from pixelsmile.features.drawn_network import Window, look_through
 from pixelsmile.hashing import sha256_file
 from pixelsmile.portraits import render, sample_identity
-from pixelsmile.recipes.faces.encoders.filling import fill, require_same_plan
+from pixelsmile.recipes.faces.encoders.filling import fill
 from pixelsmile.recipes.faces.encoders.sittings import mapping
 from pixelsmile.recipes.features.plan import Plan
 from pixelsmile.recipes.features.shots import Shot, shot_of
+from pixelsmile.recipes.work_folder import require_same_plan
 
 _DRAWN = "drawn.npy"
 _AUTOENCODER_WEIGHTS = "diffusion_pytorch_model.safetensors"

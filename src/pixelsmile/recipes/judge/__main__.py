@@ -4,7 +4,6 @@ import argparse
 import json
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,7 @@ from pixelsmile.embedded import model_path
 from pixelsmile.recipes.judge import crops
 from pixelsmile.recipes.judge.plan import Plan
 from pixelsmile.recipes.judge.training import train_judge
-
-LOG_FILE = "training.jsonl"
+from pixelsmile.recipes.work_folder import publish
 
 log = logging.getLogger("recipe")
 
@@ -56,16 +54,6 @@ def stages(
     yield "editing", crops.edit_some(plan, model, folder)
     yield "training", train_judge(plan, crops.load(plan, model, folder), work / "network", device)
     publish(work / "network", out)
-
-
-def publish(trained: Path, target: Path) -> None:
-    """Write the folder of the judge and the log of its training, whole or not at all."""
-    partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(trained / "model", partial)
-    shutil.copy(trained / "stats.jsonl", partial / LOG_FILE)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(partial, target)
 
 
 if __name__ == "__main__":

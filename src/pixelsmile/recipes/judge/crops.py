@@ -20,10 +20,11 @@ from pixelsmile.faces.alignment import inverse, similarity
 from pixelsmile.hashing import sha256_file
 from pixelsmile.judges.embedded_crop import NUM_FIXED, TEMPLATE_3, face_crop
 from pixelsmile.portraits import ActionUnits, draw_portrait, render, sample_identity
-from pixelsmile.recipes.faces.encoders.filling import fill, require_same_plan
+from pixelsmile.recipes.faces.encoders.filling import fill
 from pixelsmile.recipes.faces.encoders.sittings import mapping
 from pixelsmile.recipes.judge.plan import PicturePlan, Plan
 from pixelsmile.recipes.judge.shots import Shot, shot_of
+from pixelsmile.recipes.work_folder import require_same_plan
 
 _DRAWN = "drawn.npy"
 _TRANSFORMER_WEIGHTS = Path("transformer", "diffusion_pytorch_model.safetensors")

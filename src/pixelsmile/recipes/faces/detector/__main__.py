@@ -3,8 +3,6 @@
 import argparse
 import json
 import logging
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,8 +13,7 @@ import torch
 from pixelsmile.recipes.faces.detector.plan import Plan
 from pixelsmile.recipes.faces.detector.pool import draw_pool, load_pool
 from pixelsmile.recipes.faces.detector.training import train_detector
-
-LOG = "training.jsonl"
+from pixelsmile.recipes.work_folder import publish
 
 log = logging.getLogger("recipe")
 
@@ -54,16 +51,6 @@ def stages(
     if not (work / "detector" / "model" / "config.json").is_file():
         yield "detector", train_detector(plan, load_pool(work / "pool"), work / "detector", device)
     publish(work / "detector", out)
-
-
-def publish(trained: Path, target: Path) -> None:
-    """Write the folder of the detector and the log of its training, whole or not at all."""
-    partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(trained / "model", partial)
-    shutil.copy(trained / "stats.jsonl", partial / LOG)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(partial, target)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pixelsmile.expressions import DOMAINS, Domain
 from pixelsmile.hashing import sha256_file
 from pixelsmile.portraits import Identity, sample_identity
 from pixelsmile.recipes.embedded.autoencoder import to_images
-from pixelsmile.recipes.faces.encoders.filling import fill, require_same_plan
+from pixelsmile.recipes.faces.encoders.filling import fill
 from pixelsmile.recipes.faces.encoders.people import in_another_scene, lookalike
 from pixelsmile.recipes.faces.encoders.plan import PeoplePlan, PicturePlan, Plan
 from pixelsmile.recipes.faces.encoders.sittings import (
@@ -29,6 +29,7 @@ from pixelsmile.recipes.faces.encoders.sittings import (
     mapping,
     sit,
 )
+from pixelsmile.recipes.work_folder import require_same_plan
 
 _DRAWN = "drawn.npy"
 _AUTOENCODER_WEIGHTS = "diffusion_pytorch_model.safetensors"

@@ -1,14 +1,10 @@
 """Large arrays that are made bit by bit, and go on where they were stopped."""
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-
-from pixelsmile.errors import InputError
 
 
 def fill(
@@ -32,12 +28,3 @@ def fill(
         yield {"done": rows.stop, "of": shape[0]}
     os.replace(partial, target)
     count.unlink()
-
-
-def require_same_plan(folder: Path, plan: dict[str, Any]) -> None:
-    """Keep the plan of a folder in it; InputError where it was begun with another."""
-    file, text = folder / "plan.json", json.dumps(plan, indent=2) + "\n"
-    if file.is_file() and file.read_text() != text:
-        raise InputError(f"{folder} was drawn with another plan: delete it, or give another --work")
-    folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)

@@ -31,8 +31,8 @@ from pixelsmile.recipes.faces.encoders.plan import (
     TripletPlan,
 )
 from pixelsmile.recipes.faces.encoders.triplet import Triplet
+from pixelsmile.recipes.work_folder import LOG_FILE
 
-LOG_FILE = "training.jsonl"
 _NOTE = "Trained on drawn portraits by pixelsmile.recipes.faces.encoders; it knows no photographs."
 
 

@@ -1,0 +1,53 @@
+"""What recipes share: whole folders, and plans that are not mixed."""
+
+import json
+
+import pytest
+
+from pixelsmile.errors import InputError
+from pixelsmile.recipes.work_folder import publish, require_same_plan, whole_folder
+
+
+def trained(folder, weights):
+    (folder / "model").mkdir(parents=True, exist_ok=True)
+    (folder / "model" / "model.safetensors").write_bytes(weights)
+    (folder / "stats.jsonl").write_text("{}\n")
+    return folder
+
+
+def test_reports_stay_beside_the_same_weights_alone(tmp_path):
+    target = tmp_path / "finished"
+    publish(trained(tmp_path / "one", b"one"), target)
+    assert sorted(file.name for file in target.iterdir()) == ["model.safetensors", "training.jsonl"]
+    (target / "quality.json").write_text("{}")
+    publish(tmp_path / "one", target)
+    assert (target / "quality.json").is_file()
+    publish(trained(tmp_path / "other", b"other"), target)
+    assert (target / "model.safetensors").read_bytes() == b"other"
+    assert not (target / "quality.json").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["finished", "one", "other"]
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path):
+    target = tmp_path / "vae"
+
+    def killed():
+        with whole_folder(target) as partial:
+            (partial / "config.json").write_text("{}")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        killed()
+    assert not target.exists()
+    with whole_folder(target) as partial:
+        (partial / "tokenizer.json").write_text("{}")
+    assert [file.name for file in target.iterdir()] == ["tokenizer.json"]
+
+
+def test_another_plan_is_named(tmp_path):
+    plan = {"seed": 0, "sizes_px": (96, 128)}
+    require_same_plan(tmp_path / "crops", plan)
+    require_same_plan(tmp_path / "crops", plan)
+    assert json.loads((tmp_path / "crops" / "plan.json").read_text()) == {"seed": 0, "sizes_px": [96, 128]}
+    with pytest.raises(InputError, match=r"begun with another plan \(seed was 0, is 1\): give the same plan"):
+        require_same_plan(tmp_path / "crops", {**plan, "seed": 1})
