@@ -3,6 +3,7 @@
 import itertools
 import json
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -324,6 +325,22 @@ def test_an_array_goes_on_where_it_was_stopped(tmp_path):
     assert np.load(target).tolist() == [[i, i] for i in range(5)]
     assert list(fill(target, (5, 2), rows, 2)) == []
     assert [path.name for path in tmp_path.iterdir()] == ["rows.npy"]
+
+
+def test_an_array_survives_a_kill_while_its_count_is_written(tmp_path, monkeypatch):
+    target = tmp_path / "rows.npy"
+    assert next(fill(target, (4, 2), lambda rows: np.zeros((len(rows), 2)), 2)) == {"done": 2, "of": 4}
+
+    def killed(path, text):
+        path.write_bytes(b"")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            list(fill(target, (4, 2), lambda rows: np.ones((len(rows), 2)), 2))
+    list(fill(target, (4, 2), lambda rows: np.ones((len(rows), 2)), 2))
+    assert np.load(target).tolist() == [[0, 0], [0, 0], [1, 1], [1, 1]]
 
 
 # The plan itself

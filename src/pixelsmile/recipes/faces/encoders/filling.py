@@ -17,6 +17,7 @@ def fill(
     if target.is_file():
         return
     partial, count = target.with_suffix(".partial.npy"), target.with_suffix(".count")
+    new_count = target.with_suffix(".count.partial")
     first = int(count.read_text()) if partial.is_file() and count.is_file() else 0
     array = np.lib.format.open_memmap(partial, "r+" if first else "w+", np.uint8, shape)
     for start in range(first, shape[0], num_at_once):
@@ -24,7 +25,9 @@ def fill(
         for row, made in zip(rows, make(rows), strict=True):
             array[row] = made
         array.flush()
-        count.write_text(str(rows.stop))
+        new_count.write_text(str(rows.stop))
+        os.replace(new_count, count)
         yield {"done": rows.stop, "of": shape[0]}
+    del array  # Windows renames no file that is mapped
     os.replace(partial, target)
     count.unlink()
