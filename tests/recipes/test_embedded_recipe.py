@@ -1,16 +1,19 @@
 import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from diffusers import QwenImageTransformer2DModel
+from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
 from diffusers.models.transformers.transformer_qwenimage import QwenEmbedRope
 from PIL import Image
 from torch import nn
 
 from pixelsmile import Editor
 from pixelsmile.editing.prompts import PICTURE, PREFIX, SUFFIX
-from pixelsmile.errors import PixelSmileError
+from pixelsmile.errors import InputError, PixelSmileError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, SYNONYMS, confusing_partner, target_prompt
 from pixelsmile.portraits import render, sample_identity
 from pixelsmile.portraits.prototypes import action_units
@@ -50,14 +53,17 @@ TINY = Plan(
 )  # fmt: skip
 
 
+def run(folder, plan=TINY):
+    """All records of a run."""
+    all_stages = stages(plan, folder, folder / "model", compile_network=False, device=torch.device("cpu"))
+    return [record for _, progress in all_stages for record in progress]
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recipe")
-    for _, progress in stages(
-        TINY, folder, folder / "model", compile_network=False, device=torch.device("cpu")
-    ):
-        for record in progress:
-            assert json.loads(json.dumps(record)) == record
+    for record in run(folder):
+        assert json.loads(json.dumps(record)) == record
     return folder / "model"
 
 
@@ -73,6 +79,26 @@ def test_every_log_is_beside_the_weights(model):
     for name, expected in (("autoencoder", [2, 4]), ("editor", [2, 4, 2, 4])):
         lines = (model / f"training-{name}.jsonl").read_text().splitlines()
         assert [json.loads(line)["step"] for line in lines] == expected
+
+
+@pytest.mark.parametrize("saved", [AutoencoderKLQwenImage, QwenImageTransformer2DModel])
+def test_a_kill_while_weights_are_written_is_made_good(model, saved, tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    shutil.copytree(model.parent, work)
+    part = "autoencoder/vae" if saved is AutoencoderKLQwenImage else "editor/transformer"
+    shutil.rmtree(work / part)
+
+    def killed(network, folder):
+        (Path(folder) / "config.json").write_text("{}")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(saved, "save_pretrained", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(work)
+    run(work)
+    weights = f"{part.split('/')[1]}/diffusion_pytorch_model.safetensors"
+    assert (work / "model" / weights).read_bytes() == (model / weights).read_bytes()
 
 
 def test_training_goes_on_from_a_finished_model(model, tmp_path):
@@ -91,16 +117,16 @@ def test_training_goes_on_from_a_finished_model(model, tmp_path):
 def test_a_finished_recipe_does_nothing_again(model):
     before = (model / "transformer" / "diffusion_pytorch_model.safetensors").read_bytes()
     (model / "quality.json").write_text("{}")
-    records = [
-        record
-        for _, progress in stages(
-            TINY, model.parent, model, compile_network=False, device=torch.device("cpu")
-        )
-        for record in progress
-    ]
-    assert records == []
+    assert run(model.parent) == []
     assert (model / "transformer" / "diffusion_pytorch_model.safetensors").read_bytes() == before
     assert (model / "quality.json").is_file()
+
+
+def test_another_plan_does_not_use_these_pictures(model):
+    before = (model.parent / "plan.json").read_bytes()
+    with pytest.raises(InputError, match=r"min_strength was 0\.7, is 0\.5"):
+        run(model.parent, replace(TINY, pictures=replace(TINY.pictures, min_strength=0.5)))
+    assert (model.parent / "plan.json").read_bytes() == before
 
 
 def quadratic(folder, num_steps):

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pixelsmile.errors import InputError
 from pixelsmile.expressions import NEUTRAL
 from pixelsmile.faces.detectors.drawn import CLOSE_PX, DrawnDetector, peaks
 from pixelsmile.faces.detectors.drawn_config import DrawnFaceConfig
@@ -118,6 +120,12 @@ def test_a_finished_recipe_does_nothing_again(model):
     ]
     assert records == []
     assert (model / "model.safetensors").read_bytes() == before
+
+
+def test_another_plan_does_not_use_this_pool(model):
+    other = replace(TINY, pool=replace(TINY.pool, size=96))
+    with pytest.raises(InputError, match="size was 64, is 96"):
+        list(next(stages(other, model.parent, model, torch.device("cpu")))[1])
 
 
 def test_the_report_of_an_unfinished_detector(model):

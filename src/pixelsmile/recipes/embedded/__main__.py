@@ -71,9 +71,8 @@ def stages(
     start: Path | None = None,
 ) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     """The stages in order, each with its progress; a stage runs as its progress is read."""
-    work.mkdir(parents=True, exist_ok=True)
-    (work / "plan.json").write_text(json.dumps(asdict(plan), indent=2) + "\n")
     yield "pictures", pictures.draw_all(plan.pictures, plan.seed, work / "pictures")
+    (work / "plan.json").write_text(json.dumps(asdict(plan), indent=2) + "\n")
     pixels, drawn = pictures.load(work / "pictures")
 
     autoencoder_folder = work / "autoencoder"

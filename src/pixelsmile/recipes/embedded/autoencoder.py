@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from pixelsmile.editing.vae2d import decode_frames, encode_frames
 from pixelsmile.recipes.embedded.loop import Losses, autocast, train
 from pixelsmile.recipes.embedded.plan import AutoencoderPlan
+from pixelsmile.recipes.work_folder import whole_folder
 
 MAX_COLOUR_GAIN = 6.0
 COLOUR_LENGTH, LATENT_LENGTH = 1.5, 6.0  # about those of a colour and of a latent, as vectors
@@ -132,7 +133,8 @@ def train_autoencoder(
 
     yield from train(vae, losses_of_step, plan.optimisation, folder)
     _settle_latents(vae.cpu(), pictures_NHWC, plan)
-    vae.half().save_pretrained(folder / "vae")
+    with whole_folder(folder / "vae") as partial:
+        vae.half().save_pretrained(partial)
 
 
 def _losses(decoded: Tensor, images: Tensor, latents: Tensor, plan: AutoencoderPlan) -> Losses:

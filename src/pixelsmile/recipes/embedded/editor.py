@@ -22,6 +22,7 @@ from pixelsmile.recipes.embedded.loop import Losses, autocast, train
 from pixelsmile.recipes.embedded.pictures import Picture
 from pixelsmile.recipes.embedded.plan import EditorPhase, EditorPlan
 from pixelsmile.recipes.embedded.text import build_text_encoder, build_tokenizer
+from pixelsmile.recipes.work_folder import whole_folder
 from pixelsmile.training.positions import ChosenPositions
 
 MERGE = 4  # patches of the picture that the text encoder merges into a token
@@ -129,9 +130,14 @@ def train_editor(
         yield from ({"phase": phase.name, **record} for record in records)
     editor.transformer.pos_embed = positions.stock
     editor.half().cpu()
-    editor.transformer.save_pretrained(folder / "transformer")
-    editor.text_encoder.save_pretrained(folder / "text_encoder")
-    editor.tokenizer.save_pretrained(folder / "tokenizer")
+    parts = {
+        "tokenizer": editor.tokenizer,
+        "text_encoder": editor.text_encoder,
+        "transformer": editor.transformer,  # the last: where it is, the editor is finished
+    }
+    for name, part in parts.items():
+        with whole_folder(folder / name) as partial:
+            part.save_pretrained(partial)
 
 
 def load_networks(editor: EmbeddedEditor, model: Path) -> None:

@@ -53,6 +53,7 @@ def encode_all(
         patches[start : start + len(batch)] = values
         if start // BATCH % 50 == 49:
             yield {"encoded": start + len(batch), "of": num}
+    del latents, patches  # Windows renames no file that is mapped
     for name in ("latents", "patches"):
         os.replace(folder / f"{name}.partial.npy", folder / f"{name}.npy")
 

@@ -12,6 +12,7 @@ import numpy as np
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain
 from pixelsmile.portraits import NUM_VARIANTS, action_units, render, sample_identity
 from pixelsmile.recipes.embedded.plan import PicturePlan
+from pixelsmile.recipes.work_folder import require_same_plan
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,12 @@ def planned_pictures(plan: PicturePlan, seed: int) -> list[Picture]:
 def draw_all(plan: PicturePlan, seed: int, folder: Path) -> Iterator[dict[str, int]]:
     """Draw all into `folder/pictures.npy` (N x size x size x 3, uint8), unless it exists.
 
-    Yields how many are drawn.
+    Yields how many are drawn. InputError where another plan was drawn there.
     """
+    require_same_plan(folder, {"seed": seed, **asdict(plan)})
     target = folder / "pictures.npy"
     if target.is_file():
         return
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = planned_pictures(plan, seed)
     partial = folder / "pictures.partial.npy"
     array = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(pictures), plan.size, plan.size, 3))
@@ -62,6 +63,7 @@ def draw_all(plan: PicturePlan, seed: int, folder: Path) -> Iterator[dict[str, i
             if (index + 1) % 1000 == 0:
                 yield {"pictures": index + 1, "of": len(pictures)}
     array.flush()
+    del array  # Windows renames no file that is mapped
     (folder / "pictures.json").write_text(json.dumps([asdict(picture) for picture in pictures]))
     os.replace(partial, target)
 

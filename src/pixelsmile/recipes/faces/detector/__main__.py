@@ -43,11 +43,10 @@ def stages(
     plan: Plan, work: Path, out: Path, device: torch.device
 ) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     """The stages in order, each with its progress; a stage runs as its progress is read."""
-    work.mkdir(parents=True, exist_ok=True)
+    yield "pool", draw_pool(plan.pool, plan.seed, work / "pool")
     (work / "plan.json").write_text(
         json.dumps(asdict(plan) | {"network": plan.network.model_dump()}, indent=2)
     )
-    yield "pool", draw_pool(plan.pool, plan.seed, work / "pool")
     if not (work / "detector" / "model" / "config.json").is_file():
         yield "detector", train_detector(plan, load_pool(work / "pool"), work / "detector", device)
     publish(work / "detector", out)

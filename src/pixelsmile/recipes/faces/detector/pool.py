@@ -8,7 +8,7 @@ import math
 import multiprocessing
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from pixelsmile.portraits import anime as anime_style
 from pixelsmile.portraits import human as human_style
 from pixelsmile.portraits.anchors import FaceAnchors, Point
 from pixelsmile.recipes.faces.detector.plan import PoolPlan
+from pixelsmile.recipes.work_folder import require_same_plan
 
 NUM_DIRECTIONS = 128  # a box of the outline's points in these is right to 0.03 % of its size at any angle
 
@@ -66,10 +67,13 @@ def planned_drawings(num_identities: int, first_seed: int, seed: int) -> list[Dr
 
 
 def draw_pool(plan: PoolPlan, seed: int, folder: Path) -> Iterator[dict[str, int]]:
-    """Draw the training pool into `folder`, unless it is there. Yields how many are drawn."""
+    """Draw the training pool into `folder`, unless it is there. Yields how many are drawn.
+
+    InputError where another plan was drawn there.
+    """
+    require_same_plan(folder, {"seed": seed, **asdict(plan)})
     if (folder / "pictures.npy").is_file():
         return
-    folder.mkdir(parents=True, exist_ok=True)
     drawings = planned_drawings(plan.num_identities, plan.first_training_seed, seed)
     partial = folder / "pictures.partial.npy"
     pictures = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(drawings), plan.size, plan.size, 4))
@@ -83,6 +87,7 @@ def draw_pool(plan: PoolPlan, seed: int, folder: Path) -> Iterator[dict[str, int
             if (index + 1) % 400 == 0:
                 yield {"portraits": index + 1, "of": len(drawings)}
     pictures.flush()
+    del pictures  # Windows renames no file that is mapped
     np.savez(folder / "truths.npz", outlines=np.stack(outlines), landmarks=np.stack(landmarks))
     os.replace(partial, folder / "pictures.npy")
 
