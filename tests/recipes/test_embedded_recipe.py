@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pixelsmile.errors import InputError, PixelSmileError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, SYNONYMS, confusing_partner, target_prompt
 from pixelsmile.portraits import render, sample_identity
 from pixelsmile.portraits.prototypes import action_units
+from pixelsmile.recipes.embedded import quality
 from pixelsmile.recipes.embedded.__main__ import stages
 from pixelsmile.recipes.embedded.attention import RealRotaryAttention
 from pixelsmile.recipes.embedded.labels import Pairs, confused_label
@@ -282,6 +284,14 @@ def test_quality_measures_every_edit_once(model):
     assert [result["num_edits"] for result in first["results"]] == [12, 12]
     assert [result["num_edits"] for result in last["results"]] == [24, 24]
     assert first["results"][0]["edit"]["changed_db"] > 0
+
+
+def test_quality_is_written_beside_the_model_that_is_measured(model, monkeypatch):
+    (model / "quality.json").unlink(missing_ok=True)
+    monkeypatch.setattr(quality, "measure", lambda *_: [{"num_identities": 1}])
+    monkeypatch.setattr(sys, "argv", ["quality", "--model", str(model)])
+    quality.main()
+    assert json.loads((model / "quality.json").read_text()) == {"num_identities": 1}
 
 
 def test_quality_counts_confusions_by_hand():

@@ -26,10 +26,10 @@ from PIL import Image
 
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engines.qwen import QwenEngine
+from pixelsmile.editing.folders import find_model
 from pixelsmile.editing.latents import decode_latents, encode_images
 from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.requests import Request
-from pixelsmile.embedded import model_path
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain, confusing_partner
 from pixelsmile.portraits import NUM_VARIANTS, Identity, action_units, render, sample_identity
 from pixelsmile.recipes.embedded.plan import PicturePlan
@@ -212,11 +212,9 @@ def main() -> None:
     parser.add_argument("--identities", type=int, default=200)
     parser.add_argument("--strengths", type=float, nargs="+", default=[1.0])
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument(
-        "--out", type=Path, default=None, help="default: quality.json beside the embedded weights"
-    )
+    parser.add_argument("--out", type=Path, default=None, help="default: quality.json in the model's folder")
     arguments = parser.parse_args()
-    target = arguments.out or model_path() / "quality.json"
+    target = arguments.out or find_model(arguments.model) / "quality.json"
     reports = measure(arguments.model, arguments.identities, arguments.strengths, arguments.processes)
     for report in reports:
         target.write_text(json.dumps(report, indent=2) + "\n")
