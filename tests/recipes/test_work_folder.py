@@ -1,6 +1,9 @@
-"""What recipes share: whole folders, and plans that are not mixed."""
+"""What recipes share: whole folders, plans that are not mixed, and where the result lies."""
 
+import importlib
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +54,15 @@ def test_another_plan_is_named(tmp_path):
     assert json.loads((tmp_path / "crops" / "plan.json").read_text()) == {"seed": 0, "sizes_px": [96, 128]}
     with pytest.raises(InputError, match=r"begun with another plan \(seed was 0, is 1\): give the same plan"):
         require_same_plan(tmp_path / "crops", {**plan, "seed": 1})
+
+
+@pytest.mark.parametrize("recipe", ["embedded", "features", "judge", "faces.detector", "faces.encoders"])
+def test_the_result_lies_in_the_work_folder(recipe, monkeypatch):
+    module = importlib.import_module(f"pixelsmile.recipes.{recipe}.__main__")
+    places = []
+    monkeypatch.setattr(module, "stages", lambda plan, work, out, *rest: places.append((work, out)) or [])
+    for options in (["--work", "runs/more"], ["--work", "runs/more", "--out", "elsewhere"]):
+        monkeypatch.setattr(sys, "argv", [recipe, *options])
+        module.main()
+    (work, default), (_, named) = places
+    assert (work, default.parent, named) == (Path("runs/more"), Path("runs/more"), Path("elsewhere"))

@@ -27,7 +27,7 @@ def main() -> None:
         "--work", type=Path, default=Path("runs/embedded"), help="where stages keep what they made"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/embedded/model"), help="the finished diffusers folder"
+        "--out", type=Path, default=None, help="the finished diffusers folder (default: WORK/model)"
     )
     parser.add_argument("--threads", type=int, default=None, help="of torch; default: its own choice")
     parser.add_argument(
@@ -48,13 +48,12 @@ def main() -> None:
         help="a finished model folder: take its autoencoder, and go on from its editor after the first phase",
     )
     arguments = parser.parse_args()
+    out = arguments.out or arguments.work / "model"
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     device = torch.device(arguments.device)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    all_stages = stages(
-        Plan(), arguments.work, arguments.out, not arguments.no_compile, device, arguments.start
-    )
+    all_stages = stages(Plan(), arguments.work, out, not arguments.no_compile, device, arguments.start)
     for name, progress in all_stages:
         for record in progress:
             log.info("%s %s", name, json.dumps(record))

@@ -25,9 +25,7 @@ def main() -> None:
     parser.add_argument(
         "--work", type=Path, default=Path("runs/features"), help="where stages keep what they made"
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/features/finished"), help="the finished folder"
-    )
+    parser.add_argument("--out", type=Path, default=None, help="the finished folder (default: WORK/finished)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
     parser.add_argument("--threads", type=int, default=None, help="of torch; default: its own choice")
     parser.add_argument(
@@ -36,14 +34,15 @@ def main() -> None:
         help="of reconstruction and training (default: a GPU if there is one)",
     )
     arguments = parser.parse_args()
+    out = arguments.out or arguments.work / "finished"
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     device = torch.device(arguments.device)
-    for name, progress in stages(Plan(), arguments.work, arguments.out, arguments.workers, device):
+    for name, progress in stages(Plan(), arguments.work, out, arguments.workers, device):
         for record in progress:
             log.info("%s %s", name, json.dumps(record))
-    log.info("the image encoder is in %s", arguments.out)
+    log.info("the image encoder is in %s", out)
 
 
 def stages(

@@ -24,19 +24,18 @@ def main() -> None:
     parser.add_argument(
         "--work", type=Path, default=Path("runs/faces/detector"), help="where stages keep what they made"
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/faces/detector/finished"), help="the finished folder"
-    )
+    parser.add_argument("--out", type=Path, default=None, help="the finished folder (default: WORK/finished)")
     parser.add_argument("--threads", type=int, default=None, help="of torch; default: its own choice")
     parser.add_argument("--device", default="cpu", help="of the training (default: cpu)")
     arguments = parser.parse_args()
+    out = arguments.out or arguments.work / "finished"
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    for name, progress in stages(Plan(), arguments.work, arguments.out, torch.device(arguments.device)):
+    for name, progress in stages(Plan(), arguments.work, out, torch.device(arguments.device)):
         for record in progress:
             log.info("%s %s", name, json.dumps(record))
-    log.info("the detector is in %s", arguments.out)
+    log.info("the detector is in %s", out)
 
 
 def stages(

@@ -26,7 +26,7 @@ def main() -> None:
         "--work", type=Path, default=Path("runs/encoders"), help="where stages keep what they made"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/encoders/model"), help="the finished folders, one an encoder"
+        "--out", type=Path, default=None, help="the finished folders, one an encoder (default: WORK/model)"
     )
     kinds = [encoder.kind for encoder in ENCODERS]
     parser.add_argument("--only", choices=kinds, nargs="+", default=kinds, help="train these alone")
@@ -38,11 +38,12 @@ def main() -> None:
         help="of the trainings (default: a GPU if there is one)",
     )
     arguments = parser.parse_args()
+    out = arguments.out or arguments.work / "model"
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     device = torch.device(arguments.device)
-    all_stages = stages(Plan(), arguments.work, arguments.out, arguments.only, arguments.workers, device)
+    all_stages = stages(Plan(), arguments.work, out, arguments.only, arguments.workers, device)
     for name, progress in all_stages:
         for record in progress:
             log.info("%s %s", name, json.dumps(record))
