@@ -1,6 +1,7 @@
 """The recipe of the embedded judge: which faces are drawn, what becomes of crops, a tiny run of all."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from scipy.stats import pearsonr
 
 from pixelsmile.embedded import has_detector, model_path
-from pixelsmile.errors import InputError
+from pixelsmile.errors import InputError, ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, confusing_partner
 from pixelsmile.judges.embedded import EmbeddedJudge
 from pixelsmile.judges.embedded_network import EmbeddedJudgeConfig, load_network
@@ -116,6 +117,15 @@ def test_a_killed_training_goes_on(finished, tmp_path):
     run(tmp_path)
     name = "finished/model.safetensors"
     assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_what_training_needs_is_missed_before_the_drawing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    with pytest.raises(
+        ModelError, match=r'needs scikit-image: pip install -c constraints\.txt -e "\.\[faces'
+    ):
+        run(tmp_path)
+    assert not (tmp_path / "crops").exists()
 
 
 def test_another_plan_does_not_use_these_crops(finished):

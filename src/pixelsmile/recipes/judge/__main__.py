@@ -12,6 +12,7 @@ import torch
 
 from pixelsmile.embedded import model_path
 from pixelsmile.recipes.judge import crops
+from pixelsmile.recipes.judge.fakes import load_photographs
 from pixelsmile.recipes.judge.plan import Plan
 from pixelsmile.recipes.judge.training import train_judge
 from pixelsmile.recipes.work_folder import publish
@@ -49,6 +50,7 @@ def stages(
     plan: Plan, work: Path, out: Path, num_workers: int, device: torch.device
 ) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     """The stages in order, each with its progress; a stage runs as its progress is read."""
+    load_photographs(plan.fakes.photographs)  # what they need is missed now, and not after an hour of drawing
     folder, model = work / "crops", model_path()
     yield "drawing", crops.draw_all(plan, folder, num_workers)
     yield "reconstructing", crops.reconstruct_some(plan, model / "vae", folder, device)

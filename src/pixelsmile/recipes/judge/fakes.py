@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pixelsmile.errors import ModelError
+from pixelsmile.faces.onnx_picture import EXTRA
 from pixelsmile.recipes.judge.plan import FakePlan
 
 _OCTAVES = (3, 6, 12, 24, 48)
@@ -26,7 +27,7 @@ def load_photographs(names: Sequence[str]) -> list[np.ndarray]:
     try:
         from skimage import data
     except ImportError:
-        raise ModelError("training the judge needs scikit-image: pip install 'pixelsmile[faces]'") from None
+        raise ModelError(f"training the judge needs scikit-image: {EXTRA}") from None
     found = [np.asarray(getattr(data, name)()) for name in names]
     return [np.repeat(one[..., None], 3, axis=-1) if one.ndim == 2 else one[..., :3] for one in found]
 
