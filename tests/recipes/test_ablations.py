@@ -2,12 +2,14 @@
 
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from pixelsmile.benchmarks.metrics import JudgedEdit
 from pixelsmile.benchmarks.metrics.summary import summarise
 from pixelsmile.expressions import EXPRESSIONS
+from pixelsmile.recipes.ablations import jobs as ablation_jobs
 from pixelsmile.recipes.ablations.jobs import (
     Job,
     Setting,
@@ -117,3 +119,38 @@ def test_what_is_done_is_not_run_again(tmp_path):
     waiting = Job("full", 1, tmp_path / "waiting", (("expressions",),))
     assert list(run_all([done, waiting], 2)) == [waiting]
     assert "fear" in (waiting.folder / "log.txt").read_text()
+
+
+def queued(work, num):
+    """Jobs of two commands each."""
+    return [Job("full", seed, work / str(seed), (("one",), ("two",))) for seed in range(num)]
+
+
+def test_after_a_failure_nothing_more_is_begun(tmp_path, monkeypatch):
+    begun = []
+
+    def failing(command, log, num_threads):
+        begun.append((log.parent.name, *command))
+        raise RuntimeError("see log.txt")
+
+    monkeypatch.setattr(ablation_jobs, "run_command", failing)
+    with pytest.raises(RuntimeError, match="see log"):
+        list(run_all(queued(tmp_path, 4), 1))
+    assert begun == [("0", "one")]
+
+
+def test_after_an_interrupt_nothing_more_is_begun(tmp_path, monkeypatch):
+    begun, interrupted = [], Event()
+
+    def slow(command, log, num_threads):
+        begun.append((log.parent.name, *command))
+        if log.parent.name != "0":
+            interrupted.wait(2)
+
+    monkeypatch.setattr(ablation_jobs, "run_command", slow)
+    running = run_all(queued(tmp_path, 4), 1)
+    assert next(running).seed == 0
+    with pytest.raises(KeyboardInterrupt):
+        running.throw(KeyboardInterrupt)
+    interrupted.set()
+    assert set(begun) <= {("0", "one"), ("0", "two"), ("1", "one")}

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from pixelsmile.recipes.ablations.variants import (
     DISCRETE,
@@ -108,16 +109,30 @@ def _measuring(setting: Setting, folder: Path, adapter: str) -> tuple[tuple[str,
 def run_all(jobs: Sequence[Job], num_parallel: int) -> Iterator[Job]:
     """Run what is not done, so many at a time with their share of the cores; each job when it is done.
 
-    What was stopped goes on where it was. RuntimeError where a command fails, naming its log.
+    What was stopped goes on where it was. RuntimeError where a command fails, naming its log; after that, and
+    after Ctrl-C, no further command is begun.
     """
-    with ThreadPoolExecutor(num_parallel) as threads:
-        waiting = [threads.submit(_run, job, num_parallel) for job in jobs if not job.is_done]
+    threads, stopped = ThreadPoolExecutor(num_parallel), Event()
+    waiting = [threads.submit(_run, job, num_parallel, stopped) for job in jobs if not job.is_done]
+    try:
         for done in as_completed(waiting):
-            yield done.result()
+            if (job := done.result()) is not None:
+                yield job
+    finally:
+        stopped.set()
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _run(job: Job, num_parallel: int) -> Job:
+def _run(job: Job, num_parallel: int, stopped: Event) -> Job | None:
+    """The job when it is done; None where all was stopped before that."""
     job.folder.mkdir(parents=True, exist_ok=True)
-    for command in job.commands:
-        run_command(command, job.folder / "log.txt", max(1, (os.cpu_count() or 1) // num_parallel))
+    num_threads = max(1, (os.cpu_count() or 1) // num_parallel)
+    try:
+        for command in job.commands:
+            if stopped.is_set():
+                return None
+            run_command(command, job.folder / "log.txt", num_threads)
+    except BaseException:
+        stopped.set()
+        raise
     return job
