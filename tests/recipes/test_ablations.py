@@ -1,5 +1,8 @@
 """The ablations of table 3: their commands are real, their table is the metrics' own numbers."""
 
+import json
+import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from threading import Event
@@ -8,13 +11,16 @@ import pytest
 
 from pixelsmile.benchmarks.metrics import JudgedEdit
 from pixelsmile.benchmarks.metrics.summary import summarise
+from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
+from pixelsmile.recipes.ablations import __main__ as program
 from pixelsmile.recipes.ablations import jobs as ablation_jobs
 from pixelsmile.recipes.ablations.jobs import (
     Job,
     Setting,
     all_jobs,
     drawing_commands,
+    require_same_setting,
     run_all,
 )
 from pixelsmile.recipes.ablations.table import ablation_table, as_json, as_markdown, findings
@@ -154,3 +160,31 @@ def test_after_an_interrupt_nothing_more_is_begun(tmp_path, monkeypatch):
         running.throw(KeyboardInterrupt)
     interrupted.set()
     assert set(begun) <= {("0", "one"), ("0", "two"), ("1", "one")}
+
+
+def test_a_work_folder_has_one_setting(tmp_path):
+    require_same_setting(setting(tmp_path))
+    require_same_setting(replace(setting(tmp_path), seeds=(0, 1, 2)))
+    with pytest.raises(InputError, match=r"begun with another setting \(num_samples was 4, is 8\)"):
+        require_same_setting(replace(setting(tmp_path), num_samples=8))
+    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    require_same_setting(setting(moved))
+
+
+def test_the_program_refuses_another_setting(tmp_path, monkeypatch, capsys):
+    (tmp_path / "full-0").mkdir()  # made before settings were kept: by the one that is given now
+    monkeypatch.setattr(program, "run_command", lambda *_: None)
+    monkeypatch.setattr(program, "run_all", lambda *_: [])
+    for samples, said in (("64", "has no seed yet"), ("8", "num_samples was 64, is 8")):
+        monkeypatch.setattr(sys, "argv", ["ablations", "--work", str(tmp_path), "--samples", samples])
+        with pytest.raises(SystemExit):
+            program.main()
+        assert said in capsys.readouterr().err
+    assert json.loads((tmp_path / "setting.json").read_text())["num_samples"] == 64
+
+
+def test_a_table_of_no_folder_makes_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["ablations", "--work", str(tmp_path / "none"), "--table"])
+    with pytest.raises(SystemExit):
+        program.main()
+    assert not (tmp_path / "none").exists()

@@ -8,7 +8,15 @@ from pathlib import Path
 from pixelsmile.benchmarks.metrics import JudgedEdit
 from pixelsmile.benchmarks.results import load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.recipes.ablations.jobs import Job, Setting, all_jobs, drawing_commands, run_all
+from pixelsmile.errors import InputError
+from pixelsmile.recipes.ablations.jobs import (
+    Job,
+    Setting,
+    all_jobs,
+    drawing_commands,
+    require_same_setting,
+    run_all,
+)
 from pixelsmile.recipes.ablations.table import Edits, ablation_table, as_json, as_markdown
 from pixelsmile.recipes.ablations.variants import FULL
 from pixelsmile.recipes.commands import run_command
@@ -43,6 +51,11 @@ def main() -> None:
         settings=tuple(arguments.set),
         strengths=tuple(arguments.strengths),
     )
+    if setting.work.is_dir() or not arguments.table:
+        try:
+            require_same_setting(setting)
+        except InputError as error:
+            parser.error(str(error))
     jobs = all_jobs(setting)
     if not arguments.table:
         _work(setting, jobs, arguments.parallel)

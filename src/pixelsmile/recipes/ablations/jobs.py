@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 
@@ -15,6 +15,7 @@ from pixelsmile.recipes.ablations.variants import (
     Variant,
 )
 from pixelsmile.recipes.commands import run_command, train_command
+from pixelsmile.recipes.work_folder import require_same_plan
 from pixelsmile.training.run_folder import ADAPTER_NAME
 
 _BENCH = "bench"  # the folder of the edits below that of a training
@@ -42,6 +43,15 @@ class Setting:
     @property
     def discrete_triplets(self) -> Path:
         return self.work / "triplets-discrete"
+
+
+def require_same_setting(setting: Setting) -> None:
+    """Keep in the work folder what its jobs are made with; InputError where that was something else.
+
+    Seeds may be added, and a folder may be moved.
+    """
+    kept = {name: value for name, value in asdict(setting).items() if name not in ("work", "seeds")}
+    require_same_plan(setting.work, kept, "setting")
 
 
 @dataclass(frozen=True)
