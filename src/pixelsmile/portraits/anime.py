@@ -56,7 +56,7 @@ def _paint_head(
     paint_skin(canvas, identity, face, frame)
     if hair is None:
         _paint_scalp(canvas)
-    elif hair.front is not None:
+    else:
         _paint_fringe_shadow(canvas, identity, face, hair.front)
     canvas.drawPath(face, outline(ink_of(identity.skin), LINE))
     _paint_features(canvas, identity, units, frame, face)

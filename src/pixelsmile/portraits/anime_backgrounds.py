@@ -4,7 +4,8 @@ import random
 
 import skia
 
-from pixelsmile.portraits.anime_ink import WHITE, fill, glow, mix, outline, ramp
+from pixelsmile.portraits.anime_ink import WHITE, fill, glow, outline, ramp
+from pixelsmile.portraits.brush import mix
 from pixelsmile.portraits.identity import Color, Identity
 
 

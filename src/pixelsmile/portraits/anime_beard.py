@@ -7,8 +7,9 @@ import skia
 
 from pixelsmile.portraits.anchors import Point
 from pixelsmile.portraits.anime_frame import AnimeFrame
-from pixelsmile.portraits.anime_ink import fill, ink_of, mix, outline, shaded
+from pixelsmile.portraits.anime_ink import fill, ink_of, outline, shaded
 from pixelsmile.portraits.anime_mouth import AnimeMouth
+from pixelsmile.portraits.brush import mix
 from pixelsmile.portraits.curves import append_curve, ribbon_path, smooth_path
 from pixelsmile.portraits.identity import Color, Identity
 

@@ -6,7 +6,8 @@ from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.anchors import Point
 from pixelsmile.portraits.anime_eyes import bounded
 from pixelsmile.portraits.anime_frame import AnimeFrame
-from pixelsmile.portraits.anime_ink import draw_stroke, fill, ink_of, mix, spline
+from pixelsmile.portraits.anime_ink import draw_stroke, fill, ink_of, spline
+from pixelsmile.portraits.brush import mix
 from pixelsmile.portraits.curves import ribbon_path, saturate
 from pixelsmile.portraits.identity import Identity
 

@@ -6,7 +6,8 @@ import skia
 
 from pixelsmile.portraits.anchors import Point
 from pixelsmile.portraits.anime_frame import AnimeFrame
-from pixelsmile.portraits.anime_ink import WHITE, draw_stroke, fill, ink_of, mix, outline, shaded
+from pixelsmile.portraits.anime_ink import WHITE, draw_stroke, fill, ink_of, outline, shaded
+from pixelsmile.portraits.brush import mix
 from pixelsmile.portraits.curves import smooth_path
 from pixelsmile.portraits.identity import Identity
 

@@ -8,7 +8,8 @@ import skia
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.anchors import Point
 from pixelsmile.portraits.anime_frame import EYE_Y, AnimeFrame
-from pixelsmile.portraits.anime_ink import WHITE, draw_stroke, fill, ink_of, mix, ramp, shaded, spline, vivid
+from pixelsmile.portraits.anime_ink import WHITE, draw_stroke, fill, ink_of, ramp, shaded, spline, vivid
+from pixelsmile.portraits.brush import mix
 from pixelsmile.portraits.curves import lens_path, ribbon_path, saturate, soft_max
 from pixelsmile.portraits.identity import Color, Identity
 

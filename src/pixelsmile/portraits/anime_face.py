@@ -6,7 +6,8 @@ from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.anchors import Point
 from pixelsmile.portraits.anime_eyes import bounded
 from pixelsmile.portraits.anime_frame import CENTRE_X, AnimeFrame
-from pixelsmile.portraits.anime_ink import WHITE, draw_stroke, fill, glow, ink_of, mix, outline, shaded
+from pixelsmile.portraits.anime_ink import WHITE, draw_stroke, fill, glow, ink_of, outline, shaded
+from pixelsmile.portraits.brush import mix
 from pixelsmile.portraits.curves import lens_path, saturate, smooth_path
 from pixelsmile.portraits.identity import Identity
 

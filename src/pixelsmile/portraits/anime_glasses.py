@@ -3,7 +3,8 @@
 import skia
 
 from pixelsmile.portraits.anchors import Point
-from pixelsmile.portraits.anime_ink import WHITE, fill, mix, outline
+from pixelsmile.portraits.anime_ink import WHITE, fill, outline
+from pixelsmile.portraits.brush import mix
 from pixelsmile.portraits.curves import smooth_path
 from pixelsmile.portraits.identity import Glasses, Identity
 

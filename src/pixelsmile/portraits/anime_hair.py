@@ -22,7 +22,7 @@ class Hair:
     """One hairstyle: filled shapes, and the valleys between locks where strands and shadows start."""
 
     back: tuple[skia.Path, ...]
-    front: skia.Path | None
+    front: skia.Path
     valleys: tuple[Point, ...]
     whorl: Point  # where the locks come from
     cap: tuple[float, float]  # radii of the outer contour

@@ -7,7 +7,8 @@ import skia
 
 from pixelsmile.portraits.anime_frame import CENTRE_X
 from pixelsmile.portraits.anime_hair import Hair
-from pixelsmile.portraits.anime_ink import WHITE, draw_stroke, fill, ink_of, mix, outline, ramp, shaded, vivid
+from pixelsmile.portraits.anime_ink import WHITE, draw_stroke, fill, ink_of, outline, ramp, shaded, vivid
+from pixelsmile.portraits.brush import mix
 from pixelsmile.portraits.identity import Color, Identity
 
 LINE = 0.0062
@@ -50,8 +51,6 @@ def _paint_knot(canvas: skia.Canvas, shape: skia.Path, light: Color, shadow: Col
 
 def paint_front_hair(canvas: skia.Canvas, identity: Identity, hair: Hair) -> None:
     """The hair before the face."""
-    if hair.front is None:
-        return
     base, shadow, light, ink = hair_colors(identity)
     if identity.hair_style == "buzz":
         canvas.drawPath(hair.front, fill(mix(base, identity.skin, 0.18)))

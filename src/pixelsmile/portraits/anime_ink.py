@@ -7,17 +7,12 @@ from collections.abc import Sequence
 import skia
 
 from pixelsmile.portraits.anchors import Point
+from pixelsmile.portraits.brush import mix
 from pixelsmile.portraits.curves import ribbon_path
 from pixelsmile.portraits.identity import Color
 
 WHITE: Color = (255, 255, 255)
 SHADOW_TINT: Color = (150, 96, 128)
-
-
-def mix(a: Color, b: Color, share: float) -> Color:
-    """`a` turned by `share` (0..1) into `b`."""
-    red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
-    return (red, green, blue)
 
 
 def shaded(color: Color, depth: float = 1.0) -> Color:

@@ -7,7 +7,8 @@ import skia
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.anime_eyes import bounded
 from pixelsmile.portraits.anime_frame import EYE_Y, AnimeFrame
-from pixelsmile.portraits.anime_ink import WHITE, draw_stroke, fill, glow, ink_of, mix, outline, shaded
+from pixelsmile.portraits.anime_ink import WHITE, draw_stroke, fill, glow, ink_of, outline, shaded
+from pixelsmile.portraits.brush import mix
 from pixelsmile.portraits.curves import saturate
 from pixelsmile.portraits.identity import Identity
 

@@ -9,7 +9,8 @@ from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.anchors import Point
 from pixelsmile.portraits.anime_eyes import bounded
 from pixelsmile.portraits.anime_frame import AnimeFrame, chin_drop
-from pixelsmile.portraits.anime_ink import WHITE, draw_stroke, fill, ink_of, mix, shaded
+from pixelsmile.portraits.anime_ink import WHITE, draw_stroke, fill, ink_of, shaded
+from pixelsmile.portraits.brush import mix
 from pixelsmile.portraits.curves import lens_path, saturate
 from pixelsmile.portraits.identity import Identity
 

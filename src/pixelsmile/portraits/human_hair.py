@@ -41,7 +41,7 @@ def paint_back_hair(canvas: skia.Canvas, identity: Identity, shapes: HairShapes)
 def paint_front_hair(
     canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry, shapes: HairShapes
 ) -> None:
-    """The cap over crown, forehead and sides; on a bald head, a gleam and cropped sides."""
+    """The cap over crown, forehead and sides; nothing on a bald head."""
     if shapes.front is None:
         return
     color = identity.hair_color

@@ -135,7 +135,7 @@ def paint_wrinkles(
 
 
 def _line(canvas: skia.Canvas, points: Curve, color: Color, width: float, alpha: float) -> None:
-    """A soft wrinkle with light under it."""
+    """A soft wrinkle."""
     if alpha <= 0.02:
         return
     canvas.drawPath(smooth_path(points), stroke(color, width * 1.25, min(alpha, 0.8) * 0.9, 0.0020))
