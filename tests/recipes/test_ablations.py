@@ -108,6 +108,7 @@ def test_a_claim_holds_fails_or_cannot_be_told():
     assert verdicts["asymmetric", "acc_12"] == "not told apart"
     assert ("hinge", "id_sim") not in verdicts  # it was not run
     text = as_markdown(table)
+    assert "| no-contrastive | w/o contrastive loss |" in text
     assert "| without the contrastive loss fewer edits are right | acc_12 lower | -0.500" in text
     assert len(as_json(table)["claims"]) == len(verdicts)
 

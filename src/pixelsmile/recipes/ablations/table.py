@@ -16,7 +16,7 @@ from pixelsmile.benchmarks.metrics.bootstrap import percentile_interval
 from pixelsmile.benchmarks.metrics.catalogue import measures
 from pixelsmile.benchmarks.metrics.measure import Measure, difference
 from pixelsmile.benchmarks.metrics.table import FloatArray, tabulate
-from pixelsmile.recipes.ablations.variants import CLAIMS, FULL, Claim
+from pixelsmile.recipes.ablations.variants import CLAIMS, FULL, PUBLISHED_NAMES, Claim
 
 Edits = Mapping[str, Mapping[int, Sequence[JudgedEdit]]]  # by variant and seed
 
@@ -85,12 +85,14 @@ def as_json(table: Mapping[str, Mapping[str, Cell]]) -> dict[str, Any]:
 
 
 def as_markdown(table: Mapping[str, Mapping[str, Cell]]) -> str:
-    """Two tables: the metrics, and the claims."""
+    """Two tables: the metrics of each variant, with the name of its row in the paper, and the claims."""
     names = [metric.name for metric in METRICS if metric.name != "cls_2"]
     labels = [metric.label for metric in METRICS if metric.name != "cls_2"]
-    lines = [f"| | {' | '.join(labels)} |", "|---" * (len(labels) + 1) + "|"]
+    lines = [f"| | in the paper | {' | '.join(labels)} |", "|---" * (len(labels) + 2) + "|"]
     for name, cells in table.items():
-        lines.append(f"| {name} | {' | '.join(_shown(cells[metric]) for metric in names)} |")
+        lines.append(
+            f"| {name} | {PUBLISHED_NAMES[name]} | {' | '.join(_shown(cells[metric]) for metric in names)} |"
+        )
     lines += ["", "| the paper says | metric | difference from full | holds |", "|---|---|---|---|"]
     for found in findings(table):
         cell, claim = found.cell, found.claim

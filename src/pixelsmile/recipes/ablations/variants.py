@@ -8,7 +8,7 @@ from pixelsmile.recipes.commands import ON_FACES
 Sign = Literal["higher", "lower"]
 
 FULL = "full"
-UNTRAINED = "untrained"  # interpolation alone: "w/o training"
+UNTRAINED = "untrained"  # interpolation alone
 DISCRETE = "discrete"
 
 SHARED_SETTINGS = (ON_FACES, "run.num_steps=300")  # of all rows: the steps are equal, and few
@@ -32,6 +32,8 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("hinge", "hinge constraint", ("objective.contrastive.form=hinge",)),
     Variant(DISCRETE, "MEAD data"),  # trained on triplets whose strengths are MEAD's three levels
 )
+
+PUBLISHED_NAMES = {UNTRAINED: "w/o training", **{variant.name: variant.published for variant in VARIANTS}}
 
 
 @dataclass(frozen=True)
