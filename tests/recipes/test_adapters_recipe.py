@@ -1,11 +1,17 @@
 """The recipe of the adapters that ship: its commands are real, and each stage begins where one ended."""
 
+import json
+import shutil
+import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from pixelsmile.cli.triplets_draw import run as draw
+from pixelsmile.editing.folders import read_options
+from pixelsmile.embedded import model_path
+from pixelsmile.recipes.adapters import __main__ as program
 from pixelsmile.recipes.adapters.stages import STAGES, commands
 from pixelsmile.recipes.training import recipe_path
 from pixelsmile.training.config import TrainingConfig
@@ -47,3 +53,40 @@ def test_the_triplets_of_a_stage_can_be_drawn(stage, tmp_path):
     words = list(command[2:])
     words[words.index("-n") + 1] = "1"
     assert draw([*words, "--workers", "1", "-q"]) == 0
+
+
+def pretend(command, log, num_threads):
+    """What a training leaves."""
+    if command[0] == "train":
+        folder = Path(command[-1])
+        folder.mkdir(parents=True)
+        (folder / "stats.jsonl").write_text('{"step": 10}\n')
+        (folder / ADAPTER_NAME).write_bytes(folder.name.encode())
+
+
+def test_the_adapter_becomes_that_of_a_model(tmp_path, monkeypatch):
+    model = tmp_path / "model"
+    shutil.copytree(model_path(), model, ignore=shutil.ignore_patterns("adapters", "*.jsonl"))
+    options = json.loads((model / "pixelsmile.json").read_text())
+    del options["adapters"]
+    (model / "pixelsmile.json").write_text(json.dumps(options))
+    monkeypatch.setattr(program, "run_command", pretend)
+    words = ["--work", str(tmp_path / "work"), "--style", "anime", "--into", str(model)]
+    monkeypatch.setattr(sys, "argv", ["adapters", *words])
+    program.main()
+    assert read_options(model).adapters == {"anime": "adapters/anime.safetensors"}
+    assert (model / "adapters/anime.safetensors").read_bytes() == STAGES[-1].name.encode()
+    log = (model / "adapters/anime-training.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in log] == [{"stage": stage.name, "step": 10} for stage in STAGES]
+    assert {**json.loads((model / "pixelsmile.json").read_text()), "adapters": None} == {
+        **options,
+        "adapters": None,
+    }
+
+
+def test_what_is_no_model_is_refused_before_the_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["adapters", "--style", "human", "--into", str(tmp_path)])
+    monkeypatch.setattr(program, "run_command", lambda *_: pytest.fail("it began"))
+    with pytest.raises(SystemExit):
+        program.main()
+    assert "is not a diffusers model" in capsys.readouterr().err

@@ -5,7 +5,10 @@ import logging
 import os
 from pathlib import Path
 
+from pixelsmile.editing.folders import check_folder
+from pixelsmile.errors import ModelError
 from pixelsmile.expressions import DOMAINS
+from pixelsmile.recipes.adapters.installing import install
 from pixelsmile.recipes.adapters.stages import STAGES, commands
 from pixelsmile.recipes.commands import run_command
 from pixelsmile.training.run_folder import ADAPTER_NAME
@@ -19,13 +22,24 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/adapters"))
     parser.add_argument("--style", choices=DOMAINS, required=True)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="that it may use")
+    parser.add_argument(
+        "--into", type=Path, default=None, metavar="MODEL", help="a model folder whose adapter it becomes"
+    )
     arguments = parser.parse_args()
+    if arguments.into is not None:
+        try:
+            check_folder(arguments.into)
+        except ModelError as error:
+            parser.error(str(error))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     work = arguments.work / arguments.style
     for command in commands(STAGES, arguments.style, work):
         log.info("pixelsmile %s", " ".join(command))
         run_command(command, work / "log.txt", arguments.threads)
-    log.info("done: %s", work / STAGES[-1].name / ADAPTER_NAME)
+    adapter = work / STAGES[-1].name / ADAPTER_NAME
+    if arguments.into is not None:
+        adapter = install(STAGES, arguments.style, work, arguments.into)
+    log.info("done: %s", adapter)
 
 
 if __name__ == "__main__":
