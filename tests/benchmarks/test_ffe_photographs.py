@@ -365,7 +365,7 @@ def test_parquet(tmp_path):
 def test_parquet_without_its_library(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    assert "pip install pyarrow" in refusal(tmp_path)
+    assert 'pip install -c constraints.txt -e ".[bench]"' in refusal(tmp_path)
 
 
 # A part of a benchmark

@@ -210,7 +210,7 @@ def test_without_a_decoder_the_error_says_what_to_do(tmp_path: Path, monkeypatch
     touch(tmp_path, "M003/video/front/angry/level_1/001.mp4")
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(
-        InputError, match=r"needs OpenCV: pip install 'pixelsmile\[faces\]', or extract frames"
+        InputError, match=r'needs OpenCV: pip install -c constraints\.txt -e "\.\[faces\]", or extract frames'
     ):
         next(extract_frames(tmp_path, tmp_path / "out"))
 

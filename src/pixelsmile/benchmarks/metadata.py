@@ -163,7 +163,8 @@ def _parquet_errors(file: Path) -> Iterator[None]:
         import pyarrow
     except ImportError as error:
         raise InputError(
-            f"{str(file)!r} is a Parquet file, and pyarrow is not installed: pip install pyarrow"
+            f"{str(file)!r} is a Parquet file, and pyarrow is not installed: "
+            'pip install -c constraints.txt -e ".[bench]"'
         ) from error
     try:
         yield

@@ -72,5 +72,5 @@ def _require_bitsandbytes(quantise: str) -> None:
         import bitsandbytes  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise DeviceError(
-            f"quantise {quantise!r} needs bitsandbytes: pip install 'pixelsmile[quantise]'"
+            f'quantise {quantise!r} needs bitsandbytes: pip install -c constraints.txt -e ".[quantise]"'
         ) from None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelsmile.errors import InputError, OutputError
+from pixelsmile.faces.onnx_picture import EXTRA
 from pixelsmile.training.mead import CLIP_SUFFIXES, find_mead, spread_indices
 
 logger = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ def _opencv() -> Any:
         import cv2
     except ImportError as error:
         raise InputError(
-            "reading MEAD's clips needs OpenCV: pip install 'pixelsmile[faces]', or extract frames yourself "
+            f"reading MEAD's clips needs OpenCV: {EXTRA}, or extract frames yourself "
             "to M003/video/front/angry/level_1/001/0001.png and so on"
         ) from error
     return cv2

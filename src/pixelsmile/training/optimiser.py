@@ -40,7 +40,8 @@ def check_optimiser(settings: OptimiserSettings, device: torch.device) -> None:
         raise DeviceError("optimiser.kind 'adamw8bit' needs a GPU: use 'adamw'")
     if importlib.util.find_spec("bitsandbytes") is None:
         raise DeviceError(
-            "optimiser.kind 'adamw8bit' needs bitsandbytes: pip install 'pixelsmile[quantise]' or use 'adamw'"
+            "optimiser.kind 'adamw8bit' needs bitsandbytes: "
+            "pip install -c constraints.txt -e \".[quantise]\", or use 'adamw'"
         )
 
 
