@@ -50,7 +50,7 @@ def stages(
     plan: Plan, work: Path, out: Path, num_workers: int, device: torch.device
 ) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     """The stages in order, each with its progress; a stage runs as its progress is read."""
-    load_photographs(plan.fakes.photographs)  # what they need is missed now, and not after an hour of drawing
+    load_photographs(plan.fakes.photographs)  # what is missing is missed before the drawing
     folder, model = work / "crops", model_path()
     yield "drawing", crops.draw_all(plan, folder, num_workers)
     yield "reconstructing", crops.reconstruct_some(plan, model / "vae", folder, device)
