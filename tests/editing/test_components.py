@@ -10,8 +10,9 @@ import torch
 from accelerate import cpu_offload_with_hook
 from PIL import Image
 
+from pixelsmile.editing import components
 from pixelsmile.editing.components import load_components
-from pixelsmile.editing.devices import place
+from pixelsmile.editing.devices import Placement, place
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engines.qwen import QwenEngine
 
@@ -92,3 +93,39 @@ def test_parts_are_frozen(model_folder: Path) -> None:
         assert not module.training
         assert not any(parameter.requires_grad for parameter in module.parameters())
         assert next(module.parameters()).dtype == torch.float32
+
+
+def test_what_is_quantised_leaves_the_gpu_before_the_next_part_comes(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Together they would not fit on the cards that this is for. Only the order: nothing is quantised."""
+    steps = []
+    load = components._part
+
+    def loading(kind: type, folder: Path, subfolder: str, **options: object) -> object:
+        steps.append(f"load {subfolder}")
+        return load(kind, folder, subfolder, **options)
+
+    def moving(part: torch.nn.Module, device: str) -> torch.nn.Module:
+        steps.append(f"{type(part).__name__} to {device}")
+        return part
+
+    monkeypatch.setattr(components, "_quantisation", lambda kind, placement: {})
+    monkeypatch.setattr(components, "_part", loading)
+    for kind in ("QwenImageTransformer2DModel", "Qwen2_5_VLForConditionalGeneration"):
+        monkeypatch.setattr(getattr(components, kind), "to", moving)
+    load_components(model_folder, Placement(torch.device("cuda"), torch.float32, "model", "8bit"))
+    assert steps[:2] == ["load transformer", "QwenImageTransformer2DModel to cpu"]
+    text_encoder = steps.index("load text_encoder")
+    assert steps[text_encoder + 1] == "Qwen2_5_VLForConditionalGeneration to cpu"
+
+
+def test_a_gpu_that_is_too_small_is_not_called_a_broken_file(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out(*arguments: object, **options: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(components.Qwen2_5_VLForConditionalGeneration, "from_pretrained", run_out)
+    with pytest.raises(torch.OutOfMemoryError):
+        load_components(model_folder, place("cpu"))

@@ -148,3 +148,12 @@ def test_a_model_may_have_its_own_prompts(copy: Path, portrait: Image.Image) -> 
 def test_devices_that_this_machine_lacks(options: dict, message: str) -> None:
     with pytest.raises(DeviceError, match=message):
         place(**options)
+
+
+def test_quantising_needs_a_bitsandbytes_whose_weights_can_leave_the_gpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("transformers.utils.is_bitsandbytes_available", lambda minimum: minimum == "0.47")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    with pytest.raises(DeviceError, match=r"needs bitsandbytes 0\.48 or newer"):
+        place("cuda", quantise="8bit")

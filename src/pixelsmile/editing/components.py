@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKLQwenImage
 from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
 from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import QwenImageEditPlusPipeline
@@ -30,7 +31,8 @@ class Components:
 def load_components(folder: Path, placement: Placement) -> Components:
     """Load a folder that `folders.check_folder` found whole. ModelError where a part is not of this family.
 
-    Without offloading, the parts come to the device; with it they stay on the CPU until `offload` is called.
+    Without offloading, the parts come to the device; with it they wait on the CPU until `offload` is called.
+    torch.OutOfMemoryError where the device is too small.
     """
     stays = placement.offload == "none"
     parts = Components(
@@ -80,13 +82,15 @@ def _model(kind: Any, folder: Path, subfolder: str, placement: Placement) -> Any
         raise ModelError(
             f"{folder / subfolder} lacks {count} tensors of its model ({named}, ...): fetch or save it again"
         )
+    if placement.offload != "none":
+        model.to("cpu")  # what is quantised comes onto the GPU, where the next part needs its room
     return model
 
 
 def _part(kind: Any, folder: Path, subfolder: str, **options: Any) -> Any:
     try:
         return kind.from_pretrained(str(folder), subfolder=subfolder, local_files_only=True, **options)
-    except PixelSmileError:
+    except (PixelSmileError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # each library raises its own kinds for a broken file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

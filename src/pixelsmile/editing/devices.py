@@ -12,6 +12,8 @@ Quantise = Literal["8bit", "4bit"]
 OFFLOADS: tuple[Offload, ...] = get_args(Offload)
 QUANTISATIONS: tuple[Quantise, ...] = get_args(Quantise)
 
+_BITSANDBYTES = "0.48"  # from here on, weights of 8 bits can leave the GPU
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -68,9 +70,10 @@ def _device(name: str | None) -> torch.device:
 
 
 def _require_bitsandbytes(quantise: str) -> None:
-    try:
-        import bitsandbytes  # noqa: F401  # pyright: ignore[reportMissingImports]
-    except ImportError:
+    from transformers.utils import is_bitsandbytes_available
+
+    if not is_bitsandbytes_available(_BITSANDBYTES):
         raise DeviceError(
-            f'quantise {quantise!r} needs bitsandbytes: pip install -c constraints.txt -e ".[quantise]"'
-        ) from None
+            f"quantise {quantise!r} needs bitsandbytes {_BITSANDBYTES} or newer: "
+            'pip install -c constraints.txt -e ".[quantise]"'
+        )
