@@ -47,3 +47,21 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="cannot write to"):
         LineWriter(tmp_path / "file" / "notes.jsonl")
+
+
+def test_a_disk_that_takes_a_part_of_a_line_keeps_the_lines_before(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "notes.jsonl"
+    before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with LineWriter(path) as writer:
+        writer.write(_Note(name="first", value=1))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, hard))
+        try:
+            with pytest.raises(OutputError, match="free some space"):
+                writer.write(_Note(name="second", value=2))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
+    assert path.read_bytes() == b'{"name":"first","value":1.0}\n'
+    with LineWriter(path) as writer:
+        writer.write(_Note(name="second", value=2))
+    assert [note.name for note in read_lines(path, _Note)] == ["first", "second"]

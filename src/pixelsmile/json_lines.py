@@ -53,7 +53,7 @@ class LineWriter:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("ab+")
+            self._file = path.open("ab+", buffering=0)  # nothing is left over for `close` to write
             self._cut()
         except OSError as error:
             raise self._error(error) from error
@@ -62,11 +62,12 @@ class LineWriter:
         """Add one record. Where the disk refuses, the file ends with the record before."""
         whole = self._file.seek(0, os.SEEK_END)
         try:
-            self._file.write(record.model_dump_json().encode() + b"\n")
-            self._file.flush()
+            line = record.model_dump_json().encode() + b"\n"
+            while line:  # a disk that becomes full takes a part of it
+                line = line[self._file.write(line) :]
             os.fsync(self._file.fileno())
         except OSError as error:
-            os.truncate(self._path, whole)
+            self._file.truncate(whole)
             raise self._error(error) from error
 
     def close(self) -> None:
