@@ -170,6 +170,8 @@ class Editor:
             "adapters": [dict(adapter) for adapter in info.adapters if is_for(adapter, job.domain)],
             "device": info.device,
             "dtype": info.dtype,
+            "offload": info.offload,
+            "quantise": info.quantise,
             "request": request.label,
             "neutral_prompt": job.neutral,
             "target_prompts": list(job.targets[index].prompts),

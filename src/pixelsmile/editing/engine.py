@@ -15,7 +15,7 @@ class EngineInfo:
 
     size: the root of the area of the pictures it was trained on, in pixels. square: trained on squares alone.
     words: all words that it knows, where it knows no others. prompts: its own prompt for an expression, where
-    it has one.
+    it has one. offload, quantise: how it was made to fit a small card (see `devices.Placement`).
     """
 
     model: str
@@ -29,6 +29,8 @@ class EngineInfo:
     prompts: Mapping[str, str] = field(default_factory=dict)
     adapters: tuple[Mapping[str, Any], ...] = ()
     note: str = ""
+    offload: str = "none"
+    quantise: str | None = None
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,8 @@ class QwenEngine:
             prompts=options.prompts or {},
             adapters=tuple(loaded),
             note=options.note,
+            offload=placement.offload,
+            quantise=placement.quantise,
         )
         return cls(parts, placement, info, options.condition_size)
 
