@@ -1,13 +1,16 @@
 """The public editor on the tiny model: order, ends, seeds, batches, blends, forms, and what is refused."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from pixelsmile.editing.editor import Editor, EditResult, open_picture
 from pixelsmile.editing.engine import Progress
+from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.requests import Request
 from pixelsmile.errors import ExpressionError, ImageError, InputError, StrengthError
 
@@ -104,6 +107,21 @@ def test_the_stream_tells_its_progress_then_the_results(editor: Editor, portrait
         done = [event.done for event in progress if event.stage == stage]
         assert done == sorted(done)
         assert done[-1] == next(event.total for event in progress if event.stage == stage)
+
+
+def test_an_edit_that_is_broken_off_frees_the_memory(
+    engine: QwenEngine, portrait: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed = []
+
+    def run_out(latents: torch.Tensor) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(engine, "_hooks", SimpleNamespace(maybe_free_model_hooks=lambda: freed.append("all")))
+    monkeypatch.setattr(engine, "_decode", run_out)
+    with pytest.raises(torch.OutOfMemoryError):
+        Editor(engine).edit(portrait, "happy", steps=1)
+    assert freed == ["all"]
 
 
 def test_aspect_and_size_are_kept(editor: Editor, portrait: Image.Image) -> None:

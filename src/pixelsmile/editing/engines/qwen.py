@@ -82,22 +82,24 @@ class QwenEngine:
 
     def stream(self, job: EditJob) -> Iterator[Progress | Edited]:
         """Run a job. The prompts and the reference are encoded once; equal samples are made once."""
-        activate(self.parts.transformer, self.info.adapters, job.domain)
-        yield Progress("encode", 0, 1)
-        prompts, reference_BCHW = self._encode(job)
-        yield Progress("encode", 1, 1)
-        planned = plan(job, prompts)
-        denoiser = self._denoiser(job, reference_BCHW)
-        total = len(planned.samples) * job.num_steps
-        taken, pictures = 0, []
-        for event in sample_latents(denoiser, planned.samples, job.num_steps):
-            if isinstance(event, StepTaken):
-                taken += event.num_samples
-                yield Progress("denoise", taken, total)
-            else:
-                pictures += self._decode(event.latents)
-                yield Progress("decode", len(pictures), len(planned.samples))
-        self._release()
+        try:
+            activate(self.parts.transformer, self.info.adapters, job.domain)
+            yield Progress("encode", 0, 1)
+            prompts, reference_BCHW = self._encode(job)
+            yield Progress("encode", 1, 1)
+            planned = plan(job, prompts)
+            denoiser = self._denoiser(job, reference_BCHW)
+            total = len(planned.samples) * job.num_steps
+            taken, pictures = 0, []
+            for event in sample_latents(denoiser, planned.samples, job.num_steps):
+                if isinstance(event, StepTaken):
+                    taken += event.num_samples
+                    yield Progress("denoise", taken, total)
+                else:
+                    pictures += self._decode(event.latents)
+                    yield Progress("decode", len(pictures), len(planned.samples))
+        finally:  # also where a person interrupts, or the memory runs out
+            self._release()
         yield Edited(
             images=[[pictures[index] for index in shown] for shown in planned.shown],
             forms=planned.forms,
