@@ -6,7 +6,6 @@ published PixelSmile adapter is used. That factor is folded into the second tens
 has scale 1.
 """
 
-import hashlib
 import json
 import math
 import re
@@ -20,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from pixelsmile.errors import AdapterError
+from pixelsmile.hashing import sha256_file
 
 _PREFIXES = ("base_model.model.", "transformer.", "diffusion_model.")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -76,7 +76,7 @@ def load_adapters(transformer: Any, specs: Sequence[AdapterSpec]) -> list[dict[s
         with warnings.catch_warnings():  # several adapters side by side are what we want
             warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")
             transformer.load_lora_adapter(state, prefix=None, adapter_name=_name(index))
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest = sha256_file(file)
         record = {"source": spec.source, "scale": spec.scale, "modules": num_modules, "sha256": digest}
         loaded.append(record if spec.domain is None else {**record, "domain": spec.domain})
     if specs:

@@ -30,7 +30,7 @@ def encode_frames(vae: AutoencoderKLQwenImage, images_BCHW: Tensor) -> tuple[Ten
     """Mean and log-variance (-30..20) of the latents of pictures.
 
     images_BCHW: RGB in -1..1, height and width multiples of `vae.spatial_compression_ratio`.
-    Both results have shape (B, z_dim, H / ratio, W / ratio) and are not normalised (see `encoding.py`).
+    Both results have shape (B, z_dim, H / ratio, W / ratio) and are not normalised (see `latents.py`).
     Equal to `vae.encode(images[:, :, None]).latent_dist` up to rounding.
     """
     hidden_BCHW = _conv(vae.quant_conv, _encode(vae.encoder, _channels_last(images_BCHW)))
