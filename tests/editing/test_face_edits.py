@@ -4,7 +4,7 @@ from PIL import Image
 
 from pixelsmile import Editor
 from pixelsmile.editing.editor import EditResult
-from pixelsmile.editing.face_edits import stream_faces
+from pixelsmile.editing.face_edits import PasteOptions, stream_faces
 from pixelsmile.editing.requests import Request
 from pixelsmile.errors import InputError
 from pixelsmile.faces.face import Face
@@ -57,3 +57,9 @@ def test_faces_of_one_picture_share_their_strengths(editor, picture):
     for edits in ([], [(FACES[0], [one]), (FACES[1], [other])], [(FACES[0], [one]), (FACES[1], [one, one])]):
         with pytest.raises(InputError):
             results(editor, picture, edits)
+
+
+@pytest.mark.parametrize("context", [1, 1000, float("nan")])
+def test_a_context_that_cuts_the_mask_or_shows_no_face_is_refused(context):
+    with pytest.raises(InputError, match=r"use one from 1\.25 to 8"):
+        PasteOptions(context=context)

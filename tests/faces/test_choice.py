@@ -46,7 +46,7 @@ def test_a_box_needs_no_detector():
 def test_a_box_over_the_border_is_cut_and_one_outside_refused():
     assert manual_face((-10, -10, 50, 50), SIZE).box == (0, 0, 50, 50)
     for text in ("400,10,50,50", "390,290,40,40", "0,0,5,200"):
-        with pytest.raises(FaceError, match="covers less than 16 x 16 px of the picture"):
+        with pytest.raises(FaceError, match="covers less than 18 x 18 px of the picture"):
             chosen(text)
 
 

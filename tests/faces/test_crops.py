@@ -4,8 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pixelsmile.faces.crops import crop_around
+from pixelsmile.errors import FaceError
+from pixelsmile.faces.choice import MIN_FACE_PX
+from pixelsmile.faces.crops import crop_around, crop_to_edit
 from pixelsmile.faces.face import Face
+from pixelsmile.images import load_image
 
 
 def picture(width, height):
@@ -50,3 +53,16 @@ def test_crops_always_cover_the_face_inside_the_picture(x, y, side, context):
     assert moved.landmarks_5[0] + [crop.left, crop.top] == pytest.approx([1, 1])
     assert moved.box[0] >= -1
     assert moved.box[3] <= crop.side + 1
+
+
+def test_the_square_around_the_smallest_face_is_a_picture():
+    smallest = Face((50, 50, 50 + MIN_FACE_PX, 50 + MIN_FACE_PX), None, 1, "test")
+    load_image(crop_to_edit(smallest, (400, 300)).cut(picture(400, 300)))
+
+
+@pytest.mark.parametrize(
+    ("side", "context", "seen"), [(20, 1.25, "has 25 px a side"), (2000, 8, "has 16000 px a side")]
+)
+def test_a_square_that_is_no_size_for_a_picture_is_refused(side, context, seen):
+    with pytest.raises(FaceError, match=seen):
+        crop_to_edit(Face((0, 0, side, side), None, 1, "test"), (4000, 3000), context)

@@ -11,30 +11,38 @@ from pixelsmile.editing.editor import EditOptions, Editor, EditResult, ImageLike
 from pixelsmile.editing.engine import Progress
 from pixelsmile.editing.requests import Request
 from pixelsmile.errors import FaceError, InputError
-from pixelsmile.faces.crops import DEFAULT_CONTEXT, FaceCrop, crop_around
+from pixelsmile.faces.crops import DEFAULT_CONTEXT, FaceCrop, crop_to_edit
 from pixelsmile.faces.face import Face, Masker
 from pixelsmile.faces.masks import face_mask, feathered
 from pixelsmile.faces.pasting import FittedEdit, fit_edit, paste
 
 MASK_GROW = 1.25  # an open jaw, raised brows and a blush stay inside
 MASK_SOFT = 0.2
+MAX_CONTEXT = 8.0  # beyond it the editor sees next to nothing of the face
 _PARSED_PX = 512  # side at which a masker sees the crop
 _FEATHER = 0.08  # edge of a masker's mask, over the longer side of the face
 
 
 @dataclass(frozen=True)
 class PasteOptions:
-    """How an edited face returns into its picture.
+    """How an edited face returns into its picture. InputError for a context out of its range.
 
-    context: side of the square that is edited, over the longer side of the face box. guard_drift: measure and
-    undo shift and zoom. keep_detail: keep structure finer than the editor's size where nothing changed.
-    masker: pastes along the outlines of the face before and after, in place of an ellipse.
+    context: side of the square that is edited, over the longer side of the face box, from MASK_GROW (below it
+    the square would cut the mask) to MAX_CONTEXT. guard_drift: measure and undo shift and zoom. keep_detail:
+    keep structure finer than the editor's size where nothing changed. masker: pastes along the outlines of
+    the face before and after, in place of an ellipse.
     """
 
     context: float = DEFAULT_CONTEXT
     guard_drift: bool = True
     keep_detail: bool = True
     masker: Masker | None = None
+
+    def __post_init__(self) -> None:
+        if not MASK_GROW <= self.context <= MAX_CONTEXT:
+            raise InputError(
+                f"context {self.context!r} is out of range: use one from {MASK_GROW:g} to {MAX_CONTEXT:g}"
+            )
 
 
 def stream_faces(
@@ -50,7 +58,7 @@ def stream_faces(
     The pictures have the size of `image`; outside of the masks no pixel changes, and where masks overlap, the
     later face lies on top. What was corrected stands in `settings["face"]`, with several faces
     in each of `settings["faces"]`. Raises what `Editor.stream` raises, and FaceError
-    where a masker sees no face.
+    where a masker sees no face or the square around a face is no size for a picture.
     """
     if not edits:
         raise InputError("no faces given: choose at least one")
@@ -59,7 +67,7 @@ def stream_faces(
     picture = open_picture(image)
     layers: list[list[EditResult]] = [[] for _ in edits[0][1]]  # of each request, one a face
     for face, requests in edits:
-        crop = crop_around(face, picture.size, how.context)
+        crop = crop_to_edit(face, picture.size, how.context)
         waiting = iter(layers)
         for event in editor.stream(crop.cut(picture), requests, **options):
             if isinstance(event, Progress):

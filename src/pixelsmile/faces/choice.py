@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pixelsmile.errors import FaceError
+from pixelsmile.faces.crops import DEFAULT_CONTEXT
 from pixelsmile.faces.face import Box, Face
+from pixelsmile.images import MIN_SIDE_PX
 
-MIN_FACE_PX = 16  # below this there is nothing to edit
+MIN_FACE_PX = math.ceil(MIN_SIDE_PX / DEFAULT_CONTEXT)  # the square around it is a picture of that side
 _FORMS = (
     "largest, centre, all, a number as `pixelsmile faces` counts them, x,y,width,height in pixels, or whole "
     "for the whole picture"

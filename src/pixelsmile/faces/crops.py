@@ -1,11 +1,14 @@
 """The square around a face that an editor works on: cut out of a picture of any size, and its place in it."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from pixelsmile.errors import FaceError
 from pixelsmile.faces.face import Box, Face
+from pixelsmile.images import MAX_PIXELS, MIN_SIDE_PX
 
 DEFAULT_CONTEXT = 1.8  # side of the square over the face's longer side: a portrait with hair and chin
 
@@ -53,6 +56,18 @@ def crop_around(face: Face, size: tuple[int, int], context: float = DEFAULT_CONT
     side = max(1, round(context * max(face.width, face.height)))
     x, y = (face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2
     return FaceCrop(_place(x, side, width), _place(y, side, height), side, size)
+
+
+def crop_to_edit(face: Face, size: tuple[int, int], context: float = DEFAULT_CONTEXT) -> FaceCrop:
+    """`crop_around` for an editor. FaceError where the square is smaller or larger than a picture may be."""
+    crop, longest = crop_around(face, size, context), math.isqrt(MAX_PIXELS)
+    if not MIN_SIDE_PX <= crop.side <= longest:
+        raise FaceError(
+            f"the square around the face has {crop.side} px a side (the face {face.width:.0f} x "
+            f"{face.height:.0f} px, context {context:g}), it must have {MIN_SIDE_PX} to {longest}: use "
+            "another context, or scale the picture first"
+        )
+    return crop
 
 
 def _place(middle: float, side: int, length: int) -> int:
