@@ -70,6 +70,25 @@ def test_sweeps(options, strengths):
     assert RunFolder(Path("run")).spec().strengths == strengths
 
 
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ("--quantise 4bit --device cpu", "needs a GPU"),
+        ("--adapter none.safetensors", "no adapter file"),
+        ("--steps 2000", "out of range"),
+    ],
+)
+def test_what_needs_no_model_is_refused_before_one_is_fetched(
+    options, line, model_folder, capsys, monkeypatch
+):
+    def fetch(model: str) -> None:
+        raise AssertionError("the model is fetched")
+
+    monkeypatch.setattr("pixelsmile.editing.folders.find_model", fetch)
+    assert bench(f"--model {model_folder} --samples 2 -o run {options}") == 2
+    assert line in capsys.readouterr().err
+
+
 def test_our_editor(model_folder, capsys):
     options = f"--model {model_folder} --device cpu --steps 1 --samples 2 -s 0 1 -o run"
     assert bench(options) == 0

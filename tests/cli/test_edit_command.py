@@ -143,6 +143,38 @@ def test_refusals_leave_nothing(arguments, line, edit, capsys):
     assert names() == {"face.png"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("--quantise 4bit --device cpu", "quantise '4bit' needs a GPU"),
+        ("--adapter none.safetensors", "no adapter file, folder or hub id 'none.safetensors'"),
+        ("--conditioning spam", "unknown conditioning 'spam': did you mean span?"),
+        ("--size 5000", "size 5000 is out of range: use one from 32 to 4096"),
+        ("--steps 2000", "steps 2000 is out of range: use one from 1 to 1000"),
+        ("--batch-size 5000", "batch size 5000 is out of range: use one from 1 to 4096"),
+        ("--face 10,10,60,60 --parser none.onnx", "there is no face parser 'none.onnx'"),
+        ("--face 10,10,60,60 --context 1000", "context 1000.0 is out of range: use one from 1.25 to 8"),
+        ("--face 10,10,60,60 --context 1", "context 1.0 is out of range: use one from 1.25 to 8"),
+        ("--face 10,10,20,20 --context 1.25", "the square around the face has 25 px a side"),
+    ],
+)
+def test_what_needs_no_model_is_refused_before_one_is_fetched(arguments, line, edit, capsys, monkeypatch):
+    def fetch(model: str) -> None:
+        raise AssertionError("the model is fetched")
+
+    monkeypatch.setattr("pixelsmile.editing.folders.find_model", fetch)
+    assert edit("-e", "happy", *arguments.split()) == 2
+    assert line in refusal(capsys)
+    assert names() == {"face.png"}
+
+
+def test_a_device_that_is_none_is_refused_where_there_are_gpus(drawn_face, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for device in ("cuda0", "cuda:x"):
+        assert main(["edit", str(drawn_face), "-e", "happy", "--device", device]) == 2
+        assert f"unknown device {device!r}: use cpu, cuda, cuda:1" in refusal(capsys)
+
+
 def test_models_that_are_none(edit, model_folder, capsys):
     Path("half").mkdir()
     Path("half/model_index.json").write_text("{}")

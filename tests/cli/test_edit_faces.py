@@ -88,7 +88,7 @@ def test_every_face_gets_its_own_expression_in_one_picture(edit_group, group, ca
         (["--face", "1=happy", "--face", "2"], "--face 2 has no expression"),
         (["-e", "happy", "--face", "1", "--face", "2"], "several --face need an expression each"),
         (["--face", "all=happy", "--face", "2=sad"], "--face all leaves no other face"),
-        (["-e", "happy", "--face", "900,900,50,50"], "covers less than 16 x 16 px"),
+        (["-e", "happy", "--face", "900,900,50,50"], "covers less than 18 x 18 px"),
         (["-e", "happy", "--face", "1", "--detector", "none.onnx"], "none.onnx"),
         (["--face", "10,10,60,60=happy", "--face", "10,10,60,60=sad"], "two --face mean the same face"),
         (["--face", "1=hapy"], "happy"),

@@ -144,10 +144,13 @@ def _open(
         return open_editor(
             choice, plan.benchmark, OwnSettings(), folder.path, plan.strengths, options.timeout
         )
-    from pixelsmile.cli.model_choice import choose_model
+    from pixelsmile.cli.model_choice import check_model_options, choose_model
     from pixelsmile.cli.progress import Display, silence_libraries
     from pixelsmile.editing.folders import find_model
 
+    with Display(options.quiet).loading("the libraries"):
+        silence_libraries()
+        check_model_options(options)
     model = choose_model(options.model, options.device)
     if model.reason is not None:
         _remark(options, model.reason)
@@ -165,7 +168,6 @@ def _open(
         told=getattr(options, "tell", None) or "expression",
     )
     with Display(options.quiet).loading(model.model):
-        silence_libraries()
         editor = open_editor(choice, plan.benchmark, settings, folder.path, plan.strengths)
     _warn_of_limits(options, editor)
     return editor

@@ -3,7 +3,7 @@
 import argparse
 
 from pixelsmile.benchmarks.editors.own_settings import REGIONS, TOLD
-from pixelsmile.cli.edit_options import DTYPES, OFFLOADS, QUANTISES
+from pixelsmile.cli.edit_options import DTYPES, MAX_STEPS, OFFLOADS, QUANTISES
 from pixelsmile.cli.parsing import CommandParser, one_of, positive_number, whole_number
 from pixelsmile.expressions import DOMAINS, MAX_STRENGTH, parse_strength
 
@@ -152,7 +152,9 @@ def _add_model(parser: CommandParser) -> argparse._ArgumentGroup:
         help="a LoRA file and its scale (default 1), in place of the model's own; may be given more than "
         "once; none: the model alone",
     )
-    group.add_argument("--steps", type=whole_number("steps", 1), metavar="N", help="sampling steps")
+    group.add_argument(
+        "--steps", type=whole_number("steps", 1, MAX_STEPS), metavar="N", help="sampling steps"
+    )
     group.add_argument(
         "--shift",
         type=positive_number("shift"),

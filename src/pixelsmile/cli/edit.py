@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pixelsmile.cli.edit_files import EditFiles, Source
     from pixelsmile.cli.edit_orders import Order
     from pixelsmile.editing.editor import EditOptions, Editor, EditResult
+    from pixelsmile.editing.face_edits import PasteOptions
     from pixelsmile.faces.face import Face
 
 
@@ -27,9 +28,11 @@ def run(arguments: Sequence[str]) -> int:
     options = edit_parser().parse_args(arguments)
     if options.quiet:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
-    from pixelsmile.cli.edit_faces import check_face_orders, find_faces, parse_face_order
+    from pixelsmile.cli.edit_faces import check_face_orders, find_faces, parse_face_order, read_paste
     from pixelsmile.cli.edit_files import read_source, write_files
     from pixelsmile.cli.edit_orders import default_folder, output_names, read_orders
+    from pixelsmile.cli.model_choice import check_model_options
+    from pixelsmile.cli.progress import Display, silence_libraries
     from pixelsmile.publication import staged
     from pixelsmile.results import check_grid
 
@@ -44,8 +47,12 @@ def run(arguments: Sequence[str]) -> int:
     folder = Path(options.output) if options.output is not None else default_folder(source.path, orders)
     started = time.monotonic()
     with staged(folder, names, force=options.force) as stage, _memory_errors():
+        with Display(options.quiet).loading("the libraries"):
+            silence_libraries()
+            check_model_options(options)
+            paste = read_paste(options, faces, source.image.size)
         editor = _load(options)
-        results = _edit(editor, options, source, orders, faces)
+        results = _edit(editor, options, source, orders, faces, paste)
         files = write_files(stage, source, orders, results, grid=options.grid, gif=options.gif)
     _report(options, files, results, time.monotonic() - started)
     return 0
@@ -53,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _load(options: argparse.Namespace) -> "Editor":
     from pixelsmile.cli.model_choice import choose_model
-    from pixelsmile.cli.progress import Display, silence_libraries
+    from pixelsmile.cli.progress import Display
     from pixelsmile.editing.folders import find_model
 
     choice = choose_model(options.model, options.device)
@@ -61,7 +68,6 @@ def _load(options: argparse.Namespace) -> "Editor":
         _remark(options, choice.reason)
     find_model(choice.model)  # a download shows its own progress, and a bad folder is refused early
     with Display(options.quiet).loading(choice.model):
-        silence_libraries()
         from pixelsmile.editing.editor import Editor
 
         return Editor.from_pretrained(
@@ -80,13 +86,11 @@ def _edit(
     source: "Source",
     orders: Sequence["Order"],
     faces: Sequence[tuple["FaceOrder", list["Face"]]],
+    paste: "PasteOptions",
 ) -> list["EditResult"]:
     from pixelsmile.cli.edit_faces import edit_faces
     from pixelsmile.cli.progress import Display
-    from pixelsmile.editing.face_edits import PasteOptions
     from pixelsmile.editing.requests import Request
-    from pixelsmile.faces.crops import DEFAULT_CONTEXT
-    from pixelsmile.faces.parsing import load_masker
 
     info = editor.engine.info
     if info.note and not source.is_drawn:
@@ -101,12 +105,6 @@ def _edit(
         "shift": options.shift,
     }
     if faces:
-        context = options.context or DEFAULT_CONTEXT
-        paste = PasteOptions(
-            context=context,
-            guard_drift=not options.no_drift_guard,
-            masker=None if options.parser is None else load_masker(options.parser),
-        )
         events = edit_faces(editor, source.image, faces, orders, options.strengths, paste, how)
     else:
         requests = [

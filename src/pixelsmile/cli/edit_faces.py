@@ -93,6 +93,25 @@ def find_faces(
     return [(order, faces) for order, faces in chosen if faces]
 
 
+def read_paste(
+    options: argparse.Namespace, found: Sequence[tuple[FaceOrder, list["Face"]]], size: tuple[int, int]
+) -> "PasteOptions":
+    """How the edited faces return into the picture of `size`. InputError, FaceError, ModelError."""
+    from pixelsmile.editing.face_edits import PasteOptions
+    from pixelsmile.faces.crops import DEFAULT_CONTEXT, crop_to_edit
+    from pixelsmile.faces.parsing import load_masker
+
+    paste = PasteOptions(
+        context=options.context or DEFAULT_CONTEXT,
+        guard_drift=not options.no_drift_guard,
+        masker=None if options.parser is None else load_masker(options.parser),
+    )
+    for _, faces in found:
+        for face in faces:
+            crop_to_edit(face, size, paste.context)
+    return paste
+
+
 def edit_faces(
     editor: "Editor",
     image: "Image.Image",

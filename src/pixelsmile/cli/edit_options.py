@@ -7,6 +7,10 @@ DEFAULT_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 OFFLOADS = ("none", "model", "sequential")
 QUANTISES = ("8bit", "4bit")
 DTYPES = ("float32", "bfloat16", "float16")
+CONDITIONINGS = ("auto", "all", "span", "velocity")
+MAX_STEPS = 1000  # this and the next ones as `Editor.stream` has them
+_MAX_SIZE_PX = 4096
+_MAX_BATCH_SIZE = 4096
 _MAX_SEED = 2**63 - 1
 _EPILOG = """examples:
   pixelsmile edit face.png -e happy
@@ -93,7 +97,7 @@ def _add_faces(parser: CommandParser) -> None:
         "--context",
         type=positive_number("context"),
         metavar="X",
-        help="side of the square that is edited, in faces (default: a portrait with hair and chin)",
+        help="side of the square that is edited, in faces, 1.25 to 8 (default: with hair and chin)",
     )
     group.add_argument(
         "--parser",
@@ -120,7 +124,9 @@ def _add_model(parser: CommandParser) -> None:
         help="a LoRA file and its scale (default 1), in place of the model's own; may be given more than "
         "once; none: the model alone",
     )
-    group.add_argument("--steps", type=whole_number("steps", 1), metavar="N", help="sampling steps")
+    group.add_argument(
+        "--steps", type=whole_number("steps", 1, MAX_STEPS), metavar="N", help="sampling steps"
+    )
     group.add_argument(
         "--shift",
         type=positive_number("shift"),
@@ -136,12 +142,16 @@ def _add_model(parser: CommandParser) -> None:
     )
     group.add_argument(
         "--size",
-        type=whole_number("size", 32),
+        type=whole_number("size", 32, _MAX_SIZE_PX),
         metavar="PX",
         help="side to edit at (default: the model's own)",
     )
     group.add_argument(
-        "--conditioning", default="auto", metavar="FORM", help="auto (default), all, span or velocity"
+        "--conditioning",
+        type=one_of("conditioning", CONDITIONINGS),
+        default="auto",
+        metavar="FORM",
+        help="auto (default), all, span or velocity",
     )
 
 
@@ -170,7 +180,10 @@ def _add_machine(parser: CommandParser) -> None:
         help="8bit or 4bit weights, on a GPU",
     )
     group.add_argument(
-        "--batch-size", type=whole_number("batch size", 1), metavar="N", help="pictures made at a time"
+        "--batch-size",
+        type=whole_number("batch size", 1, _MAX_BATCH_SIZE),
+        metavar="N",
+        help="pictures made at a time",
     )
 
 

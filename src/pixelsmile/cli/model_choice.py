@@ -1,5 +1,6 @@
 """Which model edits when nobody names one, and why."""
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,25 @@ class ModelChoice:
     reason: str | None = None
 
 
+def check_model_options(options: argparse.Namespace) -> None:
+    """Refuse a device, a way to fit it and an adapter before a model is chosen, fetched and loaded.
+
+    DeviceError, AdapterError.
+    """
+    from pixelsmile.editing.adapters import find_adapter
+    from pixelsmile.editing.devices import place
+    from pixelsmile.editing.editor import adapter_specs
+
+    place(options.device, options.dtype, options.offload or "none", options.quantise)
+    for spec in adapter_specs(options.adapter) or ():
+        find_adapter(spec)
+
+
 def choose_model(requested: str | None, device: str | None) -> ModelChoice:
-    """What was asked for; else the full model if it is downloaded and the GPU holds it; else the embedded."""
+    """What was asked for; else the full model if it is downloaded and the GPU holds it; else the embedded.
+
+    device: None, or one that `check_model_options` has found here.
+    """
     if requested is not None:
         return ModelChoice(requested)
     if device is not None and not device.startswith("cuda"):

@@ -84,6 +84,15 @@ def load_adapters(transformer: Any, specs: Sequence[AdapterSpec]) -> list[dict[s
     return loaded
 
 
+def find_adapter(spec: AdapterSpec) -> Path:
+    """The file of an adapter, fetched from the hub where it is a hub id. AdapterError where there is none."""
+    if not math.isfinite(spec.scale):
+        raise AdapterError(
+            f"scale {spec.scale!r} of adapter {spec.source} is not a finite number: use for example 1"
+        )
+    return _find(spec.source)
+
+
 def activate(transformer: Any, adapters: Sequence[Mapping[str, Any]], domain: str) -> None:
     """Let those of the loaded adapters act that are for pictures of that domain, and no others."""
     chosen = {_name(index): record for index, record in enumerate(adapters) if is_for(record, domain)}
@@ -104,11 +113,7 @@ def _name(index: int) -> str:
 
 
 def _fitting_state(transformer: nn.Module, spec: AdapterSpec) -> tuple[Path, dict[str, Tensor], int]:
-    if not math.isfinite(spec.scale):
-        raise AdapterError(
-            f"scale {spec.scale!r} of adapter {spec.source} is not a finite number: use for example 1"
-        )
-    file = _find(spec.source)
+    file = find_adapter(spec)
     tensors, metadata = _read(file)
     adapter = _sort(tensors)
     problems = _misfits(transformer, adapter.pairs) + adapter.unknown

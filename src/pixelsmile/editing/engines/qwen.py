@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from pixelsmile.editing import latents as codec
-from pixelsmile.editing.adapters import AdapterSpec, activate, load_adapters
+from pixelsmile.editing.adapters import AdapterSpec, activate, find_adapter, load_adapters
 from pixelsmile.editing.components import Components, load_components, offload
 from pixelsmile.editing.conditioning import Prompt, choose_form, condition
 from pixelsmile.editing.devices import Placement
@@ -53,6 +53,8 @@ class QwenEngine:
     @classmethod
     def load(cls, model: str, adapters: Sequence[AdapterSpec] | None, placement: Placement) -> "QwenEngine":
         """Load a folder or hub id with these adapters (None: with its own). ModelError, AdapterError."""
+        for spec in adapters or ():
+            find_adapter(spec)  # a wrong one is refused before the model is fetched and loaded
         folder = find_model(model)
         options = read_options(folder)
         parts = load_components(folder, placement)
