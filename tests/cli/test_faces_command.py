@@ -63,6 +63,18 @@ def test_the_table(two_faces, capsys):
     assert right.startswith("   2  464,288,64,96     1.00   ")
 
 
+def test_a_box_over_the_border_is_one_that_edit_takes(model_folder, capsys):
+    image = red_block((640, 640), (0, 0, 16, 16))
+    image.paste((220, 0, 0), (608, 608, 624, 624))
+    image.save("corners.png")
+    scrfd_file(Path("red.onnx"), stride=STRIDE)
+    assert faces("corners.png --detector red.onnx") == 0
+    boxes = [line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert boxes == ["0,0,48,64", "592,576,48,64"]
+    options = f"-e happy -s 1 --steps 1 -q --model {model_folder} -o out --face {boxes[0]}"
+    assert main(["edit", "corners.png", *options.split()]) == 0
+
+
 def test_json(two_faces, capsys):
     assert faces(f"{two_faces} --json -o out.png") == 0
     record = json.loads(capsys.readouterr().out)

@@ -47,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(_record(options, image, detector, faces)))
     else:
-        _print_table(faces)
+        _print_table(faces, image.size)
         if drawing is not None:
             print(drawing)
     return 0
@@ -86,12 +86,13 @@ def _detect(options: argparse.Namespace, source: "Source") -> tuple[str, "list[F
     return detector.name, faces
 
 
-def _print_table(faces: "Sequence[Face]") -> None:
-    """Boxes are written as `--face` takes them."""
+def _print_table(faces: "Sequence[Face]", size: tuple[int, int]) -> None:
+    """Boxes are cut to the picture of `size` and written as `--face` takes them."""
     rows = [("face", "x,y,width,height", "score", "eyes, nose, mouth (x,y)")]
     for number, face in enumerate(faces, 1):
-        x, y = face.box[:2]
-        box = f"{x:.0f},{y:.0f},{face.width:.0f},{face.height:.0f}"
+        x, y = round(max(face.box[0], 0)), round(max(face.box[1], 0))
+        right, bottom = round(min(face.box[2], size[0])), round(min(face.box[3], size[1]))
+        box = f"{x},{y},{right - x},{bottom - y}"
         rows.append((str(number), box, f"{face.score:.2f}", _points(face)))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
