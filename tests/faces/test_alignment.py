@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pixelsmile.errors import InputError
+from pixelsmile.faces import alignment
 from pixelsmile.faces.alignment import (
     TEMPLATE_5,
     align,
@@ -73,6 +74,14 @@ def test_bilinear_by_hand_and_black_outside():
     picture = np.array([[0.0, 100.0]])[..., None]
     half = np.array([[1.0, 0, -0.5], [0, 1, 0]])  # half a pixel to the left
     np.testing.assert_allclose(warp(picture, half, (3, 1))[0, :, 0], [50, 50, 0])
+
+
+def test_a_warp_in_bands_is_the_same_to_the_bit(monkeypatch):
+    picture = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
+    turned = np.array([[0.9, -0.3, 4.7], [0.3, 0.9, -6.1]])
+    whole = warp(picture, turned, (50, 41))
+    monkeypatch.setattr(alignment, "_BAND_PIXELS", 200)  # four rows: the last band has one
+    np.testing.assert_array_equal(warp(picture, turned, (50, 41)), whole)
 
 
 def test_aligned_landmarks_lie_on_the_template():

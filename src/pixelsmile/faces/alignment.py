@@ -30,6 +30,7 @@ TEMPLATE_5 = (
     + 0.5
 )
 _MIN_SPREAD_PX = 1.0
+_BAND_PIXELS = 2**20  # that are warped at a time: many more take gigabytes
 # In shares of a box from the brows to the chin, as detectors draw it.
 _IN_BOX = np.array([[0.3, 0.38], [0.7, 0.38], [0.5, 0.58], [0.34, 0.77], [0.66, 0.77]])
 
@@ -82,15 +83,13 @@ def warp(image_HWC: np.ndarray, matrix_23: np.ndarray, size: tuple[int, int]) ->
     image_HWC: any real numbers; the result has the same range.
     """
     width, height = size
-    columns, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    (xx, xy, x0), (yx, yy, y0) = inverse(matrix_23)
-    x = xx * columns + xy * rows + x0 - 0.5
-    y = yx * columns + yy * rows + y0 - 0.5
-    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    part_x, part_y = (x - left)[..., None], (y - top)[..., None]
-    upper = _pixels(image_HWC, top, left) * (1 - part_x) + _pixels(image_HWC, top, left + 1) * part_x
-    lower = _pixels(image_HWC, top + 1, left) * (1 - part_x) + _pixels(image_HWC, top + 1, left + 1) * part_x
-    return (upper * (1 - part_y) + lower * part_y).astype(np.float32)
+    backward_23 = inverse(matrix_23)
+    seen_HWC = np.empty((height, width, image_HWC.shape[2]), np.float32)
+    num_rows = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, num_rows):
+        rows = np.arange(top, min(top + num_rows, height)) + 0.5
+        seen_HWC[top : top + num_rows] = _band(image_HWC, backward_23, np.arange(width) + 0.5, rows)
+    return seen_HWC
 
 
 def align(image_HWC: np.ndarray, landmarks_52: np.ndarray, size_px: int = TEMPLATE_PX) -> np.ndarray:
@@ -136,6 +135,21 @@ def _complex(points_N2: np.ndarray) -> np.ndarray:
     if points.ndim != 2 or points.shape[1] != 2:
         raise InputError(f"points must have the shape (N, 2), not {points.shape}")
     return points[:, 0] + 1j * points[:, 1]
+
+
+def _band(
+    image_HWC: np.ndarray, backward_23: np.ndarray, x_seen: np.ndarray, y_seen: np.ndarray
+) -> np.ndarray:
+    """What `warp` shows at those columns and rows, given the matrix back into the picture."""
+    columns, rows = np.meshgrid(x_seen, y_seen)
+    (xx, xy, x0), (yx, yy, y0) = backward_23
+    x = xx * columns + xy * rows + x0 - 0.5
+    y = yx * columns + yy * rows + y0 - 0.5
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    part_x, part_y = (x - left)[..., None], (y - top)[..., None]
+    upper = _pixels(image_HWC, top, left) * (1 - part_x) + _pixels(image_HWC, top, left + 1) * part_x
+    lower = _pixels(image_HWC, top + 1, left) * (1 - part_x) + _pixels(image_HWC, top + 1, left + 1) * part_x
+    return upper * (1 - part_y) + lower * part_y
 
 
 def _pixels(image_HWC: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -69,7 +69,7 @@ def undo_drift(edit_HWC: np.ndarray, drift: Drift, fill_HWC: np.ndarray) -> np.n
     height, width = edit_HWC.shape[:2]
     back = inverse(drift.matrix((width, height)))
     covered = warp(np.ones((height, width, 1), np.float32), back, (width, height))
-    moved = warp(edit_HWC.astype(np.float32), back, (width, height))
+    moved = warp(edit_HWC, back, (width, height))
     return np.round(moved + (1 - covered) * fill_HWC).clip(0, 255).astype(np.uint8)
 
 
