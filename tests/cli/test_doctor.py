@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pixelsmile.cli import doctor, main
+from pixelsmile.cli import doctor, machine, main
 from pixelsmile.cli.machine import Gpu, Machine, look_at_machine
 from pixelsmile.cli.model_choice import FULL_MODEL
 
@@ -25,7 +25,7 @@ def test_what_it_prints_here(here, capsys):
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
     assert f"torch {here.libraries['torch']}" in out
-    assert "embedded: ready" in out
+    assert "embedded: ready, with adapters for human and anime\n" in out
     assert "pixelsmile edit face.png -e happy" in out
 
 
@@ -34,6 +34,7 @@ def test_json(here, capsys):
     record = json.loads(capsys.readouterr().out)
     assert record["ready"] is True
     assert record["python"] == here.python
+    assert record["embedded_adapters"] == ["human", "anime"]
     assert set(record) >= {"libraries", "extras", "gpus", "disk_free_gb", "embedded_ready", "advice"}
 
 
@@ -50,6 +51,21 @@ def test_faces_need_their_extra(whole):
     assert 'onnxruntime missing): pip install -c constraints.txt -e ".[faces]"' in advice(without)
     installed = replace(whole, extras=dict.fromkeys(whole.extras, "1.0"))
     assert "pixelsmile faces photo.jpg" in advice(installed)
+
+
+def test_an_extra_counts_whichever_distribution_brings_it(tmp_path, monkeypatch):
+    extras = {"forked": "forked_module", "built-by-hand": "hand_module", "removed": "removed_module"}
+    monkeypatch.setattr(machine, "_EXTRAS", extras)
+    monkeypatch.syspath_prepend(tmp_path)
+    for module in ("forked_module", "hand_module"):
+        (tmp_path / f"{module}.py").write_text("")
+    for distribution, module in (("forked_gpu", "forked_module"), ("removed", "removed_module")):
+        info = tmp_path / f"{distribution}-7.8.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Name: {distribution}\nVersion: 7.8\n")
+        (info / "top_level.txt").write_text(module)
+    seen = look_at_machine().extras
+    assert seen == {"forked": "7.8", "built-by-hand": "of unknown version", "removed": None}
 
 
 def test_with_a_small_gpu(whole):

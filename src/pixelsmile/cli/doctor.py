@@ -13,7 +13,7 @@ from pixelsmile.cli.model_choice import (
 )
 from pixelsmile.cli.parsing import CommandParser
 
-FACE_EXTRAS = ("onnxruntime", "opencv-python-headless", "scikit-image")
+FACE_EXTRAS = ("onnx", "onnxruntime", "opencv-python-headless", "scikit-image")
 _BROKEN = 1
 
 
@@ -40,7 +40,7 @@ def _print_findings(machine: Machine, lines: Sequence[str]) -> None:
         ("processor", f"{machine.num_cores} cores, {_gb(machine.memory_gb)} memory"),
         ("gpu", "; ".join(f"{gpu.name}, {_gb(gpu.memory_gb)}" for gpu in machine.gpus) or "none found"),
         ("disk", f"{_gb(machine.disk_free_gb)} free for models ({machine.hub_cache})"),
-        ("models", f"embedded: {'ready' if machine.embedded_ready else 'MISSING'}"),
+        ("models", f"embedded: {_embedded(machine)}"),
         ("", f"{FULL_MODEL}: {'downloaded' if machine.full_model_downloaded else 'not downloaded'}"),
     ]
     for name, text in rows:
@@ -88,10 +88,19 @@ def _full_model_advice(machine: Machine) -> list[str]:
 def _faces_advice(machine: Machine) -> list[str]:
     missing = [name for name in FACE_EXTRAS if machine.extras[name] is None]
     if missing:
-        return [f'to find faces ({", ".join(missing)} missing): pip install -c constraints.txt -e ".[faces]"']
+        command = 'pip install -c constraints.txt -e ".[faces]"'
+        return [f"to find and compare faces ({', '.join(missing)} missing): {command}"]
     return [
         "faces in a photo: pixelsmile faces photo.jpg; weights of better detectors: pixelsmile models list"
     ]
+
+
+def _embedded(machine: Machine) -> str:
+    if not machine.embedded_ready:
+        return "MISSING"
+    if not machine.embedded_adapters:
+        return "ready, without adapters"
+    return f"ready, with adapters for {' and '.join(machine.embedded_adapters)}"
 
 
 def _versions(libraries: Mapping[str, str | None], absent: str) -> str:

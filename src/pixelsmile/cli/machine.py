@@ -2,15 +2,17 @@
 
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pixelsmile import __version__
 from pixelsmile.cli.model_choice import FULL_MODEL, is_downloaded
-from pixelsmile.editing.folders import check_folder
+from pixelsmile.editing.folders import check_folder, read_options
 from pixelsmile.embedded import model_path
 from pixelsmile.errors import ModelError
 
@@ -26,6 +28,7 @@ _LIBRARIES = {
 }
 _EXTRAS = {
     "bitsandbytes": "bitsandbytes",
+    "onnx": "onnx",
     "onnxruntime": "onnxruntime",
     "opencv-python-headless": "cv2",
     "scikit-image": "skimage",
@@ -43,7 +46,10 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Machine:
-    """What is here. A library without a version is missing, or cannot be imported."""
+    """What is here. A library without a version is missing, or cannot be imported.
+
+    embedded_adapters: the domains that the embedded model has an adapter for.
+    """
 
     pixelsmile: str
     python: str
@@ -56,6 +62,7 @@ class Machine:
     hub_cache: str
     disk_free_gb: float
     embedded_ready: bool
+    embedded_adapters: tuple[str, ...]
     full_model_downloaded: bool
 
     @property
@@ -66,29 +73,37 @@ class Machine:
 
 def look_at_machine() -> Machine:
     """The machine and installation that this runs on."""
-    libraries = {name: _version(name, module) for name, module in _LIBRARIES.items()}
-    cache = _hub_cache()
+    providers = importlib.metadata.packages_distributions()
+    libraries = {name: _version(name, module, providers) for name, module in _LIBRARIES.items()}
+    cache, embedded_ready = _hub_cache(), _embedded_ready()
     return Machine(
         pixelsmile=__version__,
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         libraries=libraries,
-        extras={name: _version(name, module) for name, module in _EXTRAS.items()},
+        extras={name: _version(name, module, providers) for name, module in _EXTRAS.items()},
         num_cores=_num_cores(),
         memory_gb=_memory_gb(),
         gpus=_gpus() if libraries["torch"] else (),
         hub_cache=str(cache),
         disk_free_gb=shutil.disk_usage(_existing(cache)).free / 1e9,
-        embedded_ready=_embedded_ready(),
+        embedded_ready=embedded_ready,
+        embedded_adapters=_embedded_adapters() if embedded_ready else (),
         full_model_downloaded=libraries["diffusers"] is not None and is_downloaded(FULL_MODEL),
     )
 
 
-def _version(name: str, module: str) -> str | None:
+def _version(name: str, module: str, providers: Mapping[str, Sequence[str]]) -> str | None:
+    """The version of a module, whichever distribution brings it: onnxruntime is onnxruntime-gpu's too."""
     try:
         if name in _LIGHT:
             importlib.import_module(module)
-        return importlib.metadata.version(name)
+        elif importlib.util.find_spec(module) is None:
+            return None
+        provider = next(iter(providers.get(module, ())), name)
+        return importlib.metadata.version(provider)
+    except importlib.metadata.PackageNotFoundError:
+        return "of unknown version"
     except (ImportError, OSError, RuntimeError):  # absent, or a shared library that does not load
         return None
 
@@ -134,3 +149,10 @@ def _embedded_ready() -> bool:
     except ModelError:
         return False
     return True
+
+
+def _embedded_adapters() -> tuple[str, ...]:
+    try:
+        return tuple(read_options(model_path()).adapters)
+    except ModelError:
+        return ()
