@@ -31,7 +31,8 @@ RESTS_ON = Coverage("edits", 0, 0)
 
 
 def ratio_measure(hits, counts):
-    return Measure(np.stack([counts, hits], axis=1).astype(float), mean_of_sums, RESTS_ON)
+    parts = np.stack([counts, hits], axis=1).astype(float)
+    return Measure(parts, np.arange(len(parts)), len(parts), mean_of_sums, RESTS_ON)
 
 
 def mean_of(values):
@@ -141,7 +142,7 @@ def test_bca_says_where_it_has_no_interval():
     def without_ones_undefined(sums):
         return ratio(sums[..., 0], sums[..., 1])
 
-    measure = Measure(sums, without_ones_undefined, RESTS_ON)
+    measure = Measure(sums, np.arange(4), 4, without_ones_undefined, RESTS_ON)
     plan = Bootstrap(max_undefined_share=0.5)
     weights = plan.draw(4)
     assert estimate(measure, plan, weights).note == NO_ACCELERATION

@@ -27,7 +27,7 @@ DEFAULTS = MetricChoices()
 
 def counts_of(edits, choices=DEFAULTS):
     table = tabulate(edits)
-    return label_counts(table, dominant_labels(table, choices), choices.confusion_strengths).sum(axis=0)
+    return label_counts(table, dominant_labels(table, choices), choices.confusion_strengths)
 
 
 JOBS = [

@@ -36,6 +36,8 @@ from PIL import Image
 
 from pixelsmile.benchmarks.fed.background import BackgroundMeter, backgrounds, measure_background
 from pixelsmile.benchmarks.fed.changes import changes, measure_changes, representations
+from pixelsmile.benchmarks.fed.components import NO_CHANGE
+from pixelsmile.benchmarks.fed.marking import keep_markers
 from pixelsmile.benchmarks.fed.representations import (
     EmbeddingRepresentation,
     LandmarkRepresentation,
@@ -289,9 +291,19 @@ def test_any_representation_can_be_plugged_in(tmp_path):
     own = load_normalisation().model_copy(update={"min_expected_changes": {"redness": 1e-6}})
     results = load_fed_results(folder, representation="redness", constants=own, bootstrap=QUICK)
     assert scored(results, GOOD).edit.components["gain"] == 1.0
+    assert results.summary.constants == own
     assert load_fed_results(folder, bootstrap=QUICK).representation.kind == "scores"
     with pytest.raises(InputError, match="no representation 'blue': choose from"):
         load_fed_results(folder, representation="blue")
+
+
+def test_a_judging_that_was_stopped_can_be_reported(tmp_path):
+    folder = begin_fed_run(tmp_path / "run", TRIPLETS[:1])
+    measure_fed_run(folder)
+    keep_markers(folder, example_markers().record("scores:what-was-not-reached"))
+    results = load_fed_results(folder, bootstrap=QUICK)
+    assert results.representation is None
+    assert scored(results, GOOD).edit.reasons["gain"] == NO_CHANGE
 
 
 def test_identity_by_other_encoders(folder):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -162,9 +163,23 @@ def test_summary_is_a_mean_of_scores_not_a_score_of_means():
     assert found["overall"]["gain"]["value"] == pytest.approx(1)
     assert found["overall"]["gain"]["unscored"] == {"source and truth are alike": 1}
     assert found["overall"]["identity"]["n_scored"] == 4
+    of_dimensions = [found["overall"][name] for name in ("fidelity", "alignment", "gain_factor")]
+    assert [each["n_scored"] for each in of_dimensions] == [3, 4, 3]
+    left_out = [each["unscored"] for each in of_dimensions]
+    assert left_out == [{SILENT: 1}, {}, {"source and truth are alike": 1}]
     assert found["by_granularity"]["simple"]["fed_score"]["value"] == pytest.approx(0.42)
     assert found["by_granularity"]["dense"]["fed_score"]["n_unscored"] == 1
     assert list(found["by_expression"]) == ["happy"]
+
+
+def test_what_is_made_of_one_source_is_drawn_together():
+    edits = [fed_edit(name, gain=0.6 + 0.2 * place) for place, name in enumerate("abcde")]
+    twice = [
+        replace(edit, sample=edit.sample + again, source=edit.sample) for edit in edits for again in "12"
+    ]
+    one, both = (fed_summarise(some, bootstrap=FEW) for some in (edits, twice))
+    assert (both.num_sources, both.num_samples, both.num_edits) == (5, 10, 10)
+    assert both.overall["fed_score"].estimate == one.overall["fed_score"].estimate
 
 
 def test_fed_edits_refuse():

@@ -187,6 +187,14 @@ def test_the_terminal_shows_values_intervals_and_published_rows(results):
     assert max(map(len, lines)) <= 120
 
 
+def test_a_run_that_was_stopped_lacks_pictures(results, tmp_path):
+    begun = begin_run(tmp_path / "begun")
+    source = begun.spec().tasks[0].source
+    begun.source_file(source).unlink(missing_ok=True)
+    album = Album("begun", replace(results, folder=begun))
+    assert "not begun yet" in str(album.source(source))
+
+
 def test_labels_tell_runs_apart(tmp_path):
     a, b = begin_run(tmp_path / "a"), begin_run(tmp_path / "b")
     c = begin_run(tmp_path / "deep" / "a", editor="copy")

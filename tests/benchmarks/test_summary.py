@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,8 @@ from pixelsmile.benchmarks.metrics import (
     training_dynamics,
 )
 from pixelsmile.benchmarks.metrics.comparison import ONLY_OTHER, ONLY_OTHER_IDENTITY
+from pixelsmile.benchmarks.metrics.linearity import CONSTANT
+from pixelsmile.benchmarks.metrics.measure import ONLY_OTHER_VALUE
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, confusing_partner
 
@@ -142,6 +145,26 @@ def test_comparison_leaves_out_what_one_lacks():
     b[2] = replace(b[2], no_identity=NO_FACE)
     zero = compare(a, b, MetricChoices(missing_faces="zero"), FEW).differences["id_sim"]
     assert (zero.a, zero.b) == (pytest.approx(0.6), pytest.approx(0.4))
+
+
+def test_comparison_leaves_out_what_has_no_value_for_one():
+    """A lazy editor's linearity is that of the few sweeps that it moved; the other's must be of the same."""
+    steady = sweeps_of(lambda place, strength: strength if place % 8 == 0 else strength**3)
+    lazy = sweeps_of(lambda place, strength: strength if place % 8 == 0 else 0.5)
+    forth, back = (
+        compare(*pair, bootstrap=FEW).differences["cls_12"] for pair in permutations((steady, lazy))
+    )
+    assert (forth.a, forth.b) == (back.b, back.a) == (pytest.approx(1), pytest.approx(1))
+    assert forth.coverage.unscored == {ONLY_OTHER_VALUE: 42}
+    assert back.coverage.unscored == {CONSTANT: 42}
+    assert (forth.coverage.num_scored, forth.coverage.num_samples) == (6, 6)
+    unlike = [edit("a", "happy", "happy"), edit("b", "happy", "sad")]
+    tied = [
+        edit("a", "happy", "happy"),
+        replace(edit("b", "happy", "sad"), scores=dict.fromkeys(EXPRESSIONS, 1.0)),
+    ]
+    ties = compare(unlike, tied, MetricChoices(ties="unscored"), FEW).differences["acc_12"]
+    assert (ties.a, ties.b, ties.coverage.unscored) == (1, 1, {ONLY_OTHER_VALUE: 1})
 
 
 def test_comparison_refuses_other_samples():

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -62,8 +63,19 @@ def test_no_verdict_is_not_final(tmp_path):
         assert cache.find(KEY, reuse_no_verdicts=True) == nothing
         cache.keep(JUDGE, QUESTION, verdict())
         assert cache.find(KEY) == verdict()
-        cache.keep(JUDGE, QUESTION, nothing)
+        assert cache.keep(JUDGE, QUESTION, nothing) == verdict()
         assert cache.find(KEY) == verdict(), "a verdict stays"
+
+
+def test_a_file_that_another_process_makes_just_now_is_waited_for(tmp_path):
+    other = sqlite3.connect(tmp_path / "cache.sqlite", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(0.3, other.execute, ("COMMIT",))
+    release.start()
+    with VerdictCache(tmp_path / "cache.sqlite") as cache:
+        assert cache.find(KEY) is None
+    release.join()
+    other.close()
 
 
 def test_the_first_verdict_counts(tmp_path):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import aclosing
 
 import pytest
 from judge_examples import judge_at, samples_of
@@ -53,6 +54,16 @@ def test_one_that_cannot_be_asked_stops_all():
     with pytest.raises(JudgeError, match="is closed"):
         by_judge(panel)
     assert Counter(bool(run.left) for run in panel.runs.values()) == {True: 2}
+
+
+def test_a_panel_can_be_left_before_its_end():
+    async def first(panel: Panel) -> None:
+        async with aclosing(aiter(panel)) as judgements:
+            async for _ in judgements:
+                return
+
+    panel = Panel([scripted("a", lambda _: ""), scripted("b", lambda _: "")], samples_of(20), num_in_flight=2)
+    asyncio.run(asyncio.wait_for(first(panel), timeout=30))
 
 
 def test_a_panel_has_different_judges():

@@ -15,7 +15,7 @@ COMMANDS = {
     "fed judge": ("bench_fed_judge", "have the edits marked, and measure the other components"),
     "fed report": ("bench_fed_report", "components, dimensions and FED-Score of one or several runs"),
     "fed bias": ("bench_fed_bias", "do FED-Score and single metrics rank edits whose order is known?"),
-    "compare": ("bench_compare", "two runs, paired: what is better, and how sure that is"),
+    "compare": ("bench_compare", "two runs of FFE-Bench, paired: what is better, and how sure that is"),
     "study page": ("bench_study_page", "a page on which a person ranks sweeps, blind"),
     "study rank": ("bench_study_rank", "mean ranks and agreement from the pages' CSVs"),
 }

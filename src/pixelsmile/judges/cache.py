@@ -104,10 +104,10 @@ class VerdictCache:
                 (identity.sha256, json.dumps(identity.to_record())),
             )
             self._database.execute(_KEEP, row)
-        return outcome if not is_verdict else self.find(key) or outcome
+        return self.find(key) or outcome
 
     def _prepare(self) -> None:
-        self._database.execute("PRAGMA journal_mode = WAL")
+        self._write_ahead()
         self._database.execute("PRAGMA synchronous = NORMAL")
         with self._transaction():
             version = self._database.execute("PRAGMA user_version").fetchone()[0]
@@ -120,6 +120,18 @@ class VerdictCache:
             for statement in _SCHEMA.split(";"):
                 self._database.execute(statement)
             self._database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+    def _write_ahead(self) -> None:
+        """Switch the journal; sqlite itself does not wait while another process does the same."""
+        end = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                self._database.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

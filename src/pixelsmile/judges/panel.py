@@ -64,6 +64,6 @@ class Panel:
         except Exception:
             for other in self.runs.values():
                 other.halt()
-            raise
-        finally:
             await arrived.put(None)
+            raise
+        await arrived.put(None)  # not where it was cancelled: then nobody takes it

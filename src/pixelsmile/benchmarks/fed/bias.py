@@ -52,7 +52,6 @@ EDITORS = FED_SANITY_EDITORS
 SCHEMA_VERSION = 1
 _CACHE = "verdicts.sqlite"
 _EXPRESSION = "expression"
-_WAITING = {NOT_JUDGED, NO_CHANGE}
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class BiasResults:
     def num_unjudged(self) -> int:
         """How many edits wait for an answer of the judge: a budget was spent before."""
         edits = (each for run in self.runs.values() for each in run.edits if each.file is not None)
-        return sum(bool(_WAITING & set(each.edit.reasons.values())) for each in edits)
+        return sum(any(map(_waits, each.edit.reasons.values())) for each in edits)
 
     def as_json(self) -> dict[str, Any]:
         """Every number with its interval, every answer with its differences, and what they depend on."""
@@ -157,9 +156,10 @@ def load_bias(path: Path, judge_id: str | None = None, bootstrap: Bootstrap | No
 
 def bias_table(runs: Mapping[str, FedResults]) -> BiasTable:
     """Every value of every editor; the runs have the same tasks in the same order."""
-    tasks = [each.task for each in next(iter(runs.values())).edits]
-    places = {name: place for place, name in enumerate(dict.fromkeys(task.triplet for task in tasks))}
-    sample = np.array([places[task.triplet] for task in tasks], dtype=np.int64)
+    edits = [each.edit for each in next(iter(runs.values())).edits]
+    sources = [edit.source or edit.sample for edit in edits]
+    places = {name: place for place, name in enumerate(dict.fromkeys(sources))}
+    sample = np.array([places[source] for source in sources], dtype=np.int64)
     return BiasTable(sample, {editor: _values(run) for editor, run in runs.items()})
 
 
@@ -186,6 +186,11 @@ def _measured(
         yield "judging: scores", num_done, scores.num_pictures
     for num_done, num_all in measure_changes(folder, scores):
         yield "measuring changes", num_done, num_all
+
+
+def _waits(reason: str) -> bool:
+    """Whether an answer of the judge is outstanding: on the edit, or on what it is compared with."""
+    return reason == NO_CHANGE or reason.endswith(NOT_JUDGED)
 
 
 def _values(run: FedResults) -> dict[str, FloatArray]:

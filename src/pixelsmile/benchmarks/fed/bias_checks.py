@@ -81,7 +81,7 @@ METRICS_CHECKED: tuple[BiasMetric, ...] = (
 
 @dataclass(frozen=True)
 class BiasTable:
-    """Every value that is checked. sample: the triplet of each task, (T,), from 0 on without a gap.
+    """Every value that is checked. sample: the source picture of each task, (T,), from 0 on without a gap.
 
     values: by editor and metric, (T,), NaN where there is none.
     """

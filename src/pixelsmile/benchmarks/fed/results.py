@@ -45,6 +45,7 @@ from pixelsmile.benchmarks.metrics.table import FloatArray
 from pixelsmile.benchmarks.run_folder import FedTaskRecord, RunFolder, Spec
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import DOMAINS, Domain
+from pixelsmile.hashing import sha256_file
 from pixelsmile.records import current_code
 
 SCHEMA_VERSION = 1
@@ -175,15 +176,14 @@ def load_fed_results(
     """
     spec = folder.spec_of("fed")
     found = _chosen_markers(folder, judge_id)
-    chosen = _chosen_representation(folder, representation or found.representation)
+    chosen = _chosen_representation(folder, representation, found.representation)
     constants = constants or load_normalisation()
-    if chosen is not None:
-        constants = constants.of_representation(chosen.kind) or constants
     parts = read_parts(folder, found, None if chosen is None else chosen.id)
     names = identity_encoders(parts.likeness, encoders)
     rules = Rules(constants, names, None if chosen is None else chosen.kind)
     tasks = (*spec.fed_tasks, *spec.without_instruction)
-    edits = tuple(_scored(task, parts, rules) for task in tasks)
+    sources = _sources(folder, tasks)
+    edits = tuple(_scored(task, sources[task.triplet], parts, rules) for task in tasks)
     judged = {domain: [each.edit for each in edits if each.task.domain == domain] for domain in DOMAINS}
     return FedResults(
         folder=folder,
@@ -210,14 +210,28 @@ def _chosen_markers(folder: RunFolder, judge_id: str | None) -> MarkersRecord:
     return kept[chosen_name(list(kept), judge_id, "judge", run)]
 
 
-def _chosen_representation(folder: RunFolder, wanted: str | None) -> RepresentationSettings | None:
+def _chosen_representation(
+    folder: RunFolder, wanted: str | None, judged_with: str | None
+) -> RepresentationSettings | None:
     kept = representations(folder)
-    if not kept and wanted is None:
+    if wanted is None and judged_with is not None:
+        return kept.get(judged_with)  # None: the judging has not come to it yet
+    if wanted is None and not kept:
         return None
     return kept[chosen_name(list(kept), wanted, "representation", str(folder.path))]
 
 
-def _scored(task: FedTaskRecord, parts: Parts, rules: Rules) -> ScoredEdit:
+def _sources(folder: RunFolder, tasks: Sequence[FedTaskRecord]) -> dict[str, str | None]:
+    """The hash of each triplet's source picture: triplets may share it. None where no task was begun."""
+    found: dict[str, str | None] = {}
+    for task in tasks:
+        file = folder.source_file(task.source)
+        if found.get(task.triplet) is None:
+            found[task.triplet] = sha256_file(file) if file.is_file() else None
+    return found
+
+
+def _scored(task: FedTaskRecord, source: str | None, parts: Parts, rules: Rules) -> ScoredEdit:
     key = (task.source, task.target, STRENGTH)
     made = parts.edits.get(key)
     found = components_of(task, parts, rules)
@@ -227,6 +241,7 @@ def _scored(task: FedTaskRecord, parts: Parts, rules: Rules) -> ScoredEdit:
         granularity=task.granularity,
         components={name: None if isinstance(value, str) else value for name, value in found.items()},
         reasons={name: value for name, value in found.items() if isinstance(value, str)},
+        source=source,
     )
     scores = fed_scores(FedComponents(**_numbers(edit)), rules.constants)
     dimensions = dict(zip(DIMENSIONS, (scores.fidelity, scores.alignment, scores.gain), strict=True))

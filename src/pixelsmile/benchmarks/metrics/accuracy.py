@@ -1,12 +1,12 @@
 """Expression editing accuracy (PixelSmile, section 3.2): Acc-6 and Acc-12."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from pixelsmile.benchmarks.metrics.choices import MetricChoices
-from pixelsmile.benchmarks.metrics.confusion import counts_of_sums
-from pixelsmile.benchmarks.metrics.labels import PREDICTION_INDEX, Labels, label_counts, label_coverage
+from pixelsmile.benchmarks.metrics.labels import PREDICTION_INDEX, Labels, label_measure
 from pixelsmile.benchmarks.metrics.measure import Measure, ratio
 from pixelsmile.benchmarks.metrics.table import EXPRESSION_INDEX, EditTable, FloatArray
 
@@ -14,7 +14,7 @@ from pixelsmile.benchmarks.metrics.table import EXPRESSION_INDEX, EditTable, Flo
 def accuracy(counts: FloatArray, targets: Sequence[str]) -> FloatArray:
     """The share of edits towards `targets` that show what they should, 0..1; NaN where none was scored.
 
-    Counts are (..., T, L), see labels.label_counts. An edit towards one of the basic six may show any of
+    Counts are (..., T, L), see labels.label_measure. An edit towards one of the basic six may show any of
     the twelve: Acc-6 leaves out targets, not answers. Every edit weighs the same, whatever its target.
     """
     rows = counts[..., [EXPRESSION_INDEX[name] for name in targets], :]
@@ -32,10 +32,5 @@ def accuracy_measure(
     table: EditTable, labels: Labels, choices: MetricChoices, targets: tuple[str, ...]
 ) -> Measure:
     """The accuracy over `targets`, as something to draw samples from."""
-    strengths = choices.accuracy_strengths
-    counts_STL = label_counts(table, labels, strengths)
-    return Measure(
-        counts_STL.reshape(table.num_samples, -1),
-        lambda sums: accuracy(counts_of_sums(sums), targets),
-        label_coverage(table, labels, strengths, targets),
-    )
+    formula = partial(accuracy, targets=targets)
+    return label_measure(table, labels, choices.accuracy_strengths, targets, formula)

@@ -99,8 +99,7 @@ class MetricChoices:
         _check_grid(self)
         if not 0 <= self.neutral_at_most < 1:
             raise InputError(f"neutral_at_most {self.neutral_at_most!r}: use a score from 0 to below 1")
-        if self.identity_encoders is not None and not self.identity_encoders:
-            raise InputError("identity_encoders is empty: name at least one, or None for all")
+        _check_encoders(self.identity_encoders)
 
     def sweep_strengths(self) -> tuple[float, ...] | None:
         """The uniformly spaced strengths of CLS, 0 to `max_strength`; None where all that exist count."""
@@ -124,8 +123,9 @@ class MetricChoices:
         values = dict(found)
         if "confusing_pairs" in values:
             values["confusing_pairs"] = tuple(tuple(pair) for pair in values["confusing_pairs"])
-        if values.get("identity_encoders") is not None:
-            values["identity_encoders"] = tuple(values["identity_encoders"])
+        encoders = values.get("identity_encoders")
+        if encoders is not None:
+            values["identity_encoders"] = (encoders,) if isinstance(encoders, str) else tuple(encoders)
         return cls(**values)
 
 
@@ -152,7 +152,16 @@ def _check_pairs(pairs: tuple[tuple[str, str], ...]) -> None:
             raise InputError(f"confusing pair {pair!r}: name two different ones of {', '.join(EXPRESSIONS)}")
 
 
+def _check_encoders(names: tuple[str, ...] | None) -> None:
+    if names is not None and not (names and all(isinstance(name, str) for name in names)):
+        raise InputError(f"identity_encoders {names!r}: name at least one, or None for all")
+
+
 def _check_grid(choices: MetricChoices) -> None:
+    for name in ("min_points", "num_points"):
+        number = getattr(choices, name)
+        if number is not None and not isinstance(number, int):
+            raise InputError(f"{name} {number!r}: use a whole number")
     if (choices.max_strength is None) != (choices.num_points is None):
         raise InputError("max_strength and num_points belong together: give both, or neither")
     if choices.max_strength is not None and not (

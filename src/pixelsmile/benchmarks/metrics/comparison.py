@@ -7,7 +7,7 @@ from typing import Any
 from pixelsmile.benchmarks.metrics.bootstrap import Bootstrap, Estimate, estimate
 from pixelsmile.benchmarks.metrics.catalogue import measures
 from pixelsmile.benchmarks.metrics.choices import MetricChoices
-from pixelsmile.benchmarks.metrics.measure import Coverage, Measure, difference
+from pixelsmile.benchmarks.metrics.measure import Coverage, Measure, difference, in_common
 from pixelsmile.benchmarks.metrics.samples import NO_FACE, JudgedEdit
 from pixelsmile.benchmarks.metrics.table import EditTable, tabulate
 from pixelsmile.errors import InputError
@@ -62,7 +62,8 @@ def compare(
 ) -> Comparison:
     """The metrics of `a` minus those of `b`, samples drawn together for both.
 
-    An edit without verdict (or identity) in one is left out in both, so that neither gains by silence.
+    An edit without verdict (or identity) in one is left out in both, and so is what has no value in one, as
+    the linearity of a sweep whose scores are all the same: neither gains by silence.
     InputError where the samples, targets or strengths are not the same.
     """
     choices, plan = choices or MetricChoices(), bootstrap or Bootstrap()
@@ -74,9 +75,9 @@ def compare(
     weights_RS = plan.draw(table_a.num_samples)
     differences = {}
     for name in found_a:
-        gap = difference(found_a[name], found_b[name])
-        value_a, value_b = _known(found_a[name]), _known(found_b[name])
-        differences[name] = Difference(value_a, value_b, estimate(gap, plan, weights_RS), gap.coverage)
+        one, other = in_common(found_a[name], found_b[name])
+        gap = estimate(difference(one, other), plan, weights_RS)
+        differences[name] = Difference(_known(one), _known(other), gap, one.coverage)
     return Comparison(choices, plan, table_a.num_samples, differences)
 
 

@@ -1,6 +1,6 @@
 """Structural confusion (PixelSmile, section 3.2, Eq. 1 and 2).
 
-All functions take counts (..., T, L): how many edits towards T show L (labels.label_counts), for one
+All functions take counts (..., T, L): how many edits towards T show L (labels.label_measure), for one
 editor or for many replicates at once, and give values (...).
 """
 
@@ -12,14 +12,11 @@ import numpy as np
 from pixelsmile.benchmarks.metrics.choices import MetricChoices
 from pixelsmile.benchmarks.metrics.labels import (
     PREDICTION_INDEX,
-    PREDICTIONS,
     Labels,
-    label_counts,
-    label_coverage,
+    label_measure,
 )
 from pixelsmile.benchmarks.metrics.measure import Formula, Measure, ratio
 from pixelsmile.benchmarks.metrics.table import EXPRESSION_INDEX, EditTable, FloatArray
-from pixelsmile.expressions import EXPRESSIONS
 
 
 def directed_confusion(counts: FloatArray, target: str, shown: str) -> FloatArray:
@@ -66,18 +63,7 @@ def pair_measures(table: EditTable, labels: Labels, choices: MetricChoices) -> d
     return found
 
 
-def counts_of_sums(sums: FloatArray) -> FloatArray:
-    """Sums (..., T * L) as counts (..., T, L)."""
-    return sums.reshape(*sums.shape[:-1], len(EXPRESSIONS), len(PREDICTIONS))
-
-
 def _measure(
     table: EditTable, labels: Labels, choices: MetricChoices, targets: tuple[str, ...], formula: Formula
 ) -> Measure:
-    strengths = choices.confusion_strengths
-    counts_STL = label_counts(table, labels, strengths)
-    return Measure(
-        counts_STL.reshape(table.num_samples, -1),
-        lambda sums: formula(counts_of_sums(sums)),
-        label_coverage(table, labels, strengths, targets),
-    )
+    return label_measure(table, labels, choices.confusion_strengths, targets, formula)

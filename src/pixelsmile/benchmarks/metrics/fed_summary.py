@@ -20,14 +20,21 @@ from pixelsmile.errors import InputError
 COMPONENTS: tuple[str, ...] = tuple(part.name for part in fields(FedComponents))
 DIMENSIONS: tuple[str, ...] = ("fidelity", "alignment", "gain_factor")
 SCORE = "fed_score"
+_PARTS: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name in COMPONENTS},
+    "fidelity": ("identity", "background", "quality"),
+    "alignment": ("consistency", "truth_alignment"),
+    "gain_factor": ("gain",),
+    SCORE: COMPONENTS,
+}
 
 
 @dataclass(frozen=True)
 class FedEdit:
     """One judged edit of a triplet. InputError where a component has neither a value nor a reason.
 
-    `sample` names the source: its dense and its simple edit are drawn together. A component that is None
-    has its reason in `reasons`, under its name.
+    sample: the triplet. source: its source picture, which triplets may share: what was made from it is drawn
+    together; None: the triplet's alone. A component that is None has its reason in `reasons`, under its name.
     """
 
     sample: str
@@ -35,6 +42,7 @@ class FedEdit:
     granularity: str  # dense or simple
     components: Mapping[str, float | None]
     reasons: Mapping[str, str] = field(default_factory=dict)
+    source: str | None = None
 
     def __post_init__(self) -> None:
         if set(self.components) != set(COMPONENTS):
@@ -54,9 +62,9 @@ class FedEdit:
     def key(self) -> tuple[str, str, str]:
         return self.sample, self.expression, self.granularity
 
-    def unscored_reason(self) -> str | None:
-        """Why this edit has no score: the reason of its first missing component."""
-        return next((self.reasons[name] for name in COMPONENTS if name in self.reasons), None)
+    def unscored_reason(self, number: str = SCORE) -> str | None:
+        """Why this edit lacks a component, dimension or the score: its first missing part's reason."""
+        return next((self.reasons[name] for name in _PARTS[number] if name in self.reasons), None)
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ class FedSummary:
 
     constants: FedNormalisation
     bootstrap: Bootstrap
+    num_sources: int
     num_samples: int
     num_edits: int
     overall: Mapping[str, Figure]  # by COMPONENTS, DIMENSIONS and SCORE
@@ -77,6 +86,7 @@ class FedSummary:
             "status": self.constants.status,
             "normalisation": self.constants.model_dump(mode="json"),
             "bootstrap": self.bootstrap.as_json(),
+            "n_sources": self.num_sources,
             "n_samples": self.num_samples,
             "n_edits": self.num_edits,
             "overall": _as_json(self.overall),
@@ -90,26 +100,26 @@ def fed_summarise(
     constants: FedNormalisation | None = None,
     bootstrap: Bootstrap | None = None,
 ) -> FedSummary:
-    """The numbers of the editor that made `edits`: means over samples, each with its interval and counts.
+    """The numbers of the editor that made `edits`: means over edits, each with its interval and counts.
 
     InputError where there are no edits, or two of one sample, class and granularity.
     """
     constants, plan = constants or load_normalisation(), bootstrap or Bootstrap()
     ordered = sorted(edits, key=lambda edit: edit.key)
     _check(ordered)
-    samples = sorted({edit.sample for edit in ordered})
-    places = {name: place for place, name in enumerate(samples)}
-    sample_E = np.array([places[edit.sample] for edit in ordered], dtype=np.int64)
+    sources = [edit.source or edit.sample for edit in ordered]
+    places = {name: place for place, name in enumerate(sorted(set(sources)))}
+    source_E = np.array([places[source] for source in sources], dtype=np.int64)
     values, reasons = _columns(ordered, constants)
-    weights_RS = plan.draw(len(samples))
+    weights_RS = plan.draw(len(places))
 
     def figures(part: str | None = None, name: str = "") -> dict[str, Figure]:
         rows = np.array([part is None or getattr(edit, part) == name for edit in ordered])
         found = {}
         for number, values_E in values.items():
             mean_of = np.where(rows, values_E, np.nan)
-            coverage = _coverage(mean_of, sample_E, [reasons[number][row] for row in np.flatnonzero(rows)])
-            measure = mean_measure(mean_of, sample_E, len(samples), coverage)
+            coverage = _coverage(mean_of, source_E, [reasons[number][row] for row in np.flatnonzero(rows)])
+            measure = mean_measure(mean_of, source_E, len(places), coverage)
             found[number] = Figure(estimate(measure, plan, weights_RS), coverage)
         return found
 
@@ -117,7 +127,8 @@ def fed_summarise(
     return FedSummary(
         constants,
         plan,
-        len(samples),
+        len(places),
+        len({edit.sample for edit in ordered}),
         len(ordered),
         figures(),
         {name: figures("expression", name) for name in classes},
@@ -135,17 +146,13 @@ def _columns(
     scores = fed_scores(FedComponents(**values), constants)
     values |= dict(zip(DIMENSIONS, (scores.fidelity, scores.alignment, scores.gain), strict=True))
     values[SCORE] = scores.score
-    reasons = {
-        name: [edit.reasons.get(name) if name in COMPONENTS else edit.unscored_reason() for edit in edits]
-        for name in values
-    }
-    return values, reasons
+    return values, {name: [edit.unscored_reason(name) for edit in edits] for name in values}
 
 
-def _coverage(values_E: FloatArray, sample_E: IntArray, reasons: Sequence[str | None]) -> Coverage:
+def _coverage(values_E: FloatArray, source_E: IntArray, reasons: Sequence[str | None]) -> Coverage:
     scored_E = np.isfinite(values_E)
     unscored = Counter(reason for reason in reasons if reason is not None)
-    return Coverage("edits", int(scored_E.sum()), len(np.unique(sample_E[scored_E])), dict(unscored))
+    return Coverage("edits", int(scored_E.sum()), len(np.unique(source_E[scored_E])), dict(unscored))
 
 
 def _check(edits: Sequence[FedEdit]) -> None:

@@ -14,9 +14,7 @@ from pixelsmile.benchmarks.metrics.measure import (
     Measure,
     count_reasons,
     mean_measure,
-    mean_of_sums,
     ratio,
-    sum_by_sample,
 )
 from pixelsmile.benchmarks.metrics.table import BoolArray, EditTable, FloatArray, IntArray
 from pixelsmile.expressions import EXPRESSIONS
@@ -90,13 +88,14 @@ def _of_means(
 ) -> Measure:
     both_E = np.isfinite(expression_E)
     columns = [both_E.astype(np.float64), np.nan_to_num(expression_E), np.nan_to_num(identity_E)]
+    parts_EK = np.stack(columns, axis=1)
 
     def formula(sums: FloatArray) -> FloatArray:
         expression, identity = ratio(sums[..., 1], sums[..., 0]), ratio(sums[..., 2], sums[..., 0])
         return harmonic_score(expression, identity, choices.negative_identity)
 
     coverage = edit_coverage(table, both_E, reasons, choices.harmonic_strengths)
-    return Measure(sum_by_sample(columns, table.sample, table.num_samples), formula, coverage)
+    return Measure(parts_EK, table.sample, table.num_samples, formula, coverage)
 
 
 def _per_edit(
@@ -154,5 +153,8 @@ def _edit_mean(
 
 
 def _row_means(values_E: FloatArray, row_E: IntArray, num_rows: int) -> FloatArray:
-    sums = sum_by_sample([np.isfinite(values_E).astype(np.float64), np.nan_to_num(values_E)], row_E, num_rows)
-    return mean_of_sums(sums)
+    sums, counts = (
+        np.bincount(row_E, column, minlength=num_rows).astype(np.float64)
+        for column in (np.nan_to_num(values_E), np.isfinite(values_E).astype(np.float64))
+    )
+    return ratio(sums, counts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelsmile.benchmarks.metrics.choices import MetricChoices, StrengthChoice
-from pixelsmile.benchmarks.metrics.measure import Coverage, count_reasons
+from pixelsmile.benchmarks.metrics.measure import Coverage, Formula, Measure, count_reasons
 from pixelsmile.benchmarks.metrics.table import BoolArray, EditTable, FloatArray
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 
@@ -41,11 +41,35 @@ def dominant_labels(table: EditTable, choices: MetricChoices) -> Labels:
 
 
 def label_counts(table: EditTable, labels: Labels, strengths: StrengthChoice) -> FloatArray:
-    """How many edits of each sample towards T, at `strengths`, show L: (S, T, L)."""
-    counts_STL = np.zeros((table.num_samples, len(EXPRESSIONS), len(PREDICTIONS)))
+    """How many edits towards T, at `strengths`, show L: (T, L)."""
+    counts_TL = np.zeros((len(EXPRESSIONS), len(PREDICTIONS)))
     taken = table.at(strengths)
-    np.add.at(counts_STL, (table.sample[taken], table.target[taken]), labels.share[taken])
-    return counts_STL
+    np.add.at(counts_TL, table.target[taken], labels.share[taken])
+    return counts_TL
+
+
+def label_measure(
+    table: EditTable, labels: Labels, strengths: StrengthChoice, targets: tuple[str, ...], formula: Formula
+) -> Measure:
+    """A metric of how many edits towards T, at `strengths`, show L.
+
+    formula: of counts (..., T, L), to values (...). targets: those that it looks at.
+    """
+    edit_E = np.flatnonzero(table.at(strengths) & table.of(targets))
+    parts_ETL = np.zeros((len(edit_E), len(EXPRESSIONS), len(PREDICTIONS)))
+    parts_ETL[np.arange(len(edit_E)), table.target[edit_E]] = labels.share[edit_E]
+    return Measure(
+        parts_ETL.reshape(len(edit_E), len(EXPRESSIONS) * len(PREDICTIONS)),
+        table.sample[edit_E],
+        table.num_samples,
+        lambda sums: formula(counts_of_sums(sums)),
+        label_coverage(table, labels, strengths, targets),
+    )
+
+
+def counts_of_sums(sums: FloatArray) -> FloatArray:
+    """Sums (..., T * L) as counts (..., T, L)."""
+    return sums.reshape(*sums.shape[:-1], len(EXPRESSIONS), len(PREDICTIONS))
 
 
 def label_coverage(

@@ -12,7 +12,6 @@ from pixelsmile.benchmarks.metrics.measure import (
     count_reasons,
     mean_measure,
     ratio,
-    sum_by_sample,
 )
 from pixelsmile.benchmarks.metrics.table import (
     EXPRESSION_INDEX,
@@ -95,7 +94,7 @@ def _pooled(
         return r
 
     coverage = _coverage(found, scored_QP.sum(axis=1) > 0, reasons)
-    return Measure(sum_by_sample(columns, found.sample, num_samples), formula, coverage)
+    return Measure(np.stack(columns, axis=1), found.sample, num_samples, formula, coverage)
 
 
 def _short(score_QP: FloatArray, choices: MetricChoices) -> list[str | None]:

@@ -3,12 +3,13 @@
 Every metric here is a smooth function of sums over samples (hits and edits, scores and counts, moments).
 Drawing samples again means weighing those sums, so thousands of replicates are one matrix product.
 
-Shape suffixes: S samples, K sums, R replicates.
+Shape suffixes: U units (edits or sweeps), S samples, K sums, R replicates.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,8 @@ from pixelsmile.errors import InputError
 
 Formula = Callable[[FloatArray], FloatArray]  # sums (..., K) -> values (...), NaN where undefined
 Unit = Literal["edits", "sweeps", "samples"]
+
+ONLY_OTHER_VALUE = "no value for the other editor's"
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,22 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Measure:
-    """A metric, before anything is drawn: `formula` of the sums over the rows of `sums`."""
+    """A metric, before anything is drawn: `formula` of the sums of what each unit adds.
 
-    sums: FloatArray  # (S, K)
+    A unit that is not scored adds nothing: its row of `parts` is 0.
+    """
+
+    parts: FloatArray  # (U, K)
+    sample: IntArray  # (U,) which sample each unit belongs to, 0..S-1
+    num_samples: int
     formula: Formula
     coverage: Coverage
+
+    @cached_property
+    def sums(self) -> FloatArray:
+        """What each sample adds, (S, K)."""
+        columns = [np.bincount(self.sample, part, minlength=self.num_samples) for part in self.parts.T]
+        return np.stack(columns, axis=1)
 
     def value(self) -> float:
         """The metric on the samples as they are; NaN where it is undefined."""
@@ -62,31 +76,45 @@ class Measure:
 
 def difference(a: Measure, b: Measure) -> Measure:
     """a - b on the same samples, drawn together. InputError where their numbers differ."""
-    if len(a.sums) != len(b.sums):
-        raise InputError(f"{len(a.sums)} samples against {len(b.sums)}: compare on the same ones")
-    split = a.sums.shape[1]
+    if a.num_samples != b.num_samples:
+        raise InputError(f"{a.num_samples} samples against {b.num_samples}: compare on the same ones")
+    split = a.parts.shape[1]
 
     def formula(sums: FloatArray) -> FloatArray:
         return a.formula(sums[..., :split]) - b.formula(sums[..., split:])
 
-    return Measure(np.hstack([a.sums, b.sums]), formula, a.coverage)
+    parts = np.hstack([a.sums, b.sums])
+    return Measure(parts, np.arange(a.num_samples), a.num_samples, formula, a.coverage)
+
+
+def in_common(a: Measure, b: Measure) -> tuple[Measure, Measure]:
+    """Both on the units that both have scored; the units of both are the same, in one order."""
+    scored_a, scored_b = (np.asarray(measure.parts.any(axis=1)) for measure in (a, b))
+    both = np.logical_and(scored_a, scored_b)
+    num_samples = len(np.unique(a.sample[both]))
+
+    def shared(measure: Measure, num_scored: int) -> Measure:
+        unscored = dict(measure.coverage.unscored)
+        if num_lost := num_scored - int(both.sum()):
+            unscored[ONLY_OTHER_VALUE] = num_lost
+        coverage = replace(
+            measure.coverage, num_scored=int(both.sum()), num_samples=num_samples, unscored=unscored
+        )
+        return replace(measure, parts=np.where(both[:, None], measure.parts, 0.0), coverage=coverage)
+
+    return shared(a, int(scored_a.sum())), shared(b, int(scored_b.sum()))
 
 
 def mean_measure(values: FloatArray, sample: IntArray, num_samples: int, coverage: Coverage) -> Measure:
     """The mean of `values` (NaN left out), each belonging to the sample of the same place in `sample`."""
     scored = np.isfinite(values)
-    columns = [scored.astype(np.float64), np.where(scored, values, 0.0)]
-    return Measure(sum_by_sample(columns, sample, num_samples), mean_of_sums, coverage)
+    parts = np.stack([scored.astype(np.float64), np.where(scored, values, 0.0)], axis=1)
+    return Measure(parts, sample, num_samples, mean_of_sums, coverage)
 
 
 def mean_of_sums(sums: FloatArray) -> FloatArray:
     """Count and sum (..., 2) to the mean (...)."""
     return ratio(sums[..., 1], sums[..., 0])
-
-
-def sum_by_sample(columns: list[FloatArray], sample: IntArray, num_samples: int) -> FloatArray:
-    """Each column added up within its samples, (S, K)."""
-    return np.stack([np.bincount(sample, column, minlength=num_samples) for column in columns], axis=1)
 
 
 def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:

@@ -110,4 +110,4 @@ def summarise(
 
 def _confusion(table: EditTable, choices: MetricChoices) -> FloatArray:
     labels = dominant_labels(table, choices)
-    return np.asarray(label_counts(table, labels, choices.confusion_strengths).sum(axis=0))
+    return label_counts(table, labels, choices.confusion_strengths)

@@ -25,6 +25,9 @@ class Album:
         self._pictures = Thumbnails(run.folder.path)
 
     def source(self, source: str) -> Html:
+        """The picture, or a box that says that an unfinished run has not come to it."""
+        if not self._run.folder.source_file(source).is_file():
+            return tag("div", f"no {source}, the source: not begun yet", class_="no-picture")
         return self._pictures.image(f"sources/{source}.png", f"{source}, the source")
 
     def has(self, edit: JudgedEdit) -> bool:
