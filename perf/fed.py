@@ -72,11 +72,11 @@ def count(events: Iterable[object]) -> int:
 
 
 def begin(path: Path, num_triplets: int) -> RunFolder:
-    """A run of dense instructions, whose edits are the ground truths."""
+    """A run of dense instructions, whose edits are half of the ground truths: new pictures to all judges."""
     benchmark = DrawnFedBenchmark(num_triplets, granularities=("dense",))
     with claimed(path) as folder:
         for _ in run_edits(
-            benchmark, fed_sanity_editor("truth", benchmark), folder, "general", GENERAL_STRENGTHS
+            benchmark, fed_sanity_editor("half", benchmark), folder, "general", GENERAL_STRENGTHS
         ):
             pass
     return folder
@@ -108,9 +108,9 @@ def components(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as path:
         made = begin(Path(path) / "run", options.triplets)
         begun = {file.name for file in made.path.iterdir()}
-        markers, scorer = parse_markers("embedded"), parse_judge("embedded")
         for threads in options.threads:
             torch.set_num_threads(threads)
+            markers, scorer = parse_markers("embedded"), parse_judge("embedded")  # remembering no picture
             with VerdictCache(Path(path) / f"{threads}.sqlite") as cache:
                 timed = []
                 for name, work in stages(made, markers, scorer, cache, 1):
