@@ -1,15 +1,12 @@
 """Two processes (gloo) train as one with twice the batch, up to rounding; what one meets, both hear."""
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from small_job import train
+from two_processes import run_on_two
 
 from pixelsmile.json_lines import read_lines
 from pixelsmile.training.checkpoint import Checkpoints
@@ -23,35 +20,7 @@ TRAININGS = ("plain", "poisoned", "full", "sharded", "sharded-resumed", "sharded
 
 def train_on_two(folder: Path, *trainings: str) -> list[str]:
     """What each of the two has printed."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(HERE / "training_of_two.py"), str(folder), *trainings],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={
-                **os.environ,
-                "OMP_NUM_THREADS": "1",
-                "ACCELERATE_USE_CPU": "true",
-                "WORLD_SIZE": "2",
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "LOCAL_WORLD_SIZE": "2",
-                "MASTER_ADDR": "127.0.0.1",
-                "MASTER_PORT": port,
-            },
-        )
-        for rank in range(2)
-    ]
-    printed = []
-    for process in processes:
-        out, error = process.communicate(timeout=600)
-        assert process.returncode == 0, error
-        printed.append(out)
-    return printed
+    return run_on_two(str(HERE / "training_of_two.py"), str(folder), *trainings)
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,8 @@ def start_accelerator(device: str | None, trackers: Sequence[str] = (), folder: 
         log_with=list(trackers) or None,
         project_dir=folder,
         kwargs_handlers=[
-            DistributedDataParallelKwargs(gradient_as_bucket_view=True),
+            # The last block has layers whose output nobody uses: they get no gradient.
+            DistributedDataParallelKwargs(find_unused_parameters=True, gradient_as_bucket_view=True),
             InitProcessGroupKwargs(timeout=_PATIENCE),
         ],
     )
