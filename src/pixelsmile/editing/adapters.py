@@ -71,7 +71,7 @@ def load_adapters(transformer: Any, specs: Sequence[AdapterSpec]) -> list[dict[s
     AdapterError names the tensors that do not fit.
     """
     loaded = []
-    states = [_fitting_state(transformer, spec) for spec in specs]
+    states = [fitting_state(transformer, spec) for spec in specs]
     for index, (spec, (file, state, num_modules)) in enumerate(zip(specs, states, strict=True)):
         with warnings.catch_warnings():  # several adapters side by side are what we want
             warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")
@@ -112,7 +112,11 @@ def _name(index: int) -> str:
     return f"adapter_{index}"
 
 
-def _fitting_state(transformer: nn.Module, spec: AdapterSpec) -> tuple[Path, dict[str, Tensor], int]:
+def fitting_state(transformer: nn.Module, spec: AdapterSpec) -> tuple[Path, dict[str, Tensor], int]:
+    """The adapter's file, its tensors by module (`….lora_A.weight`, `….lora_B.weight`), how many modules.
+
+    Scaled by its alpha: what is loaded has scale 1. AdapterError where it is none, or does not fit.
+    """
     file = find_adapter(spec)
     tensors, metadata = _read(file)
     adapter = _sort(tensors)

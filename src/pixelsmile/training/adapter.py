@@ -6,16 +6,15 @@ so it gives the same pictures here and in stock diffusers.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from pixelsmile.editing.adapters import AdapterSpec, fitting_state
 from pixelsmile.errors import AdapterError
 from pixelsmile.training.config import AdapterSettings
 
@@ -100,9 +99,11 @@ def adapter_bytes(
 def load_adapter(transformer: nn.Module, file: Path, settings: AdapterSettings) -> None:
     """Put the weights of a file into the adapter that is on the transformer, to train on from there.
 
-    A file of another alpha is scaled to do the same. AdapterError where it does not fit, naming what differs.
+    Any file that an edit takes, and one of another alpha is scaled to do the same. AdapterError where it does
+    not fit, naming what differs.
     """
-    tensors, scale = _read(file)
+    _, state, _ = fitting_state(transformer, AdapterSpec(str(file)))
+    tensors = {_PREFIX + name: tensor for name, tensor in state.items()}
     parameters = adapter_parameters(transformer)
     misfits = [
         name
@@ -112,12 +113,12 @@ def load_adapter(transformer: nn.Module, file: Path, settings: AdapterSettings) 
     if misfits:
         raise AdapterError(
             f"adapter {file} does not fit the one to train: {len(misfits)} tensors differ, the first is "
-            f"{misfits[0]}: use the same model and adapter.rank"
+            f"{misfits[0]}: use an adapter of the same layers, and its rank as adapter.rank"
         )
-    factor = scale / (settings.lora_alpha / settings.rank)
+    scaling = settings.lora_alpha / settings.rank
     with torch.no_grad():
         for name, parameter in parameters.items():
-            parameter.copy_(tensors[name] * (factor if name.endswith("lora_B.weight") else 1.0))
+            parameter.copy_(tensors[name] / (scaling if name.endswith("lora_B.weight") else 1.0))
 
 
 def _canonical(data: bytes) -> bytes:
@@ -148,17 +149,3 @@ def _as_json(config: Any) -> dict[str, Any]:
     return {
         name: sorted(value) if isinstance(value, set) else value for name, value in config.to_dict().items()
     }
-
-
-def _read(file: Path) -> tuple[dict[str, Tensor], float]:
-    """The tensors of a file, and what their product is scaled by: 1 where it states no alpha."""
-    try:
-        with safe_open(file, framework="pt") as stream:
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-            config = json.loads((stream.metadata() or {}).get(_METADATA, "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise AdapterError(f"adapter {file} cannot be read ({error}): save it again") from None
-    alpha, rank = config.get(f"{_PREFIX}lora_alpha"), config.get(f"{_PREFIX}r")
-    if alpha is None or rank is None:
-        return tensors, 1.0
-    return tensors, alpha / (math.sqrt(rank) if config.get(f"{_PREFIX}use_rslora") else rank)
