@@ -23,6 +23,7 @@ from pixelsmile.cli import main
 from pixelsmile.editing.editor import Editor
 from pixelsmile.embedded import encoder_paths
 from pixelsmile.records import Manifest, read_manifest
+from pixelsmile.training.distribution import start_accelerator
 from pixelsmile.training.triplet_lines import write_triplets
 
 CONFIG = {
@@ -118,6 +119,11 @@ def test_a_whole_training(tiny, tiny_model, capsys):
     assert main(["train", "my.yaml", "-o", "out", "--set", "adapter.rank=3"]) == 2
     assert "has adapter.rank = 2, not 3: set it back to go on" in capsys.readouterr().err
 
+    with Image.open("data/0a.png") as picture:
+        picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save("data/0a.png")
+    assert main(["train", "--resume", "out", "--set", "run.num_steps=8"]) == 2
+    assert "was trained on other triplets" in capsys.readouterr().err
+
 
 def test_a_finished_training_is_left_alone(tiny, capsys):
     assert main(["train", "my.yaml", "-o", "out", "-q"]) == 0
@@ -152,6 +158,20 @@ def test_smoke_keeps_nothing_but_the_cache(tiny, capsys):
     assert sorted(path.name for path in Path().iterdir()) == ["cache", "data", "my.yaml"]
 
 
+def test_smoke_asks_no_tracker_and_needs_no_sheets(tiny, capsys, monkeypatch):
+    started = []
+
+    def start(device, trackers, folder):
+        started.append(tuple(trackers))
+        return start_accelerator(device, trackers, folder)
+
+    monkeypatch.setattr("pixelsmile.training.distribution.start_accelerator", start)
+    monkeypatch.setattr("pixelsmile.training.trackers.check_trackers", lambda settings: None)
+    changes = ("--set", "log.trackers=[tensorboard]", "--set", "validation.expressions=[]")
+    assert main(["train", "my.yaml", "--smoke", "-q", *changes]) == 0
+    assert started == [()]
+
+
 def test_a_dry_run_estimates_and_measures(tiny, capsys):
     assert main(["train", "my.yaml", "--dry-run", "-q"]) == 0
     out = capsys.readouterr().out
@@ -162,6 +182,7 @@ def test_a_dry_run_estimates_and_measures(tiny, capsys):
     record = json.loads(capsys.readouterr().out)
     assert (record["triplets"], record["steps"], record["global_batch"]) == (5, 4, 2)
     memory = record["memory_gb"]
+    assert memory["text encoder"] > 0
     assert memory["its moments"] == pytest.approx(2 * memory["adapter"], abs=1e-4)
     assert record["measured"]["step_s"] > 0
     assert not Path("runs").exists()

@@ -13,9 +13,10 @@ import pytest
 import torch
 from small_job import SmallModule, small_config, small_job, train
 
-from pixelsmile.errors import InputError, OutputError
+from pixelsmile.errors import InputError, OutputError, PixelSmileError
 from pixelsmile.training.checkpoint import Checkpoints, Facts, State
 from pixelsmile.training.run_folder import RunFolder, claimed
+from pixelsmile.training.statistics import StatRecord
 
 HERE = Path(__file__).parent
 UNTIMED = ("samples_per_s", "memory_gb")
@@ -166,14 +167,23 @@ def test_a_finished_run_has_nothing_to_do(tmp_path):
 
 def test_a_changed_configuration_is_refused_with_the_first_difference(tmp_path):
     train(tmp_path / "run", "run.num_steps=10")
-    with pytest.raises(InputError, match=r"has optimiser.learning_rate = 0.03, not 0.1: set it back"):
-        train(tmp_path / "run", "run.num_steps=10", "optimiser.learning_rate=0.1")
+    with pytest.raises(InputError, match=r"has optimiser.ema_decay = 0.9, not 0.8: set it back"):
+        train(tmp_path / "run", "run.num_steps=10", "optimiser.ema_decay=0.8")
     with pytest.raises(InputError, match="num_steps = 10, not 9"):
         train(tmp_path / "run", "run.num_steps=9")
     with pytest.raises(InputError, match="takes 4 triplets a step, not 8: change run"):
         train(tmp_path / "run", "run.num_steps=10", "run.batch_size=8")
     with pytest.raises(InputError, match="trained on other triplets, or with another model"):
         train(tmp_path / "run", "run.num_steps=10", job=small_job(data="other"))
+
+
+def test_a_run_that_has_left_its_course_goes_on_more_slowly(tmp_path):
+    with pytest.raises(PixelSmileError, match=r"step 8: .*go on with the same command and a lower optim"):
+        train(tmp_path / "run", job=small_job(SmallModule(poison_after=7)))
+    slower = ("optimiser.learning_rate=0.001", "optimiser.max_grad_norm=0.5")
+    records = [event for event in train(tmp_path / "run", *slower) if isinstance(event, StatRecord)]
+    assert (records[0].step, records[-1].step) == (8, 40)
+    assert records[0].learning_rate <= 0.001
 
 
 def test_a_run_may_grow_and_its_files_move(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from pixelsmile.training.order import Layout, Order, derived_seed
 from pixelsmile.training.run_folder import claimed
 from pixelsmile.training.schedule import check_warmup, learning_rate
 from pixelsmile.training.statistics import StatRecord, ValidationRecord, duration, status_line
-from pixelsmile.training.trackers import check_trackers
+from pixelsmile.training.trackers import check_trackers, tracking
 
 
 def test_the_rate_by_hand():
@@ -234,6 +235,25 @@ def test_a_tracker_that_is_not_installed(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="wandb, which is not installed: pip install wandb"):
         check_trackers(small_config("log.trackers=[wandb]").log)
+
+
+def test_runs_in_folders_of_one_name_are_different_ones_for_wandb(tmp_path):
+    config = small_config("log.trackers=[wandb]")
+
+    def run_id(folder):
+        heard = {}
+        accelerator = SimpleNamespace(
+            project_dir=str(folder),
+            is_main_process=True,
+            trackers=(),
+            init_trackers=lambda project, config, init_kwargs: heard.update(init_kwargs["wandb"]),
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        with tracking(accelerator, config, 0):
+            return heard["id"]
+
+    first, again, other = (run_id(tmp_path / place / "run") for place in ("a", "a", "b"))
+    assert first == again != other
 
 
 def test_an_optimiser_that_needs_a_gpu():

@@ -31,7 +31,8 @@ def run(arguments: Sequence[str]) -> int:
 
     check_trackers(config.log)
     silence_libraries()
-    accelerator = start_accelerator(config.model.device, config.log.trackers, str(folder))
+    trackers = () if options.dry_run or options.smoke else config.log.trackers
+    accelerator = start_accelerator(config.model.device, trackers, str(folder))
     config = settled(config, accelerator.device)
     is_main = accelerator.is_main_process
     with TrainDisplay(options.quiet or not is_main) as display, _memory_errors():

@@ -50,7 +50,7 @@ def dry_run(
     num_triplets = len(read_triplets(Path(config.data.triplets), need_files=False))
     layout = Layout(config.run.batch_size, config.run.accumulation, accelerator.num_processes)
     num_steps = config.run.steps(num_triplets, layout.global_batch)
-    expected = estimate(config, on_gpu)
+    expected = estimate(config, on_gpu, layout.num_processes if accelerator.is_fsdp2 else 1)
     measured = None
     if not on_gpu and expected.memory[0].size_gb < _MEASURABLE_GB:
         measured = rehearse(config, accelerator, on_progress=display.caching)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pixelsmile.training.batch import TrainingBatch, collate
 from pixelsmile.training.cache import CacheProgress, TripletCache
 from pixelsmile.training.config import ObjectiveConfig, TrainingConfig
 from pixelsmile.training.decoding import LatentDecoder
-from pixelsmile.training.distribution import on_main
+from pixelsmile.training.distribution import on_main, shared
 from pixelsmile.training.loop import Job, plan
 from pixelsmile.training.losses.contrastive import ContrastiveSettings
 from pixelsmile.training.losses.objective import Objective, ObjectiveSettings
@@ -61,6 +61,7 @@ def assemble(
     validate = _validator(config, networks, triplets, kept_in, measure)
     window = token_window(config, networks)
     cache = _filled_cache(config, networks, triplets, accelerator, on_progress, window)
+    content = on_main(accelerator, lambda: cache.sha256(triplets))
     transformer = networks.components.transformer
     add_adapter(transformer, config.adapter, config.run.seed)
     if config.adapter.start is not None:
@@ -78,7 +79,7 @@ def assemble(
     return Job(
         module=module,
         num_triplets=len(triplets),
-        data=_data_hash(path, config, networks, cache, limit),
+        data=_data_hash(path, config, networks, shared(accelerator, content), limit),
         export=_Export(config),
         validate=validate,
     )
@@ -180,9 +181,12 @@ def _filled_cache(
 
 
 def _data_hash(
-    path: Path, config: TrainingConfig, networks: Networks, cache: TripletCache, limit: int | None
+    path: Path, config: TrainingConfig, networks: Networks, content: str, limit: int | None
 ) -> str:
-    """Of the lines of the triplets, of every network that the losses see, and of the adapter at the start."""
+    """Of the lines and pictures of the triplets, every network that the losses see, the adapter at the start.
+
+    content: of what was cached (`TripletCache.sha256`).
+    """
     start = config.adapter.start
     return sha256_json(
         {
@@ -190,7 +194,7 @@ def _data_hash(
             "triplets": sha256_file(path),
             "limit": limit,
             "transformer": transformer_hash(networks.folder),
-            "cached_with": asdict(cache.hashes),
+            "cached": content,
         }
     )
 

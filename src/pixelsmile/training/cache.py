@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pixelsmile.editing.flow import PATCH
 from pixelsmile.errors import InputError
+from pixelsmile.hashing import sha256_json
 from pixelsmile.training.batch import CachedTarget, CachedTriplet
 from pixelsmile.training.cache_keys import KeyMaker, TargetKeys
 from pixelsmile.training.cache_parts import CacheParts, PartHashes
@@ -107,6 +108,10 @@ class TripletCache:
             a=self._target(triplet.a, keys.a, neutral),
             b=self._target(triplet.b, keys.b, neutral),
         )
+
+    def sha256(self, triplets: Sequence[Triplet]) -> str:
+        """Of all that these were computed from, the bytes of their pictures among it; not of strengths."""
+        return sha256_json([self._maker.keys(triplet).sha256 for triplet in triplets])
 
     def report(self, triplets: Sequence[Triplet]) -> CacheReport:
         """What is cached of these, all of which were filled in."""

@@ -57,7 +57,7 @@ class DataSettings(_Section):
 
     triplets: str
     domain: Literal["human", "anime"] = "human"
-    size_px: Annotated[int, Field(ge=16)] = 512
+    size_px: Annotated[int, Field(ge=32, le=4096)] = 512
     window: tuple[Share, Share, Share, Share] | None = None
     cache: str = "cache"
     detector: str = "auto"
@@ -176,7 +176,7 @@ class ValidationSettings(_Section):
     portraits: tuple[str, ...] = ()
     expressions: tuple[str, ...] = ("happy", "sad", "angry", "fear", "surprised", "disgust")
     strengths: tuple[NotNegative, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
-    num_sampling_steps: Count | None = None
+    num_sampling_steps: Annotated[int, Field(ge=1, le=1000)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     benchmark: str | None = None
     num_samples: Count | None = None
@@ -198,8 +198,9 @@ class TrainingConfig(_Section):
     validation: ValidationSettings = ValidationSettings()
 
 
-# What may differ when a run is continued: where things lie and what is shown of it. Everything else decides
-# the weights. A longer run may be asked for (the cosine is then that of the new length), never a shorter one.
+# What may differ when a run is continued: where things lie, what is shown of it, and what helps a run that
+# stopped at a loss that is not finite. Everything else decides the weights. A longer run may be asked for
+# (the cosine is then that of the new length), never a shorter one.
 FREE = (
     "model.name",
     "model.device",
@@ -209,6 +210,8 @@ FREE = (
     "adapter.start",
     "objective.contrastive.encoder",
     "objective.identity.encoder",
+    "optimiser.learning_rate",
+    "optimiser.max_grad_norm",
     "checkpoints.",
     "log.",
     "validation.",

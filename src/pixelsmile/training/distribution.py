@@ -29,7 +29,7 @@ def start_accelerator(device: str | None, trackers: Sequence[str] = (), folder: 
     from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 
     accelerator = Accelerator(
-        cpu=device == "cpu",
+        cpu=device == "cpu" or not torch.cuda.is_available(),  # Accelerate takes other devices by itself
         mixed_precision="no",
         log_with=list(trackers) or None,
         project_dir=folder,

@@ -1,6 +1,7 @@
 """What a training will take, before any weights are loaded: memory by part, arithmetic by step.
 
-Weights, gradients, moments and average are counted, on a model without storage. Activations are estimated,
+Weights, gradients, moments and average are counted, on a model without storage; the text encoder is needed
+while the cache is filled and for validation, at the side of the rest. Activations are estimated,
 for R = 2 B rows of S tokens (target, reference, text) in layers of width h:
 
     a layer, kept whole     17 h numbers a token (Korthikanti et al. 2022, Eq. 2: 34 h bytes at 16 bits;
@@ -71,9 +72,12 @@ class _Shape:
     checkpointing: bool
 
 
-def estimate(config: TrainingConfig, on_gpu: bool) -> Estimate:
-    """The estimate for one process. ModelError where the model's configuration cannot be had."""
-    transformer, vae = _without_storage(_config_folder(config.model.name))
+def estimate(config: TrainingConfig, on_gpu: bool, num_shards: int = 1) -> Estimate:
+    """The estimate for one process. num_shards: processes that the transformer is spread over (FSDP).
+
+    ModelError where the model's configuration cannot be had.
+    """
+    transformer, vae, text_encoder = _without_storage(_config_folder(config.model.name))
     shape = _shape(config, transformer, vae)
     number_bytes = 2 if config.model.precision == "bfloat16" else 4
     weight_bytes = number_bytes if on_gpu else 4
@@ -83,12 +87,13 @@ def estimate(config: TrainingConfig, on_gpu: bool) -> Estimate:
     trained = _count(weight for weight in transformer.parameters() if weight.requires_grad)
     moment_bytes = 2 if config.optimiser.kind == "adamw8bit" else 8
     memory = [
-        _weights("transformer, frozen", num_frozen, frozen_bytes),
+        _weights("transformer, frozen", num_frozen, frozen_bytes, num_shards),
+        _weights("text encoder", _count(text_encoder.parameters()), frozen_bytes),
         _weights("autoencoder", num_vae, weight_bytes),
-        _weights("adapter", trained, 4),
-        _weights("its gradients", trained, 4),
-        _weights("its moments", trained, moment_bytes),
-        _weights("its average", trained, 4),
+        _weights("adapter", trained, 4, num_shards),
+        _weights("its gradients", trained, 4, num_shards),
+        _weights("its moments", trained, moment_bytes, num_shards),
+        _weights("its average", trained, 4, num_shards),
         _transformer_activations(shape, number_bytes),
     ]
     if config.objective.contrastive.weight or config.objective.identity.weight:
@@ -112,8 +117,9 @@ def _shape(config: TrainingConfig, transformer: Any, vae: Any) -> _Shape:
     )
 
 
-def _weights(name: str, count: int, each: float) -> MemoryPart:
-    return MemoryPart(name, count * each / _GB, f"{_readable(count)} x {each:g} bytes")
+def _weights(name: str, count: int, each: float, num_shards: int = 1) -> MemoryPart:
+    spread = f", over {num_shards} processes" if num_shards > 1 else ""
+    return MemoryPart(name, count * each / num_shards / _GB, f"{_readable(count)} x {each:g} bytes{spread}")
 
 
 def _transformer_activations(shape: _Shape, number_bytes: int) -> MemoryPart:
@@ -159,10 +165,11 @@ def _config_folder(model: str) -> Path:
         ) from error
 
 
-def _without_storage(folder: Path) -> tuple[Any, Any]:
-    """The transformer and the autoencoder of a folder, with shapes and no numbers."""
+def _without_storage(folder: Path) -> tuple[Any, Any, Any]:
+    """The transformer, the autoencoder and the text encoder of a folder, with shapes and no numbers."""
     from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKLQwenImage
     from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
     found = []
     for kind, name in ((QwenImageTransformer2DModel, "transformer"), (AutoencoderKLQwenImage, "vae")):
@@ -172,7 +179,14 @@ def _without_storage(folder: Path) -> tuple[Any, Any]:
             raise ModelError(f"cannot read {folder / name / 'config.json'}: fetch the model again") from error
         with torch.device("meta"):
             found.append(kind.from_config(config))
-    return found[0], found[1]
+    try:
+        text_config = Qwen2_5_VLConfig.from_pretrained(str(folder / "text_encoder"), local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"cannot read {folder / 'text_encoder' / 'config.json'}: fetch the model again"
+        ) from error
+    with torch.device("meta"):
+        return found[0], found[1], Qwen2_5_VLForConditionalGeneration(text_config)
 
 
 def _count(tensors: Iterable[Tensor]) -> int:

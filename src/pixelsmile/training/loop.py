@@ -180,9 +180,10 @@ class Trainer:
         if bad:
             if self._last_saved < step:
                 self._save(step)
+            kept = f"the state before it is kept in {str(self._folder.checkpoints)!r}: " if step else ""
             raise PixelSmileError(
-                f"step {step + 1}: {', '.join(bad)}; stopped before the update, the state before it is kept "
-                f"in {str(self._folder.checkpoints)!r}: lower optimiser.learning_rate or look at the triplets"
+                f"step {step + 1}: {', '.join(bad)}; stopped before the update; {kept}go on with the same "
+                "command and a lower optimiser.learning_rate or max_grad_norm, or look at the triplets"
             )
         return numbers
 

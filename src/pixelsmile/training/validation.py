@@ -67,7 +67,8 @@ class Validator:
         self._transformer.eval()
         try:
             sha256 = self._adapter_sha256()
-            pictures = [self._sheet(name, image, step, sha256) for name, image in self._portraits.items()]
+            swept = self._portraits if self._requests else {}
+            pictures = [self._sheet(name, image, step, sha256) for name, image in swept.items()]
             numbers = self._measure(self._editor, step, sha256, self._folder) if self._measure else {}
         finally:
             self._transformer.train()
