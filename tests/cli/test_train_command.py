@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import training
 import yaml
 from accelerate.state import AcceleratorState, GradientState, PartialState
 from PIL import Image
@@ -230,16 +231,43 @@ def python(*arguments: str) -> list[str]:
 
 def test_two_processes_train_as_one_with_twice_the_batch(tiny):
     """The last block has adapted layers whose output nobody uses: DDP must not wait for their gradients."""
-    checkpointing = ("--set", "model.gradient_checkpointing=true")
-    train = ("-m", "pixelsmile", "train", "my.yaml", "-q", *checkpointing)
-    run_on_two(*train, "-o", "two", "--set", "run.batch_size=1")
-    assert main([*train[2:], "-o", "one"]) == 0
-    two, one = (load_file(f"{name}/adapter.safetensors") for name in ("two", "one"))
-    for name, tensor in one.items():  # Adam makes steps of 0.01 out of the rounding of small gradients, too
-        torch.testing.assert_close(two[name], tensor, rtol=1e-2, atol=5e-4)
+    change_config(model={"gradient_checkpointing": True})
+    assert main(["train", "my.yaml", "-q", "-o", "one"]) == 0
+    change_config(run={"batch_size": 1})
+    run_on_two("-m", "pixelsmile", "train", "my.yaml", "-q", "-o", "two")
+    assert_same_training("two", "one")
+
+
+def test_weights_spread_over_two_processes_give_the_same_training(tiny):
+    """Its validation, after every second step, calls a part of the module that is spread."""
+    change_config(validation={"every": 2})
+    assert main(["train", "my.yaml", "-q", "-o", "one"]) == 0
+    change_config(run={"batch_size": 1})
+    script = str(Path(training.__path__[0], "sharded_training.py"))
+    run_on_two(script, "my.yaml", "spread", "TRANSFORMER_BASED_WRAP")
+    assert_same_training("spread", "one")
+    assert sorted(path.name for path in Path("spread/validation").iterdir()) == sorted(
+        path.name for path in Path("one/validation").iterdir()
+    )
+
+
+def change_config(**changes: dict[str, object]) -> None:
+    config = yaml.safe_load(Path("my.yaml").read_text())
+    for section, values in changes.items():
+        config[section] |= values
+    Path("my.yaml").write_text(yaml.safe_dump(config))
+
+
+def assert_same_training(run: str, other: str) -> None:
+    ours, theirs = (load_file(f"{name}/adapter.safetensors") for name in (run, other))
+    for (
+        name,
+        tensor,
+    ) in theirs.items():  # Adam makes large steps of small rounding errors
+        torch.testing.assert_close(ours[name], tensor, rtol=1e-2, atol=5e-4)
     losses = [
-        [json.loads(line)["losses"]["total"] for line in Path(run, "stats.jsonl").read_text().splitlines()]
-        for run in ("two", "one")
+        [json.loads(line)["losses"]["total"] for line in Path(name, "stats.jsonl").read_text().splitlines()]
+        for name in (run, other)
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 

@@ -1,11 +1,13 @@
 """What several processes must agree on: who writes, what failed, and tensors that are spread over them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from pixelsmile.errors import DeviceError, PixelSmileError
@@ -100,6 +102,19 @@ def like(tensor: Tensor, reference: Tensor) -> Tensor:
 def is_spread(parameters: Mapping[str, Tensor]) -> bool:
     """Whether a forward needs all processes."""
     return any(isinstance(parameter, DTensor) for parameter in parameters.values())
+
+
+@contextmanager
+def gathered(module: nn.Module) -> Iterator[None]:
+    """Until the block ends, what FSDP keeps with the whole module is there: its parts can be called alone."""
+    if not isinstance(module, FSDPModule):
+        yield
+        return
+    module.unshard()
+    try:
+        yield
+    finally:
+        module.reshard()
 
 
 def mean_over_processes(accelerator: Any, values: Tensor) -> Tensor:

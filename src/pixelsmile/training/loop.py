@@ -21,7 +21,7 @@ from pixelsmile.json_lines import LineWriter
 from pixelsmile.training.average import Average
 from pixelsmile.training.checkpoint import Checkpoints, Facts, State
 from pixelsmile.training.config import TrainingConfig, config_hash
-from pixelsmile.training.distribution import agree, is_spread, mean_over_processes, on_main, whole
+from pixelsmile.training.distribution import agree, gathered, is_spread, mean_over_processes, on_main, whole
 from pixelsmile.training.optimiser import check_optimiser, make_optimiser
 from pixelsmile.training.order import Draw, Layout, Order, derived_seed
 from pixelsmile.training.replacing import replace_file
@@ -220,7 +220,7 @@ class Trainer:
             return record
 
         started = time.monotonic()
-        with self._trained.average.applied():
+        with self._trained.average.applied(), gathered(self._module):
             found = look() if is_spread(self._trained.parameters) else on_main(self._accelerator, look)
         record = found or ValidationRecord(step=done, numbers={}, pictures=())
         self._accelerator.log(
