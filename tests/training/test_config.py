@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pixelsmile.errors import InputError
@@ -142,6 +142,8 @@ def test_saved_and_read_again(tmp_path):
 
 @settings(max_examples=25, deadline=None)
 @given(st.text(max_size=40), st.floats(1e-12, 1e12), st.integers(1, 10**9), st.booleans())
+@example("a\x85b\u2028", 1.0, 1, True)
+@example("\x85", 1.0, 1, False)
 def test_any_setting_survives_the_file(text, rate, steps, symmetric):
     plain = parse_config(MINIMAL, "my.yaml").model_dump(mode="json")
     plain["data"]["triplets"] = text
@@ -169,7 +171,8 @@ def test_any_text_is_read_or_refused_in_one_line(text, change):
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
-        ("optimiser.learning_rate=2e-4", ("optimiser.learning_rate", 1e-4, 2e-4)),
+        ("optimiser.weight_decay=2e-3", ("optimiser.weight_decay", 1e-3, 2e-3)),
+        ("optimiser.learning_rate=2e-4", None),
         ("adapter.rank=8", ("adapter.rank", 64, 8)),
         ("run.seed=1", ("run.seed", 0, 1)),
         ("run.num_steps=9", ("run.num_steps", 10, 9)),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL import Image
 from pydantic import JsonValue
@@ -49,6 +49,16 @@ class Task:
     def sample(self) -> str:
         """What is drawn when a benchmark draws samples: the triplet, or else the source picture."""
         return self.triplet or self.source
+
+    def as_json(self) -> dict[str, Any]:
+        """What is asked for, as benchmarks without triplets are hashed by it."""
+        return {
+            "source": self.source,
+            "target": self.target,
+            "domain": self.domain,
+            "prompt": self.prompt,
+            "face_box": self.face_box,
+        }
 
 
 def check_name(name: str, what: str, max_letters: int = MAX_NAME_LETTERS) -> None:

@@ -22,6 +22,9 @@ _FLOAT, _TIMESTAMP = "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"
 KeyPath = tuple[str, ...]
 
 
+_LINE_ENDS = {"\x85", "\u2028", "\u2029"}  # of Unicode: PyYAML folds them unless they are escaped
+
+
 class _Loader(yaml.SafeLoader):
     """Dates stay words; 1e-4, a word in YAML 1.1, is a number."""
 
@@ -37,6 +40,12 @@ class _Dumper(yaml.SafeDumper):
 
 yaml.add_implicit_resolver(
     _FLOAT, re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789"), Loader=_Loader, Dumper=_Dumper
+)
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style='"' if _LINE_ENDS & set(text) else None
+    ),
 )
 _Dumper.add_representer(
     list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)

@@ -77,7 +77,7 @@ class DrawnBenchmark:
     def to_record(self) -> dict[str, JsonValue]:
         """Name, and a hash of who is shown and what is asked; the code's hash stands for the drawing."""
         defined = [
-            {**asdict(task), "shown": asdict(self._shown[task.source]), "picture_px": PICTURE_PX}
+            {**task.as_json(), "shown": asdict(self._shown[task.source]), "picture_px": PICTURE_PX}
             for task in self._tasks
         ]
         return {

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -64,7 +64,7 @@ class PhotographBenchmark:
             "name": self._name,
             "origin": self._origin,
             "num_tasks": len(self._samples),
-            "sha256": sha256_json({"tasks": [asdict(task) for task in self.tasks], "pictures": pictures}),
+            "sha256": sha256_json({"tasks": [task.as_json() for task in self.tasks], "pictures": pictures}),
         }
 
 
