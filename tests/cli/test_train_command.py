@@ -244,7 +244,7 @@ def test_weights_spread_over_two_processes_give_the_same_training(tiny):
     assert main(["train", "my.yaml", "-q", "-o", "one"]) == 0
     change_config(run={"batch_size": 1})
     script = str(Path(training.__path__[0], "sharded_training.py"))
-    run_on_two(script, "my.yaml", "spread", "TRANSFORMER_BASED_WRAP")
+    run_on_two(script, "my.yaml", "spread")
     assert_same_training("spread", "one")
     assert sorted(path.name for path in Path("spread/validation").iterdir()) == sorted(
         path.name for path in Path("one/validation").iterdir()

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import DistributedType
-from accelerate.utils import FullyShardedDataParallelPlugin
 from small_job import SmallModule, small_config, small_job
+from two_processes import spread_weights
 
 from pixelsmile.errors import OutputError, PixelSmileError
 from pixelsmile.training.checkpoint import Checkpoints
@@ -44,7 +43,7 @@ def train(folder: Path, module: SmallModule, *changes: str) -> None:
 
 def main(folder: Path, name: str) -> None:
     if name == "sharded":
-        shard()
+        spread_weights(accelerator)
     if name == "sharded-resumed":
         train(folder / name, SmallModule(), "run.num_steps=20", "optimiser.num_warmup_steps=4")
     poisoned = name == "poisoned" and accelerator.process_index == 1
@@ -55,15 +54,6 @@ def main(folder: Path, name: str) -> None:
         train(folder / name, module)
     except PixelSmileError as error:
         print(f"{name}: {error}")
-
-
-def shard() -> None:
-    """FSDP 2 on the CPU. Torch can do that; Accelerate would ask for a GPU, so its state is set by hand."""
-    accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin(
-        fsdp_version=2, auto_wrap_policy="no_wrap", cpu_ram_efficient_loading=False
-    )
-    accelerator.state.distributed_type = DistributedType.FSDP
-    assert accelerator.is_fsdp2
 
 
 if __name__ == "__main__":

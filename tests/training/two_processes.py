@@ -4,6 +4,10 @@ import os
 import socket
 import subprocess
 import sys
+from typing import Any
+
+from accelerate import DistributedType
+from accelerate.utils import FullyShardedDataParallelPlugin
 
 
 def run_on_two(*arguments: str) -> list[str]:
@@ -37,3 +41,16 @@ def run_on_two(*arguments: str) -> list[str]:
         assert process.returncode == 0, error
         printed.append(out)
     return printed
+
+
+def spread_weights(accelerator: Any, *blocks: str) -> None:
+    """FSDP 2 on the CPU, by units of these classes. Torch can do that; Accelerate would ask for a GPU, so its
+    state is set by hand."""
+    policy = {"auto_wrap_policy": "no_wrap"}
+    if blocks:
+        policy = {"auto_wrap_policy": "transformer_based_wrap", "transformer_cls_names_to_wrap": list(blocks)}
+    accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin(
+        fsdp_version=2, cpu_ram_efficient_loading=False, **policy
+    )
+    accelerator.state.distributed_type = DistributedType.FSDP
+    assert accelerator.is_fsdp2

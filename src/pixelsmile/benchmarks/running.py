@@ -116,16 +116,7 @@ def sample_seed(seed: int, sample: str) -> int:
 
 
 def _tasks(benchmark: Benchmark) -> tuple[TaskRecord, ...]:
-    return tuple(
-        TaskRecord(
-            source=task.source,
-            target=task.target,
-            domain=task.domain,
-            prompt=task.prompt,
-            face_box=task.face_box,
-        )
-        for task in benchmark.tasks
-    )
+    return tuple(TaskRecord(**task.as_json()) for task in benchmark.tasks)
 
 
 def _whole_edits(folder: RunFolder) -> set[EditKey]:

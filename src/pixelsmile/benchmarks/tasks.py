@@ -51,7 +51,7 @@ class Task:
         return self.triplet or self.source
 
     def as_json(self) -> dict[str, Any]:
-        """What is asked for, as benchmarks without triplets are hashed by it."""
+        """What is asked for, as runs write it down, and benchmarks without triplets are hashed by it."""
         return {
             "source": self.source,
             "target": self.target,

@@ -156,8 +156,7 @@ def load_bias(path: Path, judge_id: str | None = None, bootstrap: Bootstrap | No
 
 def bias_table(runs: Mapping[str, FedResults]) -> BiasTable:
     """Every value of every editor; the runs have the same tasks in the same order."""
-    edits = [each.edit for each in next(iter(runs.values())).edits]
-    sources = [edit.source or edit.sample for edit in edits]
+    sources = [each.edit.drawn_with for each in next(iter(runs.values())).edits]
     places = {name: place for place, name in enumerate(dict.fromkeys(sources))}
     sample = np.array([places[source] for source in sources], dtype=np.int64)
     return BiasTable(sample, {editor: _values(run) for editor, run in runs.items()})

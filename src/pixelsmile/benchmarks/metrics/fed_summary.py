@@ -62,6 +62,11 @@ class FedEdit:
     def key(self) -> tuple[str, str, str]:
         return self.sample, self.expression, self.granularity
 
+    @property
+    def drawn_with(self) -> str:
+        """What is the same for all edits that are drawn together."""
+        return self.source or self.sample
+
     def unscored_reason(self, number: str = SCORE) -> str | None:
         """Why this edit lacks a component, dimension or the score: its first missing part's reason."""
         return next((self.reasons[name] for name in _PARTS[number] if name in self.reasons), None)
@@ -107,7 +112,7 @@ def fed_summarise(
     constants, plan = constants or load_normalisation(), bootstrap or Bootstrap()
     ordered = sorted(edits, key=lambda edit: edit.key)
     _check(ordered)
-    sources = [edit.source or edit.sample for edit in ordered]
+    sources = [edit.drawn_with for edit in ordered]
     places = {name: place for place, name in enumerate(sorted(set(sources)))}
     source_E = np.array([places[source] for source in sources], dtype=np.int64)
     values, reasons = _columns(ordered, constants)
