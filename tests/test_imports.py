@@ -13,7 +13,17 @@ PACKAGE = Path(pixelsmile.__file__).parent
 
 # Each storey may import from those above it in this list, a room in the ground also from its neighbours.
 STOREYS = (
-    {"pixelsmile", "errors", "hashing", "images", "json_lines", "publication", "records", "embedded"},
+    {
+        "pixelsmile",
+        "errors",
+        "hashing",
+        "images",
+        "json_lines",
+        "limits",
+        "publication",
+        "records",
+        "embedded",
+    },
     {"expressions"},
     {"portraits", "faces", "features", "results"},
     {"editing", "judges"},

@@ -1,0 +1,189 @@
+"""The one bounded reader: whatever a stranger can hand in comes through here, as values or as one line.
+
+A file must be regular and small enough, its text UTF-8, its JSON finite and not too deep. What is then
+expected of the values is said by pydantic models (`validated`) or by the reader of the format.
+"""
+
+import json
+import math
+import os
+import stat
+from collections.abc import Callable, Iterator
+from os import PathLike
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from pixelsmile.errors import InputError, PixelSmileError
+
+MAX_FILE_BYTES = 256 * 2**20  # of a text file: a benchmark's or a training's lines
+MAX_CONFIG_BYTES = 2**20  # of what a person writes or a library keeps beside weights
+MAX_DEPTH = 32
+_MAX_SHOWN = 60  # characters of a wrong value
+
+Refusal = Callable[[str], PixelSmileError]
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_bytes(
+    path: str | PathLike[str], *, max_bytes: int = MAX_FILE_BYTES, error: Refusal = InputError
+) -> bytes:
+    """The bytes of a regular file of at most `max_bytes`.
+
+    `error` (its message names the file) where there is none, for a folder, a pipe or a device, for a longer
+    file, and where the system refuses.
+    """
+    name = repr(os.fspath(path))
+    try:
+        # A pipe without a writer would wait for ever, a device never end: look before reading.
+        with open(path, "rb", opener=lambda file, flags: os.open(file, flags | os.O_NONBLOCK)) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise error(f"{name} is not a regular file: save it to a file first")
+            data = file.read(max_bytes + 1) if status.st_size <= max_bytes else b""
+            if max(status.st_size, len(data)) > max_bytes:
+                raise error(f"{name} is longer than {max_bytes:,} bytes: give the right file, or split it")
+            return data
+    except FileNotFoundError as missing:
+        raise error(f"there is no file {name}: check the path") from missing
+    except IsADirectoryError as folder:
+        raise error(f"{name} is a folder, not a file: name the file in it") from folder
+    except (OSError, ValueError) as refused:  # ValueError: a name with a null character
+        raise error(f"cannot read {name} ({_reason(refused)}): check the path") from refused
+
+
+def read_text(
+    path: str | PathLike[str], *, max_bytes: int = MAX_FILE_BYTES, error: Refusal = InputError
+) -> str:
+    """The text of a UTF-8 file, without its byte order mark; `error` as `read_bytes`, and for other bytes."""
+    data = read_bytes(path, max_bytes=max_bytes, error=error)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as bad:
+        where = f"byte {bad.start:,} is {data[bad.start]:#04x}"
+        raise error(f"{os.fspath(path)!r} is no UTF-8 text ({where}): save it as UTF-8") from bad
+
+
+def read_json(
+    path: str | PathLike[str], *, max_bytes: int = MAX_CONFIG_BYTES, error: Refusal = InputError
+) -> Any:
+    """The value in a JSON file; `error` as `read_text` and `parse_json`."""
+    text = read_text(path, max_bytes=max_bytes, error=error)
+    return parse_json(text, repr(os.fspath(path)), error=error)
+
+
+def read_json_object(
+    path: str | PathLike[str], *, max_bytes: int = MAX_CONFIG_BYTES, error: Refusal = InputError
+) -> dict[str, Any]:
+    """The object in a JSON file; `error` as `read_json`, and where it holds something else."""
+    value = read_json(path, max_bytes=max_bytes, error=error)
+    if not isinstance(value, dict):
+        raise error(f"{os.fspath(path)!r} holds {shown(value)}, where a JSON object is needed: make it again")
+    return value
+
+
+def parse_json(
+    text: str | bytes, what: str, *, max_depth: int = MAX_DEPTH, error: Refusal = InputError
+) -> Any:
+    """The value in a JSON text, which `what` names.
+
+    `error` for what is no JSON, for NaN, infinities and numbers that no float holds, for more than
+    `max_depth` lists and objects in one another, and for half of a surrogate pair in a string.
+    """
+    try:
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as bad:  # ValueError: bad syntax, bad UTF-8, 5,000 digits
+        raise error(f"{what} is no valid JSON ({_reason(bad)}): mend it or make it again") from bad
+    for problem in _problems(value, max_depth):
+        raise error(f"{what} is no usable JSON ({problem}): mend it or make it again")
+    return value
+
+
+def validated(kind: type[M], value: Any, what: str, *, error: Refusal = InputError) -> M:
+    """`value` (what JSON or YAML gave, or JSON text as bytes or str) as a record of that kind.
+
+    `error` names the place, the value that was seen and what is wrong with it.
+    """
+    try:
+        if isinstance(value, bytes | str):
+            return kind.model_validate_json(value)
+        return kind.model_validate(value)
+    except (ValidationError, RecursionError) as bad:
+        raise error(f"{what}: {problem_of(bad)}") from bad
+
+
+def problem_of(error: Exception) -> str:
+    """The first thing that pydantic found wrong: where, what was seen, why."""
+    if not isinstance(error, ValidationError):
+        return _reason(error)
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"{where} is missing"
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {where}"
+    return f"{where or 'it'} is {shown(first['input'])}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+
+
+def shown(value: object) -> str:
+    """A wrong value, short enough for a message; never built in full where it is large or deep."""
+    if isinstance(value, list | tuple | dict | set):
+        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
+    if isinstance(value, str | bytes):
+        value = value[: _MAX_SHOWN + 1]
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"a number of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+
+
+def path_within(folder: Path, name: object, *, error: Refusal = InputError) -> Path:
+    """The path of a file that a file in `folder` names, relative to it.
+
+    `error` for what is no name, for an absolute one and for one that leads out of the folder, by `..` or by
+    a link.
+    """
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise error(f"{str(folder)!r} names {shown(name)} as a file of it: make it again")
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise error(f"{str(folder)!r} names {shown(name)}, which lies outside of it: make it again")
+    return path
+
+
+def _problems(value: Any, max_depth: int) -> Iterator[str]:
+    waiting = [(value, 1)]
+    while waiting:
+        item, depth = waiting.pop()
+        if isinstance(item, dict | list):
+            if depth > max_depth:
+                yield f"more than {max_depth} lists and objects in one another"
+                return
+            parts = [*item, *item.values()] if isinstance(item, dict) else item
+            waiting.extend((part, depth + 1) for part in parts)
+        elif (
+            isinstance(item, str)
+            and not item.isascii()
+            and any("\ud800" <= sign <= "\udfff" for sign in item)
+        ):
+            yield "half of a surrogate pair in a text"
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is beyond every float")
+    return number
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "too many lists and objects in one another"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
