@@ -22,6 +22,7 @@ STOREYS = (
         "limits",
         "publication",
         "records",
+        "safetensors_header",
         "embedded",
     },
     {"expressions"},

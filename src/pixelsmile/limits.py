@@ -9,9 +9,10 @@ import math
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -26,13 +27,12 @@ Refusal = Callable[[str], PixelSmileError]
 M = TypeVar("M", bound=BaseModel)
 
 
-def read_bytes(
-    path: str | PathLike[str], *, max_bytes: int = MAX_FILE_BYTES, error: Refusal = InputError
-) -> bytes:
-    """The bytes of a regular file of at most `max_bytes`.
+@contextmanager
+def regular_file(path: str | PathLike[str], *, error: Refusal = InputError) -> Iterator[tuple[BinaryIO, int]]:
+    """A regular file, open for reading, and its size in bytes.
 
-    `error` (its message names the file) where there is none, for a folder, a pipe or a device, for a longer
-    file, and where the system refuses.
+    `error` (its message names the file) where there is none, for a folder, a pipe or a device, and where the
+    system refuses, also inside of the block.
     """
     name = repr(os.fspath(path))
     try:
@@ -41,16 +41,25 @@ def read_bytes(
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise error(f"{name} is not a regular file: save it to a file first")
-            data = file.read(max_bytes + 1) if status.st_size <= max_bytes else b""
-            if max(status.st_size, len(data)) > max_bytes:
-                raise error(f"{name} is longer than {max_bytes:,} bytes: give the right file, or split it")
-            return data
+            yield file, status.st_size
     except FileNotFoundError as missing:
         raise error(f"there is no file {name}: check the path") from missing
     except IsADirectoryError as folder:
         raise error(f"{name} is a folder, not a file: name the file in it") from folder
     except (OSError, ValueError) as refused:  # ValueError: a name with a null character
         raise error(f"cannot read {name} ({_reason(refused)}): check the path") from refused
+
+
+def read_bytes(
+    path: str | PathLike[str], *, max_bytes: int = MAX_FILE_BYTES, error: Refusal = InputError
+) -> bytes:
+    """The bytes of a regular file of at most `max_bytes`; `error` as `regular_file`, and for a longer one."""
+    with regular_file(path, error=error) as (file, size):
+        data = file.read(max_bytes + 1) if size <= max_bytes else b""
+        if max(size, len(data)) > max_bytes:
+            name = repr(os.fspath(path))
+            raise error(f"{name} is longer than {max_bytes:,} bytes: give the right file, or split it")
+        return data
 
 
 def read_text(
