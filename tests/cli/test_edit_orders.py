@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pixelsmile.cli.bench_run_options import ffe_parser
 from pixelsmile.cli.edit_options import DEFAULT_STRENGTHS, edit_parser
 from pixelsmile.cli.edit_orders import Order, default_folder, output_names, read_orders
 from pixelsmile.errors import ExpressionError, InputError, StrengthError
@@ -25,6 +26,31 @@ def test_expressions_blends_and_prompts():
 
 def test_all_twelve():
     assert [order.expression for order in orders_of("-e", "all")] == list(EXPRESSIONS)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("-e", "happy,sad"), ("-e", "happy, SMILE,sad"), ("-e", "happy", "-e", "sad,happy")],
+)
+def test_expressions_in_a_list(arguments):
+    assert [order.expression for order in orders_of(*arguments)] == ["happy", "sad"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-s", "0,0.5,1"),
+        ("-s", "0", "0.5", "1"),
+        ("-s", "0, 0.5", "1"),
+        ("-s", "0", "-s", "0.5,1"),
+        ("--strengths=0,0.5,1",),
+    ],
+)
+def test_strengths_in_a_list(arguments):
+    options = edit_parser().parse_args(["face.png", "-e", "happy", *arguments])
+    assert options.strengths == [0.0, 0.5, 1.0]
+    assert edit_parser().parse_args(["face.png"]).strengths == DEFAULT_STRENGTHS
+    assert ffe_parser().parse_args(["-o", "run", *arguments]).strengths == [0.0, 0.5, 1.0]
 
 
 def test_what_is_asked_for_twice_is_made_once():
@@ -55,6 +81,12 @@ def test_file_names_are_safe():
         (["-e", "hapy"], ExpressionError),
         (["--blend", "happy=0.6;sad=0.4"], StrengthError),
         (["--prompt", "  "], InputError),
+        (["-e", "happy,"], InputError),
+        (["-e", "happy,,sad"], InputError),
+        (["-e", "happy=0.6,sad=0.4"], ExpressionError),
+        (["-e", "happy", "-s", "0,much"], StrengthError),
+        (["-e", "happy", "-s", "0,,1"], InputError),
+        (["-e", "happy", "-s", ""], InputError),
         (["-e", "happy", "-s", "nan"], StrengthError),
         (["-e", "happy", "-s", "inf"], StrengthError),
         (["-e", "happy", "-s", "-0.5"], StrengthError),

@@ -1,5 +1,6 @@
 """The front door: help, versions, exit codes, one line for each refusal."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import pixelsmile
+import pixelsmile.cli.expressions
 from pixelsmile.cli import main
 from pixelsmile.cli.main import COMMANDS
 
@@ -59,6 +61,36 @@ def test_version(capsys):
 )
 def test_slips_get_one_line(arguments, line, capsys):
     assert line in refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "line"),
+    [
+        (["edit", "none.png", "-e", "happy", "--json"], "ImageError", "there is no file 'none.png'"),
+        (["edit", "--json", "none.png", "-e", "hapy"], "ExpressionError", "did you mean happy"),
+        (["portrait", "--json", "--sede", "1"], "InputError", "unknown option '--sede'"),
+        (["bench", "ffe", "run", "--json"], "InputError", "required: -o"),
+        (["edt", "--json"], "InputError", "unknown command 'edt'"),
+    ],
+)
+def test_for_programs_a_refusal_is_json_too(arguments, kind, line, capsys):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    record = json.loads(captured.out)
+    assert set(record) == {"error", "exit_code"}
+    assert record["exit_code"] == 2
+    assert record["error"]["kind"] == kind
+    assert line in record["error"]["message"]
+    assert captured.err == f"pixelsmile: {record['error']['message']}\n"
+
+
+def test_an_interruption_is_json_too(monkeypatch, capsys):
+    def interrupted(arguments: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pixelsmile.cli.expressions.run", interrupted)
+    assert main(["expressions", "--json"]) == 130
+    assert json.loads(capsys.readouterr().out)["error"]["kind"] == "KeyboardInterrupt"
 
 
 def test_as_a_module_and_no_traceback():

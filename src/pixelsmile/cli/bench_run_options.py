@@ -4,7 +4,7 @@ import argparse
 
 from pixelsmile.benchmarks.editors.own_settings import REGIONS, TOLD
 from pixelsmile.cli.edit_options import DTYPES, MAX_STEPS, OFFLOADS, QUANTISES
-from pixelsmile.cli.parsing import CommandParser, one_of, positive_number, whole_number
+from pixelsmile.cli.parsing import CommandParser, ExtendList, listed, one_of, positive_number, whole_number
 from pixelsmile.expressions import DOMAINS, MAX_STRENGTH, parse_strength
 
 GRANULARITIES = ("dense", "simple")
@@ -95,9 +95,10 @@ def _add_sweep(group: argparse._ArgumentGroup) -> None:
         "-s",
         "--strengths",
         nargs="+",
-        type=parse_strength,
+        action=ExtendList,
+        type=listed(parse_strength),
         metavar="S",
-        help=f"of the sweep: 0 is neutral, 1 full, up to {MAX_STRENGTH:g} (default 0 0.25 0.5 0.75 1)",
+        help=f"of the sweep, like 0,0.5,1: 0 is neutral, 1 full, up to {MAX_STRENGTH:g} (default 0,0.25,0.5,0.75,1)",
     )
     group.add_argument(
         "--points",

@@ -1,6 +1,6 @@
 """The options of `pixelsmile edit`."""
 
-from pixelsmile.cli.parsing import CommandParser, one_of, positive_number, whole_number
+from pixelsmile.cli.parsing import CommandParser, ExtendList, listed, one_of, positive_number, whole_number
 from pixelsmile.expressions import DOMAINS, MAX_STRENGTH, parse_strength
 
 DEFAULT_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -14,7 +14,7 @@ _MAX_BATCH_SIZE = 4096
 _MAX_SEED = 2**63 - 1
 _EPILOG = """examples:
   pixelsmile edit face.png -e happy
-  pixelsmile edit face.png -e happy -e sad -s 0 0.5 1 1.5 --grid --gif
+  pixelsmile edit face.png -e happy,sad -s 0,0.5,1,1.5 --grid --gif
   pixelsmile edit face.png -e all --grid -o all
   pixelsmile edit face.png --blend happy=0.6,surprised=0.4
   pixelsmile edit group.jpg -e happy --face largest
@@ -42,7 +42,8 @@ def _add_what(parser: CommandParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="an expression (`pixelsmile expressions` lists them), or `all`; may be given more than once",
+        help="an expression (`pixelsmile expressions` lists them), several like happy,sad, or `all`; may be "
+        "given more than once",
     )
     group.add_argument(
         "--blend",
@@ -62,10 +63,11 @@ def _add_what(parser: CommandParser) -> None:
         "-s",
         "--strengths",
         nargs="+",
-        type=parse_strength,
+        action=ExtendList,
+        type=listed(parse_strength),
         default=DEFAULT_STRENGTHS,
         metavar="S",
-        help=f"0 is neutral, 1 full, up to {MAX_STRENGTH:g} (default 0 0.25 0.5 0.75 1)",
+        help=f"0 is neutral, 1 full, up to {MAX_STRENGTH:g}; 0,0.5,1 or 0 0.5 1 (default 0,0.25,0.5,0.75,1)",
     )
     group.add_argument(
         "--domain",

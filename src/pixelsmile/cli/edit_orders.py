@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pixelsmile.cli.edit_faces import parse_face_order
+from pixelsmile.cli.parsing import parts_of
 from pixelsmile.errors import InputError, StrengthError
 from pixelsmile.expressions import EXPRESSIONS, parse_blend, parse_expression
 from pixelsmile.records import MANIFEST_NAME
@@ -78,8 +79,8 @@ def _distinct(orders: Sequence[Order]) -> list[Order]:
 
 def _expressions(texts: Sequence[str]) -> list[str]:
     names: list[str] = []
-    for text in texts:
-        names += EXPRESSIONS if text.strip().lower() == ALL else [parse_expression(text)]
+    for text in (part for given in texts for part in parts_of(given)):
+        names += EXPRESSIONS if text.lower() == ALL else [parse_expression(text)]
     return names
 
 

@@ -1,12 +1,15 @@
 """`pixelsmile COMMAND ...`: finds the command, and turns every refusal into one line and an exit code."""
 
 import importlib
+import json
 import logging
 import os
 import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from types import FrameType
 
 from pixelsmile import __version__
@@ -36,6 +39,7 @@ commands:
 
   pixelsmile COMMAND --help   what a command takes
   pixelsmile --version        the version
+  pixelsmile COMMAND --json   for programs, where a command has it: errors too, as {{"error": ...}}
 
 try it:
   pixelsmile portrait --seed 7 -o face.png
@@ -48,26 +52,42 @@ _PIPE_CLOSED = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code: 0 done, 2 bad input, 1 other refusals, 130 interrupted."""
+    """Run the command line; the exit code: 0 done, 2 bad input, 1 other refusals, 130 interrupted.
+
+    A refusal is one line on stderr. Where `--json` is asked for, stdout gets it too, as one object:
+    {"error": {"kind": "ExpressionError", "message": "..."}, "exit_code": 2}.
+    """
     logging.basicConfig(format="pixelsmile: %(message)s", level=logging.ERROR)
     logging.getLogger("pixelsmile").setLevel(logging.WARNING)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # they are for the authors of libraries
     signal.signal(signal.SIGTERM, _stop)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    refuse = partial(_refuse, "--json" in words)
     try:
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
+        return _run(words)
     except PixelSmileError as error:
-        print(f"pixelsmile: {error}", file=sys.stderr)
-        return error.exit_code
+        return refuse(type(error).__name__, str(error), error.exit_code)
     except KeyboardInterrupt:
-        print("pixelsmile: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+        return refuse("KeyboardInterrupt", "interrupted", _INTERRUPTED)
     except BrokenPipeError:  # `pixelsmile ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED
     except OSError as error:  # a full disk behind stdout, a model on a disk that fails
-        print(f"pixelsmile: the system refuses: {error}; mend that and try again", file=sys.stderr)
-        return InputError.exit_code
+        return refuse(
+            "OSError", f"the system refuses: {error}; mend that and try again", InputError.exit_code
+        )
+
+
+def _refuse(as_json: bool, kind: str, message: str, exit_code: int) -> int:
+    """Say on stderr why nothing more is done, and to a program on stdout; the exit code."""
+    print(f"pixelsmile: {message}", file=sys.stderr)
+    if as_json:
+        with suppress(OSError):  # stdout itself may be what the system refuses
+            print(
+                json.dumps({"error": {"kind": kind, "message": message}, "exit_code": exit_code}), flush=True
+            )
+    return exit_code
 
 
 def _run(arguments: list[str]) -> int:

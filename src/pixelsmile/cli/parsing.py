@@ -4,7 +4,7 @@ import argparse
 import difflib
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pixelsmile.errors import InputError
 
@@ -79,6 +79,34 @@ def whole_number(what: str, minimum: int, maximum: int | None = None) -> Callabl
         return number
 
     return parse
+
+
+def parts_of(text: str) -> list[str]:
+    """`happy,sad` as its parts, without the blanks around them; InputError where one is empty."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise InputError(f"a part of {text!r} is empty: write it like a,b,c, without blanks or in quotes")
+    return parts
+
+
+def listed(parse: Callable[[str], float]) -> Callable[[str], list[float]]:
+    """An argparse type for `action=ExtendList`: what `parse` makes of each part of `0,0.5,1`."""
+    return lambda text: [parse(part) for part in parts_of(text)]
+
+
+class ExtendList(argparse.Action):
+    """`-s 0,0.5 1 -s 1.5` as one list; its type gives a list for each word."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        given = getattr(namespace, self.dest)
+        before = [] if given is self.default else given
+        setattr(namespace, self.dest, [*before, *(item for items in values for item in items)])
 
 
 def positive_number(what: str) -> Callable[[str], float]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.parsing import CommandParser, one_of, whole_number
+from pixelsmile.cli.parsing import CommandParser, ExtendList, listed, one_of, whole_number
 from pixelsmile.cli.triplets_display import counting, remark
 from pixelsmile.cli.triplets_numbers import share
 from pixelsmile.errors import InputError
@@ -69,6 +69,8 @@ def _draw(options: "argparse.Namespace", events: Iterator[int]) -> int:
 def _plan(options: "argparse.Namespace") -> "DrawnPlan":
     if options.levels and options.strengths is not None:
         raise InputError("--levels are the strengths of MEAD: leave out --strengths")
+    if options.strengths is not None and len(options.strengths) != 2:
+        raise InputError(f"--strengths wants LOW and HIGH, not {len(options.strengths)} numbers: try 0.1 1")
     from pixelsmile.training.drawn import MEAD_LEVELS, DrawnPlan
 
     given = {
@@ -140,10 +142,11 @@ def _add_plan(parser: CommandParser) -> None:
     )
     group.add_argument(
         "--strengths",
-        nargs=2,
-        type=share("strength"),
-        metavar=("LOW", "HIGH"),
-        help="of the targets, evenly spread between these (default 0.1 1)",
+        nargs="+",
+        action=ExtendList,
+        type=listed(share("strength")),
+        metavar="LOW,HIGH",
+        help="of the targets, evenly spread between these two (default 0.1 1)",
     )
     group.add_argument(
         "--identities",
