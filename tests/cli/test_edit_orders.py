@@ -83,7 +83,7 @@ def test_file_names_are_safe():
         (["--prompt", "  "], InputError),
         (["-e", "happy,"], InputError),
         (["-e", "happy,,sad"], InputError),
-        (["-e", "happy=0.6,sad=0.4"], ExpressionError),
+        (["-e", "happy=0.6,sad=0.4"], InputError),
         (["-e", "happy", "-s", "0,much"], StrengthError),
         (["-e", "happy", "-s", "0,,1"], InputError),
         (["-e", "happy", "-s", ""], InputError),

@@ -98,7 +98,7 @@ def _add_sweep(group: argparse._ArgumentGroup) -> None:
         action=ExtendList,
         type=listed(parse_strength),
         metavar="S",
-        help=f"of the sweep, like 0,0.5,1: 0 is neutral, 1 full, up to {MAX_STRENGTH:g} (default 0,0.25,0.5,0.75,1)",
+        help=f"of the sweep: 0 is neutral, 1 full, up to {MAX_STRENGTH:g} (default 0,0.25,0.5,0.75,1)",
     )
     group.add_argument(
         "--points",
