@@ -111,7 +111,7 @@ def test_files_are_regular_small_and_text(tmp_path):
         ({"name": "a", "sise": 2}, "it: unknown key sise"),
         ({"name": "a", "size": "x" * 1000}, r"it: size is 'x{59}\.\.\.: input should be"),
         (b'{"name": 3}', "it: name is 3: input should be"),
-        (b"nonsense", "it: it is 'nonsense'|it: it is b'nonsense'"),
+        (b"nonsense", "it is no valid JSON"),
         ([[]], "it: it is a list of 1: "),
     ],
 )

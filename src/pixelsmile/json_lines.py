@@ -1,52 +1,69 @@
-"""Files of one JSON record a line that are added to while they are made, and survive a kill at any moment."""
+"""Text files of one JSON record a line: read from anybody, and added to while they are made."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from pixelsmile.errors import InputError, OutputError
+from pixelsmile.limits import decoded, read_bytes, read_text, validated
 
 R = TypeVar("R", bound=BaseModel)
+T = TypeVar("T")
 
 
 class Record(BaseModel):
-    """One line. Unknown fields and wrong types are errors."""
+    """One line. Unknown fields, wrong types and numbers that are not finite are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def read_numbered(path: Path, make: Callable[[str], T], *, needed: str = "line") -> list[tuple[int, T]]:
+    """What `make` makes of each line, with the line's number from 1; empty lines do not count.
+
+    `make` raises InputError for a line that is none. InputError for a file that cannot be read, for an empty
+    one, which says what is `needed`, and for lines that are wrong: it tells the first, and how many are.
+    """
+    made = _made(path, read_text(path), make)
+    if not made:
+        raise InputError(f"{str(path)!r} holds no {needed}: it may not have been written to its end")
+    return made
 
 
 def read_lines(path: Path, kind: type[R]) -> tuple[R, ...]:
-    """The records of a file, in its order; none where there is no file.
+    """The records of a file that a LineWriter writes, in its order; none where there is no file.
 
-    A last line without its end is what a kill leaves, and is left out. InputError for any other line that is
-    no record of this kind.
+    A last line without its end is what a kill leaves, and is left out. InputError as `read_numbered`.
     """
-    try:
-        lines = path.read_bytes().split(b"\n")[:-1]
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return ()
-    except OSError as error:
-        raise InputError(f"cannot read {str(path)!r} ({error.strerror}): check the path") from error
-    records = []
-    for number, line in enumerate(lines, 1):
+    data = read_bytes(path)
+    text = decoded(data[: data.rfind(b"\n") + 1], repr(str(path)))
+    return tuple(record for _, record in _made(path, text, lambda line: validated(kind, line)))
+
+
+def _made(path: Path, text: str, make: Callable[[str], T]) -> list[tuple[int, T]]:
+    made, problems = [], []
+    for number, line in enumerate(text.split("\n"), 1):
         try:
-            records.append(kind.model_validate_json(line))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the line"
-            raise InputError(
-                f"{str(path)!r}, line {number} ({where}: {first['msg']}): mend the line or take it out"
-            ) from error
-    return tuple(records)
+            if line.strip():
+                made.append((number, make(line)))
+        except InputError as error:
+            problems.append(f"line {number}: {error}")
+    if problems:
+        others = f"; {len(problems)} lines are wrong in all" if len(problems) > 1 else ""
+        raise InputError(f"{str(path)!r}, {problems[0]}{others}")
+    return made
 
 
 class LineWriter:
     """Adds records to a file; each is on disk when `write` returns. One writer a file at a time.
 
-    A line that a kill has cut is taken off first. OutputError where the file cannot be written.
+    The file survives a kill at any moment: a line that was cut is taken off first. OutputError where the file
+    cannot be written.
     """
 
     def __init__(self, path: Path) -> None:

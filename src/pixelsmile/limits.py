@@ -4,6 +4,7 @@ A file must be regular and small enough, its text UTF-8, its JSON finite and not
 expected of the values is said by pydantic models (`validated`) or by the reader of the format.
 """
 
+import difflib
 import json
 import math
 import os
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pixelsmile.errors import InputError, PixelSmileError
+from pixelsmile.errors import InputError, PixelSmileError, one_line
 
 MAX_FILE_BYTES = 256 * 2**20  # of a text file: a benchmark's or a training's lines
 MAX_CONFIG_BYTES = 2**20  # of what a person writes or a library keeps beside weights
@@ -66,12 +67,16 @@ def read_text(
     path: str | PathLike[str], *, max_bytes: int = MAX_FILE_BYTES, error: Refusal = InputError
 ) -> str:
     """The text of a UTF-8 file, without its byte order mark; `error` as `read_bytes`, and for other bytes."""
-    data = read_bytes(path, max_bytes=max_bytes, error=error)
+    return decoded(read_bytes(path, max_bytes=max_bytes, error=error), repr(os.fspath(path)), error=error)
+
+
+def decoded(data: bytes, what: str, *, error: Refusal = InputError) -> str:
+    """UTF-8 as text, without its byte order mark; `error`, which calls it `what`, for other bytes."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as bad:
         where = f"byte {bad.start:,} is {data[bad.start]:#04x}"
-        raise error(f"{os.fspath(path)!r} is no UTF-8 text ({where}): save it as UTF-8") from bad
+        raise error(f"{what} is no UTF-8 text ({where}): save it as UTF-8") from bad
 
 
 def read_json(
@@ -109,34 +114,63 @@ def parse_json(
     return value
 
 
-def validated(kind: type[M], value: Any, what: str, *, error: Refusal = InputError) -> M:
+def validated(kind: type[M], value: Any, what: str = "", *, error: Refusal = InputError) -> M:
     """`value` (what JSON or YAML gave, or JSON text as bytes or str) as a record of that kind.
 
-    `error` names the place, the value that was seen and what is wrong with it.
+    `error`, which calls it `what`, names the place, the value that was seen and what is wrong with it; a text
+    is refused as by `parse_json` first.
     """
     try:
         if isinstance(value, bytes | str):
+            parse_json(value, what or "it", error=error)  # pydantic takes NaN, and depths that hurt later
             return kind.model_validate_json(value)
         return kind.model_validate(value)
     except (ValidationError, RecursionError) as bad:
-        raise error(f"{what}: {problem_of(bad)}") from bad
+        raise error(f"{what}: {problem_of(bad, kind)}" if what else problem_of(bad, kind)) from bad
 
 
-def problem_of(error: Exception) -> str:
-    """The first thing that pydantic found wrong: where, what was seen, why."""
+def read_record(
+    path: str | PathLike[str],
+    kind: type[M],
+    *,
+    max_bytes: int = MAX_CONFIG_BYTES,
+    error: Refusal = InputError,
+) -> M:
+    """The record of that kind in a JSON file; `error` as `read_text` and `validated`."""
+    text = read_text(path, max_bytes=max_bytes, error=error)
+    return validated(kind, text, repr(os.fspath(path)), error=error)
+
+
+def problem_of(error: Exception, kind: type[BaseModel] | None = None) -> str:
+    """The first thing that pydantic found wrong: where, what was seen, why.
+
+    kind: of the record, for the key that an unknown one was meant to be.
+    """
     if not isinstance(error, ValidationError):
         return _reason(error)
     first = error.errors()[0]
-    where = ".".join(map(str, first["loc"]))
-    if first["type"] == "missing":
-        return f"{where} is missing"
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {where}"
-    return f"{where or 'it'} is {shown(first['input'])}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+    where = one_line(".".join(map(str, first["loc"])), _MAX_SHOWN)
+    reason = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
+    match first["type"]:
+        case "missing":
+            return f"{where} is missing: add it"
+        case "extra_forbidden":
+            near = difflib.get_close_matches(str(first["loc"][-1])[:_MAX_SHOWN], _keys(kind), n=1)
+            return f"unknown key {where}: " + (f"did you mean {near[0]!r}?" if near else "take it out")
+        case "value_error":  # a check of ours, which says what it has seen
+            reason = first["msg"].removeprefix("Value error, ")
+            return f"{where}: {reason}" if where else reason
+    return f"{where or 'it'} is {shown(first['input'])}: {reason}"
 
 
 def shown(value: object) -> str:
     """A wrong value, short enough for a message; never built in full where it is large or deep."""
+    if (
+        isinstance(value, list | tuple)
+        and 2 <= len(value) <= 4
+        and all(isinstance(x, int | float) for x in value)
+    ):
+        return f"[{', '.join(map(shown, value))}]"  # a box, a point
     if isinstance(value, list | tuple | dict | set):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
     if isinstance(value, str | bytes):
@@ -156,9 +190,19 @@ def path_within(folder: Path, name: object, *, error: Refusal = InputError) -> P
     if not isinstance(name, str) or not name or "\0" in name:
         raise error(f"{str(folder)!r} names {shown(name)} as a file of it: make it again")
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    real = Path(os.path.realpath(path))  # Path.resolve raises where links lead in a circle
+    if not real.is_relative_to(os.path.realpath(folder)):
         raise error(f"{str(folder)!r} names {shown(name)}, which lies outside of it: make it again")
     return path
+
+
+def _keys(kind: type[BaseModel] | None) -> set[str]:
+    """Of the objects in a record of that kind, at any depth."""
+    if kind is None:
+        return set()
+    schema = kind.model_json_schema()
+    objects = (schema, *schema.get("$defs", {}).values())
+    return {key for each in objects for key in each.get("properties", {})}
 
 
 def _problems(value: Any, max_depth: int) -> Iterator[str]:

@@ -128,11 +128,11 @@ def test_the_record_knows_content_not_places(tmp_path):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ({"source": "a", "target": "happy"}, "line 2 (file: Field required)"),
+        ({"source": "a", "target": "happy"}, "line 2: file is missing"),
         ({"source": "a", "target": "hapy", "file": "x"}, "did you mean happy or sad?"),
-        ({"source": "a", "target": "happy", "strength": -1, "file": "x"}, "line 2 (strength: "),
-        ({"source": "a", "target": "happy", "file": "x", "note": ""}, "line 2 (note: "),
-        ("{", "line 2 (the line: "),
+        ({"source": "a", "target": "happy", "strength": -1, "file": "x"}, "line 2: strength is -1: "),
+        ({"source": "a", "target": "happy", "file": "x", "note": ""}, "line 2: unknown key note"),
+        ("{", "line 2: it is no valid JSON"),
         ({"source": "anna", "target": "joy", "file": "other.png"}, "are both happy of anna at 1"),
     ],
 )
@@ -150,7 +150,7 @@ def test_folders_that_are_refused(tmp_path):
     with pytest.raises(InputError, match="holds no edits"):
         FolderEditor(tmp_path)
     (tmp_path / MANIFEST).write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match="write it as UTF-8"):
+    with pytest.raises(InputError, match="save it as UTF-8"):
         FolderEditor(tmp_path)
 
 

@@ -205,13 +205,17 @@ def test_missing_pictures_are_listed(tmp_path, sfew):
     (folder / "gt" / "2.png").unlink()
     message = refusal(folder, sources=sfew)
     assert message.startswith(
-        f"3 of 4 sources are not in {str(sfew)!r} (D:\\SFEW\\Train\\Angry\\Film1_001200"
+        f"3 of 4 sources are not in {str(sfew)!r} ('D:\\\\SFEW\\\\Train\\\\Angry\\\\Film1_001200"
     )
     assert "film stills of SFEW 2.0" in message
-    assert "Static Facial Expressions in the Wild" in message
-    assert f"; 1 of 4 ground truths are not in {str(folder)!r} (gt/2.png): ask for access at" in message
+    for name in STILLS[1:]:
+        (sfew / "Train" / "Angry" / name).write_bytes(b"")
+    message = refusal(folder, sources=sfew)
+    assert f"1 of 4 ground truths are not in {str(folder)!r} ('gt/2.png'): ask for access at" in message
     assert DOWNLOAD in message
     (folder / "gt" / "2.png").write_bytes(b"")
+    for name in STILLS[1:]:
+        (sfew / "Train" / "Angry" / name).unlink()
     without = refusal(folder)
     assert without.startswith(f"4 of 4 sources are not in {str(folder)!r}")
     assert "there is no folder" in refusal(folder, sources=tmp_path / "none")
@@ -244,7 +248,7 @@ def test_nothing_of_the_kind(tmp_path):
         ({"instruction": "Smile"}, "'t1': not clear whether its instruction is dense or simple"),
         ({"face_box": [1, 2, 3]}, "is not x0, y0, x1, y1"),
         ({"face_box": [500, 500, 600, 600]}, "is not in its picture"),
-        ({"id": "n" * 95}, "use up to 90 letters"),
+        ({"id": "n" * 95}, "triplet 'nnnn"),
         ({"id": "t2"}, "'t2' has another source in all.json row 3"),
     ],
 )

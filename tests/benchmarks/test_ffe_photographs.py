@@ -90,12 +90,12 @@ def test_lines(tmp_path):
         ({"category": "happy"}, "image is missing: add it"),
         ({"image": "a.png", "category": "hapy"}, "unknown expression 'hapy': did you mean happy or sad?"),
         ({"image": "a.png", "category": "neutral"}, "category 'neutral' is no target"),
-        ({"image": "a.png", "category": "happy", "strength": 1}, "unknown key strength: use image, category"),
+        ({"image": "a.png", "category": "happy", "strength": 1}, "unknown key strength: take it out"),
         ({"image": "none.png", "category": "happy"}, "there is no file"),
         ({"image": "a.png", "category": "happy", "id": "a/b"}, "source 'a/b' cannot name a file"),
         (
             {"image": "a.png", "category": "happy", "domain": "cat"},
-            "domain is 'cat': Input should be 'human' or 'anime'",
+            "domain is 'cat': input should be 'human' or 'anime'",
         ),
         ({"image": "a.png", "category": "happy", "face_box": [1, 2, 3]}, "face_box.3 is missing: add it"),
         (
@@ -106,11 +106,11 @@ def test_lines(tmp_path):
         ({"image": "a.png", "category": "happy", "face_box": [90, 20, 10, 95]}, "is not in its picture"),
         (
             {"image": "a.png", "category": "happy", "face_box": [10, 20, float("inf"), 90]},
-            "is not in its pic",
+            "is no JSON",
         ),
         (
             {"image": "a.png", "category": "happy", "face_box": [10, float("nan"), 90, 90]},
-            "is not in its pic",
+            "is no JSON",
         ),
         ({"image": "bad.png", "category": "happy"}, "is damaged, or no picture"),
         ({"image": "a" * 5000, "category": "happy"}, "there is no file"),
@@ -121,17 +121,14 @@ def test_lines_that_cannot_be_used(tmp_path, row, said):
     (tmp_path / "bad.png").write_bytes(b"no picture")
     path = write_lines(tmp_path / "mine.jsonl", [{"image": "a.png", "category": "sad"}, row])
     message = refusal(path)
-    assert message.startswith("1 of 2 ")
     assert said in message
 
 
 def test_many_problems_make_one_line(tmp_path):
     path = write_lines(tmp_path / "mine.jsonl", [{"image": f"{i}.png", "category": "sad"} for i in range(9)])
     message = refusal(path)
-    assert message.startswith("9 of 9 lines")
-    assert "line 5: there is no file" in message
-    assert "line 6" not in message
-    assert "and 4 more" in message
+    assert f"{str(path)!r}, line 1: there is no file" in message
+    assert message.endswith("; 9 lines are wrong in all")
 
 
 def test_names_and_tasks_occur_once(tmp_path):
@@ -154,7 +151,7 @@ def test_no_benchmark(tmp_path):
     assert DOWNLOAD in refusal(tmp_path / "folder")
     binary = tmp_path / "binary.jsonl"
     binary.write_bytes(b"\xff\xfe\x00{")
-    assert "cannot read" in refusal(binary)
+    assert "is no UTF-8 text (byte 0 is 0xff)" in refusal(binary)
 
 
 def test_boxes_may_stick_out_a_little(tmp_path):
@@ -260,7 +257,6 @@ def test_missing_pictures_are_named(tmp_path):
     message = refusal(folder)
     assert message.startswith("6 of 12 rows in")
     assert "anime/metadata.jsonl row 1: there is no picture 'images/0000.png'" in message
-    assert "and 1 more" in message
     assert DOWNLOAD in message
 
 

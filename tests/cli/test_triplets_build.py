@@ -83,7 +83,7 @@ def test_where_nothing_comes_of_it_nothing_is_written(capsys):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["none.jsonl", "-o", "t.jsonl"], "cannot read 'none.jsonl'"),
+        (["none.jsonl", "-o", "t.jsonl"], "there is no file 'none.jsonl'"),
         (["mine.jsonl"], "required: -o/--output"),
         (["mine.jsonl", "-o", "mine.jsonl", "--force"], "is the file that is read: choose another name"),
         (["mine.jsonl", "-o", "./mine.jsonl", "--force"], "is the file that is read"),

@@ -145,17 +145,17 @@ def test_what_is_written_has_the_keys_of_the_reference_and_nothing_that_is_unkno
         (changed("dst", 0, "scores", "fear", to=1.5), r"dst\.0\.scores\.fear is 1\.5: .*less than"),
         (changed("dst", 0, "scores", "fear", to="0.5"), r"dst\.0\.scores\.fear is '0\.5'"),
         (changed("dst", 0, "scores", "fear", to=True), r"dst\.0\.scores\.fear is True"),
-        (changed("dst", 0, "scores", "fear", to=float("nan")), r"dst\.0\.scores\.fear is nan"),
+        (changed("dst", 0, "scores", "fear", to=float("nan")), "NaN is no JSON"),
         (changed("dst", 0, "scores", "Fear", to=0.8), "two scores for fear, one as 'Fear'"),
         (changed("dst", 0, "scores", "calm", to=0.8), "neutral has no score"),
         (changed("dst", 0, "scores", "glee", to=0.8), "unknown expression 'glee'"),
         (changed("dst", 0, "boxes", to=[1, 2, 3]), r"dst\.0\.boxes\.3 is missing"),
-        (changed("dst", 0, "boxes", to=[5, 2, 3, 4]), r"dst\.0\.boxes is .*x1 < x2"),
+        (changed("dst", 0, "boxes", to=[5, 2, 3, 4]), r"dst\.0\.boxes: \[5\.0, 2\.0, .*x1 < x2"),
         (changed("dst", 0, "boxes", to=[[1, 2, 3, 4]]), r"dst\.0\.boxes\.0 is \[1, 2, 3, 4\]"),
         (changed("dst", to=REFERENCE_LINE["dst"][:1]), r"dst\.1 is missing"),
         (changed("dst", to=REFERENCE_LINE["dst"] * 2), "dst is .*at most 2 items"),
         (changed("domain", to="cat"), r"domain is 'cat'"),
-        ([1], "the line is"),
+        ([1], "it is a list of 1"),
     ],
 )
 def test_a_wrong_line_is_named_with_key_value_and_advice(tmp_path: Path, line: Any, message: str) -> None:
@@ -174,7 +174,7 @@ def test_all_wrong_lines_are_counted(tmp_path: Path) -> None:
 def test_a_line_that_is_cut_is_no_json(tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
     path.write_text(json.dumps(REFERENCE_LINE)[:-20])
-    with pytest.raises(InputError, match=r"line 1: the line is '.*\.\.\.: invalid JSON"):
+    with pytest.raises(InputError, match=r"line 1: it is no valid JSON"):
         read_triplets(path, need_files=False)
 
 
@@ -185,17 +185,16 @@ def test_missing_pictures_are_counted_and_the_first_named(tmp_path: Path) -> Non
     with pytest.raises(InputError, match="6 of the 7 pictures named in") as caught:
         read_triplets(path)
     message = str(caught.value)
-    assert f"'{tmp_path}/deep/a.png' (line 1), '/far/b.png' (line 1), '{tmp_path}/0.png' (line 3)" in message
-    assert "1.png" not in message
+    assert "deep/a.png' (line 1): check the paths" in message
 
 
-@pytest.mark.parametrize(("content", "message"), [(b"\n\n", "holds no line"), (b"\xff\xfe", "cannot read")])
+@pytest.mark.parametrize(("content", "message"), [(b"\n\n", "holds no line"), (b"\xff\xfe", "no UTF-8 text")])
 def test_a_file_without_lines_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "train.jsonl"
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_triplets(path)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="there is no file"):
         read_triplets(tmp_path / "none.jsonl")
 
 

@@ -1,24 +1,19 @@
-"""What every reader of a benchmark does: lines and rows in, tasks out, all problems in one error."""
+"""What every reader of a benchmark does: rows in, tasks out, all problems in one error."""
 
-import difflib
 import math
 import os
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from pixelsmile.benchmarks.tasks import Box
 from pixelsmile.errors import InputError
 from pixelsmile.images import MAX_PIXELS
+from pixelsmile.limits import shown
 
-MAX_LISTED = 5  # problems that one error names
 BOX_SLACK = 0.1  # of a box's side may stick out of the picture, as detectors' boxes do: that much is cut off
-_MAX_SHOWN = 60  # characters of a wrong value
 
-M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R")
 S = TypeVar("S")
 
@@ -26,7 +21,7 @@ S = TypeVar("S")
 def all_or_error(
     labelled: Iterable[tuple[str, R]], make: Callable[[R], S], what: str, advice: str
 ) -> tuple[S, ...]:
-    """`make` of every item; where it raises InputErrors, one that counts them all and lists the first."""
+    """`make` of every item; where it raises InputErrors, one that counts them all and tells the first."""
     made, problems = [], []
     for label, item in labelled:
         try:
@@ -34,46 +29,10 @@ def all_or_error(
         except InputError as error:
             problems.append(f"{label}: {error}")
     if problems:
-        more = f"; and {len(problems) - MAX_LISTED} more" if len(problems) > MAX_LISTED else ""
-        raise InputError(
-            f"{len(problems)} of {len(made) + len(problems)} {what} cannot be used "
-            f"({'; '.join(problems[:MAX_LISTED])}{more}): {advice}"
-        )
+        counted = f"{len(problems)} of {len(made) + len(problems)} {what} cannot be used"
+        others = ", and others" if len(problems) > 1 else ""
+        raise InputError(f"{counted} ({problems[0]}{others}): {advice}")
     return tuple(made)
-
-
-def numbered_lines(path: Path, needed: str) -> list[tuple[str, str]]:
-    """The lines of a text file, each as `line 3` with its text; empty ones do not count.
-
-    InputError for a file that cannot be read, and for an empty one, which says what is `needed`.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {str(path)!r} ({error}): give a text file of JSON lines") from error
-    numbered = [(f"line {number}", line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if not numbered:
-        raise InputError(f"{str(path)!r} holds no {needed}")
-    return numbered
-
-
-def parsed_line(kind: type[M], text: str) -> M:
-    """The record in a line. InputError that tells the key, the value that was seen, and what to do."""
-    try:
-        return kind.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        if first["type"] == "missing":
-            raise InputError(f"{where} is missing: add it") from error
-        if first["type"] == "extra_forbidden":
-            keys = [field.alias or name for name, field in kind.model_fields.items()]
-            near = difflib.get_close_matches(where, keys, n=1)
-            advice = f"did you mean {near[0]!r}?" if near else f"use {', '.join(keys)}"
-            raise InputError(f"unknown key {where}: {advice}") from error
-        seen = repr(first["input"])
-        shown = seen if len(seen) <= _MAX_SHOWN else f"{seen[:_MAX_SHOWN]}..."
-        raise InputError(f"{where or 'the line'} is {shown}: {first['msg']}") from error
 
 
 def source_name(path: PurePath) -> str:
@@ -92,9 +51,9 @@ def parse_box(value: object) -> Box | None:
             raise InputError(f"{len(value)} face boxes, where one is needed")
         value = value[0]
     if not isinstance(value, list) or len(value) != 4:
-        raise InputError(f"face box {value!r} is not x0, y0, x1, y1")
+        raise InputError(f"face box {shown(value)} is not x0, y0, x1, y1")
     if not all(isinstance(x, int | float) and abs(x) < MAX_PIXELS for x in value):  # a float holds them
-        raise InputError(f"face box {value!r} holds something else than pixels")
+        raise InputError(f"face box {shown(value)} holds something else than pixels")
     x0, y0, x1, y1 = map(float, value)
     return x0, y0, x1, y1
 

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain
+from pixelsmile.limits import shown
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels of the source
 
@@ -65,7 +66,8 @@ def check_name(name: str, what: str, max_letters: int = MAX_NAME_LETTERS) -> Non
     """InputError, which says `what` it is a name of, unless files can be called by it."""
     if not _NAME.fullmatch(name) or len(name) > max_letters:
         raise InputError(
-            f"{what} {name!r} cannot name a file: use up to {max_letters} letters, digits, '.', '_' and '-'"
+            f"{what} {shown(name)} cannot name a file: use up to {max_letters} letters, digits, '.', '_' "
+            "and '-'"
         )
 
 

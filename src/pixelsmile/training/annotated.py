@@ -7,7 +7,9 @@ from pathlib import Path
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain
 from pixelsmile.faces.face import Box
-from pixelsmile.training.lines import Category, PictureLine, Scores, check_files, read_numbered
+from pixelsmile.json_lines import read_numbered
+from pixelsmile.limits import validated
+from pixelsmile.training.lines import Category, PictureLine, Scores, check_files
 from pixelsmile.training.triplets import Landmarks, check_scores
 
 
@@ -68,6 +70,6 @@ def read_annotated(path: Path, *, root: Path | None = None) -> tuple[AnnotatedPi
     InputError for lines that are wrong and for pictures that are missing.
     """
     folder = path.parent if root is None else root
-    numbered = read_numbered(path, lambda text: AnnotatedLine.model_validate_json(text).picture(folder))
+    numbered = read_numbered(path, lambda text: validated(AnnotatedLine, text).picture(folder))
     check_files(path, ((number, picture.image) for number, picture in numbered))
     return tuple(picture for _, picture in numbered)

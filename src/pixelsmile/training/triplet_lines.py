@@ -14,16 +14,10 @@ from typing import Self
 
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain
+from pixelsmile.json_lines import read_numbered
+from pixelsmile.limits import validated
 from pixelsmile.publication import write_file
-from pixelsmile.training.lines import (
-    Category,
-    Line,
-    PictureLine,
-    Scores,
-    check_files,
-    read_numbered,
-    relative_path,
-)
+from pixelsmile.training.lines import Category, Line, PictureLine, Scores, check_files, relative_path
 from pixelsmile.training.triplets import SourceImage, Target, Triplet
 
 
@@ -91,7 +85,7 @@ def read_numbered_triplets(
 ) -> list[tuple[int, Triplet]]:
     """As `read_triplets`, each with the number of its line, whether its pictures exist or not."""
     folder = path.parent if root is None else root
-    return read_numbered(path, lambda text: TripletLine.model_validate_json(text).triplet(folder, domain))
+    return read_numbered(path, lambda text: validated(TripletLine, text).triplet(folder, domain))
 
 
 def write_triplets(

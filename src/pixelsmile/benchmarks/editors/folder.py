@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 
 from pixelsmile.benchmarks.editors.editor import Made
 from pixelsmile.benchmarks.run_folder import EditKey
@@ -22,6 +22,8 @@ from pixelsmile.errors import ExpressionError, ImageError, InputError
 from pixelsmile.expressions import parse_expression
 from pixelsmile.hashing import sha256_file, sha256_json
 from pixelsmile.images import load_image
+from pixelsmile.json_lines import Record, read_numbered
+from pixelsmile.limits import validated
 
 MANIFEST = "manifest.jsonl"
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif")
@@ -29,12 +31,10 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff",
 _log = logging.getLogger(__name__)
 
 
-class _Line(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Line(Record):
     source: str
     target: str
-    strength: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    strength: float = Field(default=1.0, ge=0)
     file: str
 
 
@@ -113,26 +113,11 @@ def _pictures(folder: Path) -> dict[EditKey, Path]:
 
 
 def _from_manifest(manifest: Path) -> Iterable[tuple[EditKey, Path]]:
-    try:
-        lines = manifest.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {str(manifest)!r} ({error}): write it as UTF-8 text") from error
-    for number, text in enumerate(lines, 1):
-        if not text.strip():
-            continue
-        try:
-            line = _Line.model_validate_json(text)
-            key = line.source, parse_expression(line.target), line.strength
-        except (ValidationError, ExpressionError) as error:
-            raise InputError(f"{str(manifest)!r}, line {number} ({_reason(error)}): correct it") from error
-        yield key, manifest.parent / line.file
+    def listed(text: str) -> tuple[EditKey, Path]:
+        line = validated(_Line, text)
+        return (line.source, parse_expression(line.target), line.strength), manifest.parent / line.file
 
-
-def _reason(error: ValidationError | ExpressionError) -> str:
-    if isinstance(error, ExpressionError):
-        return str(error)
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'the line'}: {first['msg']}"
+    return (found for _, found in read_numbered(manifest, listed, needed="picture"))
 
 
 def _from_names(folder: Path) -> Iterable[tuple[EditKey, Path]]:

@@ -15,12 +15,13 @@ from pixelsmile.benchmarks.fed.hub_rows import TRUTHS_FROM, Told, told_triplets
 from pixelsmile.benchmarks.fed.pictures import EmbeddedPicture, Picture, PictureFile
 from pixelsmile.benchmarks.fed.shelf import PictureShelf
 from pixelsmile.benchmarks.fed.triplets import FedTriplet
-from pixelsmile.benchmarks.reading import MAX_LISTED, all_or_error, parse_box, source_name
+from pixelsmile.benchmarks.reading import all_or_error, parse_box, source_name
 from pixelsmile.errors import InputError
+from pixelsmile.limits import shown
 
 SOURCES_FROM = (
-    "they are film stills of SFEW 2.0, which its authors license to researchers (Static Facial Expressions "
-    "in the Wild, Australian National University): name the folder of your copy as sources"
+    "they are film stills of SFEW 2.0, which its authors license to researchers: name the folder of your "
+    "copy as sources"
 )
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def read_fed_folder(folder: Path, sources: Path | None = None) -> tuple[FedTripl
     return all_or_error(
         [(each.label, (each, still, truth)) for each, still, truth in zip(told, stills, truths, strict=True)],
         _triplet,
-        f"triplets in {str(folder)!r}",
+        f"triplets in {folder.resolve().name!r}",
         f"mend them, or get FED-Bench again: {TRUTHS_FROM}",
     )
 
@@ -69,7 +70,7 @@ def _pictures(
         return None
 
     labelled = [(each.label, each) for each in told]
-    return all_or_error(labelled, found, f"triplets in {str(folder)!r}", "name each picture once")
+    return all_or_error(labelled, found, f"triplets in {folder.resolve().name!r}", "name each picture once")
 
 
 def _check_missing(
@@ -79,8 +80,7 @@ def _check_missing(
     truths: Sequence[Picture | None],
     stills: Sequence[Picture | None],
 ) -> None:
-    """InputError that lists what is not there."""
-    problems = []
+    """InputError that counts what is not there."""
     looked_in = str(sources or folder)
     for what, found, place, advice in (
         ("source", stills, looked_in, SOURCES_FROM),
@@ -88,12 +88,10 @@ def _check_missing(
     ):
         missing = [each for each, picture in zip(told, found, strict=True) if picture is None]
         if missing:
-            names = ", ".join(next(iter(each.file_names(what)), each.name) for each in missing[:MAX_LISTED])
-            more = f" and {len(missing) - MAX_LISTED} more" if len(missing) > MAX_LISTED else ""
+            first = shown(next(iter(missing[0].file_names(what)), missing[0].name))
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             count = f"{len(missing)} of {len(told)} {_PLURALS[what]}"
-            problems.append(f"{count} are not in {place!r} ({names}{more}): {advice}")
-    if problems:
-        raise InputError("; ".join(problems))
+            raise InputError(f"{count} are not in {place!r} ({first}{more}): {advice}")
 
 
 def _triplet(item: tuple[Told, Picture | None, Picture | None]) -> FedTriplet:

@@ -22,8 +22,8 @@ HUB_NAME = "hiixfj/FED-Bench"
 DOWNLOAD = f"hf download {HUB_NAME} --repo-type dataset --local-dir FED-Bench"
 TRUTHS_FROM = f"ask for access at huggingface.co/datasets/{HUB_NAME}, then get them with `{DOWNLOAD}`"
 INDICES_FROM = (
-    "FED-Bench's classes and instructions may be in the indices at github.com/hiixfj/FED-Bench: put them, as "
-    "JSON or JSON lines, into the same folder"
+    "they may be in the indices at github.com/hiixfj/FED-Bench: put those, as JSON or JSON lines, into the "
+    "same folder"
 )
 
 ALIASES: Aliases = {
@@ -104,7 +104,7 @@ def told_triplets(folder: Path) -> tuple[tuple[Told, ...], dict[str, EmbeddedPic
         groups = {name: group for name, group in groups.items() if name not in loose}
     advice = f"give each an id of its own, and a class; {INDICES_FROM}"
     labelled = [(group[0].label, group) for group in groups.values()]
-    merged = all_or_error(labelled, _merged, f"triplets in {str(folder)!r}", advice)
+    merged = all_or_error(labelled, _merged, f"triplets in {folder.resolve().name!r}", advice)
     return tuple(itertools.chain.from_iterable(merged)), loose
 
 

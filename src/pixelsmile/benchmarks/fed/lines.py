@@ -13,11 +13,12 @@ from pydantic import ConfigDict, Field
 
 from pixelsmile.benchmarks.fed.pictures import PictureFile
 from pixelsmile.benchmarks.fed.triplets import FedTriplet, parse_class
-from pixelsmile.benchmarks.reading import all_or_error, numbered_lines, parsed_line, source_name
+from pixelsmile.benchmarks.reading import source_name
 from pixelsmile.benchmarks.tasks import Box
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain
-from pixelsmile.json_lines import Record
+from pixelsmile.json_lines import Record, read_numbered
+from pixelsmile.limits import shown, validated
 
 
 class TripletLine(Record):
@@ -25,7 +26,7 @@ class TripletLine(Record):
     granularity, it is left out there. `domain` is human if left out.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     source: str
     truth: str
@@ -38,20 +39,20 @@ class TripletLine(Record):
 
 
 def read_triplet_lines(path: Path) -> tuple[FedTriplet, ...]:
-    """The triplets in the file; empty lines do not count. InputError that names the lines that are none."""
-    return all_or_error(
-        numbered_lines(path, "triplet: write one JSON object a line, with source, truth and class"),
-        lambda line: _triplet(line, path.parent),
-        f"lines of {str(path)!r}",
-        'write lines like {"source": "a.png", "truth": "b.png", "class": "happy", "simple": "Smile"}',
+    """The triplets in the file; empty lines do not count. InputError for lines that are none."""
+    found = read_numbered(
+        path,
+        lambda text: _triplet(text, path.parent),
+        needed="triplet: write one JSON object a line, with source, truth and class",
     )
+    return tuple(triplet for _, triplet in found)
 
 
 def _triplet(text: str, folder: Path) -> FedTriplet:
-    line = parsed_line(TripletLine, text)
+    line = validated(TripletLine, text)
     for key, name in (("source", line.source), ("truth", line.truth)):
         if not os.path.isfile(folder / name):  # False, where Path.is_file raises, for a name that cannot be
-            raise InputError(f"{key}: there is no file {str(folder / name)!r}")
+            raise InputError(f"{key}: there is no file {shown(str(folder / name))}")
     return FedTriplet(
         source_name(PurePath(line.truth)) if line.name is None else line.name,
         parse_class(line.expression),

@@ -62,7 +62,7 @@ def read_hub_folder(folder: Path) -> tuple[Sample, ...]:
     samples = all_or_error(
         [(f"{row.file.relative_to(folder)} row {row.number}", (row, fields)) for row, fields in rows],
         lambda item: _sample(folder, *item),
-        f"rows in {str(folder)!r}",
+        f"rows in {folder.resolve().name!r}",
         f"mend them, or get FFE-Bench again with `{DOWNLOAD}`",
     )
     for field, effect in (("prompt", "they get ours"), ("face_box", "the editor has to find the face")):

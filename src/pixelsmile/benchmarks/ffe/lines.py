@@ -9,11 +9,12 @@ import os
 from pathlib import Path, PurePath
 
 from pixelsmile.benchmarks.ffe.photographs import Sample, parse_target
-from pixelsmile.benchmarks.reading import all_or_error, numbered_lines, parsed_line, source_name
+from pixelsmile.benchmarks.reading import source_name
 from pixelsmile.benchmarks.tasks import Box, Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain, target_prompt
-from pixelsmile.json_lines import Record
+from pixelsmile.json_lines import Record, read_numbered
+from pixelsmile.limits import shown, validated
 
 
 class TaskLine(Record):
@@ -31,21 +32,20 @@ class TaskLine(Record):
 
 
 def read_task_lines(path: Path) -> tuple[Sample, ...]:
-    """The tasks in the file; empty lines do not count. InputError that names the lines that are none."""
-    numbered = numbered_lines(path, "task: write one JSON object a line, with image and category")
-    return all_or_error(
-        numbered,
-        lambda line: _sample(line, path.parent),
-        f"lines of {str(path)!r}",
-        'write lines like {"image": "a.png", "category": "happy"}',
+    """The tasks in the file; empty lines do not count. InputError for lines that are none."""
+    found = read_numbered(
+        path,
+        lambda text: _sample(text, path.parent),
+        needed="task: write one JSON object a line, with image and category",
     )
+    return tuple(sample for _, sample in found)
 
 
 def _sample(text: str, folder: Path) -> Sample:
-    line = parsed_line(TaskLine, text)
+    line = validated(TaskLine, text)
     picture = folder / line.image
     if not os.path.isfile(picture):  # False, where Path.is_file raises, for a name that cannot be
-        raise InputError(f"there is no file {str(picture)!r}")
+        raise InputError(f"there is no file {shown(str(picture))}")
     target = parse_target(line.category)
     source = source_name(PurePath(line.image)) if line.id is None else line.id
     prompt = target_prompt(target, line.domain) if line.prompt is None else line.prompt
