@@ -9,7 +9,8 @@ result.images[-1].save("happy.png")
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pixelsmile.editing.editor import Editor, EditResult
+    from pixelsmile.editing.edit_files import EditResult
+    from pixelsmile.editing.editor import Editor
 
 __version__ = "0.1.0"
 __all__ = ["EditResult", "Editor", "__version__"]
@@ -17,8 +18,12 @@ __all__ = ["EditResult", "Editor", "__version__"]
 
 def __getattr__(name: str) -> object:
     """Load the editor (and torch with it) when it is asked for, not at import."""
-    if name in ("Editor", "EditResult"):
-        from pixelsmile.editing import editor
+    if name == "Editor":
+        from pixelsmile.editing.editor import Editor
 
-        return getattr(editor, name)
+        return Editor
+    if name == "EditResult":
+        from pixelsmile.editing.edit_files import EditResult
+
+        return EditResult
     raise AttributeError(f"module 'pixelsmile' has no attribute {name!r}")

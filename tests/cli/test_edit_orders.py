@@ -6,7 +6,7 @@ import pytest
 
 from pixelsmile.cli.bench_run_options import ffe_parser
 from pixelsmile.cli.edit_options import DEFAULT_STRENGTHS, edit_parser
-from pixelsmile.cli.edit_orders import Order, default_folder, output_names, read_orders
+from pixelsmile.cli.edit_orders import Order, default_folder, read_orders
 from pixelsmile.errors import ExpressionError, InputError, StrengthError
 from pixelsmile.expressions import EXPRESSIONS
 
@@ -97,20 +97,6 @@ def test_refusals(arguments, error):
     with pytest.raises(error) as caught:
         orders_of(*arguments)
     assert "\n" not in str(caught.value)
-
-
-def test_output_names():
-    orders = orders_of("-e", "happy")
-    assert output_names(orders, (0.0, 0.125, 1.5), grid=True, gif=True) == [
-        "happy-0.00.png",
-        "happy-0.125.png",
-        "happy-1.50.png",
-        "happy.gif",
-        "grid.png",
-        "manifest.json",
-    ]
-    with pytest.raises(StrengthError, match=r"0.5 is given twice"):
-        output_names(orders, (0.5, 1.0, 0.5), grid=False, gif=False)
 
 
 def test_default_folders():

@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from pixelsmile.editing.editor import Editor, EditResult, open_picture
+from pixelsmile.editing.edit_files import EditResult
+from pixelsmile.editing.editor import Editor, open_source
 from pixelsmile.editing.engine import Progress
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.requests import Request
@@ -131,13 +132,13 @@ def test_aspect_and_size_are_kept(editor: Editor, portrait: Image.Image) -> None
 
 
 def test_arrays_and_files_are_pictures(tmp_path: Path, portrait: Image.Image) -> None:
-    assert difference(open_picture(np.asarray(portrait)), portrait) == 0
+    assert difference(open_source(np.asarray(portrait)).image, portrait) == 0
     portrait.save(tmp_path / "face.png")
-    assert difference(open_picture(tmp_path / "face.png"), portrait) == 0
+    assert difference(open_source(tmp_path / "face.png").image, portrait) == 0
     with pytest.raises(ImageError, match="uint8"):
-        open_picture(np.zeros((4, 4, 3)))
+        open_source(np.zeros((4, 4, 3)))
     with pytest.raises(ImageError, match="not a picture: int"):
-        open_picture(3)  # type: ignore[arg-type]
+        open_source(3)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

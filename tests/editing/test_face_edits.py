@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from pixelsmile import Editor
-from pixelsmile.editing.editor import EditResult
+from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.face_edits import PasteOptions, stream_faces
 from pixelsmile.editing.requests import Request
 from pixelsmile.errors import InputError

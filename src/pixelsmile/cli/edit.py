@@ -16,9 +16,9 @@ from pixelsmile.errors import DeviceError
 
 if TYPE_CHECKING:
     from pixelsmile.cli.edit_faces import FaceOrder
-    from pixelsmile.cli.edit_files import EditFiles, Source
     from pixelsmile.cli.edit_orders import Order
-    from pixelsmile.editing.editor import EditOptions, Editor, EditResult
+    from pixelsmile.editing.edit_files import EditFiles, EditResult, Source
+    from pixelsmile.editing.editor import EditOptions, Editor
     from pixelsmile.editing.face_edits import PasteOptions
     from pixelsmile.faces.face import Face
 
@@ -29,10 +29,10 @@ def run(arguments: Sequence[str]) -> int:
     if options.quiet:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     from pixelsmile.cli.edit_faces import check_face_orders, find_faces, parse_face_order, read_paste
-    from pixelsmile.cli.edit_files import read_source, write_files
-    from pixelsmile.cli.edit_orders import default_folder, output_names, read_orders
+    from pixelsmile.cli.edit_orders import default_folder, read_orders
     from pixelsmile.cli.model_choice import check_model_options
     from pixelsmile.cli.progress import Display, silence_libraries
+    from pixelsmile.editing.edit_files import NamedSweep, file_names, read_source, write_files
     from pixelsmile.publication import staged
     from pixelsmile.results import check_grid
 
@@ -41,10 +41,12 @@ def run(arguments: Sequence[str]) -> int:
     orders = read_orders(options)
     if options.grid:
         check_grid(len(orders), len(options.strengths))
-    names = output_names(orders, options.strengths, options.grid, options.gif)
-    source = read_source(Path(options.photo))
+    slugs = [order.slug for order in orders]
+    names = file_names(slugs, options.strengths, grid=options.grid, gif=options.gif)
+    photo = Path(options.photo)
+    source = read_source(photo)
     faces = find_faces(face_orders, source, options.detector, partial(_remark, options))
-    folder = Path(options.output) if options.output is not None else default_folder(source.path, orders)
+    folder = Path(options.output) if options.output is not None else default_folder(photo, orders)
     started = time.monotonic()
     with staged(folder, names, force=options.force) as stage, _memory_errors():
         with Display(options.quiet).loading("the libraries"):
@@ -53,7 +55,10 @@ def run(arguments: Sequence[str]) -> int:
             paste = read_paste(options, faces, source.image.size)
         editor = _load(options)
         results = _edit(editor, options, source, orders, faces, paste)
-        files = write_files(stage, source, orders, results, grid=options.grid, gif=options.gif)
+        sweeps = [
+            NamedSweep(order.label, order.slug, result) for order, result in zip(orders, results, strict=True)
+        ]
+        files = write_files(stage, sweeps, grid=options.grid, gif=options.gif)
     _report(options, files, results, time.monotonic() - started)
     return 0
 
@@ -105,12 +110,12 @@ def _edit(
         "shift": options.shift,
     }
     if faces:
-        events = edit_faces(editor, source.image, faces, orders, options.strengths, paste, how)
+        events = edit_faces(editor, source, faces, orders, options.strengths, paste, how)
     else:
         requests = [
             Request(order.expression, order.blend, order.prompt, options.strengths) for order in orders
         ]
-        events = editor.stream(source.image, requests, **how)
+        events = editor.stream(source, requests, **how)
     return Display(options.quiet).results(events)
 
 

@@ -10,11 +10,9 @@ from pixelsmile.expressions import format_blend, parse_blend, parse_expression
 from pixelsmile.faces.choice import ONLY, FaceChoice, choose, parse_choice
 
 if TYPE_CHECKING:
-    from PIL import Image
-
-    from pixelsmile.cli.edit_files import Source
     from pixelsmile.cli.edit_orders import Order
-    from pixelsmile.editing.editor import EditOptions, Editor, EditResult
+    from pixelsmile.editing.edit_files import EditResult, Source
+    from pixelsmile.editing.editor import EditOptions, Editor
     from pixelsmile.editing.engine import Progress
     from pixelsmile.editing.face_edits import PasteOptions
     from pixelsmile.faces.face import Face
@@ -114,7 +112,7 @@ def read_paste(
 
 def edit_faces(
     editor: "Editor",
-    image: "Image.Image",
+    source: "Source",
     found: Sequence[tuple[FaceOrder, list["Face"]]],
     orders: Sequence["Order"],
     strengths: Sequence[float],
@@ -131,4 +129,4 @@ def edit_faces(
         own = order.expression or order.blend
         requests = [Request(order.expression, order.blend, None, strengths)] if own else asked
         edits += [(face, requests) for face in faces]
-    yield from stream_faces(editor, image, edits, paste, **how)
+    yield from stream_faces(editor, source, edits, paste, **how)

@@ -1,21 +1,17 @@
-"""From the options of `pixelsmile edit` to the sweeps that it orders, and the names of their files."""
+"""From the options of `pixelsmile edit` to the sweeps that it orders."""
 
 import argparse
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pixelsmile.cli.edit_faces import parse_face_order
 from pixelsmile.cli.parsing import parts_of
-from pixelsmile.errors import InputError, StrengthError
-from pixelsmile.expressions import EXPRESSIONS, parse_blend, parse_expression
-from pixelsmile.records import MANIFEST_NAME
-from pixelsmile.results.sweep import format_strength
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import EXPRESSIONS, format_blend, parse_blend, parse_expression
+from pixelsmile.results.sweep import file_slug
 
 ALL = "all"
-GRID_NAME = "grid.png"
-_MAX_SLUG_LENGTH = 60
 _MAX_NAMED_IN_FOLDER = 3
 
 
@@ -34,36 +30,13 @@ def read_orders(options: argparse.Namespace) -> list[Order]:
     """The sweeps in the order of expressions, blends, prompts; what is asked for twice is made once."""
     if options.face and "=" in options.face[0]:
         label = ", ".join(parse_face_order(text).label for text in options.face)
-        return [Order(label, _slug(label))]
+        return [Order(label, file_slug(label))]
     orders = [Order(name, name, expression=name) for name in _expressions(options.expression)]
     orders += [_blend_order(parse_blend(text)) for text in options.blend]
     orders += [_prompt_order(text) for text in options.prompt]
     if not orders:
         raise InputError("nothing to change: add -e happy, --blend happy=0.6,surprised=0.4 or --prompt TEXT")
     return _with_own_slugs(_distinct(orders))
-
-
-def picture_name(order: Order, strength: float) -> str:
-    """The file of one edit."""
-    return f"{order.slug}-{format_strength(strength)}.png"
-
-
-def animation_name(order: Order) -> str:
-    """The file of a sweep's animation."""
-    return f"{order.slug}.gif"
-
-
-def output_names(orders: Sequence[Order], strengths: Sequence[float], grid: bool, gif: bool) -> list[str]:
-    """Every file that the edit will write; StrengthError for a strength given twice."""
-    repeated = [strength for index, strength in enumerate(strengths) if strength in strengths[:index]]
-    if repeated:
-        raise StrengthError(f"strength {repeated[0]:g} is given twice: give each once")
-    names = [picture_name(order, strength) for order in orders for strength in strengths]
-    if gif:
-        names += [animation_name(order) for order in orders]
-    if grid:
-        names.append(GRID_NAME)
-    return [*names, MANIFEST_NAME]
 
 
 def default_folder(photo: Path, orders: Sequence[Order]) -> Path:
@@ -88,20 +61,14 @@ def _expressions(texts: Sequence[str]) -> list[str]:
 
 def _blend_order(blend: dict[str, float]) -> Order:
     label = " + ".join(f"{name} {weight:g}" for name, weight in blend.items())
-    return Order(label, _slug(label.replace(" ", "")), blend=blend)
+    return Order(label, file_slug(format_blend(blend)), blend=blend)
 
 
 def _prompt_order(text: str) -> Order:
     prompt = " ".join(text.split())
     if not prompt:
         raise InputError(f"the prompt {text!r} is empty: describe the expression")
-    return Order(prompt, _slug(prompt), prompt=prompt)
-
-
-def _slug(text: str) -> str:
-    """`text` as the beginning of a file name."""
-    slug = re.sub(r"[^\w.+]+", "-", text.lower()).strip("-.")[:_MAX_SLUG_LENGTH]
-    return slug or "prompt"
+    return Order(prompt, file_slug(prompt), prompt=prompt)
 
 
 def _with_own_slugs(orders: Sequence[Order]) -> list[Order]:

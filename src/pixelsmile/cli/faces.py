@@ -15,7 +15,7 @@ from pixelsmile.errors import FaceError, OutputError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from pixelsmile.cli.edit_files import Source
+    from pixelsmile.editing.edit_files import Source
     from pixelsmile.faces.face import Face
 
 _EPILOG = """examples:
@@ -31,8 +31,8 @@ def run(arguments: Sequence[str]) -> int:
     drawing = None if options.output is None else Path(options.output)
     if drawing is not None and drawing.suffix.lower() != ".png":
         raise OutputError(f"cannot write {str(drawing)!r}: use a name that ends in .png")
-    from pixelsmile.cli.edit_files import read_source
     from pixelsmile.cli.faces_drawing import draw_faces
+    from pixelsmile.editing.edit_files import read_source
     from pixelsmile.publication import staged
 
     source = read_source(Path(options.photo))

@@ -14,7 +14,7 @@ from pixelsmile.errors import FaceError, InputError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from pixelsmile.cli.edit_files import Source
+    from pixelsmile.editing.edit_files import Source
     from pixelsmile.faces.background import Background
     from pixelsmile.faces.face import Detector, Face
     from pixelsmile.faces.likeness import KnownFace, LikenessMeter
@@ -58,7 +58,7 @@ class Compared:
 def run(arguments: Sequence[str]) -> int:
     """Compare each edit with the source, and print a table or one JSON object."""
     options = _parser().parse_args(arguments)
-    from pixelsmile.cli.edit_files import read_source
+    from pixelsmile.editing.edit_files import read_source
     from pixelsmile.images import load_image
 
     source = read_source(Path(options.source))

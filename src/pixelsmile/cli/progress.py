@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-    from pixelsmile.editing.editor import EditResult
+    from pixelsmile.editing.edit_files import EditResult
     from pixelsmile.editing.engine import Progress
 
 
@@ -29,7 +29,7 @@ class Display:
 
     def results(self, events: Iterator["Progress | EditResult"]) -> list["EditResult"]:
         """Run `events` to their end, with a bar; the results among them, in order."""
-        from pixelsmile.editing.editor import EditResult
+        from pixelsmile.editing.edit_files import EditResult
         from pixelsmile.editing.engine import Progress
 
         if not self.shown:

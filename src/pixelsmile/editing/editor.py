@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -13,6 +12,7 @@ import pixelsmile
 from pixelsmile.editing.adapters import AdapterSpec, is_for
 from pixelsmile.editing.conditioning import check_conditioning
 from pixelsmile.editing.devices import place
+from pixelsmile.editing.edit_files import EditResult, Source, read_source
 from pixelsmile.editing.engine import Edited, EditJob, Engine, Progress
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.pictures import centre_square, fit_size, resized
@@ -25,21 +25,8 @@ _log = logging.getLogger(__name__)
 MAX_SIZE_PX = 4096
 NO_ADAPTER = "none"
 
-ImageLike = Image.Image | np.ndarray | str | Path
+ImageLike = Image.Image | np.ndarray | str | Path | Source
 AdapterLike = str | Path | AdapterSpec
-
-
-@dataclass(frozen=True)
-class EditResult:
-    """One sweep: `images[i]` shows the request at `strengths[i]`.
-
-    settings: how it was made, ready for JSON.
-    """
-
-    label: str
-    images: list[Image.Image]
-    strengths: tuple[float, ...]
-    settings: dict[str, Any]
 
 
 class EditOptions(TypedDict, total=False):
@@ -126,9 +113,9 @@ class Editor:
     ) -> Iterator[Progress | EditResult]:
         """The same as a generator: Progress events, then an EditResult for each request, in order.
 
-        image: a PIL picture, a path, or uint8 (H, W, 3). The options are those of EditOptions. Raises
-        ExpressionError, StrengthError, ImageError and InputError, all but one kind at the call: only the
-        lengths of prompts are known after they were encoded.
+        image: a PIL picture, a path, uint8 (H, W, 3), or an opened Source. The options are those of
+        EditOptions. Raises ExpressionError, StrengthError, ImageError and InputError, all but one kind at the
+        call: only the lengths of prompts are known after they were encoded.
         """
         checked = [request.checked() for request in requests]
         if not checked:
@@ -136,7 +123,8 @@ class Editor:
         _check_numbers(seed, steps, size, batch_size, shift)
         check_conditioning(conditioning)
         targets = tuple(target_of(request, self.engine, domain) for request in checked)
-        working, notes = self._working_picture(open_picture(image), size)
+        source = open_source(image)
+        working, notes = self._working_picture(source.image, size)
         job = EditJob(
             image=working,
             neutral=neutral_text(self.engine.info, domain),
@@ -148,10 +136,10 @@ class Editor:
             batch_size=batch_size,
             domain=domain,
         )
-        return self._run(job, checked, {"domain": domain, "notes": notes})
+        return self._run(job, checked, source, {"domain": domain, "notes": notes})
 
     def _run(
-        self, job: EditJob, requests: Sequence[Request], extra: Mapping[str, Any]
+        self, job: EditJob, requests: Sequence[Request], source: Source, extra: Mapping[str, Any]
     ) -> Iterator[Progress | EditResult]:
         for event in self.engine.stream(job):
             if isinstance(event, Progress):
@@ -160,7 +148,7 @@ class Editor:
             for index, request in enumerate(requests):
                 settings = {**self._settings(job, index, request, event), **extra}
                 images = [picture.copy() for picture in event.images[index]]
-                yield EditResult(request.label, images, tuple(request.strengths), settings)
+                yield EditResult(request.label, images, tuple(request.strengths), settings, source)
 
     def _settings(self, job: EditJob, index: int, request: Request, edited: Edited) -> dict[str, Any]:
         info = self.engine.info
@@ -213,15 +201,22 @@ def adapter_specs(adapter: AdapterLike | Sequence[AdapterLike] | None) -> list[A
     return [item if isinstance(item, AdapterSpec) else AdapterSpec.parse(str(item)) for item in given]
 
 
-def open_picture(image: ImageLike) -> Image.Image:
-    """The picture as upright RGB (see `pixelsmile.images`); ImageError for what is no picture."""
+def open_source(image: ImageLike) -> Source:
+    """The picture as upright RGB (see `pixelsmile.images`), with the record of its file where it has one.
+
+    ImageError for what is no picture.
+    """
+    if isinstance(image, Source):
+        return image
+    if isinstance(image, str | Path):
+        return read_source(Path(image))
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise ImageError(f"an array must be uint8 (H, W, 3), not {image.dtype} {image.shape}: convert it")
         image = Image.fromarray(image)
-    if not isinstance(image, Image.Image | str | Path):
+    if not isinstance(image, Image.Image):
         raise ImageError(f"not a picture: {type(image).__name__}; give a PIL picture, a path or an array")
-    return load_image(image)
+    return Source(None, load_image(image))
 
 
 def _check_numbers(

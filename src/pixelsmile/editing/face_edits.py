@@ -7,7 +7,8 @@ from typing import Any, Unpack
 import numpy as np
 from PIL import Image
 
-from pixelsmile.editing.editor import EditOptions, Editor, EditResult, ImageLike, open_picture
+from pixelsmile.editing.edit_files import EditResult, Source
+from pixelsmile.editing.editor import EditOptions, Editor, ImageLike, open_source
 from pixelsmile.editing.engine import Progress
 from pixelsmile.editing.requests import Request
 from pixelsmile.errors import FaceError, InputError
@@ -64,17 +65,17 @@ def stream_faces(
         raise InputError("no faces given: choose at least one")
     if len({tuple(tuple(request.strengths) for request in requests) for _, requests in edits}) > 1:
         raise InputError("the faces of one picture need equally many requests, at the same strengths")
-    picture = open_picture(image)
+    source = open_source(image)
     layers: list[list[EditResult]] = [[] for _ in edits[0][1]]  # of each request, one a face
     for face, requests in edits:
-        crop = crop_to_edit(face, picture.size, how.context)
+        crop = crop_to_edit(face, source.image.size, how.context)
         waiting = iter(layers)
-        for event in editor.stream(crop.cut(picture), requests, **options):
+        for event in editor.stream(crop.cut(source.image), requests, **options):
             if isinstance(event, Progress):
                 yield event
                 continue
             below = next(waiting)
-            below.append(_pasted(picture, below[-1].images if below else None, face, crop, event, how))
+            below.append(_pasted(source, below[-1].images if below else None, face, crop, event, how))
     yield from map(_together, layers)
 
 
@@ -85,18 +86,20 @@ def _together(layers: Sequence[EditResult]) -> EditResult:
         return top
     settings = {key: value for key, value in top.settings.items() if key != "face"}
     settings["faces"] = [layer.settings for layer in layers]
-    return EditResult(", ".join(layer.label for layer in layers), top.images, top.strengths, settings)
+    return EditResult(
+        ", ".join(layer.label for layer in layers), top.images, top.strengths, settings, top.source
+    )
 
 
 def _pasted(
-    picture: Image.Image,
+    source: Source,
     onto: Sequence[Image.Image] | None,
     face: Face,
     crop: FaceCrop,
     result: EditResult,
     how: PasteOptions,
 ) -> EditResult:
-    images, corrections = [], []
+    picture, images, corrections = source.image, [], []
     for below, edit in zip(onto or [picture] * len(result.images), result.images, strict=True):
         mask_HW = _mask(crop.face(face), crop.cut(picture), edit, how.masker)
         fitted = fit_edit(
@@ -111,7 +114,7 @@ def _pasted(
         "mask": "ellipse" if how.masker is None else how.masker.name,
         "corrections": corrections,
     }
-    return EditResult(result.label, images, result.strengths, {**result.settings, "face": described})
+    return EditResult(result.label, images, result.strengths, {**result.settings, "face": described}, source)
 
 
 def _mask(face: Face, source: Image.Image, edit: Image.Image, masker: Masker | None) -> np.ndarray:

@@ -3,7 +3,7 @@
 from pixelsmile.results.animation import animation_gif
 from pixelsmile.results.grid import check_grid, draw_grid
 from pixelsmile.results.png import PORTRAIT_KEY, SETTINGS_KEY, edited_png, portrait_png
-from pixelsmile.results.sweep import Sweep, format_strength
+from pixelsmile.results.sweep import Sweep, file_slug, format_strength
 
 __all__ = [
     "PORTRAIT_KEY",
@@ -13,6 +13,7 @@ __all__ = [
     "check_grid",
     "draw_grid",
     "edited_png",
+    "file_slug",
     "format_strength",
     "portrait_png",
 ]

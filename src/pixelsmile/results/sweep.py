@@ -1,9 +1,13 @@
 """One expression (or blend, or prompt) over rising strengths: a row of pictures."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image
+
+_MAX_SLUG_LENGTH = 60
+_BLEND = re.compile(r"[a-z]+=[\d.]+(,[a-z]+=[\d.]+)*")
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,15 @@ class Sweep:
     def __post_init__(self) -> None:
         if len(self.images) != len(self.strengths):
             raise ValueError(f"{len(self.images)} images for {len(self.strengths)} strengths")
+
+
+def file_slug(label: str) -> str:
+    """How the files of a sweep begin: `happy`, `happy0.6+sad0.4` of a blend, words with dashes."""
+    text = label.lower()
+    if _BLEND.fullmatch(text):
+        text = text.replace("=", "").replace(",", "+")
+    slug = re.sub(r"[^\w.+]+", "-", text).strip("-.")[:_MAX_SLUG_LENGTH]
+    return slug or "prompt"
 
 
 def format_strength(strength: float) -> str:

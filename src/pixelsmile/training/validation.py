@@ -6,7 +6,8 @@ from typing import Protocol
 
 from PIL import Image
 
-from pixelsmile.editing.editor import Editor, EditResult
+from pixelsmile.editing.edit_files import EditResult
+from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.requests import Request
 from pixelsmile.hashing import sha256_bytes

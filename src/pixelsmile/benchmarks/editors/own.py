@@ -11,7 +11,8 @@ from pydantic import JsonValue
 from pixelsmile.benchmarks.editors.editor import Made
 from pixelsmile.benchmarks.editors.own_settings import OwnSettings
 from pixelsmile.benchmarks.tasks import Task
-from pixelsmile.editing.editor import EditOptions, Editor, EditResult
+from pixelsmile.editing.edit_files import EditResult
+from pixelsmile.editing.editor import EditOptions, Editor
 from pixelsmile.editing.face_edits import stream_faces
 from pixelsmile.editing.folders import OPTIONS_FILE, find_model
 from pixelsmile.editing.requests import Request
