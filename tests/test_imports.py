@@ -84,7 +84,7 @@ def test_the_rule_itself():
     assert room_of("pixelsmile.editing.flow") == "editing"
 
 
-HEAVY = ("torch", "diffusers", "transformers", "skia", "PIL", "numpy", "pydantic", "rich")
+HEAVY = ("torch", "diffusers", "transformers", "skia", "PIL", "numpy", "pydantic", "rich", "argcomplete")
 
 
 @pytest.mark.parametrize(

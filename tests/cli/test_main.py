@@ -10,7 +10,7 @@ import pytest
 
 import pixelsmile
 import pixelsmile.cli.expressions
-from pixelsmile.cli import main
+from pixelsmile.cli import bench, main, triplets
 from pixelsmile.cli.main import COMMANDS
 
 
@@ -31,16 +31,38 @@ def test_help_names_every_command(arguments, capsys):
     assert all(f"  {name} " in out for name in COMMANDS)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help(name, capsys):
+# Every command with its words, and the beginnings of those that have several.
+TYPED = (
+    *(name for name in COMMANDS if name not in ("bench", "triplets")),
+    *("bench", *(f"bench {name}" for name in bench.COMMANDS), "bench ffe", "bench fed", "bench study"),
+    *("triplets", *(f"triplets {name}" for name in triplets.COMMANDS)),
+)
+
+
+def helped(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     with pytest.raises(SystemExit) as ended:
-        main([name, "--help"])
+        main(arguments)
     assert ended.value.code == 0
-    assert f"usage: pixelsmile {name}" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
 
 
-def test_version(capsys):
-    assert main(["--version"]) == 0
+@pytest.mark.parametrize("typed", TYPED)
+def test_every_command_has_help_that_fits(typed, capsys):
+    words = typed.split()
+    shown = helped(capsys, *words, "--help")
+    assert shown.startswith("usage: pixelsmile ")
+    assert f"pixelsmile {typed} " in shown or f"pixelsmile {typed}\n" in shown
+    assert helped(capsys, "help", *words) == shown
+    assert [line for line in shown.splitlines() if len(line) > 100] == []
+    if len(words) > 1:
+        assert helped(capsys, words[0], "help", *words[1:]) == shown
+
+
+@pytest.mark.parametrize("asks", ["--version", "-V", "version"])
+def test_version(asks, capsys):
+    assert main([asks]) == 0
     assert capsys.readouterr().out == f"pixelsmile {pixelsmile.__version__}\n"
 
 
@@ -57,6 +79,12 @@ def test_version(capsys):
         (["portrait", "--seed", "x"], "seed 'x' is not a whole number"),
         (["portrait", "--seed", "-1"], "seed -1 is out of range"),
         (["doctor", "--jsn"], "did you mean --json?"),
+        (["help", "edt"], "unknown command 'edt': did you mean edit?"),
+        (["bench", "fef", "run"], "unknown command 'bench fef run': did you mean ffe run?"),
+        (["bench", "ffe", "rn"], "unknown command 'bench ffe rn': did you mean ffe run?"),
+        (["triplets", "drw"], "unknown command 'triplets drw': did you mean draw?"),
+        (["bench", "--hlp"], "unknown option '--hlp'"),
+        (["completion", "bsh"], "unknown shell 'bsh': did you mean bash?"),
     ],
 )
 def test_slips_get_one_line(arguments, line, capsys):

@@ -61,7 +61,7 @@ def test_what_is_drawn_can_be_chosen():
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["drow"], "unknown command 'drow': did you mean draw?"),
+        (["drow"], "unknown command 'triplets drow': did you mean draw?"),
         (["--json"], "unknown option '--json'"),
         (["draw"], "required: -o/--output"),
         (["draw", "-o", "x", "-n", "0"], "number of triplets 0 is out of range"),

@@ -27,7 +27,8 @@ _EPILOG = """nine editors whose order is known:
 examples:
   pixelsmile bench fed bias -o bias
   pixelsmile bench fed bias --samples 240 --instructions dense -o bias-dense
-  pixelsmile bench fed bias --judge openai:my-model@http://localhost:8000/v1 --samples 30 -o bias-mine
+  pixelsmile bench fed bias --judge openai:my-model@http://localhost:8000/v1 \\
+      --samples 30 -o bias-mine
 
 The same command again does what is left, and asks once more where there was no answer. In the folder: a run
 for each editor, bias.json and the page bias.html; `pixelsmile bench fed report` reads the runs.

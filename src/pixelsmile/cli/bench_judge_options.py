@@ -16,14 +16,14 @@ _MAX_TEMPERATURE = 2.0
 _SERVER = ("temperature", "seed", "key_env", "extra", "timeout", "max_output_tokens", "max_side")
 REPRESENTATIONS = ("scores", "landmarks", "embedding", "none")
 _WHO = """judges:
-  embedded                  drawn portraits, on this machine (the default for the embedded benchmark)
+  embedded                  drawn portraits, on this machine (for the embedded benchmark: default)
   gemini:MODEL              the Gemini API, key in GEMINI_API_KEY
   openai:MODEL              OpenAI, key in OPENAI_API_KEY
   openai:MODEL@ADDRESS      any server that speaks its protocol: vLLM, SGLang, Ollama, hosted ones
-  scripted:FILE             answers from JSON lines: {"picture": SHA-256 of its pixels, "answer": ...}
+  scripted:FILE             JSON lines: {"picture": SHA-256 of its pixels, "answer": ...}
 
 encoders:
-  embedded                  three of them, for drawn portraits (the default for the embedded benchmark)
+  embedded                  three of them, for drawn portraits (for the embedded benchmark: default)
   arcface adaface facenet   published weights (pixelsmile models list); auraface for commercial use
   KIND=PATH or PATH         a file, or a folder that says its kind
   none                      identity is not measured
@@ -31,7 +31,8 @@ encoders:
 _FFE_EPILOG = """
 examples:
   pixelsmile bench ffe judge runs/first
-  pixelsmile bench ffe judge runs/ours --judge gemini:gemini-3-pro-preview --max-requests 500 --encoders none
+  pixelsmile bench ffe judge runs/ours --judge gemini:gemini-3-pro-preview \\
+      --max-requests 500 --encoders none
   pixelsmile bench ffe judge runs/ours --judge openai:qwen2.5vl:7b@http://localhost:11434/v1 \\
       --encoders arcface adaface facenet
 
@@ -42,17 +43,18 @@ marks from a script:
   {"question": SHA-256 (Question.sha256), "answer": {"reason": "...", "mark": 7.5}}
 
 what the change of an expression is measured by:
-  scores                    twelve scores, by the judge (default): three more pictures for it to look at
+  scores                    twelve scores, by the judge (default): it sees three more pictures
   landmarks                 five points of the face, where the detector finds them
-  embedding[=CLIP]          an image encoder: the embedded one for drawn portraits, else CLIP, from the hub
-                            or a folder
+  embedding[=CLIP]          an image encoder: the embedded one for drawn portraits, else CLIP
+                            from the hub or a folder
   none                      REG is not measured, and nothing has a score
 
 examples:
   pixelsmile bench fed judge runs/first
-  pixelsmile bench fed judge runs/ours --judge gemini:gemini-3-pro-preview --encoders arcface --in-flight 32
-  pixelsmile bench fed judge runs/ours --judge openai:my-model@http://localhost:8000/v1 --encoders arcface \\
-      --representation landmarks
+  pixelsmile bench fed judge runs/ours --judge gemini:gemini-3-pro-preview \\
+      --encoders arcface --in-flight 32
+  pixelsmile bench fed judge runs/ours --judge openai:my-model@http://localhost:8000/v1 \\
+      --encoders arcface --representation landmarks
 
 The same command again does what is left, and asks once more about edits without a mark.
 """

@@ -39,9 +39,9 @@ class Plan:
 
 def run(arguments: Sequence[str]) -> int:
     """FFE-Bench: make the edits that the folder lacks; exit code 1 where there is not one in the end."""
+    options = ffe_parser().parse_args([*arguments])
     from pixelsmile.benchmarks.editors.drawn import SANITY_EDITORS
 
-    options = ffe_parser().parse_args([*arguments])
     strengths = _strengths(options)
     choice = _choice(options, SANITY_EDITORS)
     from pixelsmile.benchmarks.ffe.loading import load_benchmark
@@ -52,9 +52,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def run_fed(arguments: Sequence[str]) -> int:
     """The same for FED-Bench: one edit for each instruction."""
+    options = fed_parser().parse_args([*arguments])
     from pixelsmile.benchmarks.editors.drawn_fed import FED_SANITY_EDITORS
 
-    options = fed_parser().parse_args([*arguments])
     choice = _choice(options, FED_SANITY_EDITORS)
     from pixelsmile.benchmarks.fed.loading import load_fed_benchmark
     from pixelsmile.benchmarks.fed.triplets import GRANULARITIES

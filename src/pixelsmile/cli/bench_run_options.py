@@ -14,15 +14,18 @@ _MAX_SEED = 2**63 - 1
 _FFE_EPILOG = """examples:
   pixelsmile bench ffe run --samples 12 -o runs/first
   pixelsmile bench ffe run --adapter PixelSmile.safetensors --benchmark FFE-Bench -o runs/ours
-  pixelsmile bench ffe run --editor folder:edits --benchmark FFE-Bench --setting general -o runs/theirs
+  pixelsmile bench ffe run --editor folder:edits --benchmark FFE-Bench \\
+      --setting general -o runs/theirs
   pixelsmile bench ffe run --editor command:"python my_editor.py" -o runs/mine
 
 The same command again goes on where a run was interrupted, and tries once more what failed.
 """
 _FED_EPILOG = """examples:
   pixelsmile bench fed run --samples 12 -o runs/first
-  pixelsmile bench fed run --benchmark FED-Bench --sources SFEW --adapter PixelSmile.safetensors -o runs/ours
-  pixelsmile bench fed run --editor folder:edits --benchmark mine.jsonl --instructions dense -o runs/theirs
+  pixelsmile bench fed run --benchmark FED-Bench --sources SFEW \\
+      --adapter PixelSmile.safetensors -o runs/ours
+  pixelsmile bench fed run --editor folder:edits --benchmark mine.jsonl \\
+      --instructions dense -o runs/theirs
   pixelsmile bench fed run --editor truth --samples 12 -o runs/truth
 
 The same command again goes on where a run was interrupted, and tries once more what failed.

@@ -1,20 +1,23 @@
 """`pixelsmile COMMAND ...`: finds the command, and turns every refusal into one line and an exit code."""
 
-import importlib
+import codecs
+import io
 import json
 import logging
 import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from types import FrameType
 
 from pixelsmile import __version__
+from pixelsmile.cli.commands import Command
 from pixelsmile.cli.parsing import nearest
-from pixelsmile.errors import InputError, PixelSmileError
+from pixelsmile.cli.shell import is_asking, offer_words, typed_words
+from pixelsmile.errors import InputError, PixelSmileError, one_line
 
 # Each lives in a module of its name with `run(arguments) -> exit code`; only the one asked for is loaded.
 COMMANDS = {
@@ -28,6 +31,7 @@ COMMANDS = {
     "train": "train an adapter for expressions",
     "bench": "measure any editor of expressions, and compare editors",
     "doctor": "what this machine can run, and what is missing",
+    "completion": "make a shell complete commands, options and values",
 }
 
 HELP = f"""usage: pixelsmile COMMAND ...
@@ -37,8 +41,8 @@ Edit facial expressions in portraits with a continuous strength.
 commands:
 {chr(10).join(f"  {name:<12} {summary}" for name, summary in COMMANDS.items())}
 
-  pixelsmile COMMAND --help   what a command takes
-  pixelsmile --version        the version
+  pixelsmile help COMMAND     what a command takes (also: pixelsmile COMMAND --help)
+  pixelsmile version          the version (also: pixelsmile --version)
   pixelsmile COMMAND --json   for programs, where a command has it: errors too, as {{"error": ...}}
 
 try it:
@@ -46,6 +50,9 @@ try it:
   pixelsmile edit face.png -e happy -s 0 0.5 1 1.5 --grid
 """
 
+_NAMES = "pixelsmile.names"  # how stdout writes what its encoding has no sign for
+_ASKS_FOR_HELP = ("-h", "--help", "help")
+_ASKS_FOR_VERSION = ("-V", "--version", "version")
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
 _PIPE_CLOSED = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
@@ -57,15 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     A refusal is one line on stderr. Where `--json` is asked for, stdout gets it too, as one object:
     {"error": {"kind": "ExpressionError", "message": "..."}, "exit_code": 2}.
     """
-    logging.basicConfig(format="pixelsmile: %(message)s", level=logging.ERROR)
-    logging.getLogger("pixelsmile").setLevel(logging.WARNING)
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # they are for the authors of libraries
-    signal.signal(signal.SIGTERM, _stop)
+    _prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     refuse = partial(_refuse, "--json" in words)
     try:
-        return _run(words)
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()
     except PixelSmileError as error:
         return refuse(type(error).__name__, str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -75,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _PIPE_CLOSED
     except OSError as error:  # a full disk behind stdout, a model on a disk that fails
         return refuse(
-            "OSError", f"the system refuses: {error}; mend that and try again", InputError.exit_code
+            "OSError", f"the system refuses: {one_line(error)}; mend that and try again", InputError.exit_code
         )
 
 
@@ -90,21 +96,59 @@ def _refuse(as_json: bool, kind: str, message: str, exit_code: int) -> int:
     return exit_code
 
 
+def _prepare() -> None:
+    """Streams that take every name of a file, few remarks of libraries, an orderly end."""
+    codecs.register_error(_NAMES, _as_bytes)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started this
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # as long as the process
+    for stream, errors in ((sys.stdout, _NAMES), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("pixelsmile: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.ERROR)
+    logging.getLogger("pixelsmile").setLevel(logging.WARNING)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # they are for the authors of libraries
+    signal.signal(signal.SIGTERM, _stop)
+
+
 def _run(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if is_asking():
+        arguments = typed_words()
+        if not arguments or arguments == ["help"]:
+            offer_words(COMMANDS | {"help": "what a command takes", "version": "the version"})
+    if arguments and arguments[0] in _ASKS_FOR_HELP:
+        arguments = [*arguments[1:], "--help"]
+    if not arguments or arguments[0] in _ASKS_FOR_HELP:
         print(HELP, end="")
         return 0
-    if arguments[0] in ("-V", "--version"):
+    if arguments[0] in _ASKS_FOR_VERSION:
         print(f"pixelsmile {__version__}")
         return 0
     name, *rest = arguments
     if name not in COMMANDS:
         kind = "option" if name.startswith("-") else "command"
         raise InputError(f"unknown {kind} {name!r}: {nearest(name, COMMANDS)} (pixelsmile --help lists them)")
-    command: Callable[[list[str]], int] = importlib.import_module(f"pixelsmile.cli.{name}").run
-    code = command(rest)
-    sys.stdout.flush()
-    return code
+    return Command(name, COMMANDS[name]).run(rest)
+
+
+def _as_bytes(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Of a name that is no text, its bytes, so that another program finds the file; else an escape."""
+    assert isinstance(error, UnicodeEncodeError)
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeEncodeError:
+        return codecs.backslashreplace_errors(error)
+
+
+class _OneLine(logging.Formatter):
+    """A record as the messages of errors are: printable, on one line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        record.message = one_line(record.message)
+        return super().formatMessage(record)
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

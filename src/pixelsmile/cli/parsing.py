@@ -2,11 +2,17 @@
 
 import argparse
 import difflib
+import itertools
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from pixelsmile.cli.shell import is_asking, offer_arguments
 from pixelsmile.errors import InputError
+
+_WIDTH = 100  # of a help text
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -23,6 +29,8 @@ class CommandParser(argparse.ArgumentParser):
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: object = None) -> argparse.Namespace:  # type: ignore[override]
         """As argparse does it, but an unknown option gets the nearest known one."""
+        if is_asking():
+            offer_arguments(self, len(args or ()))
         parsed, unknown = self.parse_known_args(args)
         if unknown:
             word = unknown[0].partition("=")[0]
@@ -37,8 +45,17 @@ class CommandParser(argparse.ArgumentParser):
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Fills paragraphs, and leaves indented lines (what is typed, tables) as they are."""
+
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=30, width=100)
+        super().__init__(prog, max_help_position=30, width=_WIDTH)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        blocks = itertools.groupby(text.splitlines(), key=lambda line: line[:1] not in ("", " "))
+        return "\n".join(
+            textwrap.fill(" ".join(lines), _WIDTH, break_on_hyphens=False) if is_prose else "\n".join(lines)
+            for is_prose, lines in blocks
+        )
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -52,15 +69,17 @@ def _nearest(word: str, known: Sequence[str]) -> str:
     return f"did you mean {matches[0]}?" if matches else ""
 
 
-def one_of(what: str, choices: Sequence[str]) -> Callable[[str], str]:
+@dataclass(frozen=True)
+class one_of:  # noqa: N801  # called like the other types
     """An argparse type: one of `choices`, or an InputError with the nearest."""
 
-    def parse(text: str) -> str:
-        if text in choices:
-            return text
-        raise InputError(f"unknown {what} {text!r}: {nearest(text, choices)}")
+    what: str
+    choices: Sequence[str]
 
-    return parse
+    def __call__(self, text: str) -> str:
+        if text in self.choices:
+            return text
+        raise InputError(f"unknown {self.what} {text!r}: {nearest(text, self.choices)}")
 
 
 def whole_number(what: str, minimum: int, maximum: int | None = None) -> Callable[[str], int]:

@@ -14,10 +14,10 @@ from pixelsmile.cli.triplets_pairing import (
 
 _EPILOG = """examples:
   pixelsmile triplets build mine.jsonl -o triplets.jsonl
-  pixelsmile triplets build mine.jsonl --root /data/faces --min-score 0.4 --min-margin 0.1 -o clear.jsonl
+  pixelsmile triplets build mine.jsonl --root faces --min-score 0.4 --min-margin 0.1 -o clear.jsonl
 
 A line of the input is one picture, with the scores of all twelve expressions (`pixelsmile expressions`):
-  {"image": "p7/3.png", "identity": "p7", "category": "fear", "scores": {"angry": 0.0, "fear": 0.8, ...}}
+  {"image": "p7/3.png", "identity": "p7", "category": "fear", "scores": {"fear": 0.8, ...}}
 category may be neutral. "domain": "anime", "boxes": [x1, y1, x2, y2] and "landmarks" (five [x, y]: eyes,
 nose, corners of the mouth) may be added; domain is human where left out.
 

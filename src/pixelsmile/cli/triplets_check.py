@@ -25,7 +25,8 @@ _EPILOG = """examples:
   pixelsmile triplets check human.jsonl anime.jsonl --open --json
 
 The files are JSON lines as PixelSmile's own code reads them, one triplet a line:
-  {"src": {"image": "s.png"}, "dst": [{"image": "a.png", "category": "fear", "scores": {"fear": 0.8}}, {...}]}
+  {"src": {"image": "s.png"}, "dst": [{"image": "a.png", "category": "fear",
+   "scores": {"fear": 0.8}}, {...}]}
 with, if you like, "boxes": [x1, y1, x2, y2] and "landmarks" beside "image", and "identity" and "domain"
 beside "src".
 

@@ -22,9 +22,9 @@ _MIN_SIZE_PX, _MAX_SIZE_PX = 32, 4096
 _MAX_SEED = 2**63 - 1
 _EPILOG = """examples:
   pixelsmile triplets draw -n 200 -o drawn
-  pixelsmile triplets draw -n 1000 -o drawn                  more of the same: draws the 800 that are missing
+  pixelsmile triplets draw -n 1000 -o drawn     # more of the same: draws the 800 that are missing
   pixelsmile triplets draw --style anime --size 512 -n 5000 --workers 8 -o anime
-  pixelsmile triplets draw --levels -o levels                labels like MEAD's: 0.5, 0.75 and 1, one-hot
+  pixelsmile triplets draw --levels -o levels   # labels like MEAD's: 0.5, 0.75 and 1, one-hot
 
 FOLDER gets triplets.jsonl, pictures/, plan.json and manifest.json. The same command again goes on where it
 was interrupted. Nothing that was drawn is drawn over or taken away: other settings need another folder.

@@ -21,8 +21,8 @@ _EPILOG = """examples:
   pixelsmile triplets mead MEAD --frames /data/mead-frames --frames-per-clip 3 -o mead.jsonl
 
 MEAD is the folder that holds its people, as its archives unpack:
-  MEAD/M003/video/front/angry/level_3/001.mp4           a clip; frames are taken from it (needs OpenCV), or
-  MEAD/M003/video/front/angry/level_3/001/0057.png      a frame of it that you have extracted
+  MEAD/M003/video/front/angry/level_3/001.mp4        a clip; frames are taken from it (OpenCV), or
+  MEAD/M003/video/front/angry/level_3/001/0057.png   a frame of it that you have extracted
 Only the frontal view counts. The levels 1, 2 and 3 become the strengths 0.5, 0.75 and 1; the other eleven
 scores are 0. Taking frames goes on where it was interrupted.
 """

@@ -1,0 +1,104 @@
+"""What a shell asks when TAB is pressed, and the answer.
+
+The shell starts `pixelsmile` with the line so far in its environment. The command is found as ever, and its
+own parser says what may come next (argcomplete): nothing is listed twice, and nothing heavy is loaded.
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Iterable, Mapping
+
+_MARK = "_ARGCOMPLETE"
+
+
+def is_asking() -> bool:
+    """Whether a shell asks what may come next."""
+    return _MARK in os.environ
+
+
+def typed_words() -> list[str]:
+    """The words before the one at the cursor, without `pixelsmile`."""
+    from argcomplete.lexers import split_line
+
+    return list(split_line(os.environ["COMP_LINE"], int(os.environ["COMP_POINT"]))[3][1:])
+
+
+def offer_words(summaries: Mapping[str, str]) -> None:
+    """Offer the next word, with what each does. It ends the process."""
+    parser = argparse.ArgumentParser()
+    group = parser.add_subparsers()
+    for word, summary in summaries.items():
+        group.add_parser(word, help=summary)
+    _answer(parser, num_words=0)
+
+
+def offer_arguments(parser: argparse.ArgumentParser, num_words: int) -> None:
+    """Offer the options of a parser, or values for the one at the cursor. It ends the process.
+
+    num_words: how many of the typed words are the parser's.
+    """
+    command = parser.prog.removeprefix("pixelsmile ")
+    for action in parser._actions:
+        name = action.option_strings[-1] if action.option_strings else f"{command} {action.dest}"
+        words = getattr(action.type, "choices", None) or _VALUES.get(name, tuple)()
+        if words:
+            action.completer = _OneOf(words)  # type: ignore[attr-defined]
+    _answer(parser, num_words)
+
+
+def _answer(parser: argparse.ArgumentParser, num_words: int) -> None:
+    from argcomplete import autocomplete
+
+    # How many words there are before the parser's: `pixelsmile` and the names of commands.
+    os.environ[_MARK] = str(1 + len(typed_words()) - num_words)
+    autocomplete(parser, always_complete_options=False)  # options where a dash was typed
+
+
+class _OneOf:
+    """Completes a word, and the last item of a list with commas."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._words = tuple(words)
+
+    def __call__(self, prefix: str, **_: object) -> list[str]:
+        before, comma, item = prefix.rpartition(",")
+        return [f"{before}{comma}{word}" for word in self._words if word.startswith(item)]
+
+
+def _expressions() -> Iterable[str]:
+    from pixelsmile.expressions import EXPRESSIONS
+
+    return (*EXPRESSIONS, "all")
+
+
+def _weights() -> Iterable[str]:
+    from pixelsmile.faces.weights import WEIGHTS
+
+    return WEIGHTS
+
+
+def _recipes() -> Iterable[str]:
+    from pixelsmile.recipes.training import RECIPES
+
+    return RECIPES
+
+
+def _settings() -> Iterable[str]:
+    from pixelsmile.training.config_file import known_keys
+
+    keys = list(known_keys())
+    sections = {key.rpartition(".")[0] for key in keys}
+    return (f"{key}=" for key in keys if key not in sections)
+
+
+# Arguments whose parser takes more than a list of words (a file, a mixture), by option or command and name.
+_VALUES: Mapping[str, Callable[[], Iterable[str]]] = {
+    "--expression": _expressions,
+    "--detector": lambda: ("auto", "scrfd", "yunet", "cascade", "embedded"),
+    "--model": lambda: ("embedded",),
+    "--device": lambda: ("cpu", "cuda"),
+    "models action": lambda: ("list", "fetch"),
+    "models names": _weights,
+    "train config": _recipes,
+    "--set": _settings,
+}
