@@ -29,12 +29,13 @@ def encoded(image: Image.Image, name: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """A piece of a PNG."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
 def png_header(width: int, height: int) -> bytes:
     """A PNG that claims to be that large and holds no pixels."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
@@ -137,7 +138,7 @@ def test_a_useless_profile_is_named_and_left_out(kind, picture, caplog):
 @pytest.mark.parametrize("name", ["GIF", "PNG", "WEBP", "TIFF"])
 def test_animations_and_pages_are_refused(name, picture):
     data = encoded(picture, name, save_all=True, append_images=[picture.rotate(180)])
-    assert "holds 2 frames or pages: save the one to edit" in refusal(data)
+    assert "holds several frames or pages: save the one to edit" in refusal(data)
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "GIF"])

@@ -20,6 +20,7 @@ STOREYS = (
         "images",
         "json_lines",
         "limits",
+        "picture_cost",
         "publication",
         "records",
         "safetensors_header",

@@ -3,18 +3,27 @@
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
 
 from pixelsmile.errors import ImageError
+from pixelsmile.picture_cost import MAX_PIXELS, check_file, check_size
 
-MAX_PIXELS = 100_000_000  # about 300 MB once decoded
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "MIN_SIDE_PX",
+    "ImageSource",
+    "load_image",
+    "png_texts",
+]
+
 MIN_SIDE_PX = 32  # below this no face has a mouth to move
 
 # The only parsers that run on a stranger's file.
@@ -27,6 +36,28 @@ _SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
 _GREY_MODES = ("1", "L", "LA", "La", *_SIXTEEN_BIT_MODES)
 _WIDE_MODES = ("I", "F", "LAB", "HSV")  # no agreed way to 8-bit sRGB
 _COLOR_SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}  # Pillow's mode: the ICC profile's name of it
+
+_MAX_PROFILE_BYTES = 4 * 2**20
+_BAND_PX = 256
+
+
+class _Turn(NamedTuple):
+    """How a picture is put upright. from_the_end: whether its first rows come last."""
+
+    transpose: Image.Transpose
+    from_the_end: bool
+
+
+_TURNS = {  # by the number that EXIF has for it
+    2: _Turn(Image.Transpose.FLIP_LEFT_RIGHT, False),
+    3: _Turn(Image.Transpose.ROTATE_180, True),
+    4: _Turn(Image.Transpose.FLIP_TOP_BOTTOM, True),
+    5: _Turn(Image.Transpose.TRANSPOSE, False),
+    6: _Turn(Image.Transpose.ROTATE_270, True),
+    7: _Turn(Image.Transpose.TRANSVERSE, True),
+    8: _Turn(Image.Transpose.ROTATE_90, False),
+}
+_SIDEWAYS = {_TURNS[number].transpose for number in (5, 6, 7, 8)}
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +72,8 @@ def load_image(source: ImageSource) -> Image.Image:
 
     Raises ImageError for anything else: missing, a folder, empty, damaged, truncated, not a picture in one of
     FORMATS, an animation or several pages (nobody can guess which one is meant), float or 32-bit pixels, more
-    than MAX_PIXELS pixels, or a side below MIN_SIDE_PX.
+    than MAX_PIXELS pixels, a side below MIN_SIDE_PX, or what takes too much
+    memory or time (`picture_cost`).
     """
     if isinstance(source, Image.Image):
         return _convert(source, "the picture")
@@ -85,6 +117,7 @@ def _decode(file: IO[bytes], name: str) -> Image.Image:
         raise ImageError(f"{name} is empty (0 bytes): copy or export it again")
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
         raise ImageError(f"{name} is a HEIC photograph, which is not supported: export it as JPEG or PNG")
+    check_file(file, name)
     try:
         with _without_warnings():
             image = Image.open(file, formats=FORMATS)
@@ -97,30 +130,30 @@ def _decode(file: IO[bytes], name: str) -> Image.Image:
     except Exception as error:  # a parser on hostile bytes raises anything
         raise _damaged(name, error) from error
     with image, _without_warnings():
-        return _convert(image, name)
+        return _convert(image, name, file.seek(0, io.SEEK_END))
 
 
-def _convert(image: Image.Image, name: str) -> Image.Image:
-    _check_size(image, name)
+def _convert(image: Image.Image, name: str, file_bytes: int = 0) -> Image.Image:
+    _check_sides(image, name)
+    check_size(image, name, file_bytes)
     _check_frames(image, name)
     if image.mode in _WIDE_MODES:
         raise ImageError(f"{name} has {image.mode} pixels: save it as an ordinary 8-bit PNG or JPEG")
     try:
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        return _flatten(upright, name)
+        if file_bytes and vars(image).pop(
+            "_decoder", None
+        ):  # WebP's and AVIF's keep three copies of a picture
+            vars(image)["fp"] = None
+        return _upright(image, name)
     except ImageError:
         raise
     except Exception as error:  # a parser on hostile bytes raises anything
         raise _damaged(name, error) from error
 
 
-def _check_size(image: Image.Image, name: str) -> None:
+def _check_sides(image: Image.Image, name: str) -> None:
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{name} has {width} x {height} pixels, more than {MAX_PIXELS:,}: scale it down first"
-        )
     if min(width, height) < MIN_SIDE_PX:
         raise ImageError(
             f"{name} has {width} x {height} pixels: use a picture of at least {MIN_SIDE_PX} on each side"
@@ -131,51 +164,79 @@ def _check_frames(image: Image.Image, name: str) -> None:
     if image.format == "MPO":  # the JPEG of phones: the photograph comes first, then a depth or gain map
         return
     try:
-        num_frames = getattr(image, "n_frames", 1)
-    except Exception as error:  # counting walks the whole file
+        several = getattr(image, "is_animated", False)  # counting them would walk the whole file
+    except Exception as error:  # a parser on hostile bytes raises anything
         raise _damaged(name, error) from error
-    if num_frames > 1:
-        raise ImageError(f"{name} holds {num_frames} frames or pages: save the one to edit as a PNG")
+    if several:
+        raise ImageError(f"{name} holds several frames or pages: save the one to edit as a PNG")
 
 
-def _flatten(image: Image.Image, name: str) -> Image.Image:
+def _upright(image: Image.Image, name: str) -> Image.Image:
+    """Upright 8-bit sRGB without transparency, made band by band: beside both pictures it takes no memory."""
+    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    to_srgb = _to_srgb(_plain_mode(image), image.info.get("icc_profile"), name)
+    width, height = image.size
+    sideways = turn is not None and turn.transpose in _SIDEWAYS
+    upright = Image.new("RGB", (height, width) if sideways else (width, height))
+    for top in range(0, height, _BAND_PX):
+        bottom = min(top + _BAND_PX, height)
+        band = _flatten(image.crop((0, top, width, bottom)), to_srgb)
+        place = height - bottom if turn is not None and turn.from_the_end else top
+        upright.paste(
+            band if turn is None else band.transpose(turn.transpose), (place, 0) if sideways else (0, place)
+        )
+    return upright
+
+
+def _plain_mode(image: Image.Image) -> str:
+    """The mode in which the colours of `image` are converted."""
+    return "L" if image.mode in _GREY_MODES else "CMYK" if image.mode == "CMYK" else "RGB"
+
+
+def _flatten(image: Image.Image, to_srgb: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """8-bit sRGB without transparency."""
-    profile = image.info.get("icc_profile")
-    plain_mode = "L" if image.mode in _GREY_MODES else "CMYK" if image.mode == "CMYK" else "RGB"
-    alpha = None
+    plain_mode, alpha = _plain_mode(image), None
     if image.mode in _SIXTEEN_BIT_MODES:
         image = Image.fromarray(np.round(np.asarray(image, dtype=np.float32) / 257).astype(np.uint8))
     elif image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = image.getchannel("A")
-    color = _to_srgb(image.convert(plain_mode), profile, name)
+    color = to_srgb(image.convert(plain_mode))
+    if alpha is None:
+        return color
     flat = Image.new("RGB", color.size, "white")
     flat.paste(color, mask=alpha)
     return flat
 
 
-def _to_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Image:
-    """`image` in sRGB; a profile that is broken or for other colours is logged and left out."""
+def _to_srgb(mode: str, profile: bytes | None, name: str) -> Callable[[Image.Image], Image.Image]:
+    """What takes pictures of `mode` to sRGB; a profile that is broken or for other colours is left out."""
     if not profile:
-        return image.convert("RGB")
+        return _to_rgb
     try:
+        if len(profile) > _MAX_PROFILE_BYTES:
+            raise ValueError(f"it has {len(profile):,} bytes")
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = source.profile.xcolor_space.strip()
-        if space != _COLOR_SPACES[image.mode]:
-            logger.warning("%s: its colour profile is for %s, not %s: ignored", name, space, image.mode)
-            return image.convert("RGB")
-        converted = ImageCms.profileToProfile(
-            image,
+        if space != _COLOR_SPACES[mode]:
+            logger.warning("%s: its colour profile is for %s, not %s: ignored", name, space, mode)
+            return _to_rgb
+        transform = ImageCms.buildTransform(
             source,
             ImageCms.createProfile("sRGB"),
+            inMode=mode,
+            outMode="RGB",
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            outputMode="RGB",
         )
+        transform.apply(Image.new(mode, (1, 1)))
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         logger.warning("%s: its colour profile cannot be used (%s): ignored", name, _one_line(error))
-        return image.convert("RGB")
-    assert converted is not None  # not in place
-    return converted
+        return _to_rgb
+    return transform.apply
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    return image.convert("RGB")
 
 
 def _damaged(name: str, error: Exception) -> ImageError:
