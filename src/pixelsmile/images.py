@@ -90,9 +90,12 @@ def load_image(source: ImageSource) -> Image.Image:
 
 
 def png_texts(path: str | PathLike[str]) -> dict[str, str]:
-    """The text chunks of a PNG that `load_image` accepts; nothing for other formats."""
-    with _without_warnings(), Image.open(path, formats=FORMATS) as image:
-        return {key: str(value) for key, value in getattr(image, "text", {}).items()}
+    """The text chunks before the pixels of a PNG; nothing for other formats, and for what is no picture."""
+    try:
+        with _without_warnings(), Image.open(path, formats=FORMATS) as image:
+            return {key: str(value) for key, value in getattr(image, "text", {}).items()}
+    except Exception:  # a parser on hostile bytes raises anything; `load_image` says what is wrong
+        return {}
 
 
 def _check_file(path: Path) -> None:

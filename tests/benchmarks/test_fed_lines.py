@@ -15,6 +15,7 @@ from pixelsmile.benchmarks.fed.triplets import FedBenchmark, FedTriplet, parse_c
 from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import FED_BENCH_CLASSES
+from pixelsmile.results import portrait_png
 
 SIZE = (120, 100)
 ROW = {"source": "a.png", "truth": "gt/a.png", "class": "happy", "dense": "Smile widely.", "simple": "Smile"}
@@ -181,3 +182,9 @@ def test_any_lines_are_triplets_or_a_refusal(tmp_path_factory, rows):
         assert len(load_fed_benchmark(path).triplets) == len(rows)
         return
     refusal(path)  # in one line
+
+
+def test_a_drawn_portrait_is_of_its_own_style(tmp_path):
+    path = write_triplets(tmp_path)
+    (tmp_path / "gt/a.png").write_bytes(portrait_png(Image.new("RGB", SIZE), {"style": "anime"}))
+    assert "gt/a.png' is a drawn anime portrait, not human: its domain is anime" in refusal(path)

@@ -19,6 +19,7 @@ from pixelsmile.benchmarks.reading import source_name
 from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, JUDGE_LABELS, target_prompt
+from pixelsmile.results import portrait_png
 
 SIZE = (120, 100)
 BOX = [10, 20, 90.5, 95]
@@ -122,6 +123,12 @@ def test_lines_that_cannot_be_used(tmp_path, row, said):
     path = write_lines(tmp_path / "mine.jsonl", [{"image": "a.png", "category": "sad"}, row])
     message = refusal(path)
     assert said in message
+
+
+def test_a_drawn_portrait_is_of_its_own_style(tmp_path):
+    path = write_lines(tmp_path / "mine.jsonl", [{"image": "face.png", "category": "sad"}])
+    (tmp_path / "face.png").write_bytes(portrait_png(Image.new("RGB", SIZE), {"style": "anime"}))
+    assert "face.png' is a drawn anime portrait, not human: its domain is anime" in refusal(path)
 
 
 def test_many_problems_make_one_line(tmp_path):

@@ -258,3 +258,22 @@ def test_a_model_that_knows_drawn_portraits_only(model_folder, drawn_face, capsy
     assert main([*edit, str(drawn_face), "-o", "two"]) == 0
     assert main([*edit, "two/happy-1.00.png", "-o", "three"]) == 0
     assert "drawn faces" not in capsys.readouterr().err
+
+
+def test_a_photograph_needs_a_model_that_was_named(monkeypatch, capsys):
+    """Nobody asked for the embedded model, which knows drawn portraits only. No face is sought before."""
+    monkeypatch.setattr("pixelsmile.cli.model_choice.gpu_memory_gb", lambda device: None)
+    monkeypatch.setattr("pixelsmile.cli.edit_faces.find_faces", lambda *_: pytest.fail("a face was sought"))
+    Image.effect_noise((96, 64), 50).convert("RGB").save("photo.jpg")
+    assert main(["edit", "photo.jpg", "-e", "happy"]) == 2
+    line = refusal(capsys)
+    assert "'photo.jpg' is no portrait that pixelsmile drew" in line
+    assert "use a GPU with Qwen/Qwen-Image-Edit-2511 and a PixelSmile adapter" in line
+    assert line.endswith("or --model embedded to try all the same\n")
+    assert names() == {"photo.jpg"}
+
+
+def test_the_domain_of_a_drawn_portrait_is_its_own(edit, capsys):
+    assert edit("-e", "happy", "--domain", "human") == 2
+    assert "'face.png' is a drawn anime portrait, not human: its domain is anime" in refusal(capsys)
+    assert edit("-e", "happy", "-s", "1", "--steps", "1", "--domain", "anime") == 0

@@ -2,20 +2,23 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pixelsmile.errors import ImageError
+from pixelsmile.errors import ImageError, InputError
 from pixelsmile.results import (
     Sweep,
     animation_gif,
+    check_domain,
     check_grid,
     draw_grid,
     edited_png,
     format_strength,
     portrait_png,
+    read_portrait,
 )
 
 
@@ -98,3 +101,44 @@ def test_the_animation_goes_forth_and_back():
 def test_a_single_picture_gives_a_still():
     with Image.open(io.BytesIO(animation_gif([flat(RED)]))) as image:
         assert image.n_frames == 1
+
+
+def drawn_png(path: Path, text: str) -> Path:
+    path.write_bytes(edited_png(Image.new("RGB", (48, 48)), {}, text))
+    return path
+
+
+def test_the_portrait_that_a_file_says_it_is(tmp_path):
+    path = tmp_path / "face.png"
+    path.write_bytes(portrait_png(Image.new("RGB", (48, 48)), {"seed": 7, "style": "anime"}))
+    portrait = read_portrait(path)
+    assert portrait.style == "anime"
+    assert json.loads(portrait.text) == {"seed": 7, "style": "anime"}
+    check_domain(path, portrait, "anime")
+    with pytest.raises(InputError, match=r"is a drawn anime portrait, not human: its domain is anime"):
+        check_domain(path, portrait, "human")
+    check_domain(path, None, "human")
+    Image.new("RGB", (48, 48)).save(tmp_path / "photo.png")
+    assert read_portrait(tmp_path / "photo.png") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"style": ["x"]}',
+        '{"style": "oil"}',
+        '{"seed": 7}',
+        "[1]",
+        "seven",
+        "",
+        "[" * 100_000,
+        '{"style": NaN}',
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_text_that_is_no_portraits_does_not_count(text, tmp_path, caplog):
+    assert read_portrait(drawn_png(tmp_path / "face.png", text)) is None
+    (line,) = caplog.messages
+    assert "pixelsmile:portrait" in line
+    assert line.endswith("taken for a picture that pixelsmile has not drawn")
+    assert len(line) < 400

@@ -17,6 +17,7 @@ from pixelsmile.errors import DeviceError
 if TYPE_CHECKING:
     from pixelsmile.cli.edit_faces import FaceOrder
     from pixelsmile.cli.edit_orders import Order
+    from pixelsmile.cli.model_choice import ModelChoice
     from pixelsmile.editing.edit_files import EditFiles, EditResult, Source
     from pixelsmile.editing.editor import EditOptions, Editor
     from pixelsmile.editing.face_edits import PasteOptions
@@ -30,11 +31,11 @@ def run(arguments: Sequence[str]) -> int:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     from pixelsmile.cli.edit_faces import check_face_orders, find_faces, parse_face_order, read_paste
     from pixelsmile.cli.edit_orders import default_folder, read_orders
-    from pixelsmile.cli.model_choice import check_model_options
+    from pixelsmile.cli.model_choice import check_model_options, check_picture, choose_model
     from pixelsmile.cli.progress import Display, silence_libraries
     from pixelsmile.editing.edit_files import NamedSweep, file_names, read_source, write_files
     from pixelsmile.publication import staged
-    from pixelsmile.results import check_grid
+    from pixelsmile.results import check_domain, check_grid
 
     face_orders = [parse_face_order(text) for text in options.face]
     check_face_orders(face_orders, options)
@@ -45,15 +46,18 @@ def run(arguments: Sequence[str]) -> int:
     names = file_names(slugs, options.strengths, grid=options.grid, gif=options.gif)
     photo = Path(options.photo)
     source = read_source(photo)
-    faces = find_faces(face_orders, source, options.detector, partial(_remark, options))
+    check_domain(photo, source.portrait, options.domain or source.domain)
     folder = Path(options.output) if options.output is not None else default_folder(photo, orders)
     started = time.monotonic()
     with staged(folder, names, force=options.force) as stage, _memory_errors():
         with Display(options.quiet).loading("the libraries"):
             silence_libraries()
             check_model_options(options)
-            paste = read_paste(options, faces, source.image.size)
-        editor = _load(options)
+            choice = choose_model(options.model, options.device)
+        check_picture(choice, photo, is_drawn=source.is_drawn)
+        faces = find_faces(face_orders, source, options.detector, partial(_remark, options))
+        paste = read_paste(options, faces, source.image.size)
+        editor = _load(options, choice)
         results = _edit(editor, options, source, orders, faces, paste)
         sweeps = [
             NamedSweep(order.label, order.slug, result) for order, result in zip(orders, results, strict=True)
@@ -63,12 +67,10 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _load(options: argparse.Namespace) -> "Editor":
-    from pixelsmile.cli.model_choice import choose_model
+def _load(options: argparse.Namespace, choice: "ModelChoice") -> "Editor":
     from pixelsmile.cli.progress import Display
     from pixelsmile.editing.folders import find_model
 
-    choice = choose_model(options.model, options.device)
     if choice.reason is not None:
         _remark(options, choice.reason)
     find_model(choice.model)  # a download shows its own progress, and a bad folder is refused early

@@ -61,6 +61,16 @@ def choose_model(requested: str | None, device: str | None) -> ModelChoice:
     return ModelChoice(FULL_MODEL, f"using {FULL_MODEL} on the GPU")
 
 
+def check_picture(choice: ModelChoice, path: Path, *, is_drawn: bool) -> None:
+    """Refuse a photograph on the embedded model where nobody asked for that. ModelError."""
+    if choice.model == EMBEDDED and choice.reason is not None and not is_drawn:
+        raise ModelError(
+            f"{str(path)!r} is no portrait that pixelsmile drew, and nothing else fits the embedded model: "
+            f"use a GPU with {FULL_MODEL} and a PixelSmile adapter (`pixelsmile doctor` tells how), or "
+            "--model embedded to try all the same"
+        )
+
+
 def gpu_memory_gb(device: str | None = None) -> float | None:
     """The memory of the CUDA device (the first by default), or None where there is none."""
     import torch

@@ -1,6 +1,5 @@
 """An edit as it is kept: its source, one sweep of pictures, and the files that they become."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,19 @@ from PIL import Image
 
 from pixelsmile import __version__
 from pixelsmile.errors import StrengthError
-from pixelsmile.images import load_image, png_texts
+from pixelsmile.expressions import Domain
+from pixelsmile.images import load_image
 from pixelsmile.publication import Stage, staged
 from pixelsmile.records import MANIFEST_NAME, FileRecord, make_manifest, record_bytes, record_file
-from pixelsmile.results import PORTRAIT_KEY, Sweep, animation_gif, draw_grid, edited_png, file_slug
+from pixelsmile.results import (
+    DrawnPortrait,
+    Sweep,
+    animation_gif,
+    draw_grid,
+    edited_png,
+    file_slug,
+    read_portrait,
+)
 from pixelsmile.results.sweep import format_strength
 
 GRID_NAME = "grid.png"
@@ -29,26 +37,22 @@ class Source:
     path: Path | None
     image: Image.Image
     record: FileRecord | None = None
-    portrait: str | None = None
+    portrait: DrawnPortrait | None = None
 
     @property
     def is_drawn(self) -> bool:
         return self.portrait is not None
 
     @property
-    def domain(self) -> str:
+    def domain(self) -> Domain:
         """A drawn portrait's own style; human for everything else."""
-        try:
-            style = json.loads(self.portrait or "{}")["style"]
-        except (ValueError, KeyError, TypeError):
-            return "human"
-        return "anime" if style == "anime" else "human"
+        return "human" if self.portrait is None else self.portrait.style
 
 
 def read_source(path: Path) -> Source:
     """The picture with its hash and, for a drawn portrait, its description; ImageError if unreadable."""
     image = load_image(path)
-    return Source(path, image, record_file(path), png_texts(path).get(PORTRAIT_KEY))
+    return Source(path, image, record_file(path), read_portrait(path))
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,8 @@ def _picture(result: EditResult, index: int) -> bytes:
     settings["weights"] = result.settings["weights"][index]
     if result.source.record is not None:
         settings["source_sha256"] = result.source.record.sha256
-    return edited_png(result.images[index], settings, result.source.portrait)
+    portrait = result.source.portrait
+    return edited_png(result.images[index], settings, None if portrait is None else portrait.text)
 
 
 def _sheet(sweeps: Sequence[NamedSweep]) -> bytes:

@@ -19,6 +19,7 @@ from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain
 from pixelsmile.json_lines import Record, read_numbered
 from pixelsmile.limits import shown, validated
+from pixelsmile.results import check_domain, read_portrait
 
 
 class TripletLine(Record):
@@ -53,6 +54,7 @@ def _triplet(text: str, folder: Path) -> FedTriplet:
     for key, name in (("source", line.source), ("truth", line.truth)):
         if not os.path.isfile(folder / name):  # False, where Path.is_file raises, for a name that cannot be
             raise InputError(f"{key}: there is no file {shown(str(folder / name))}")
+        check_domain(folder / name, read_portrait(folder / name), line.domain)
     return FedTriplet(
         source_name(PurePath(line.truth)) if line.name is None else line.name,
         parse_class(line.expression),

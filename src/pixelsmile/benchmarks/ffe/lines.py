@@ -15,6 +15,7 @@ from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain, target_prompt
 from pixelsmile.json_lines import Record, read_numbered
 from pixelsmile.limits import shown, validated
+from pixelsmile.results import check_domain, read_portrait
 
 
 class TaskLine(Record):
@@ -46,6 +47,7 @@ def _sample(text: str, folder: Path) -> Sample:
     picture = folder / line.image
     if not os.path.isfile(picture):  # False, where Path.is_file raises, for a name that cannot be
         raise InputError(f"there is no file {shown(str(picture))}")
+    check_domain(picture, read_portrait(picture), line.domain)
     target = parse_target(line.category)
     source = source_name(PurePath(line.image)) if line.id is None else line.id
     prompt = target_prompt(target, line.domain) if line.prompt is None else line.prompt

@@ -17,6 +17,7 @@ from pixelsmile.faces.onnx_picture import EXTRA, OnnxFile
 from pixelsmile.faces.weights import WEIGHTS
 
 AUTO = "auto"
+_CASCADE = "it finds frontal faces only and may miss others: `pixelsmile faces` shows what it sees"
 _ONLY_DRAWN = "detector {}: knows portraits that pixelsmile draws only; on other pictures it says little"
 
 logger = logging.getLogger(__name__)
@@ -58,13 +59,16 @@ DETECTORS = {
     "yunet": _Kind(
         lambda: YunetDetector.from_file(WEIGHTS["yunet"].require()), "cv2", "yunet", "accurate and fast"
     ),
-    "cascade": _Kind(CascadeDetector, "skimage", None, "needs no weights; upright frontal faces, boxes only"),
+    "cascade": _Kind(CascadeDetector, "skimage", None, _CASCADE),
 }
 
 
 @dataclass(frozen=True)
 class DetectorChoice:
-    """The name of a detector, or a file. reason: one line for the person, where they left the choice open."""
+    """The name of a detector, or a file.
+
+    reason: one line for the person, where they left the choice open or it can do less than they may think.
+    """
 
     name: str
     reason: str | None = None
@@ -78,6 +82,8 @@ def choose_detector(name: str = AUTO, *, drawn: bool = False) -> DetectorChoice:
     ModelError where nothing can run. Weights that are damaged are an error, never passed over.
     """
     if name != AUTO:
+        if name == "cascade":
+            return DetectorChoice(name, f"detector {name}: {_CASCADE}")
         alien = name in DETECTORS and DETECTORS[name].only_drawn and not drawn
         return DetectorChoice(name, _ONLY_DRAWN.format(name) if alien else None)
     missing: list[str] = []

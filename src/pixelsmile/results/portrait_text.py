@@ -1,0 +1,58 @@
+"""What a PNG says of the portrait that was drawn into it: words that anybody may have written there."""
+
+import logging
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import Domain
+from pixelsmile.images import png_texts
+from pixelsmile.limits import parse_json, validated
+from pixelsmile.results.png import PORTRAIT_KEY
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DrawnPortrait:
+    """text: as it stands in the PNG; edits keep it. style: of the drawing."""
+
+    text: str
+    style: Domain
+
+
+class _Description(BaseModel):
+    """What must be in the text; what else is there depends on who wrote it."""
+
+    model_config = ConfigDict(strict=True)
+
+    style: Domain
+
+
+def read_portrait(path: str | PathLike[str]) -> DrawnPortrait | None:
+    """The drawn portrait that a picture file says it is; None for every other picture.
+
+    A text that is none, or of no known style, is logged and does not count.
+    """
+    text = png_texts(path).get(PORTRAIT_KEY)
+    if text is None:
+        return None
+    what = f"the text {PORTRAIT_KEY} of {str(path)!r}"
+    try:
+        described = validated(_Description, parse_json(text, what), what)
+    except InputError as error:
+        logger.warning("%s; taken for a picture that pixelsmile has not drawn", error)
+        return None
+    return DrawnPortrait(text, described.style)
+
+
+def check_domain(path: Path, portrait: DrawnPortrait | None, domain: Domain) -> None:
+    """InputError where a drawn portrait is of the other style: its edits would be of neither."""
+    if portrait is not None and portrait.style != domain:
+        raise InputError(
+            f"{str(path)!r} is a drawn {portrait.style} portrait, not {domain}: "
+            f"its domain is {portrait.style}"
+        )
