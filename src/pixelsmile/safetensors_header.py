@@ -82,6 +82,8 @@ def read_header(path: str | PathLike[str], *, error: Refusal = InputError) -> He
         if text is None:
             file.seek(0)
             kind = kind_of(file.read(_SNIFFED_BYTES))
+            if "pickle" in kind:
+                raise error(f"{name} is {kind}, which is never loaded: convert it to safetensors")
             raise error(f"{name} is {kind}, no whole safetensors file: give one, or fetch it again")
         if len(text) > MAX_HEADER_BYTES:
             raise error(f"the header of {name} is longer than {MAX_HEADER_BYTES:,} bytes: save it again")

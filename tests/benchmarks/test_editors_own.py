@@ -138,7 +138,15 @@ def test_the_record(model_folder, tmp_path):
     assert (record["kind"], record["name"]) == ("pixelsmile", "tiny + smile.safetensors")
     assert (record["device"], record["dtype"], record["steps"]) == ("cpu", "float32", 2)
     assert record["adapters"] == [
-        {"source": str(adapter), "scale": 0.5, "modules": 1, "sha256": sha256_file(adapter)}
+        {
+            "source": str(adapter),
+            "scale": 0.5,
+            "modules": 1,
+            "sha256": sha256_file(adapter),
+            "format": "LoRA (bare names of layers)",
+            "alpha": "none stated: scale 1",
+            "notes": ["it states no alpha: scale 1"],
+        }
     ]
     editor.close()
 

@@ -52,23 +52,6 @@ def save(tensors: dict[str, Tensor], file: Path, **config: object) -> AdapterSpe
     return AdapterSpec(str(file))
 
 
-@pytest.mark.parametrize("prefix", ["transformer.", "diffusion_model.", "", "base_model.model."])
-def test_without_alpha_the_scale_is_1(transformer: nn.Module, tmp_path: Path, prefix: str) -> None:
-    """As the published adapter is used, whatever its keys begin with."""
-    tensors = lora(transformer, prefix)
-    load_adapters(transformer, [save(tensors, tmp_path / "a.safetensors")])
-    for name in MODULES:
-        torch.testing.assert_close(measured_update(transformer, name), update(tensors, name, prefix))
-
-
-@pytest.mark.parametrize(("a", "b"), [("lora_A.default", "lora_B.default"), ("lora_down", "lora_up")])
-def test_other_names_of_the_two_factors(transformer: nn.Module, tmp_path: Path, a: str, b: str) -> None:
-    tensors = lora(transformer, "")
-    renamed = {key.replace("lora_A", a).replace("lora_B", b): value for key, value in tensors.items()}
-    load_adapters(transformer, [save(renamed, tmp_path / "a.safetensors")])
-    torch.testing.assert_close(measured_update(transformer, MODULES[0]), update(tensors, MODULES[0], ""))
-
-
 def test_alpha_in_the_metadata_is_honoured(transformer: nn.Module, tmp_path: Path) -> None:
     tensors = lora(transformer)
     alphas = {"lora_alpha": 8, "alpha_pattern": {"img_mod.1": 1}, "r": RANK}
@@ -165,44 +148,14 @@ def test_an_adapter_for_another_model_is_refused_before_anything_changes(
         "transformer.transformer_blocks.59.attn.to_q.lora_B.weight": torch.zeros(32, RANK),
         "transformer.transformer_blocks.0.attn.to_k.lora_A.weight": torch.zeros(RANK, 3072),
         "transformer.transformer_blocks.0.attn.to_k.lora_B.weight": torch.zeros(3072, RANK),
-        "transformer.transformer_blocks.0.attn.to_v.lora_A.weight": torch.zeros(RANK, 32),
-        "text_encoder.something": torch.zeros(3),
     }
     good = save(lora(transformer), tmp_path / "good.safetensors")
-    with pytest.raises(AdapterError, match="4 of its parts") as caught:
-        load_adapters(transformer, [good, save(tensors, tmp_path / "bad.safetensors")])
-    message = str(caught.value)
-    assert "transformer_blocks.59.attn.to_q (the model has no such layer)" in message
-    assert (
-        "transformer_blocks.0.attn.to_k ((2, 3072), (3072, 2)) (the model needs ((2, 32), (32, 2)))"
-        in message
-    )
-    assert "and 1 more" in message
-    assert "\n" not in message
+    bad = save(tensors, tmp_path / "bad.safetensors")
+    missing = "1 of its 2 layers are not there, the first is 'transformer_blocks.59.attn.to_q'"
+    with pytest.raises(AdapterError, match=missing):
+        load_adapters(transformer, [good, bad])
+    bad = save(dict(list(tensors.items())[2:]), tmp_path / "bad.safetensors")
+    other = r"the first is transformer_blocks.0.attn.to_k \(3072, 3072\) \(the model needs \(32, 32\)\)"
+    with pytest.raises(AdapterError, match=other):
+        load_adapters(transformer, [good, bad])
     assert not hasattr(transformer, "peft_config")
-
-
-def test_files_that_are_no_adapters_are_refused(transformer: nn.Module, tmp_path: Path) -> None:
-    (tmp_path / "cut.safetensors").write_bytes(b"\0" * 20)
-    (tmp_path / "a.bin").write_bytes(b"")
-    save_file({}, tmp_path / "empty.safetensors")
-    for name, message in (
-        ("cut.safetensors", "not a whole safetensors file"),
-        ("a.bin", "a pickle, which is never loaded"),
-        ("empty.safetensors", "holds no LoRA tensors"),
-        ("none.safetensors", "no adapter file, folder or hub id"),
-    ):
-        with pytest.raises(AdapterError, match=message):
-            load_adapters(transformer, [AdapterSpec(str(tmp_path / name))])
-    with pytest.raises(AdapterError, match=r"it has cut\.safetensors, empty\.safetensors"):
-        load_adapters(transformer, [AdapterSpec(str(tmp_path))])
-    with pytest.raises(AdapterError, match="cannot fetch adapter 'some/adapter' from the hub"):
-        load_adapters(transformer, [AdapterSpec("some/adapter")])
-    with pytest.raises(AdapterError, match="not a finite number"):
-        load_adapters(transformer, [AdapterSpec("x", float("nan"))])
-
-
-def test_a_scale_is_read_from_the_end() -> None:
-    assert AdapterSpec.parse("a/b=0.8") == AdapterSpec("a/b", 0.8)
-    assert AdapterSpec.parse("a=b.safetensors") == AdapterSpec("a=b.safetensors")
-    assert AdapterSpec.parse("a/b") == AdapterSpec("a/b", 1.0)

@@ -14,7 +14,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from pixelsmile.editing.adapters import AdapterSpec, fitting_state
+from pixelsmile.editing.adapter_updates import LowRank
+from pixelsmile.editing.adapters import AdapterSpec, fitting_updates
 from pixelsmile.errors import AdapterError
 from pixelsmile.training.config import AdapterSettings
 
@@ -96,14 +97,21 @@ def adapter_bytes(
     return _canonical(safetensors.torch.save(saved, metadata))
 
 
-def load_adapter(transformer: nn.Module, file: Path, settings: AdapterSettings) -> None:
-    """Put the weights of a file into the adapter that is on the transformer, to train on from there.
+def load_adapter(transformer: nn.Module, source: str | Path, settings: AdapterSettings) -> None:
+    """Put the weights of an adapter into the one that is on the transformer, to train on from there.
 
-    Any file that an edit takes, and one of another alpha is scaled to do the same. AdapterError where it does
-    not fit, naming what differs.
+    Any file, folder or hub id that an edit takes, if it is a plain LoRA of the same layers and rank; one of
+    another alpha is scaled to do the same. AdapterError where it does not fit, naming what differs.
     """
-    _, state, _ = fitting_state(transformer, AdapterSpec(str(file)))
-    tensors = {_PREFIX + name: tensor for name, tensor in state.items()}
+    file, updates = fitting_updates(transformer, AdapterSpec(str(source)))
+    tensors: dict[str, Tensor] = {}
+    for module, update in updates.items():
+        if not isinstance(update, LowRank) or not update.is_plain:
+            raise AdapterError(
+                f"adapter {source} is a {file.contents.method}: a training starts from plain LoRA"
+            )
+        tensors[f"{_PREFIX}{module}.lora_A.weight"] = update.A
+        tensors[f"{_PREFIX}{module}.lora_B.weight"] = update.B
     parameters = adapter_parameters(transformer)
     misfits = [
         name
@@ -112,7 +120,7 @@ def load_adapter(transformer: nn.Module, file: Path, settings: AdapterSettings) 
     ]
     if misfits:
         raise AdapterError(
-            f"adapter {file} does not fit the one to train: {len(misfits)} tensors differ, the first is "
+            f"adapter {source} does not fit the one to train: {len(misfits)} tensors differ, the first is "
             f"{misfits[0]}: use an adapter of the same layers, and its rank as adapter.rank"
         )
     scaling = settings.lora_alpha / settings.rank

@@ -1,0 +1,156 @@
+"""What an adapter adds to the layers of a model: its tensors, read, scaled by alpha and found finite.
+
+Every kind becomes one of two: two factors of low rank, or a Kronecker product, which stays one because as
+two factors it would be as large as the layer. The scale is folded in: what is here always has scale 1.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from pixelsmile.editing.adapter_files import AdapterFile
+from pixelsmile.editing.adapter_formats import Layer, resolve
+from pixelsmile.errors import AdapterError
+
+
+@dataclass(frozen=True, eq=False)
+class LowRank:
+    """W + B @ A, and `bias` on what comes out; rows of that norm where there are magnitudes (DoRA).
+
+    A: (rank, in). B: (out, rank). bias, magnitude: (out,).
+    """
+
+    A: Tensor
+    B: Tensor
+    bias: Tensor | None = None
+    magnitude: Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(out, in) of the layer that it is for."""
+        return self.B.shape[0], self.A.shape[1]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a LoRA and no more: no bias, no magnitudes."""
+        return self.bias is None and self.magnitude is None
+
+
+@dataclass(frozen=True, eq=False)
+class Kronecker:
+    """W + left ⊗ right (LoKr)."""
+
+    left: Tensor
+    right: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(out, in) of the layer that it is for."""
+        (out_left, in_left), (out_right, in_right) = self.left.shape, self.right.shape
+        return out_left * out_right, in_left * in_right
+
+
+Update = LowRank | Kronecker
+
+
+def read_updates(
+    file: AdapterFile, modules: Sequence[str], dtype: torch.dtype = torch.float32
+) -> dict[str, Update]:
+    """The update of each module that the file changes, in `dtype` on the CPU.
+
+    modules: the names of those that the model has. AdapterError where the file changes others, and where a
+    number is not finite, in the file or in `dtype`.
+    """
+    name = repr(file.path.name)
+    module_of = resolve(name, list(file.contents.layers), modules)
+    layers = {module_of[layer]: found for layer, found in file.contents.layers.items()}
+    updates: dict[str, Update] = {}
+    try:
+        with safe_open(file.path, framework="pt") as stream:
+            alphas = {
+                module: float(stream.get_tensor(layer.tensors["alpha"]))
+                for module, layer in layers.items()
+                if "alpha" in layer.tensors
+            }
+            scalings = file.alphas.scalings(name, layers, alphas)
+            for module, layer in layers.items():
+                tensors = {
+                    role: stream.get_tensor(tensor).to(torch.float32)  # exact, also from fp8
+                    for role, tensor in layer.tensors.items()
+                    if role != "alpha"
+                }
+                _check_finite(name, module, tensors.values(), None)
+                update = _cast(_update(name, module, layer, tensors, scalings[module]), dtype)
+                _check_finite(name, module, _tensors(update), dtype)
+                updates[module] = update
+    except (SafetensorError, OSError) as error:
+        raise AdapterError(f"cannot read adapter {name} ({error}): fetch or save it again") from error
+    return updates
+
+
+def _update(name: str, module: str, layer: Layer, tensors: Mapping[str, Tensor], scaling: float) -> Update:
+    match layer.kind:
+        case "LoRA":
+            A, B = tensors["A"], tensors["B"]
+        case "LoHa":  # (a b) * (c d), element by element, has the rank of the ranks' product
+            A = _row_products(tensors["hada_w1_b"].T, tensors["hada_w2_b"].T).T
+            B = _row_products(tensors["hada_w1_a"], tensors["hada_w2_a"])
+        case "LoKr":
+            left, right = (_factor(tensors, f"lokr_w{number}") for number in (1, 2))
+            return Kronecker(left * scaling, right)
+    bias = tensors.get("bias")
+    return LowRank(
+        A=A,
+        B=B * scaling,
+        bias=None if bias is None else bias * scaling,
+        magnitude=_magnitude(name, module, tensors.get("magnitude"), B.shape[0]),
+    )
+
+
+def _row_products(first: Tensor, second: Tensor) -> Tensor:
+    """All products of a number of the one and a number of the other, row by row (Khatri-Rao)."""
+    return (first[:, :, None] * second[:, None, :]).flatten(1)
+
+
+def _factor(tensors: Mapping[str, Tensor], role: str) -> Tensor:
+    return tensors[role] if role in tensors else tensors[f"{role}_a"] @ tensors[f"{role}_b"]
+
+
+def _magnitude(name: str, module: str, magnitude: Tensor | None, num_rows: int) -> Tensor | None:
+    """One norm for each row; LyCORIS writes (out, 1), its older versions one for each column, (1, in)."""
+    if magnitude is None or magnitude.shape in ((num_rows,), (num_rows, 1)):
+        return None if magnitude is None else magnitude.flatten()
+    raise AdapterError(
+        f"adapter {name} has DoRA magnitudes of shape {tuple(magnitude.shape)} for {module}, where one a "
+        f"row, ({num_rows},), is read: take it as plain LoRA"
+    )
+
+
+def _tensors(update: Update) -> list[Tensor]:
+    match update:
+        case LowRank(A, B, bias, magnitude):
+            return [tensor for tensor in (A, B, bias, magnitude) if tensor is not None]
+        case Kronecker(left, right):
+            return [left, right]
+
+
+def _cast(update: Update, dtype: torch.dtype) -> Update:
+    changes = {name: tensor.to(dtype) for name, tensor in vars(update).items() if tensor is not None}
+    return replace(update, **changes)
+
+
+def _check_finite(name: str, module: str, tensors: Iterable[Tensor], dtype: torch.dtype | None) -> None:
+    if all(tensor.isfinite().all() for tensor in tensors):
+        return
+    if dtype is None:
+        raise AdapterError(
+            f"adapter {name} holds numbers that are not finite (NaN or infinite, first in {module}): its "
+            "training diverged, or it overflowed when it was saved in fp16; take an earlier state, or bf16"
+        )
+    raise AdapterError(
+        f"adapter {name} is too strong for {str(dtype).removeprefix('torch.')} ({module}, after its alpha): "
+        "use a wider number format, or correct its alpha"
+    )
