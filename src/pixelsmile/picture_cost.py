@@ -129,13 +129,13 @@ class _JpegCounts:
     scans: int = 0
     segments: int = 0
     exif: int = 0
-    bytes: int = 0
+    length: int = 0
     arithmetic: bool = False
 
     def add(self, marker: int, body: bytes) -> None:
         """One segment, from its first 8 bytes, two of which are its length."""
         self.segments += 1
-        self.bytes += int.from_bytes(body[:2])
+        self.length += int.from_bytes(body[:2])
         self.exif += body[2:8] == _EXIF
         self.scans += marker == _SCAN
         if marker in _FRAMES:
@@ -149,9 +149,9 @@ class _JpegCounts:
             raise ImageError(f"{name} is a JPEG in arithmetic coding, slow to read: export it as plain JPEG")
         if self.exif > _MAX_EXIF_SEGMENTS:
             raise ImageError(f"{name} has more than {_MAX_EXIF_SEGMENTS} EXIF segments: export it again")
-        if self.segments > _MAX_SEGMENTS or self.bytes > _MAX_METADATA_BYTES:
+        if self.segments > _MAX_SEGMENTS or self.length > _MAX_METADATA_BYTES:
             raise ImageError(
-                f"{name} has {self.segments:,} segments of {self.bytes:,} bytes: export it again as JPEG"
+                f"{name} has {self.segments:,} segments of {self.length:,} bytes: export it again as JPEG"
             )
         if self.scans > _USUAL_SCANS and self.scans * self.pixels > _MAX_SCAN_PIXELS:
             raise ImageError(
