@@ -57,6 +57,13 @@ def staged(folder: Path, names: Iterable[str], *, force: bool = False) -> Iterat
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def check_place(folder: Path, names: Iterable[str], *, force: bool = False) -> None:
+    """Refuse, long before any work, what `staged` refuses on entry. OutputError."""
+    _check_targets(folder, tuple(names), force)
+    with _output_errors(folder):
+        tempfile.TemporaryFile(prefix=".pixelsmile-", dir=_nearest_folder(folder)).close()
+
+
 def write_file(path: Path, data: bytes, *, force: bool = False) -> None:
     """Write `data` to `path` in one step; a reader sees the old file or the new one, never half of one.
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ import torch
 from PIL import Image
 
 from pixelsmile.cli import main
+from pixelsmile.cli.edit_options import edit_parser
+from pixelsmile.cli.edit_orders import read_orders
+from pixelsmile.cli.edit_photographs import open_photographs
+from pixelsmile.errors import ImageError
 from pixelsmile.hashing import sha256_file
 from pixelsmile.records import read_manifest
 
@@ -86,6 +91,7 @@ def test_json_alone_on_stdout(edit, capsys):
         "model",
         "device",
         "notes",
+        "photo",
         "seconds",
         "folder",
         "pictures",
@@ -122,6 +128,7 @@ def test_what_exists_is_kept(edit, capsys):
         (["-e", "happy", "-s", "3"], "out of range"),
         (["-e", "happy", "-s", "much"], "'much' is not a number"),
         (["-e", "happy", "-s", "1", "1"], "1 is given twice"),
+        (["-e", "happy", "-s", "1", "face.png"], "'face.png' is a file, not a strength"),
         (["-e", "happy", "--adapter", "none.safetensors"], "none.safetensors"),
         (["-e", "happy", "--device", "cuda:7"], "cuda:7"),
         (["-e", "happy", "--device", "abacus"], "abacus"),
@@ -186,6 +193,102 @@ def test_models_that_are_none(edit, model_folder, capsys):
         assert main(["edit", "face.png", "-e", "happy", "--model", model]) == 2
         assert line in refusal(capsys)
     assert names() == {"face.png", "half"}
+
+
+def portraits(*paths: str) -> None:
+    """A drawn portrait under each name, each of another person."""
+    for seed, path in enumerate(paths):
+        Path(path).parent.mkdir(exist_ok=True)
+        arguments = ["--style", "anime", "--size", "64", "--seed", str(seed), "-o", path, "--force"]
+        assert main(["portrait", *arguments]) == 0
+
+
+def test_several_photographs(model_folder, capsys):
+    portraits("a.png", "b.png", "more/A.png")
+    edit = ["edit", "a.png", "-s", "1", "-e", "happy", "b.png", "more/A.png", "./a.png", "--steps", "1"]
+    capsys.readouterr()
+    assert main([*edit, "--model", str(model_folder), "-o", "out", "--json"]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [record["folder"] for record in records] == ["out/a", "out/b", "out/A-2"]
+    assert [record["photo"] for record in records] == ["a.png", "b.png", "more/A.png"]
+    for record in records:
+        manifest = read_manifest(record["manifest"])
+        assert manifest.inputs[0].sha256 == sha256_file(record["photo"])
+        assert [picture["path"] for picture in record["pictures"]] == [f"{record['folder']}/happy-1.00.png"]
+
+    assert main([*edit, "--model", str(model_folder), "-q"]) == 0
+    assert {"a-happy", "b-happy", "A-happy-2"} <= names()
+
+
+def test_several_photographs_are_refused_before_work(model_folder, capsys, monkeypatch):
+    def load(*arguments: object, **options: object) -> None:
+        raise AssertionError("the model is loaded")
+
+    monkeypatch.setattr("pixelsmile.editing.editor.Editor.from_pretrained", load)
+    portraits("a.png", "b.png")
+    Path("torn.png").write_bytes(Path("a.png").read_bytes()[:900])
+    Image.new("RGB", (64, 64)).save("black.jpg")
+    Path("out/b").mkdir(parents=True)
+    Path("out/b/manifest.json").write_text("mine")
+    capsys.readouterr()
+    for photos, line in [
+        (("a.png", "torn.png", "none.jpg"), "'torn.png' is truncated or damaged"),
+        (("a.png", "torn.png", "none.jpg"), "(and 1 more: none.jpg)"),
+        (("a.png", "b.png"), "'out/b/manifest.json' already there"),
+    ]:
+        assert main(["edit", *photos, "-e", "happy", "-o", "out", "--model", str(model_folder)]) == 2
+        assert line in refusal(capsys)
+    assert names("out") == {"b"}
+
+
+def test_what_is_done_stays_when_a_later_photograph_fails(model_folder, capsys, monkeypatch):
+    from pixelsmile.editing import editor
+
+    portraits("a.png", "b.png", "c.png")
+    capsys.readouterr()
+    stream = editor.Editor.stream
+
+    def stream_but_b(self, source, requests, **options):
+        if source.path.name == "b.png":
+            raise ImageError("the model gives nothing")
+        return stream(self, source, requests, **options)
+
+    monkeypatch.setattr(editor.Editor, "stream", stream_but_b)
+    edit = [
+        "edit",
+        "a.png",
+        "b.png",
+        "c.png",
+        "-e",
+        "happy",
+        "-s",
+        "1",
+        "--steps",
+        "1",
+        "-o",
+        "out",
+        "--json",
+    ]
+    assert main([*edit, "--model", str(model_folder)]) == 2
+    done, failed = map(json.loads, capsys.readouterr().out.splitlines())
+    assert done["photo"] == "a.png"
+    assert failed["error"] == {
+        "kind": "ImageError",
+        "message": "'b.png': the model gives nothing "
+        "(1 of 3 photographs are done and kept, the others are not)",
+    }
+    assert names("out") == {"a"}
+
+
+def test_a_photograph_that_changes_in_the_meantime(tmp_path):
+    portraits("a.png", "b.png")
+    options = edit_parser().parse_args(["a.png", "b.png", "-e", "happy"])
+    first, second = open_photographs(options, read_orders(options))
+    assert first.source().record.sha256 == first.sha256
+    portraits("c.png", "b.png")
+    second = replace(second, path=Path("c.png"))
+    with pytest.raises(ImageError, match="has changed since this command began"):
+        second.source()
 
 
 def test_photos_that_are_none(model_folder, capsys):

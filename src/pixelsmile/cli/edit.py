@@ -1,4 +1,4 @@
-"""`pixelsmile edit`: a portrait and expressions in, sweeps of rising strength out."""
+"""`pixelsmile edit`: portraits and expressions in, sweeps of rising strength out."""
 
 import argparse
 import json
@@ -7,16 +7,17 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from pixelsmile.cli.edit_options import edit_parser
-from pixelsmile.errors import DeviceError
+from pixelsmile.errors import DeviceError, PixelSmileError
 
 if TYPE_CHECKING:
     from pixelsmile.cli.edit_faces import FaceOrder
     from pixelsmile.cli.edit_orders import Order
+    from pixelsmile.cli.edit_photographs import Photograph
     from pixelsmile.cli.model_choice import ModelChoice
     from pixelsmile.editing.edit_files import EditFiles, EditResult, Source
     from pixelsmile.editing.editor import EditOptions, Editor
@@ -24,18 +25,32 @@ if TYPE_CHECKING:
     from pixelsmile.faces.face import Face
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A photograph with the faces that are edited in it, and how they return into it."""
+
+    photograph: "Photograph"
+    is_drawn: bool
+    faces: "Sequence[tuple[FaceOrder, list[Face]]]"
+    paste: "PasteOptions"
+
+
 def run(arguments: Sequence[str]) -> int:
-    """Edit one picture. What can be refused is refused before the model loads; all files appear, or none."""
+    """Edit pictures. What can be refused is refused before the model loads.
+
+    All files of a photograph appear, or none; those of the photographs before it stay.
+    """
     options = edit_parser().parse_args(arguments)
     if options.quiet:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
-    from pixelsmile.cli.edit_faces import check_face_orders, find_faces, parse_face_order, read_paste
-    from pixelsmile.cli.edit_orders import default_folder, read_orders
-    from pixelsmile.cli.model_choice import check_model_options, check_picture, choose_model
+    from pixelsmile.cli.edit_faces import check_face_orders, parse_face_order
+    from pixelsmile.cli.edit_orders import read_orders
+    from pixelsmile.cli.edit_photographs import open_photographs
+    from pixelsmile.cli.model_choice import check_model_options, choose_model
     from pixelsmile.cli.progress import Display, silence_libraries
-    from pixelsmile.editing.edit_files import NamedSweep, file_names, read_source, write_files
-    from pixelsmile.publication import staged
-    from pixelsmile.results import check_domain, check_grid
+    from pixelsmile.editing.edit_files import file_names
+    from pixelsmile.publication import check_place
+    from pixelsmile.results import check_grid
 
     face_orders = [parse_face_order(text) for text in options.face]
     check_face_orders(face_orders, options)
@@ -44,27 +59,76 @@ def run(arguments: Sequence[str]) -> int:
         check_grid(len(orders), len(options.strengths))
     slugs = [order.slug for order in orders]
     names = file_names(slugs, options.strengths, grid=options.grid, gif=options.gif)
-    photo = Path(options.photo)
-    source = read_source(photo)
-    check_domain(photo, source.portrait, options.domain or source.domain)
-    folder = Path(options.output) if options.output is not None else default_folder(photo, orders)
-    started = time.monotonic()
-    with staged(folder, names, force=options.force) as stage, _memory_errors():
+    photographs = open_photographs(options, orders)
+    for photograph in photographs:
+        check_place(photograph.folder, names, force=options.force)
+    with _memory_errors():
         with Display(options.quiet).loading("the libraries"):
             silence_libraries()
             check_model_options(options)
             choice = choose_model(options.model, options.device)
-        check_picture(choice, photo, is_drawn=source.is_drawn)
-        faces = find_faces(face_orders, source, options.detector, partial(_remark, options))
-        paste = read_paste(options, faces, source.image.size)
-        editor = _load(options, choice)
-        results = _edit(editor, options, source, orders, faces, paste)
-        sweeps = [
-            NamedSweep(order.label, order.slug, result) for order, result in zip(orders, results, strict=True)
-        ]
-        files = write_files(stage, sweeps, grid=options.grid, gif=options.gif)
-    _report(options, files, results, time.monotonic() - started)
+        prepared = _prepare(options, choice, face_orders, photographs)
+        _edit_all(_load(options, choice), options, orders, names, prepared)
     return 0
+
+
+def _prepare(
+    options: argparse.Namespace,
+    choice: "ModelChoice",
+    face_orders: "Sequence[FaceOrder]",
+    photographs: "Sequence[Photograph]",
+) -> list[Prepared]:
+    """The faces of every photograph; a refusal names all those in which they cannot be found."""
+    from pixelsmile.cli.edit_faces import find_faces, read_paste
+    from pixelsmile.cli.edit_photographs import Refusals
+    from pixelsmile.cli.model_choice import check_picture
+
+    say = cache(partial(_remark, options))  # the same for many photographs is said once
+    prepared = []
+    refusals = Refusals(len(photographs) > 1)
+    for photograph in photographs:
+        with refusals.of(photograph.path):
+            source = photograph.source()
+            check_picture(choice, photograph.path, is_drawn=source.is_drawn)
+            faces = find_faces(face_orders, source, options.detector, say)
+            paste = read_paste(options, faces, source.image.size)
+            prepared.append(Prepared(photograph, source.is_drawn, faces, paste))
+    refusals.end()
+    return prepared
+
+
+def _edit_all(
+    editor: "Editor",
+    options: argparse.Namespace,
+    orders: "Sequence[Order]",
+    names: Sequence[str],
+    prepared: Sequence[Prepared],
+) -> None:
+    """Edit one photograph after the other; a failure says how many are done, whose files are kept."""
+    from pixelsmile.cli.edit_photographs import named
+    from pixelsmile.editing.edit_files import NamedSweep, write_files
+    from pixelsmile.publication import staged
+
+    info = editor.engine.info
+    if info.note and not all(one.is_drawn for one in prepared):
+        _remark(options, f"model {info.model}: {info.note}")
+    for index, one in enumerate(prepared):
+        started = time.monotonic()
+        photograph = one.photograph
+        try:
+            with staged(photograph.folder, names, force=options.force) as stage:
+                results = _edit(editor, options, photograph.source(), orders, one)
+                sweeps = [
+                    NamedSweep(order.label, order.slug, result)
+                    for order, result in zip(orders, results, strict=True)
+                ]
+                files = write_files(stage, sweeps, grid=options.grid, gif=options.gif)
+        except PixelSmileError as error:
+            if len(prepared) == 1:
+                raise
+            done = f"{index} of {len(prepared)} photographs are done and kept, the others are not"
+            raise type(error)(f"{named(photograph.path, error)} ({done})") from error
+        _report(options, photograph, files, results, time.monotonic() - started)
 
 
 def _load(options: argparse.Namespace, choice: "ModelChoice") -> "Editor":
@@ -92,16 +156,12 @@ def _edit(
     options: argparse.Namespace,
     source: "Source",
     orders: Sequence["Order"],
-    faces: Sequence[tuple["FaceOrder", list["Face"]]],
-    paste: "PasteOptions",
+    one: Prepared,
 ) -> list["EditResult"]:
     from pixelsmile.cli.edit_faces import edit_faces
     from pixelsmile.cli.progress import Display
     from pixelsmile.editing.requests import Request
 
-    info = editor.engine.info
-    if info.note and not source.is_drawn:
-        _remark(options, f"model {info.model}: {info.note}")
     how: EditOptions = {
         "seed": options.seed,
         "steps": options.steps,
@@ -111,8 +171,8 @@ def _edit(
         "batch_size": options.batch_size,
         "shift": options.shift,
     }
-    if faces:
-        events = edit_faces(editor, source, faces, orders, options.strengths, paste, how)
+    if one.faces:
+        events = edit_faces(editor, source, one.faces, orders, options.strengths, one.paste, how)
     else:
         requests = [
             Request(order.expression, order.blend, order.prompt, options.strengths) for order in orders
@@ -122,15 +182,21 @@ def _edit(
 
 
 def _report(
-    options: argparse.Namespace, files: "EditFiles", results: Sequence["EditResult"], seconds: float
+    options: argparse.Namespace,
+    photograph: "Photograph",
+    files: "EditFiles",
+    results: Sequence["EditResult"],
+    seconds: float,
 ) -> None:
+    """One line of JSON, or the paths and a remark, as soon as a photograph is done."""
     settings = results[0].settings
     if options.json:
-        record = {"model": settings["model"], "device": settings["device"], "notes": settings["notes"]}
-        print(json.dumps({**record, "seconds": round(seconds, 2), **files.as_dict()}))
+        record = {key: settings[key] for key in ("model", "device", "notes")}
+        record |= {"photo": str(photograph.path), "seconds": round(seconds, 2)}
+        print(json.dumps({**record, **files.as_dict()}), flush=True)
         return
     for path in files.paths():
-        print(path)
+        print(path, flush=True)
     count = len(files.pictures)
     _remark(options, f"{count} picture{'s' if count > 1 else ''} in {seconds:.1f} s")
 

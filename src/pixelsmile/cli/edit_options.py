@@ -1,6 +1,9 @@
 """The options of `pixelsmile edit`."""
 
+from pathlib import Path
+
 from pixelsmile.cli.parsing import CommandParser, ExtendList, listed, one_of, positive_number, whole_number
+from pixelsmile.errors import StrengthError
 from pixelsmile.expressions import DOMAINS, MAX_STRENGTH, parse_strength
 
 DEFAULT_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -17,6 +20,7 @@ _EPILOG = """examples:
   pixelsmile edit face.png -e happy,sad -s 0,0.5,1,1.5 --grid --gif
   pixelsmile edit face.png -e all --grid -o all
   pixelsmile edit face.png --blend happy=0.6,surprised=0.4
+  pixelsmile edit anna.jpg ben.jpg -e happy -o smiles
   pixelsmile edit group.jpg -e happy --face largest
   pixelsmile edit group.jpg --face 1=happy --face 2=surprised
 """
@@ -24,8 +28,8 @@ _EPILOG = """examples:
 
 def edit_parser() -> CommandParser:
     """The parser; every value is checked as far as that goes without loading a model."""
-    parser = CommandParser("edit", "Change the expression in a portrait, weakly to strongly.", _EPILOG)
-    parser.add_argument("photo", metavar="PHOTO", help="the picture to edit")
+    parser = CommandParser("edit", "Change the expression in portraits, weakly to strongly.", _EPILOG)
+    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="the picture to edit, or several")
     _add_what(parser)
     _add_faces(parser)
     _add_model(parser)
@@ -64,7 +68,7 @@ def _add_what(parser: CommandParser) -> None:
         "--strengths",
         nargs="+",
         action=ExtendList,
-        type=listed(parse_strength),
+        type=listed(_strength),
         default=DEFAULT_STRENGTHS,
         metavar="S",
         help=f"0 is neutral, 1 full, up to {MAX_STRENGTH:g}; 0,0.5,1 or 0 0.5 1 (default 0,0.25,0.5,0.75,1)",
@@ -75,6 +79,13 @@ def _add_what(parser: CommandParser) -> None:
         metavar="DOMAIN",
         help="human or anime (default human; drawn portraits know their own)",
     )
+
+
+def _strength(text: str) -> float:
+    """As `parse_strength`, with a word for those who name the photograph after the strengths."""
+    if Path(text).is_file():
+        raise StrengthError(f"{text!r} is a file, not a strength: name the photographs before -s")
+    return parse_strength(text)
 
 
 def _add_faces(parser: CommandParser) -> None:
@@ -191,9 +202,18 @@ def _add_machine(parser: CommandParser) -> None:
 
 def _add_output(parser: CommandParser) -> None:
     group = parser.add_argument_group("what to write")
-    group.add_argument("-o", "--output", metavar="DIR", help="the folder (default: PHOTO-EXPRESSION, here)")
+    group.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        help="the folder; of several photographs each gets its own in it (default: PHOTO-EXPRESSION, here)",
+    )
     group.add_argument("--grid", action="store_true", help="also one labelled sheet of all pictures")
     group.add_argument("--gif", action="store_true", help="also an animation of every sweep")
     group.add_argument("--force", action="store_true", help="replace files that exist")
-    group.add_argument("--json", action="store_true", help="print one JSON object instead of the paths")
+    group.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object a photograph, a line each, instead of the paths; an error is one too",
+    )
     group.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")

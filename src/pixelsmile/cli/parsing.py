@@ -28,10 +28,13 @@ class CommandParser(argparse.ArgumentParser):
         )
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: object = None) -> argparse.Namespace:  # type: ignore[override]
-        """As argparse does it, but an unknown option gets the nearest known one."""
+        """As argparse does it, but an unknown option gets the nearest known one.
+
+        What has no option's name may stand anywhere: `a.png -e happy b.png`.
+        """
         if is_asking():
             offer_arguments(self, len(args or ()))
-        parsed, unknown = self.parse_known_args(args)
+        parsed, unknown = self.parse_known_intermixed_args(args)
         if unknown:
             word = unknown[0].partition("=")[0]
             if not word.startswith("-"):
