@@ -47,16 +47,14 @@ def test_foreign_manifests_are_refused(change, tmp_path):
     good = json.loads(make_manifest("edit", settings={}, seeds=[], inputs=[], outputs=[]).to_json())
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps({**good, **change}))
-    with pytest.raises(
-        InputError, match=f"is not a manifest of this version .*{next(iter(change))}"
-    ) as caught:
+    with pytest.raises(InputError, match=f"manifest.json': .*{next(iter(change))}") as caught:
         read_manifest(path)
     assert "\n" not in str(caught.value)
 
 
 def test_missing_and_broken_manifests(tmp_path):
-    with pytest.raises(InputError, match="cannot read manifest"):
+    with pytest.raises(InputError, match="there is no file"):
         read_manifest(tmp_path / "none.json")
     (tmp_path / "half.json").write_text('{"kind": "ed')
-    with pytest.raises(InputError, match="is not a manifest"):
+    with pytest.raises(InputError, match="a manifest of this version is needed"):
         read_manifest(tmp_path / "half.json")

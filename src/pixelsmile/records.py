@@ -9,11 +9,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from pixelsmile import __version__
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_bytes, sha256_code, sha256_file
+from pixelsmile.limits import MAX_FILE_BYTES, read_record
 
 MANIFEST_NAME = "manifest.json"
 _LIBRARIES = ("torch", "diffusers", "transformers", "peft", "pillow", "skia-python")
@@ -79,16 +80,12 @@ def make_manifest(
 
 def read_manifest(path: str | PathLike[str]) -> Manifest:
     """The manifest in `path`; InputError where it is missing, damaged, or not one of ours."""
-    try:
-        return Manifest.model_validate_json(Path(path).read_bytes())
-    except OSError as error:
-        raise InputError(f"cannot read manifest {str(path)!r} ({error.strerror}): check the path") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(
-            f"{str(path)!r} is not a manifest of this version ({where}: {first['msg']}): make it again"
-        ) from error
+    return read_record(
+        path,
+        Manifest,
+        max_bytes=MAX_FILE_BYTES,
+        error=lambda problem: InputError(f"{problem}; a manifest of this version is needed"),
+    )
 
 
 def current_code() -> CodeRecord:

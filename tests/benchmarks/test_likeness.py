@@ -201,7 +201,7 @@ def test_other_encoders_need_force(folder, encoders):
 def test_damaged_settings_need_force(folder, encoders):
     measure(folder, meter_of(folder, encoders))
     (folder.path / "identity.json").write_text("{")
-    with pytest.raises(InputError, match=r"cannot read .*--force"):
+    with pytest.raises(InputError, match=r"no valid JSON .*--force"):
         measure(folder, meter_of(folder, encoders))
     assert measure(folder, meter_of(folder, encoders), force=True) == (16, 16)
 

@@ -156,7 +156,7 @@ def test_the_first_difference_is_named(folder: Path) -> None:
             return {**super().to_record(), "kind": "other", "steps": 3}
 
     editor = Other(folder.with_name(COUNT_FILE))
-    reason = r"another editor: kind \(test, now other\): choose"
+    reason = r"another editor: kind \('test', now 'other'\): choose"
     with claimed(folder) as claim, pytest.raises(InputError, match=reason):
         next(run_edits(QuickBenchmark(), editor, claim, "linear", STRENGTHS, seed=3))
 

@@ -92,9 +92,9 @@ def test_the_key_comes_back_and_a_damaged_one_is_refused(study, tmp_path):
     record = json.loads(study.key.to_json())
     next(iter(record["tasks"].values()))["sweeps"].popitem()
     path.write_text(json.dumps(record))
-    with pytest.raises(InputError, match="no key of a study"):
+    with pytest.raises(InputError, match="one sweep of each editor"):
         read_key(path)
-    with pytest.raises(InputError, match="cannot read the key"):
+    with pytest.raises(InputError, match="there is no file"):
         read_key(tmp_path / "none.json")
 
 
@@ -190,10 +190,10 @@ def test_any_rater_and_ranking_comes_back(tmp_path_factory, rater, order):
         ({"task": "t9"}, "no sweep 't0-truth' in task 't9'"),
         ({"code": "other"}, "no sweep 'other'"),
         ({"rank": 4}, "rank 4 of 3 sweeps"),
-        ({"rank": 0}, r"line 2 \(rank"),
-        ({"rank": "first"}, r"line 2 \(rank"),
+        ({"rank": 0}, r"line 2: rank"),
+        ({"rank": "first"}, r"line 2: rank"),
         ({"rank": 1}, "comes twice"),
-        ({"question": "beauty"}, r"line 2 \(question"),
+        ({"question": "beauty"}, r"line 2: question"),
     ],
 )
 def test_answers_that_cannot_be_are_refused(tmp_path, changes, message):
@@ -212,7 +212,7 @@ def test_files_that_are_no_answers_are_refused(tmp_path):
     two = write_answers(tmp_path / "b.csv", "anna", ranks, key)
     with pytest.raises(InputError, match=r"rater 'anna' is in .*a.csv"):
         read_answers([one, two], key)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="there is no file"):
         read_answers([tmp_path / "none.csv"], key)
     (tmp_path / "c.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="lacks the columns"):

@@ -109,7 +109,7 @@ def test_nothing_is_replaced_without_force(runs, capsys):
         (["page", "none", "-o", "s.pdf"], "use a name that ends in .html"),
         (["page", "none", "-o", "s.html", "--samples", "0"], "samples 0 is out of range"),
         (["page", "none"], "required: -o"),
-        (["rank", "a.csv", "--key", "none.json"], "cannot read the key"),
+        (["rank", "a.csv", "--key", "none.json"], "there is no file"),
         (["rank", "--key", "none.json"], "required: CSV"),
     ],
 )

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pixelsmile.benchmarks.opinions import current_outcomes
 from pixelsmile.benchmarks.run_folder import EditRecord, OutcomeRecord, RunFolder
-from pixelsmile.errors import InputError
-from pixelsmile.hashing import sha256_file
 from pixelsmile.json_lines import LineWriter
 from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.judge import Judge
@@ -69,19 +67,9 @@ class EditJudging:
                 yield judgement
 
 
-def picture_file(folder: RunFolder, edit: EditRecord) -> str:
-    """The path of an edit's picture; InputError where it is not the file that was made."""
-    path = folder.path / (edit.file or "")
-    found = sha256_file(path) if path.is_file() else None
-    if found != edit.sha256:
-        what = "is missing" if found is None else "was changed since it was made"
-        raise InputError(f"{str(path)!r} {what}: put it back, or make the run again in another folder")
-    return str(path)
-
-
 def _picture_alone(folder: RunFolder) -> MakeSample:
     domains = {(task.source, task.target): task.domain for task in folder.spec().tasks}
-    return lambda name, edit: Sample(name, picture_file(folder, edit), domains[edit.source, edit.target])
+    return lambda name, edit: Sample(name, folder.picture_of(edit), domains[edit.source, edit.target])
 
 
 def _edits_to_judge(folder: RunFolder, judge_id: str) -> Mapping[str, EditRecord]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from functools import lru_cache
 
-from pixelsmile.benchmarks.judging import picture_file
 from pixelsmile.benchmarks.likeness_settings import LikenessSettings, keep_likeness_settings
 from pixelsmile.benchmarks.measuring import edits_to_measure
 from pixelsmile.benchmarks.metrics import NO_FACE
@@ -73,7 +72,7 @@ def _similarities(
     if source is None:
         return NO_SOURCE_FACE
     try:
-        image = load_image(picture_file(folder, edit))
+        image = load_image(folder.picture_of(edit))
     except ImageError as error:
         return str(error)
     face = meter.know(image, source.box_in(image.size))

@@ -1,15 +1,15 @@
 """Measuring a run's edits: what is left to do, and one way of measuring for all lines of a file."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from pydantic import ValidationError
-
 from pixelsmile.benchmarks.run_folder import EditKey, EditRecord, RunFolder
 from pixelsmile.errors import InputError
 from pixelsmile.json_lines import Record
+from pixelsmile.limits import read_record
 from pixelsmile.publication import write_file
 
 S = TypeVar("S", bound=Record)
@@ -31,10 +31,7 @@ def kept_records(folder: Path, kind: type[S]) -> list[S]:
     """What `keep_record` wrote into a folder, by name. InputError for a file that is damaged."""
     found = []
     for path in sorted(folder.glob("*.json")):
-        try:
-            found.append(kind.model_validate_json(path.read_bytes()))
-        except ValidationError as error:
-            raise InputError(f"{str(path)!r} is damaged: move it away, and judge again") from error
+        found.append(read_record(path, kind, error=lambda problem: InputError(f"{problem}; judge again")))
     return found
 
 
@@ -53,14 +50,11 @@ class SettingsFile(Generic[S]):
 
     def read(self) -> S | None:
         """None where nothing was measured. InputError if damaged."""
-        try:
-            return self.kind.model_validate_json(self.path.read_bytes())
-        except FileNotFoundError:
+        if not os.path.lexists(self.path):
             return None
-        except (OSError, ValidationError) as error:
-            raise InputError(
-                f"cannot read {str(self.path)!r} ({type(error).__name__}): judge again with --force"
-            ) from error
+        return read_record(
+            self.path, self.kind, error=lambda problem: InputError(f"{problem}; judge again with --force")
+        )
 
     def keep(self, settings: S, *, force: bool = False) -> None:
         """Note with what is measured from now on.

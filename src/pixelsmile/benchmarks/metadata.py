@@ -1,20 +1,28 @@
 """The rows of a data set as people keep them on a hub: in JSON, JSON lines or Parquet files."""
 
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pixelsmile.errors import InputError
+from pydantic import BaseModel, ValidationError
+
+from pixelsmile.errors import InputError, PixelSmileError, one_line
+from pixelsmile.json_lines import read_numbered
+from pixelsmile.limits import MAX_FILE_BYTES, parse_json, read_json, shown
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import FileMetaData
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
 
 _BATCH_ROWS = 32  # of a Parquet file in memory at once, while its rows are listed
+_MAX_ROWS = 1_000_000
+_MAX_UNPACKED = 20  # times the size of a Parquet file; pictures do not shrink, and words by less
 
 Aliases = Mapping[str, tuple[str, ...]]  # the keys that each field goes by, the likeliest first
 
@@ -39,9 +47,24 @@ class StoredPicture:
 
     def read(self) -> bytes:
         """InputError where the file cannot be read any more."""
-        value = _stored_values(self.file, self.row_group, self.column)[self.row]
-        data: bytes = value["bytes"] if isinstance(value, dict) else value
-        return data
+        with _parquet_errors(self.file):
+            value = _stored_values(self.file, self.row_group, self.column)[self.row]
+            data: bytes = value["bytes"] if isinstance(value, dict) else value
+            return data
+
+
+class _Feature(BaseModel):
+    names: list[str] | None = None
+
+
+class _Features(BaseModel):
+    features: dict[str, _Feature]
+
+
+class _Kept(BaseModel):
+    """What the `datasets` library keeps about columns, as far as we read it."""
+
+    info: _Features
 
 
 def read_rows(folder: Path) -> tuple[Row, ...]:
@@ -92,14 +115,10 @@ def _plain(key: str) -> str:
 def _rows(file: Path) -> list[dict[str, Any]]:
     if file.suffix.lower() == ".parquet":
         return _parquet_rows(file)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        if file.suffix.lower() == ".jsonl":
-            found = [json.loads(line) for line in text.split("\n") if line.strip()]
-        else:
-            found = _list_in(json.loads(text))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"cannot read {str(file)!r} ({error}): download or export it again") from error
+    if file.suffix.lower() == ".jsonl":
+        found = [value for _, value in read_numbered(file, lambda line: parse_json(line, "it"))]
+    else:
+        found = _list_in(read_json(file, max_bytes=MAX_FILE_BYTES))
     if not all(isinstance(row, dict) for row in found):
         raise InputError(
             f"{str(file)!r} holds rows that are no objects: export it again as objects with keys"
@@ -124,16 +143,45 @@ def _parquet_rows(file: Path) -> list[dict[str, Any]]:
         from pyarrow import parquet
 
         with parquet.ParquetFile(file) as stored:
+            _check_size(file, stored.metadata)
+            num_bytes = 0  # of what is kept of the rows before
             for group in range(stored.num_row_groups):
                 places = itertools.count()
                 for batch in stored.iter_batches(_BATCH_ROWS, row_groups=[group]):
-                    rows += [_by_reference(row, file, group, next(places)) for row in batch.to_pylist()]
+                    found = [_by_reference(row, file, group, next(places)) for row in batch.to_pylist()]
+                    num_bytes += sum(_num_letters(row) for row in found)
+                    if num_bytes > MAX_FILE_BYTES:
+                        raise InputError(
+                            f"{str(file)!r} unpacks to more than {MAX_FILE_BYTES:,} bytes of text"
+                        )
+                    rows += found
             names_of = _class_names(stored.schema_arrow.metadata or {})
     for key, names in names_of.items():
         for row in rows:
             if isinstance(row.get(key), int) and 0 <= row[key] < len(names):
                 row[key] = names[row[key]]
     return rows
+
+
+def _check_size(file: Path, about: "FileMetaData") -> None:
+    """InputError for a file that says of itself that it would unpack to far more than it is."""
+    groups = [about.row_group(place) for place in range(about.num_row_groups)]
+    num_bytes = sum(group.total_byte_size for group in groups)
+    allowed = max(MAX_FILE_BYTES, _MAX_UNPACKED * file.stat().st_size)
+    if about.num_rows > _MAX_ROWS or num_bytes > allowed:
+        raise InputError(
+            f"{str(file)!r} would unpack to {shown(about.num_rows)} rows and {shown(num_bytes)} bytes: "
+            "it is no benchmark"
+        )
+
+
+def _num_letters(value: Any) -> int:
+    """About how much memory a value of a row takes, in bytes."""
+    if isinstance(value, dict):
+        return sum(map(_num_letters, (*value, *value.values())))
+    if isinstance(value, list | tuple):
+        return 8 * len(value) + sum(map(_num_letters, value))
+    return len(value) if isinstance(value, str | bytes) else 8
 
 
 def _by_reference(row: dict[str, Any], file: Path, group: int, place: int) -> dict[str, Any]:
@@ -160,23 +208,22 @@ def _stored_values(file: Path, group: int, column: str) -> list[Any]:
 @contextmanager
 def _parquet_errors(file: Path) -> Iterator[None]:
     try:
-        import pyarrow
+        yield
+    except PixelSmileError:
+        raise
     except ImportError as error:
         raise InputError(
             f"{str(file)!r} is a Parquet file, and pyarrow is not installed: "
             'pip install -c constraints.txt -e ".[bench]"'
         ) from error
-    try:
-        yield
-    except (OSError, pyarrow.ArrowException) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"cannot read {str(file)!r} ({reason}): download it again") from error
+    except Exception as error:  # whatever a decoder can make of hostile bytes
+        raise InputError(f"cannot read {str(file)!r} ({one_line(error, 120)}): download it again") from error
 
 
 def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
     """The names behind the numbers of class columns, which the `datasets` library keeps in the schema."""
     try:
-        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
-        return {key: feature["names"] for key, feature in features.items() if "names" in feature}
-    except (ValueError, KeyError, TypeError, AttributeError):
+        kept = _Kept.model_validate(parse_json(metadata.get(b"huggingface", b"{}"), "it"))
+    except (InputError, ValidationError):
         return {}
+    return {key: feature.names for key, feature in kept.info.features.items() if feature.names is not None}

@@ -12,6 +12,7 @@ from pixelsmile.errors import InputError
 from pixelsmile.images import MAX_PIXELS
 from pixelsmile.limits import shown
 
+MAX_PATH = 4096  # letters of a path in a row
 BOX_SLACK = 0.1  # of a box's side may stick out of the picture, as detectors' boxes do: that much is cut off
 
 R = TypeVar("R")

@@ -16,6 +16,9 @@ A run of FED-Bench has besides
 
 Every line stands for work that is done: after a kill the same command does what is left. A later line about
 the same edit takes the place of an earlier one.
+
+Folders are handed on and edited by hand: every file is checked when it is read, every picture lies inside the
+folder, and an edit is shown or judged only if it is the one that was made.
 """
 
 import io
@@ -24,14 +27,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from PIL import Image
-from pydantic import JsonValue, ValidationError
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
+from pixelsmile.benchmarks.tasks import check_name
 from pixelsmile.errors import InputError
-from pixelsmile.expressions import Domain
+from pixelsmile.expressions import EXPRESSIONS, MAX_STRENGTH, NEUTRAL, Domain
+from pixelsmile.hashing import sha256_file
 from pixelsmile.json_lines import Record, read_lines
+from pixelsmile.limits import MAX_FILE_BYTES, path_within, read_json_object, read_record, shown
 from pixelsmile.publication import write_file
 from pixelsmile.records import CodeRecord
 from pixelsmile.results.sweep import format_strength
@@ -41,11 +47,30 @@ SPEC_NAME = "spec.json"
 EditKey = tuple[str, str, float]  # source, target, strength
 
 
+def _of_a_file(name: str) -> str:
+    try:
+        check_name(name, "the name")
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    return name
+
+
+def _expression(name: str) -> str:
+    if name not in (*EXPRESSIONS, NEUTRAL):
+        raise ValueError(f"{shown(name)} is no expression: use one of {', '.join(EXPRESSIONS)}")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_of_a_file)]
+Target = Annotated[str, AfterValidator(_expression)]
+Strength = Annotated[float, Field(ge=0, le=MAX_STRENGTH)]
+
+
 class TaskRecord(Record):
     """A task as the specification keeps it."""
 
-    source: str
-    target: str
+    source: Name
+    target: Target
     domain: Domain
     prompt: str
     face_box: tuple[float, float, float, float] | None
@@ -54,9 +79,9 @@ class TaskRecord(Record):
 class FedTaskRecord(TaskRecord):
     """A task of FED-Bench. target: its class. asked_strength: what the words imply, where that is known."""
 
-    triplet: str
+    triplet: Name
     granularity: Literal["dense", "simple"]
-    asked_strength: float | None = None
+    asked_strength: Strength | None = None
 
 
 class Spec(Record):
@@ -73,10 +98,19 @@ class Spec(Record):
     benchmark: dict[str, JsonValue]
     editor: dict[str, JsonValue]
     setting: Literal["general", "linear"]
-    strengths: tuple[float, ...]
+    strengths: tuple[Strength, ...] = Field(min_length=1)
     seed: int
-    tasks: tuple[FedTaskRecord | TaskRecord, ...]
+    tasks: tuple[FedTaskRecord | TaskRecord, ...] = Field(min_length=1)
     without_instruction: tuple[FedTaskRecord, ...] = ()
+
+    @model_validator(mode="after")
+    def _each_edit_once(self) -> "Spec":
+        seen: set[EditKey] = set()
+        for key in self.edit_keys():
+            if key in seen:
+                raise ValueError(f"{key[1]} of {key[0]} at {key[2]:g} is asked for twice")
+            seen.add(key)
+        return self
 
     @property
     def fed_tasks(self) -> tuple[FedTaskRecord, ...]:
@@ -91,9 +125,9 @@ class Spec(Record):
 class EditLine(Record):
     """A line about one edit."""
 
-    source: str
-    target: str
-    strength: float
+    source: Name
+    target: Target
+    strength: Strength
 
     @property
     def key(self) -> EditKey:
@@ -108,12 +142,18 @@ class EditRecord(EditLine):
     failure: str | None = None
     seconds: float | None = None  # of the editor, its share of the call that made it
 
+    @model_validator(mode="after")
+    def _made_or_not(self) -> "EditRecord":
+        if (self.file is None) != (self.sha256 is None):
+            raise ValueError("file and sha256 go together")
+        return self
+
 
 class IdentityRecord(EditLine):
     """The likeness of a source and its edit: cosines by encoder, None with the reason where there is none."""
 
     edit_sha256: str
-    similarities: dict[str, float | None]
+    similarities: dict[str, Annotated[float, Field(ge=-1.001, le=1.001)] | None]
     no_identity: str | None = None
 
 
@@ -156,19 +196,12 @@ class RunFolder:
     def spec(self) -> Spec:
         """The specification; InputError where the folder holds no run."""
         path = self.path / SPEC_NAME
-        try:
-            return Spec.model_validate_json(path.read_bytes())
-        except OSError as error:
+        if not path.is_file():
             raise InputError(
-                f"{str(self.path)!r} holds no run ({SPEC_NAME}: {error.strerror}): "
+                f"{str(self.path)!r} holds no run (it has no {SPEC_NAME}): "
                 "make one with `pixelsmile bench ffe run`, or `fed run`"
-            ) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise InputError(
-                f"{str(path)!r} is not a run of this version ({where}: {first['msg']}): begin another"
-            ) from error
+            )
+        return read_record(path, Spec, max_bytes=MAX_FILE_BYTES, error=_no_run)
 
     def spec_of(self, benchmark: Literal["ffe", "fed"]) -> Spec:
         """The specification; InputError where the folder holds no run, or one of the other benchmark."""
@@ -181,10 +214,12 @@ class RunFolder:
         return spec
 
     def source_file(self, source: str) -> Path:
-        return self.path / "sources" / f"{source}.png"
+        """The place of a source; InputError where links lead out of the folder."""
+        return path_within(self.path, f"sources/{source}.png")
 
     def truth_file(self, triplet: str) -> Path:
-        return self.path / "truths" / f"{triplet}.png"
+        """The place of a ground truth; InputError where links lead out of the folder."""
+        return path_within(self.path, f"truths/{triplet}.png")
 
     def edit_name(self, key: EditKey) -> str:
         """The place of an edit, relative to the folder."""
@@ -204,8 +239,34 @@ class RunFolder:
         return self.path / "judges" / f"{file_name(judge_id)}.jsonl"
 
     def edits(self) -> dict[EditKey, EditRecord]:
-        """The edits that are done, by key."""
-        return latest(read_lines(self.edits_file, EditRecord))
+        """The edits that are done, by key. InputError for one whose file is elsewhere than in its place."""
+        found = latest(read_lines(self.edits_file, EditRecord))
+        for key, record in found.items():
+            if record.file not in (None, self.edit_name(key)):
+                raise InputError(
+                    f"{str(self.edits_file)!r} names {shown(record.file)}, where an edit has its place in "
+                    f"{self.edit_name(key)!r}: make the run again in another folder"
+                )
+        return found
+
+    def fault_of(self, edit: EditRecord) -> str | None:
+        """What is wrong with the picture of an edit that was made; None for the one that was made.
+
+        InputError where links lead out of the folder.
+        """
+        path = path_within(self.path, edit.file)
+        if not path.is_file():
+            return "is missing"
+        return None if sha256_file(path) == edit.sha256 else "was changed since it was made"
+
+    def picture_of(self, edit: EditRecord) -> Path:
+        """The picture of an edit that was made; InputError where it is not that picture any more."""
+        if (fault := self.fault_of(edit)) is not None:
+            raise InputError(
+                f"{str(self.path / str(edit.file))!r} {fault}: put it back, or make the run again in another "
+                "folder"
+            )
+        return self.path / str(edit.file)
 
     def identities(self) -> dict[EditKey, IdentityRecord]:
         """The likenesses that are measured, by key."""
@@ -219,8 +280,14 @@ class RunFolder:
         """The identities of all judges that were asked, by id, in the order of their ids."""
         found = {}
         for path in sorted((self.path / "judges").glob("*.json")):
-            record = json.loads(path.read_bytes())
-            found[record["id"]] = record
+            record = read_json_object(path)
+            judge_id = record.get("id")
+            if not isinstance(judge_id, str) or file_name(judge_id) != path.stem:
+                raise InputError(
+                    f"{str(path)!r} is of judge {shown(judge_id)}, not of the one in its name: "
+                    "move it away, and judge again"
+                )
+            found[judge_id] = record
         return found
 
     def keep_judge(self, judge_id: str, identity: Mapping[str, JsonValue]) -> None:
@@ -246,6 +313,10 @@ def png_bytes(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def _no_run(problem: str) -> InputError:
+    return InputError(f"{problem}; it is no run of this version: begin another")
+
+
 _MAY_DIFFER: Sequence[str] = ("created", "hardware")
 
 
@@ -260,7 +331,7 @@ def _check_same(path: Path, found: Spec, wanted: Spec) -> None:
             was, now = f"{was.version} {was.source_sha256[:8]}", f"{now.version} {now.source_sha256[:8]}"
         if isinstance(was, dict) and isinstance(now, dict):
             entry = next(key for key in (*was, *now) if was.get(key) != now.get(key))
-            name, was, now = f"{name}: {entry}", was.get(entry), now.get(entry)
+            name, was, now = f"{name}: {shown(entry)[1:-1]}", shown(was.get(entry)), shown(now.get(entry))
         raise InputError(
             f"{str(path)!r} holds a run with another {name} ({was}, now {now}): choose another folder with -o"
         )

@@ -27,7 +27,7 @@ from pixelsmile.benchmarks.run_folder import (
 from pixelsmile.benchmarks.tasks import Benchmark, Task
 from pixelsmile.errors import InputError, PixelSmileError, StrengthError
 from pixelsmile.expressions import MAX_STRENGTH, check_strength, check_strengths
-from pixelsmile.hashing import sha256_bytes, sha256_file, sha256_json
+from pixelsmile.hashing import sha256_bytes, sha256_json
 from pixelsmile.json_lines import LineWriter
 from pixelsmile.publication import write_file
 from pixelsmile.records import current_code
@@ -123,8 +123,7 @@ def _whole_edits(folder: RunFolder) -> set[EditKey]:
     """The edits whose file is there as it was written."""
     whole = set()
     for key, record in folder.edits().items():
-        path = folder.path / (record.file or "")
-        if record.file is not None and path.is_file() and sha256_file(path) == record.sha256:
+        if record.file is not None and folder.fault_of(record) is None:
             whole.add(key)
     return whole
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from PIL import Image
+from pydantic import Field
 
-from pixelsmile.benchmarks.judging import picture_file
 from pixelsmile.benchmarks.likeness import NO_SOURCE_FACE
 from pixelsmile.benchmarks.measuring import SettingsFile, edits_to_measure
 from pixelsmile.benchmarks.metrics.samples import NO_FACE
@@ -42,8 +42,8 @@ class BackgroundRecord(EditLine):
     """rmse: 0..255; share: of the pixels that are background. Both None, with the reason in no_background."""
 
     edit_sha256: str
-    rmse: float | None
-    share: float | None
+    rmse: Annotated[float, Field(ge=0, le=255)] | None
+    share: Annotated[float, Field(ge=0, le=1)] | None
     no_background: str | None = None
 
 
@@ -107,7 +107,7 @@ def measure_background(
 
 def _record(folder: RunFolder, meter: BackgroundMeter, edit: EditRecord, source: _Source) -> BackgroundRecord:
     try:
-        found = _compared(meter, source, load_image(picture_file(folder, edit)))
+        found = _compared(meter, source, load_image(folder.picture_of(edit)))
     except ImageError as error:
         found = str(error)
     rmse, share = (None, None) if isinstance(found, str) else found

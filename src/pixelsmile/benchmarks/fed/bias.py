@@ -39,7 +39,7 @@ from pixelsmile.benchmarks.metrics.table import FloatArray
 from pixelsmile.benchmarks.opinions import NOT_JUDGED
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.running import GENERAL_STRENGTHS, run_edits
-from pixelsmile.errors import OutputError
+from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import NEUTRAL
 from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.judge import Judge
@@ -220,6 +220,8 @@ def expression_score(run: FedResults, scored: ScoredEdit) -> float | None:
     seen = None if scored.change is None else scored.change.seen.get("edit")
     if seen is None or run.representation is None:
         return None
+    if len(seen) != len(run.representation.names):
+        raise InputError(f"{str(run.folder.path)!r} has changes by something else than its representation")
     by_name = dict(zip(run.representation.names, seen, strict=True))
     target = scored.task.target
     return 1 - max(by_name.values()) if target == NEUTRAL else by_name.get(target)

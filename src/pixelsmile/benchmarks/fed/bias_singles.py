@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from PIL import Image
+from pydantic import Field
 
-from pixelsmile.benchmarks.judging import picture_file
 from pixelsmile.benchmarks.measuring import SettingsFile, edits_to_measure
 from pixelsmile.benchmarks.metrics.structure import psnr, ssim
 from pixelsmile.benchmarks.metrics.table import FloatArray
@@ -38,7 +38,7 @@ class SinglesRecord(EditLine):
     """values: of SINGLES: cosines, SSIM (-1..1), PSNR in dB; none of them with the reason in no_values."""
 
     edit_sha256: str
-    values: dict[str, float]
+    values: dict[str, Annotated[float, Field(ge=-1000, le=1000)]]
     no_values: str | None = None
 
 
@@ -75,7 +75,7 @@ def measure_singles(
             same = triplet, edit.sha256 or ""
             if same not in known:
                 shown = folder.source_file(edit.source), folder.truth_file(triplet)
-                known = {same: _compared(looked(Path(picture_file(folder, edit))), *map(looked, shown))}
+                known = {same: _compared(looked(folder.picture_of(edit)), *map(looked, shown))}
             lines.write(_record(edit, known[same]))
             yield num_done, len(waiting)
 

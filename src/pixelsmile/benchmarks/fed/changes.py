@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from PIL import Image
 from pydantic import Field
 
 from pixelsmile.benchmarks.fed.representations import ExpressionRepresentation, RepresentationSettings
-from pixelsmile.benchmarks.judging import picture_file
 from pixelsmile.benchmarks.measuring import edits_to_measure, keep_record, kept_records
 from pixelsmile.benchmarks.run_folder import (
     EditKey,
@@ -28,6 +28,7 @@ SOURCE, TRUTH, EDIT = "source", "truth", "edit"
 _MAX_KEPT = 32  # numbers of a representation that are kept: those that a person may want to look up
 
 Found = np.ndarray | str
+Length = Annotated[float, Field(ge=0, le=1e9)]  # the squares of such numbers are still added up
 
 
 class ChangeRecord(EditLine):
@@ -37,8 +38,8 @@ class ChangeRecord(EditLine):
     """
 
     edit_sha256: str
-    change: float | None
-    expected: float | None
+    change: Length | None
+    expected: Length | None
     no_change: str | None = None
     seen: dict[str, tuple[float, ...]] = Field(default_factory=dict)
 
@@ -98,7 +99,7 @@ def pictures_of(folder: RunFolder, task: FedTaskRecord, edit: EditRecord) -> dic
     return {
         SOURCE: folder.source_file(task.source),
         TRUTH: folder.truth_file(task.triplet),
-        EDIT: Path(picture_file(folder, edit)),
+        EDIT: folder.picture_of(edit),
     }
 
 

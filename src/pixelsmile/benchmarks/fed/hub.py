@@ -112,5 +112,5 @@ def _triplet(item: tuple[Told, Picture | None, Picture | None]) -> FedTriplet:
 
 def _text(value: object) -> str | None:
     if not isinstance(value, str | None):
-        raise InputError(f"instruction {value!r} is no text")
+        raise InputError(f"instruction {shown(value)} is no text")
     return value

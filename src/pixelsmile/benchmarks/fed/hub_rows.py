@@ -15,7 +15,7 @@ from typing import Any
 from pixelsmile.benchmarks.fed.pictures import EmbeddedPicture
 from pixelsmile.benchmarks.fed.triplets import GRANULARITIES, parse_class
 from pixelsmile.benchmarks.metadata import SUFFIXES, Aliases, StoredPicture, fields_of, read_rows
-from pixelsmile.benchmarks.reading import all_or_error, source_name
+from pixelsmile.benchmarks.reading import MAX_PATH, all_or_error, source_name
 from pixelsmile.errors import InputError
 
 HUB_NAME = "hiixfj/FED-Bench"
@@ -115,12 +115,13 @@ def _settled(fields: dict[str, Any], file: Path) -> dict[str, Any]:
     for name in {"source", "truth"} & set(fields):
         value = fields[name] if isinstance(fields[name], dict) else {"bytes": fields[name]}
         stored, path = value.get("bytes"), value.get("path")
+        path = path if isinstance(path, str) and len(path) <= MAX_PATH else None
         if isinstance(stored, StoredPicture):
             fields[name], fields[f"{name} name"] = EmbeddedPicture(stored), path
         else:
-            fields[name] = fields[f"{name} name"] = str(stored or path)
+            fields[name] = fields[f"{name} name"] = str(stored or path)[:MAX_PATH]
     if "id" in fields:
-        fields["id"] = str(fields["id"])
+        fields["id"] = str(fields["id"])[:MAX_PATH]
     granularity = fields.pop("granularity", "")
     if "instruction" in fields:
         words = set(re.split(r"[^a-z]+", f"{granularity} {file.parent.name} {file.stem}".lower()))

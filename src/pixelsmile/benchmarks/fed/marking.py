@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
-from pixelsmile.benchmarks.judging import EditJudging, MakeSample, picture_file
+from pixelsmile.benchmarks.judging import EditJudging, MakeSample
 from pixelsmile.benchmarks.measuring import keep_record, kept_records
 from pixelsmile.benchmarks.run_folder import EditRecord, FedTaskRecord, RunFolder, file_name
 from pixelsmile.hashing import sha256_json
@@ -30,7 +30,7 @@ class MarkersRecord(Record):
 
     schema_version: Literal[1] = 1
     id: str
-    markers: dict[Marked, str]
+    markers: dict[Marked, str] = Field(min_length=len(MARKED))
     representation: str | None
 
 
@@ -89,19 +89,19 @@ def _samples(folder: RunFolder) -> dict[Marked, MakeSample]:
     tasks = {task.source: task for task in folder.spec().fed_tasks}
 
     def quality(key: str, edit: EditRecord) -> Sample:
-        return quality_sample(key, picture_file(folder, edit), tasks[edit.source].domain)
+        return quality_sample(key, folder.picture_of(edit), tasks[edit.source].domain)
 
     def consistency(key: str, edit: EditRecord) -> Sample:
         task = tasks[edit.source]
         source = folder.source_file(task.source)
         return consistency_sample(
-            key, source, picture_file(folder, edit), task.prompt, task.domain, _target(task)
+            key, source, folder.picture_of(edit), task.prompt, task.domain, _target(task)
         )
 
     def truth_alignment(key: str, edit: EditRecord) -> Sample:
         task = tasks[edit.source]
         truth = folder.truth_file(task.triplet)
-        return truth_alignment_sample(key, truth, picture_file(folder, edit), task.domain)
+        return truth_alignment_sample(key, truth, folder.picture_of(edit), task.domain)
 
     return {"quality": quality, "consistency": consistency, "truth_alignment": truth_alignment}
 

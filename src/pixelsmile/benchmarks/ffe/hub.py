@@ -16,10 +16,11 @@ from typing import Any
 
 from pixelsmile.benchmarks.ffe.photographs import Sample, parse_target
 from pixelsmile.benchmarks.metadata import SUFFIXES, Aliases, Row, StoredPicture, fields_of, read_rows
-from pixelsmile.benchmarks.reading import all_or_error, parse_box, source_name
+from pixelsmile.benchmarks.reading import MAX_PATH, all_or_error, parse_box, source_name
 from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain, target_prompt
+from pixelsmile.limits import shown
 
 HUB_NAME = "PixelSmile/FFE-Bench"
 DOWNLOAD = f"hf download {HUB_NAME} --repo-type dataset --local-dir FFE-Bench"
@@ -112,13 +113,13 @@ def _picture(folder: Path, row: Row, fields: Mapping[str, Any]) -> tuple[Path | 
     """The picture of a row, and the path that it goes by."""
     image, name = fields["image"], None
     if isinstance(image, dict):  # as the `datasets` library embeds pictures
-        name = image.get("path")
+        name = image.get("path") if isinstance(image.get("path"), str) else None
         image = image.get("bytes") or name
     if isinstance(image, StoredPicture):
         name = name or f"{fields.get('id', f'{row.file.stem}-{row.number:04}')}.png"
         return image.read(), PurePosixPath(name)
-    if not isinstance(image, str):
-        raise InputError(f"image {image!r} is no path")
+    if not isinstance(image, str) or len(image) > MAX_PATH:
+        raise InputError(f"image {shown(image)} is no path")
     # Paths as of the machine that wrote them end like those here; nothing outside the folder is opened.
     parts = PurePosixPath(image.replace("\\", "/")).parts
     beside = row.file.parent
@@ -128,7 +129,7 @@ def _picture(folder: Path, row: Row, fields: Mapping[str, Any]) -> tuple[Path | 
             picture = place.joinpath(*ending)
             if ".." not in ending and ending[0] != "/" and os.path.isfile(picture):
                 return picture, PurePosixPath(picture.relative_to(folder))
-    raise InputError(f"there is no picture {image[:200]!r}")
+    raise InputError(f"there is no picture {shown(image)}")
 
 
 def _domain(told: object, picture: PurePosixPath, file: Path) -> Domain:
@@ -137,6 +138,6 @@ def _domain(told: object, picture: PurePosixPath, file: Path) -> Domain:
     words = set(re.split(r"[^a-z]+", text.lower()))
     domains = [domain for domain, names in _DOMAIN_WORDS.items() if words & set(names)]
     if len(domains) != 1:
-        seen = f"domain {told!r}" if told is not None else f"no domain, and picture {str(picture)!r}"
+        seen = f"domain {shown(told)}" if told is not None else f"no domain, and picture {str(picture)!r}"
         raise InputError(f"{seen}: not clear whether human or anime")
     return domains[0]

@@ -1,13 +1,17 @@
 """Pictures of FED-Bench: a task with its ground truth and the edits of several runs, each with its parts."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 
+from pixelsmile.benchmarks.fed.components import STRENGTH
 from pixelsmile.benchmarks.fed.results import FedResults, ScoredEdit
 from pixelsmile.benchmarks.report.fed_numbers import COMPONENT_NUMBERS, goodness
 from pixelsmile.benchmarks.report.html import Html, tag
 from pixelsmile.benchmarks.report.pictures import Thumbnails
 from pixelsmile.benchmarks.report.strips import excerpt
 from pixelsmile.benchmarks.report.terminal import UNKNOWN, format_number
+from pixelsmile.benchmarks.run_folder import EditKey, EditRecord
 
 
 class FedAlbum:
@@ -15,25 +19,22 @@ class FedAlbum:
 
     def __init__(self, label: str, run: FedResults) -> None:
         self.label, self.run = label, run
-        self._pictures = Thumbnails(run.folder.path)
+        self._pictures = Thumbnails(run.folder)
 
     def source(self, scored: ScoredEdit) -> Html:
         """What the editor got, or a box that says that it is not there."""
-        return self._picture(
-            self.run.source_file(scored).relative_to(self.run.folder.path).as_posix(), "source"
-        )
+        return self._picture(self.run.source_file(scored), "source")
 
     def truth(self, scored: ScoredEdit) -> Html:
         """What was asked for."""
-        return self._picture(
-            self.run.truth_file(scored).relative_to(self.run.folder.path).as_posix(), "ground truth"
-        )
+        return self._picture(self.run.truth_file(scored), "ground truth")
 
     def edit(self, scored: ScoredEdit) -> Html:
         """What was made, or a box with the reason why there is none."""
-        if scored.file is None:
+        made = self._made.get((scored.task.source, scored.task.target, STRENGTH))
+        if made is None or made.file is None:
             return tag("div", scored.edit.unscored_reason(), class_="no-picture")
-        return self._picture(scored.file, f"{scored.edit.sample}, edit of {self.label}")
+        return self._pictures.edit(made, f"{scored.edit.sample}, edit of {self.label}")
 
     def parts(self, scored: ScoredEdit) -> Html:
         """The six components as bars, full where they are best, and the score; why it is missing."""
@@ -51,8 +52,12 @@ class FedAlbum:
         why = None if reason is None or scored.file is None else tag("p", tag("span", reason), class_="why")
         return tag("div", score, tag("ul", *rows, class_="parts"), why)
 
-    def _picture(self, file: str, words: str) -> Html:
-        if not (self.run.folder.path / file).is_file():
+    @cached_property
+    def _made(self) -> Mapping[EditKey, EditRecord]:
+        return self.run.folder.edits()
+
+    def _picture(self, file: Path, words: str) -> Html:
+        if not file.is_file():
             return tag("div", f"no {words}: the file is not there", class_="no-picture")
         return self._pictures.image(file, words)
 

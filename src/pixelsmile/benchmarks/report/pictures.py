@@ -7,23 +7,30 @@ from pathlib import Path
 from PIL import Image
 
 from pixelsmile.benchmarks.report.html import Html, tag
+from pixelsmile.benchmarks.run_folder import EditRecord, RunFolder
 from pixelsmile.images import load_image
 
 _SIDE_PX = 224
 
 
 class Thumbnails:
-    """The pictures of a folder as they are shown in a page; each is read once."""
+    """The pictures of a run as they are shown in a page; each is read once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._uris: dict[str, str] = {}
+        self._uris: dict[Path, str] = {}
 
-    def image(self, file: str, words: str) -> Html:
-        """The picture in `file` of the folder; `words` say what it shows."""
+    def image(self, file: Path, words: str) -> Html:
+        """The picture in `file`, a place that the folder gave; `words` say what it shows."""
         if file not in self._uris:
-            self._uris[file] = data_uri(load_image(self._folder / file), _SIDE_PX)
+            self._uris[file] = data_uri(load_image(file), _SIDE_PX)
         return tag("img", src=self._uris[file], alt=words, loading="lazy")
+
+    def edit(self, edit: EditRecord, words: str) -> Html:
+        """The picture of an edit that was made, or a box that says why it is not shown."""
+        if (fault := self._folder.fault_of(edit)) is not None:
+            return tag("div", f"not shown: the picture {fault}", class_="no-picture")
+        return self.image(self._folder.path / str(edit.file), words)
 
 
 def data_uri(image: Image.Image, max_side_px: int, quality: int = 82) -> str:

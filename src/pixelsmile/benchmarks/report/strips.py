@@ -22,13 +22,14 @@ class Album:
 
     def __init__(self, label: str, run: RunResults) -> None:
         self.label, self._run = label, run
-        self._pictures = Thumbnails(run.folder.path)
+        self._pictures = Thumbnails(run.folder)
 
     def source(self, source: str) -> Html:
         """The picture, or a box that says that an unfinished run has not come to it."""
-        if not self._run.folder.source_file(source).is_file():
+        file = self._run.folder.source_file(source)
+        if not file.is_file():
             return tag("div", f"no {source}, the source: not begun yet", class_="no-picture")
-        return self._pictures.image(f"sources/{source}.png", f"{source}, the source")
+        return self._pictures.image(file, f"{source}, the source")
 
     def has(self, edit: JudgedEdit) -> bool:
         """Whether that edit was made."""
@@ -38,9 +39,8 @@ class Album:
         """The picture, or a box with the reason why there is none."""
         if not self.has(edit):
             return tag("div", edit.no_verdict, class_="no-picture")
-        return self._pictures.image(
-            str(self._made[edit.key].file), f"{edit.sample}, {edit.target} at strength {edit.strength:g}"
-        )
+        words = f"{edit.sample}, {edit.target} at strength {edit.strength:g}"
+        return self._pictures.edit(self._made[edit.key], words)
 
     def said(self, edit: JudgedEdit) -> str | None:
         """The beginning of the last answer about that edit; of the first judge that gave any."""

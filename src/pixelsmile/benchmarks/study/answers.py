@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from pixelsmile.benchmarks.study.key import QUESTIONS, Question, StudyKey
 from pixelsmile.errors import InputError
 from pixelsmile.json_lines import Record
+from pixelsmile.limits import read_text, shown, validated
 
 AnswerKey = tuple[str, str, Question]  # rater, task, question
 
@@ -55,11 +56,13 @@ def read_answers(paths: Sequence[Path], key: StudyKey) -> Answers:
     ranks: dict[AnswerKey, dict[str, int]] = defaultdict(dict)
     file_of: dict[str, Path] = {}
     for path in paths:
-        for number, line in enumerate(_lines(path), 2):
+        for number, line in _lines(path):
             try:
                 _check(line, key)
                 if file_of.setdefault(line.rater, path) != path:
-                    raise InputError(f"rater {line.rater!r} is in {str(file_of[line.rater])!r} too: keep one")
+                    raise InputError(
+                        f"rater {shown(line.rater)} is in {str(file_of[line.rater])!r} too: keep one"
+                    )
                 _add(ranks[line.rater, line.task, line.question], line, key)
             except InputError as error:
                 raise InputError(f"{str(path)!r}, line {number}: {error}") from error
@@ -73,24 +76,21 @@ def read_answers(paths: Sequence[Path], key: StudyKey) -> Answers:
     )
 
 
-def _lines(path: Path) -> list[_Line]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark at the beginning
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {str(path)!r} ({error}): give the CSV that the page saved") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    if reader.fieldnames is None or set(reader.fieldnames) != set(COLUMNS):
-        raise InputError(f"{str(path)!r} lacks the columns {', '.join(COLUMNS)}: give the CSV of the page")
+def _lines(path: Path) -> list[tuple[int, _Line]]:
+    """Every answer with the number of its line in the file."""
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), restkey="", strict=True)
     found = []
-    for row in reader:
-        try:
-            found.append(_Line.model_validate(row))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
+    try:
+        if sorted(reader.fieldnames or ()) != sorted(COLUMNS):
             raise InputError(
-                f"{str(path)!r}, line {reader.line_num} ({where}: {first['msg']}): mend or delete the line"
-            ) from error
+                f"{str(path)!r} lacks the columns {', '.join(COLUMNS)}: give the CSV of the page"
+            )
+        for row in reader:
+            found.append((reader.line_num, validated(_Line, row, f"{str(path)!r}, line {reader.line_num}")))
+    except csv.Error as error:
+        raise InputError(
+            f"{str(path)!r}, line {reader.line_num} is no CSV ({error}): give the CSV that the page saved"
+        ) from error
     if not found:
         raise InputError(f"{str(path)!r} has no answers: leave it out")
     return found
@@ -98,11 +98,15 @@ def _lines(path: Path) -> list[_Line]:
 
 def _check(line: _Line, key: StudyKey) -> None:
     if line.study != key.study:
-        raise InputError(f"study {line.study!r} is not the key's ({key.study!r}): use the key of its page")
+        raise InputError(
+            f"study {shown(line.study)} is not the key's ({key.study!r}): use the key of its page"
+        )
     if line.task not in key.tasks or line.code not in key.tasks[line.task].sweeps:
-        raise InputError(f"the key has no sweep {line.code!r} in task {line.task!r}: use the key of its page")
+        raise InputError(
+            f"the key has no sweep {shown(line.code)} in task {shown(line.task)}: use the key of its page"
+        )
     if line.rank > len(key.editors):
-        raise InputError(f"rank {line.rank} of {len(key.editors)} sweeps: delete the line")
+        raise InputError(f"rank {shown(line.rank)} of {len(key.editors)} sweeps: delete the line")
 
 
 def _add(ranks: dict[str, int], line: _Line, key: StudyKey) -> None:

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from pixelsmile.errors import InputError
 from pixelsmile.json_lines import Record
+from pixelsmile.limits import MAX_FILE_BYTES, read_record, shown
 
 Question = Literal["continuity", "identity"]
 QUESTIONS: tuple[Question, ...] = ("continuity", "identity")
@@ -27,14 +28,14 @@ class StudyKey(Record):
     study: str
     seed: int
     strengths: tuple[float, ...]
-    editors: dict[str, dict[str, JsonValue]]  # by label, as their runs describe them
-    tasks: dict[str, StudyTask]  # by code
+    editors: dict[str, dict[str, JsonValue]] = Field(min_length=2)  # by label, as their runs describe them
+    tasks: dict[str, StudyTask] = Field(min_length=1)  # by code
 
     @model_validator(mode="after")
     def _each_editor_once(self) -> "StudyKey":
         for code, task in self.tasks.items():
             if sorted(task.sweeps.values()) != sorted(self.editors):
-                raise ValueError(f"task {code} has sweeps of {sorted(task.sweeps.values())}")
+                raise ValueError(f"task {shown(code)} has not one sweep of each editor")
         return self
 
     def to_json(self) -> bytes:
@@ -44,14 +45,11 @@ class StudyKey(Record):
 
 def read_key(path: Path) -> StudyKey:
     """The key in a file; InputError where it is missing or none of ours."""
-    try:
-        return StudyKey.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"cannot read the key {str(path)!r} ({error.strerror}): check the path") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(
-            f"{str(path)!r} is no key of a study ({where}: {first['msg']}): "
-            "use the .key.json that `pixelsmile bench study page` wrote"
-        ) from error
+    return read_record(
+        path,
+        StudyKey,
+        max_bytes=MAX_FILE_BYTES,
+        error=lambda problem: InputError(
+            f"{problem}; use the .key.json that `pixelsmile bench study page` wrote"
+        ),
+    )

@@ -44,7 +44,8 @@ def make_study(
     """A study of `runs` (by the label of their editor) over `num_tasks` tasks that `seed` draws.
 
     `codes` must be unpredictable where raters are to stay blind: use random.SystemRandom. InputError where
-    the runs are fewer than two or more than nine, or share no whole sweep of one source picture.
+    the runs are fewer than two or more than nine, or share no whole sweep of one source picture, and where a
+    picture is not the one that was made.
     """
     if not 2 <= len(runs) <= MAX_EDITORS:
         raise InputError(f"a ranking of {len(runs)} editors: give from 2 to {MAX_EDITORS} runs")
@@ -84,7 +85,7 @@ class _Sweeps:
 
     def pictures(self, pair: Pair) -> list[str]:
         records = [self.edits[*pair, strength] for strength in self.strengths]
-        return [_picture(self.run.path / str(record.file), self.max_side_px) for record in records]
+        return [_picture(self.run.picture_of(record), self.max_side_px) for record in records]
 
 
 def _picture(path: Path, max_side_px: int) -> str:
