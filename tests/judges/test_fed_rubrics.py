@@ -64,6 +64,9 @@ def test_five_anchors_and_the_reason_first(rubric):
         f"My rating:\n\n```\n{TEXT}\n```\nShall I go on?",
         f"<think>8? No, {{7}}.</think>\n{TEXT}",
         json.dumps(dict(reversed(GOOD.items()))),
+        f"Sure! {TEXT}",
+        f"{TEXT} That is all.",
+        f"I see raised brows.</think>{TEXT}",
     ],
 )
 @pytest.mark.parametrize("rubric", RUBRICS)
@@ -76,13 +79,11 @@ def test_accepted_forms(rubric, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "neither"),
-        ("7.5", "neither"),
-        ("I'd rather not.", "neither"),
-        (f"Sure! {TEXT}", "neither"),
-        (f"{TEXT} That is all.", "not JSON"),
+        ("", "no JSON object in"),
+        ("7.5", "no JSON object in"),
+        ("I'd rather not.", "no JSON object in"),
         (TEXT[:-4], "not JSON"),
-        (f"[{TEXT}]", "neither"),
+        (f"[{TEXT}, {TEXT}]", "more than one JSON object"),
         (json.dumps({"mark": 7}), "lacks reason"),
         (json.dumps({"reason": "x"}), "lacks mark"),
         (changed(reason=""), "no sentence"),
@@ -142,3 +143,9 @@ def test_words_cannot_leave_their_quotes(words):
     assert head == ""
     assert len(quoted.strip().split("\n")) == 1
     assert json.loads(quoted) == words
+
+
+def test_half_of_a_letter_in_a_reason_can_be_kept():
+    answer = FED_QUALITY.read('{"reason": "It is \\ud83d \\ud83d\\ude00.", "mark": 5}')
+    assert answer.reason == "It is \ufffd \U0001f600."
+    assert answer.outcome("j", ()).to_json().encode()

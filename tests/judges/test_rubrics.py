@@ -1,6 +1,7 @@
 """A rubric stays what it was, and answers to it are read or refused, never guessed."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -41,6 +42,17 @@ def test_instructions_and_schema_name_every_label():
         f"```json\n{TEXT}\n```",
         f"Here it is:\n\n```\n{TEXT}\n```\nAnything else?",
         f"<think>Is it {{fear}}?\n</think>\n{TEXT}",
+        f"Is it {{fear}}, or {TEXT}?\n</think>\n\n{TEXT}",
+        f"<thinking>calm, so {TEXT}</thinking>{TEXT}",
+        f"◁think▷calm◁/think▷{TEXT}",
+        f"```JSON5 {TEXT}```",
+        f"```json\n{TEXT}\n```".replace("\n", "\r\n"),
+        f"<|begin_of_box|>{TEXT}<|end_of_box|>",
+        f"Rather {TEXT}: <answer>\n{TEXT}\n</answer> I am sure",
+        f"\ufeff{TEXT}",
+        f'\ufffd {TEXT}\n\nThe face is "calm", {{so}} to speak.',
+        f"Sure! {TEXT}",
+        json.dumps([GOOD]),
     ],
 )
 def test_accepted_wrappings(text):
@@ -59,16 +71,22 @@ def test_integers_and_a_face_at_rest():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "neither"),
-        ("0.8", "neither"),
-        ("I cannot help with that.", "neither"),
-        (f"Sure! {TEXT}", "neither"),
-        (f"```\n{TEXT}\n```\n```\n{TEXT}\n```", "neither"),
+        ("", "no JSON object in"),
+        ("0.8", "no JSON object in"),
+        ("I cannot help with that.", "no JSON object in"),
+        (f"```\n{TEXT}\n```\n```\n{TEXT}\n```", "more than one JSON object"),
+        (f"<think>It could be {TEXT}", "the reasoning has no end"),
+        (f"It could be {TEXT}</think>", "no JSON object in ''"),
+        (f"<|begin_of_box|>calm<|end_of_box|>{TEXT}", "no JSON object in 'calm'"),
+        (f"As {{in}} {TEXT} or {TEXT}", "more than one JSON object"),
+        (f"{TEXT} {{", "a brace is not closed"),
+        ("{x}" * 100 + TEXT, "more than 64 pairs of braces"),
+        (TEXT.replace('"', "'"), "not JSON"),
         (TEXT[:-20], "not JSON"),
-        (TEXT + TEXT, "not JSON"),
+        (TEXT + TEXT, "more than one JSON object"),
         ("{" * 100_000, "not JSON"),
         (changed("Fear", 10).replace("10", "9" * 5000), "not JSON"),
-        (json.dumps([GOOD]), "neither"),
+        (json.dumps([GOOD, GOOD]), "more than one JSON object"),
         (json.dumps({"scores": SCORES}), "lacks dominant"),
         (json.dumps({**GOOD, "why": "x"}), "unknown key 'why'"),
         (json.dumps({**GOOD, "scores": list(SCORES.values())}), "no object"),
@@ -91,6 +109,33 @@ def test_integers_and_a_face_at_rest():
 def test_malformed_answers(text, message):
     with pytest.raises(MalformedAnswerError, match=message) as caught:
         EXPRESSION_SCORES.read(text)
+    assert len(str(caught.value)) < 200
+
+
+HOSTILE = (
+    "a",
+    "{",
+    "}",
+    '"',
+    "\\",
+    "{}",
+    '{"',
+    '{"a":',
+    '{"a":[1,',
+    "```x\n",
+    "   ",
+    "<think>",
+    "</think>",
+    "<answer>",
+)
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_a_megabyte_of_anything_is_read_at_once(unit):
+    begin = time.process_time()
+    with pytest.raises(MalformedAnswerError) as caught:
+        EXPRESSION_SCORES.read(unit * (2**20 // len(unit)))
+    assert time.process_time() - begin < 1
     assert len(str(caught.value)) < 200
 
 

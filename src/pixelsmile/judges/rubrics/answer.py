@@ -11,12 +11,12 @@ from pydantic import JsonValue
 from pixelsmile.expressions import EXPRESSIONS, JUDGE_LABELS, NEUTRAL
 from pixelsmile.judges.rubrics.reading import (
     MalformedAnswerError,
-    read_json,
+    read_object,
     require_number,
     require_object,
-    seen,
 )
 from pixelsmile.judges.verdict import Verdict
+from pixelsmile.limits import shown
 
 NEUTRAL_LABEL = "Neutral"
 
@@ -35,7 +35,7 @@ class Answer:
 
 def read_answer(text: str) -> Answer:
     """The answer in `text`; MalformedAnswerError where it is not exactly that."""
-    record = require_object(read_json(text), "the answer", {"scores", "dominant"})
+    record = require_object(read_object(text), "the answer", {"scores", "dominant"})
     labels = require_object(record["scores"], "scores", set(JUDGE_LABELS))
     by_name = {
         JUDGE_LABELS[label]: require_number(value, f"the score of {label}", 1.0)
@@ -48,5 +48,5 @@ def _dominant(value: JsonValue) -> str:
     if value == NEUTRAL_LABEL:
         return NEUTRAL
     if not isinstance(value, str) or value not in JUDGE_LABELS:
-        raise MalformedAnswerError(f"the dominant expression is no label, but {seen(value)}")
+        raise MalformedAnswerError(f"the dominant expression is no label, but {shown(value)}")
     return JUDGE_LABELS[value]

@@ -6,12 +6,12 @@ from pydantic import JsonValue
 
 from pixelsmile.judges.rubrics.reading import (
     MalformedAnswerError,
-    read_json,
+    read_object,
     require_number,
     require_object,
-    seen,
 )
 from pixelsmile.judges.verdict import MAX_MARK, Mark
+from pixelsmile.limits import shown
 
 MARK_SCHEMA: dict[str, JsonValue] = {
     "type": "object",
@@ -38,8 +38,8 @@ class MarkedAnswer:
 
 def read_marked_answer(text: str) -> MarkedAnswer:
     """The answer in `text`; MalformedAnswerError where it is not exactly that."""
-    record = require_object(read_json(text), "the answer", {"reason", "mark"})
+    record = require_object(read_object(text), "the answer", {"reason", "mark"})
     reason = record["reason"]
     if not isinstance(reason, str) or not reason.strip():
-        raise MalformedAnswerError(f"the reason is no sentence, but {seen(reason)}")
+        raise MalformedAnswerError(f"the reason is no sentence, but {shown(reason)}")
     return MarkedAnswer(require_number(record["mark"], "the mark", MAX_MARK), reason.strip())

@@ -1,23 +1,37 @@
 """Reading an answer: lenient about the wrapping, strict about the content, and never a guess.
 
-Accepted around the JSON object: white space, one Markdown fence with prose about it, and a leading
-<think>...</think> block, as open reasoning models write it. Inside it every key must be there, once, and
-nothing else; a number is a JSON number: "0.8" is a string. Any other answer is malformed, and the judge is
-asked again.
+Around the JSON object may stand what models put there: reasoning that ends with </think> (whether its
+beginning came or not), fences, marks of a box, prose. There must be one object and not two. Inside it every
+key must be there, once, and nothing else; a number is a JSON number: "0.8" is a string. Any other answer is
+malformed, and the judge is asked again. All of it takes time in proportion to the text.
 """
 
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import NoReturn, Protocol
 
 from pydantic import JsonValue
 
 from pixelsmile.judges.verdict import Outcome
+from pixelsmile.limits import MAX_DEPTH, shown
 
-_THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
-_FENCE = re.compile(r"^[ \t]*```[a-zA-Z]*[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
-_MAX_SEEN = 60  # characters of a wrong value in a message
+# What stands before the last end is reasoning, and drafts in it are no answers.
+_REASONING = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<reasoning>", "</reasoning>"),
+    ("◁think▷", "◁/think▷"),
+)
+# What stands inside is the answer, whatever is said about it.
+_FRAMES = (("<|begin_of_box|>", "<|end_of_box|>"), ("<answer>", "</answer>"))
+_SIGN = re.compile(r'[{}"]|\\.', re.DOTALL)
+# An escaped whole pair, a half of one, or any other escape: read from the left, so that none is cut in two.
+_ESCAPE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
+_MOST_BRACES = 64  # pairs of braces in an answer; prose has a few, {like this}
 
 
 class MalformedAnswerError(ValueError):
@@ -31,51 +45,94 @@ class ReadAnswer(Protocol):
         """The same as the outcome of that judge."""
 
 
-def read_json(text: str) -> JsonValue:
-    """The JSON in an answer."""
-    text = _unwrap(text)
-    try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
-    except MalformedAnswerError:
-        raise
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError
-        raise MalformedAnswerError(f"not JSON ({type(error).__name__}): {seen(text)}") from None
+def read_object(text: str) -> JsonValue:
+    """The one JSON object in an answer."""
+    text = _framed(_after_reasoning(text))
+    found: list[JsonValue] = []
+    fault = f"no JSON object in {shown(text)}"
+    for written in map(without_halves, _in_braces(text)):
+        try:
+            found.append(json.loads(written, object_pairs_hook=_once, parse_constant=_no_constant))
+        except MalformedAnswerError:
+            raise
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError
+            fault = f"not JSON ({type(error).__name__}): {shown(written)}"
+        if len(found) > 1:
+            raise MalformedAnswerError(f"more than one JSON object in {shown(text)}")
+    if not found:
+        raise MalformedAnswerError(fault)
+    return found[0]
+
+
+def without_halves(written: str) -> str:
+    """JSON with U+FFFD for each escaped half of a surrogate pair, which no file could keep."""
+    return _ESCAPE.sub(lambda match: r"\ufffd" if match[1] else match[0], written)
 
 
 def require_object(value: JsonValue, what: str, keys: set[str]) -> dict[str, JsonValue]:
     """`value`, if it is an object with just these keys."""
     if not isinstance(value, dict):
-        raise MalformedAnswerError(f"{what} is no object, but {seen(value)}")
+        raise MalformedAnswerError(f"{what} is no object, but {shown(value)}")
     if missing := sorted(keys - set(value)):
         raise MalformedAnswerError(f"{what} lacks {', '.join(missing)}")
     if unknown := sorted(set(value) - keys):
-        raise MalformedAnswerError(f"{what} has the unknown key {seen(unknown[0])}")
+        raise MalformedAnswerError(f"{what} has the unknown key {shown(unknown[0])}")
     return value
 
 
 def require_number(value: JsonValue, what: str, highest: float) -> float:
     """`value`, if it is a number from 0 to `highest`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise MalformedAnswerError(f"{what} is no number, but {seen(value)}")
+        raise MalformedAnswerError(f"{what} is no number, but {shown(value)}")
     if not 0 <= value <= highest or not math.isfinite(value):
-        raise MalformedAnswerError(f"{what} is {seen(value)}, not in 0 to {highest:g}")
+        raise MalformedAnswerError(f"{what} is {shown(value)}, not in 0 to {highest:g}")
     return float(value)
 
 
-def seen(value: JsonValue) -> str:
-    """A wrong value, short enough for a message."""
-    shown = repr(value)
-    return shown if len(shown) <= _MAX_SEEN else f"{shown[:_MAX_SEEN]}..."
+def _after_reasoning(text: str) -> str:
+    for begin, end in _REASONING:
+        text = text.rpartition(end)[2]
+        if begin in text:
+            raise MalformedAnswerError(f"the reasoning has no end ({begin}): allow more max_output_tokens")
+    return text
 
 
-def _unwrap(text: str) -> str:
-    text = _THOUGHT.sub("", text).strip()
-    if text.startswith("{"):
-        return text
-    blocks = _FENCE.findall(text)
-    if len(blocks) != 1:
-        raise MalformedAnswerError(f"neither a JSON object nor one fenced block, but {seen(text)}")
-    return blocks[0]
+def _framed(text: str) -> str:
+    for begin, end in _FRAMES:
+        _, mark, rest = text.rpartition(begin)
+        if mark:
+            text = rest.partition(end)[0]
+    return text
+
+
+def _in_braces(text: str) -> Iterator[str]:
+    """What stands in outermost braces."""
+    begin = text.find("{")
+    for _ in range(_MOST_BRACES):
+        if begin < 0:
+            return
+        end = _end_of_braces(text, begin)
+        yield text[begin:end]
+        begin = text.find("{", end)
+    raise MalformedAnswerError(f"more than {_MOST_BRACES} pairs of braces in {shown(text)}")
+
+
+def _end_of_braces(text: str, begin: int) -> int:
+    """Where the brace at `begin` is closed; braces in JSON strings do not count."""
+    depth, in_string = 0, False
+    for match in _SIGN.finditer(text, begin):
+        match match[0]:
+            case '"':
+                in_string = not in_string
+            case "{" if not in_string:
+                depth += 1
+                if depth > MAX_DEPTH:
+                    break
+            case "}" if not in_string:
+                depth -= 1
+                if depth == 0:
+                    return match.end()
+    raise MalformedAnswerError(f"not JSON (a brace is not closed, or too many): {shown(text[begin:])}")
 
 
 def _once(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
