@@ -88,7 +88,7 @@ def is_right(judgement: Judgement, sample: Sample) -> bool:
 
 def measure(name: str, options: argparse.Namespace, samples: list[Sample]) -> None:
     """Print what one provider needs."""
-    judge(PROVIDERS[name]("http://localhost:1"), RetryPolicy(1, 1), 1, samples[:1])  # loads the SDK
+    judge(PROVIDERS[name]("http://localhost:1"), RetryPolicy(1, 1), 1, samples[:1])  # loads httpx2
     here, there = multiprocessing.Pipe()
     server = multiprocessing.Process(target=serve, args=(there, options.faults, options.latency))
     server.start()

@@ -1,6 +1,7 @@
 """`pixelsmile bench ffe judge`, as a user meets it."""
 
 import json
+from pathlib import Path
 
 import pytest
 from benchmarks.run_examples import begin_run, make_edits
@@ -9,7 +10,8 @@ from benchmarks.tiny_encoders import write_encoder
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.cli import main
 from pixelsmile.expressions import JUDGE_LABELS
-from pixelsmile.judges import Picture
+from pixelsmile.judges import Picture, ScriptedProvider
+from pixelsmile.judges.providers import Failure
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_judged_and_measured(folder, script, tmp_path, capsys):
     assert lines[1] == "likeness: 8 measured (arcface; faces found by embedded)"
     assert lines[2].startswith("scripted:")
     assert lines[2].endswith(": 7 judged (8 now)")
-    assert lines[3] == "  1 without: the judge gave no answer"
+    assert lines[3] == "  1 without: the judge gave no answer (as the question is not in answers.jsonl)"
     assert lines[4] == "next: pixelsmile bench ffe report run"
     assert len(folder.identities()) == 8
 
@@ -67,6 +69,7 @@ def test_again_there_is_little_to_do(folder, script, capsys):
     (one,) = found["judges"]
     assert (one["num_judged"], one["num_new"], one["stopped"]) == (7, 1, None)
     assert one["unscored"] == {"the judge gave no answer": 1}
+    assert one["examples"] == {"the judge gave no answer": "the question is not in answers.jsonl"}
 
 
 def test_a_budget_stops_and_the_rest_can_follow(folder, script, capsys):
@@ -92,6 +95,51 @@ def test_several_judges_and_a_shared_cache(folder, script, capsys, tmp_path):
     assert (tmp_path / "all.sqlite").exists()
     assert not (folder.path / "verdicts.sqlite").exists()
     assert len(folder.judges()) == 2
+
+
+def refusing(script: str):
+    """Answers as a server that refuses the first picture of the script."""
+    answers = [json.loads(line) for line in Path(script.partition(":")[2]).read_text().splitlines()]
+    picture = answers[0]["picture"]
+
+    def ask(question):
+        if question.sha256 == picture:
+            return Failure("400: inappropriate", refused="picture", num_tokens=0)
+        return json.dumps(answers[-1]["answer"])
+
+    return ask
+
+
+def test_a_refused_picture_is_left_out_and_asked_about_again_if_wanted(folder, script, capsys, monkeypatch):
+    asked = []
+
+    def from_file(path):
+        ask = refusing(script)
+        return ScriptedProvider(lambda question: asked.append(question.sha256) or ask(question), version="v")
+
+    monkeypatch.setattr(ScriptedProvider, "from_file", from_file)
+    assert judge("--judge", script, "--encoders", "none") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].endswith(": 7 judged (8 now)")
+    assert lines[3] == "  1 without: the judge refused (as 400: inappropriate)"
+    assert judge("--judge", script, "--encoders", "none") == 0
+    assert ": 7 judged (0 now)" in capsys.readouterr().out
+    assert len(asked) == 8
+    assert judge("--judge", script, "--encoders", "none", "--ask-again") == 0
+    assert ": 7 judged (1 now)" in capsys.readouterr().out
+    assert len(asked) == 9
+
+
+def test_several_refusals_stop_and_keep_what_is_done(folder, script, capsys, monkeypatch):
+    answer = json.dumps({"scores": dict.fromkeys(JUDGE_LABELS, 0.25), "dominant": "Neutral"})
+    never = Failure("400: inappropriate", refused="picture", num_tokens=0)
+    said = iter([answer, answer, never, never, never])
+    provider = ScriptedProvider(lambda question: next(said), version="v")
+    monkeypatch.setattr(ScriptedProvider, "from_file", lambda path: provider)
+    line = refusal(capsys, "--judge", script, "--encoders", "none", "--in-flight", "1", "--max-refusals", "3")
+    assert "3 questions in a row were refused (400: inappropriate)" in line
+    (judged,) = folder.judges()
+    assert len(folder.outcomes(judged)) == 4
 
 
 def test_edits_that_were_not_made_are_said(tmp_path, capsys):
@@ -133,7 +181,17 @@ def test_pictures_that_are_not_drawn_want_a_judge_and_encoders(tmp_path, capsys)
         (["--encoders", "none", "mine"], "`--encoders none` to leave identity out"),
         (["--temperature", "3"], "temperature '3': use a number from 0 to 2, or `model`"),
         (["--temperature", "0.5"], "--temperature is for judges behind a server"),
-        (["--extra", "[1]"], "no JSON object"),
+        (["--extra", "[1]"], "--extra '[1]' is no JSON object"),
+        (["--extra", "{"], "--extra '{' is no valid JSON"),
+        (["--extra", '{"a": NaN}'], "NaN is no JSON"),
+        (["--extra", '{"a":' * 9999], "is no valid JSON (too many lists and objects in one another)"),
+        (
+            ["--judge", "openai:m", "--key-env", "X", "--extra", '{"stream": true}'],
+            "stream is not to be changed",
+        ),
+        (["--judge", "openai:m", "--judge", "gemini:m", "--key-env", "X"], "--key-env is for one server"),
+        (["--judge", "gemini:gemini-3-pro-preview"], "use gemini:gemini-3.1-pro-preview, which follows it"),
+        (["--max-refusals", "0"], "max-refusals 0 is out of range"),
         (["--in-flight", "0"], "in-flight 0 is out of range"),
         (["--max-token", "5"], "did you mean --max-tokens?"),
         (["--judge", "gemini:m"], "set the environment variable GEMINI_API_KEY"),
@@ -142,6 +200,7 @@ def test_pictures_that_are_not_drawn_want_a_judge_and_encoders(tmp_path, capsys)
 def test_wrong_words(folder, script, arguments, said, capsys, monkeypatch):
     monkeypatch.delenv("GEMINI_API_KEY", raising=False)
     monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
+    monkeypatch.setenv("X", "a-key-for-nobody")
     words = arguments if "--judge" in arguments else ["--judge", script, *arguments]
     assert said in refusal(capsys, *words)
 

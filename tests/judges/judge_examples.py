@@ -61,7 +61,8 @@ def openai_provider(url: str, timeout_s: float = 5.0, **settings) -> OpenAIProvi
 
 
 def gemini_provider(url: str, timeout_s: float = 5.0, **settings) -> GeminiProvider:
-    return GeminiProvider("m", base_url=url, **{"limits": Limits(timeout_s=timeout_s), **settings})
+    settings = {"key_env": "GEMINI_API_KEY", "limits": Limits(timeout_s=timeout_s), **settings}
+    return GeminiProvider("m", base_url=url, **settings)
 
 
 PROVIDERS = {"openai": openai_provider, "gemini": gemini_provider}

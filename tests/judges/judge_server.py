@@ -171,6 +171,39 @@ class JudgeServer:
         return fault != "half a body"
 
 
+Say = Callable[[dict, int], tuple[int, dict[str, str], bytes]]
+"""A request and how many there have been (from 1): status, headers, body."""
+
+
+class SayingServer(JudgeServer):
+    """Says what a function makes of each request. For one request at a time."""
+
+    def __init__(self, say: Say) -> None:
+        super().__init__()
+        self.say = say
+        self.num_requests = 0
+
+    async def _answer(self, writer, protocol, digest: str, fault: str | None) -> bool:
+        self.num_requests += 1
+        status, headers, body = self.say(self.requests[-1], self.num_requests)
+        lines = {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
+        head = f"HTTP/1.1 {status} x\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        writer.write(head.encode("latin-1") + b"\r\n" + body)
+        await writer.drain()
+        return True
+
+
+def completion(content: object, usage: object = None, **message: object) -> tuple[int, dict[str, str], bytes]:
+    """A chat completion with that content, for a SayingServer."""
+    choice = {"index": 0, "message": {"content": content, **message}, "finish_reason": "stop"}
+    return 200, {}, json.dumps({"choices": [choice], "usage": usage or {"total_tokens": 20}}).encode()
+
+
+def refusal(status: int, message: object, **more: object) -> tuple[int, dict[str, str], bytes]:
+    """An error as both protocols write it, for a SayingServer."""
+    return status, {}, json.dumps({"error": {"message": message, **more}}).encode()
+
+
 class Protocol:
     """What both protocols share: errors, and answers that are wrong in themselves."""
 

@@ -47,7 +47,7 @@ class Marking:
             case "missing label":
                 return json.dumps({"mark": 7})
             case "prose":
-                return f"Here is my answer: {json.dumps(good)}"
+                return f"I would give it a seven, {good['reason']}"
             case "strings":
                 return json.dumps(good | {"mark": "7"})
         return f"```json\n{json.dumps(good)}\n```"
@@ -108,7 +108,7 @@ def test_pictures_go_out_in_order_with_captions_and_words(kind):
         ("filtered", "refused", "content_filter|SAFETY"),
         ("out of range", "malformed", "the mark is 11, not in 0 to 10"),
         ("missing label", "malformed", "lacks reason"),
-        ("prose", "malformed", "neither a JSON object nor one fenced block"),
+        ("prose", "malformed", "no JSON object in"),
         ("strings", "malformed", "no number"),
         ("cut off", "malformed", "max_output_tokens"),
         ("500", "unreachable", "500"),

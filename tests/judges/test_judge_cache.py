@@ -55,16 +55,18 @@ def test_caches_from_before_there_were_questions_stay_valid():
     assert KEY == "d9dee3b6dc259711e627a96e830766aa1f6cd46584ae4a606963a2ac29ae75ff"
 
 
-def test_no_verdict_is_not_final(tmp_path):
+def test_no_verdict_is_kept_until_there_is_one(tmp_path):
     nothing = NoVerdict(JUDGE.id, "refused", "SAFETY", ("raw",))
     with VerdictCache(tmp_path / "cache.sqlite") as cache:
         cache.keep(JUDGE, QUESTION, nothing)
-        assert cache.find(KEY) is None
-        assert cache.find(KEY, reuse_no_verdicts=True) == nothing
+        assert not cache.has_verdicts(JUDGE)
+        assert cache.find(KEY) == nothing
         cache.keep(JUDGE, QUESTION, verdict())
         assert cache.find(KEY) == verdict()
         assert cache.keep(JUDGE, QUESTION, nothing) == verdict()
         assert cache.find(KEY) == verdict(), "a verdict stays"
+        assert cache.has_verdicts(JUDGE)
+        assert not cache.has_verdicts(JudgeIdentity("p", "another", "r-1", "00", {}))
 
 
 def test_a_file_that_another_process_makes_just_now_is_waited_for(tmp_path):
@@ -98,6 +100,61 @@ def test_other_files_are_refused(tmp_path):
         VerdictCache(text / "cache.sqlite")
     with pytest.raises(OutputError, match="cannot"):
         VerdictCache(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        "",
+        "null",
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "9" * 5000,
+        '{"kind": "verdict"}',
+        '{"kind": "none", "judge": "j", "reason": "tired", "detail": "", "transcript": []}',
+        '{"kind": "none", "judge": "j", "reason": "empty", "detail": "\\ud800", "transcript": []}',
+        '{"kind": "mark", "judge": "j", "mark": NaN, "reason": "r", "transcript": []}',
+        '{"kind": "mark", "judge": "j", "mark": 1e999, "reason": "r", "transcript": []}',
+        '{"kind": "mark", "judge": ["j"], "mark": true, "reason": "r", "transcript": {}}',
+        "x" * 1_000_000,
+        b"\xff\xfe".decode("latin-1"),
+    ],
+)
+def test_whatever_is_in_the_file_is_one_line(tmp_path, outcome):
+    with VerdictCache(tmp_path / "cache.sqlite") as cache:
+        cache.keep(JUDGE, QUESTION, verdict())
+        cache._database.execute("UPDATE outcomes SET outcome = ?", (outcome,))
+        with pytest.raises(InputError, match="damaged verdict") as caught:
+            cache.find(KEY)
+        cache._database.execute("UPDATE outcomes SET outcome = CAST(x'fffe' AS TEXT)")
+        with pytest.raises((InputError, OutputError), match="cache"):
+            cache.find(KEY)
+    assert len(str(caught.value)) <= 300
+
+
+def test_a_file_that_works_on_its_own_is_refused(tmp_path):
+    endless = (
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS key, x AS outcome FROM n"
+    )
+    for number, statement in enumerate(
+        (
+            f"CREATE VIEW outcomes AS {endless}",
+            "CREATE TABLE outcomes (key); CREATE TRIGGER t AFTER INSERT ON outcomes BEGIN SELECT 1; END",
+            "CREATE TABLE mine (x)",
+        )
+    ):
+        path = tmp_path / f"{number}.sqlite"
+        database = sqlite3.connect(path)
+        database.executescript(f"{statement}; PRAGMA user_version = 1;")
+        database.close()
+        with pytest.raises(InputError, match="no cache of verdicts"):
+            VerdictCache(path)
+
+
+def test_a_pipe_is_no_cache(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises((InputError, OutputError), match="cache"):
+        VerdictCache(tmp_path / "pipe")
 
 
 def test_a_damaged_verdict_is_not_guessed(tmp_path):

@@ -25,7 +25,12 @@ def _keys(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "provider", "model", "server"),
     [
-        ("gemini:gemini-3-pro", "gemini", "gemini-3-pro", "generativelanguage.googleapis.com"),
+        (
+            "gemini:gemini-3.1-pro-preview",
+            "gemini",
+            "gemini-3.1-pro-preview",
+            "generativelanguage.googleapis.com",
+        ),
         ("openai:gpt-5", "openai", "gpt-5", "api.openai.com"),
         ("openai:qwen2.5vl:7b@http://localhost:11434/v1", "openai", "qwen2.5vl:7b", "localhost"),
         ("openai:org/m@fp8@https://example.org/v1", "openai", "org/m@fp8", "example.org"),
@@ -99,7 +104,11 @@ def test_the_budget_is_for_all_judges_together(tmp_path):
         ("gemini:", "'gemini:' is not understood"),
         ("claude:m", "'claude:m' is not understood"),
         ("openai:m@http://", "address"),
-        ("scripted:nowhere.jsonl", r"cannot read 'nowhere\.jsonl' .*check the path"),
+        ("openai:m@http://[::1", "address is no URL"),
+        ("openai:m@http://host:99999/v1", "address is no URL"),
+        ("gemini:gemini-3-pro-preview", "was shut down: use gemini:gemini-3.1-pro-preview, which follows it"),
+        ("gemini:gemini-2.0-flash", "was shut down: use gemini:gemini-3.5-flash"),
+        ("scripted:nowhere.jsonl", r"there is no file 'nowhere\.jsonl': check the path"),
     ],
 )
 def test_what_is_no_judge(text, said):

@@ -1,14 +1,27 @@
 """Keys are read from the environment, and show nowhere: not in output, logs, caches, errors or reprs."""
 
+import base64
+import json
 import logging
 import pickle
+import time
 import traceback
+from contextlib import suppress
+from urllib.parse import quote
 
 import pytest
 from judge_examples import GEMINI_KEY, OPENAI_KEY, PROVIDERS, judge_at, samples_of
-from judge_server import JudgeServer, at_random
+from judge_server import JudgeServer, SayingServer, at_random, completion
 
-from pixelsmile.judges import GeminiProvider, JudgeError, JudgingRun, ModelJudge, OpenAIProvider, VerdictCache
+from pixelsmile.judges import (
+    GeminiProvider,
+    JudgeError,
+    JudgingRun,
+    ModelJudge,
+    OpenAIProvider,
+    RetryPolicy,
+    VerdictCache,
+)
 from pixelsmile.judges.keys import ApiKey, read_key
 
 KEYS = {"openai": OPENAI_KEY, "gemini": GEMINI_KEY}
@@ -32,10 +45,61 @@ def test_where_keys_come_from(monkeypatch):
     assert "secret" not in str(caught.value)
 
 
-def test_openai_s_key_goes_to_openai_alone():
+def test_keys_of_the_environment_go_home_alone():
     with JudgeServer() as server:
         list(JudgingRun(ModelJudge(OpenAIProvider("m", base_url=f"{server.url}/v1")), samples_of(1)))
-    assert server.headers[0]["authorization"] == "Bearer none"
+        list(JudgingRun(ModelJudge(GeminiProvider("m", base_url=server.url)), samples_of(1)))
+    assert not any({"authorization", "x-goog-api-key"} & headers.keys() for headers in server.headers)
+
+
+@pytest.mark.parametrize("key", [OPENAI_KEY, "AIza/Sy+_-0123456789=", "od\"d'key&<0123>%"])
+def test_a_key_is_known_however_it_is_written(key):
+    secret = ApiKey(key, "X")
+    written = {
+        "json": json.dumps(key),
+        "json twice": json.dumps(json.dumps(key)),
+        "slashes": key.replace("/", "\\/"),
+        "escapes": "".join(f"\\u{ord(letter):04X}" for letter in key),
+        "escapes of escapes": "".join(f"\\\\u{ord(letter):04x}" for letter in key),
+        "repr": repr(key),
+        "url": quote(key, safe=""),
+        "url of all": "".join(f"%{ord(letter):02x}" for letter in key),
+        "url twice": quote(quote(key, safe="")),
+        "html": "".join(f"&#{ord(letter)};" for letter in key),
+        "capitals": key.upper(),
+        "hex": key.encode().hex(),
+        "base64": base64.b64encode(key.encode()).decode(),
+        "base64 for urls": base64.urlsafe_b64encode(f":{key}".encode()).decode(),
+        "base64 of a header": base64.b64encode(f"Bearer {key} x".encode()).decode(),
+    }
+    for how, text in written.items():
+        assert "[key]" in secret.redact(f"it was {text}, it seems"), how
+
+
+@pytest.mark.parametrize("unit", ["s", "\\", "%", "%73", "\\u0073", "&#", OPENAI_KEY[:-1], OPENAI_KEY])
+def test_a_megabyte_of_anything_is_gone_over_at_once(unit):
+    begin = time.process_time()
+    ApiKey(OPENAI_KEY, "X").redact(unit * (2**20 // len(unit)))
+    assert time.process_time() - begin < 2
+
+
+def test_a_key_in_pieces_is_put_together_nowhere():
+    parts = [{"type": "text", "text": part} for part in (OPENAI_KEY[:9], OPENAI_KEY[9:])]
+    with SayingServer(lambda request, nth: completion(parts)) as server:
+        (judgement,) = JudgingRun(judge_at(server.url, "openai", RetryPolicy(1, 1)), samples_of(1))
+    assert judgement.outcome.detail == "no JSON object in '[key]'"
+
+
+def test_a_key_in_headers_reaches_no_log(caplog):
+    caplog.set_level(logging.DEBUG)
+    headers = {"X-Echo": OPENAI_KEY, "Location": f"/{OPENAI_KEY}", "Set-Cookie": f"a={OPENAI_KEY}"}
+    for status in (200, 301, 401, 500):
+        with SayingServer(lambda request, nth, status=status: (status, headers, b"{}")) as server:
+            run = JudgingRun(judge_at(server.url, "openai", RetryPolicy(1, 1)), samples_of(1))
+            with suppress(JudgeError):
+                list(run)
+        assert server.num_requests == 1
+    assert OPENAI_KEY not in caplog.text + "".join(map(repr, caplog.records))
 
 
 def test_a_key_does_not_show_itself():

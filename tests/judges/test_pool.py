@@ -114,18 +114,26 @@ def test_the_cache_pays(tmp_path):
     assert provider.asked.total() == 2
 
 
-@pytest.mark.parametrize(("reuse", "num_asked"), [(False, 1), (True, 0)])
-def test_no_verdict_is_asked_for_again(tmp_path, reuse, num_asked):
-    refusing = ScriptedProvider(lambda question: Reply("", "no", 5, "refused", "SAFETY"), version="test")
+@pytest.mark.parametrize(
+    ("reason", "settings", "num_asked"),
+    [
+        ("empty", {}, 1),
+        ("empty", {"reuse_no_verdicts": True}, 0),
+        ("refused", {}, 0),
+        ("refused", {"ask_refused_again": True}, 1),
+    ],
+)
+def test_no_verdict_is_asked_for_again_but_for_a_refusal(tmp_path, reason, settings, num_asked):
+    refusing = ScriptedProvider(lambda question: Reply("", "no", 5, reason, "SAFETY"), version="test")
     with VerdictCache(tmp_path / "cache.sqlite") as cache:
         (refused,) = JudgingRun(ModelJudge(refusing), samples_of(1), cache=cache)
         assert isinstance(refused.outcome, NoVerdict)
-        assert (refused.outcome.reason, refused.outcome.detail) == ("refused", "SAFETY")
+        assert (refused.outcome.reason, refused.outcome.detail) == (reason, "SAFETY")
         assert refused.outcome.transcript == ("no",) * 4
         provider = Scripted()
-        (again,) = JudgingRun(ModelJudge(provider), samples_of(1), cache=cache, reuse_no_verdicts=reuse)
+        (again,) = JudgingRun(ModelJudge(provider), samples_of(1), cache=cache, **settings)
     assert provider.asked.total() == num_asked
-    assert isinstance(again.outcome, NoVerdict if reuse else Verdict)
+    assert isinstance(again.outcome, Verdict if num_asked else NoVerdict)
 
 
 def test_a_picture_that_cannot_be_read():

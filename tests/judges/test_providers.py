@@ -104,18 +104,19 @@ def test_a_bad_request_that_is_not_about_the_format():
     decide = in_turn(None, "400")
     with JudgeServer() as server:
         server.decide = lambda digest, nth: decide(digest, server.asked.total())
-        run = JudgingRun(ModelJudge(openai_provider(server.url)), samples_of(3), num_in_flight=1)
-        with pytest.raises(JudgeError, match="400"):
-            list(run)
-    assert server.met == {"good": 1, "400": 1}, "the format had worked"
+        outcomes = [
+            one.outcome for one in JudgingRun(judge_at(server.url, "openai"), samples_of(3), num_in_flight=1)
+        ]
+    assert [getattr(outcome, "reason", None) for outcome in outcomes] == [None, "refused", None]
+    assert server.met == {"good": 2, "400": 1}, "the format had worked"
 
 
 @pytest.mark.parametrize("kind", ["openai", "gemini"])
-@pytest.mark.parametrize("status", ["401", "403", "404", "413"])
+@pytest.mark.parametrize("status", ["401", "402", "403", "404", "413"])
 def test_what_stops_the_run_at_once(kind, status):
     with JudgeServer(lambda digest, nth: status) as server:
         run = JudgingRun(judge_at(server.url, kind), samples_of(20), num_in_flight=2)
-        with pytest.raises(JudgeError, match=f"{status}: .*fault {status}.*check the key") as caught:
+        with pytest.raises(JudgeError, match=f"{status}: fault {status}.*check the") as caught:
             list(run)
     assert server.met.total() <= 2
     assert "\n" not in str(caught.value)
@@ -237,9 +238,18 @@ def test_addresses_that_are_refused(url):
         assert "word" not in str(caught.value).replace("password", "")
 
 
-def test_settings_that_gemini_does_not_know():
-    with pytest.raises(JudgeError, match="these settings are not Gemini's"):
-        judge_one(gemini_provider("http://localhost:1", settings={"heat": 3}))
+def test_a_name_that_nobody_knows_gets_the_current_one():
+    with JudgeServer(lambda digest, nth: "404") as server, pytest.raises(JudgeError) as caught:
+        judge_one(gemini_provider(server.url))
+    assert "(404: fault 404): check the model's name (gemini-3.1-pro-preview is current)" in str(caught.value)
+
+
+def test_a_name_that_was_shut_down_may_live_elsewhere():
+    with pytest.raises(JudgeError, match=r"gemini-3-pro-preview was shut down: use gemini:gemini-3\.1-pro"):
+        GeminiProvider("gemini-3-pro-preview")
+    assert (
+        GeminiProvider("gemini-3-pro-preview", base_url="http://localhost:1").model == "gemini-3-pro-preview"
+    )
 
 
 def test_scripted_answers_from_a_file(tmp_path):
@@ -263,5 +273,5 @@ def test_scripts_that_are_none(tmp_path, line):
     path.write_text(line + "\n")
     with pytest.raises(InputError, match="line 1 of"):
         ScriptedProvider.from_file(path)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="there is no file"):
         ScriptedProvider.from_file(tmp_path / "missing")

@@ -1,15 +1,15 @@
 """Having a run's edits judged: each outcome is on disk before it is seen, and none is paid for twice."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pixelsmile.benchmarks.opinions import current_outcomes
 from pixelsmile.benchmarks.run_folder import EditRecord, OutcomeRecord, RunFolder
 from pixelsmile.json_lines import LineWriter
 from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.judge import Judge
-from pixelsmile.judges.pool import Judgement, JudgingRun, Sample
-from pixelsmile.judges.verdict import NoVerdict, Outcome
+from pixelsmile.judges.pool import MAX_REFUSALS, Judgement, JudgingRun, Sample
+from pixelsmile.judges.verdict import Outcome, is_final
 
 MakeSample = Callable[[str, EditRecord], Sample]  # what to ask about an edit, under a key
 
@@ -18,13 +18,13 @@ class EditJudging:
     """One pass of one judge over the edits of a run that it has no verdict on; to be iterated once.
 
     sample: what it is asked about an edit (None: the twelve scores of the picture alone). Those edits are
-    meant that were not judged, that were judged without a verdict, or that were made anew since. After a kill
-    another pass does what is left: an answer that had come is in the run's file or in `cache`, from where it
-    costs nothing.
+    meant that were not judged, that were judged without a verdict, or that were made anew since; but not what
+    the judge refused, unless `ask_refused_again`. After a kill another pass does what is left: an answer that
+    had come is in the run's file or in `cache`, from where it costs nothing.
 
     A spent budget ends the pass as if all were done: `stopped` says why, `num_left` how much is missing. A
-    JudgeError is raised once what was in flight is kept. InputError where a picture is not the one that was
-    made.
+    JudgeError, also for `max_refusals` in a row, is raised once what was in flight is kept. InputError where
+    a picture is not the one that was made.
     """
 
     def __init__(
@@ -35,13 +35,22 @@ class EditJudging:
         *,
         num_in_flight: int = 8,
         sample: MakeSample | None = None,
+        ask_refused_again: bool = False,
+        max_refusals: int = MAX_REFUSALS,
     ) -> None:
         self._folder = folder
         self._judge = judge
-        self._waiting = _edits_to_judge(folder, judge.identity.id)
+        self._waiting = _edits_to_judge(folder, judge.identity.id, ask_refused_again)
         make = sample or _picture_alone(folder)
         samples = [make(name, edit) for name, edit in self._waiting.items()]
-        self._pass = JudgingRun(judge, samples, cache=cache, num_in_flight=num_in_flight)
+        self._pass = JudgingRun(
+            judge,
+            samples,
+            cache=cache,
+            num_in_flight=num_in_flight,
+            ask_refused_again=ask_refused_again,
+            max_refusals=max_refusals,
+        )
 
     @property
     def num_edits(self) -> int:
@@ -52,6 +61,11 @@ class EditJudging:
     def num_left(self) -> int:
         """How many of them have no outcome of this pass."""
         return len(self._pass.left)
+
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        """What that judge has said of the edits that there are, in this pass or before."""
+        return tuple(current_outcomes(self._folder, self._judge.identity.id, self._folder.edits()).values())
 
     @property
     def stopped(self) -> str | None:
@@ -72,13 +86,13 @@ def _picture_alone(folder: RunFolder) -> MakeSample:
     return lambda name, edit: Sample(name, folder.picture_of(edit), domains[edit.source, edit.target])
 
 
-def _edits_to_judge(folder: RunFolder, judge_id: str) -> Mapping[str, EditRecord]:
+def _edits_to_judge(folder: RunFolder, judge_id: str, ask_refused_again: bool) -> Mapping[str, EditRecord]:
     """By a name of its own, in the order of the specification."""
     made = folder.edits()
     judged = {
         key
         for key, outcome in current_outcomes(folder, judge_id, made).items()
-        if not isinstance(outcome, NoVerdict)
+        if is_final(outcome, ask_refused_again=ask_refused_again)
     }
     waiting = [made[key] for key in folder.spec().edit_keys() if key in made and key not in judged]
     return {

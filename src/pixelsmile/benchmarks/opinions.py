@@ -2,17 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pixelsmile.benchmarks.run_folder import EditKey, EditRecord, OutcomeRecord, RunFolder
-from pixelsmile.errors import InputError
+from pixelsmile.errors import InputError, one_line
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.judges.verdict import Mark, NoVerdict, Outcome, Reason, Verdict, outcome_from_json
 
 NOT_JUDGED = "not judged yet"
+_MAX_EXAMPLE = 160  # characters
 
 # A detail names a file or a server: what is counted is the kind of reason.
 _NO_VERDICT: Mapping[Reason, str] = {
@@ -68,6 +69,15 @@ def mark_of(outcome: Outcome | None) -> Mark | str:
             return _NO_VERDICT[outcome.reason]
         case Verdict() | None:
             return NOT_JUDGED
+
+
+def examples_of(outcomes: Iterable[Outcome]) -> dict[str, str]:
+    """For each reason why there is no verdict what was said of the first such question."""
+    examples: dict[str, str] = {}
+    for outcome in outcomes:
+        if isinstance(outcome, NoVerdict) and outcome.detail:
+            examples.setdefault(_NO_VERDICT[outcome.reason], one_line(outcome.detail, _MAX_EXAMPLE))
+    return examples
 
 
 def panel_opinion(outcomes: Sequence[Outcome | None]) -> Opinion:

@@ -132,13 +132,18 @@ def _judge(
 
     asked: dict[str, Asking] = {}
     scores = None
+    how = {
+        "num_in_flight": options.in_flight,
+        "ask_refused_again": options.ask_again,
+        "max_refusals": options.max_refusals,
+    }
     if scorer is not None:
-        scores = JudgedScores(folder, scorer, cache, num_in_flight=options.in_flight)
+        scores = JudgedScores(folder, scorer, cache, **how)
         measured = scores
     record = markers.record(None if measured is None else measured.settings.id)
     keep_markers(folder, record)
     for component in MARKED:
-        judging = marking(folder, component, markers.judge(component), cache, num_in_flight=options.in_flight)
+        judging = marking(folder, component, markers.judge(component), cache, **how)
         asked[component] = _ask(options, component.replace("_", " "), judging, judging.num_edits)
     if scores is not None:
         asked[_SCORES] = _ask(options, _SCORES, scores, scores.num_pictures)
@@ -150,6 +155,7 @@ def _ask(
     options: argparse.Namespace, what: str, judging: "EditJudging | JudgedScores", num_asked: int
 ) -> "Asking":
     """Run a pass to its end; what came of it."""
+    from pixelsmile.benchmarks.opinions import examples_of
     from pixelsmile.cli.bench_fed_judge_summary import Asking
 
     num_done = num_reused = 0
@@ -157,7 +163,7 @@ def _ask(
         for num_done, judgement in enumerate(judging, 1):
             num_reused += judgement.source in ("cache", "twin")
             show(num_done, num_asked)
-    return Asking(num_done, num_reused, judging.num_left, judging.stopped)
+    return Asking(num_done, num_reused, judging.num_left, judging.stopped, examples_of(judging.outcomes))
 
 
 def _show(options: argparse.Namespace, what: str, events: Iterator[tuple[int, int]]) -> None:

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pixelsmile.benchmarks.fed.changes import representations
@@ -14,15 +14,21 @@ from pixelsmile.benchmarks.metrics.measure import count_reasons
 from pixelsmile.benchmarks.report.fed_numbers import COMPONENT_NUMBERS
 from pixelsmile.benchmarks.run_folder import RunFolder
 
+_SCORES = "scores"  # the pass that REG may be measured by
+
 
 @dataclass(frozen=True)
 class Asking:
-    """What came of one pass of a judge. num_reused: without asking, of num_new."""
+    """What came of one pass of a judge. num_reused: without asking, of num_new.
+
+    examples: for each reason why there was no mark what was said of the first such edit.
+    """
 
     num_new: int
     num_reused: int
     num_left: int
     stopped: str | None
+    examples: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,12 @@ class FedJudgeSummary:
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "stopped": self.stopped}
 
+    def _example(self, component: str, reason: str) -> str | None:
+        """What was said of one edit that lacks a judged component for that reason; REG is by scores."""
+        pass_ = self.asked.get(_SCORES if component == "gain" else component)
+        examples = {} if pass_ is None else pass_.examples
+        return next((said for why, said in examples.items() if reason.endswith(why)), None)
+
     def lines(self) -> Iterator[str]:
         unmade = self.num_tasks - self.num_made
         yield f"{self.run}: {_tasks(self.num_tasks)}{f', {unmade} of them without an edit' if unmade else ''}"
@@ -91,7 +103,8 @@ class FedJudgeSummary:
             standing = self.components[number.name]
             yield f"  {number.label:<3}  {standing.num_scored} scored"
             for reason, count in standing.unscored.items():
-                yield f"       {count} without: {reason}"
+                example = self._example(number.name, reason)
+                yield f"       {count} without: {reason}{f' (as {example})' if example else ''}"
         yield f"  all six: {self.num_scored} of {self.num_tasks}"
         if self.stopped:
             num_left = sum(pass_.num_left for pass_ in self.asked.values())

@@ -115,7 +115,14 @@ def _judge(options: argparse.Namespace, folder: "RunFolder", judge: "Judge") -> 
         VerdictCache(options.cache or folder.path / "verdicts.sqlite") as cache,
         progress_bar(options.quiet, f"judging: {judge.identity.provider}") as show,
     ):
-        judging = EditJudging(folder, judge, cache, num_in_flight=options.in_flight)
+        judging = EditJudging(
+            folder,
+            judge,
+            cache,
+            num_in_flight=options.in_flight,
+            ask_refused_again=options.ask_again,
+            max_refusals=options.max_refusals,
+        )
         for num_done, judgement in enumerate(judging, 1):
             num_reused += judgement.source in ("cache", "twin")
             show(num_done, judging.num_edits)

@@ -1,12 +1,12 @@
 """The options of `pixelsmile bench ffe judge` and `fed judge`."""
 
 import argparse
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pixelsmile.cli.parsing import CommandParser, one_of, positive_number, whole_number
 from pixelsmile.errors import InputError
+from pixelsmile.limits import parse_json, shown
 
 if TYPE_CHECKING:
     from pixelsmile.judges.choosing import JudgeOptions
@@ -31,12 +31,13 @@ encoders:
 _FFE_EPILOG = """
 examples:
   pixelsmile bench ffe judge runs/first
-  pixelsmile bench ffe judge runs/ours --judge gemini:gemini-3-pro-preview \\
+  pixelsmile bench ffe judge runs/ours --judge gemini:gemini-3.1-pro-preview \\
       --max-requests 500 --encoders none
   pixelsmile bench ffe judge runs/ours --judge openai:qwen2.5vl:7b@http://localhost:11434/v1 \\
       --encoders arcface adaface facenet
 
-The same command again does what is left, and asks once more about edits without a verdict.
+The same command again does what is left, and asks once more about edits without a verdict, but for those
+that the judge refused (--ask-again).
 """
 _FED_EPILOG = """
 marks from a script:
@@ -51,12 +52,13 @@ what the change of an expression is measured by:
 
 examples:
   pixelsmile bench fed judge runs/first
-  pixelsmile bench fed judge runs/ours --judge gemini:gemini-3-pro-preview \\
+  pixelsmile bench fed judge runs/ours --judge gemini:gemini-3.1-pro-preview \\
       --encoders arcface --in-flight 32
   pixelsmile bench fed judge runs/ours --judge openai:my-model@http://localhost:8000/v1 \\
       --encoders arcface --representation landmarks
 
-The same command again does what is left, and asks once more about edits without a mark.
+The same command again does what is left, and asks once more about edits without a mark, but for those
+that the judge refused (--ask-again).
 """
 
 
@@ -112,6 +114,7 @@ def _add_all(parser: CommandParser, who: str) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")
     _add_likeness(parser)
     add_server_options(parser)
+    _add_refusals(parser)
 
 
 def _add_likeness(parser: CommandParser) -> None:
@@ -126,6 +129,18 @@ def _add_likeness(parser: CommandParser) -> None:
     group.add_argument("--device", metavar="DEVICE", help="of the encoders (default: a GPU if there is one)")
     group.add_argument(
         "--force", action="store_true", help="measure all again where other encoders or detectors did before"
+    )
+
+
+def _add_refusals(parser: CommandParser) -> None:
+    group = parser.add_argument_group("where a judge refuses a picture")
+    group.add_argument("--ask-again", action="store_true", help="also about what was refused before")
+    group.add_argument(
+        "--max-refusals",
+        type=whole_number("max-refusals", 1),
+        default=5,
+        metavar="N",
+        help="stop after so many in a row (default 5); fewer leave those edits without a verdict",
     )
 
 
@@ -158,7 +173,12 @@ def add_server_options(parser: CommandParser) -> None:
     )
     group.add_argument("--seed", type=whole_number("seed", 0), metavar="N", help="where the server takes one")
     group.add_argument("--key-env", metavar="NAME", help="the environment variable that has the key")
-    group.add_argument("--extra", type=_extra, metavar="JSON", help="further fields of each request")
+    group.add_argument(
+        "--extra",
+        type=_extra,
+        metavar="JSON",
+        help="further fields of each request, as '{\"top_p\": 0.9}'; a null takes a field out",
+    )
     group.add_argument(
         "--timeout", type=positive_number("timeout"), metavar="SECONDS", help="of a request (default 120)"
     )
@@ -179,7 +199,7 @@ def add_server_options(parser: CommandParser) -> None:
 def judge_options(options: argparse.Namespace, names: list[str]) -> "JudgeOptions":
     """What is set for the judges; InputError where it is set and none of them would take it."""
     from pixelsmile.judges.budget import Budget
-    from pixelsmile.judges.choosing import JudgeOptions
+    from pixelsmile.judges.choosing import JudgeOptions, server_named
     from pixelsmile.judges.providers.limits import Limits
 
     given = {name: value for name in _SERVER if (value := getattr(options, name)) is not None}
@@ -187,6 +207,10 @@ def judge_options(options: argparse.Namespace, names: list[str]) -> "JudgeOption
         option = "--" + next(iter(given)).replace("_", "-")
         raise InputError(
             f"{option} is for judges behind a server, and {', '.join(names)} is none: leave it out"
+        )
+    if "key_env" in given and len({server_named(name) for name in names} - {None}) > 1:
+        raise InputError(
+            "--key-env is for one server, and the judges are at several: have them judge one after the other"
         )
     settings: dict[str, Any] = {name: given[name] for name in ("seed", "key_env") if name in given}
     if "temperature" in given:
@@ -213,10 +237,7 @@ def _temperature(text: str) -> float | str:
 
 
 def _extra(text: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
+    found = parse_json(text, f"--extra {shown(text)}")
     if not isinstance(found, dict):
-        raise InputError(f"--extra {text!r} is no JSON object: write it like '{{\"top_p\": 0.9}}'")
+        raise InputError(f"--extra {shown(text)} is no JSON object: write it like '{{\"top_p\": 0.9}}'")
     return found

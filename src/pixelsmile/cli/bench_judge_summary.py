@@ -8,13 +8,13 @@ from typing import Any
 
 from pixelsmile.benchmarks.judging import EditJudging
 from pixelsmile.benchmarks.likeness_settings import likeness_settings
-from pixelsmile.benchmarks.opinions import current_outcomes, opinion_of
+from pixelsmile.benchmarks.opinions import current_outcomes, examples_of, opinion_of
 from pixelsmile.benchmarks.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
 class JudgeStanding:
-    """How far one judge has come. unscored: edits without a verdict, by reason."""
+    """How far one judge has come. unscored: edits without a verdict, by reason; examples: what was said."""
 
     judge: str
     num_judged: int
@@ -22,6 +22,7 @@ class JudgeStanding:
     num_reused: int  # of them: without asking
     num_left: int  # that this call was about, and did not come to
     unscored: Mapping[str, int]
+    examples: Mapping[str, str]  # by reason, of the first such edit
     stopped: str | None  # why it ended early
 
 
@@ -44,7 +45,14 @@ def judge_standing(
     reasons = Counter(opinion_of(outcomes.get(key)).no_verdict for key in made)
     num_judged = reasons.pop(None, 0)
     return JudgeStanding(
-        judge, num_judged, num_new, num_reused, judging.num_left, _counts(reasons), judging.stopped
+        judge,
+        num_judged,
+        num_new,
+        num_reused,
+        judging.num_left,
+        _counts(reasons),
+        examples_of(outcomes[key] for key in made if key in outcomes),
+        judging.stopped,
     )
 
 
@@ -95,7 +103,7 @@ class JudgeSummary:
         for judge in self.judges:
             reused = f", {judge.num_reused} of those without asking" if judge.num_reused else ""
             yield f"{judge.judge}: {judge.num_judged} judged ({judge.num_new} now{reused})"
-            yield from _reasons(judge.unscored)
+            yield from _reasons(judge.unscored, judge.examples)
             if judge.stopped:
                 yield f"  stopped with {_edits(judge.num_left)} left: {judge.stopped}"
         rest = "the same command with a larger budget for the rest, or " if self.is_stopped else ""
@@ -111,6 +119,7 @@ def _counts(reasons: Counter[str | None]) -> dict[str, int]:
     return {str(reason): count for reason, count in reasons.most_common()}
 
 
-def _reasons(counts: Mapping[str, int]) -> Iterator[str]:
+def _reasons(counts: Mapping[str, int], examples: Mapping[str, str] | None = None) -> Iterator[str]:
     for reason, count in counts.items():
-        yield f"  {count} without: {reason}"
+        example = (examples or {}).get(reason)
+        yield f"  {count} without: {reason}{f' (as {example})' if example else ''}"

@@ -1,18 +1,19 @@
 """Judges: a question in (pictures, and words); scores or a mark out, or the reason why there are none.
 
-    judge = ModelJudge(GeminiProvider("gemini-3-pro-preview"), budget=Budget(max_requests=500))
+    judge = ModelJudge(GeminiProvider("gemini-3.1-pro-preview"), budget=Budget(max_requests=500))
     with VerdictCache("verdicts.sqlite") as cache:
         run = JudgingRun(judge, [Sample("a", "a.png", "human")], cache=cache, num_in_flight=16)
         for judgement in run:
             print(judgement.key, judgement.outcome)
         print(run.stopped, run.left)
 
-The SDKs (extra `judges`) are loaded by the first request. `agreement` and `panel` are modules of their own.
+What speaks HTTP (extra `judges`) is loaded by the first request. `agreement` and `panel` are modules of
+their own.
 """
 
 from pixelsmile.judges.budget import Budget, Spending
 from pixelsmile.judges.cache import VerdictCache, cache_key
-from pixelsmile.judges.errors import BudgetSpentError, JudgeError
+from pixelsmile.judges.errors import BudgetSpentError, JudgeError, QuestionRefusedError
 from pixelsmile.judges.judge import Judge, JudgeIdentity
 from pixelsmile.judges.model_judge import ModelJudge
 from pixelsmile.judges.picture import Picture
@@ -39,6 +40,7 @@ __all__ = [
     "Picture",
     "Provider",
     "Question",
+    "QuestionRefusedError",
     "RetryPolicy",
     "Sample",
     "ScriptedProvider",

@@ -5,11 +5,24 @@ server reports. Where it reports nothing (a timeout, a closed connection), the r
 """
 
 import asyncio
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 
 from pixelsmile.judges.errors import BudgetSpentError
+
+_MOST_TOKENS = 10_000_000  # of one request: no model takes as many
+
+
+def counted(reported: object) -> int | None:
+    """A server's count of the tokens of one request; None, as if nothing were reported, for what is none.
+
+    None are texts, truths, what is not finite, less than one, and more than any model takes.
+    """
+    if isinstance(reported, bool) or not isinstance(reported, int | float):
+        return None
+    return math.ceil(reported) if 0 < reported <= _MOST_TOKENS else None
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,8 @@ class Reservation:
         """Count what the server reports, or the whole reservation where it reports nothing. Once."""
         if self._settled:
             raise RuntimeError("a reservation is settled once")
+        if num_tokens is not None and num_tokens < 0:
+            raise ValueError(f"{num_tokens} tokens cannot be used")
         self._settled = True
         self._budget._settle(self._num_tokens, self._num_tokens if num_tokens is None else num_tokens)
 

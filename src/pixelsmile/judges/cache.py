@@ -41,6 +41,8 @@ ON CONFLICT (key) DO UPDATE
 SET is_verdict = excluded.is_verdict, outcome = excluded.outcome, kept_at = excluded.kept_at
 WHERE NOT outcomes.is_verdict
 """
+_TABLES = (("table", "judges"), ("table", "outcomes"))
+_MAX_ROW_BYTES = 64 * 2**20  # an outcome has a few answers of at most a megabyte
 _PATIENCE_S = 30.0  # for other processes that are writing
 
 
@@ -77,20 +79,29 @@ class VerdictCache:
         """Close the file."""
         self._database.close()
 
-    def find(self, key: str, *, reuse_no_verdicts: bool = False) -> Outcome | None:
-        """The outcome that is kept under `key`, or None. "No verdict" is none unless it is asked for."""
+    def find(self, key: str) -> Outcome | None:
+        """The outcome that is kept under `key`, which may be "no verdict"; None for none.
+
+        InputError where what is kept is no outcome.
+        """
         with self._errors():
-            row = self._database.execute(
-                "SELECT is_verdict, outcome FROM outcomes WHERE key = ?", (key,)
-            ).fetchone()
-        if row is None or not (row[0] or reuse_no_verdicts):
+            row = self._database.execute("SELECT outcome FROM outcomes WHERE key = ?", (key,)).fetchone()
+        if row is None:
             return None
         try:
-            return outcome_from_json(row[1])
+            return outcome_from_json(row[0])
         except ValueError as error:
             raise InputError(
                 f"{str(self._path)!r} holds a damaged verdict ({key}): move the file away"
             ) from error
+
+    def has_verdicts(self, identity: JudgeIdentity) -> bool:
+        """Whether that judge has ever given one."""
+        with self._errors():
+            row = self._database.execute(
+                "SELECT 1 FROM outcomes WHERE judge_sha256 = ? AND is_verdict LIMIT 1", (identity.sha256,)
+            ).fetchone()
+        return row is not None
 
     def keep(self, identity: JudgeIdentity, question: Question, outcome: Outcome) -> Outcome:
         """Put an outcome on disk, and give back the one that counts: another process may have been first."""
@@ -107,6 +118,8 @@ class VerdictCache:
         return self.find(key) or outcome
 
     def _prepare(self) -> None:
+        self._database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_ROW_BYTES)
+        self._database.execute("PRAGMA trusted_schema = OFF")
         self._write_ahead()
         self._database.execute("PRAGMA synchronous = NORMAL")
         with self._transaction():
@@ -119,7 +132,14 @@ class VerdictCache:
                 )
             for statement in _SCHEMA.split(";"):
                 self._database.execute(statement)
+            self._check_tables()
             self._database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+    def _check_tables(self) -> None:
+        """InputError for a file with more than our tables: a view may have no end, a trigger write more."""
+        found = self._database.execute("SELECT type, name FROM sqlite_master").fetchall()
+        if any(kind != "index" and (kind, name) not in _TABLES for kind, name in found):
+            raise InputError(f"{str(self._path)!r} is no cache of verdicts: choose another file")
 
     def _write_ahead(self) -> None:
         """Switch the journal; sqlite itself does not wait while another process does the same."""

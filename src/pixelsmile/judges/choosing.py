@@ -34,7 +34,7 @@ class JudgeOptions:
 
     budget: shared by all judges that get it. settings: `temperature` (None: the model's own), `seed` and
     `key_env` of the providers, where theirs are not to stand. extra: further fields of the request (OpenAI)
-    or of GenerateContentConfig (Gemini).
+    or of generationConfig (Gemini); a null takes one out.
     """
 
     budget: Budget = field(default_factory=Budget)
@@ -83,6 +83,15 @@ def parse_markers(text: str, options: JudgeOptions | None = None) -> Markers:
         consistency=_model_judge(text, FED_CONSISTENCY, options),
         truth_alignment=_model_judge(text, FED_TRUTH_ALIGNMENT, options),
     )
+
+
+def server_named(text: str) -> str | None:
+    """The address in the name of a judge, or the provider of one that has a home; None for no server."""
+    match = _FORM.fullmatch(text)
+    if match is None or match["kind"] == "scripted":
+        return None
+    addressed = _ADDRESSED.fullmatch(match["what"])
+    return addressed["address"] if addressed else match["kind"]
 
 
 def _model_judge(text: str, rubric: Rubric, options: JudgeOptions) -> ModelJudge:

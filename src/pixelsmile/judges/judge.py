@@ -57,8 +57,8 @@ class Judge(Protocol):
     async def judge(self, question: Question) -> Outcome:
         """A verdict or a mark, whichever this judge gives, or why there is none.
 
-        JudgeError where no question could be answered: the run stops. BudgetSpentError before a limit is
-        passed.
+        JudgeError where no question could be answered: the run stops. QuestionRefusedError (also one) where
+        another might be. BudgetSpentError before a limit is passed.
         """
 
     async def aclose(self) -> None:

@@ -5,8 +5,9 @@ import logging
 from contextlib import suppress
 from random import Random
 
+from pixelsmile.errors import one_line
 from pixelsmile.judges.budget import Budget
-from pixelsmile.judges.errors import BudgetSpentError, JudgeError
+from pixelsmile.judges.errors import BudgetSpentError, JudgeError, QuestionRefusedError
 from pixelsmile.judges.judge import JudgeIdentity
 from pixelsmile.judges.providers.provider import Failure, Provider, Reply
 from pixelsmile.judges.question import Question
@@ -14,6 +15,7 @@ from pixelsmile.judges.retry import RetryPolicy
 from pixelsmile.judges.rubrics import EXPRESSION_SCORES, MalformedAnswerError, Rubric
 from pixelsmile.judges.rubrics.reading import ReadAnswer
 from pixelsmile.judges.verdict import NoVerdict, Outcome, Reason
+from pixelsmile.limits import shown
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +24,8 @@ class ModelJudge:
     """Asks a model each question, by a rubric.
 
     `generator` spreads the waits between requests and nothing else. Judges may share a `budget`. After a
-    JudgeError or BudgetSpentError all other calls end with the same error, until `aclose`.
+    JudgeError (but for a QuestionRefusedError) or BudgetSpentError all other calls end with the same error,
+    until `aclose`.
     """
 
     def __init__(
@@ -48,7 +51,7 @@ class ModelJudge:
     async def judge(self, question: Question) -> Outcome:
         """What the rubric asks for, or why there is none.
 
-        JudgeError or BudgetSpentError where the run is to stop.
+        JudgeError or BudgetSpentError where the run is to stop; a QuestionRefusedError stops only this.
         """
         answers: list[Reply] = []
         num_failures = 0
@@ -68,7 +71,8 @@ class ModelJudge:
                 break
             logger.info("%s: %s (%s), asking again", self.identity.id, *fault)
             await self._wait(reply, num_failures)
-        return NoVerdict(self.identity.id, *fault, _transcript(answers))
+        reason, detail = fault
+        return NoVerdict(self.identity.id, reason, one_line(detail), _transcript(answers))
 
     async def aclose(self) -> None:
         """Close the provider's connections, and forget why the judge stopped."""
@@ -90,9 +94,20 @@ class ModelJudge:
             num_tokens = reply.num_tokens
         finally:
             reservation.settle(num_tokens)
-        if isinstance(reply, Failure) and reply.stops:
-            raise self._halt(JudgeError(f"the judge {reply.detail}"))
+        if isinstance(reply, Failure) and (reply.stops or reply.refused):
+            raise self._unanswered(reply)
         return reply
+
+    def _unanswered(self, failure: Failure) -> JudgeError | BudgetSpentError:
+        """The error for a question that the server will not take, or for a judge that no question reaches."""
+        server = self.identity.parameters.get("server", self.identity.provider)
+        message = (
+            f"the judge {shown(self.identity.model)} at {server} cannot be asked ({failure.detail}): "
+            f"{failure.advice}"
+        )
+        if failure.refused:
+            return QuestionRefusedError(message, failure.detail, failure.refused == "picture")
+        return self._halt(JudgeError(message))
 
     def _read(self, reply: Reply) -> ReadAnswer | tuple[Reason, str]:
         if reply.fault is not None:

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Literal
 from pixelsmile.errors import ImageError
 from pixelsmile.expressions import Domain
 from pixelsmile.judges.cache import VerdictCache, cache_key
-from pixelsmile.judges.errors import BudgetSpentError, JudgeError
+from pixelsmile.judges.errors import BudgetSpentError, JudgeError, QuestionRefusedError
 from pixelsmile.judges.judge import Judge
 from pixelsmile.judges.question import Question, Target
-from pixelsmile.judges.verdict import NoVerdict, Outcome
+from pixelsmile.judges.verdict import NoVerdict, Outcome, is_final
 
 if TYPE_CHECKING:
     from pixelsmile.images import ImageSource
 
 Source = Literal["judge", "cache", "twin", "picture"]
+
+MAX_REFUSALS = 5
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,12 @@ class JudgingRun:
     if all were done: `stopped` says why and `left` what is missing. A judge that cannot be asked raises its
     JudgeError after what was in flight has come in.
 
-    `num_in_flight` requests at most are under way. `reuse_no_verdicts` takes a cached "no verdict" as final.
+    A question that the server will not take (QuestionRefusedError) is unscored, where the server says that it
+    is the picture, or where the judge has answered another question, now or in the cache. The run stops where
+    it has not, and after `max_refusals` in a row.
+
+    `num_in_flight` requests at most are under way. A cached "no verdict" is asked about again: but for what
+    was refused, unless `ask_refused_again`; and but for all where `reuse_no_verdicts`.
     """
 
     def __init__(
@@ -70,9 +77,13 @@ class JudgingRun:
         cache: VerdictCache | None = None,
         num_in_flight: int = 8,
         reuse_no_verdicts: bool = False,
+        ask_refused_again: bool = False,
+        max_refusals: int = MAX_REFUSALS,
     ) -> None:
         if num_in_flight < 1:
             raise ValueError(f"{num_in_flight} requests in flight judge nothing")
+        if max_refusals < 1:
+            raise ValueError(f"no run goes on to {max_refusals} refusals")
         if len({sample.key for sample in samples}) != len(samples):
             raise ValueError("every sample has its own key")
         self._judge = judge
@@ -80,6 +91,10 @@ class JudgingRun:
         self._cache = cache
         self._num_in_flight = num_in_flight
         self._reuse_no_verdicts = reuse_no_verdicts
+        self._ask_refused_again = ask_refused_again
+        self._max_refusals = max_refusals
+        self._num_refused = 0  # in a row
+        self._has_answered = False
         self._firsts: dict[str, asyncio.Future[Outcome]] = {}
         self._done: set[str] = set()
         self._stop: JudgeError | BudgetSpentError | None = None
@@ -161,8 +176,8 @@ class JudgingRun:
         key = cache_key(self._judge.identity, question)
         if key in self._firsts:
             return Judgement(sample.key, await asyncio.shield(self._firsts[key]), "twin")
-        kept = self._cache and self._cache.find(key, reuse_no_verdicts=self._reuse_no_verdicts)
-        if kept:
+        kept = self._cache and self._cache.find(key)
+        if kept and (self._reuse_no_verdicts or is_final(kept, ask_refused_again=self._ask_refused_again)):
             return Judgement(sample.key, kept, "cache")
         first = asyncio.ensure_future(self._pay(question))
         self._firsts[key] = first
@@ -173,10 +188,32 @@ class JudgingRun:
             await asyncio.wait([first])
 
     async def _pay(self, question: Question) -> Outcome:
-        outcome = await self._judge.judge(question)
+        try:
+            outcome = await self._judge.judge(question)
+        except QuestionRefusedError as refusal:
+            outcome = self._refused(refusal)
+        else:
+            if not isinstance(outcome, NoVerdict) or outcome.transcript:
+                self._has_answered, self._num_refused = True, 0
         if self._cache is None:
             return outcome
         return self._cache.keep(self._judge.identity, question, outcome)
+
+    def _refused(self, refusal: QuestionRefusedError) -> NoVerdict:
+        """No verdict for that question alone; JudgeError where it need not be the question's fault."""
+        identity = self._judge.identity
+        self._num_refused += 1
+        if self._num_refused >= self._max_refusals:
+            raise JudgeError(
+                f"{self._num_refused} questions in a row were refused ({refusal.detail}): mend the cause, "
+                "then ask about them once more with --ask-again"
+            ) from None
+        self._has_answered = self._has_answered or (
+            self._cache is not None and self._cache.has_verdicts(identity)
+        )
+        if not (refusal.is_certain or self._has_answered):
+            raise refusal
+        return NoVerdict(identity.id, "refused", refusal.detail)
 
 
 async def _give_up(tasks: set[asyncio.Task[Judgement]]) -> None:

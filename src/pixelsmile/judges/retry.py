@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from random import Random
 
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
+_LONGEST_S = 86_400.0  # who asks for more than a day asks for never
 _REQUEST_TIMEOUT, _TOO_MANY_REQUESTS, _FIRST_SERVER_ERROR = 408, 429, 500
 
 
@@ -50,18 +51,19 @@ def is_retried(status: int) -> bool:
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """The wait that a server asks for in its headers, at least 0; None where none is understood.
+    """The wait that a server asks for in its headers, from 0 to a day; None where none is understood.
 
     `headers` is found in by lower-case names.
     """
     milliseconds = _seconds(headers.get("retry-after-ms"))
     if milliseconds is not None:
-        return milliseconds / 1000
+        return min(milliseconds / 1000, _LONGEST_S)
     text = headers.get("retry-after")
     if text is None:
         return None
     seconds = _seconds(text)
-    return seconds if seconds is not None else _until(text, now or datetime.now(UTC))
+    seconds = _until(text, now or datetime.now(UTC)) if seconds is None else seconds
+    return None if seconds is None else min(seconds, _LONGEST_S)
 
 
 def retry_info_s(error: object) -> float | None:
@@ -71,7 +73,8 @@ def retry_info_s(error: object) -> float | None:
     for detail in details if isinstance(details, list) else ():
         if isinstance(detail, dict) and detail.get("@type") == _RETRY_INFO:
             delay = detail.get("retryDelay")
-            return _seconds(delay.removesuffix("s")) if isinstance(delay, str) else None
+            seconds = _seconds(delay.removesuffix("s")) if isinstance(delay, str) else None
+            return None if seconds is None else min(seconds, _LONGEST_S)
     return None
 
 
@@ -86,8 +89,8 @@ def _seconds(text: str | None) -> float | None:
 def _until(date: str, now: datetime) -> float | None:
     try:
         moment = parsedate_to_datetime(date)
-    except ValueError:
+        if moment.tzinfo is None:  # RFC 5322's -0000: the zone is not known, and HTTP dates are GMT
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - now).total_seconds())
+    except (ValueError, OverflowError, TypeError, IndexError):  # dates that are none find many ways to fail
         return None
-    if moment.tzinfo is None:  # RFC 5322's -0000: the zone is not known, and HTTP dates are GMT
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())

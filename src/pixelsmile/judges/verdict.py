@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 
 Reason = Literal["malformed", "empty", "refused", "unreachable", "unreadable", "unsuited"]
-"""Why there is no verdict: the answer was not in the agreed form; there was none; the judge declined; the
-server could not be reached or failed; a picture cannot be read; the judge does not know such questions."""
+"""Why there is no verdict: the answer was not in the agreed form; there was none; the judge or its server
+declined; the server could not be reached or failed; a picture cannot be read; the judge does not know such
+questions."""
 
 MAX_MARK = 10.0
 
@@ -109,6 +110,13 @@ class NoVerdict:
 
 
 Outcome = Verdict | Mark | NoVerdict
+
+
+def is_final(outcome: Outcome, *, ask_refused_again: bool = False) -> bool:
+    """Whether another run need not ask again: a verdict, a mark, or a refusal unless that is asked for."""
+    if not isinstance(outcome, NoVerdict):
+        return True
+    return outcome.reason == "refused" and not ask_refused_again
 
 
 def outcome_from_json(text: str | bytes) -> Outcome:

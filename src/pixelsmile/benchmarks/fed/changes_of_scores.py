@@ -1,6 +1,6 @@
 """REG by the twelve scores of a judge: sources, ground truths and edits are judged, each picture once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -15,7 +15,7 @@ from pixelsmile.faces.face import Box
 from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.judge import Judge
 from pixelsmile.judges.picture import Picture
-from pixelsmile.judges.pool import Judgement, JudgingRun, Sample
+from pixelsmile.judges.pool import MAX_REFUSALS, Judgement, JudgingRun, Sample
 from pixelsmile.judges.verdict import Outcome
 
 KIND = "scores"
@@ -29,7 +29,14 @@ class JudgedScores:
     """
 
     def __init__(
-        self, folder: RunFolder, judge: Judge, cache: VerdictCache, *, num_in_flight: int = 8
+        self,
+        folder: RunFolder,
+        judge: Judge,
+        cache: VerdictCache,
+        *,
+        num_in_flight: int = 8,
+        ask_refused_again: bool = False,
+        max_refusals: int = MAX_REFUSALS,
     ) -> None:
         identity = judge.identity
         self.settings = RepresentationSettings(
@@ -37,7 +44,19 @@ class JudgedScores:
         )
         self._outcomes: dict[str, Outcome] = {}
         self._samples = _samples(folder, self.settings.id)
-        self._pass = JudgingRun(judge, self._samples, cache=cache, num_in_flight=num_in_flight)
+        self._pass = JudgingRun(
+            judge,
+            self._samples,
+            cache=cache,
+            num_in_flight=num_in_flight,
+            ask_refused_again=ask_refused_again,
+            max_refusals=max_refusals,
+        )
+
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        """What has come so far."""
+        return tuple(self._outcomes.values())
 
     @property
     def num_pictures(self) -> int:

@@ -15,7 +15,7 @@ from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.choosing import Markers
 from pixelsmile.judges.fed_samples import consistency_sample, quality_sample, truth_alignment_sample
 from pixelsmile.judges.judge import Judge, JudgeIdentity
-from pixelsmile.judges.pool import Sample
+from pixelsmile.judges.pool import MAX_REFUSALS, Sample
 from pixelsmile.judges.question import Target
 
 Marked = Literal["quality", "consistency", "truth_alignment"]
@@ -59,11 +59,25 @@ class MarkerSet:
 
 
 def marking(
-    folder: RunFolder, component: Marked, judge: Judge, cache: VerdictCache, *, num_in_flight: int = 8
+    folder: RunFolder,
+    component: Marked,
+    judge: Judge,
+    cache: VerdictCache,
+    *,
+    num_in_flight: int = 8,
+    ask_refused_again: bool = False,
+    max_refusals: int = MAX_REFUSALS,
 ) -> EditJudging:
-    """One pass of the marker of `component` over the edits that it has no mark on."""
-    sample = _samples(folder)[component]
-    return EditJudging(folder, judge, cache, num_in_flight=num_in_flight, sample=sample)
+    """One pass of the marker of `component` over the edits that it has no mark on; see EditJudging."""
+    return EditJudging(
+        folder,
+        judge,
+        cache,
+        num_in_flight=num_in_flight,
+        sample=_samples(folder)[component],
+        ask_refused_again=ask_refused_again,
+        max_refusals=max_refusals,
+    )
 
 
 def keep_markers(folder: RunFolder, record: MarkersRecord) -> None:

@@ -1,4 +1,4 @@
-"""Where models that judge are served: each through its own SDK, which is loaded when first needed."""
+"""Where models that judge are served, by the protocol that is spoken there."""
 
 from pixelsmile.judges.providers.gemini import GeminiProvider
 from pixelsmile.judges.providers.openai_compatible import OpenAIProvider

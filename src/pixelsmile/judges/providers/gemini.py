@@ -1,39 +1,57 @@
-"""Gemini through google-genai."""
+"""Gemini's generateContent."""
 
-import asyncio
+import base64
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import quote
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
+from pydantic.alias_generators import to_camel
 
 from pixelsmile.judges.errors import JudgeError
-from pixelsmile.judges.keys import read_key
-from pixelsmile.judges.providers.address import server_of
+from pixelsmile.judges.keys import ApiKey, read_key
+from pixelsmile.judges.providers.address import is_same_server, server_of
+from pixelsmile.judges.providers.connection import Answer, Connection
 from pixelsmile.judges.providers.generated_content import read_content
 from pixelsmile.judges.providers.limits import Limits
 from pixelsmile.judges.providers.parts import Part, parts_of
-from pixelsmile.judges.providers.provider import Failure, Reply, one_line
+from pixelsmile.judges.providers.provider import Failure, Reply
+from pixelsmile.judges.providers.server_error import NOT_FOUND, ServerError, error_of, parse_body
 from pixelsmile.judges.question import Question
-from pixelsmile.judges.retry import is_retried, retry_after_s, retry_info_s
 from pixelsmile.judges.rubrics import Rubric
 
-if TYPE_CHECKING:
-    import httpx2
-    from google import genai
+CURRENT_MODEL = "gemini-3.1-pro-preview"
 
 _GEMINI = "https://generativelanguage.googleapis.com"
 _KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+# What Google has shut down, by what follows it (ai.google.dev/gemini-api/docs/deprecations, November 2026).
+_RETIRED = {
+    "gemini-3-pro-preview": CURRENT_MODEL,
+    "gemini-2.5-pro-preview-03-25": CURRENT_MODEL,
+    "gemini-2.5-pro-preview-05-06": CURRENT_MODEL,
+    "gemini-2.5-pro-preview-06-05": CURRENT_MODEL,
+    "gemini-2.0-flash": "gemini-3.5-flash",
+    "gemini-2.0-flash-001": "gemini-3.5-flash",
+    "gemini-2.0-flash-lite": "gemini-3.5-flash",
+    "gemini-2.0-flash-lite-001": "gemini-3.5-flash",
+    "gemini-1.5-pro": CURRENT_MODEL,
+    "gemini-1.5-flash": "gemini-3.5-flash",
+}
+# Settings that stand beside generationConfig in the request and not in it.
+_BESIDE = ("safetySettings", "systemInstruction", "tools", "toolConfig", "cachedContent")
+_OURS = "contents"
 
 
 class GeminiProvider:
     """One model of the Gemini API.
 
-    The key comes from GEMINI_API_KEY, else GOOGLE_API_KEY, else the variable that `key_env` names.
-    `api_version` v1beta has the previews and their aliases, v1 has not. `temperature` None leaves the model's
-    default, which Google asks for with Gemini 3. `settings` has further fields of the SDK's
-    GenerateContentConfig, such as `thinking_config` or `safety_settings`.
+    The key comes from GEMINI_API_KEY, else GOOGLE_API_KEY; to another address than Google's none is sent
+    unless `key_env` names a variable. `api_version` v1beta has the previews and their aliases, v1 has not.
+    `temperature` None leaves the model's default, which Google asks for with Gemini 3. `settings` has further
+    fields of generationConfig, such as `thinking_config`, and `safety_settings`; a null takes one out.
 
-    JudgeError for a missing key or an address that is none.
+    JudgeError for a missing key, an address that is none, a model that Google has shut down, or settings that
+    would change the question.
     """
 
     name = "gemini"
@@ -51,14 +69,17 @@ class GeminiProvider:
         limits: Limits | None = None,
     ) -> None:
         self.model = model
-        self._base_url = base_url
         self._api_version = api_version
         self._host = server_of(base_url)
-        self._key = read_key([key_env] if key_env else _KEYS)
+        is_google = is_same_server(base_url, _GEMINI)
+        if is_google and model in _RETIRED:
+            raise JudgeError(f"{model} was shut down: use gemini:{_RETIRED[model]}, which follows it")
+        self._key = _read_key(key_env, is_google)
         self._settings = {"temperature": temperature, "seed": seed, **(settings or {})}
+        if _OURS in self._settings:
+            raise JudgeError(f"{_OURS} is not to be changed by further settings: leave it out")
         self._limits = limits or Limits()
-        self._client: genai.Client | None = None
-        self._connections: httpx2.AsyncClient | None = None
+        self._connection = Connection(base_url, self._key, ("x-goog-api-key", ""), self._limits.timeout_s)
 
     @property
     def parameters(self) -> Mapping[str, JsonValue]:
@@ -78,97 +99,47 @@ class GeminiProvider:
     async def ask(self, question: Question, rubric: Rubric) -> Reply | Failure:
         """One generateContent. All domains are asked the same, as in the paper."""
         parts = await parts_of(question, rubric, self._limits.max_side_px)
-        answer = await self._send(parts, rubric)
-        return answer if isinstance(answer, Failure) else read_content(self._key.redact(answer))
+        name = self.model if "/" in self.model else f"models/{self.model}"
+        path = f"{self._api_version}/{quote(name, errors='replace')}:generateContent"
+        answer = await self._connection.post(path, self._request(parts, rubric))
+        if not isinstance(answer, Answer):
+            return answer
+        value = parse_body(answer.body)
+        error = error_of(answer, value)
+        if error is not None:
+            return error.failure(self._advice(error))
+        return self._connection.clean(read_content(value, answer.body))
 
     async def aclose(self) -> None:
         """Close the connections of this event loop."""
-        client, self._client = self._client, None
-        connections, self._connections = self._connections, None
-        if client is not None:
-            await client.aio.aclose()
-            client.close()
-        if connections is not None:
-            await connections.aclose()
+        await self._connection.aclose()
 
-    def _open(self, genai: Any, httpx2: Any) -> "genai.Client":
-        if self._client is None:
-            # Our own connections: the SDK would use aiohttp where that is installed, with other errors, and
-            # keep no more than twenty connections alive otherwise.
-            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
-            self._connections = httpx2.AsyncClient(limits=limits, timeout=self._limits.timeout_s)
-            options = genai.types.HttpOptions(
-                base_url=self._base_url,
-                api_version=self._api_version,
-                timeout=round(self._limits.timeout_s * 1000),
-                retry_options=genai.types.HttpRetryOptions(attempts=1),  # retry.py decides, the budget counts
-                httpx_async_client=self._connections,
-            )
-            self._client = genai.Client(api_key=self._key.reveal(), vertexai=False, http_options=options)
-        return self._client
+    def _request(self, parts: Sequence[Part], rubric: Rubric) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "responseMimeType": "application/json",
+            "responseJsonSchema": dict(rubric.answer_schema),
+            "maxOutputTokens": self._limits.max_output_tokens,
+        }
+        config |= {to_camel(name): value for name, value in self._settings.items()}
+        config = {name: value for name, value in config.items() if value is not None}
+        beside = {name: config.pop(name) for name in _BESIDE if name in config}
+        contents = [{"role": "user", "parts": [_part(part) for part in parts]}]
+        return {_OURS: contents, "generationConfig": config, **beside}
 
-    def _config(self, genai: Any, rubric: Rubric) -> Any:
-        try:
-            return genai.types.GenerateContentConfig(
-                response_mime_type="application/json",
-                response_json_schema=dict(rubric.answer_schema),
-                max_output_tokens=self._limits.max_output_tokens,
-                automatic_function_calling={"disable": True},
-                should_return_http_response=True,  # the body as it came; also: never a second request
-                **self._settings,
-            )
-        except (ValidationError, TypeError) as error:
-            raise JudgeError(f"these settings are not Gemini's: {one_line(str(error))}") from None
-
-    async def _send(self, parts: Sequence[Part], rubric: Rubric) -> str | Failure:
-        """The body of the answer, or what went wrong. The SDK's errors hold the key and end here."""
-        genai, httpx2 = _sdk()
-        client, config = self._open(genai, httpx2), self._config(genai, rubric)
-        contents = [
-            part if isinstance(part, str) else genai.types.Part.from_bytes(data=part, mime_type="image/png")
-            for part in parts
-        ]
-        try:
-            async with asyncio.timeout(self._limits.timeout_s):
-                response = await client.aio.models.generate_content(
-                    model=self.model, contents=contents, config=config
-                )
-            return response.sdk_http_response.body or ""
-        except genai.errors.APIError as error:
-            return self._failed(error)
-        except (TimeoutError, httpx2.TimeoutException):
-            return Failure(f"no answer within {self._limits.timeout_s:g} s")
-        except (httpx2.HTTPError, OSError) as error:
-            return Failure(one_line(self._key.redact(f"{type(error).__name__}: {error}")))
-
-    def _failed(self, error: Any) -> Failure:
-        message = one_line(self._key.redact(str(error.message or error.status or "no message")))
-        detail = f"{error.code}: {message}"
-        if is_retried(error.code):
-            wait_s = retry_info_s(error.details)
-            if wait_s is None:
-                wait_s = retry_after_s(_headers(error.response))
-            return Failure(detail, server_wait_s=wait_s, num_tokens=0)
-        return Failure(
-            f"{self.model!r} at {self._host} cannot be asked ({detail}): check the key (from "
-            f"{self._key.source}), the model's name, the address and the parameters",
-            stops=True,
-            num_tokens=0,
-        )
+    def _advice(self, error: ServerError) -> str:
+        source = f"from {self._key.source}" if self._key else "none was sent: name its variable by key_env"
+        if error.status == NOT_FOUND:
+            return f"check the model's name ({CURRENT_MODEL} is current) and the address"
+        return f"check the key ({source}), the model's name, the address and the parameters"
 
 
-def _headers(response: Any) -> dict[str, str]:
-    headers = getattr(response, "headers", None) or {}
-    return {str(name).lower(): str(value) for name, value in headers.items()}
+def _read_key(key_env: str | None, is_google: bool) -> ApiKey | None:
+    if key_env is not None:
+        return read_key([key_env])
+    return read_key(_KEYS) if is_google else None
 
 
-def _sdk() -> tuple[Any, Any]:
-    """The SDK, and the HTTP library that it brings."""
-    try:
-        import httpx2
-        from google import genai
-    except ImportError:
-        raise JudgeError(
-            "the google-genai package is missing: pip install -c constraints.txt -e '.[judges]'"
-        ) from None
-    return genai, httpx2
+def _part(part: Part) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"text": part}
+    return {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(part).decode()}}

@@ -1,9 +1,14 @@
 """The body of an answer of Gemini's generateContent."""
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic.alias_generators import to_camel
 
+from pixelsmile.errors import PixelSmileError
+from pixelsmile.judges.budget import counted
 from pixelsmile.judges.providers.provider import Fault, Reply
+from pixelsmile.limits import validated
 
 _FINISHED = ("STOP", "FINISH_REASON_UNSPECIFIED")
 # Reasons that are about the writing of the answer; all others mean that the service withheld it.
@@ -16,14 +21,14 @@ _WRITING = (
 )
 
 
-def read_content(body: str) -> Reply:
-    """The reply in the body of an answer."""
+def read_content(value: JsonValue, body: str) -> Reply:
+    """The reply in the body of an answer. value: its JSON."""
     try:
-        content = _Body.model_validate_json(body)
-    except ValidationError:
+        content = validated(_Body, value, "the answer")
+    except PixelSmileError:
         return Reply("", body, None, "malformed", "the server's answer is no generated content")
     usage = content.usage_metadata
-    tokens = usage.total_token_count if usage else None
+    tokens = counted(usage.get("totalTokenCount")) if isinstance(usage, dict) else None
     blocked = content.prompt_feedback and content.prompt_feedback.block_reason
     if blocked:
         return Reply("", body, tokens, "refused", f"blockReason {blocked}")
@@ -72,11 +77,7 @@ class _Feedback(_Model):
     block_reason: str | None = None
 
 
-class _UsageMetadata(_Model):
-    total_token_count: int | None = None
-
-
 class _Body(_Model):
-    candidates: list[_Candidate] = []
+    candidates: list[_Candidate] | None = None
     prompt_feedback: _Feedback | None = None
-    usage_metadata: _UsageMetadata | None = None
+    usage_metadata: Any = None

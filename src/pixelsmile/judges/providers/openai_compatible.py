@@ -1,33 +1,29 @@
 """Any server that speaks OpenAI's chat completions: OpenAI itself, vLLM, SGLang, Ollama, and hosted ones."""
 
-import asyncio
 import base64
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
 from pixelsmile.judges.errors import JudgeError
 from pixelsmile.judges.keys import ApiKey, read_key
-from pixelsmile.judges.providers.address import server_of
+from pixelsmile.judges.providers.address import is_same_server, server_of
 from pixelsmile.judges.providers.chat_completion import read_completion
+from pixelsmile.judges.providers.connection import Answer, Connection
 from pixelsmile.judges.providers.limits import Limits
 from pixelsmile.judges.providers.parts import Part, parts_of
-from pixelsmile.judges.providers.provider import Failure, Fault, Reply, one_line
+from pixelsmile.judges.providers.provider import Failure, Reply
+from pixelsmile.judges.providers.server_error import BAD_REQUEST, ServerError, error_of, parse_body
 from pixelsmile.judges.question import Question
-from pixelsmile.judges.retry import is_retried, retry_after_s
 from pixelsmile.judges.rubrics import Rubric
-
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
 
 ResponseFormat = Literal["json_schema", "json_object", "plain"]
 
 _OPENAI = "https://api.openai.com/v1"
 _WEAKER: dict[ResponseFormat, ResponseFormat] = {"json_schema": "json_object", "json_object": "plain"}
-_BAD_REQUEST = (400, 422)  # what servers say to a response_format that they do not know
-_REFUSALS = ("content_filter", "content_policy_violation")  # error codes, with status 400
-_NO_CREDIT = "insufficient_quota"  # an error code, with status 429
+_OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+_OURS = ("model", "messages", "stream")  # what `extra_body` may not change: the question, and how it is read
 
 
 class OpenAIProvider:
@@ -35,11 +31,13 @@ class OpenAIProvider:
 
     `base_url` ends with the version (`http://localhost:8000/v1`). The key comes from OPENAI_API_KEY for
     OpenAI itself; to another server none is sent unless `key_env` names a variable. `temperature` None leaves
-    the server's default (models that reason take no other). `extra_body` has further fields of the request.
+    the server's default (models that reason take no other). `extra_body` has further fields of the request;
+    a null takes one out.
 
     The answer's form is enforced by the strongest response_format that the server takes: a JSON schema, any
     JSON object, or nothing. Where it says that the request is bad before one has worked, the next weaker is
-    tried and remembered. JudgeError for a missing key or an address that is none.
+    tried and remembered; so is the other name of max_tokens where the server's error has it. JudgeError for a
+    missing key, an address that is none, or an `extra_body` that would change the question.
     """
 
     name = "openai"
@@ -56,15 +54,24 @@ class OpenAIProvider:
         limits: Limits | None = None,
     ) -> None:
         self.model = model
-        self._base_url = base_url
         self._host = server_of(base_url)
         self._limits = limits or Limits()
-        self._key = self._read_key(key_env)
+        is_openai = is_same_server(base_url, _OPENAI)
+        self._key = _read_key(key_env, is_openai)
         self._settings: dict[str, JsonValue] = {"temperature": temperature, "seed": seed}
         self._extra_body = dict(extra_body or {})
-        self._format: ResponseFormat = "json_schema"
+        if taken := [name for name in _OURS if name in self._extra_body]:
+            raise JudgeError(
+                f"{taken[0]} is not to be changed by further fields of the request: leave it out"
+            )
+        self._format: ResponseFormat = "plain" if "response_format" in self._extra_body else "json_schema"
         self._format_works = False
-        self._client: AsyncOpenAI | None = None
+        # OpenAI's reasoning models take the new name only, Ollama and LM Studio the old one only.
+        self._limit_name = "max_completion_tokens" if is_openai else "max_tokens"
+        self._limit_name_is_final = False
+        self._connection = Connection(
+            base_url, self._key, ("Authorization", "Bearer "), self._limits.timeout_s
+        )
 
     @property
     def parameters(self) -> Mapping[str, JsonValue]:
@@ -84,85 +91,58 @@ class OpenAIProvider:
     async def ask(self, question: Question, rubric: Rubric) -> Reply | Failure:
         """One chat completion. All domains are asked the same, as in the paper."""
         parts = await parts_of(question, rubric, self._limits.max_side_px)
-        form = self._format
-        answer = await self._send(self._request(parts, rubric, form))
-        if isinstance(answer, str):
-            self._format_works = True
-            return read_completion(self._key.redact(answer))
-        if answer.status not in _BAD_REQUEST or answer.fault or self._format_works or form not in _WEAKER:
-            return self._failed(answer)
+        form, limit_name = self._format, self._limit_name
+        answer = await self._connection.post("chat/completions", self._request(parts, rubric))
+        if not isinstance(answer, Answer):
+            return answer
+        value = parse_body(answer.body)
+        error = error_of(answer, value)
+        if error is None:
+            if not self._format_works:  # others may have weakened it meanwhile, for what was not its fault
+                self._format, self._format_works = form, True
+            return self._connection.clean(read_completion(value, answer.body))
+        return self._adapted(error, form, limit_name) or error.failure(self._advice(error))
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop."""
+        await self._connection.aclose()
+
+    def _request(self, parts: Sequence[Part], rubric: Rubric) -> dict[str, Any]:
+        content = [_content(part) for part in parts]
+        request: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": content}]}
+        request |= self._settings
+        if not _OTHER_NAME.keys() & self._extra_body.keys():
+            request[self._limit_name] = self._limits.max_output_tokens
+        request |= _response_format(self._format, rubric) | self._extra_body
+        return {name: value for name, value in request.items() if value is not None}
+
+    def _adapted(self, error: ServerError, form: ResponseFormat, limit_name: str) -> Failure | None:
+        """Why to ask at once, with another request; None where there is nothing left to change."""
+        if error.status not in BAD_REQUEST or error.refused == "picture":
+            return None
+        if "max_completion_tokens" in error.message and not _OTHER_NAME.keys() & self._extra_body.keys():
+            if limit_name == self._limit_name and not self._limit_name_is_final:
+                self._limit_name, self._limit_name_is_final = _OTHER_NAME[limit_name], True
+            if limit_name != self._limit_name:
+                return Failure(f"the server does not take {limit_name}", at_once=True, num_tokens=0)
+        other = error.param and not error.param.startswith("response_format")
+        if self._format_works or form not in _WEAKER or other:
+            return None
         if self._format == form:
             self._format = _WEAKER[form]
         return Failure(f"the server does not take response_format {form}", at_once=True, num_tokens=0)
 
-    async def aclose(self) -> None:
-        """Close the connections of this event loop."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+    def _advice(self, error: ServerError) -> str:
+        if error.status in BAD_REQUEST and "temperature" in error.message:
+            return "leave it to the model with `--temperature model`"
+        source = f"from {self._key.source}" if self._key else "none was sent: name its variable by key_env"
+        return f"check the key ({source}), the model's name, the address and the parameters"
 
-    def _read_key(self, key_env: str | None) -> ApiKey:
-        if key_env is not None:
-            return read_key([key_env])
-        if self._host == server_of(_OPENAI):
-            return read_key(["OPENAI_API_KEY"])
-        return ApiKey("none", "nowhere: name its variable with key_env")
 
-    def _open(self) -> "AsyncOpenAI":
-        if self._client is None:
-            openai = _sdk()
-            self._client = openai.AsyncOpenAI(
-                api_key=self._key.reveal(),
-                base_url=self._base_url,
-                timeout=self._limits.timeout_s,
-                max_retries=0,  # retry.py decides, and the budget counts
-            )
-        return self._client
-
-    def _request(self, parts: Sequence[Part], rubric: Rubric, form: ResponseFormat) -> dict[str, Any]:
-        content = [_content(part) for part in parts]
-        request: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": content}]}
-        request |= {name: value for name, value in self._settings.items() if value is not None}
-        # OpenAI's reasoning models take the new name only, Ollama and LM Studio the old one only.
-        new_name = self._host == server_of(_OPENAI)
-        request["max_completion_tokens" if new_name else "max_tokens"] = self._limits.max_output_tokens
-        # The SDK walks through what it is given at some cost, and passes extra_body on as it is.
-        return request | {"extra_body": {**self._extra_body, **_response_format(form, rubric)}}
-
-    async def _send(self, request: dict[str, Any]) -> "str | _Refused":
-        """The body of the answer, or what went wrong. The SDK's errors hold the key and end here."""
-        client, openai = self._open(), _sdk()
-        try:
-            async with asyncio.timeout(self._limits.timeout_s):
-                response = await client.chat.completions.with_raw_response.create(**request)
-            return str(response.http_response.text)
-        except openai.APIStatusError as error:
-            return _Refused(
-                status=error.status_code,
-                detail=one_line(self._key.redact(str(error.message))),
-                code=error.code or "",
-                server_wait_s=retry_after_s(error.response.headers),
-            )
-        except (TimeoutError, openai.APITimeoutError):
-            return _Refused(0, f"no answer within {self._limits.timeout_s:g} s")
-        except openai.APIError as error:
-            cause = error.__cause__ or error
-            return _Refused(0, one_line(self._key.redact(f"{type(cause).__name__}: {cause}")))
-
-    def _failed(self, refused: "_Refused") -> Reply | Failure:
-        if refused.fault:
-            return Reply("", refused.detail, 0, refused.fault, refused.detail)
-        if refused.status == 0:
-            return Failure(refused.detail)
-        detail = f"{refused.status}: {refused.detail}"
-        if is_retried(refused.status) and refused.code != _NO_CREDIT:
-            return Failure(detail, server_wait_s=refused.server_wait_s, num_tokens=0)
-        return Failure(
-            f"{self.model!r} at {self._host} cannot be asked ({detail}): check the key (from "
-            f"{self._key.source}), the model's name, the address and the parameters",
-            stops=True,
-            num_tokens=0,
-        )
+def _read_key(key_env: str | None, is_openai: bool) -> ApiKey | None:
+    if key_env is not None:
+        return read_key([key_env])
+    return read_key(["OPENAI_API_KEY"]) if is_openai else None
 
 
 def _content(part: Part) -> dict[str, Any]:
@@ -172,33 +152,12 @@ def _content(part: Part) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def _response_format(form: ResponseFormat, rubric: Rubric) -> dict[str, JsonValue]:
+def _response_format(form: ResponseFormat, rubric: Rubric) -> dict[str, Any]:
     match form:
         case "json_schema":
-            schema: JsonValue = {"name": "answer", "strict": True, "schema": dict(rubric.answer_schema)}
+            schema = {"name": "answer", "strict": True, "schema": dict(rubric.answer_schema)}
             return {"response_format": {"type": form, "json_schema": schema}}
         case "json_object":
             return {"response_format": {"type": form}}
         case "plain":
             return {}
-
-
-class _Refused:
-    """An HTTP status other than 200, or 0 where there was no answer at all."""
-
-    def __init__(self, status: int, detail: str, code: str = "", server_wait_s: float | None = None) -> None:
-        self.status = status
-        self.detail = detail
-        self.code = code
-        self.server_wait_s = server_wait_s
-        self.fault: Fault | None = "refused" if code in _REFUSALS else None
-
-
-def _sdk() -> Any:
-    try:
-        import openai
-    except ImportError:
-        raise JudgeError(
-            "the openai package is missing: pip install -c constraints.txt -e '.[judges]'"
-        ) from None
-    return openai

@@ -10,8 +10,8 @@ from pixelsmile.judges.question import Question
 from pixelsmile.judges.rubrics import Rubric
 
 Fault = Literal["malformed", "empty", "refused"]
-
-_MAX_DETAIL = 300  # characters of a server's message that are passed on
+Refused = Literal["picture", "request"]
+"""What a server did not take: it names the picture as the reason, or it may be anything in the request."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,16 @@ class Reply:
 class Failure:
     """The server did not answer, or said no.
 
-    `stops` says that no other request would fare better, `at_once` that the next one needs no wait.
-    `num_tokens` is 0 where nothing was generated, and None where nobody knows.
+    `stops` says that no other request would fare better, `refused` that another question may, and `at_once`
+    that the next request needs no wait. `advice` is what to do about the first two. `num_tokens` is 0 where
+    nothing was generated, and None where nobody knows.
     """
 
     detail: str
     stops: bool = False
+    refused: Refused | None = None
     at_once: bool = False
+    advice: str = "check the judge"
     server_wait_s: float | None = None
     num_tokens: int | None = None
 
@@ -63,13 +66,7 @@ class Provider(Protocol):
         """An upper bound of the tokens that one request can use, input and output."""
 
     async def ask(self, question: Question, rubric: Rubric) -> Reply | Failure:
-        """Send one request. The SDK makes no second one behind our back."""
+        """Send one request; there is no second one behind our back."""
 
     async def aclose(self) -> None:
         """Close what is open in this event loop."""
-
-
-def one_line(text: str) -> str:
-    """A server's message, short enough for one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= _MAX_DETAIL else f"{line[:_MAX_DETAIL]}..."

@@ -12,6 +12,7 @@ from pixelsmile.hashing import sha256_bytes
 from pixelsmile.judges.providers.provider import Failure, Reply
 from pixelsmile.judges.question import Question
 from pixelsmile.judges.rubrics import Rubric
+from pixelsmile.limits import problem_of, read_bytes
 
 Script = Callable[[Question], str | Reply | Failure]
 """What is said to a question: the text of an answer in the rubric's form, or any reply or failure."""
@@ -33,10 +34,7 @@ class ScriptedProvider:
         A question of more than a picture is {"question": <Question.sha256>, "answer": ...}. What is not in
         the file gets an empty answer. InputError for a file that is none of these.
         """
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise InputError(f"cannot read {str(path)!r} ({error.strerror}): check the path") from error
+        data = read_bytes(path)
         answers = dict(_entries(data, str(path)))
         nothing = Reply("", "", 0, "empty", f"the question is not in {Path(path).name}")
         version = sha256_bytes(data)[:16]
@@ -77,9 +75,8 @@ def _entries(data: bytes, name: str) -> list[tuple[str, str]]:
         try:
             entry = _Line.model_validate_json(line)
         except ValidationError as error:
-            reason = error.errors()[0]["msg"]
             raise InputError(
-                f"line {number} of {name!r} is no scripted answer ({reason}): "
+                f"line {number} of {name!r} is no scripted answer ({problem_of(error)}): "
                 'write {"picture": ..., "answer": ...} or {"question": ..., "answer": ...}'
             ) from error
         answer = entry.answer if isinstance(entry.answer, str) else json.dumps(entry.answer)

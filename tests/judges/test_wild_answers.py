@@ -1,0 +1,274 @@
+"""Answers as servers in the wild give them: right ones are read, errors are not, and nothing gets out."""
+
+import asyncio
+import gzip
+import json
+import zlib
+
+import pytest
+from judge_examples import (
+    HASTE,
+    OPENAI_KEY,
+    gemini_provider,
+    judge_at,
+    openai_provider,
+    question_of,
+    samples_of,
+)
+from judge_server import JudgeServer, SayingServer, completion, good_answer, refusal
+
+from pixelsmile.judges import (
+    Budget,
+    GeminiProvider,
+    JudgeError,
+    JudgingRun,
+    ModelJudge,
+    NoVerdict,
+    OpenAIProvider,
+    RetryPolicy,
+    Verdict,
+)
+from pixelsmile.judges.budget import counted
+from pixelsmile.judges.providers.connection import MAX_ANSWER_BYTES
+from pixelsmile.judges.rubrics import EXPRESSION_SCORES
+
+GOOD = json.dumps(good_answer("a"))
+HURRY = RetryPolicy(max_requests=3, max_answers=2, base_s=0.001)
+
+
+def outcome_of(say, provider=openai_provider, retry=HURRY, budget=None, **settings):
+    """What becomes of one question to a server that says that."""
+    with SayingServer(say) as server:
+        judge = ModelJudge(provider(server.url, **settings), retry=retry, budget=budget)
+        (judgement,) = JudgingRun(judge, samples_of(1))
+    return judgement.outcome
+
+
+def always(answer):
+    return lambda request, nth: answer
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GOOD,
+        f"calm, so all scores are low\n</think>\n\n{GOOD}",
+        [{"type": "thinking", "thinking": [{"type": "text", "text": "{}"}]}, {"type": "text", "text": GOOD}],
+        [{"type": "text", "text": GOOD[:30]}, {"type": "output_text", "text": GOOD[30:]}],
+        [GOOD],
+        f"\ud83d {GOOD}",
+        f"<|begin_of_box|>{GOOD}<|end_of_box|>",
+        f"```json {GOOD}```",
+    ],
+)
+def test_right_answers_are_read(content):
+    assert isinstance(outcome_of(always(completion(content))), Verdict)
+
+
+@pytest.mark.parametrize("charset", ["nonsense", "utf-16", "rot13", "base64", "\xff", "undefined"])
+def test_a_charset_is_not_believed(charset):
+    status, _, body = completion(GOOD)
+    headers = {"Content-Type": f"application/json; charset={charset}"}
+    assert isinstance(outcome_of(always((status, headers, body))), Verdict)
+    said = outcome_of(always((500, headers, b"\xff\xfe")))
+    assert (said.reason, said.detail[:3]) == ("unreachable", "500")
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "detail"),
+    [
+        ({"content": None, "reasoning_content": GOOD}, "empty", "all is in the reasoning"),
+        ({"content": [{"type": "refusal", "refusal": "No,\nthanks"}]}, "refused", "No, thanks"),
+        ({"content": 7}, "empty", "no content"),
+        ({"content": {"a": 1}}, "empty", "no content"),
+    ],
+)
+def test_what_is_no_answer(message, reason, detail):
+    outcome = outcome_of(always(completion(**message)))
+    assert outcome.reason == reason
+    assert detail in outcome.detail
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({"choices": None, "error": {"message": "busy", "code": 429}}, "429: busy"),
+        ({"error": {"message": "error", "code": "429", "metadata": {"raw": "slow"}}}, "429: error (slow)"),
+        ({"error": "Rate limit reached"}, "429: Rate limit"),
+        ({"object": "error", "message": "overloaded", "code": 503}, "503: overloaded"),
+        ({"code": "Throttling.RateLimit", "message": "Too many requests"}, "429: Too many"),
+        ({"choices": [{"finish_reason": "error", "error": {"code": 502, "message": "up"}}]}, "502: up"),
+        ({"choices": [{"finish_reason": "error", "message": {"content": ""}}]}, "500: finish_reason error"),
+        ([{"error": {"message": "spent", "status": "RESOURCE_EXHAUSTED"}}], "429: spent"),
+    ],
+)
+@pytest.mark.parametrize("provider", [openai_provider, gemini_provider])
+def test_an_error_inside_of_200_is_one(provider, body, detail):
+    outcome = outcome_of(always((200, {}, json.dumps(body).encode())), provider)
+    assert (outcome.reason, outcome.detail[: len(detail)]) == ("unreachable", detail)
+    once = outcome_of(
+        lambda request, nth: (200, {}, json.dumps(body).encode()) if nth == 1 else completion(GOOD)
+    )
+    assert isinstance(once, Verdict)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_an_error_inside_of_200_stops_like_one_outside(status):
+    with pytest.raises(JudgeError, match=f"{status}: gone"):
+        outcome_of(always(refusal(200, "gone", code=status)))
+
+
+def test_the_other_name_of_max_tokens():
+    def say(request, nth):
+        if "max_tokens" in request:
+            return refusal(400, "'max_tokens' is not supported. Use 'max_completion_tokens' instead.")
+        return completion(GOOD)
+
+    with SayingServer(say) as server:
+        judge = ModelJudge(openai_provider(server.url), retry=HURRY)
+        outcomes = [one.outcome for one in JudgingRun(judge, samples_of(3), num_in_flight=1)]
+    assert all(isinstance(outcome, Verdict) for outcome in outcomes)
+    assert server.num_requests == 4, "the name is remembered"
+    assert {request["response_format"]["type"] for request in server.requests} == {"json_schema"}
+
+
+def test_a_name_is_changed_once():
+    with pytest.raises(JudgeError, match="max_completion_tokens is too large"):
+        outcome_of(always(refusal(400, "max_completion_tokens is too large")), retry=HASTE)
+
+
+def test_a_null_takes_a_field_out():
+    extra = {"max_tokens": None, "temperature": None, "response_format": None, "top_k": 1}
+    with SayingServer(always(completion(GOOD))) as server:
+        list(JudgingRun(ModelJudge(openai_provider(server.url, extra_body=extra)), samples_of(1)))
+    assert set(server.requests[0]) == {"model", "messages", "top_k"}
+    settings = {"response_json_schema": None, "maxOutputTokens": None, "safety_settings": [], "topK": 1}
+    with JudgeServer() as server:
+        list(JudgingRun(ModelJudge(gemini_provider(server.url, settings=settings)), samples_of(1)))
+    assert set(server.requests[0]) == {"contents", "generationConfig", "safetySettings"}
+    assert server.requests[0]["generationConfig"] == {"responseMimeType": "application/json", "topK": 1}
+
+
+def test_the_question_is_not_to_be_changed():
+    with pytest.raises(JudgeError, match="messages is not to be changed"):
+        openai_provider("http://localhost:1", extra_body={"messages": None})
+    with pytest.raises(JudgeError, match="contents is not to be changed"):
+        gemini_provider("http://localhost:1", settings={"contents": []})
+
+
+def test_a_parameter_is_not_the_format_and_gets_advice():
+    say = always(refusal(400, "'temperature' does not support 0.0 with this model.", param="temperature"))
+    with SayingServer(say) as server, pytest.raises(JudgeError, match="--temperature model"):
+        list(JudgingRun(judge_at(server.url, "openai"), samples_of(1)))
+    assert server.num_requests == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(status):
+    with JudgeServer() as other:
+        target = f"{other.url}/v1/chat/completions?key={OPENAI_KEY}"
+        for provider in (openai_provider, gemini_provider):
+            with pytest.raises(JudgeError, match=f"{status}: a redirect to .*not followed") as caught:
+                outcome_of(always((status, {"Location": target}, b"")), provider)
+            assert provider is gemini_provider or OPENAI_KEY not in str(caught.value)
+    assert other.requests == []
+
+
+def test_nothing_of_the_environment_goes_elsewhere(monkeypatch):
+    for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.setenv(name, f"mine-{name}")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Mine: mine-header")
+    with JudgeServer() as server:
+        list(JudgingRun(ModelJudge(OpenAIProvider("m", base_url=f"{server.url}/v1")), samples_of(1)))
+        list(JudgingRun(ModelJudge(GeminiProvider("m", base_url=server.url)), samples_of(1)))
+    for headers in server.headers:
+        assert not {"authorization", "x-goog-api-key"} & headers.keys()
+        assert not any("mine" in value or "secret" in value for value in headers.values())
+
+
+@pytest.mark.parametrize("url", ["http://api.openai.com/v1", "https://api.openai.com:8443/v1", "https://openai.com/v1"])
+def test_openai_s_key_is_for_its_address_alone(url):
+    assert OpenAIProvider("m", base_url=url)._key is None
+    assert OpenAIProvider("m")._key is not None
+
+
+BOMB = gzip.compress(bytes(64 * MAX_ANSWER_BYTES))
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "is_read"),
+    [
+        ({}, completion(GOOD)[2].ljust(MAX_ANSWER_BYTES), True),
+        ({}, completion(GOOD)[2].ljust(MAX_ANSWER_BYTES + 1), False),
+        ({"Content-Encoding": "gzip"}, gzip.compress(completion(GOOD)[2]), True),
+        ({"Content-Encoding": "gzip"}, BOMB, False),
+    ],
+)
+def test_an_answer_has_a_megabyte(headers, body, is_read):
+    outcome = outcome_of(always((200, headers, body)))
+    assert isinstance(outcome, Verdict) == is_read
+    assert is_read or (outcome.reason, outcome.transcript) == ("malformed", ("", ""))
+    assert is_read or "longer than 1,048,576 bytes" in outcome.detail
+
+
+def test_what_is_packed_otherwise_is_no_traceback():
+    for headers, body in [
+        ({"Content-Encoding": "gzip"}, b"no gzip"),
+        ({"Content-Encoding": "deflate"}, zlib.compress(completion(GOOD)[2])),
+        ({"Content-Encoding": "br"}, b"\x00\x01"),
+    ]:
+        assert isinstance(outcome_of(always((200, headers, body))), NoVerdict)
+
+
+def test_an_error_of_any_length_is_a_line():
+    outcome = outcome_of(always((500, {}, b'{"error": {"message": "' + b"x\\n" * MAX_ANSWER_BYTES)))
+    assert outcome.detail.startswith("500: ")
+    assert len(outcome.detail) <= 300
+
+
+class Dripping(JudgeServer):
+    """Sends a byte now and then, for ever."""
+
+    async def _answer(self, writer, protocol, digest, fault):
+        writer.write(b"HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"1\r\n \r\n")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+
+def test_an_answer_is_timed_as_a_whole():
+    with Dripping() as server:
+        policy = RetryPolicy(max_requests=1, max_answers=1)
+        (judgement,) = JudgingRun(judge_at(server.url, "openai", policy, timeout_s=0.15), samples_of(1))
+    assert judgement.outcome.detail == "no answer within 0.15 s"
+
+
+@pytest.mark.parametrize("tokens", [-5, 0, 1e30, 10**30, "20", True, None, [1], {"a": 1}])
+def test_absurd_usage_counts_as_the_reservation(tokens):
+    assert counted(tokens) is None
+    usage = {"total_tokens": tokens, "totalTokenCount": tokens}
+    budget = Budget()
+    assert isinstance(outcome_of(always(completion(GOOD, usage)), budget=budget), Verdict)
+    bound = openai_provider("http://localhost:1").max_tokens(question_of(0), EXPRESSION_SCORES)
+    assert budget.spending.num_tokens == bound
+
+
+def test_usage_that_is_a_number():
+    assert [counted(value) for value in (1, 20, 20.0, 20.5, 10_000_000)] == [1, 20, 20, 21, 10_000_000]
+
+
+@pytest.mark.parametrize(
+    "wait", ["-1", "1e9999", "soon", "", "\xff", "Mon, 99 Xyz 2026 99:99:99 GMT", "0x10", "\xb2"]
+)
+def test_retry_after_may_be_anything(wait):
+    def say(request, nth):
+        return (429, {"Retry-After": wait}, b"{}") if nth == 1 else completion(GOOD)
+
+    assert isinstance(outcome_of(say), Verdict)
+
+
+@pytest.mark.parametrize("wait", ["1e9", "9" * 300, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_nobody_waits_for_ever(wait):
+    with pytest.raises(JudgeError, match=r"asks for 86,400 s of patience \(429"):
+        outcome_of(always((429, {"Retry-After": wait}, b"{}")))
