@@ -36,8 +36,8 @@ examples:
   pixelsmile bench ffe judge runs/ours --judge openai:qwen2.5vl:7b@http://localhost:11434/v1 \\
       --encoders arcface adaface facenet
 
-The same command again does what is left, and asks once more about edits without a verdict, but for those
-that the judge refused (--ask-again).
+The same command again does what is left, and asks once more about edits without a verdict,
+but for those that the judge refused (--ask-again).
 """
 _FED_EPILOG = """
 marks from a script:
@@ -57,8 +57,8 @@ examples:
   pixelsmile bench fed judge runs/ours --judge openai:my-model@http://localhost:8000/v1 \\
       --encoders arcface --representation landmarks
 
-The same command again does what is left, and asks once more about edits without a mark, but for those
-that the judge refused (--ask-again).
+The same command again does what is left, and asks once more about edits without a mark,
+but for those that the judge refused (--ask-again).
 """
 
 
