@@ -4,6 +4,7 @@ A file is the header's length in 8 bytes, little-endian, the header in JSON, the
 (huggingface/safetensors, README: Format). Neither torch nor the library of the format is needed here.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pixelsmile.errors import InputError
 from pixelsmile.limits import Refusal, parse_json, regular_file, shown
 
 MAX_HEADER_BYTES = 16 * 2**20  # 60 times that of a transformer of 20 billion weights in one file
-_LENGTH_BYTES = 8
+_LENGTH_BYTES = _ALIGNMENT = 8
 _METADATA = "__metadata__"
 _ENTRY_KEYS = {"dtype", "shape", "data_offsets"}
 _MAX_DIMENSIONS, _MAX_SIDE = 16, 2**40
@@ -93,6 +94,19 @@ def read_header(path: str | PathLike[str], *, error: Refusal = InputError) -> He
         return _checked(raw, num_bytes)
     except ValueError as bad:
         raise error(f"{name} is no whole safetensors file ({bad}): fetch or save it again") from bad
+
+
+def canonical(data: bytes) -> bytes:
+    """The same file with its header in one order: the library writes the metadata in a new one each time.
+
+    A header is padded with spaces so that the tensors begin at a multiple of 8, and `data_offsets` count from
+    its end.
+    """
+    end = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
+    header = json.loads(data[_LENGTH_BYTES:end])
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return len(text).to_bytes(_LENGTH_BYTES, "little") + text + data[end:]
 
 
 def kind_of(beginning: bytes) -> str:

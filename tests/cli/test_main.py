@@ -10,7 +10,7 @@ import pytest
 
 import pixelsmile
 import pixelsmile.cli.expressions
-from pixelsmile.cli import bench, main, triplets
+from pixelsmile.cli import adapters, bench, main, triplets
 from pixelsmile.cli.main import COMMANDS
 
 
@@ -33,9 +33,10 @@ def test_help_names_every_command(arguments, capsys):
 
 # Every command with its words, and the beginnings of those that have several.
 TYPED = (
-    *(name for name in COMMANDS if name not in ("bench", "triplets")),
+    *(name for name in COMMANDS if name not in ("adapters", "bench", "triplets")),
     *("bench", *(f"bench {name}" for name in bench.COMMANDS), "bench ffe", "bench fed", "bench study"),
     *("triplets", *(f"triplets {name}" for name in triplets.COMMANDS)),
+    *("adapters", *(f"adapters {name}" for name in adapters.COMMANDS)),
 )
 
 

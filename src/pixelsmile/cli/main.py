@@ -29,6 +29,7 @@ COMMANDS = {
     "models": "list and fetch the weights of face detectors and encoders",
     "triplets": "make the data to train on: draw it, pair pictures, check files",
     "train": "train an adapter for expressions",
+    "adapters": "look into adapter files of any tool, and convert them",
     "bench": "measure any editor of expressions, and compare editors",
     "doctor": "what this machine can run, and what is missing",
     "completion": "make a shell complete commands, options and values",

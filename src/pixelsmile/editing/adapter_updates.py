@@ -4,8 +4,10 @@ Every kind becomes one of two: two factors of low rank, or a Kronecker product, 
 two factors it would be as large as the layer. The scale is folded in: what is here always has scale 1.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -68,27 +70,54 @@ def read_updates(
     module_of = resolve(name, list(file.contents.layers), modules)
     layers = {module_of[layer]: found for layer, found in file.contents.layers.items()}
     updates: dict[str, Update] = {}
+    with _opened(file) as stream:
+        scalings = _scalings(file, layers, stream)
+        for module, layer in layers.items():
+            tensors = _finite_tensors(name, module, layer, stream)
+            update = _cast(_update(name, module, layer, tensors, scalings[module]), dtype)
+            _check_finite(name, module, _tensors(update), dtype)
+            updates[module] = update
+    return updates
+
+
+def check_numbers(file: AdapterFile) -> dict[str, float]:
+    """The scale of each layer's update; AdapterError where a number in the file is not finite."""
+    with _opened(file) as stream:
+        scalings = _scalings(file, file.contents.layers, stream)
+        for name, layer in file.contents.layers.items():
+            _finite_tensors(repr(file.path.name), name, layer, stream)
+    return scalings
+
+
+@contextmanager
+def _opened(file: AdapterFile) -> Iterator[Any]:
     try:
         with safe_open(file.path, framework="pt") as stream:
-            alphas = {
-                module: float(stream.get_tensor(layer.tensors["alpha"]))
-                for module, layer in layers.items()
-                if "alpha" in layer.tensors
-            }
-            scalings = file.alphas.scalings(name, layers, alphas)
-            for module, layer in layers.items():
-                tensors = {
-                    role: stream.get_tensor(tensor).to(torch.float32)  # exact, also from fp8
-                    for role, tensor in layer.tensors.items()
-                    if role != "alpha"
-                }
-                _check_finite(name, module, tensors.values(), None)
-                update = _cast(_update(name, module, layer, tensors, scalings[module]), dtype)
-                _check_finite(name, module, _tensors(update), dtype)
-                updates[module] = update
+            yield stream
     except (SafetensorError, OSError) as error:
-        raise AdapterError(f"cannot read adapter {name} ({error}): fetch or save it again") from error
-    return updates
+        raise AdapterError(
+            f"cannot read adapter {file.path.name!r} ({error}): fetch or save it again"
+        ) from error
+
+
+def _scalings(file: AdapterFile, layers: Mapping[str, Layer], stream: Any) -> dict[str, float]:
+    alphas = {
+        name: float(stream.get_tensor(layer.tensors["alpha"]))
+        for name, layer in layers.items()
+        if "alpha" in layer.tensors
+    }
+    return file.alphas.scalings(repr(file.path.name), layers, alphas)
+
+
+def _finite_tensors(name: str, module: str, layer: Layer, stream: Any) -> dict[str, Tensor]:
+    """The tensors of a layer by their roles, in float32 (which holds fp8, fp16 and bf16 exactly)."""
+    tensors = {
+        role: stream.get_tensor(tensor).to(torch.float32)
+        for role, tensor in layer.tensors.items()
+        if role != "alpha"
+    }
+    _check_finite(name, module, tensors.values(), None)
+    return tensors
 
 
 def _update(name: str, module: str, layer: Layer, tensors: Mapping[str, Tensor], scaling: float) -> Update:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from pixelsmile.editing.adapter_updates import LowRank
 from pixelsmile.editing.adapters import AdapterSpec, fitting_updates
 from pixelsmile.errors import AdapterError
+from pixelsmile.safetensors_header import canonical
 from pixelsmile.training.config import AdapterSettings
 
 TARGET_MODULES = (
@@ -36,7 +37,6 @@ TARGET_MODULES = (
 _NAME = "default"
 _PREFIX = "transformer."
 _METADATA = "lora_adapter_metadata"
-_LENGTH_BYTES = _ALIGNMENT = 8  # of a safetensors header
 
 
 def add_adapter(transformer: Any, settings: AdapterSettings, seed: int) -> None:
@@ -94,7 +94,7 @@ def adapter_bytes(
     }
     config = {f"{_PREFIX}{name}": value for name, value in _as_json(_lora_config(settings)).items()}
     metadata = {**(notes or {}), "format": "pt", _METADATA: json.dumps(config, indent=2, sort_keys=True)}
-    return _canonical(safetensors.torch.save(saved, metadata))
+    return canonical(safetensors.torch.save(saved, metadata))
 
 
 def load_adapter(transformer: nn.Module, source: str | Path, settings: AdapterSettings) -> None:
@@ -127,19 +127,6 @@ def load_adapter(transformer: nn.Module, source: str | Path, settings: AdapterSe
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(tensors[name] / (scaling if name.endswith("lora_B.weight") else 1.0))
-
-
-def _canonical(data: bytes) -> bytes:
-    """The same file with its header in one order: safetensors writes the metadata in a new one each time.
-
-    A header is its length in 8 bytes, little-endian, then JSON, padded with spaces so that the tensors begin
-    at a multiple of 8 (the format's description, and `data_offsets` count from its end).
-    """
-    end = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
-    header = json.loads(data[_LENGTH_BYTES:end])
-    text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % _ALIGNMENT)
-    return len(text).to_bytes(_LENGTH_BYTES, "little") + text + data[end:]
 
 
 def _lora_config(settings: AdapterSettings) -> Any:

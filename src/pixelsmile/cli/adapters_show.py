@@ -1,0 +1,102 @@
+"""`pixelsmile adapters show`: what adapter files hold, and what is wrong with them."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pixelsmile.cli.parsing import CommandParser
+from pixelsmile.errors import AdapterError, one_line
+
+if TYPE_CHECKING:
+    from pixelsmile.editing.adapter_files import AdapterFile
+
+_EPILOG = """examples:
+  pixelsmile adapters show smile.safetensors
+  pixelsmile adapters show runs/first owner/repository other.safetensors --json
+
+Any adapter file, folder with one, or hub id. All its numbers are read, and found finite or not; whether it
+fits a model is seen where it is used. The exit code is 1 where a file cannot be used.
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Describe every adapter on stdout, its faults on stderr; exit code 1 where there are any."""
+    options = _parser().parse_args(arguments)
+    records = [_record(source) for source in options.adapters]
+    if options.json:
+        print(json.dumps({"adapters": records}))
+    for number, record in enumerate(records):
+        if not options.json and "format" in record:
+            print("\n".join([""] * (number > 0) + list(_lines(record))))
+        if "fault" in record:
+            print(f"pixelsmile: {record['fault']}", file=sys.stderr)
+    return 1 if any("fault" in record for record in records) else 0
+
+
+def _record(source: str) -> dict[str, Any]:
+    from pixelsmile.editing.adapter_files import AdapterSpec, find_adapter
+
+    try:
+        file = find_adapter(AdapterSpec(source))
+    except AdapterError as error:
+        return {"adapter": source, "fault": str(error)}
+    record = {"adapter": source, **_described(file)}
+    try:
+        return {**record, "scalings": _scalings(file)}
+    except AdapterError as error:
+        return {**record, "fault": str(error)}
+
+
+def _described(file: "AdapterFile") -> dict[str, Any]:
+    """What the header says."""
+    from pixelsmile.hashing import sha256_file
+
+    layers = file.contents.layers
+    return {
+        "file": str(file.path),
+        "bytes": file.path.stat().st_size,
+        "sha256": sha256_file(file.path),
+        "method": file.contents.method,
+        "format": file.contents.tool,
+        "layers": sorted(layers),
+        "ranks": sorted({layer.rank for layer in layers.values() if layer.rank is not None}),
+        "alpha": file.alphas.source,
+        "dtypes": list(file.contents.dtypes),
+        "base": file.base,
+        "notes": list(file.notes),
+    }
+
+
+def _scalings(file: "AdapterFile") -> list[float]:
+    """By what the layers' updates are scaled; AdapterError where a number of the file is not finite."""
+    from pixelsmile.editing.adapter_updates import check_numbers
+
+    return sorted(set(check_numbers(file).values()))
+
+
+def _lines(record: dict[str, Any]) -> Iterator[str]:
+    first, last = record["layers"][0], record["layers"][-1]
+    rows = {
+        "adapter": record["adapter"],
+        "file": f"{record['file']} ({record['bytes'] / 1e6:.1f} MB, SHA-256 {record['sha256'][:12]}...)",
+        "format": f"{record['method']}, names of {record['format']}",
+        "layers": f"{len(record['layers'])}, from {first} to {last}",
+        "rank": ", ".join(map(str, record["ranks"])) or "none: whole factors",
+        "alpha": record["alpha"] or "not stated",
+        "numbers": ", ".join(record["dtypes"]) + (", all finite" if "scalings" in record else ""),
+        "base": record["base"] or "not stated",
+    }
+    if "scalings" in record:
+        rows["scale"] = ", ".join(f"{scaling:g}" for scaling in record["scalings"][:6]) + (
+            ", ..." if len(record["scalings"]) > 6 else ""
+        )
+    yield from (f"{name:<8} {one_line(text)}" for name, text in rows.items())
+    yield from (f"note     {one_line(note)}" for note in record["notes"])
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser("adapters show", "Say what adapter files hold.", _EPILOG)
+    parser.add_argument("adapters", nargs="+", metavar="ADAPTER", help="file, folder or hub id")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
