@@ -181,17 +181,19 @@ def shown(value: object) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
-def path_within(folder: Path, name: object, *, error: Refusal = InputError) -> Path:
+def path_within(
+    folder: Path, name: object, *, through_links: bool = False, error: Refusal = InputError
+) -> Path:
     """The path of a file that a file in `folder` names, relative to it.
 
     `error` for what is no name, for an absolute one and for one that leads out of the folder, by `..` or by
-    a link.
+    a link. through_links: links may lead out, as all do in the hub's cache.
     """
     if not isinstance(name, str) or not name or "\0" in name:
         raise error(f"{str(folder)!r} names {shown(name)} as a file of it: make it again")
     path = folder / name
-    real = Path(os.path.realpath(path))  # Path.resolve raises where links lead in a circle
-    if not real.is_relative_to(os.path.realpath(folder)):
+    plain = os.path.normpath if through_links else os.path.realpath  # Path.resolve raises in a circle of links
+    if not Path(plain(path)).is_relative_to(plain(folder)):
         raise error(f"{str(folder)!r} names {shown(name)}, which lies outside of it: make it again")
     return path
 

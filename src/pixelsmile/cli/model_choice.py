@@ -4,10 +4,9 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixelsmile.editing.folders import EMBEDDED, FULL_MODEL, check_folder
 from pixelsmile.errors import ModelError
 
-EMBEDDED = "embedded"
-FULL_MODEL = "Qwen/Qwen-Image-Edit-2511"
 FULL_MODEL_DOWNLOAD_GB = 60
 FULL_MODEL_MEMORY_GB = 64  # 20.4 + 8.3 billion weights of 2 bytes, and room to work
 
@@ -101,8 +100,6 @@ def is_downloaded(repository: str) -> bool:
     """Whether the hub cache on this machine holds a whole diffusers repository."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
-
-    from pixelsmile.editing.folders import check_folder
 
     try:
         check_folder(Path(snapshot_download(repository, local_files_only=True)))

@@ -1,5 +1,12 @@
-"""Loading the parts of a Qwen-Image-Edit folder: each through its own class, from safetensors alone."""
+"""Loading the parts of a Qwen-Image-Edit folder: each through its own class, from safetensors alone.
 
+No part may run code that came with the folder, and none is built before its size was compared with its files.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +16,19 @@ from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKL
 from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
 from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import QwenImageEditPlusPipeline
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
-from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration
+from transformers import AutoTokenizer, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from pixelsmile.editing.devices import Placement
+from pixelsmile.editing.folders import num_weights
+from pixelsmile.editing.part_configs import check_settings
 from pixelsmile.errors import ModelError, PixelSmileError
+from pixelsmile.limits import shown
+
+_SLACK = 4  # weights that a configuration may ask for, over what the files hold: names are compared then
+_MAX_CONDITION_PX = 4096 * 4096  # of the picture that the text encoder sees, whatever is asked for
+# What a part in 4 or 8 bits by bitsandbytes has beside its weights.
+_QUANTISED = re.compile(r"\.(absmax|quant_map|nested_absmax|nested_quant_map|quant_state\..*|SCB|weight_format)$")
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,7 @@ def load_components(folder: Path, placement: Placement) -> Components:
     torch.OutOfMemoryError where the device is too small.
     """
     stays = placement.offload == "none"
+    _check_sizes(folder)
     parts = Components(
         transformer=_model(QwenImageTransformer2DModel, folder, "transformer", placement),
         vae=_model(AutoencoderKLQwenImage, folder, "vae", placement),
@@ -44,6 +60,7 @@ def load_components(folder: Path, placement: Placement) -> Components:
         scheduler=_part(FlowMatchEulerDiscreteScheduler, folder, "scheduler"),
     )
     _check_transformer(folder, parts.transformer)
+    _check_processor(folder, parts)
     modules: list[Any] = [parts.transformer, parts.vae, parts.text_encoder]
     for module in modules:
         module.eval().requires_grad_(False)
@@ -76,25 +93,72 @@ def _model(kind: Any, folder: Path, subfolder: str, placement: Placement) -> Any
     dtype_option = "dtype" if kind is Qwen2_5_VLForConditionalGeneration else "torch_dtype"
     options = {dtype_option: placement.dtype, **_quantisation(kind, placement)}
     model, loading = _part(kind, folder, subfolder, use_safetensors=True, output_loading_info=True, **options)
-    missing, mismatched = sorted(loading["missing_keys"]), sorted(map(str, loading["mismatched_keys"]))
-    if missing or mismatched:
-        named, count = ", ".join([*missing, *mismatched][:3]), len(missing) + len(mismatched)
-        raise ModelError(
-            f"{folder / subfolder} lacks {count} tensors of its model ({named}, ...): fetch or save it again"
-        )
+    _check_tensors(folder / subfolder, loading)
     if placement.offload != "none":
         model.to("cpu")  # what is quantised comes onto the GPU, where the next part needs its room
     return model
 
 
 def _part(kind: Any, folder: Path, subfolder: str, **options: Any) -> Any:
+    with _one_line(folder / subfolder):
+        return kind.from_pretrained(
+            str(folder), subfolder=subfolder, local_files_only=True, trust_remote_code=False, **options
+        )
+
+
+@contextmanager
+def _one_line(part: Path) -> Iterator[None]:
+    """ModelError for whatever a library raises about a part."""
     try:
-        return kind.from_pretrained(str(folder), subfolder=subfolder, local_files_only=True, **options)
+        yield
     except (PixelSmileError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # each library raises its own kinds for a broken file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"cannot load {folder / subfolder}: {reason}; fetch or save it again") from error
+        raise ModelError(f"cannot load {part}: {reason}; fetch or save it again") from error
+
+
+def _check_tensors(part: Path, loading: Mapping[str, Any]) -> None:
+    """Each tensor of the model must be in the files, and each tensor of the files in the model."""
+    missing, mismatched = sorted(loading["missing_keys"]), sorted(map(str, loading["mismatched_keys"]))
+    if missing or mismatched:
+        named, count = ", ".join([*missing, *mismatched][:3]), len(missing) + len(mismatched)
+        raise ModelError(f"{part} lacks {count} tensors of its model ({named}, ...): fetch or save it again")
+    unexpected = sorted(name for name in loading["unexpected_keys"] if not _QUANTISED.search(name))
+    if unexpected:
+        raise ModelError(
+            f"{part} holds {len(unexpected)} tensors that its model lacks ({', '.join(unexpected[:3])}, ...): "
+            "they would be passed over; take a folder as diffusers saves it"
+        )
+
+
+def without_storage(folder: Path) -> tuple[Any, Any, Any]:
+    """The transformer, the autoencoder and the text encoder of a folder, with shapes and no numbers.
+
+    ModelError where a configuration is wrong.
+    """
+    check_settings(folder)
+    found = []
+    for kind, name in ((QwenImageTransformer2DModel, "transformer"), (AutoencoderKLQwenImage, "vae")):
+        with _one_line(folder / name), torch.device("meta"):
+            config = kind.load_config(str(folder), subfolder=name, local_files_only=True)
+            found.append(kind.from_config(config))
+    with _one_line(folder / "text_encoder"), torch.device("meta"):
+        text_config = Qwen2_5_VLConfig.from_pretrained(
+            str(folder / "text_encoder"), local_files_only=True, trust_remote_code=False
+        )
+        return found[0], found[1], Qwen2_5_VLForConditionalGeneration(text_config)
+
+
+def _check_sizes(folder: Path) -> None:
+    """Refuse a configuration that asks for far more than the files hold: it would be allocated first."""
+    for name, model in zip(("transformer", "vae", "text_encoder"), without_storage(folder), strict=True):
+        wanted, held = sum(math.prod(tensor.shape) for tensor in model.parameters()), num_weights(folder, name)
+        if wanted > _SLACK * held:
+            raise ModelError(
+                f"{folder / name / 'config.json'} asks for {wanted:,} weights and the files hold {held:,}: "
+                "fetch or save the model again"
+            )
 
 
 def _quantisation(kind: Any, placement: Placement) -> dict[str, Any]:
@@ -118,3 +182,29 @@ def _check_transformer(folder: Path, transformer: QwenImageTransformer2DModel) -
     for option in ("guidance_embeds", "use_additional_t_cond", "use_layer3d_rope"):
         if transformer.config.get(option):
             raise ModelError(f"{folder} sets {option}: such a Qwen-Image model is no editor, take another")
+
+
+def _check_processor(folder: Path, parts: Components) -> None:
+    """The text encoder must get the patches that it was made for, of pictures that fit into memory."""
+    processor, eye = parts.image_processor, parts.text_encoder.config.vision_config
+    told = (processor.patch_size, processor.merge_size, processor.temporal_patch_size)
+    needed = (eye.patch_size, eye.spatial_merge_size, eye.temporal_patch_size)
+    if told != needed:
+        raise ModelError(
+            f"{folder / 'processor'} cuts patches of {told} (size, merged, frames), its text encoder takes "
+            f"{needed}: fetch the model again"
+        )
+    smallest, largest = processor.size.shortest_edge, processor.size.longest_edge
+    if not (_is_number(smallest, 1, _MAX_CONDITION_PX) and _is_number(largest, smallest, math.inf)):
+        raise ModelError(
+            f"{folder / 'processor'} wants pictures of {shown(smallest)} to {shown(largest)} pixels: fetch the "
+            "model again"
+        )
+    for name in ("image_mean", "image_std"):
+        numbers = getattr(processor, name)
+        if len(numbers) != 3 or not all(_is_number(number, 1e-3 * (name == "image_std"), 10) for number in numbers):
+            raise ModelError(f"{folder / 'processor'} has {shown(numbers)} as {name}: fetch the model again")
+
+
+def _is_number(value: Any, lowest: float, highest: float) -> bool:
+    return isinstance(value, int | float) and lowest <= value <= highest

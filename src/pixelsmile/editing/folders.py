@@ -1,20 +1,34 @@
-"""Model folders: where a model lies, whether it is whole, and what it says about itself.
+"""Model folders: where a model lies, whether it is whole and of this family, and what it says about itself.
 
 A model is a stock diffusers folder of the Qwen-Image-Edit family. Only safetensors are ever read.
 """
 
-import json
+import os
+import re
+from math import prod
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from pixelsmile.editing.part_configs import check_settings
 from pixelsmile.errors import ModelError
+from pixelsmile.limits import path_within, read_json_object, regular_file, shown, validated
+from pixelsmile.safetensors_header import Header, kind_of, read_header
 
 EMBEDDED = "embedded"
+FULL_MODEL = "Qwen/Qwen-Image-Edit-2511"
+PUBLISHED_ADAPTER = "PixelSmile/PixelSmile"  # on the hub; for people
 OPTIONS_FILE = "pixelsmile.json"
+MODEL_INDEX = "model_index.json"
+PARTS = ("scheduler", "tokenizer", "processor", "transformer", "vae", "text_encoder")
 
-_WEIGHTS = ("transformer", "vae", "text_encoder")
+_FAMILY = "QwenImageEdit"  # what the classes of its pipelines begin with
+_WEIGHTS = {  # the file of a part's weights
+    "transformer": "diffusion_pytorch_model.safetensors",
+    "vae": "diffusion_pytorch_model.safetensors",
+    "text_encoder": "model.safetensors",
+}
 # One file of each row must be there.
 _PIECES = (
     ("scheduler/scheduler_config.json",),
@@ -24,6 +38,18 @@ _PIECES = (
     *((f"{folder}/config.json",) for folder in _WEIGHTS),
 )
 _HUB_PATTERNS = ["*.json", "*.safetensors", "*/merges.txt", "*/*.jinja"]
+_MAX_INDEX_BYTES = 16 * 2**20
+_SNIFFED_BYTES = 2**16
+_LOOKED_AT = 100  # files of a folder that may be anything
+_NAMED = 3  # of many things, so many are named in a message
+
+# Tensors of formats that other tools write. Without its scales a weight is another weight.
+_SCALES = re.compile(
+    r"(^|[._])(scale_(weight|input)|(weight|input)_scale(_inv|_2)?|scaled_fp8|comfy_quant|q?weight_packed)$"
+)
+_WHOLE_NUMBERS = ("I", "U", "BOOL", "F4", "F6", "F8_E8M0")
+_COMFYUI = ("model.diffusion_model.", "diffusion_model.")
+_ADAPTER = re.compile(r"\.(lora_[a-zA-Z]+|lora|lokr_w\d.*|hada_w\d.*|dora_scale)(\.|$)")
 
 
 class ModelOptions(BaseModel):
@@ -37,9 +63,9 @@ class ModelOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    size: int = Field(default=512, ge=16)
-    condition_size: int = Field(default=384, ge=28)
-    steps: int = Field(default=50, ge=1)
+    size: int = Field(default=512, ge=16, le=4096)
+    condition_size: int = Field(default=384, ge=28, le=2048)
+    steps: int = Field(default=50, ge=1, le=1000)
     square: bool = False
     domains: tuple[Literal["human", "anime"], ...] = ("human", "anime")
     prompts: dict[str, str] | None = None
@@ -51,14 +77,17 @@ class ModelOptions(BaseModel):
 def find_model(model: str) -> Path:
     """The folder of a model: `embedded`, a folder, or a hub id (downloaded once), checked to be whole.
 
-    ModelError where there is none, or where parts of it are missing or cut short.
+    A path that exists is that path, also where it looks like a hub id. ModelError where there is none, where
+    it is something else, or where parts of it are missing, cut short or of another family.
     """
     if model == EMBEDDED:
         from pixelsmile.embedded import model_path
 
         folder = model_path()
-    elif Path(model).is_dir():
+    elif os.path.isdir(model):  # unlike Path, it answers for every name, however long
         folder = Path(model)
+    elif os.path.lexists(model):
+        raise ModelError(f"model {model!r} is {_file_kind(Path(model))}")
     else:
         folder = _from_hub(model)
     check_folder(folder)
@@ -66,82 +95,191 @@ def find_model(model: str) -> Path:
 
 
 def read_options(folder: Path) -> ModelOptions:
-    """The folder's options, or the defaults where it has no options file."""
+    """The folder's options, or the defaults where it has no options file. ModelError."""
     file = folder / OPTIONS_FILE
-    if not file.is_file():
+    if not file.exists():
         return ModelOptions()
-    try:
-        return ModelOptions.model_validate_json(file.read_bytes())
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
-        raise ModelError(f"{file} is not valid ({problems}): correct it or remove it") from None
+    options = validated(
+        ModelOptions,
+        read_json_object(file, error=ModelError),
+        repr(str(file)),
+        error=lambda message: ModelError(f"{message}; correct it or remove it"),
+    )
+    for name in options.adapters.values():
+        path_within(folder, name, through_links=True, error=ModelError)
+    return options
 
 
 def check_folder(folder: Path) -> None:
-    """ModelError, in one line, naming every part that the folder lacks or that is cut short."""
-    if not (folder / "model_index.json").is_file():
-        raise ModelError(f"{folder} is not a diffusers model: it has no model_index.json")
-    missing = [names[0] for names in _PIECES if not any((folder / name).is_file() for name in names)]
-    missing += [problem for piece in _WEIGHTS for problem in _weight_problems(folder / piece)]
-    if missing:
+    """ModelError, in one line, for a folder that is no model, that lacks a part, or that has a wrong one.
+
+    No tensor is read: what can be told from names, sizes, settings and headers.
+    """
+    try:
+        _check_family(folder)
+        missing = [names[0] for names in _PIECES if not any((folder / name).is_file() for name in names)]
+        missing += [problem for part in _WEIGHTS for problem in _missing_weights(folder / part)]
+        if missing:
+            raise ModelError(f"model folder {folder} is incomplete ({_some(missing)}): fetch or save it again")
+        check_settings(folder)
+        for part in _WEIGHTS:
+            _check_tensors(folder / part, headers(folder, part))
+    except OSError as refused:
         raise ModelError(
-            f"model folder {folder} is incomplete ({', '.join(missing)}): fetch or save it again"
+            f"cannot read model folder {folder} ({refused.strerror or refused}): check its permissions"
+        ) from refused
+
+
+def _check_family(folder: Path) -> None:
+    index = folder / MODEL_INDEX
+    if not index.is_file():
+        raise ModelError(f"{folder} is not a diffusers model, it has no {MODEL_INDEX}: {_folder_kind(folder)}")
+    pipeline = read_json_object(index, error=ModelError).get("_class_name")
+    if not isinstance(pipeline, str) or not pipeline.startswith(_FAMILY):
+        raise ModelError(
+            f"{folder} is a model for {shown(pipeline)}, not of the Qwen-Image-Edit family: give {FULL_MODEL}"
         )
 
 
-def _weight_problems(folder: Path) -> list[str]:
-    shards = _shards(folder)
-    if shards is None:
-        return [f"{folder.name}: unreadable index"]
-    if not shards:
-        return [_no_weights(folder)]
+def headers(folder: Path, part: str) -> list[Header]:
+    """The headers of a part's weight files. ModelError for one that is missing, cut short or something else."""
+    return [read_header(file, error=ModelError) for file in _weight_files(folder / part)]
+
+
+def num_weights(folder: Path, part: str) -> int:
+    """How many numbers the weight files of a part hold."""
+    return sum(prod(entry.shape) for header in headers(folder, part) for entry in header.tensors.values())
+
+
+def weight_remarks(folder: Path) -> list[str]:
+    """What is to be said about the weights of a model that can be used all the same."""
     return [
-        f"{folder.name}/{shard.name}" + (" cut short" if shard.is_file() else "")
-        for shard in shards
-        if not _is_whole(shard)
+        f"the weights of {part} are 8-bit floats without scales: with an adapter such a model draws a grid "
+        "over the picture; better take it in bfloat16, and --quantise 8bit where memory is short"
+        for part in _WEIGHTS
+        if any(_is_float8(header) for header in headers(folder, part))
     ]
 
 
+def _is_float8(header: Header) -> bool:
+    return any(entry.dtype.startswith("F8_") for entry in header.tensors.values())
+
+
+def _check_tensors(folder: Path, found: list[Header]) -> None:
+    """Refuse weights in the formats of other tools by their names: a library would pass over half of them."""
+    names = [name for header in found for name in header.tensors]
+    scales = [name for name in names if _SCALES.search(name)]
+    if scales:
+        raise ModelError(
+            f"{folder} holds scaled weights ({_some(scales)}), which would be read without their scales: "
+            "take the model in bfloat16, and --quantise 8bit where memory is short"
+        )
+    foreign = [name for name in names if name.startswith(_COMFYUI)]
+    if foreign:
+        raise ModelError(
+            f"{folder} holds tensors that are named as ComfyUI names them ({_some(foreign)}): take the model "
+            "as a diffusers folder"
+        )
+    whole = [
+        name
+        for header in found
+        for name, entry in header.tensors.items()
+        if entry.dtype.startswith(_WHOLE_NUMBERS)
+    ]
+    if whole and not read_json_object(folder / "config.json", error=ModelError).get("quantization_config"):
+        raise ModelError(
+            f"{folder} holds weights in whole numbers ({_some(whole)}), which mean nothing without their "
+            "scales: take the model in bfloat16, and --quantise 8bit where memory is short"
+        )
+    lora = [name for name in names if _ADAPTER.search(name)]
+    if lora:
+        raise ModelError(
+            f"{folder} holds tensors of an adapter ({_some(lora)}): take the plain model, and give the "
+            "adapter as --adapter"
+        )
+
+
+def _missing_weights(folder: Path) -> list[str]:
+    files = _weight_files(folder) if folder.is_dir() else []  # else its config.json is missing as well
+    missing = [f"{folder.name}/{file.name}" for file in files if not file.exists()]
+    return [_no_weights(folder)] if missing and len(files) == 1 else missing
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The files that a part's weights should be in; ModelError where its index is wrong."""
+    file = folder / _WEIGHTS[folder.name]
+    index = folder / f"{file.name}.index.json"
+    if not index.exists():
+        return [file]
+    names = read_json_object(index, max_bytes=_MAX_INDEX_BYTES, error=ModelError).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise ModelError(f"{index} has {shown(names)} as weight_map: fetch or save it again")
+    files = [path_within(folder, name, through_links=True, error=ModelError) for name in names.values()]
+    return sorted(set(files))
+
+
 def _no_weights(folder: Path) -> str:
-    pickles = [file.name for file in folder.glob("*") if file.suffix in (".bin", ".pt", ".pth", ".ckpt")]
+    """What lies there in place of a part's one file of weights."""
+    wanted = _WEIGHTS[folder.name]
+    found = sorted(file.name for file in folder.iterdir() if file.is_file())
+    others = [name for name in found if name.endswith((".safetensors", ".gguf"))]
+    pickles = [name for name in found if name.endswith((".bin", ".pt", ".pth", ".ckpt"))]
+    if len(others) > 1:
+        return f"{folder.name}: {len(others)} files of weights and no {wanted}.index.json"
+    if others:
+        return f"{folder.name}: only {others[0]}, where {wanted} is needed"
     if pickles:
         return f"{folder.name}: only {pickles[0]}, a pickle, which is never loaded; convert it to safetensors"
-    return f"{folder.name}/*.safetensors"
+    return f"{folder.name}/{wanted}"
 
 
-def _shards(folder: Path) -> list[Path] | None:
-    """The weight files that should be there; None where the index cannot be read."""
-    for index in sorted(folder.glob("*.safetensors.index.json")):
-        try:
-            names = json.loads(index.read_text())["weight_map"].values()
-        except (ValueError, KeyError, AttributeError):
-            return None
-        return [folder / name for name in sorted(set(names))]
-    return sorted(folder.glob("*.safetensors"))
+def _file_kind(file: Path) -> str:
+    """What was given as a model and is a file, and what to give."""
+    whole = f"a model is a diffusers folder or a hub id, for example {FULL_MODEL}"
+    if not file.exists():
+        return "a link to something that is gone: check it"
+    if file.name == MODEL_INDEX:
+        return f"a file of a model: give its folder, {str(file.parent)!r}"
+    with regular_file(file, error=ModelError) as (stream, _):
+        beginning = stream.read(_SNIFFED_BYTES)
+    try:
+        names = read_header(file, error=ModelError).tensors
+    except ModelError:
+        return f"{kind_of(beginning)}: {whole}"
+    if any(_ADAPTER.search(name) for name in names):
+        return "a LoRA adapter: give it as --adapter"
+    return f"a single safetensors file (of ComfyUI?): {whole}"
 
 
-def _is_whole(file: Path) -> bool:
-    """Whether the file is as long as its header says (the tensors are not read)."""
-    if not file.is_file():
-        return False
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        header_size = int.from_bytes(stream.read(8), "little")
-        if size < 8 or header_size > size - 8:
-            return False
-        try:
-            header = json.loads(stream.read(header_size))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return False
-    return size == 8 + header_size + max(ends, default=0)
+def _folder_kind(folder: Path) -> str:
+    """What a folder without a model index is, and what to give."""
+    inner = next((path.parent for path in sorted(folder.glob(f"*/{MODEL_INDEX}"))), None)
+    inner = inner or next((path.parent for path in sorted(folder.glob(f"snapshots/*/{MODEL_INDEX}"))), None)
+    if inner is not None:
+        return f"the model is in {str(inner)!r}"
+    if folder.name in PARTS and (folder.parent / MODEL_INDEX).is_file():
+        return f"it is a part of one, give {str(folder.parent)!r}"
+    if (folder / "adapter_config.json").is_file():
+        return "it is an adapter, give it as --adapter"
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    for file in files[:_LOOKED_AT]:
+        if file.suffix in (".safetensors", ".gguf") and file.name not in _WEIGHTS.values():
+            return f"{file.name} is {_file_kind(file)}"
+    if (folder / "config.json").is_file():
+        return f"it is a single network; a model is a whole folder or a hub id, for example {FULL_MODEL}"
+    return f"it {'holds other things' if files else 'holds no files'}; give for example {FULL_MODEL}"
+
+
+def _some(names: list[str]) -> str:
+    more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _from_hub(model: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
-    if model.count("/") != 1 or model.startswith((".", "/", "~")):
+    if model.count("/") != 1 or model.startswith((".", "/", "~")) or "\0" in model:
         raise ModelError(f"no model folder {model!r}: give a folder, a hub id (owner/name) or {EMBEDDED!r}")
     try:
         return Path(snapshot_download(model, allow_patterns=_HUB_PATTERNS))

@@ -24,12 +24,16 @@ def encode_images(vae: AutoencoderKLQwenImage, images_BCHW: Tensor) -> Tensor:
     return normalise(vae, mean_BCHW.float())
 
 
-def decode_latents(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor) -> Tensor:
-    """Pictures in -1..1, in the autoencoder's dtype, from normalised latents."""
+def decode_latents(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor, *, clamp: bool = True) -> Tensor:
+    """Pictures in -1..1, in the autoencoder's dtype, from normalised latents.
+
+    clamp: False leaves what lies outside, so that infinities can be seen (not where offloading moves the
+    weights: the stock method always cuts).
+    """
     latents_BCHW = denormalise(vae, latents_BCHW.float()).to(vae.dtype)
     if _is_hooked(vae):
         return vae.decode(latents_BCHW[:, :, None], return_dict=False)[0][:, :, 0]  # pyright: ignore
-    return decode_frames(vae, latents_BCHW)
+    return decode_frames(vae, latents_BCHW, clamp=clamp)
 
 
 def normalise(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor) -> Tensor:

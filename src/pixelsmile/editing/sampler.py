@@ -28,9 +28,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class StepTaken:
-    """`num_samples` samples went one step further."""
+    """`num_samples` samples went one step further, to `tokens` (B, N, D), float32."""
 
     num_samples: int
+    tokens: Tensor
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def sample_latents(
         tokens_BND = _start(denoiser, batch)
         for step in range(num_steps):
             tokens_BND = _step(denoiser, tokens_BND, batch, sigmas[step], sigmas[step + 1])
-            yield StepTaken(len(batch))
+            yield StepTaken(len(batch), tokens_BND)
         yield BatchDone(first, unpack(tokens_BND, *denoiser.latent_size))
 
 

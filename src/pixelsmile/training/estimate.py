@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pixelsmile.editing.components import without_storage
 from pixelsmile.editing.flow import PATCH
 from pixelsmile.editing.folders import EMBEDDED, find_model
 from pixelsmile.errors import ModelError
@@ -77,7 +78,7 @@ def estimate(config: TrainingConfig, on_gpu: bool, num_shards: int = 1) -> Estim
 
     ModelError where the model's configuration cannot be had.
     """
-    transformer, vae, text_encoder = _without_storage(_config_folder(config.model.name))
+    transformer, vae, text_encoder = without_storage(_config_folder(config.model.name))
     shape = _shape(config, transformer, vae)
     number_bytes = 2 if config.model.precision == "bfloat16" else 4
     weight_bytes = number_bytes if on_gpu else 4
@@ -163,30 +164,6 @@ def _config_folder(model: str) -> Path:
             f"cannot fetch the configuration of {model!r} from the hub ({type(error).__name__}): check the "
             "name and the network, or give a folder"
         ) from error
-
-
-def _without_storage(folder: Path) -> tuple[Any, Any, Any]:
-    """The transformer, the autoencoder and the text encoder of a folder, with shapes and no numbers."""
-    from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKLQwenImage
-    from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
-    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
-
-    found = []
-    for kind, name in ((QwenImageTransformer2DModel, "transformer"), (AutoencoderKLQwenImage, "vae")):
-        try:
-            config = kind.load_config(str(folder), subfolder=name, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise ModelError(f"cannot read {folder / name / 'config.json'}: fetch the model again") from error
-        with torch.device("meta"):
-            found.append(kind.from_config(config))
-    try:
-        text_config = Qwen2_5_VLConfig.from_pretrained(str(folder / "text_encoder"), local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"cannot read {folder / 'text_encoder' / 'config.json'}: fetch the model again"
-        ) from error
-    with torch.device("meta"):
-        return found[0], found[1], Qwen2_5_VLForConditionalGeneration(text_config)
 
 
 def _count(tensors: Iterable[Tensor]) -> int:

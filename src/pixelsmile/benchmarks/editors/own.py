@@ -1,6 +1,5 @@
 """Our own editor as a benchmark sees it: any model of the engine, with any adapters."""
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -14,7 +13,7 @@ from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.editor import EditOptions, Editor
 from pixelsmile.editing.face_edits import stream_faces
-from pixelsmile.editing.folders import OPTIONS_FILE, find_model
+from pixelsmile.editing.folders import MODEL_INDEX, OPTIONS_FILE, PARTS, find_model
 from pixelsmile.editing.requests import Request
 from pixelsmile.faces.choice import manual_face
 from pixelsmile.faces.crops import DEFAULT_CONTEXT, crop_around
@@ -123,8 +122,7 @@ def _model_hash(folder: Path) -> str:
 
     Its own adapters, which may or may not act, are recorded for themselves.
     """
-    index = folder / "model_index.json"
-    parts = [path for name in json.loads(index.read_bytes()) for path in (folder / name).rglob("*")]
-    files = sorted(path for path in parts if path.suffix in _MODEL_FILES)
-    files += [path for path in (index, folder / OPTIONS_FILE) if path.is_file()]
+    found = [path for part in PARTS for path in (folder / part).rglob("*")]
+    files = sorted(path for path in found if path.suffix in _MODEL_FILES)
+    files += [path for path in (folder / MODEL_INDEX, folder / OPTIONS_FILE) if path.is_file()]
     return sha256_json({path.relative_to(folder).as_posix(): sha256_file(path) for path in files})

@@ -3,6 +3,7 @@
 Shape suffixes: B pictures, C, H, W latents, N tokens, D channels of a token.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +14,25 @@ from PIL import Image
 from torch import Tensor
 
 from pixelsmile.editing import latents as codec
-from pixelsmile.editing.adapters import AdapterSpec, activate, find_adapter, load_adapters
+from pixelsmile.editing.adapters import AdapterSpec, activate, find_adapter, is_for, load_adapters
 from pixelsmile.editing.components import Components, load_components, offload
 from pixelsmile.editing.conditioning import Prompt, choose_form, condition
 from pixelsmile.editing.devices import Placement
 from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress, Target
+from pixelsmile.editing.finite import is_finite, not_finite
 from pixelsmile.editing.flow import PATCH, FlowSchedule, pack
-from pixelsmile.editing.folders import ModelOptions, find_model, read_options
+from pixelsmile.editing.folders import (
+    PUBLISHED_ADAPTER,
+    ModelOptions,
+    find_model,
+    read_options,
+    weight_remarks,
+)
 from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.editing.sampler import Denoiser, Sample, StepTaken, sample_latents
+
+_log = logging.getLogger(__name__)
 
 CPU_BATCH, GPU_BATCH = 8, 6
 
@@ -52,11 +62,17 @@ class QwenEngine:
 
     @classmethod
     def load(cls, model: str, adapters: Sequence[AdapterSpec] | None, placement: Placement) -> "QwenEngine":
-        """Load a folder or hub id with these adapters (None: with its own). ModelError, AdapterError."""
+        """Load a folder or hub id with these adapters (None: with its own). ModelError, AdapterError.
+
+        What a person should know of it is logged before the long wait, and kept in `info.remarks`.
+        """
         for spec in adapters or ():
             find_adapter(spec)  # a wrong one is refused before the model is fetched and loaded
         folder = find_model(model)
         options = read_options(folder)
+        remarks = [*_without_adapter(model, adapters, options), *weight_remarks(folder)]
+        for remark in remarks:
+            _log.warning(remark)
         parts = load_components(folder, placement)
         loaded = load_adapters(
             parts.transformer, own_adapters(folder, options) if adapters is None else adapters
@@ -75,6 +91,7 @@ class QwenEngine:
             note=options.note,
             offload=placement.offload,
             quantise=placement.quantise,
+            remarks=tuple(remarks),
         )
         return cls(parts, placement, info, options.condition_size)
 
@@ -83,7 +100,10 @@ class QwenEngine:
         return self.parts.vae.spatial_compression_ratio * PATCH
 
     def stream(self, job: EditJob) -> Iterator[Progress | Edited]:
-        """Run a job. The prompts and the reference are encoded once; equal samples are made once."""
+        """Run a job. The prompts and the reference are encoded once; equal samples are made once.
+
+        ModelError or AdapterError where numbers are not finite: no picture is made of them.
+        """
         try:
             activate(self.parts.transformer, self.info.adapters, job.domain)
             yield Progress("encode", 0, 1)
@@ -95,10 +115,11 @@ class QwenEngine:
             taken, pictures = 0, []
             for event in sample_latents(denoiser, planned.samples, job.num_steps):
                 if isinstance(event, StepTaken):
+                    self._check(job, event.tokens)
                     taken += event.num_samples
                     yield Progress("denoise", taken, total)
                 else:
-                    pictures += self._decode(event.latents)
+                    pictures += self._decode(job, event.latents)
                     yield Progress("decode", len(pictures), len(planned.samples))
         finally:  # also where a person interrupts, or the memory runs out
             self._release()
@@ -116,11 +137,20 @@ class QwenEngine:
         )
         prompts = self.encoder.encode(job.image, texts, self._placement.device)
         images_BCHW = to_tensor(job.image).to(self._placement.device)
-        return dict(zip(texts, prompts, strict=True)), codec.encode_images(self.parts.vae, images_BCHW)
+        latents_BCHW = codec.encode_images(self.parts.vae, images_BCHW)
+        self._check(job, latents_BCHW, *(prompt.embedding for prompt in prompts))
+        return dict(zip(texts, prompts, strict=True)), latents_BCHW
 
     @torch.inference_mode()
-    def _decode(self, latents_BCHW: Tensor) -> list[Image.Image]:
-        return to_pictures(codec.decode_latents(self.parts.vae, latents_BCHW))
+    def _decode(self, job: EditJob, latents_BCHW: Tensor) -> list[Image.Image]:
+        images_BCHW = codec.decode_latents(self.parts.vae, latents_BCHW, clamp=False)
+        self._check(job, images_BCHW)
+        return to_pictures(images_BCHW)
+
+    def _check(self, job: EditJob, *numbers: Tensor) -> None:
+        if not all(map(is_finite, numbers)):
+            acting = [adapter for adapter in self.info.adapters if is_for(adapter, job.domain)]
+            raise not_finite(self.parts, self.info.dtype, acting)
 
     def _denoiser(self, job: EditJob, reference_BCHW: Tensor) -> Denoiser:
         reference_BND = pack(reference_BCHW).to(self._placement.dtype)
@@ -141,6 +171,18 @@ class QwenEngine:
 def own_adapters(folder: Path, options: ModelOptions) -> list[AdapterSpec]:
     """The adapters that a model folder brings along, each for its domain."""
     return [AdapterSpec(str(folder / name), domain=domain) for domain, name in options.adapters.items()]
+
+
+def _without_adapter(
+    model: str, adapters: Sequence[AdapterSpec] | None, options: ModelOptions
+) -> list[str]:
+    """What to say where no adapter was given, none comes along, and nobody said that none is wanted."""
+    if adapters is not None or options.adapters:
+        return []
+    return [
+        f"no adapter: plain {model} edits, without PixelSmile's training; give --adapter {PUBLISHED_ADAPTER} "
+        "(for people) or your own, or --adapter none to have it so"
+    ]
 
 
 def plan(job: EditJob, prompts: dict[str, Prompt]) -> Plan:
