@@ -133,3 +133,13 @@ def test_names_stay_within_their_folder(tmp_path):
     for name in ("../a", "/etc/passwd", "link/a", "a/../../b", "", 3, None, "a\0"):
         with pytest.raises(InputError, match="names"):
             path_within(tmp_path / "in", name)
+
+
+def test_links_may_lead_out_where_that_is_said(tmp_path):
+    """Every file of the hub's cache is a link out of its folder."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "blob")
+    assert path_within(tmp_path / "in", "link", through_links=True) == tmp_path / "in" / "link"
+    for name in ("../a", "/etc/passwd", "a/../../b", "", 3):
+        with pytest.raises(InputError, match="names"):
+            path_within(tmp_path / "in", name, through_links=True)

@@ -192,7 +192,8 @@ def path_within(
     if not isinstance(name, str) or not name or "\0" in name:
         raise error(f"{str(folder)!r} names {shown(name)} as a file of it: make it again")
     path = folder / name
-    plain = os.path.normpath if through_links else os.path.realpath  # Path.resolve raises in a circle of links
+    # Path.resolve would raise where links lead in a circle.
+    plain = os.path.normpath if through_links else os.path.realpath
     if not Path(plain(path)).is_relative_to(plain(folder)):
         raise error(f"{str(folder)!r} names {shown(name)}, which lies outside of it: make it again")
     return path

@@ -7,7 +7,7 @@ import pytest
 
 from pixelsmile.cli import doctor, machine, main
 from pixelsmile.cli.machine import Gpu, Machine, look_at_machine
-from pixelsmile.cli.model_choice import FULL_MODEL
+from pixelsmile.editing.folders import FULL_MODEL
 
 
 @pytest.fixture(scope="module")

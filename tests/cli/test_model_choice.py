@@ -3,7 +3,8 @@
 import pytest
 
 from pixelsmile.cli import model_choice
-from pixelsmile.cli.model_choice import EMBEDDED, FULL_MODEL, choose_model, full_model_options, is_downloaded
+from pixelsmile.cli.model_choice import choose_model, full_model_options, is_downloaded
+from pixelsmile.editing.folders import EMBEDDED, FULL_MODEL
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def test_an_edit_that_is_broken_off_frees_the_memory(
 ) -> None:
     freed = []
 
-    def run_out(latents: torch.Tensor) -> None:
+    def run_out(*arguments: object) -> None:
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(engine, "_hooks", SimpleNamespace(maybe_free_model_hooks=lambda: freed.append("all")))

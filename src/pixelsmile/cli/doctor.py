@@ -5,13 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from pixelsmile.cli.machine import Machine, look_at_machine
-from pixelsmile.cli.model_choice import (
-    FULL_MODEL,
-    FULL_MODEL_DOWNLOAD_GB,
-    FULL_MODEL_MEMORY_GB,
-    full_model_options,
-)
+from pixelsmile.cli.model_choice import FULL_MODEL_DOWNLOAD_GB, FULL_MODEL_MEMORY_GB, full_model_options
 from pixelsmile.cli.parsing import CommandParser
+from pixelsmile.editing.folders import FULL_MODEL
 
 FACE_EXTRAS = ("onnx", "onnxruntime", "opencv-python-headless", "scikit-image")
 _BROKEN = 1

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixelsmile import __version__
-from pixelsmile.cli.model_choice import FULL_MODEL, is_downloaded
-from pixelsmile.editing.folders import check_folder, read_options
+from pixelsmile.cli.model_choice import is_downloaded
+from pixelsmile.editing.folders import FULL_MODEL, check_folder, read_options
 from pixelsmile.embedded import model_path
 from pixelsmile.errors import ModelError
 

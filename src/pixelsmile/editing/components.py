@@ -21,14 +21,15 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from pixelsmile.editing.devices import Placement
 from pixelsmile.editing.folders import num_weights
-from pixelsmile.editing.part_configs import check_settings
+from pixelsmile.editing.part_configs import ProcessorConfig, check_settings
 from pixelsmile.errors import ModelError, PixelSmileError
-from pixelsmile.limits import shown
+from pixelsmile.limits import validated
 
 _SLACK = 4  # weights that a configuration may ask for, over what the files hold: names are compared then
-_MAX_CONDITION_PX = 4096 * 4096  # of the picture that the text encoder sees, whatever is asked for
 # What a part in 4 or 8 bits by bitsandbytes has beside its weights.
-_QUANTISED = re.compile(r"\.(absmax|quant_map|nested_absmax|nested_quant_map|quant_state\..*|SCB|weight_format)$")
+_QUANTISED = re.compile(
+    r"\.(absmax|quant_map|nested_absmax|nested_quant_map|quant_state\..*|SCB|weight_format)$"
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,10 @@ def _one_line(part: Path) -> Iterator[None]:
     except (PixelSmileError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # each library raises its own kinds for a broken file
+        if "trust_remote_code" in str(error):
+            raise ModelError(
+                f"{part} brings code of its own, which is never run: take a folder as diffusers saves it"
+            ) from error
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"cannot load {part}: {reason}; fetch or save it again") from error
 
@@ -127,8 +132,8 @@ def _check_tensors(part: Path, loading: Mapping[str, Any]) -> None:
     unexpected = sorted(name for name in loading["unexpected_keys"] if not _QUANTISED.search(name))
     if unexpected:
         raise ModelError(
-            f"{part} holds {len(unexpected)} tensors that its model lacks ({', '.join(unexpected[:3])}, ...): "
-            "they would be passed over; take a folder as diffusers saves it"
+            f"{part} holds {len(unexpected)} tensors that its model lacks ({', '.join(unexpected[:3])}, ...) "
+            "and would be used without them: take a folder as diffusers saves it"
         )
 
 
@@ -153,7 +158,10 @@ def without_storage(folder: Path) -> tuple[Any, Any, Any]:
 def _check_sizes(folder: Path) -> None:
     """Refuse a configuration that asks for far more than the files hold: it would be allocated first."""
     for name, model in zip(("transformer", "vae", "text_encoder"), without_storage(folder), strict=True):
-        wanted, held = sum(math.prod(tensor.shape) for tensor in model.parameters()), num_weights(folder, name)
+        wanted, held = (
+            sum(math.prod(tensor.shape) for tensor in model.parameters()),
+            num_weights(folder, name),
+        )
         if wanted > _SLACK * held:
             raise ModelError(
                 f"{folder / name / 'config.json'} asks for {wanted:,} weights and the files hold {held:,}: "
@@ -187,24 +195,19 @@ def _check_transformer(folder: Path, transformer: QwenImageTransformer2DModel) -
 def _check_processor(folder: Path, parts: Components) -> None:
     """The text encoder must get the patches that it was made for, of pictures that fit into memory."""
     processor, eye = parts.image_processor, parts.text_encoder.config.vision_config
-    told = (processor.patch_size, processor.merge_size, processor.temporal_patch_size)
+    told = {name: getattr(processor, name, None) for name in ProcessorConfig.model_fields}
+    told |= {"smallest": processor.size.shortest_edge, "largest": processor.size.longest_edge}
+    told |= {name: list(value) for name, value in told.items() if isinstance(value, tuple)}
+    config = validated(
+        ProcessorConfig,
+        told,
+        str(folder / "processor"),
+        error=lambda message: ModelError(f"{message}; fetch the model again"),
+    )
+    cut = (config.patch_size, config.merge_size, config.temporal_patch_size)
     needed = (eye.patch_size, eye.spatial_merge_size, eye.temporal_patch_size)
-    if told != needed:
+    if cut != needed:
         raise ModelError(
-            f"{folder / 'processor'} cuts patches of {told} (size, merged, frames), its text encoder takes "
+            f"{folder / 'processor'} cuts patches of {cut} (size, merged, frames), its text encoder takes "
             f"{needed}: fetch the model again"
         )
-    smallest, largest = processor.size.shortest_edge, processor.size.longest_edge
-    if not (_is_number(smallest, 1, _MAX_CONDITION_PX) and _is_number(largest, smallest, math.inf)):
-        raise ModelError(
-            f"{folder / 'processor'} wants pictures of {shown(smallest)} to {shown(largest)} pixels: fetch the "
-            "model again"
-        )
-    for name in ("image_mean", "image_std"):
-        numbers = getattr(processor, name)
-        if len(numbers) != 3 or not all(_is_number(number, 1e-3 * (name == "image_std"), 10) for number in numbers):
-            raise ModelError(f"{folder / 'processor'} has {shown(numbers)} as {name}: fetch the model again")
-
-
-def _is_number(value: Any, lowest: float, highest: float) -> bool:
-    return isinstance(value, int | float) and lowest <= value <= highest

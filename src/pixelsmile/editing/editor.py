@@ -136,6 +136,7 @@ class Editor:
             batch_size=batch_size,
             domain=domain,
         )
+        notes = [*notes, *self._adapter_notes(domain)]
         return self._run(job, checked, source, {"domain": domain, "notes": notes})
 
     def _run(
@@ -187,6 +188,15 @@ class Editor:
             _log.warning(note)
         width, height = fit_size(*image.size, size or info.size, self.engine.multiple_px)
         return resized(image, width, height), [*notes, info.note] if info.note else notes
+
+    def _adapter_notes(self, domain: str) -> list[str]:
+        """What was found at loading, and whether the model is left alone with pictures of this domain."""
+        info = self.engine.info
+        if not info.adapters or any(is_for(adapter, domain) for adapter in info.adapters):
+            return list(info.remarks)
+        note = f"no adapter for {domain} pictures comes with {info.model}: it edits them alone"
+        _log.warning(note)
+        return [*info.remarks, note]
 
 
 def adapter_specs(adapter: AdapterLike | Sequence[AdapterLike] | None) -> list[AdapterSpec] | None:

@@ -15,8 +15,8 @@ class EngineInfo:
 
     size: the root of the area of the pictures it was trained on, in pixels. square: trained on squares alone.
     words: all words that it knows, where it knows no others. prompts: its own prompt for an expression, where
-    it has one. offload, quantise: how it was made to fit a small card (see `devices.Placement`). remarks: what
-    was found when it was loaded, and is noted with every edit.
+    it has one. offload, quantise: how it was made to fit a small card (see `devices.Placement`). remarks:
+    what was found when it was loaded, and is noted with every edit.
     """
 
     model: str

@@ -38,10 +38,12 @@ def not_finite(parts: Components, dtype: str, adapters: Sequence[Mapping[str, An
     if adapters:
         named = ", ".join(str(adapter["source"]) for adapter in adapters)
         return AdapterError(
-            f"no picture: with adapter {named} the model's numbers grow beyond {dtype}: lower the strength or "
-            "the adapter's scale, or take an earlier checkpoint of it"
+            f"no picture: with adapter {named} the model's numbers grow beyond {dtype}: lower the strength "
+            "or the adapter's scale, or take an earlier checkpoint of it"
         )
-    return ModelError(f"no picture: the model's numbers grow beyond {dtype}: lower the strength, or {_WAY_OUT}")
+    return ModelError(
+        f"no picture: the model's numbers grow beyond {dtype}: lower the strength, or {_WAY_OUT}"
+    )
 
 
 def _suspects(parts: Components) -> Iterator[tuple[str, str, Tensor]]:

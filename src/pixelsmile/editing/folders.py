@@ -120,10 +120,13 @@ def check_folder(folder: Path) -> None:
         missing = [names[0] for names in _PIECES if not any((folder / name).is_file() for name in names)]
         missing += [problem for part in _WEIGHTS for problem in _missing_weights(folder / part)]
         if missing:
-            raise ModelError(f"model folder {folder} is incomplete ({_some(missing)}): fetch or save it again")
-        check_settings(folder)
-        for part in _WEIGHTS:
-            _check_tensors(folder / part, headers(folder, part))
+            raise ModelError(
+                f"model folder {folder} is incomplete ({_some(missing)}): fetch or save it again"
+            )
+        found = {part: headers(folder, part) for part in _WEIGHTS}
+        for part, part_headers in found.items():
+            _check_tensors(folder / part, part_headers)
+        check_settings(folder, {part: _num_tensors(part_headers) for part, part_headers in found.items()})
     except OSError as refused:
         raise ModelError(
             f"cannot read model folder {folder} ({refused.strerror or refused}): check its permissions"
@@ -133,7 +136,9 @@ def check_folder(folder: Path) -> None:
 def _check_family(folder: Path) -> None:
     index = folder / MODEL_INDEX
     if not index.is_file():
-        raise ModelError(f"{folder} is not a diffusers model, it has no {MODEL_INDEX}: {_folder_kind(folder)}")
+        raise ModelError(
+            f"{folder} is not a diffusers model, it has no {MODEL_INDEX}: {_folder_kind(folder)}"
+        )
     pipeline = read_json_object(index, error=ModelError).get("_class_name")
     if not isinstance(pipeline, str) or not pipeline.startswith(_FAMILY):
         raise ModelError(
@@ -142,7 +147,7 @@ def _check_family(folder: Path) -> None:
 
 
 def headers(folder: Path, part: str) -> list[Header]:
-    """The headers of a part's weight files. ModelError for one that is missing, cut short or something else."""
+    """The headers of a part's weight files. ModelError for one that is missing, cut short or no such file."""
     return [read_header(file, error=ModelError) for file in _weight_files(folder / part)]
 
 
@@ -159,6 +164,10 @@ def weight_remarks(folder: Path) -> list[str]:
         for part in _WEIGHTS
         if any(_is_float8(header) for header in headers(folder, part))
     ]
+
+
+def _num_tensors(found: list[Header]) -> int:
+    return sum(len(header.tensors) for header in found)
 
 
 def _is_float8(header: Header) -> bool:

@@ -14,11 +14,12 @@ from pixelsmile.errors import ModelError
 from pixelsmile.limits import path_within, read_json_object, regular_file, shown, validated
 
 _TOKEN_LATENTS = 4  # flow.PATCH squared, without torch
+MAX_CONDITION_PX = 4096 * 4096  # of the smallest picture that the text encoder may want
 MAX_TEXT_BYTES = 64 * 2**20  # of a vocabulary; that of Qwen2.5 has 11 MB with its merges
 
 M = TypeVar("M", bound=BaseModel)
 
-_Layers = Annotated[int, Field(ge=1, le=1024)]
+_Layers = Annotated[int, Field(ge=1, le=256)]
 _Side = Annotated[int, Field(ge=1, le=2**20)]
 _Few = Annotated[int, Field(ge=1, le=256)]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -90,8 +91,25 @@ class SchedulerConfig(_Config):
     time_shift_type: Literal["exponential", "linear"] = "exponential"
 
 
+class ProcessorConfig(_Config):
+    """What a Qwen2-VL image processor makes of its settings. smallest, largest: pixels of a picture."""
+
+    do_resize: Literal[True]
+    do_rescale: Literal[True]
+    do_normalize: Literal[True]
+    resample: Annotated[int, Field(ge=0, le=5)]  # Pillow's number
+    rescale_factor: Annotated[float, Field(gt=0, le=1)]
+    image_mean: list[Annotated[float, Field(ge=-10, le=10)]] = Field(min_length=3, max_length=3)
+    image_std: list[Annotated[float, Field(ge=1e-3, le=10)]] = Field(min_length=3, max_length=3)
+    patch_size: _Few
+    merge_size: _Few
+    temporal_patch_size: _Few
+    smallest: Annotated[int, Field(ge=1, le=MAX_CONDITION_PX)]
+    largest: Annotated[int, Field(ge=1)]
+
+
 class _Rope(_Config):
-    mrope_section: list[_Few] | None = Field(default=None, min_length=3, max_length=3)
+    mrope_section: list[_Few] = Field(default=[16, 24, 24], min_length=3, max_length=3)
     rope_theta: Annotated[float, Field(gt=1, le=1e12)] | None = None
 
 
@@ -138,10 +156,11 @@ class TextEncoderConfig(LanguageConfig):
         return self.text_config or self
 
 
-def check_settings(folder: Path) -> None:
+def check_settings(folder: Path, num_tensors: Mapping[str, int] | None = None) -> None:
     """ModelError for a setting of a model folder that is none, that leads elsewhere, or does not fit others.
 
-    Files that are not there are passed over: `folders.check_folder` knows which must be.
+    Files that are not there are passed over: `folders.check_folder` knows which must be. num_tensors: in the
+    weight files of each part, where they are at hand: a layer has some.
     """
     if (folder / _LEADS_AWAY).exists():
         raise ModelError(
@@ -159,8 +178,30 @@ def check_settings(folder: Path) -> None:
     text_encoder = read_config(folder, "text_encoder/config.json", TextEncoderConfig)
     if (folder / "scheduler/scheduler_config.json").exists():
         read_config(folder, "scheduler/scheduler_config.json", SchedulerConfig)
+    _check_layers(folder, num_tensors or {}, transformer, vae, text_encoder)
     for problem in (*_misfits(transformer, vae, text_encoder), *_language_misfits(text_encoder)):
         raise ModelError(f"the configurations in {folder} contradict each other: {problem}; fetch it again")
+
+
+def _check_layers(
+    folder: Path,
+    num_tensors: Mapping[str, int],
+    transformer: TransformerConfig,
+    vae: VaeConfig,
+    text_encoder: TextEncoderConfig,
+) -> None:
+    eye = text_encoder.vision_config or VisionConfig()
+    num_layers = {
+        "transformer": transformer.num_layers,
+        "vae": vae.num_res_blocks * len(vae.dim_mult),
+        "text_encoder": (text_encoder.language.num_hidden_layers or 0) + (eye.depth or 0),
+    }
+    for part, count in num_tensors.items():
+        if num_layers[part] > count:
+            raise ModelError(
+                f"{folder / part / 'config.json'} asks for {num_layers[part]} layers and the files hold "
+                f"{count} tensors: fetch the model again"
+            )
 
 
 def read_config(folder: Path, name: str, kind: type[M]) -> M:
@@ -232,9 +273,8 @@ def _language_misfits(config: TextEncoderConfig) -> list[str]:
     width, heads, groups = language.hidden_size, language.num_attention_heads, language.num_key_value_heads
     if heads and ((width and width % heads) or (groups and heads % groups)):
         problems.append(f"hidden_size {width}, num_attention_heads {heads}, num_key_value_heads {groups}")
-    rope = language.rope_parameters or language.rope_scaling
-    section = rope.mrope_section if rope else None
-    if width and heads and section and 2 * sum(section) != width // heads:
+    section = (language.rope_parameters or language.rope_scaling or _Rope()).mrope_section
+    if width and heads and 2 * sum(section) != width // heads:
         problems.append(f"mrope_section {section} is not half of a head of {width // heads}")
     if vision.hidden_size and vision.num_heads and vision.hidden_size % (4 * vision.num_heads):
         problems.append(f"vision: hidden_size {vision.hidden_size}, num_heads {vision.num_heads}")

@@ -173,9 +173,7 @@ def own_adapters(folder: Path, options: ModelOptions) -> list[AdapterSpec]:
     return [AdapterSpec(str(folder / name), domain=domain) for domain, name in options.adapters.items()]
 
 
-def _without_adapter(
-    model: str, adapters: Sequence[AdapterSpec] | None, options: ModelOptions
-) -> list[str]:
+def _without_adapter(model: str, adapters: Sequence[AdapterSpec] | None, options: ModelOptions) -> list[str]:
     """What to say where no adapter was given, none comes along, and nobody said that none is wanted."""
     if adapters is not None or options.adapters:
         return []
