@@ -57,3 +57,14 @@ def encoder_paths() -> tuple[Path, ...]:
                 f"this installation lacks an embedded identity encoder ({path}): install pixelsmile again"
             )
     return paths
+
+
+def photo_path() -> Path:
+    """The folder of the networks for photographs; ModelError where the installation lacks one of them."""
+    path = _FOLDER / "photo"
+    for name in ("detector-short", "detector-full", "landmarks", "blendshapes", "identity", "expressions"):
+        if not (path / f"{name}.onnx").is_file():
+            raise ModelError(
+                f"this installation lacks the networks for photographs ({path}): install pixelsmile again"
+            )
+    return path
