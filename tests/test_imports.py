@@ -23,6 +23,7 @@ STOREYS = (
         "picture_cost",
         "publication",
         "records",
+        "utf8",
         "safetensors_header",
         "embedded",
     },

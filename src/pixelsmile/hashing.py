@@ -26,7 +26,7 @@ def sha256_json(value: object) -> str:
     NaN and infinity have no JSON form and are a ValueError.
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return sha256_bytes(text.encode())
+    return sha256_bytes(text.encode(errors="backslashreplace"))  # names of files may be no UTF-8
 
 
 @cache

@@ -4,21 +4,30 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.limits import decoded, read_bytes, read_text, validated
+from pixelsmile.utf8 import recordable
 
 R = TypeVar("R", bound=BaseModel)
 T = TypeVar("T")
 
 
 class Record(BaseModel):
-    """One line. Unknown fields, wrong types and numbers that are not finite are errors."""
+    """What is kept. Unknown fields, wrong types and numbers that are not finite are errors.
+
+    Its texts can be written: what is no UTF-8 in the name of a file becomes `\\xff`, as it is read back.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _writable(cls, values: Any, info: ValidationInfo) -> Any:
+        return values if info.mode == "json" else recordable(values)
 
 
 def read_numbered(path: Path, make: Callable[[str], T], *, needed: str = "line") -> list[tuple[int, T]]:

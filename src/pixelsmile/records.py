@@ -9,22 +9,19 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
 
 from pixelsmile import __version__
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_bytes, sha256_code, sha256_file
+from pixelsmile.json_lines import Record
 from pixelsmile.limits import MAX_FILE_BYTES, read_record
 
 MANIFEST_NAME = "manifest.json"
 _LIBRARIES = ("torch", "diffusers", "transformers", "peft", "pillow", "skia-python")
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FileRecord(_Record):
+class FileRecord(Record):
     """A file by its content. `path` is relative to the manifest for outputs, as given for inputs."""
 
     path: str
@@ -32,7 +29,7 @@ class FileRecord(_Record):
     size_bytes: int
 
 
-class CodeRecord(_Record):
+class CodeRecord(Record):
     """Which code ran: the version, the hash of the package's source, and the libraries under it."""
 
     version: str
@@ -41,7 +38,7 @@ class CodeRecord(_Record):
     libraries: dict[str, str]
 
 
-class Manifest(_Record):
+class Manifest(Record):
     """What one run did. Settings, seeds, code and inputs determine the outputs on one machine."""
 
     schema_version: Literal[1] = 1

@@ -103,9 +103,9 @@ def _prepare() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by who started this
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # as long as the process
-    for stream, errors in ((sys.stdout, _NAMES), (sys.stderr, "backslashreplace")):
+    for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=errors)
+            stream.reconfigure(errors=_NAMES if stream is sys.__stdout__ else "backslashreplace")
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("pixelsmile: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.ERROR)
@@ -138,6 +138,7 @@ def _run(arguments: list[str]) -> int:
 def _as_bytes(error: UnicodeError) -> tuple[str | bytes, int]:
     """Of a name that is no text, its bytes, so that another program finds the file; else an escape."""
     assert isinstance(error, UnicodeEncodeError)
+    error.end = error.start + 1  # an encoding may hand over several signs of different kinds
     try:
         return codecs.lookup_error("surrogateescape")(error)
     except UnicodeEncodeError:

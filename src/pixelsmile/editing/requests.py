@@ -18,6 +18,8 @@ from pixelsmile.expressions import (
     parse_expression,
     target_prompt,
 )
+from pixelsmile.limits import shown
+from pixelsmile.utf8 import is_utf8
 
 DEFAULT_STRENGTHS = (0.0, 0.5, 1.0)
 
@@ -86,6 +88,8 @@ def known_domain(info: EngineInfo, domain: str) -> Domain:
 def _checked_prompt(prompt: str) -> str:
     if not prompt.strip():
         raise ExpressionError(f"the prompt {prompt!r} is empty: say what the face should show")
+    if not is_utf8(prompt):
+        raise ExpressionError(f"the prompt {shown(prompt)} is no UTF-8 text: type it again")
     return prompt.strip()
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from pixelsmile import __version__
+from pixelsmile.utf8 import recordable
 
 SETTINGS_KEY = "pixelsmile:settings"  # how an edit was made
 PORTRAIT_KEY = "pixelsmile:portrait"  # who was drawn, and how; edits of a drawn portrait keep it
@@ -39,7 +40,7 @@ _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 def edited_png(image: Image.Image, settings: Mapping[str, object], portrait: str | None = None) -> bytes:
     """A PNG of an edit, with its settings; `portrait` is the source's own PORTRAIT_KEY text, if any."""
     description = f"The facial expression in this picture was changed by software ({_SOFTWARE})."
-    texts = {SETTINGS_KEY: json.dumps(settings)}
+    texts = {SETTINGS_KEY: json.dumps(recordable(settings))}
     if portrait is not None:
         texts[PORTRAIT_KEY] = portrait
     return _png(image, description, "compositeWithTrainedAlgorithmicMedia", texts)

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable
 from importlib import resources
 
+from pixelsmile.utf8 import escaped, recordable
+
 
 class Html(str):
     """Markup that goes into a page as it is; any other text is escaped on its way."""
@@ -36,7 +38,7 @@ def join(children: Iterable[Child]) -> Html:
 
 def json_block(identifier: str, value: object) -> Html:
     """`value` as JSON that scripts and people can read out of the page; it never runs."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(recordable(value), ensure_ascii=False, allow_nan=False)
     for letter in "<>&\u2028\u2029":  # so that no content can end the block
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return tag("script", Html(text), type="application/json", id=identifier)
@@ -60,7 +62,7 @@ def document(title: str, body: Html, *, styles: Iterable[str], script: str | Non
     )
     end = Html("") if script is None else tag("script", Html(script))
     page = tag("html", tag("head", head), tag("body", body, end), lang="en")
-    return f"<!doctype html>\n{page}\n"
+    return escaped(f"<!doctype html>\n{page}\n")
 
 
 def package_text(package: str, file: str) -> str:

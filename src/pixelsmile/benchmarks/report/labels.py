@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from pixelsmile.benchmarks.run_folder import RunFolder, Spec
 from pixelsmile.errors import InputError
+from pixelsmile.utf8 import escaped
 
 
 def run_labels(runs: Sequence[RunFolder]) -> tuple[str, ...]:
@@ -17,12 +18,12 @@ def run_labels(runs: Sequence[RunFolder]) -> tuple[str, ...]:
         raise InputError(f"{str(twice[0])!r} is given twice: name each run once")
     names = [editor_name(run.spec()) for run in runs]
     labels = [
-        name if names.count(name) == 1 else f"{name} ({run.path.name})"
+        name if names.count(name) == 1 else f"{name} ({escaped(run.path.name)})"
         for name, run in zip(names, runs, strict=True)
     ]
     if len(set(labels)) == len(labels):
         return tuple(labels)
-    return tuple(f"{name} ({run.path})" for name, run in zip(names, runs, strict=True))
+    return tuple(f"{name} ({escaped(str(run.path))})" for name, run in zip(names, runs, strict=True))
 
 
 def editor_name(spec: Spec) -> str:
