@@ -53,8 +53,8 @@ def _download(weights: WeightFile, scratch: Path) -> Path:
         )
     except Exception as error:  # the hub client raises errors of several libraries
         raise ModelError(
-            f"cannot fetch {weights.name} ({type(error).__name__}): try again with a network; "
-            f"{weights.how_to_get()}"
+            f"cannot fetch {weights.name} ({type(error).__name__}): try again with a network, or put "
+            f"{weights.url} at {models_folder() / weights.file}"
         ) from error
 
 

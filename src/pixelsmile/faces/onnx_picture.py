@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from pixelsmile.errors import ModelError
+from pixelsmile.faces.onnx_session import open_session, run_session
 
+MAX_SIDE_PX = 4096  # of what a network takes
 EXTRA = 'pip install -c constraints.txt -e ".[faces]"'
 
 
@@ -27,7 +29,7 @@ class OnnxFile:
         self.input_name: str = inputs[0].name
         self._input_shape = inputs[0].shape
         self.output_shapes: tuple[tuple[Any, ...], ...] = tuple(
-            tuple(output.shape) for output in self._session.get_outputs()
+            tuple(output.shape or ()) for output in self._session.get_outputs()
         )
         self.output_names: tuple[str, ...] = tuple(output.name for output in self._session.get_outputs())
 
@@ -56,19 +58,22 @@ class OnnxFile:
     def run(self, input_BCHW: np.ndarray) -> list[np.ndarray]:
         """Every output for the picture. ModelError where the network refuses it."""
         try:
-            return list(self._session.run(None, {self.input_name: input_BCHW}))
+            return run_session(self._session, self.path, None, {self.input_name: input_BCHW})
+        except ModelError:
+            raise
         except Exception as error:  # ONNX Runtime has no common error
             shape = " x ".join(map(str, input_BCHW.shape))
             raise ModelError(f"{self.path} cannot run on {shape} ({_first_line(error)})") from error
 
     def _check_inputs(self, inputs: Sequence[Any]) -> None:
-        shapes = [tuple(entry.shape) for entry in inputs]
+        shapes = [tuple(entry.shape or ()) for entry in inputs]
         good = (
             len(inputs) == 1
             and inputs[0].type == "tensor(float)"
             and len(shapes[0]) == 4
             and (shapes[0][1] == 3 or not isinstance(shapes[0][1], int))
             and (shapes[0][0] == 1 or not isinstance(shapes[0][0], int))
+            and all(not isinstance(side, int) or 0 < side <= MAX_SIDE_PX for side in shapes[0][2:])
         )
         if not good:
             seen = ", ".join(
@@ -76,7 +81,7 @@ class OnnxFile:
             )
             raise ModelError(
                 f"{self.path} takes {seen or 'nothing'}: a {self._what} takes one picture, "
-                "1 x 3 x height x width in float32"
+                f"1 x 3 x height x width in float32, of at most {MAX_SIDE_PX} px"
             )
 
 
@@ -89,15 +94,11 @@ def _open(path: Path, what: str) -> Any:
     if not path.is_file():
         raise ModelError(f"there is no {what} {str(path)!r}: check the path")
     try:
-        import onnxruntime
+        return open_session(path)
     except ImportError as error:
         raise ModelError(
             f"a {what} in an ONNX file needs onnxruntime, which is not installed: {EXTRA}"
         ) from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong comes as an exception
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has no common error
         raise ModelError(
             f"{str(path)!r} is no ONNX file, or cut short ({_first_line(error)}): fetch it again"

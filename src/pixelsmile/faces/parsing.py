@@ -62,7 +62,7 @@ class FaceParser:
         return mask_HW
 
     def _check(self, logits_BCHW: np.ndarray) -> None:
-        if logits_BCHW.ndim != 4 or logits_BCHW.shape[:2] != (1, NUM_CLASSES):
+        if logits_BCHW.ndim != 4 or logits_BCHW.shape[:2] != (1, NUM_CLASSES) or not logits_BCHW.size:
             shape = " x ".join(map(str, logits_BCHW.shape))
             raise ModelError(
                 f"{self._file.path} gives {shape} numbers: a face parser gives 1 x {NUM_CLASSES} x height x "

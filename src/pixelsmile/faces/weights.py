@@ -78,12 +78,11 @@ class WeightFile:
         return self.path
 
     def how_to_get(self) -> str:
-        """One line: the command, and which file to put where without a network, its licence and checksum."""
+        """The command, the licence, and where the file goes without a network; short enough for a message."""
         accept = "" if self.licence.commercial else " --accept-licence"
         return (
-            f"pixelsmile models fetch {self.name}{accept}, or put {self.url} at "
-            f"{models_folder() / self.file} ({self.size_bytes:,} bytes, SHA-256 {self.sha256}; "
-            f"licence {self.licence.name}: {self.licence.terms})"
+            f"pixelsmile models fetch {self.name}{accept} ({self.licence.name}: {self.licence.terms}), or "
+            f"put it at {models_folder() / self.file}; its address: pixelsmile models list {self.name}"
         )
 
 

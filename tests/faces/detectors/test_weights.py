@@ -126,7 +126,7 @@ def test_interrupted(models, weights, hub):
 def test_the_real_client_without_a_network(models, weights):
     with pytest.raises(ModelError, match="cannot fetch yunet") as refused:
         fetch_weights(weights)
-    for part in (weights.url, str(models / weights.file), weights.sha256, "MIT"):
+    for part in (weights.url, str(models / weights.file)):
         assert part in str(refused.value)
     assert list(models.iterdir()) == []
 

@@ -12,6 +12,7 @@ from pixelsmile.faces.detectors.letterbox import Letterbox
 from pixelsmile.faces.detectors.overlap import keep_best
 from pixelsmile.faces.face import Face
 
+_MAX_PROPOSALS = 20_000  # a crowd of a thousand has about ten for each face
 _ROUNDING = 1e-3  # a network in half precision
 
 
@@ -64,6 +65,11 @@ class Candidates:
         sure_N = self.scores >= threshold
         inside_N = (x1_N > 0) & (y1_N > 0) & (x0_N < size[0]) & (y0_N < size[1])
         (rows,) = np.nonzero(sure_N & inside_N & (x1_N > x0_N) & (y1_N > y0_N))
+        if len(rows) > _MAX_PROPOSALS:
+            raise ModelError(
+                f"the detector {source} sees {len(rows):,} faces in one picture: this is no face detector of "
+                "a known kind"
+            )
         rows = rows[keep_best(self.boxes[rows], self.scores[rows], overlap)]
         return [self._face(row, source) for row in rows]
 

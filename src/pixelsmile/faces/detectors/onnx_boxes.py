@@ -17,6 +17,7 @@ Shapes: NR rows of numbers; N one a row.
 """
 
 import ast
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from pixelsmile.faces.detectors.candidates import Candidates
 from pixelsmile.faces.detectors.letterbox import Letterbox
 from pixelsmile.faces.face import Face
 from pixelsmile.faces.onnx_picture import OnnxFile, network_input
+from pixelsmile.limits import shown
 
 _WIDTHS = (5, 6, 15)
 _BOX, _SCORE, _CLASS, _POINTS = slice(0, 4), 4, 5, slice(5, 15)
@@ -35,6 +37,8 @@ _YOLO_STRIDES = (8, 16, 32)
 _PADDING = 114
 _DEFAULT_SIZE_PX = 640
 _FACE = "face"
+_MAX_NAMES = 65_536  # characters of all class names
+_MAX_ROWS = 100_000
 _INTERFACE = "one output N x 5, N x 6, N x 15 or 1 x (4 + classes) x anchors (docstring of onnx_boxes)"
 
 
@@ -76,7 +80,7 @@ class OnnxBoxesDetector:
             output = output[0]
             if output.shape[1] == self._num_yolo_anchors and output.shape[0] > _NUM_BOX:
                 return self._decode_yolo(output.T.astype(np.float64))
-        if output.ndim != 2 or output.shape[1] not in _WIDTHS:
+        if output.ndim != 2 or output.shape[1] not in _WIDTHS or len(output) > _MAX_ROWS:
             raise self._unknown(str(output.shape))
         return self._decode_rows(output.astype(np.float64))
 
@@ -123,10 +127,20 @@ def _classes(file: OnnxFile) -> tuple[int, int | None]:
     if text is None:
         return 0, None
     try:
-        names = {int(index): str(name).lower() for index, name in dict(ast.literal_eval(text)).items()}
-    except (ValueError, SyntaxError, TypeError):
-        raise ModelError(f"{file.path} has class names that cannot be read: {text[:80]!r}") from None
+        names = _class_names(text)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, OverflowError):
+        raise ModelError(
+            f"{file.path} has class names that cannot be read ({shown(text)}): give them as {{0: 'face'}}"
+        ) from None
     faces = [index for index, name in names.items() if name == _FACE] or ([0] if len(names) == 1 else [])
     if not faces:
         raise ModelError(f"{file.path} finds {', '.join(names.values())}, but no {_FACE}: name another file")
     return faces[0], len(names)
+
+
+def _class_names(text: str) -> dict[int, str]:
+    """The names by their numbers, which count from 0; what `ast` raises, and ValueError."""
+    found = ast.literal_eval(text) if len(text) <= _MAX_NAMES else None
+    if not isinstance(found, Mapping) or set(found) != set(range(len(found))):
+        raise ValueError("no classes from 0 on")
+    return {index: str(name).lower() for index, name in found.items()}

@@ -12,6 +12,8 @@ from pixelsmile.errors import ImageError, ModelError
 Array = Any  # numpy.ndarray or torch.Tensor
 ArrayT = TypeVar("ArrayT", bound=Any)
 
+MAX_FEATURES = 16_384  # numbers of an embedding; the published ones have 512
+
 Crops = Array | Mapping[int, Array]  # one batch, or one for each size in pixels
 
 
@@ -67,7 +69,7 @@ def identity_similarity(a: Crops, b: Crops, encoders: Sequence[IdentityEncoder])
 
 def require_embeddings(name: str, found: Array, num_crops: int) -> None:
     """ModelError where an encoder did not give one row of numbers for each crop."""
-    if found.ndim != 2 or len(found) != num_crops:
+    if found.ndim != 2 or len(found) != num_crops or not 1 < found.shape[1] <= MAX_FEATURES:
         raise ModelError(
             f"{name} gave numbers of shape {tuple(found.shape)} for {num_crops} crops, not an embedding "
             "each: take another file"

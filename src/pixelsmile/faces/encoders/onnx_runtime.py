@@ -11,8 +11,7 @@ from pixelsmile.errors import DeviceError, ModelError
 from pixelsmile.faces.encoders.encoder import ArrayT, require_embeddings
 from pixelsmile.faces.encoders.onnx_file import INSTALL, OnnxFile
 from pixelsmile.faces.encoders.preprocessing import Preprocessing
-
-_ERRORS_ONLY = 3  # its severities: 0 verbose, 1 information, 2 warning, 3 error
+from pixelsmile.faces.onnx_session import open_session, run_session
 
 
 class OnnxRuntimeEncoder:
@@ -65,7 +64,11 @@ class OnnxRuntimeEncoder:
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
         try:
-            found = self._session.run([self._file.output_name], {self._file.input_name: batch})[0]
+            found = run_session(
+                self._session, self._file.path, [self._file.output_name], {self._file.input_name: batch}
+            )[0]
+        except ModelError:
+            raise
         except Exception as error:  # its errors have no common class
             raise _refused(self._file, error) from error
         require_embeddings(str(self._file.path), found, len(batch))
@@ -74,14 +77,9 @@ class OnnxRuntimeEncoder:
 
 def _session(file: OnnxFile, device: str | None, num_threads: int | None) -> Any:
     runtime = _import_runtime()
-    options = runtime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    if num_threads is not None:
-        options.intra_op_num_threads = num_threads
-        options.inter_op_num_threads = 1
     providers = _providers(runtime.get_available_providers(), device)
     try:
-        session = runtime.InferenceSession(str(file.path), options, providers=providers)
+        session = open_session(file.path, providers, num_threads)
     except Exception as error:  # its errors have no common class
         raise _refused(file, error) from error
     wanted = providers[0][0]
