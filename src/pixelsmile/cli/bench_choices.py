@@ -1,7 +1,6 @@
 """`--choice name=value`: where the paper is silent about its metrics."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -43,12 +42,14 @@ def read_choices(options: argparse.Namespace) -> "MetricChoices":
 
 
 def _pair(text: str, known: Sequence[str]) -> tuple[str, object]:
+    from pixelsmile.limits import parse_json
+
     name, sign, value = text.partition("=")
     if not sign:
         raise InputError(f"--choice {text!r}: write name=value, for example ties=unscored")
     if name not in known:
         raise InputError(f"unknown choice {name!r}: {nearest(name, known)}")
     try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
+        return name, parse_json(value, "it")
+    except InputError:
         return name, value

@@ -10,6 +10,7 @@ from typing import Any
 
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_file
+from pixelsmile.limits import read_json_object, shown
 from pixelsmile.publication import write_file
 
 LOG_FILE = "training.jsonl"
@@ -21,15 +22,15 @@ def require_same_plan(folder: Path, plan: Mapping[str, Any], name: str = "plan")
     if not file.is_file():
         write_file(file, (json.dumps(now, indent=2) + "\n").encode())
         return
-    begun = json.loads(file.read_text())
+    begun = read_json_object(file)
     changed = [
-        f"{key} was {begun.get(key)!r}, is {now.get(key)!r}"
+        f"{key} was {shown(begun.get(key))}, is {shown(now.get(key))}"
         for key in {**begun, **now}
         if key not in begun or key not in now or begun[key] != now[key]
     ]
     if changed:
         raise InputError(
-            f"{str(folder)!r} was begun with another {name} ({'; '.join(changed)}): "
+            f"{str(folder)!r} was begun with another {name} ({'; '.join(changed[:2])}): "
             f"give the same {name} or another --work, or delete the folder"
         )
 

@@ -15,17 +15,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pixelsmile.errors import InputError, OutputError
+from pixelsmile.errors import InputError, OutputError, one_line
 from pixelsmile.hashing import sha256_file
+from pixelsmile.limits import MAX_FILE_BYTES, path_within, read_record, shown
 
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"step-(\d{8})")
 _FACTS = "facts.json"
+_UNREADABLE = (SafetensorError, ValueError, LookupError, TypeError, RuntimeError)  # what load_file can raise
 _UNFINISHED = ".unfinished-"  # written to, or being deleted
 
 Tensors = Mapping[str, Tensor]
@@ -39,12 +41,12 @@ class Facts(BaseModel):
     window: losses since the last line of statistics.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    step: int
+    step: int = Field(ge=0)
     config: str
     data: str
-    global_batch: int
+    global_batch: int = Field(ge=1)
     numbers: dict[str, int | float] = {}
     window: tuple[dict[str, float], ...] = ()
 
@@ -113,8 +115,8 @@ class Checkpoints:
         for path in reversed(self._all()):
             try:
                 return _read(path)
-            except (OSError, ValidationError, SafetensorError, _DamagedError) as error:
-                reason = str(error).splitlines()[0]
+            except (OSError, InputError, *_UNREADABLE) as error:
+                reason = one_line(error, 200)
                 _log.warning("checkpoint %s is damaged (%s): taking the one before", path, reason)
         return None
 
@@ -161,10 +163,6 @@ class Checkpoints:
             ) from error
 
 
-class _DamagedError(Exception):
-    """A file is not the one that was written."""
-
-
 def _write(folder: Path, state: State) -> None:
     files = {}
     for name, tensors in state.tensors.items():
@@ -179,11 +177,17 @@ def _write(folder: Path, state: State) -> None:
 
 
 def _read(folder: Path) -> State:
-    written = _Written.model_validate_json((folder / _FACTS).read_bytes())
+    """InputError, OSError or one of _UNREADABLE where a file is not the one that was written."""
+    written = read_record(folder / _FACTS, _Written, max_bytes=MAX_FILE_BYTES)
+    if folder.name != f"step-{written.facts.step:08d}":
+        raise InputError(f"it says that it is of step {written.facts.step}")
+    tensors = {}
     for name, sha256 in written.files.items():
-        if sha256_file(folder / name) != sha256:
-            raise _DamagedError(f"{name} has changed")
-    return State(written.facts, {Path(name).stem: load_file(folder / name) for name in written.files})
+        path = path_within(folder, name)
+        if sha256_file(path) != sha256:
+            raise InputError(f"{shown(name)} has changed")
+        tensors[path.stem] = load_file(path)
+    return State(written.facts, tensors)
 
 
 def _flush(path: Path) -> None:

@@ -13,10 +13,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pixelsmile.errors import InputError
+from pixelsmile.limits import MAX_DEPTH, read_text, shown
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.replacing import replace_file
 
-_MAX_SHOWN = 60
+MAX_YAML_BYTES = 64 * 1024  # PyYAML takes a second for that much
+_MAX_CHANGE = 4096  # characters of a --set
+_MAX_NAMED = 80  # of it, in a message
 _FLOAT, _TIMESTAMP = "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"
 
 KeyPath = tuple[str, ...]
@@ -65,15 +68,7 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> TrainingConfig:
 
     InputError names the file, the line, the key and the value of the first slip, and the nearest known key.
     """
-    try:
-        text = path.read_bytes().decode()
-    except UnicodeDecodeError:
-        raise InputError(f"{str(path)!r} is not UTF-8 text: give a YAML file") from None
-    except OSError as error:
-        raise InputError(
-            f"cannot read {str(path)!r} ({(error.strerror or '').lower()}): check the path"
-        ) from None
-    return parse_config(text, str(path), changes)
+    return parse_config(read_text(path, max_bytes=MAX_YAML_BYTES), str(path), changes)
 
 
 def parse_config(text: str, name: str, changes: Sequence[str] = ()) -> TrainingConfig:
@@ -83,7 +78,7 @@ def parse_config(text: str, name: str, changes: Sequence[str] = ()) -> TrainingC
         _change(document, change)
     try:
         data = json.dumps(document.values)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:  # ValueError: a number of thousands of digits
         raise InputError(
             f"{name} holds a value that is neither text nor number ({error}): take it out"
         ) from None
@@ -125,8 +120,7 @@ def _needed(section: type[BaseModel], prefix: str) -> Iterator[str]:
 def _load(text: str, name: str) -> _Document:
     """The values of a YAML text and the line of each. InputError for bad YAML, and for a key said twice."""
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_Loader)):
-            raise InputError(f"{name} uses YAML anchors (*): write the values out")
+        _check_events(text, name)
         loader = _Loader(text)
         node = loader.get_single_node()
         places = dict(_places(node, (), name))
@@ -136,11 +130,25 @@ def _load(text: str, name: str) -> _Document:
         line = f", line {mark.line + 1}" if mark else ""
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise InputError(f"{name}{line}: not YAML ({reason}): correct it") from None
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError) as error:  # 0x_, a number that no float holds
         raise InputError(f"{name} holds what cannot be read ({error}): correct it") from None
     if not isinstance(values, dict):
-        raise InputError(f"{name} is {_shown(values)}, not keys with values: see a recipe")
+        raise InputError(f"{name} is {shown(values)}, not keys with values: see a recipe")
     return _Document(values, places)
+
+
+def _check_events(text: str, name: str) -> None:
+    """InputError for what makes little text large or slow, or a value of another kind than plain."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        where = f"{name}, line {event.start_mark.line + 1}"
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise InputError(f"{where} uses YAML anchors (& and *): write the values out")
+        if getattr(event, "tag", None) is not None:
+            raise InputError(f"{where} uses a YAML tag ({shown(event.tag)}): write the value without it")
+        if depth > MAX_DEPTH:
+            raise InputError(f"{where} has more than {MAX_DEPTH} lists and sections in one another")
 
 
 def _places(node: yaml.Node | None, path: KeyPath, name: str) -> Iterator[tuple[KeyPath, str]]:
@@ -150,10 +158,11 @@ def _places(node: yaml.Node | None, path: KeyPath, name: str) -> Iterator[tuple[
             where = f"{name}, line {key.start_mark.line + 1}"
             if not (isinstance(key, yaml.ScalarNode) and key.tag == "tag:yaml.org,2002:str"):
                 raise InputError(
-                    f"{where}: {getattr(key, 'value', key)!r} is no key: put it in quotes or take it out"
+                    f"{where}: {shown(getattr(key, 'value', key))} is no key: put it in quotes or take it out"
                 )
             if key.value in seen:
-                raise InputError(f"{where}: {'.'.join((*path, key.value))!r} is given twice: take one out")
+                twice = shown(".".join((*path, key.value)))
+                raise InputError(f"{where}: {twice} is given twice: take one out")
             seen.add(key.value)
             yield (*path, key.value), where
             yield from _places(value, (*path, key.value), name)
@@ -167,9 +176,9 @@ def _change(document: _Document, change: str) -> None:
     """Set one value in place. InputError where the text is no `key=value`."""
     key, equals, text = change.partition("=")
     path = tuple(key.strip().split("."))
-    if not equals or not all(path):
+    if not equals or not all(path) or len(path) > MAX_DEPTH or len(change) > _MAX_CHANGE:
         raise InputError(
-            f"--set {change!r} changes nothing: write it like --set optimiser.learning_rate=2e-4"
+            f"--set {shown(change)} changes nothing: write it like --set optimiser.learning_rate=2e-4"
         )
     section = document.values
     for name in path[:-1]:
@@ -177,7 +186,7 @@ def _change(document: _Document, change: str) -> None:
             section[name] = {}
         section = section[name]
         if not isinstance(section, dict):
-            raise InputError(f"{_named(change)}: {name} is no section: {_advice(key)}")
+            raise InputError(f"{_named(change)}: {shown(name)[1:-1]} is no section: {_advice(key)}")
     section[path[-1]] = _value(text, change)
     document.places[path] = _named(change)
     for end in range(1, len(path)):
@@ -192,7 +201,7 @@ def _value(text: str, change: str) -> Any:
 
 
 def _named(change: str) -> str:
-    return f"--set {change if change.isprintable() else repr(change)}"
+    return f"--set {change if change.isprintable() and len(change) <= _MAX_NAMED else shown(change)}"
 
 
 def _describe(problem: ErrorDetails, document: _Document, name: str) -> str:
@@ -204,17 +213,17 @@ def _describe(problem: ErrorDetails, document: _Document, name: str) -> str:
     )
     match problem["type"]:
         case "extra_forbidden":
-            return f"{where}: unknown key {key!r} ({_shown(problem['input'])}): {_advice(key)}"
+            return f"{where}: unknown key {shown(key)} ({shown(problem['input'])}): {_advice(key)}"
         case "missing" if key in list(known_keys()):
             keys = list(_needed(TrainingConfig, ""))
             missing = next((needed for needed in keys if needed.startswith(f"{key}.")), key)
             return f"{name}: {missing} is missing: add it, or give it with --set {missing}=..."
         case "missing":
-            return f"{where}: {'.'.join(path[:-1])} is {_shown(problem['input'])}: it needs more values"
+            return f"{where}: {'.'.join(path[:-1])} is {shown(problem['input'])}: it needs more values"
     reason = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if problem["type"] == "value_error":
         return f"{where}: {key}: {reason}"
-    return f"{where}: {key} is {_shown(problem['input'])}, it {reason}"
+    return f"{where}: {key} is {shown(problem['input'])}, it {reason}"
 
 
 def _advice(key: str) -> str:
@@ -232,8 +241,3 @@ def _advice(key: str) -> str:
         n for n in known if "." not in n
     ]
     return f"known here are {', '.join(beside)}"
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."

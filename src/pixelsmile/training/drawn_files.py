@@ -26,6 +26,7 @@ from PIL import Image
 
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.json_lines import LineWriter, read_lines
+from pixelsmile.limits import read_json_object, shown
 from pixelsmile.publication import staged, write_file
 from pixelsmile.records import MANIFEST_NAME, make_manifest, read_manifest, record_file
 from pixelsmile.training.drawn import DrawnPlan, draw_triplet
@@ -123,7 +124,7 @@ def _finish(folder: Path, num_triplets: int, plan: DrawnPlan) -> None:
     outputs = [record_file(folder / LINES_NAME).model_copy(update={"path": LINES_NAME})]
     if path.exists() and read_manifest(path).outputs == tuple(outputs):
         return
-    settings = {**json.loads((folder / PLAN_NAME).read_bytes()), "num_triplets": num_triplets}
+    settings = {**read_json_object(folder / PLAN_NAME), "num_triplets": num_triplets}
     manifest = make_manifest(
         "drawn triplets", settings=settings, seeds=[plan.seed], inputs=[], outputs=outputs
     )
@@ -168,15 +169,16 @@ def _check_plan(folder: Path, others: list[str], settings: dict[str, object]) ->
         write_file(folder / PLAN_NAME, (json.dumps(settings, indent=2) + "\n").encode())
         return
     try:
-        begun = json.loads((folder / PLAN_NAME).read_bytes())
-    except (OSError, ValueError) as error:
+        begun = read_json_object(folder / PLAN_NAME)
+    except InputError as error:
         raise OutputError(
-            f"{str(folder)!r} holds {others[0]!r} and no plan of drawn triplets: choose an empty folder"
+            f"{str(folder)!r} holds {others[0]!r} and no plan of drawn triplets ({error}): "
+            "choose an empty folder"
         ) from error
     changed = [key for key in settings if begun.get(key) != settings[key]]
     if changed:
         key = changed[0]
         raise OutputError(
-            f"{str(folder)!r} was begun with {key} {begun.get(key)!r}, not {settings[key]!r}: "
+            f"{str(folder)!r} was begun with {key} {shown(begun.get(key))}, not {shown(settings[key])}: "
             "choose another folder"
         )

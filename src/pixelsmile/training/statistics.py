@@ -39,8 +39,9 @@ Window = list[dict[str, float]]
 
 
 def window_means(window: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The mean of each name, to six digits."""
-    return {name: rounded(sum(values[name] for values in window) / len(window)) for name in window[0]}
+    """The mean of each name that the newest has, to six digits."""
+    known = {name: [values[name] for values in window if name in values] for name in window[-1]}
+    return {name: rounded(sum(found) / len(found)) for name, found in known.items()}
 
 
 def rounded(value: float) -> float:

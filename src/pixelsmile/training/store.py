@@ -9,11 +9,12 @@ write into one folder; what two of them made is there twice, and either is right
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from pixelsmile.errors import InputError
@@ -60,8 +61,8 @@ class TensorStore:
             return
         try:
             for name in sorted(os.listdir(self.folder)):
-                if name.endswith(_SUFFIX) and name not in self._shards and self._is_whole(name):
-                    self._open(name)
+                if name.endswith(_SUFFIX) and name not in self._shards:
+                    self._take_in(name)
         except OSError as error:
             raise InputError(
                 f"cannot use the cache {str(self.folder)!r} ({error.strerror}): choose another folder"
@@ -93,17 +94,16 @@ class TensorStore:
         self._open(name)
         self._waiting = {}
 
-    def _is_whole(self, name: str) -> bool:
+    def _take_in(self, name: str) -> None:
         path = self.folder / name
-        try:
+        with suppress(FileNotFoundError):  # another process was first to find it damaged
             if sha256_file(path) == name.removesuffix(_SUFFIX):
-                return True
-        except FileNotFoundError:  # another process was first to find it damaged
-            return False
-        self.num_damaged += 1
-        _log.warning("%s is damaged: taken away, what it held will be made again", path)
-        path.unlink(missing_ok=True)
-        return False
+                with suppress(SafetensorError):
+                    self._open(name)
+                    return
+            self.num_damaged += 1
+            _log.warning("%s is damaged: taken away, what it held will be made again", path)
+            path.unlink()
 
     def _open(self, name: str) -> None:
         self._shards[name] = safe_open(self.folder / name, framework="pt")

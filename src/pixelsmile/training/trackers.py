@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelsmile.errors import InputError
+from pixelsmile.limits import read_text
 from pixelsmile.training.config import LogSettings, TrainingConfig, flattened
 from pixelsmile.training.replacing import replace_file
 
@@ -50,4 +51,4 @@ def _run_id(folder: Path) -> str:
     file = folder / _ID_NAME
     if not file.is_file():
         replace_file(file, secrets.token_hex(8).encode())
-    return file.read_text()
+    return read_text(file, max_bytes=100)

@@ -13,6 +13,8 @@ from pixelsmile.training.checkpoint import State
 from pixelsmile.training.distribution import like, whole
 from pixelsmile.training.optimiser import restore, state_of
 
+_FILES = ("weights", "average", "optimiser")
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -29,15 +31,23 @@ class Trained:
         """
         optimiser, numbers = state_of(self.optimiser, self.parameters, keep)
         weights, average = whole(self.parameters, keep), whole(self.average.values, keep)
-        return {"weights": weights, "average": average, "optimiser": optimiser}, numbers
+        return dict(zip(_FILES, (weights, average, optimiser), strict=True)), numbers
 
     @torch.no_grad()
     def restore(self, state: State) -> None:
-        """Take over what `tensors` gave."""
+        """Take over what `tensors` gave. InputError, before anything is changed, where it is of others."""
+        weights, average, optimiser = (state.tensors.get(file, {}) for file in _FILES)
+        shapes = {name: parameter.shape for name, parameter in self.parameters.items()}
+        for found in (weights, average):
+            if shapes != {name: tensor.shape for name, tensor in found.items()}:
+                raise InputError(
+                    f"the checkpoint of step {state.facts.step} has other parameters than are trained here: "
+                    "take it away, or start another run with -o"
+                )
         for name, parameter in self.parameters.items():
-            parameter.copy_(like(state.tensors["weights"][name], parameter))
-            self.average.values[name].copy_(like(state.tensors["average"][name], parameter))
-        restore(self.optimiser, self.parameters, state.tensors["optimiser"], state.facts.numbers)
+            parameter.copy_(like(weights[name], parameter))
+            self.average.values[name].copy_(like(average[name], parameter))
+        restore(self.optimiser, self.parameters, optimiser, state.facts.numbers)
 
 
 def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
