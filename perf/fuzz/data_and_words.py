@@ -260,6 +260,7 @@ def training_kinds(shop: Path) -> dict[str, Kind]:
 
 def judge_kinds(shop: Path) -> dict[str, Kind]:
     """What a model answers to a judge's questions. An answer that is none is a MalformedAnswerError."""
+    from pixelsmile.judges import ScriptedProvider
     from pixelsmile.judges.rubrics.answer import read_answer
     from pixelsmile.judges.rubrics.marked_answer import read_marked_answer
     from pixelsmile.judges.rubrics.reading import MalformedAnswerError
@@ -295,7 +296,59 @@ def judge_kinds(shop: Path) -> dict[str, Kind]:
                 if len(str(error)) > 2000:
                     raise AssertionError("a malformed answer fills pages") from error
 
-    return {"answer": Kind([text.encode() for text in valid], file_named("x.txt"), quiet(read))}
+    return {
+        "answer": Kind([text.encode() for text in valid], file_named("x.txt"), quiet(read)),
+        "reply": Kind([_chat_body(answer), _content_body(answer)], file_named("x.json"), quiet(_read_body)),
+        "cache": _cache_kind(shop),
+        "script": Kind(
+            [json.dumps({"picture": "0" * 64, "answer": json.loads(answer)}).encode()],
+            file_named("x.jsonl"),
+            quiet(ScriptedProvider.from_file),
+        ),
+    }
+
+
+def _chat_body(answer: str) -> bytes:
+    choice = {"message": {"content": [{"type": "text", "text": answer}]}, "finish_reason": "stop"}
+    return json.dumps({"choices": [choice], "usage": {"total_tokens": 9}, "error": None}).encode()
+
+
+def _content_body(answer: str) -> bytes:
+    candidate = {"content": {"parts": [{"text": "so", "thought": True}, {"text": answer}]}}
+    return json.dumps({"candidates": [candidate], "usageMetadata": {"totalTokenCount": 9}}).encode()
+
+
+def _read_body(path: Path) -> None:
+    """What both providers do with what a server says, whatever its status is."""
+    from pixelsmile.judges.providers.chat_completion import read_completion
+    from pixelsmile.judges.providers.connection import Answer
+    from pixelsmile.judges.providers.generated_content import read_content
+    from pixelsmile.judges.providers.server_error import error_of, parse_body
+
+    body = path.read_bytes().decode(errors="replace")
+    value = parse_body(body)
+    for status in (200, 400, 500):
+        error_of(Answer(status, {}, body), value)
+    for reply in (read_completion(value, body), read_content(value, body)):
+        reply.transcript.encode(), reply.text.encode()
+
+
+def _cache_kind(shop: Path) -> Kind:
+    """A cache of verdicts with one in it: the file of a database."""
+    from pixelsmile.expressions import EXPRESSIONS
+    from pixelsmile.judges import JudgeIdentity, Question, Verdict, VerdictCache, cache_key
+
+    judge = JudgeIdentity("p", "m", "r", "00", {})
+    question = Question.read(Image.new("RGB", (32, 32)), "human")
+    with VerdictCache(shop / "fuzzed.sqlite") as cache:
+        cache.keep(judge, question, Verdict(judge.id, dict.fromkeys(EXPRESSIONS, 0.5), "happy", ("raw",)))
+
+    def read(path: Path) -> None:
+        with VerdictCache(path) as cache:
+            cache.find(cache_key(judge, question))
+            cache.has_verdicts(judge)
+
+    return Kind([(shop / "fuzzed.sqlite").read_bytes()], file_named("x.sqlite"), quiet(read))
 
 
 def argument_kind(shop: Path) -> Kind:

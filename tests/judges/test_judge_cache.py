@@ -151,6 +151,15 @@ def test_a_file_that_works_on_its_own_is_refused(tmp_path):
             VerdictCache(path)
 
 
+def test_bytes_that_are_no_text_are_no_traceback(tmp_path):
+    with VerdictCache(tmp_path / "cache.sqlite") as cache:
+        cache.keep(JUDGE, QUESTION, verdict())
+    data = (tmp_path / "cache.sqlite").read_bytes()
+    (tmp_path / "cache.sqlite").write_bytes(data.replace(b"domain TEXT", b"domain \xceEXT"))
+    with pytest.raises((InputError, OutputError), match="cache"):
+        VerdictCache(tmp_path / "cache.sqlite")
+
+
 def test_a_pipe_is_no_cache(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises((InputError, OutputError), match="cache"):

@@ -186,7 +186,9 @@ def test_nothing_of_the_environment_goes_elsewhere(monkeypatch):
         assert not any("mine" in value or "secret" in value for value in headers.values())
 
 
-@pytest.mark.parametrize("url", ["http://api.openai.com/v1", "https://api.openai.com:8443/v1", "https://openai.com/v1"])
+@pytest.mark.parametrize(
+    "url", ["http://api.openai.com/v1", "https://api.openai.com:8443/v1", "https://openai.com/v1"]
+)
 def test_openai_s_key_is_for_its_address_alone(url):
     assert OpenAIProvider("m", base_url=url)._key is None
     assert OpenAIProvider("m")._key is not None

@@ -170,7 +170,7 @@ class VerdictCache:
             yield
         except sqlite3.OperationalError as error:
             raise OutputError(f"cannot use the cache {name} ({error}): choose another file") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # sqlite quotes the file's bytes
             raise InputError(f"{name} is no cache of verdicts ({error}): choose another file") from error
         except OSError as error:
             raise OutputError(f"cannot write to {name} ({error.strerror}): choose another place") from error
