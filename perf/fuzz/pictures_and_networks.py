@@ -48,7 +48,7 @@ def adapter_kinds(shop: Path) -> dict[str, Kind]:
     import torch
     from safetensors.torch import save
 
-    from pixelsmile.editing.adapters import AdapterSpec, fitting_state
+    from pixelsmile.editing.adapters import AdapterSpec, fitting_updates
 
     model = _embedded_transformer()
     names = [name for name, _ in model.named_modules() if name.endswith(("to_q", "to_k"))][:2]
@@ -85,7 +85,7 @@ def adapter_kinds(shop: Path) -> dict[str, Kind]:
         )
         return folder / "x.safetensors"
 
-    read = quiet(lambda path: fitting_state(model, AdapterSpec(str(path))))
+    read = quiet(lambda path: fitting_updates(model, AdapterSpec(str(path))))
     headers = [file[8 : 8 + struct.unpack("<Q", file[:8])[0]] for file in files]
     return {
         "lora": Kind([json.dumps(config).encode()], place_config, read),
