@@ -1,6 +1,7 @@
 """The front door: help, versions, exit codes, one line for each refusal."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -165,3 +166,27 @@ def test_expressions(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 13
     assert any(line.startswith("happy ") and "smile" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        ("edit face.png -e happy --adapter none.safetensors", "no adapter file"),
+        ("edit face.png -e happy --adapter face.png", "is a picture (PNG)"),
+        ("edit face.png -e happy --model nowhere", "no model folder 'nowhere'"),
+        ("edit none.png -e happy", "there is no file 'none.png'"),
+        ("bench ffe run -o run --adapter none.safetensors", "no adapter file"),
+        ("bench ffe run -o run --benchmark nowhere", "there is no benchmark 'nowhere'"),
+        ("bench fed run -o run --model nowhere", "no model folder 'nowhere'"),
+    ],
+)
+def test_what_is_not_there_is_refused_before_torch_is_loaded(typed, line, drawn_face):
+    shutil.copy(drawn_face, "face.png")
+    program = (
+        f"import sys; from pixelsmile.cli import main; code = main({typed.split()!r}); "
+        "assert 'torch' not in sys.modules; sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert line in done.stderr
+    assert not Path("run").exists()

@@ -84,11 +84,14 @@ def _run(options: argparse.Namespace, choice: "EditorChoice", plan: Plan) -> int
 
 def _choice(options: argparse.Namespace, sanity: Sequence[str]) -> "EditorChoice":
     from pixelsmile.benchmarks.editors.choosing import parse_editor
+    from pixelsmile.cli.model_choice import check_files
 
     if options.quiet:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     choice = parse_editor(options.editor, sanity)
     _check_options(options, choice)
+    if choice.kind == "own":
+        check_files(options)
     return choice
 
 
@@ -144,13 +147,13 @@ def _open(
         return open_editor(
             choice, plan.benchmark, OwnSettings(), folder.path, plan.strengths, options.timeout
         )
-    from pixelsmile.cli.model_choice import check_model_options, choose_model
+    from pixelsmile.cli.model_choice import check_device, choose_model
     from pixelsmile.cli.progress import Display, silence_libraries
     from pixelsmile.editing.folders import find_model
 
     with Display(options.quiet).loading("the libraries"):
         silence_libraries()
-        check_model_options(options)
+        check_device(options)
     model = choose_model(options.model, options.device)
     if model.reason is not None:
         _remark(options, model.reason)

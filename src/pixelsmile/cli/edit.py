@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     from pixelsmile.cli.edit_faces import check_face_orders, parse_face_order
     from pixelsmile.cli.edit_orders import read_orders
     from pixelsmile.cli.edit_photographs import open_photographs
-    from pixelsmile.cli.model_choice import check_model_options, choose_model
+    from pixelsmile.cli.model_choice import check_device, check_files, choose_model
     from pixelsmile.cli.progress import Display, silence_libraries
     from pixelsmile.editing.edit_files import file_names
     from pixelsmile.publication import check_place
@@ -59,13 +59,14 @@ def run(arguments: Sequence[str]) -> int:
         check_grid(len(orders), len(options.strengths))
     slugs = [order.slug for order in orders]
     names = file_names(slugs, options.strengths, grid=options.grid, gif=options.gif)
+    check_files(options)
     photographs = open_photographs(options, orders)
     for photograph in photographs:
         check_place(photograph.folder, names, force=options.force)
     with _memory_errors():
         with Display(options.quiet).loading("the libraries"):
             silence_libraries()
-            check_model_options(options)
+            check_device(options)
             choice = choose_model(options.model, options.device)
         prepared = _prepare(options, choice, face_orders, photographs)
         _edit_all(_load(options, choice), options, orders, names, prepared)

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixelsmile.editing.folders import EMBEDDED, FULL_MODEL, check_folder
+from pixelsmile.editing.folders import EMBEDDED, FULL_MODEL, check_folder, find_model, is_hub_id
 from pixelsmile.errors import ModelError
 
 FULL_MODEL_DOWNLOAD_GB = 60
@@ -19,24 +19,30 @@ class ModelChoice:
     reason: str | None = None
 
 
-def check_model_options(options: argparse.Namespace) -> None:
-    """Refuse a device, a way to fit it and an adapter before a model is chosen, fetched and loaded.
+def check_files(options: argparse.Namespace) -> None:
+    """Refuse an adapter and a model's folder that are not there or not whole, within a second.
 
-    DeviceError, AdapterError.
+    Without torch, and before anything is fetched but adapters. AdapterError, ModelError.
     """
-    from pixelsmile.editing.adapters import find_adapter
-    from pixelsmile.editing.devices import place
-    from pixelsmile.editing.editor import adapter_specs
+    from pixelsmile.editing.adapter_files import adapter_specs, find_adapter
 
-    place(options.device, options.dtype, options.offload or "none", options.quantise)
     for spec in adapter_specs(options.adapter) or ():
         find_adapter(spec)
+    if options.model is not None and not is_hub_id(options.model):
+        find_model(options.model)
+
+
+def check_device(options: argparse.Namespace) -> None:
+    """Refuse a device and a way to fit it before a model is chosen, fetched and loaded. DeviceError."""
+    from pixelsmile.editing.devices import place
+
+    place(options.device, options.dtype, options.offload or "none", options.quantise)
 
 
 def choose_model(requested: str | None, device: str | None) -> ModelChoice:
     """What was asked for; else the full model if it is downloaded and the GPU holds it; else the embedded.
 
-    device: None, or one that `check_model_options` has found here.
+    device: None, or one that `check_device` has found here.
     """
     if requested is not None:
         return ModelChoice(requested)

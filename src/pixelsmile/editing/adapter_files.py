@@ -4,6 +4,7 @@ Only the header of a file is read, and torch is not needed, so that a wrong one 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +12,9 @@ from pixelsmile.editing.adapter_alphas import Alphas, read_alphas
 from pixelsmile.editing.adapter_formats import Contents, recognise
 from pixelsmile.errors import AdapterError
 from pixelsmile.safetensors_header import Header, read_header
+from pixelsmile.utf8 import is_utf8
+
+NO_ADAPTER = "none"
 
 _FILE_NAMES = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -40,6 +44,9 @@ class AdapterSpec:
             return cls(text)
 
 
+AdapterLike = str | Path | AdapterSpec
+
+
 @dataclass(frozen=True)
 class AdapterFile:
     """An adapter that was found: its file, the header, the layers that it changes, what it says of alpha."""
@@ -67,6 +74,18 @@ class AdapterFile:
         return self.alphas.config.base_model_name_or_path or (stated[0] if stated else None)
 
 
+def adapter_specs(adapter: AdapterLike | Sequence[AdapterLike] | None) -> list[AdapterSpec] | None:
+    """What was given as adapters; None for the model's own. AdapterError for `none` among others."""
+    if adapter is None:
+        return None
+    given = [adapter] if isinstance(adapter, AdapterLike) else list(adapter)
+    if NO_ADAPTER in given:
+        if len(given) > 1:
+            raise AdapterError(f"adapters {given!r}: {NO_ADAPTER!r} goes alone, or leave it out")
+        return []
+    return [item if isinstance(item, AdapterSpec) else AdapterSpec.parse(str(item)) for item in given]
+
+
 def find_adapter(spec: AdapterSpec) -> AdapterFile:
     """The file of an adapter, fetched where it is on the hub, found to be one that can be read.
 
@@ -78,6 +97,8 @@ def find_adapter(spec: AdapterSpec) -> AdapterFile:
             f"scale {spec.scale!r} of adapter {spec.source!r} is not a finite number: use for example 1"
         )
     path = _find(spec.source)
+    if not is_utf8(str(path)):
+        raise AdapterError(f"the name of adapter {str(path)!r} is no UTF-8, nothing can load it: rename it")
     header = read_header(path, error=AdapterError)
     contents = recognise(repr(path.name), header)
     return AdapterFile(path, header, contents, read_alphas(path, header.metadata, contents))

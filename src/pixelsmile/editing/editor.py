@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 import pixelsmile
-from pixelsmile.editing.adapters import AdapterSpec, is_for
+from pixelsmile.editing.adapter_files import AdapterLike, adapter_specs
+from pixelsmile.editing.adapters import is_for
 from pixelsmile.editing.conditioning import check_conditioning
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.edit_files import EditResult, Source, read_source
@@ -17,16 +18,14 @@ from pixelsmile.editing.engine import Edited, EditJob, Engine, Progress
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.pictures import centre_square, fit_size, resized
 from pixelsmile.editing.requests import DEFAULT_STRENGTHS, Request, neutral_text, target_of
-from pixelsmile.errors import AdapterError, ImageError, InputError
+from pixelsmile.errors import ImageError, InputError
 from pixelsmile.images import load_image
 
 _log = logging.getLogger(__name__)
 
 MAX_SIZE_PX = 4096
-NO_ADAPTER = "none"
 
 ImageLike = Image.Image | np.ndarray | str | Path | Source
-AdapterLike = str | Path | AdapterSpec
 
 
 class EditOptions(TypedDict, total=False):
@@ -197,18 +196,6 @@ class Editor:
         note = f"no adapter for {domain} pictures comes with {info.model}: it edits them alone"
         _log.warning(note)
         return [*info.remarks, note]
-
-
-def adapter_specs(adapter: AdapterLike | Sequence[AdapterLike] | None) -> list[AdapterSpec] | None:
-    """What was given as adapters; None for the model's own. AdapterError for `none` among others."""
-    if adapter is None:
-        return None
-    given = [adapter] if isinstance(adapter, AdapterLike) else list(adapter)
-    if NO_ADAPTER in given:
-        if len(given) > 1:
-            raise AdapterError(f"adapters {given!r}: {NO_ADAPTER!r} goes alone, or leave it out")
-        return []
-    return [item if isinstance(item, AdapterSpec) else AdapterSpec.parse(str(item)) for item in given]
 
 
 def open_source(image: ImageLike) -> Source:

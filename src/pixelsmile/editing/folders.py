@@ -15,6 +15,7 @@ from pixelsmile.editing.part_configs import check_settings
 from pixelsmile.errors import ModelError
 from pixelsmile.limits import path_within, read_json_object, regular_file, shown, validated
 from pixelsmile.safetensors_header import Header, kind_of, read_header
+from pixelsmile.utf8 import is_utf8
 
 EMBEDDED = "embedded"
 FULL_MODEL = "Qwen/Qwen-Image-Edit-2511"
@@ -91,7 +92,15 @@ def find_model(model: str) -> Path:
     else:
         folder = _from_hub(model)
     check_folder(folder)
+    if not is_utf8(str(folder)):
+        raise ModelError(f"the name of model {str(folder)!r} is no UTF-8, nothing can load it: rename it")
     return folder
+
+
+def is_hub_id(model: str) -> bool:
+    """Whether a model would be fetched: it looks like `owner/name`, and is no path that exists."""
+    looks_like_one = model.count("/") == 1 and not model.startswith((".", "/", "~")) and "\0" not in model
+    return looks_like_one and not os.path.lexists(model)
 
 
 def read_options(folder: Path) -> ModelOptions:
@@ -288,7 +297,7 @@ def _from_hub(model: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
-    if model.count("/") != 1 or model.startswith((".", "/", "~")) or "\0" in model:
+    if not is_hub_id(model):
         raise ModelError(f"no model folder {model!r}: give a folder, a hub id (owner/name) or {EMBEDDED!r}")
     try:
         return Path(snapshot_download(model, allow_patterns=_HUB_PATTERNS))
