@@ -7,15 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from editing.conftest import model_folder
 from PIL import Image
+from pydantic import JsonValue
 from safetensors.numpy import save_file
 
+from pixelsmile.benchmarks.claiming import claimed
 from pixelsmile.benchmarks.editors.editor import Made
 from pixelsmile.benchmarks.editors.own import OwnEditor
 from pixelsmile.benchmarks.editors.own_settings import OwnSettings, Region
+from pixelsmile.benchmarks.running import run_edits
 from pixelsmile.benchmarks.tasks import Box, Task
 from pixelsmile.editing.editor import Editor
+from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.errors import FaceError
 from pixelsmile.hashing import sha256_file
 
@@ -160,3 +165,36 @@ def test_the_record(model_folder, tmp_path):
         for folder in (same, other)
     ]
     assert hashes[0] == record["model_sha256"] != hashes[1]
+
+
+def test_an_edit_of_numbers_that_are_none_is_a_failure_and_the_run_goes_on(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    """The weights are mended after the first task: the second is made."""
+    editor = Editor.from_pretrained(model_folder, "none", device="cpu")
+    assert isinstance(editor.engine, QwenEngine)
+    weight = editor.engine.parts.transformer.proj_out.bias.detach()
+    weight[0] = torch.nan
+    own = OwnEditor(editor, OwnSettings(steps=1), (1.0,))
+    with claimed(tmp_path / "run") as folder:
+        for event in run_edits(TwoPictures(), own, folder, "general", (1.0,)):
+            if event.num_done == 1:
+                weight[0] = 0
+    failed, made = (record for _, record in sorted(folder.edits().items()))
+    assert failed.failure == (
+        "no picture: weights of the transformer hold NaN (proj_out.bias): fetch or convert the model again"
+    )
+    assert (failed.file, made.failure) == (None, None)
+    assert made.file is not None
+
+
+class TwoPictures:
+    """A benchmark of two tasks."""
+
+    tasks = (Task("a", "happy", "human", "smile"), Task("b", "happy", "human", "smile"))
+
+    def picture(self, source: str) -> Image.Image:
+        return picture(64, 64)
+
+    def to_record(self) -> dict[str, JsonValue]:
+        return {"name": "two"}
