@@ -20,6 +20,7 @@ STOREYS = (
         "images",
         "json_lines",
         "limits",
+        "networks",
         "picture_cost",
         "publication",
         "records",

@@ -32,7 +32,7 @@ TINY = EmbeddedJudgeConfig(
 LANDMARKS = np.array([(60.0, 70.0), (100.0, 66.0), (83.0, 90.0), (70.0, 105.0), (99.0, 103.0)])
 
 
-def saved(folder, *, scores=None, limit=math.inf, least_drawn=-math.inf):
+def saved(folder, *, scores=None, limit=1e9, least_drawn=-1e9):
     """A judge in a folder; it gives every face these scores, if they are given."""
     torch.manual_seed(0)
     network = EmbeddedJudgeNetwork(TINY)

@@ -72,8 +72,8 @@ class VaeConfig(_Config):
     num_res_blocks: _Few = 2
     temperal_downsample: list[bool] = [False, True, True]
     input_channels: Literal[3] = 3
-    latents_mean: list[Annotated[float, Field(ge=-1e4, le=1e4)]] | None = None
-    latents_std: list[Annotated[float, Field(gt=0, le=1e4)]] | None = None
+    latents_mean: list[Annotated[float, Field(ge=-1e4, le=1e4)]] = [0.0] * 16  # the library has others
+    latents_std: list[Annotated[float, Field(gt=0, le=1e4)]] = [1.0] * 16
 
 
 class SchedulerConfig(_Config):
@@ -256,7 +256,7 @@ def _misfits(transformer: TransformerConfig, vae: VaeConfig, text_encoder: TextE
     if len(vae.temperal_downsample) != len(vae.dim_mult) - 1:
         problems.append("the autoencoder's dim_mult and temperal_downsample are not of one length")
     for name, values in (("latents_mean", vae.latents_mean), ("latents_std", vae.latents_std)):
-        if values is not None and len(values) != vae.z_dim:
+        if len(values) != vae.z_dim:
             problems.append(f"{name} has {len(values)} numbers, the autoencoder {vae.z_dim} channels")
     width = text_encoder.language.hidden_size
     if width is not None and width != transformer.joint_attention_dim:

@@ -4,19 +4,16 @@ Shape suffixes: B pictures, C channels, H and W rows and columns, D numbers of a
 (B, 3, H, W) in -1..1 with the sides that the configuration says.
 """
 
-import json
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pixelsmile.errors import ModelError
+from pixelsmile.networks import CONFIG_FILE, WEIGHTS_FILE, NumBlocks, Width, read_network
 
-CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 STRIDE_PX = 16  # of the coarsest maps
 _GROUP = 8  # channels that are normalised together
 
@@ -42,11 +39,11 @@ class DrawnFeaturesConfig(BaseModel):
 
     name: str = "drawn-portraits"
     window: Window = Field(default_factory=Window)
-    window_px: int = Field(default=96, ge=STRIDE_PX, multiple_of=STRIDE_PX)
-    widths: tuple[int, int, int, int] = (24, 40, 80, 128)
-    num_blocks: tuple[int, int, int] = (1, 2, 1)
-    flat_width: int = 32  # of the last maps, before places are told apart
-    num_features: int = 128
+    window_px: int = Field(default=96, ge=STRIDE_PX, le=1024, multiple_of=STRIDE_PX)
+    widths: tuple[Width, Width, Width, Width] = (24, 40, 80, 128)
+    num_blocks: tuple[NumBlocks, NumBlocks, NumBlocks] = (1, 2, 1)
+    flat_width: Width = 32  # of the last maps, before places are told apart
+    num_features: Width = 128
     note: str = "It was trained on portraits that pixelsmile draws and knows nothing else."
 
 
@@ -89,21 +86,7 @@ def look_through(window: Window, images_BCHW: Tensor, size_px: int) -> Tensor:
 
 def load_network(folder: Path) -> DrawnFeaturesNetwork:
     """The network in `folder`, in float32, for inference. ModelError where it is absent or damaged."""
-    try:
-        config = DrawnFeaturesConfig.model_validate(json.loads((folder / CONFIG_FILE).read_bytes()))
-        state = load_file(folder / WEIGHTS_FILE)
-        network = DrawnFeaturesNetwork(config)
-        network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    except OSError as error:
-        raise ModelError(
-            f"there is no image encoder in {str(folder)!r} ({error}): check the folder"
-        ) from None
-    except (ValueError, ValidationError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ModelError(
-            f"the image encoder in {str(folder)!r} is damaged ({reason}): train it again"
-        ) from None
-    return network.eval().requires_grad_(False)
+    return read_network(folder, DrawnFeaturesConfig, DrawnFeaturesNetwork, "image encoder")
 
 
 def save_network(folder: Path, network: DrawnFeaturesNetwork) -> None:

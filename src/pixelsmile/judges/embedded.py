@@ -23,10 +23,11 @@ from pixelsmile.faces.detectors.drawn import DrawnDetector
 from pixelsmile.faces.face import Face
 from pixelsmile.hashing import sha256_bytes, sha256_file, sha256_json
 from pixelsmile.judges.embedded_crop import face_crop
-from pixelsmile.judges.embedded_network import CONFIG_FILE, WEIGHTS_FILE, load_network, to_tensor
+from pixelsmile.judges.embedded_network import load_network, to_tensor
 from pixelsmile.judges.judge import JudgeIdentity
 from pixelsmile.judges.question import Question
 from pixelsmile.judges.verdict import NoVerdict, Verdict
+from pixelsmile.networks import CONFIG_FILE, WEIGHTS_FILE
 
 RUBRIC = "drawn-scores-1"
 # What the scores mean. Whoever changes it makes a new version.

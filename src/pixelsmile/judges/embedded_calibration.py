@@ -6,10 +6,11 @@
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pixelsmile.errors import ModelError
 from pixelsmile.judges.verdict import MAX_MARK
+from pixelsmile.limits import read_json_object, validated
 
 CALIBRATION_FILE = "marks.json"
 
@@ -49,17 +50,14 @@ class Calibration(BaseModel):
 
 def load_calibration(folder: Path, weights_sha256: str) -> Calibration:
     """The calibration in the judge's folder; ModelError where it is absent, damaged, or another judge's."""
-    try:
-        calibration = Calibration.model_validate_json((folder / CALIBRATION_FILE).read_bytes())
-    except OSError as error:
-        raise ModelError(
-            f"{str(folder)!r} has no {CALIBRATION_FILE} ({error}): make it with the recipe"
-        ) from None
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise ModelError(
-            f"{CALIBRATION_FILE} in {str(folder)!r} is damaged ({reason}): make it again"
-        ) from None
+    file = folder / CALIBRATION_FILE
+    if not file.exists():
+        raise ModelError(f"{str(folder)!r} has no {CALIBRATION_FILE}: make it with the recipe")
+
+    def damaged(reason: str) -> ModelError:
+        return ModelError(f"{CALIBRATION_FILE} in {str(folder)!r} is damaged ({reason}): make it again")
+
+    calibration = validated(Calibration, read_json_object(file, error=damaged), "it", error=damaged)
     if calibration.weights_sha256 != weights_sha256:
         raise ModelError(
             f"{CALIBRATION_FILE} in {str(folder)!r} is for other weights than the judge's: make it again"

@@ -4,22 +4,19 @@ Shape suffixes: B faces, C channels, H and W rows and columns, E expressions, K 
 look. A face is (B, 3, H, W) in -1..1 with the sides that the configuration says.
 """
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from pixelsmile.errors import ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS
 from pixelsmile.faces.detectors.drawn_network import ChannelNorm
+from pixelsmile.networks import CONFIG_FILE, WEIGHTS_FILE, NumBlocks, Width, read_network
 
-CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 STRIDE_PX = 16  # of the coarsest maps
 _LEAST_SPREAD = 1e-2  # of a dimension, against the median of all: below it, it is constant
 _LEAST_VARIANCE = 1e-2  # of a direction, against the mean of all
@@ -32,11 +29,11 @@ class EmbeddedJudgeConfig(BaseModel):
 
     name: str = "drawn-portraits"
     expressions: tuple[str, ...] = EXPRESSIONS
-    crop_px: int = Field(default=96, ge=STRIDE_PX, multiple_of=STRIDE_PX)
-    widths: tuple[int, int, int, int] = (24, 32, 80, 144)
-    num_blocks: tuple[int, int, int] = (1, 2, 2)
-    flat_width: int = 32  # of the last maps, before places are told apart
-    num_features: int = 128
+    crop_px: int = Field(default=96, ge=STRIDE_PX, le=1024, multiple_of=STRIDE_PX)
+    widths: tuple[Width, Width, Width, Width] = (24, 32, 80, 144)
+    num_blocks: tuple[NumBlocks, NumBlocks, NumBlocks] = (1, 2, 2)
+    flat_width: Width = 32  # of the last maps, before places are told apart
+    num_features: Width = 128
     neutral_below: float = Field(default=0.25, ge=0, le=1)  # with no score at least this, a face is neutral
     note: str = "It was trained on portraits that pixelsmile draws and judges nothing else."
 
@@ -138,17 +135,7 @@ def to_tensor(crops_BHWC: np.ndarray) -> Tensor:
 
 def load_network(folder: Path) -> EmbeddedJudgeNetwork:
     """The network in `folder`, in float32, for inference. ModelError where it is absent or damaged."""
-    try:
-        config = EmbeddedJudgeConfig.model_validate(json.loads((folder / CONFIG_FILE).read_bytes()))
-        state = load_file(folder / WEIGHTS_FILE)
-        network = EmbeddedJudgeNetwork(config)
-        network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    except OSError as error:
-        raise ModelError(f"there is no judge in {str(folder)!r} ({error}): check the folder") from None
-    except (ValueError, ValidationError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ModelError(f"the judge in {str(folder)!r} is damaged ({reason}): train it again") from None
-    return network.eval().requires_grad_(False)
+    return read_network(folder, EmbeddedJudgeConfig, EmbeddedJudgeNetwork, "judge")
 
 
 def save_network(folder: Path, network: EmbeddedJudgeNetwork) -> None:

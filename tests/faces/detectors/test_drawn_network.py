@@ -1,12 +1,14 @@
 """The network of the embedded detector: what its numbers mean, and what it does not mix up."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from pixelsmile.errors import ModelError
 from pixelsmile.faces.detectors.drawn_config import DrawnFaceConfig
@@ -122,4 +124,44 @@ def test_folders_that_are_no_detector(network, tmp_path):
             load_network(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ModelError, match="is damaged"):
+        load_network(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"num_blocks": 10**12}, "num_blocks is 1000000000000"),
+        ({"widths": [4096] * 5}, r"is \(\d+, "),  # 4 GB of weights, were they made first
+        ({"widths": [0, 1, 1, 1, 1]}, "widths.0 is 0"),
+        ({"widths": ["x"] * 5}, "widths.0 is 'x'"),
+    ],
+)
+def test_shapes_that_cannot_be_are_refused_before_they_are_made(network, tmp_path, change, words):
+    save_network(tmp_path, network)
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    with pytest.raises(ModelError, match=f"is damaged .*{words}.* train it again"):
+        load_network(tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_and_tensors_too_many_are_refused(network, tmp_path, value):
+    save_network(tmp_path, network)
+    file = tmp_path / "model.safetensors"
+    tensors = load_file(file)
+    save_file({**tensors, "more": torch.zeros(1)}, file)
+    with pytest.raises(ModelError, match="more is unknown"):
+        load_network(tmp_path)
+    name = sorted(tensors)[0]
+    tensors[name].view(-1)[0] = value
+    save_file(tensors, file)
+    with pytest.raises(ModelError, match=f"{name} holds NaN or infinities"):
+        load_network(tmp_path)
+
+
+def test_a_pipe_in_place_of_the_weights_does_not_wait(network, tmp_path):
+    save_network(tmp_path, network)
+    (tmp_path / "model.safetensors").unlink()
+    os.mkfifo(tmp_path / "model.safetensors")
+    with pytest.raises(ModelError, match="is not a regular file"):
         load_network(tmp_path)

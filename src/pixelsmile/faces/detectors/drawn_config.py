@@ -1,6 +1,12 @@
 """The shape of the embedded detector's network, as its config.json states it."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# As in pixelsmile.networks, which needs torch.
+_Width = Annotated[int, Field(ge=1, le=4096)]
+_NumBlocks = Annotated[int, Field(ge=0, le=64)]
 
 
 class DrawnFaceConfig(BaseModel):
@@ -8,7 +14,7 @@ class DrawnFaceConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    widths: tuple[int, int, int, int, int] = (16, 32, 64, 96, 128)
-    num_blocks: int = 2
-    close_width: int = 32  # of the maps at stride 4 that the close look is made from
+    widths: tuple[_Width, _Width, _Width, _Width, _Width] = (16, 32, 64, 96, 128)
+    num_blocks: _NumBlocks = 2
+    close_width: _Width = 32  # of the maps at stride 4 that the close look is made from
     note: str = "It was trained on portraits that pixelsmile draws and knows nothing else."

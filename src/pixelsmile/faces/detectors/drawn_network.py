@@ -4,20 +4,16 @@ Shape suffixes: B pictures, C channels, H and W rows and columns of a map or of 
 (B, 3, H, W) in -1..1 with sides that are multiples of 32; 0 is the grey around it.
 """
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from pixelsmile.errors import ModelError
 from pixelsmile.faces.detectors.drawn_config import DrawnFaceConfig
+from pixelsmile.networks import CONFIG_FILE, WEIGHTS_FILE, read_network
 
-CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 COARSEST_PX = 32  # sides of pictures are multiples of it
 FIND_PX, MARK_PX, MASK_PX = 8, 4, 2  # how far apart the cells of the maps are, in pixels
 NUM_LANDMARKS = 5
@@ -117,17 +113,7 @@ def marks_in_pixels(marks_B5HW: Tensor) -> Tensor:
 
 def load_network(folder: Path) -> DrawnFaceNetwork:
     """The network in `folder`, in float32, for inference. ModelError where it is absent or damaged."""
-    try:
-        config = DrawnFaceConfig.model_validate(json.loads((folder / CONFIG_FILE).read_bytes()))
-        state = load_file(folder / WEIGHTS_FILE)
-        network = DrawnFaceNetwork(config)
-        network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    except OSError as error:
-        raise ModelError(f"there is no detector in {str(folder)!r} ({error}): check the folder") from None
-    except (ValueError, ValidationError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ModelError(f"the detector in {str(folder)!r} is damaged ({reason}): train it again") from None
-    return network.eval().requires_grad_(False)
+    return read_network(folder, DrawnFaceConfig, DrawnFaceNetwork, "detector")
 
 
 def save_network(folder: Path, network: DrawnFaceNetwork) -> None:

@@ -29,9 +29,10 @@ from torch import Tensor
 from pixelsmile.embedded import model_path
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, Domain, confusing_partner
 from pixelsmile.features.drawn import DrawnEncoder
-from pixelsmile.features.drawn_network import WEIGHTS_FILE, DrawnFeaturesConfig, look_through
+from pixelsmile.features.drawn_network import DrawnFeaturesConfig, look_through
 from pixelsmile.features.pictures import unit_length
 from pixelsmile.hashing import sha256_file
+from pixelsmile.networks import WEIGHTS_FILE
 from pixelsmile.portraits import NUM_VARIANTS, action_units
 from pixelsmile.recipes.faces.encoders.sittings import mapping
 from pixelsmile.recipes.features.plan import Plan
