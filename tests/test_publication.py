@@ -1,7 +1,13 @@
 """Files appear whole or not at all."""
 
 import errno
+import json
 import os
+import platform
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,3 +132,122 @@ def test_a_folder_without_permission(tmp_path):
 def test_only_announced_files(tmp_path):
     with pytest.raises(ValueError, match="not announced"), staged(tmp_path, ["a"]) as stage:
         stage.write("b", b"1")
+
+
+# What a kill leaves.
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pixelsmile.publication import staged
+
+replace, left = os.replace, [int(sys.argv[2])]
+
+def counting(source, target):
+    replace(source, target)
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+os.replace = counting
+with staged(Path(sys.argv[1]), ["a", "b", "c"], force=True) as stage:
+    for name in ("a", "b", "c"):
+        stage.write(name, b"new " + name.encode())
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+ALIVE = """
+import sys
+from pathlib import Path
+from pixelsmile.publication import staged
+
+with staged(Path(sys.argv[1]), ["alive"]) as stage:
+    stage.write("alive", b"1")
+    print("waiting", flush=True)
+    sys.stdin.readline()
+"""
+
+unix_only = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and flock")
+
+
+def scratches_in(folder: Path) -> list[Path]:
+    return sorted(folder.glob(".pixelsmile-*"))
+
+
+def kill_after(folder: Path, num_moves: int) -> None:
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(folder), str(num_moves)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert len(scratches_in(folder)) == 1
+
+
+@unix_only
+@pytest.mark.parametrize("num_moves", range(6))
+def test_the_next_write_brings_back_what_a_killed_one_was_replacing(tmp_path, num_moves):
+    before = {"a": b"old a", "b": b"old b"}  # c is new
+    for name, data in before.items():
+        (tmp_path / name).write_bytes(data)
+    kill_after(tmp_path, num_moves)
+    write_file(tmp_path / "other", b"1")
+    names = names_in(tmp_path) - {"other"}
+    after = {"a": b"new a", "b": b"new b", "c": b"new c"}
+    assert {name: (tmp_path / name).read_bytes() for name in names} == (after if num_moves == 5 else before)
+
+
+@unix_only
+def test_what_came_into_the_place_since_stays_and_so_does_what_was_replaced(tmp_path, caplog):
+    (tmp_path / "a").write_bytes(b"old a")
+    kill_after(tmp_path, 1)  # a is away, its successor is not there yet
+    (tmp_path / "a").write_bytes(b"somebody's")
+    write_file(tmp_path / "other", b"1")
+    assert (tmp_path / "a").read_bytes() == b"somebody's"
+    (scratch,) = scratches_in(tmp_path)
+    assert (scratch / "old" / "a").read_bytes() == b"old a"
+    assert "look at them" in caplog.text
+
+
+@unix_only
+def test_a_living_process_keeps_its_folder(tmp_path):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", ALIVE, str(tmp_path)], **pipes) as process:
+        assert process.stdout.readline() == b"waiting\n"
+        before = scratches_in(tmp_path)
+        write_file(tmp_path / "mine", b"1")
+        assert scratches_in(tmp_path) == before != []
+        process.communicate(b"\n")
+        assert process.returncode == 0
+    assert names_in(tmp_path) == {"mine", "alive"}
+
+
+@pytest.mark.parametrize("host", [None, "another machine"])
+def test_what_may_be_alive_elsewhere_is_left_for_a_week(tmp_path, host):
+    for name, age_s in (("young", 6 * 86_400), ("old", 8 * 86_400)):
+        scratch = tmp_path / f".pixelsmile-{name}"
+        scratch.mkdir()
+        if host is not None:
+            (scratch / "lock").write_text(host)
+        os.utime(scratch, (time.time() - age_s,) * 2)
+    write_file(tmp_path / "a", b"1")
+    assert [path.name for path in scratches_in(tmp_path)] == [".pixelsmile-young"]
+
+
+@pytest.mark.parametrize(
+    "moves",
+    [
+        {"folder": "..", "names": {"a": 1}},
+        {"folder": ".", "names": {"../../secret": 1}},
+        {"folder": ".", "names": []},
+        [[[]]],
+    ],
+)
+def test_a_folder_that_a_stranger_has_made_moves_nothing(tmp_path, moves):
+    place, scratch = tmp_path / "place", tmp_path / "place" / ".pixelsmile-x"
+    (scratch / "old").mkdir(parents=True)
+    (scratch / "new").mkdir()
+    for path in (scratch / "old" / "a", scratch / "new" / "a", tmp_path / "secret"):
+        path.write_bytes(b"theirs")
+    (scratch / "lock").write_text(platform.node())
+    (scratch / "moves.json").write_text(json.dumps(moves))
+    write_file(place / "b", b"1")
+    assert names_in(tmp_path) == {"place", "secret"}
+    assert names_in(place) == {"b", ".pixelsmile-x"}

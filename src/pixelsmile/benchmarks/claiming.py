@@ -9,12 +9,12 @@ from pathlib import Path
 
 from pixelsmile.benchmarks.run_folder import SPEC_NAME, RunFolder
 from pixelsmile.errors import OutputError
+from pixelsmile.publication import SCRATCH_PREFIX
 
 if sys.platform != "win32":
     import fcntl
 
 _LOCK_NAME = ".lock"
-_SCRATCH = ".pixelsmile-*"  # what `publication` leaves behind when it is killed
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def claimed(path: Path) -> Iterator[RunFolder]:
         ) from error
     try:
         _hold(lock, path)
-        for scratch in list(path.rglob(_SCRATCH)):
+        for scratch in list(path.rglob(f"{SCRATCH_PREFIX}*")):
             shutil.rmtree(scratch, ignore_errors=True)
         yield RunFolder(path)
     finally:
@@ -62,7 +62,7 @@ def _refuse_others(path: Path) -> None:
     if (path / SPEC_NAME).exists():
         return
     others = sorted(
-        item.name for item in path.iterdir() if not item.name.startswith((_LOCK_NAME, ".pixelsmile-"))
+        item.name for item in path.iterdir() if not item.name.startswith((_LOCK_NAME, SCRATCH_PREFIX))
     )
     if others:
         raise OutputError(

@@ -1,13 +1,12 @@
 """Fetching weight files from the hub: a file appears under its name whole and checked, or not at all."""
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 from pixelsmile.errors import InputError, ModelError, OutputError
 from pixelsmile.faces.weights import WeightFile, models_folder
 from pixelsmile.hashing import sha256_file
+from pixelsmile.publication import scratch_folder
 
 
 def check_licence(weights: WeightFile, accepted: bool) -> None:
@@ -28,17 +27,14 @@ def fetch_weights(weights: WeightFile) -> Path:
     folder = models_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".pixelsmile-", dir=folder))  # the same disk: one step to move
+        with scratch_folder(folder) as scratch:  # the same disk: one step to move
+            partial = _download(weights, scratch)
+            _check(weights, partial)
+            os.replace(partial, folder / weights.file)
     except OSError as error:
         raise OutputError(
             f"cannot write to {str(folder)!r} ({error.strerror}): set PIXELSMILE_MODELS to another folder"
         ) from error
-    try:
-        partial = _download(weights, scratch)
-        _check(weights, partial)
-        os.replace(partial, folder / weights.file)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return folder / weights.file
 
 

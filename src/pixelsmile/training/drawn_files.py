@@ -27,7 +27,7 @@ from PIL import Image
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.json_lines import LineWriter, read_lines
 from pixelsmile.limits import read_json_object, shown
-from pixelsmile.publication import staged, write_file
+from pixelsmile.publication import SCRATCH_PREFIX, staged, write_file
 from pixelsmile.records import MANIFEST_NAME, make_manifest, read_manifest, record_file
 from pixelsmile.training.drawn import DrawnPlan, draw_triplet
 from pixelsmile.training.triplet_lines import TripletLine
@@ -41,7 +41,6 @@ PARTIAL_NAME = "triplets.partial.jsonl"
 PLAN_NAME = "plan.json"
 
 _LOCK_NAME = ".lock"
-_SCRATCH = ".pixelsmile-*"  # what `publication` leaves behind when it is killed
 _VERSION = "drawn-triplets-1"
 
 
@@ -146,7 +145,7 @@ def _claimed(folder: Path, settings: dict[str, object]) -> Iterator[None]:
         if sys.platform != "win32":  # two processes in one folder are the user's care there
             _hold(lock, folder)
         _check_plan(folder, others, json.loads(json.dumps(settings)))
-        for scratch in list(folder.rglob(_SCRATCH)):
+        for scratch in list(folder.rglob(f"{SCRATCH_PREFIX}*")):
             shutil.rmtree(scratch, ignore_errors=True)
         yield
     finally:

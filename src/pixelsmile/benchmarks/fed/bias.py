@@ -43,6 +43,7 @@ from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import NEUTRAL
 from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.judge import Judge
+from pixelsmile.publication import SCRATCH_PREFIX
 
 if TYPE_CHECKING:
     from pixelsmile.faces.likeness import LikenessMeter
@@ -235,7 +236,7 @@ def _check_folder(path: Path) -> None:
     others = [
         item.name
         for item in sorted(path.iterdir())
-        if item.name not in ours and not item.name.startswith((_CACHE, ".pixelsmile-"))
+        if item.name not in ours and not item.name.startswith((_CACHE, SCRATCH_PREFIX))
     ]
     if others:
         raise OutputError(
