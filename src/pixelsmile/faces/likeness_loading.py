@@ -5,13 +5,12 @@ from pathlib import Path
 
 from pixelsmile import embedded
 from pixelsmile.errors import InputError, ModelError
-from pixelsmile.faces.detectors import choose_detector, load_detector
-from pixelsmile.faces.detectors.loading import AUTO
+from pixelsmile.faces.detectors.loading import AUTO, detector_sha256, load_detector
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.faces.encoders.preprocessing import KINDS
 from pixelsmile.faces.likeness import KnownEncoder, LikenessMeter
 from pixelsmile.faces.weights import WEIGHTS
-from pixelsmile.hashing import sha256_file, sha256_json
+from pixelsmile.hashing import sha256_weights
 
 EMBEDDED = "embedded"
 
@@ -33,7 +32,7 @@ def open_meter(
         )
     return LikenessMeter(
         detector=load_detector(detector, drawn=drawn),
-        detector_sha256=_detector_sha256(choose_detector(detector, drawn=drawn).name),
+        detector_sha256=detector_sha256(detector, drawn=drawn),
         encoders=load_encoders(encoders, device),
     )
 
@@ -59,20 +58,4 @@ def _encoders(word: str, device: str | None) -> list[KnownEncoder]:
 
 
 def _encoder(path: Path, kind: str | None, device: str | None) -> KnownEncoder:
-    return KnownEncoder(load_encoder(path, kind, device=device), _sha256(path))
-
-
-def _detector_sha256(name: str) -> str | None:
-    if name == EMBEDDED:
-        return _sha256(embedded.detector_path())
-    if name in WEIGHTS:
-        return WEIGHTS[name].sha256
-    path = Path(name).expanduser()
-    return sha256_file(path) if path.is_file() else None
-
-
-def _sha256(path: Path) -> str:
-    """Of a file, or of what counts in a folder of ours: config and weights."""
-    if path.is_file():
-        return sha256_file(path)
-    return sha256_json({name: sha256_file(path / name) for name in ("config.json", "model.safetensors")})
+    return KnownEncoder(load_encoder(path, kind, device=device), sha256_weights(path))

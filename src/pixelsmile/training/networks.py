@@ -12,6 +12,7 @@ from pixelsmile.editing.devices import Placement, place
 from pixelsmile.editing.folders import EMBEDDED, ModelOptions, find_model, read_options
 from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.errors import InputError
+from pixelsmile.faces.detectors.loading import detector_sha256 as sha256_of_detector
 from pixelsmile.faces.detectors.loading import load_detector
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.faces.encoders.torch_encoder import TorchEncoder
@@ -76,7 +77,7 @@ def load_networks(config: TrainingConfig, triplets: Sequence[Triplet], device: t
         identity_encoder = load_identity_encoder(objective.identity.encoder, on_drawn, device)
         if any(target.landmarks_5 is None for triplet in triplets for target in (triplet.a, triplet.b)):
             detector = load_detector(config.data.detector, drawn=on_drawn)
-            detector_sha256 = _detector_hash(detector)
+            detector_sha256 = sha256_of_detector(config.data.detector, drawn=on_drawn)
     return Networks(
         folder=folder,
         options=read_options(folder),
@@ -142,9 +143,3 @@ def _sampled_hash(path: Path) -> str:
 
 
 _ENCODER_NAMES = tuple(name for name, entry in WEIGHTS.items() if entry.used_by == "identity")
-
-
-def _detector_hash(detector: Detector) -> str | None:
-    """Of the file in the catalogue that the detector was loaded from, if it is one."""
-    entry = WEIGHTS.get(detector.name)
-    return entry.sha256 if entry else None

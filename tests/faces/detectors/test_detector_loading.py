@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from faces.detectors.conftest import fixed_output_file, scrfd_file, yunet_file
 
+from pixelsmile.embedded import detector_path
 from pixelsmile.errors import MAX_MESSAGE, ModelError
 from pixelsmile.faces.detectors import DETECTORS, choose_detector, load_detector
 from pixelsmile.faces.detectors.cascade import CascadeDetector
+from pixelsmile.faces.detectors.loading import detector_sha256
 from pixelsmile.faces.detectors.onnx_boxes import OnnxBoxesDetector
 from pixelsmile.faces.detectors.scrfd import ScrfdDetector
 from pixelsmile.faces.detectors.yunet import YunetDetector
 from pixelsmile.faces.weights import WEIGHTS
-from pixelsmile.hashing import sha256_file
+from pixelsmile.hashing import sha256_file, sha256_weights
 
 
 @pytest.fixture
@@ -95,6 +97,24 @@ def test_files(tmp_path):
     anime = load_detector(str(fixed_output_file(tmp_path / "Anime.ONNX", np.zeros((1, 5)))))
     assert isinstance(anime, OnnxBoxesDetector)
     assert anime.name == "Anime.ONNX"
+
+
+def test_hashes_are_of_the_files(published, models, tmp_path):
+    """A file of one's own never passes for the catalogue's, whatever it is called."""
+    published("scrfd", "yunet")
+    for name in ("scrfd", "yunet"):
+        assert detector_sha256(name) == sha256_file(models / WEIGHTS[name].file)
+    assert detector_sha256("auto") == detector_sha256("scrfd")
+    own = scrfd_file(tmp_path / "scrfd.onnx", stride=32)
+    assert load_detector(str(own)).name == "scrfd"
+    assert detector_sha256(str(own)) == sha256_file(own) != detector_sha256("scrfd")
+    boxes = [
+        fixed_output_file(tmp_path / name, np.full((1, 5), value))
+        for name, value in (("a.onnx", 0.0), ("b.onnx", 1.0))
+    ]
+    assert len({detector_sha256(str(path)) for path in boxes}) == 2
+    assert detector_sha256("cascade") is None
+    assert detector_sha256("embedded") == sha256_weights(detector_path())
 
 
 def test_files_that_are_no_detector(tmp_path, encoder_file):

@@ -104,7 +104,7 @@ def test_the_folder_is_made(tmp_path, monkeypatch, weights, hub):
     [
         (CONTENT[:-1], "18 bytes, SHA-256"),
         (CONTENT[:-1] + b"!", "is not what was published"),
-        (OSError("no route"), r"cannot fetch yunet \(OSError\): try again with a network; pixelsmile models"),
+        (OSError("no route"), r"cannot fetch yunet \(OSError\): try again with a network, or put"),
     ],
 )
 def test_what_goes_wrong_leaves_all_as_it_was(content, line, models, weights, hub):

@@ -11,6 +11,7 @@ from onnx_examples import embedding_output, network_nodes, network_weights, pict
 from pixelsmile.errors import DeviceError, ImageError, ModelError
 from pixelsmile.faces.encoders.encoder import cosine_similarity
 from pixelsmile.faces.encoders.loading import load_encoder
+from pixelsmile.features.fingerprint import sha256_encoder
 
 
 def both(path, kind="arcface"):
@@ -33,6 +34,16 @@ def test_runtime_and_torch_agree(encoder_onnx, crops, kind, input_name):
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(theirs, axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(ours, axis=1), 1, atol=1e-6)
+
+
+def test_the_state_of_a_graph_tells_one_file_from_another(encoder_onnx):
+    """By it the cache of a training is named; the constants themselves are no part of it."""
+    files = [encoder_onnx("a.onnx"), encoder_onnx("b.onnx", seed=1), encoder_onnx("c.onnx")]
+    first, other, same = (
+        sha256_encoder(load_encoder(file, "arcface", differentiable=True, device="cpu").network, {})
+        for file in files
+    )
+    assert first == same != other
 
 
 def test_the_network_is_given_what_insightface_gives_it(encoder_onnx, crops):

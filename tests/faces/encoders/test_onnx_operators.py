@@ -8,6 +8,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from pixelsmile.errors import ModelError
 from pixelsmile.faces.encoders.onnx_file import OnnxFile
 from pixelsmile.faces.encoders.onnx_graph import OnnxGraph
 from pixelsmile.faces.encoders.onnx_ops import OPERATORS
@@ -187,3 +188,66 @@ def test_what_needs_no_picture_is_computed_once():
 def test_every_operator_is_tested():
     elsewhere = {"Cast", "Gemm", "Shape", "Sqrt"}
     assert set(OPERATORS) == elsewhere | {case[0] for case in CASES}
+
+
+@pytest.mark.parametrize(
+    ("node", "constants", "seen"),
+    [
+        (("Div", ["nine", "zero"]), {"nine": np.int64([9]), "zero": np.int64([0])}, "ZeroDivisionError"),
+        (
+            ("Squeeze", ["x0", "nine"]),
+            {"x0": np.zeros((1, 2), np.float32), "nine": np.int64([9])},
+            "imension",
+        ),
+        (
+            ("Expand", ["x0", "huge"]),
+            {"x0": np.float32([1]), "huge": np.int64([10**9, 10**6])},
+            "makes 1,000,000",
+        ),
+        (
+            ("Pad", ["x0", "huge"]),
+            {"x0": np.zeros((1, 1), np.float32), "huge": np.int64([0, 10**10, 0, 10**10])},
+            "makes 20,000,000,001 numbers",
+        ),
+        (
+            ("Add", ["row", "column"]),
+            {"row": np.zeros((1, 20_000), np.float32), "column": np.zeros((20_000, 1), np.float32)},
+            "makes 400,000,000 numbers",
+        ),
+        (
+            ("MatMul", ["column", "row"]),
+            {"row": np.zeros((1, 20_000), np.float32), "column": np.zeros((20_000, 1), np.float32)},
+            "makes 400,000,000 numbers",
+        ),
+        (
+            ("Gather", ["table", "places"]),
+            {"table": np.zeros((1, 20_000), np.float32), "places": np.zeros(20_000, np.int64)},
+            "makes 400,000,000 numbers",
+        ),
+        (("Reshape", ["x0", "odd"]), {"x0": np.zeros(6, np.float32), "odd": np.int64([4, -1])}, "invalid"),
+        (("Concat", ["x0"]), {"x0": np.zeros(6, np.float32)}, "axis"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_constants_that_cannot_be_computed(node, constants, seen):
+    """What a graph makes of its own constants is computed when it is read; one line says what failed."""
+    op, inputs = node
+    nodes = [helper.make_node(op, inputs, ["k"]), helper.make_node("Add", ["x", "k"], ["y"])]
+    with pytest.raises(ModelError) as refused:
+        in_torch(graph_of(nodes, (2, 3, 7, 6), constants, 13))
+    line = str(refused.value)
+    assert "\n" not in line
+    assert f"({op}) cannot be run in torch" in line
+    assert seen in line
+
+
+def test_padding_without_end():
+    weight = np.zeros((1, 3, 1, 1), np.float32)
+    for pads in ([10**6] * 4, [0, 0, 10**6, 10**6]):
+        graph = in_torch(
+            graph_of(
+                [helper.make_node("Conv", ["x", "w"], ["y"], pads=pads)], (2, 3, 7, 6), {"w": weight}, 13
+            )
+        )
+        with pytest.raises(ModelError, match="numbers"):
+            graph(torch.zeros(2, 3, 7, 6))

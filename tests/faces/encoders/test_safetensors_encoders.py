@@ -1,13 +1,14 @@
 """Encoders from safetensors: our folders, and published files by the names of their tensors."""
 
 import json
+import resource
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from pixelsmile.errors import ModelError
+from pixelsmile.errors import MAX_MESSAGE, ModelError
 from pixelsmile.faces.encoders.architectures import build
 from pixelsmile.faces.encoders.inception_resnet import InceptionResnetConfig
 from pixelsmile.faces.encoders.iresnet import DEPTHS, IResNetConfig
@@ -256,14 +257,66 @@ def test_bad_configs(tmp_path):
     file = tmp_path / "config.json"
     good = json.loads(file.read_text())
     file.write_text(json.dumps(good | {"surprise": 1}))
-    with pytest.raises(ModelError, match=r"config.json is not valid \(surprise"):
+    with pytest.raises(ModelError, match=r"config.json is not valid: unknown key surprise"):
         load_encoder(tmp_path)
     file.write_text(json.dumps(good | {"architecture": {"type": "vit"}}))
     with pytest.raises(ModelError, match=r"config\.json is not valid"):
         load_encoder(tmp_path)
     file.write_text("{")
-    with pytest.raises(ModelError, match="is not valid JSON"):
+    with pytest.raises(ModelError, match="is no valid JSON"):
         load_encoder(tmp_path)
     file.write_text(json.dumps(good | {"preprocessing": {"size_px": 96}}))
     with pytest.raises(ModelError, match=r"does not fit its network \(iresnet at 96 px\): fc.weight is"):
         load_encoder(tmp_path)
+
+
+ABSURD = [
+    ("architecture.layers", [10**12, 1, 1, 1]),
+    ("architecture.layers", [1, 1, 1]),
+    ("architecture.widths", [4, 6, 8, 10**9]),
+    ("architecture.widths", [8192] * 4),
+    ("architecture.layers", [200] * 4),
+    ("architecture.stem_width", 0),
+    ("architecture.num_features", 10**8),
+    ("preprocessing.size_px", 1_000_000),
+    ("preprocessing.size_px", 1024),
+    ("preprocessing.scale", 1e-300),
+    ("preprocessing.mean", 1e300),
+    ("preprocessing.channel_order", "GRB"),
+    ("name", 7),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), ABSURD, ids=lambda value: str(value)[:24])
+def test_absurd_numbers_are_refused_before_they_take_memory(key, value, tmp_path):
+    config = EncoderConfig(name="mine", preprocessing=GREY_112, architecture=SMALL_IRESNET)
+    save_network(tmp_path, config, network_of(SMALL_IRESNET))
+    record = json.loads((tmp_path / "config.json").read_text())
+    part, _, name = key.rpartition(".")
+    (record[part] if part else record)[name] = value
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    peak_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelError) as refused_by:
+        load_encoder(tmp_path)
+    line = str(refused_by.value)
+    assert "\n" not in line
+    assert len(line) <= MAX_MESSAGE
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak_before < 200_000  # kB
+
+
+@pytest.mark.parametrize("text", ['{"a":' * 100_000, "[" * 1000, '{"a": NaN}', "\x00", " " * 2**21])
+def test_configs_that_are_no_usable_json(text, tmp_path):
+    config = EncoderConfig(name="mine", preprocessing=GREY_112, architecture=SMALL_IRESNET)
+    save_network(tmp_path, config, network_of(SMALL_IRESNET))
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ModelError) as refused_by:
+        load_encoder(tmp_path)
+    assert len(str(refused_by.value)) <= MAX_MESSAGE
+
+
+def test_whole_numbers_are_no_weights(tmp_path):
+    path, _ = published(tmp_path, SMALL_IRESNET)
+    state = {name: tensor.to(torch.int8) for name, tensor in load_file(path).items()}
+    save_file(state, path)
+    with pytest.raises(ModelError, match="as I8, where weights are floating point"):
+        load_encoder(path, "arcface")

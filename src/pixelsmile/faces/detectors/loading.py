@@ -15,6 +15,7 @@ from pixelsmile.faces.detectors.yunet import YunetDetector
 from pixelsmile.faces.face import Detector
 from pixelsmile.faces.onnx_picture import EXTRA, OnnxFile
 from pixelsmile.faces.weights import WEIGHTS
+from pixelsmile.hashing import sha256_file, sha256_weights
 
 AUTO = "auto"
 _CASCADE = "it finds frontal faces only and may miss others: `pixelsmile faces` shows what it sees"
@@ -102,6 +103,17 @@ def choose_detector(name: str = AUTO, *, drawn: bool = False) -> DetectorChoice:
         f"no face detector can run here ({', '.join(missing)}): {EXTRA}, or say where the face is with "
         "--face x,y,width,height"
     )
+
+
+def detector_sha256(name: str = AUTO, *, drawn: bool = False) -> str | None:
+    """The SHA-256 of what `load_detector` reads for that name; None for the cascade, which has none."""
+    choice = choose_detector(name, drawn=drawn).name
+    kind = DETECTORS.get(choice)
+    if kind is None:
+        return sha256_file(Path(choice).expanduser())
+    if kind.only_drawn:
+        return sha256_weights(detector_path())
+    return None if kind.weights is None else sha256_file(WEIGHTS[kind.weights].path)
 
 
 def load_detector(name: str = AUTO, *, drawn: bool = False) -> Detector:

@@ -3,13 +3,19 @@
 Tensors are named as in timesler/facenet-pytorch (models/inception_resnet_v1.py).
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from pixelsmile.faces.encoders.encoder import MAX_FEATURES
+from pixelsmile.faces.encoders.iresnet import MAX_BLOCKS
+
 _EPS = 1e-3  # of TensorFlow, where the published weights were trained
+
+
+_NumBlocks = Annotated[int, Field(ge=0, le=MAX_BLOCKS)]
 
 
 class InceptionResnetConfig(BaseModel):
@@ -22,9 +28,9 @@ class InceptionResnetConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: Literal["inception_resnet_v1"] = "inception_resnet_v1"
-    num_blocks: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = (5, 10, 5)
-    width: float = Field(default=1.0, gt=0)
-    num_features: int = Field(default=512, ge=2)
+    num_blocks: tuple[_NumBlocks, _NumBlocks, _NumBlocks] = (5, 10, 5)
+    width: float = Field(default=1.0, gt=0, le=16)
+    num_features: int = Field(default=512, ge=2, le=MAX_FEATURES)
 
 
 class InceptionResnetV1(nn.Module):

@@ -5,13 +5,22 @@ Tensors are named as in insightface (recognition/arcface_torch/backbones/iresnet
 picture and keeps the number of channels, its shortcut takes every second pixel instead of a convolution.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
+
+from pixelsmile.faces.encoders.encoder import MAX_FEATURES
 
 _HALVINGS = 16  # each of the four stages halves the picture
 _EPS = 1e-5
+
+# Far beyond every published network, and small enough to be compared with the weights.
+MAX_BLOCKS = 200
+MAX_WIDTH = 8192
+
+NumBlocks = Annotated[int, Field(ge=1, le=MAX_BLOCKS)]
+Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 
 # Blocks in each stage, by the number in the name.
 DEPTHS: dict[int, tuple[int, int, int, int]] = {
@@ -33,10 +42,10 @@ class IResNetConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: Literal["iresnet"] = "iresnet"
-    layers: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = DEPTHS[100]
-    widths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (64, 128, 256, 512)
-    stem_width: int = Field(default=64, ge=1)
-    num_features: int = Field(default=512, ge=2)
+    layers: tuple[NumBlocks, NumBlocks, NumBlocks, NumBlocks] = DEPTHS[100]
+    widths: tuple[Width, Width, Width, Width] = (64, 128, 256, 512)
+    stem_width: Width = 64
+    num_features: int = Field(default=512, ge=2, le=MAX_FEATURES)
     shortcut: Literal["convolution", "subsampling"] = "convolution"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pixelsmile.errors import ModelError
+from pixelsmile.errors import ModelError, PixelSmileError
 from pixelsmile.faces.encoders.encoder import IdentityEncoder
 from pixelsmile.faces.encoders.preprocessing import KINDS, Preprocessing, preprocessing_of
 
@@ -68,7 +68,9 @@ def _try(encoder: IdentityEncoder, file: Path) -> None:
     grey = np.full((1, 3, encoder.size_px, encoder.size_px), 0.5, dtype=np.float32)
     try:
         embedding = encoder.embed(grey)
-    except (RuntimeError, ValueError, IndexError, KeyError, TypeError) as error:
+    except PixelSmileError:
+        raise
+    except Exception as error:  # a graph of a stranger raises anything
         reason = " ".join(str(error).split())
         raise ModelError(f"{file} cannot be run ({reason}): fetch or export it again") from error
     if not np.isfinite(embedding).all():

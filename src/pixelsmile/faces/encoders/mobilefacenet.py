@@ -3,12 +3,15 @@
 Built like insightface's (recognition/arcface_torch/backbones/mobilefacenet.py), tensors named as there.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from pixelsmile.faces.encoders.iresnet import side_after_stages
+from pixelsmile.faces.encoders.encoder import MAX_FEATURES
+from pixelsmile.faces.encoders.iresnet import MAX_BLOCKS, MAX_WIDTH, side_after_stages
+
+_NumBlocks = Annotated[int, Field(ge=0, le=MAX_BLOCKS)]
 
 
 class MobileFaceNetConfig(BaseModel):
@@ -22,10 +25,10 @@ class MobileFaceNetConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: Literal["mobilefacenet"] = "mobilefacenet"
-    num_blocks: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = (4, 6, 2)
-    width: int = Field(default=128, ge=2, multiple_of=2)
-    last_width: int = Field(default=512, ge=2)
-    num_features: int = Field(default=512, ge=2)
+    num_blocks: tuple[_NumBlocks, _NumBlocks, _NumBlocks] = (4, 6, 2)
+    width: int = Field(default=128, ge=2, le=MAX_WIDTH, multiple_of=2)
+    last_width: int = Field(default=512, ge=2, le=MAX_WIDTH)
+    num_features: int = Field(default=512, ge=2, le=MAX_FEATURES)
 
 
 class MobileFaceNet(nn.Module):

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from pixelsmile.errors import ModelError
+from pixelsmile.hashing import sha256_file
 
 INSTALL = 'pip install -c constraints.txt -e ".[faces]"'
 
@@ -35,6 +36,7 @@ class OnnxFile:
     size_px: int | None
     fixed_batch: bool
     normalises_itself: bool
+    sha256: str = ""  # of the file
 
 
 def import_onnx() -> ModuleType:
@@ -69,6 +71,7 @@ def read_onnx(path: Path, size_px: int) -> OnnxFile:
         size_px=size,
         fixed_batch=batch == 1,
         normalises_itself=normalises_itself(graph.node),
+        sha256=sha256_file(path),
     )
 
 
@@ -115,8 +118,8 @@ def _tensors(graph: Any) -> Iterator[Any]:
         for attribute in node.attribute:
             yield attribute.t
             yield from attribute.tensors
-            if attribute.HasField("g"):
-                yield from _tensors(attribute.g)
+            for inner in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
+                yield from _tensors(inner)
 
 
 def _dims(value: Any) -> list[int | None] | None:

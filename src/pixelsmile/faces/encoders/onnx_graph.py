@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from pixelsmile.errors import ModelError
 from pixelsmile.faces.encoders.onnx_file import OnnxFile
-from pixelsmile.faces.encoders.onnx_ops import OPERATORS
-from pixelsmile.faces.encoders.onnx_windows import UnsupportedError
+from pixelsmile.faces.encoders.onnx_ops import OPERATORS, result_size
+from pixelsmile.faces.encoders.onnx_windows import UnsupportedError, require_size
 
 _DOMAINS = ("", "ai.onnx")
 
@@ -42,6 +42,9 @@ class OnnxGraph(nn.Module):
         self._input, self._output = file.input_name, file.output_name
         self._fixed_batch = file.fixed_batch
         self._buffer_of: dict[str, str] = {}
+        # The constants are no part of the state, so that no checkpoint keeps them: by this it is told apart.
+        digest = torch.frombuffer(bytearray.fromhex(file.sha256), dtype=torch.uint8) if file.sha256 else None
+        self.register_buffer("file_sha256", digest)
         graph = file.model.graph
         for tensor in graph.initializer:
             self._keep(tensor.name, _to_torch(tensor, file))
@@ -66,13 +69,21 @@ class OnnxGraph(nn.Module):
         return values[self._output]
 
     def _compute(self, node: _Node, values: Mapping[str, Tensor]) -> Tensor:
+        given = [self._value(name, values) for name in node.inputs]
         try:
-            return OPERATORS[node.op]([self._value(name, values) for name in node.inputs], node.attributes)
+            require_size(result_size(node.op, given, node.attributes))
+            result = OPERATORS[node.op](given, node.attributes)
+            require_size(result.numel())
         except UnsupportedError as error:
-            raise ModelError(
-                f"{self._path}: node {node.name!r} ({node.op}) cannot be run in torch ({error}): "
-                "measure with it, and take gradients from another encoder"
-            ) from None
+            raise self._cannot_run(node, error) from None
+        return result
+
+    def _cannot_run(self, node: _Node, error: Exception) -> ModelError:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return ModelError(
+            f"{self._path}: node {node.name!r} ({node.op}) cannot be run in torch ({reason[:120]}): measure "
+            "with it, and take gradients from another encoder"
+        )
 
     def _value(self, name: str, values: Mapping[str, Tensor]) -> Tensor | None:
         if not name:
@@ -100,7 +111,12 @@ class OnnxGraph(nn.Module):
             )
         node = _Node(proto.op_type, name, tuple(proto.input), proto.output[0], attributes)
         if all(not source or source in self._buffer_of for source in node.inputs):
-            self._keep(node.output, self._compute(node, {}))
+            try:
+                self._keep(node.output, self._compute(node, {}))
+            except ModelError:
+                raise
+            except Exception as error:  # of what a graph makes of its own constants
+                raise self._cannot_run(node, error) from error
             return None
         return node
 

@@ -177,6 +177,28 @@ def _divide(a: Tensor, b: Tensor) -> Tensor:
     return a / b if a.is_floating_point() else torch.div(a, b, rounding_mode="trunc")
 
 
+_BROADCASTING = ("Add", "Div", "Mul", "Pow", "Sub", "PRelu")
+
+
+def result_size(op: str, values: Values, attributes: Attributes) -> int:
+    """How many numbers an operator that can multiply its inputs will make of them; 0 for the others."""
+    given = [value for value in values if value is not None]
+    if op == "Concat":
+        return sum(value.numel() for value in given)
+    if len(given) < 2:
+        return 0
+    a, b = given[:2]
+    if op in _BROADCASTING:
+        return math.prod(torch.broadcast_shapes(a.shape, b.shape))
+    if op == "Gather" and a.numel():
+        return a.numel() // a.shape[attributes.get("axis", 0)] * b.numel()
+    if op == "MatMul" and min(a.ndim, b.ndim) > 1:
+        return math.prod(torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])) * a.shape[-2] * b.shape[-1]
+    if op == "Gemm" and min(a.ndim, b.ndim) > 1:
+        return a.shape[attributes.get("transA", 0)] * b.shape[1 - attributes.get("transB", 0)]
+    return 0
+
+
 def _unary(function: Callable[[Tensor], Tensor]) -> Operator:
     return lambda values, _: function(_need(values, 0))
 

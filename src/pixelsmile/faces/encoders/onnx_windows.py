@@ -1,5 +1,6 @@
 """Convolution and pooling by the ONNX specification: padding before and after each axis, SAME and VALID."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,8 +10,17 @@ from torch import Tensor
 Attributes = Mapping[str, Any]
 
 
+MAX_NUMBERS = 2**28  # of one value: 1 GB; a batch of 64 crops has a fifth of it after its first convolution
+
+
 class UnsupportedError(Exception):
     """A use of an operator that has no form here; the message says which."""
+
+
+def require_size(num_numbers: int) -> None:
+    """UnsupportedError where a value would be larger than any encoder's."""
+    if num_numbers > MAX_NUMBERS:
+        raise UnsupportedError(f"it makes {num_numbers:,} numbers")
 
 
 def convolve(x_BCHW: Tensor, weight: Tensor, bias: Tensor | None, attributes: Attributes) -> Tensor:
@@ -58,6 +68,8 @@ def pad(x: Tensor, pads: Sequence[int] | None, value: Tensor | None, attributes:
     if mode != "constant" or pads is None or len(pads) != 2 * x.ndim:
         raise UnsupportedError(f"its mode is {mode!r}, or its pads are not for all axes")
     begins, ends = pads[: x.ndim], pads[x.ndim :]
+    sides = [size + begin + end for size, begin, end in zip(x.shape, begins, ends, strict=True)]
+    require_size(math.prod(max(0, side) for side in sides))
     last_axis_first = [size for axis in reversed(range(x.ndim)) for size in (begins[axis], ends[axis])]
     fill = attributes.get("value", 0.0) if value is None else value.item()
     return F.pad(x, last_axis_first, value=fill)
@@ -79,7 +91,10 @@ def _pads(
     """Top, left, bottom, right."""
     automatic = _text(attributes.get("auto_pad", "NOTSET"))
     if automatic == "NOTSET":
-        return list(attributes.get("pads", (0, 0, 0, 0)))
+        top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
+        sides = (x.shape[2] + top + bottom, x.shape[3] + left + right)
+        require_size(x.shape[0] * x.shape[1] * max(0, sides[0]) * max(0, sides[1]))
+        return [top, left, bottom, right]
     if automatic == "VALID":
         return [0, 0, 0, 0]
     before, after = [], []

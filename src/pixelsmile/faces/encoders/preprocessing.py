@@ -24,6 +24,8 @@ from pixelsmile.faces.encoders.encoder import Array, ArrayT
 Kind = Literal["arcface", "adaface", "facenet", "auraface"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+MAX_SIZE_PX = 1024  # the published ones take 112 or 160
+
 # A generator may overshoot 0..1 a little before its picture is clamped; 0..255 and -128..127 are far outside.
 _LOWEST, _HIGHEST = -1.0, 2.0
 
@@ -37,9 +39,9 @@ class Preprocessing(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     channel_order: Literal["RGB", "BGR"] = "RGB"
-    size_px: int = Field(ge=16)
-    mean: float = 127.5
-    scale: float = Field(default=127.5, gt=0)
+    size_px: int = Field(ge=16, le=MAX_SIZE_PX)
+    mean: float = Field(default=127.5, ge=-1e4, le=1e4)
+    scale: float = Field(default=127.5, ge=1e-4, le=1e4)
 
     def apply(self, crops_BCHW: ArrayT) -> ArrayT:
         """What the network is given for these crops; the same numbers in NumPy as in torch on a CPU.

@@ -4,11 +4,11 @@ Three kinds are read: our own folders, the folders of CVLface (AdaFace and ArcFa
 files of bare weights as they come from insightface, AdaFace or facenet-pytorch after conversion.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -18,11 +18,15 @@ from pixelsmile.errors import ModelError
 from pixelsmile.faces.encoders.architectures import Architecture, State, build, recognise
 from pixelsmile.faces.encoders.inception_resnet import InceptionResnetConfig
 from pixelsmile.faces.encoders.preprocessing import Preprocessing, preprocessing_of
+from pixelsmile.limits import read_json, validated
+from pixelsmile.safetensors_header import read_header
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
+
+_FLOATS = ("F16", "BF16", "F32", "F64")
 
 # What wraps a network when it is saved: Lightning, CVLface, DataParallel.
 _WRAPPERS = ("model.", "net.", "module.")
@@ -82,11 +86,7 @@ def save_network(folder: Path, config: EncoderConfig, network: nn.Module) -> Non
 
 def _own(file: Path, raw: dict[str, Any], state: State, kind: str | None) -> LoadedNetwork:
     where = file.with_name(CONFIG_FILE)
-    try:
-        config = EncoderConfig.model_validate(raw)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ModelError(f"{where} is not valid ({problems}): correct it") from None
+    config = validated(EncoderConfig, raw, f"{where} is not valid", error=ModelError)
     if kind not in (None, config.name):
         raise ModelError(
             f"{where} says that the encoder is {config.name!r}, not {kind!r}: leave the kind out"
@@ -124,8 +124,9 @@ def _cvlface_preprocessing(file: Path, conf: Any) -> Preprocessing:
 
 
 def _filled(file: Path, architecture: Architecture, size_px: int, state: State) -> nn.Module:
-    network = build(architecture, size_px)
-    wanted = {name: tensor for name, tensor in network.state_dict().items() if _is_kept(name)}
+    with torch.device("meta"):  # without memory: until the file fits it, it is a claim
+        claimed = build(architecture, size_px).state_dict()
+    wanted = {name: tensor for name, tensor in claimed.items() if _is_kept(name)}
     problems = [f"{name} is missing" for name in wanted if name not in state]
     problems += [f"{name} is unknown" for name in state if name not in wanted]
     problems += [
@@ -139,6 +140,7 @@ def _filled(file: Path, architecture: Architecture, size_px: int, state: State) 
             f"{file} does not fit its network ({architecture.type} at {size_px} px): "
             f"{'; '.join(problems[:3])}{more}; fetch it again, or give its own kind"
         )
+    network = build(architecture, size_px)
     network.load_state_dict(dict(state), strict=False)  # the counters are not there
     return network.eval().requires_grad_(False)
 
@@ -165,14 +167,18 @@ def _read_config(file: Path) -> dict[str, Any]:
     """The config beside the weights; empty where there is none."""
     if not file.is_file():
         return {}
-    try:
-        config = json.loads(file.read_bytes())
-    except ValueError:
-        raise ModelError(f"{file} is not valid JSON: correct it or fetch it again") from None
+    config = read_json(file, error=ModelError)
     return config if isinstance(config, dict) else {}
 
 
 def _read_state(file: Path) -> State:
+    header = read_header(file, error=ModelError)
+    odd = [name for name, entry in header.tensors.items() if _is_kept(name) and entry.dtype not in _FLOATS]
+    if odd:
+        raise ModelError(
+            f"{file} holds {odd[0]!r} as {header.tensors[odd[0]].dtype}, where weights are floating point: "
+            "give the weights as they were published"
+        )
     try:
         with safe_open(file, framework="pt") as stream:
             names = [name for name in stream.keys() if _is_kept(name)]  # noqa: SIM118  # no mapping
