@@ -310,7 +310,10 @@ def test_a_window_and_a_start(tiny, capsys):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("adapter.start=gone.safetensors", "adapter.start: there is no file 'gone.safetensors'"),
+        (
+            "adapter.start=gone.safetensors",
+            "adapter.start: no adapter file, folder or hub id 'gone.safetensors'",
+        ),
         ("data.window=[0.5, 0, 0.5, 1]", "is empty"),
         ("data.window=[0, 0, 2, 1]", "data.window"),
     ],

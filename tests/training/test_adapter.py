@@ -12,12 +12,13 @@ from safetensors import safe_open
 from safetensors.torch import load, load_file, save_file
 from tiny_training import SIZE, load_tiny_model, save_tiny_model, write_picture
 
+from pixelsmile.cli import main
 from pixelsmile.editing.adapters import AdapterSpec, load_adapters
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.engine import EditJob, Target
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.processor import image_only_processor
-from pixelsmile.errors import AdapterError
+from pixelsmile.errors import AdapterError, InputError
 from pixelsmile.publication import write_file
 from pixelsmile.training.adapter import (
     TARGET_MODULES,
@@ -27,7 +28,9 @@ from pixelsmile.training.adapter import (
     file_name,
     load_adapter,
 )
+from pixelsmile.training.checkpoint import Facts, State
 from pixelsmile.training.config import AdapterSettings
+from pixelsmile.training.trained import Trained
 
 SETTINGS = AdapterSettings(rank=2, lora_alpha=6.0)
 NEUTRAL, HAPPY = (f"Edit the person to show a {name} expression" for name in ("neutral", "happy"))
@@ -245,6 +248,48 @@ def test_another_alpha_is_made_up_for(transformer, model_folder, tmp_path, state
     add_adapter(other, SETTINGS, 0)
     load_adapter(other, file, SETTINGS)
     torch.testing.assert_close(output(other.eval()), wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["kohya", "folder"])
+def test_a_training_starts_from_any_plain_lora(transformer, model_folder, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    parameters = adapter_parameters(trained(transformer))
+    write_file(tmp_path / "first" / "a.safetensors", adapter_bytes(parameters, SETTINGS))
+    convert = ["adapters", "convert", "first", "-o", "kohya.safetensors", "--format", "kohya"]
+    assert main(convert) == 0
+    other = load_tiny_model(model_folder).transformer
+    add_adapter(other, SETTINGS, 9)
+    load_adapter(other, "first" if name == "folder" else "kohya.safetensors", SETTINGS)
+    for key, parameter in adapter_parameters(other).items():
+        torch.testing.assert_close(parameter, parameters[key], rtol=1e-6, atol=0)
+
+
+def test_a_training_does_not_start_from_more_than_a_lora(transformer, tmp_path):
+    add_adapter(transformer, SETTINGS, 0)
+    parameters = {name: tensor.detach() for name, tensor in adapter_parameters(transformer).items()}
+    for name in [name for name in parameters if name.endswith("lora_B.weight")]:
+        magnitude = torch.ones(len(parameters[name]))
+        parameters[name.replace("lora_B.weight", "lora_magnitude_vector")] = magnitude
+    save_file(parameters, tmp_path / "dora.safetensors")
+    with pytest.raises(AdapterError, match="is a DoRA: a training starts from plain LoRA"):
+        load_adapter(transformer, tmp_path / "dora.safetensors", SETTINGS)
+
+
+def test_what_is_not_finite_is_not_written(transformer):
+    parameters = adapter_parameters(trained(transformer))
+    large = {name: 1e39 * parameter.double() for name, parameter in parameters.items()}
+    with pytest.raises(AdapterError, match=r"not finite in float32 .* its training diverged"):
+        adapter_bytes(large, SETTINGS)
+    next(iter(parameters.values())).data[0, 0] = float("nan")
+    with pytest.raises(AdapterError, match="and not written"):
+        adapter_bytes(parameters, SETTINGS)
+
+
+def test_a_state_that_is_not_finite_is_not_taken_up():
+    facts = Facts(step=7, config="", data="", global_batch=1)
+    tensors = {"weights": {"a": torch.ones(2)}, "average": {"a": torch.tensor([1.0, float("inf")])}}
+    with pytest.raises(InputError, match=r"the state of step 7 is not finite \(average: a\)"):
+        Trained({}, None, None).restore(State(facts, tensors))
 
 
 def test_what_does_not_fit_is_refused(transformer, tmp_path):

@@ -87,11 +87,18 @@ def adapter_bytes(
 ) -> bytes:
     """The file of an adapter: its tensors by the names of parameters or of the file, alpha and rank, notes.
 
-    dtype: of the tensors in the file. The same tensors give the same bytes.
+    dtype: of the tensors in the file. The same tensors give the same bytes. AdapterError where a number is
+    not finite: no such adapter is written.
     """
     saved = {
         file_name(name): tensor.detach().to("cpu", dtype).contiguous() for name, tensor in tensors.items()
     }
+    for name, tensor in saved.items():
+        if not tensor.isfinite().all():
+            raise AdapterError(
+                f"the trained adapter is not finite in {str(dtype).removeprefix('torch.')} ({name}), and not "
+                "written: its training diverged; go on from an earlier checkpoint, with a lower learning rate"
+            )
     config = {f"{_PREFIX}{name}": value for name, value in _as_json(_lora_config(settings)).items()}
     metadata = {**(notes or {}), "format": "pt", _METADATA: json.dumps(config, indent=2, sort_keys=True)}
     return canonical(safetensors.torch.save(saved, metadata))

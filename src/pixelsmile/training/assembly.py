@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pixelsmile.editing.adapter_files import AdapterSpec, find_adapter
 from pixelsmile.editing.devices import DTYPES
 from pixelsmile.editing.engine import EngineInfo
 from pixelsmile.editing.engines.qwen import QwenEngine
@@ -54,8 +55,7 @@ def assemble(
     path = Path(config.data.triplets)
     triplets = read_triplets(path, domain=config.data.domain)[:limit]
     plan(config, len(triplets), accelerator)
-    if config.adapter.start is not None and not Path(config.adapter.start).is_file():
-        raise AdapterError(f"adapter.start: there is no file {config.adapter.start!r}: check the path")
+    _check_start(config.adapter.start)
     networks = load_networks(config, triplets, accelerator.device)
     kept_in = folder.validation if accelerator.is_main_process else None
     validate = _validator(config, networks, triplets, kept_in, measure)
@@ -65,7 +65,7 @@ def assemble(
     transformer = networks.components.transformer
     add_adapter(transformer, config.adapter, config.run.seed)
     if config.adapter.start is not None:
-        load_adapter(transformer, Path(config.adapter.start), config.adapter)
+        load_adapter(transformer, config.adapter.start, config.adapter)
     if window is not None:
         transformer.pos_embed = window.positions(transformer.pos_embed)
     if config.model.gradient_checkpointing:
@@ -83,6 +83,15 @@ def assemble(
         export=_Export(config),
         validate=validate,
     )
+
+
+def _check_start(source: str | None) -> None:
+    """AdapterError where the adapter to start from is none, before anything is loaded."""
+    if source is not None:
+        try:
+            find_adapter(AdapterSpec(source))
+        except AdapterError as error:
+            raise AdapterError(f"adapter.start: {error}") from error
 
 
 @dataclass(frozen=True)

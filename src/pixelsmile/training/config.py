@@ -37,7 +37,7 @@ class ModelSettings(_Section):
 
 
 class AdapterSettings(_Section):
-    """LoRA: lora_alpha / rank scales it. start: an adapter's file to train on from; null: a new one."""
+    """LoRA: lora_alpha / rank scales it. start: an adapter to train on from; null: a new one."""
 
     rank: Count = 64
     lora_alpha: Positive = 128.0

@@ -35,7 +35,11 @@ class Trained:
 
     @torch.no_grad()
     def restore(self, state: State) -> None:
-        """Take over what `tensors` gave. InputError, before anything is changed, where it is of others."""
+        """Take over what `tensors` gave.
+
+        InputError, before anything is changed, where it is of others, and where a number is not finite.
+        """
+        _check_finite(state)
         weights, average, optimiser = (state.tensors.get(file, {}) for file in _FILES)
         shapes = {name: parameter.shape for name, parameter in self.parameters.items()}
         for found in (weights, average):
@@ -48,6 +52,16 @@ class Trained:
             parameter.copy_(like(weights[name], parameter))
             self.average.values[name].copy_(like(average[name], parameter))
         restore(self.optimiser, self.parameters, optimiser, state.facts.numbers)
+
+
+def _check_finite(state: State) -> None:
+    for file, tensors in state.tensors.items():
+        for name, tensor in tensors.items():
+            if not tensor.isfinite().all():
+                raise InputError(
+                    f"the state of step {state.facts.step} is not finite ({file}: {name}): the training "
+                    "diverged; remove that checkpoint and go on from one before, at a lower learning rate"
+                )
 
 
 def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
