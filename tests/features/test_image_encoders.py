@@ -167,6 +167,40 @@ def test_other_processors_are_refused(clip_folder, tmp_path, changes, message):
         ClipEncoder.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("file", "changes", "message"),
+    [
+        ("preprocessor_config.json", {"size": {"shortest_edge": 10**9}}, "resizes to 1000000000 px"),
+        ("preprocessor_config.json", {"image_std": [1, 1, 0]}, "image_std are no three numbers"),
+        ("config.json", {"num_hidden_layers": 10**12}, "num_hidden_layers is 1000000000000"),
+        ("config.json", {"vision_config": {"hidden_size": 10**9}}, "hidden_size is 1000000000"),
+        ("config.json", {"attn_implementation": "someone/kernel"}, "attn_implementation is 'someone/kernel'"),
+        ("adapter_config.json", {"base_model_name_or_path": "/other"}, "would load another model"),
+        ("config.json", [], "where a JSON object is needed"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_a_network_is_built(
+    clip_folder, tmp_path, file, changes, message
+):
+    shutil.copytree(clip_folder, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / file
+    before = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(before | changes if isinstance(changes, dict) else changes))
+    with pytest.raises(ModelError, match=message):
+        ClipEncoder.from_pretrained(tmp_path)
+
+
+def test_weights_of_clip_that_are_no_numbers_are_refused(clip_folder, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(clip_folder, tmp_path, dirs_exist_ok=True)
+    state = load_file(tmp_path / "model.safetensors")
+    state["vision_model.encoder.layers.1.mlp.fc1.weight"][0, 0] = torch.nan
+    save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"holds NaN or infinities \(.*layers.1.mlp.fc1.weight\)"):
+        ClipEncoder.from_pretrained(tmp_path)
+
+
 def test_the_old_form_of_a_processors_file_is_read(clip, clip_folder, tmp_path):
     """As DanbooruCLIP and OpenAI's CLIP have it: sizes as bare numbers, and another name of the class."""
     shutil.copytree(clip_folder, tmp_path, dirs_exist_ok=True)

@@ -11,9 +11,11 @@ Shape suffixes: B pictures, C = 3 channels (RGB), H and W height and width in pi
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from os import PathLike
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 from transformers import CLIPImageProcessorPil, CLIPVisionModel
@@ -22,8 +24,30 @@ from pixelsmile.errors import DeviceError, ModelError
 from pixelsmile.expressions import Domain
 from pixelsmile.features.fingerprint import sha256_encoder
 from pixelsmile.features.pictures import require_pictures, unit_length
+from pixelsmile.limits import read_json_object, validated
+from pixelsmile.safetensors_header import read_header
 
 _RESAMPLING: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
+
+
+_Side = Annotated[int, Field(ge=1, le=2**16)]
+_Layers = Annotated[int, Field(ge=1, le=256)]
+_MAX_PICTURE_PX = 4096
+_READ = ("config.json", "preprocessor_config.json", "processor_config.json")  # by transformers
+
+
+class _Shape(BaseModel):
+    """Of a vision tower, as far as config.json says it: what would be built before the weights are seen."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    hidden_size: _Side | None = None
+    intermediate_size: _Side | None = None
+    num_hidden_layers: _Layers | None = None
+    num_attention_heads: _Side | None = None
+    image_size: Annotated[int, Field(ge=1, le=_MAX_PICTURE_PX)] | None = None
+    patch_size: Annotated[int, Field(ge=1, le=_MAX_PICTURE_PX)] | None = None
+    attn_implementation: Literal["eager", "sdpa", "flash_attention_2"] | None = None  # others are code
 
 
 @dataclass(frozen=True)
@@ -86,6 +110,7 @@ class ClipEncoder:
         device: None takes a GPU where there is one. ModelError where it is absent, incomplete, a pickle
         (which is never loaded) or no CLIP; DeviceError where the device is not there.
         """
+        _check_folder(Path(source))
         preprocessing = _read_preprocessing(str(source), revision)
         network = _read_network(str(source), revision, dtype)
         if preprocessing.crop_px != network.config.image_size:
@@ -113,9 +138,27 @@ class ClipEncoder:
         return unit_length(found_BD.float()).to(images_BCHW.device)
 
 
+def _check_folder(folder: Path) -> None:
+    """Refuse files of a folder that ask for what cannot be, or for another model."""
+    if not folder.is_dir():
+        return  # of the hub
+    if (folder / "adapter_config.json").exists():
+        raise ModelError(f"{folder} holds an adapter_config.json, which would load another model: remove it")
+    found = {
+        name: read_json_object(folder / name, error=ModelError) for name in _READ if (folder / name).exists()
+    }
+    config = found.get("config.json", {})
+    for part in (config, config.get("vision_config") or {}):
+        validated(_Shape, part, repr(str(folder / "config.json")), error=ModelError)
+    for file in sorted(folder.glob("model*.safetensors")):
+        read_header(file, error=ModelError)
+
+
 def _read_preprocessing(source: str, revision: str | None) -> ClipPreprocessing:
     try:
-        processor: Any = CLIPImageProcessorPil.from_pretrained(source, revision=revision)
+        processor: Any = CLIPImageProcessorPil.from_pretrained(
+            source, revision=revision, trust_remote_code=False
+        )
         whole = (
             processor.do_resize
             and processor.do_center_crop
@@ -125,6 +168,10 @@ def _read_preprocessing(source: str, revision: str | None) -> ClipPreprocessing:
         crop, short_px = processor.crop_size, processor.size.shortest_edge
         if not (whole and short_px and crop.height == crop.width <= short_px):
             raise ValueError("it does not resize the short side, cut a square and normalise")
+        if short_px > _MAX_PICTURE_PX:
+            raise ValueError(f"it resizes to {short_px} px")
+        if not (_are_numbers(processor.image_mean, -10) and _are_numbers(processor.image_std, 1e-3)):
+            raise ValueError("its image_mean or image_std are no three numbers")
         resampling = _RESAMPLING[int(processor.resample)]
         return ClipPreprocessing(
             short_px, crop.height, resampling, tuple(processor.image_mean), tuple(processor.image_std)
@@ -139,9 +186,14 @@ def _read_preprocessing(source: str, revision: str | None) -> ClipPreprocessing:
 def _read_network(source: str, revision: str | None, dtype: torch.dtype) -> CLIPVisionModel:
     try:
         network, report = CLIPVisionModel.from_pretrained(
-            source, revision=revision, dtype=dtype, use_safetensors=True, output_loading_info=True
+            source,
+            revision=revision,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            trust_remote_code=False,
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(
             f"no CLIP in {source!r} ({_reason(error)}): give a folder with config.json and "
             "model.safetensors, or a hub id; pickles are not loaded"
@@ -149,7 +201,15 @@ def _read_network(source: str, revision: str | None, dtype: torch.dtype) -> CLIP
     if report["missing_keys"] or report["mismatched_keys"]:
         first = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))[0]
         raise ModelError(f"the CLIP in {source!r} is incomplete ({first}): fetch it again")
+    for name, weight in network.named_parameters():
+        if not weight.isfinite().all():
+            raise ModelError(f"the CLIP in {source!r} holds NaN or infinities ({name}): fetch it again")
     return network
+
+
+def _are_numbers(values: Any, lowest: float) -> bool:
+    """Whether they are three, from `lowest` to 10: of RGB in 0..1."""
+    return len(values) == 3 and all(lowest <= value <= 10 for value in values)
 
 
 def _reason(error: Exception) -> str:

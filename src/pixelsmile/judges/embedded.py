@@ -73,9 +73,7 @@ class EmbeddedJudge:
             sha256_bytes(_RUBRIC_TEXT.encode()),
             {
                 "weights_sha256": _sha256_folder(folder, CONFIG_FILE, WEIGHTS_FILE),
-                "detector_sha256": _sha256_folder(
-                    detector, drawn_network.CONFIG_FILE, drawn_network.WEIGHTS_FILE
-                ),
+                "detector_sha256": _sha256_folder(detector, CONFIG_FILE, WEIGHTS_FILE),
                 "neutral_below": self._network.config.neutral_below,
                 "smallest_face_px": SMALLEST_FACE_PX,
                 "look_px": LOOK_PX,

@@ -11,11 +11,10 @@ from torch.nn import functional
 
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.features.drawn_network import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
     DrawnFeaturesNetwork,
     save_network,
 )
+from pixelsmile.networks import CONFIG_FILE, WEIGHTS_FILE
 from pixelsmile.recipes.embedded.loop import Losses, autocast, train
 from pixelsmile.recipes.features.augmentation import augmented, inner
 from pixelsmile.recipes.features.losses import feature_losses

@@ -8,14 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelsmile.judges.embedded_network import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
-    EmbeddedJudgeNetwork,
-    Seen,
-    load_network,
-    save_network,
-)
+from pixelsmile.judges.embedded_network import EmbeddedJudgeNetwork, Seen, load_network, save_network
+from pixelsmile.networks import CONFIG_FILE, WEIGHTS_FILE
 from pixelsmile.recipes.embedded.loop import Losses, autocast, train
 from pixelsmile.recipes.judge.augmentation import augmented, inner
 from pixelsmile.recipes.judge.crops import Crops
