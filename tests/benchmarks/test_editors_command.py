@@ -80,7 +80,7 @@ def test_one_start_for_many_tasks_and_answers_in_any_order(start, tmp_path):
     ("misdeed", "reason"),
     [
         ("error", "the editor said: no face was found"),
-        ("die", "the command ended before it had answered (exit code 3)"),
+        ("die", "the command ended before it had answered (exit code 3); its last words: my last words"),
         ("leave an orphan", "the command ended before it had answered (exit code 3)"),
         ("nonsense", "answered 'Loading: 100%', which is no answer to a job"),
         ("unknown job", """answered '{"job": 999, "ok": true}', which is no answer to a job"""),
@@ -133,7 +133,8 @@ def test_a_command_that_never_answers_is_given_up(start, tmp_path):
     assert len(failed) == 2 * len(STRENGTHS)
     assert log.read_text() == "no GPU\n" * MAX_FRUITLESS_STARTS
     assert failed[3.0] == (
-        "the command was started 3 times in vain: the command ended before it had answered (exit code 1)"
+        "the command was started 3 times in vain: the command ended before it had answered (exit code 1); "
+        "its last words: no GPU"
     )
 
 
@@ -155,3 +156,20 @@ def test_a_command_that_reads_nothing_is_no_hang(start):
 def test_commands_that_cannot_be(tmp_path, command, reason):
     with pytest.raises(InputError, match=reason):
         CommandEditor(command, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("b'one\\ntwo \\n \\n'", "two"),
+        ("b'\\x1b[31mred\\x07\\xff'", "\\x1b[31mred\\x07�"),
+        ("b'x' * 100_000 + b' the end'", "x the end"),
+        ("b''", None),
+    ],
+)
+def test_last_words_are_one_short_printable_line(start, said, words):
+    script = f"import sys; sys.stderr.buffer.write({said}); sys.exit(1)"
+    reason = failures(sweep(start(f'{sys.executable} -c "{script}"')))[0.0]
+    assert reason.isprintable()
+    assert len(reason) <= 300
+    assert reason.endswith("(exit code 1)" if words is None else words)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelsmile.cli.bench_run_options import fed_parser, ffe_parser
-from pixelsmile.errors import DeviceError, InputError
+from pixelsmile.errors import DeviceError, InputError, one_line
 
 if TYPE_CHECKING:
     from pixelsmile.benchmarks.editors.choosing import EditorChoice
@@ -224,6 +224,8 @@ def _report(options: argparse.Namespace, name: str, folder: "RunFolder", num_new
 def _summary(
     run: str, tasks: str, num_made: int, num_new: int, seconds: float, failures: Counter[str | None]
 ) -> Iterator[str]:
+    from pixelsmile.benchmarks.report.terminal import printable
+
     num_edits = num_made + failures.total()
     now = "" if num_new == num_edits else f"{num_new} of them now, "
     took = f"{now}in {seconds:.1f} s" if num_new else "finished before: nothing to do"
@@ -231,7 +233,7 @@ def _summary(
     if failures:
         yield f"{failures.total()} failed; the same command tries them once more:"
         for reason, count in failures.most_common(_MAX_REASONS):
-            yield f"  {count} x {reason}"
+            yield f"  {count} x {printable(one_line(reason))}"
         if len(failures) > _MAX_REASONS:
             yield f"  and {len(failures) - _MAX_REASONS} other reasons: see edits.jsonl there"
 

@@ -6,9 +6,9 @@
           {"job": 1, "error": "why there is none"}
 
 All jobs of a sweep are sent at once, and may be answered in any order. Its stdout carries answers and nothing
-else; its stderr goes to a log. Where it dies, answers nonsense, or is silent for too long, the oldest
-job without an answer fails; after a death or a silence it is started again and gets the other jobs once more.
-It should end when its stdin does.
+else; its stderr goes to a log. Where it dies, answers nonsense, or is silent for too long, the oldest job
+without an answer fails, with the last line of its stderr; after a death or a silence it is started again and
+gets the other jobs once more. It should end when its stdin does.
 """
 
 import json
@@ -21,18 +21,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue
 
 from pixelsmile.benchmarks.editors.editor import Made
 from pixelsmile.benchmarks.editors.line_process import LineProcess
 from pixelsmile.benchmarks.tasks import Task
-from pixelsmile.errors import ImageError, InputError, OutputError
+from pixelsmile.errors import ImageError, InputError, OutputError, one_line
 from pixelsmile.hashing import sha256_file
 from pixelsmile.images import load_image
+from pixelsmile.limits import shown, validated
 
 DEFAULT_TIMEOUT_S = 600.0
 MAX_FRUITLESS_STARTS = 3  # in a row, without one answer
 _MAX_REASON = 300  # characters
+_MAX_LAST_WORDS = 160  # of its stderr, in a reason
 _PATIENCE_S = 5.0  # for a command to end by itself
 
 
@@ -139,7 +141,9 @@ class CommandEditor:
 
     def _end(self, reason: str, patience_s: float) -> str:
         assert self._process is not None
-        self._last_end = f"{reason} ({self._process.end(patience_s)})"
+        how = self._process.end(patience_s)
+        words = one_line(self._process.last_words(), _MAX_LAST_WORDS)
+        self._last_end = f"{reason} ({how})" + (f"; its last words: {words}" if words else "")
         self._process = None
         return self._last_end
 
@@ -179,14 +183,14 @@ def _send(process: LineProcess, jobs: Iterable[_Job]) -> None:
 
 def _read(line: bytes) -> _Answer | None:
     try:
-        return _Answer.model_validate_json(line)
-    except ValidationError:
+        return validated(_Answer, line)
+    except InputError:
         return None
 
 
 def _failure(answer: _Answer) -> str | None:
     if answer.error is not None:
-        return f"the editor said: {_one_line(answer.error)}"
+        return f"the editor said: {one_line(answer.error, _MAX_REASON) or 'nothing'}"
     return None if answer.ok else "answered neither ok nor error"
 
 
@@ -202,9 +206,4 @@ def _made(job: _Job, failure: str | None) -> Made:
 
 
 def _shortened(line: bytes) -> str:
-    text = line.decode(errors="replace").strip()
-    return repr(text if len(text) <= 60 else f"{text[:60]}...")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:_MAX_REASON] or "nothing"
+    return shown(line.decode(errors="replace").strip())

@@ -15,6 +15,7 @@ from pixelsmile.errors import InputError
 
 _MAX_LINE = 1_000_000  # bytes; what is longer arrives in pieces
 _MAX_WAITING = 1000  # lines; then the program waits for its reader
+_MAX_LAST_WORDS = 4096  # bytes of its stderr
 _LOOK_S = 0.2  # how often to see whether a silent program has ended
 
 
@@ -23,8 +24,10 @@ class LineProcess:
 
     def __init__(self, arguments: Sequence[str], log: Path) -> None:
         """Start it, its stderr added to the file `log`. InputError where it cannot be started."""
+        self._log = log
         try:
             with log.open("ab") as stderr:
+                self._log_start = stderr.tell()  # what stands before is of runs before
                 self._process = subprocess.Popen(
                     arguments,
                     stdin=subprocess.PIPE,
@@ -62,6 +65,14 @@ class LineProcess:
                 if ended:
                     return None
         raise TimeoutError
+
+    def last_words(self) -> str:
+        """The last line of its stderr that says anything; empty where none does."""
+        with suppress(OSError), self._log.open("rb") as log:
+            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _MAX_LAST_WORDS))
+            lines = log.read(_MAX_LAST_WORDS).decode(errors="replace").splitlines()
+            return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return ""
 
     def end(self, patience_s: float = 0.0) -> str:
         """Close its input, wait that long, then kill it and what it started. How it ended, in words."""
