@@ -21,6 +21,7 @@ STOREYS = (
         "json_lines",
         "limits",
         "networks",
+        "originals",
         "picture_cost",
         "publication",
         "records",

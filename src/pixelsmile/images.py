@@ -5,6 +5,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -13,6 +14,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
 
 from pixelsmile.errors import ImageError
+from pixelsmile.limits import shown
+from pixelsmile.originals import Original, OriginalMode
 from pixelsmile.picture_cost import MAX_PIXELS, check_file, check_size
 
 __all__ = [
@@ -21,6 +24,7 @@ __all__ = [
     "MIN_SIDE_PX",
     "ImageSource",
     "load_image",
+    "load_original",
     "png_texts",
 ]
 
@@ -75,10 +79,19 @@ def load_image(source: ImageSource) -> Image.Image:
     than MAX_PIXELS pixels, a side below MIN_SIDE_PX, or what takes too much
     memory or time (`picture_cost`).
     """
+    return _loaded(source, keep=False).rgb
+
+
+def load_original(source: ImageSource) -> Original:
+    """The same with what `load_image` leaves behind, for edits to get it back. ImageError."""
+    return _loaded(source, keep=True)
+
+
+def _loaded(source: ImageSource, *, keep: bool) -> Original:
     if isinstance(source, Image.Image):
-        return _convert(source, "the picture")
+        return _convert(source, "the picture", keep=keep)
     if isinstance(source, bytes):
-        return _decode(io.BytesIO(source), "the uploaded picture")
+        return _decode(io.BytesIO(source), "the uploaded picture", keep=keep)
     path = Path(source)
     _check_file(path)
     try:
@@ -86,7 +99,7 @@ def load_image(source: ImageSource) -> Image.Image:
     except OSError as error:
         raise ImageError(f"cannot read {str(path)!r} ({error.strerror}): check its permissions") from error
     with file:
-        return _decode(file, repr(str(path)))
+        return _decode(file, repr(str(path)), keep=keep)
 
 
 def png_texts(path: str | PathLike[str]) -> dict[str, str]:
@@ -113,7 +126,7 @@ def _check_file(path: Path) -> None:
         raise ImageError(f"cannot read {name} ({_one_line(error)}): check the path") from error
 
 
-def _decode(file: IO[bytes], name: str) -> Image.Image:
+def _decode(file: IO[bytes], name: str, *, keep: bool) -> Original:
     head = file.read(12)
     file.seek(0)
     if not head:
@@ -133,22 +146,23 @@ def _decode(file: IO[bytes], name: str) -> Image.Image:
     except Exception as error:  # a parser on hostile bytes raises anything
         raise _damaged(name, error) from error
     with image, _without_warnings():
-        return _convert(image, name, file.seek(0, io.SEEK_END))
+        return _convert(image, name, file.seek(0, io.SEEK_END), keep=keep)
 
 
-def _convert(image: Image.Image, name: str, file_bytes: int = 0) -> Image.Image:
+def _convert(image: Image.Image, name: str, file_bytes: int = 0, *, keep: bool) -> Original:
     _check_sides(image, name)
     check_size(image, name, file_bytes)
     _check_frames(image, name)
     if image.mode in _WIDE_MODES:
         raise ImageError(f"{name} has {image.mode} pixels: save it as an ordinary 8-bit PNG or JPEG")
+    layout = str([tile[-1] for tile in getattr(image, "tile", ())])  # forgotten once it is decoded
     try:
         image.load()
         if file_bytes and vars(image).pop(
             "_decoder", None
         ):  # WebP's and AVIF's keep three copies of a picture
             vars(image)["fp"] = None
-        return _upright(image, name)
+        return _taken_over(image, layout, name, keep=keep)
     except ImageError:
         raise
     except Exception as error:  # a parser on hostile bytes raises anything
@@ -174,16 +188,56 @@ def _check_frames(image: Image.Image, name: str) -> None:
         raise ImageError(f"{name} holds several frames or pages: save the one to edit as a PNG")
 
 
-def _upright(image: Image.Image, name: str) -> Image.Image:
-    """Upright 8-bit sRGB without transparency, made band by band: beside both pictures it takes no memory."""
+def _taken_over(image: Image.Image, layout: str, name: str, *, keep: bool) -> Original:
+    """Upright 8-bit sRGB without transparency and, if it is to be kept, what else there is."""
+    profile, notes = image.info.get("icc_profile"), []
+    to_srgb = _to_srgb(_plain_mode(image), profile, name)
+    if profile and to_srgb is not _to_rgb:
+        described = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).strip()
+        if "sRGB" not in described:
+            notes.append(f"its colours were converted to sRGB (its profile is {shown(described)})")
+    rgb = _upright(image, partial(_flatten, to_srgb=to_srgb), "RGB")
+    mode = _mode_of_edits(image, layout)
+    if mode == "I;16" and to_srgb is not _to_rgb:
+        mode = "L"
+    if mode != "I;16" and (";16" in layout or image.mode in _SIXTEEN_BIT_MODES):
+        notes.append("its 16 bits a colour were reduced to 8")
+    if not keep or mode in ("RGB", "L"):
+        return Original(rgb, mode, None, tuple(notes))
+    return Original(rgb, mode, _upright(image, partial(_own_pixels, to_srgb=to_srgb), mode), tuple(notes))
+
+
+def _mode_of_edits(image: Image.Image, layout: str) -> OriginalMode:
+    """layout: how a file has its pixels; Pillow decodes 16-bit grey with transparency as RGBA."""
+    if image.mode in _SIXTEEN_BIT_MODES:
+        return "I;16"
+    is_grey = image.mode in _GREY_MODES or "LA;16" in layout
+    if image.has_transparency_data:
+        return "LA" if is_grey else "RGBA"
+    return "L" if is_grey else "RGB"
+
+
+def _own_pixels(image: Image.Image, to_srgb: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """A picture with transparency or 16 bits as its edits are to have it, in sRGB."""
+    if image.mode in _SIXTEEN_BIT_MODES:
+        return Image.fromarray(np.asarray(image).astype(np.uint16))
+    full = image.convert("RGBA")
+    color = to_srgb(image.convert(_plain_mode(image)))
+    color.putalpha(full.getchannel("A"))
+    return color
+
+
+def _upright(
+    image: Image.Image, convert: Callable[[Image.Image], Image.Image], mode: OriginalMode
+) -> Image.Image:
+    """`image` converted to `mode` and put upright, band by band: beside both it takes no memory."""
     turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    to_srgb = _to_srgb(_plain_mode(image), image.info.get("icc_profile"), name)
     width, height = image.size
     sideways = turn is not None and turn.transpose in _SIDEWAYS
-    upright = Image.new("RGB", (height, width) if sideways else (width, height))
+    upright = Image.new(mode, (height, width) if sideways else (width, height))
     for top in range(0, height, _BAND_PX):
         bottom = min(top + _BAND_PX, height)
-        band = _flatten(image.crop((0, top, width, bottom)), to_srgb)
+        band = convert(image.crop((0, top, width, bottom))).convert(mode)
         place = height - bottom if turn is not None and turn.from_the_end else top
         upright.paste(
             band if turn is None else band.transpose(turn.transpose), (place, 0) if sideways else (0, place)

@@ -112,9 +112,9 @@ def test_a_square_model_crops_and_says_so(copy: Path, portrait: Image.Image) -> 
     set_options(copy, square=True, note="drawn portraits only")
     editor = Editor.from_pretrained(copy, "none", device="cpu")
     result = editor.edit(portrait.resize((96, 64)), "happy", strengths=(1,), steps=1, size=32)
-    assert result.images[0].size == (32, 32)
+    assert result.images[0].size == (96, 64)  # the whole picture
     cropped, other_size, note = result.settings["notes"]
-    assert "cropped 96 x 64 px" in cropped
+    assert "of 96 x 64 px only the square in the middle" in cropped
     assert "trained at 64 px" in other_size
     assert note == "drawn portraits only"
 

@@ -6,7 +6,7 @@ from pixelsmile.errors import ImageError
 from pixelsmile.faces.crops import crop_around
 from pixelsmile.faces.face import Face
 from pixelsmile.faces.masks import face_mask
-from pixelsmile.faces.pasting import fit_edit, paste
+from pixelsmile.faces.pasting import fit_edit, fit_whole, paste
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
 
 PLACE = (300, 150)
@@ -93,3 +93,35 @@ def test_shapes_that_do_not_fit_are_refused(case):
     for edit, wrong in ((Image.new("RGB", (8, 9)), mask), (Image.new("RGB", (8, 8)), mask[1:])):
         with pytest.raises(ImageError, match="do not fit a crop"):
             fit_edit(picture, edit, crop, wrong)
+
+
+def test_an_edit_of_the_whole_picture_keeps_what_it_left_alone():
+    """Edited at a quarter of the size: sharp everywhere but around what changed."""
+    source, truth = (
+        np.asarray(draw_portrait(sample_identity(7), action_units(name), "human", 512).image, int)
+        for name in ("neutral", "happy")
+    )
+    picture, edit = Image.fromarray(source.astype(np.uint8)), Image.fromarray(truth.astype(np.uint8))
+    small = edit.resize((128, 128), Image.Resampling.LANCZOS)
+    result = np.asarray(fit_whole(picture, small, (0, 0, 512, 512)), int)
+    enlarged = np.asarray(small.resize((512, 512), Image.Resampling.LANCZOS), int)
+    same = (np.abs(truth - source).max(-1) == 0) & (np.abs(result - source).max(-1) <= 1)
+    assert same.mean() > 0.8
+    assert np.abs(result - truth).mean() < np.abs(enlarged - truth).mean() / 2.5
+    changed = np.abs(truth - source).max(-1) > 60
+    assert np.abs(result - truth)[changed].mean() < np.abs(source - truth)[changed].mean() / 3
+
+
+def test_a_part_that_was_edited_fades_where_the_picture_goes_on():
+    picture = Image.new("RGB", (400, 240), (100, 100, 100))
+    result = np.asarray(fit_whole(picture, Image.new("RGB", (60, 60), (200, 60, 100)), (80, 0, 320, 240)))
+    assert (result[:, :80] == 100).all()
+    assert (result[:, 320:] == 100).all()
+    assert (result[:, 200] == (200, 60, 100)).all()  # up to the edges that are the picture's own
+    assert np.abs(np.diff(result[120, :, 0].astype(int))).max() < 20
+
+
+def test_an_edit_that_is_larger_than_the_picture_returns_too():
+    picture = Image.new("RGB", (40, 40), (0, 0, 0))
+    result = fit_whole(picture, Image.new("RGB", (64, 64), (90, 90, 90)), (0, 0, 40, 40))
+    assert (result.size, result.getpixel((20, 20))) == ((40, 40), (90, 90, 90))

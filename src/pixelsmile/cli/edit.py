@@ -30,7 +30,6 @@ class Prepared:
     """A photograph with the faces that are edited in it, and how they return into it."""
 
     photograph: "Photograph"
-    is_drawn: bool
     faces: "Sequence[tuple[FaceOrder, list[Face]]]"
     paste: "PasteOptions"
 
@@ -93,7 +92,7 @@ def _prepare(
             check_picture(choice, photograph.path, is_drawn=source.is_drawn)
             faces = find_faces(face_orders, source, options.detector, say)
             paste = read_paste(options, faces, source.image.size)
-            prepared.append(Prepared(photograph, source.is_drawn, faces, paste))
+            prepared.append(Prepared(photograph, faces, paste))
     refusals.end()
     return prepared
 
@@ -110,9 +109,6 @@ def _edit_all(
     from pixelsmile.editing.edit_files import NamedSweep, write_files
     from pixelsmile.publication import staged
 
-    info = editor.engine.info
-    if info.note and not all(one.is_drawn for one in prepared):
-        _remark(options, f"model {info.model}: {info.note}")
     for index, one in enumerate(prepared):
         started = time.monotonic()
         photograph = one.photograph

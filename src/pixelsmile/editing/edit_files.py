@@ -10,7 +10,8 @@ from PIL import Image
 from pixelsmile import __version__
 from pixelsmile.errors import StrengthError
 from pixelsmile.expressions import Domain
-from pixelsmile.images import load_image
+from pixelsmile.images import load_image, load_original
+from pixelsmile.originals import Original
 from pixelsmile.publication import Stage, staged
 from pixelsmile.records import MANIFEST_NAME, FileRecord, make_manifest, record_bytes, record_file
 from pixelsmile.results import (
@@ -31,13 +32,15 @@ GRID_NAME = "grid.png"
 class Source:
     """The picture to edit; `portrait` says what was drawn, where it is one of our drawn portraits.
 
-    path, record: of its file; None where a picture or an array was given.
+    image: as editors see it, RGB. path, record: of its file; None where a picture or an array was given.
+    original: what editors do not see of it.
     """
 
     path: Path | None
     image: Image.Image
     record: FileRecord | None = None
     portrait: DrawnPortrait | None = None
+    original: Original | None = None
 
     @property
     def is_drawn(self) -> bool:
@@ -48,11 +51,20 @@ class Source:
         """A drawn portrait's own style; human for everything else."""
         return "human" if self.portrait is None else self.portrait.style
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What editing takes from the picture, in a line each."""
+        return () if self.original is None else self.original.notes
+
+    def restored(self, edit: Image.Image) -> Image.Image:
+        """An edit of `image`, RGB and of its size, as transparent, grey and deep as the original."""
+        return edit if self.original is None else self.original.restored(edit)
+
 
 def read_source(path: Path) -> Source:
     """The picture with its hash and, for a drawn portrait, its description; ImageError if unreadable."""
-    image = load_image(path)
-    return Source(path, image, record_file(path), read_portrait(path))
+    original = load_original(path)
+    return Source(path, original.rgb, record_file(path), read_portrait(path), original)
 
 
 @dataclass(frozen=True)
@@ -143,7 +155,7 @@ def write_files(stage: Stage, sweeps: Sequence[NamedSweep], *, grid: bool, gif: 
             data[name] = _picture(sweep.result, index)
             pictures.append((name, sweep.label, strength))
         if gif:
-            data[_animation_name(sweep.slug)] = animation_gif(sweep.result.images)
+            data[_animation_name(sweep.slug)] = animation_gif(_seen(sweep.result))
             animations.append((_animation_name(sweep.slug), sweep.label))
     if grid:
         data[GRID_NAME] = _sheet(sweeps)
@@ -172,9 +184,14 @@ def _picture(result: EditResult, index: int) -> bytes:
     return edited_png(result.images[index], settings, None if portrait is None else portrait.text)
 
 
+def _seen(result: EditResult) -> list[Image.Image]:
+    """The edits as RGB, transparency over white."""
+    return [load_image(image) for image in result.images]
+
+
 def _sheet(sweeps: Sequence[NamedSweep]) -> bytes:
     first = sweeps[0].result
-    rows = [Sweep(sweep.label, sweep.result.images, sweep.result.strengths) for sweep in sweeps]
+    rows = [Sweep(sweep.label, _seen(sweep.result), sweep.result.strengths) for sweep in sweeps]
     sheet = draw_grid(first.source.image, rows, _caption(first.settings))
     return edited_png(sheet, {"sweeps": [sweep.result.settings for sweep in sweeps]})
 

@@ -16,10 +16,12 @@ from pixelsmile.editing.devices import place
 from pixelsmile.editing.edit_files import EditResult, Source, read_source
 from pixelsmile.editing.engine import Edited, EditJob, Engine, Progress
 from pixelsmile.editing.engines.qwen import QwenEngine
-from pixelsmile.editing.pictures import centre_square, fit_size, resized
+from pixelsmile.editing.pictures import centre_box, centre_square, fit_size, resized
 from pixelsmile.editing.requests import DEFAULT_STRENGTHS, Request, neutral_text, target_of
 from pixelsmile.errors import ImageError, InputError
-from pixelsmile.images import load_image
+from pixelsmile.faces.pasting import fit_whole
+from pixelsmile.images import load_original
+from pixelsmile.results import check_domain
 
 _log = logging.getLogger(__name__)
 
@@ -32,18 +34,21 @@ class EditOptions(TypedDict, total=False):
     """What every way to edit takes, all of it optional.
 
     seed: of the noise, the same for every picture (0). steps, size (root of the working area, in pixels):
-    None for the model's own. domain: human or anime. conditioning: auto, all, span or velocity (see
-    `conditioning.py`). batch_size: forwards at a time (None: the engine's choice). shift: fixes the shift of
-    the noise levels, for few-step adapters that ask for one (None: the model's schedule).
+    None for the model's own. domain: human or anime (None: a drawn portrait's own, else human). conditioning:
+    auto, all, span or velocity (see `conditioning.py`). batch_size: forwards at a time (None: the engine's
+    choice). shift: fixes the shift of the noise levels, for few-step adapters that ask for one (None: the
+    model's schedule). restore: edits come back as large, transparent, grey and deep as the picture came in,
+    with its own pixels where the model changed next to nothing (True); or as the model made them.
     """
 
     seed: int
     steps: int | None
     size: int | None
-    domain: str
+    domain: str | None
     conditioning: str
     batch_size: int | None
     shift: float | None
+    restore: bool
 
 
 class Editor:
@@ -105,10 +110,11 @@ class Editor:
         seed: int = 0,
         steps: int | None = None,
         size: int | None = None,
-        domain: str = "human",
+        domain: str | None = None,
         conditioning: str = "auto",
         batch_size: int | None = None,
         shift: float | None = None,
+        restore: bool = True,
     ) -> Iterator[Progress | EditResult]:
         """The same as a generator: Progress events, then an EditResult for each request, in order.
 
@@ -121,8 +127,11 @@ class Editor:
             raise InputError("no requests given: ask for at least one expression, blend or prompt")
         _check_numbers(seed, steps, size, batch_size, shift)
         check_conditioning(conditioning)
-        targets = tuple(target_of(request, self.engine, domain) for request in checked)
         source = open_source(image)
+        domain = source.domain if domain is None else domain
+        targets = tuple(target_of(request, self.engine, domain) for request in checked)
+        if source.path is not None:
+            check_domain(source.path, source.portrait, domain)
         working, notes = self._working_picture(source.image, size)
         job = EditJob(
             image=working,
@@ -136,10 +145,27 @@ class Editor:
             domain=domain,
         )
         notes = [*notes, *self._adapter_notes(domain)]
-        return self._run(job, checked, source, {"domain": domain, "notes": notes})
+        if restore:
+            notes = [*source.notes, *notes]
+            self.warn_of(source)
+        return self._run(job, checked, source, {"domain": domain, "notes": notes}, restore)
+
+    def warn_of(self, source: Source) -> None:
+        """Log what is lost of a picture, and that the model does not know its like, where it is a file's."""
+        for note in source.notes:
+            _log.warning("%s: %s", source.path or "the picture", note)
+        if self.engine.info.note and source.path is not None and not source.is_drawn:
+            _log.warning(
+                "%s is no portrait that pixelsmile drew. %s", repr(str(source.path)), self.engine.info.note
+            )
 
     def _run(
-        self, job: EditJob, requests: Sequence[Request], source: Source, extra: Mapping[str, Any]
+        self,
+        job: EditJob,
+        requests: Sequence[Request],
+        source: Source,
+        extra: Mapping[str, Any],
+        restore: bool,
     ) -> Iterator[Progress | EditResult]:
         for event in self.engine.stream(job):
             if isinstance(event, Progress):
@@ -147,8 +173,19 @@ class Editor:
                 continue
             for index, request in enumerate(requests):
                 settings = {**self._settings(job, index, request, event), **extra}
-                images = [picture.copy() for picture in event.images[index]]
+                images = [
+                    self._restored(source, picture) if restore else picture.copy()
+                    for picture in event.images[index]
+                ]
                 yield EditResult(request.label, images, tuple(request.strengths), settings, source)
+
+    def _restored(self, source: Source, edit: Image.Image) -> Image.Image:
+        """What the model made of a picture, as the picture came in."""
+        size = source.image.size
+        if edit.size == size:
+            return source.restored(edit.copy())
+        box = centre_box(size) if self.engine.info.square else (0, 0, *size)
+        return source.restored(fit_whole(source.image, edit, box))
 
     def _settings(self, job: EditJob, index: int, request: Request, edited: Edited) -> dict[str, Any]:
         info = self.engine.info
@@ -177,7 +214,7 @@ class Editor:
         info, notes = self.engine.info, []
         if info.square and image.width != image.height:
             notes.append(
-                f"cropped {image.width} x {image.height} px to the square in the middle: "
+                f"of {image.width} x {image.height} px only the square in the middle is edited: "
                 "the model was trained on squares"
             )
             image = centre_square(image)
@@ -213,7 +250,8 @@ def open_source(image: ImageLike) -> Source:
         image = Image.fromarray(image)
     if not isinstance(image, Image.Image):
         raise ImageError(f"not a picture: {type(image).__name__}; give a PIL picture, a path or an array")
-    return Source(None, load_image(image))
+    original = load_original(image)
+    return Source(None, original.rgb, original=original)
 
 
 def _check_numbers(

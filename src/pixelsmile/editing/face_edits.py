@@ -1,7 +1,7 @@
 """Editing chosen faces of a picture at its own resolution: crop, edit, paste back."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -16,6 +16,7 @@ from pixelsmile.faces.crops import DEFAULT_CONTEXT, FaceCrop, crop_to_edit
 from pixelsmile.faces.face import Face, Masker
 from pixelsmile.faces.masks import face_mask, feathered
 from pixelsmile.faces.pasting import FittedEdit, fit_edit, paste
+from pixelsmile.results import check_domain
 
 MASK_GROW = 1.25  # an open jaw, raised brows and a blush stay inside
 MASK_SOFT = 0.2
@@ -66,17 +67,24 @@ def stream_faces(
     if len({tuple(tuple(request.strengths) for request in requests) for _, requests in edits}) > 1:
         raise InputError("the faces of one picture need equally many requests, at the same strengths")
     source = open_source(image)
+    editor.warn_of(source)
+    made: EditOptions = {**options, "domain": options.get("domain") or source.domain, "restore": False}
+    if source.path is not None:
+        check_domain(source.path, source.portrait, made["domain"] or source.domain)
     layers: list[list[EditResult]] = [[] for _ in edits[0][1]]  # of each request, one a face
     for face, requests in edits:
         crop = crop_to_edit(face, source.image.size, how.context)
         waiting = iter(layers)
-        for event in editor.stream(crop.cut(source.image), requests, **options):
+        for event in editor.stream(crop.cut(source.image), requests, **made):
             if isinstance(event, Progress):
                 yield event
                 continue
             below = next(waiting)
             below.append(_pasted(source, below[-1].images if below else None, face, crop, event, how))
-    yield from map(_together, layers)
+    for result in map(_together, layers):
+        notes = [*source.notes, *result.settings["notes"]]
+        images = [source.restored(picture) for picture in result.images]
+        yield replace(result, images=images, settings={**result.settings, "notes": notes})
 
 
 def _together(layers: Sequence[EditResult]) -> EditResult:

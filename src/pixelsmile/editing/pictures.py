@@ -21,13 +21,16 @@ def fit_size(width: int, height: int, size: int, multiple: int) -> tuple[int, in
     return tuple(max(1, round(side / multiple)) * multiple for side in (fitted_width, fitted_height))  # type: ignore[return-value]
 
 
+def centre_box(size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The largest square in the middle of a picture of `size` (width, height): x0, y0, x1, y1."""
+    (width, height), side = size, min(size)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
+
+
 def centre_square(image: Image.Image) -> Image.Image:
     """The largest square in the middle of a picture; the picture itself where it is one."""
-    side = min(image.size)
-    if image.size == (side, side):
-        return image
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.crop((left, top, left + side, top + side))
+    return image if image.width == image.height else image.crop(centre_box(image.size))
 
 
 def resized(image: Image.Image, width: int, height: int) -> Image.Image:

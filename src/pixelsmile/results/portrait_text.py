@@ -49,7 +49,7 @@ def read_portrait(path: str | PathLike[str]) -> DrawnPortrait | None:
     return DrawnPortrait(text, described.style)
 
 
-def check_domain(path: Path, portrait: DrawnPortrait | None, domain: Domain) -> None:
+def check_domain(path: Path, portrait: DrawnPortrait | None, domain: str) -> None:
     """InputError where a drawn portrait is of the other style: its edits would be of neither."""
     if portrait is not None and portrait.style != domain:
         raise InputError(
