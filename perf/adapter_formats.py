@@ -5,6 +5,7 @@
 An error is relative to the largest number of a layer's update; what is loaded acts in float32.
 """
 
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +18,7 @@ from pixelsmile.editing.adapters import AdapterSpec, activate, load_adapters
 
 
 def main() -> None:
+    logging.disable(logging.WARNING)
     print(f"{'format':<36} {'read as':<36} {'alpha':<32} largest error")
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, make) in enumerate(FORMATS.items()):

@@ -164,7 +164,7 @@ def dora(transformer: nn.Module, kohya: bool = False) -> Example:
     return example
 
 
-def loha(transformer: nn.Module) -> Example:
+def loha(transformer: nn.Module, rank: int = RANK) -> Example:
     """W + alpha / rank (a b) * (c d), element by element."""
     example, numbers = Example(), Numbers()
     for module in MODULES:
@@ -172,11 +172,11 @@ def loha(transformer: nn.Module) -> Example:
         name = f"lycoris_{module.replace('.', '_')}"
         parts = {}
         for number in (1, 2):
-            parts[f"hada_w{number}_a"] = numbers(layer.out_features, RANK)
-            parts[f"hada_w{number}_b"] = numbers(RANK, layer.in_features)
+            parts[f"hada_w{number}_a"] = numbers(layer.out_features, rank)
+            parts[f"hada_w{number}_b"] = numbers(rank, layer.in_features)
         example.tensors |= {f"{name}.{role}": tensor for role, tensor in parts.items()}
         a, b, c, d = (tensor.double() for tensor in parts.values())
-        example.delta[module] = ALPHA / RANK * (a @ b) * (c @ d)
+        example.delta[module] = ALPHA / rank * (a @ b) * (c @ d)
     return with_alpha(example)
 
 

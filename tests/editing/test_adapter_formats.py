@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from adapter_examples import ALPHA, FORMATS, MODULES, RANK, Example, largest_error, lora, tiny_transformer
+from adapter_examples import (
+    ALPHA,
+    FORMATS,
+    MODULES,
+    RANK,
+    Example,
+    largest_error,
+    loha,
+    lora,
+    tiny_transformer,
+)
 from adapter_examples import with_alpha as with_alphas
 from hypothesis import given
 from hypothesis import strategies as st
@@ -182,6 +192,20 @@ SPOILT = {
         ),
         "holds several, x, y",
     ),
+    "ranks without end": (
+        lambda example: example.tensors.update(
+            {f"{FIRST}.lora_A.weight": torch.ones(20000, 1), f"{FIRST}.lora_B.weight": torch.ones(1, 20000)}
+        ),
+        "has rank 20,000",
+    ),
+    "a long name": (_added("x" * 600, torch.ones(1)), "has a tensor of the name"),
+    "layers without end": (
+        lambda example: example.tensors.update(
+            {f"a{n}.lora_{part}.weight": torch.ones(1, 1) for n in range(2000) for part in "A"}
+        ),
+        "it changes 2,005 layers",
+    ),
+    "a short bias": (_added(f"{FIRST}.lora_B.bias", torch.ones(3)), "has a bias of shape (3,) for 32 rows"),
     "alpha of a shape": (_added(f"{FIRST}.alpha", torch.ones(2)), "an alpha of shape (2,)"),
     "scaled fp8": (_added(f"{FIRST}.lora_A.scale_weight", torch.ones(1)), "scales of quantised weights"),
     "a whole weight too": (_added(f"{FIRST}.weight", torch.ones(32, 32)), "weights of the model itself"),
@@ -203,6 +227,19 @@ def test_what_cannot_be_read_is_named(what: str, example: Example, tmp_path: Pat
     spoil, words = SPOILT[what]
     spoil(example)
     assert words in refusal(example, tmp_path)
+
+
+def test_a_layer_of_many_underscores_is_lost_quickly() -> None:
+    with pytest.raises(AdapterError, match="layers are not there"):
+        resolve("x", ["lora_" * 99, "lora_unet_transformer_" * 20], ["a"])
+
+
+def test_a_loha_of_a_rank_above_the_layers_is_the_same(tmp_path: Path) -> None:
+    """16 x 16 is more than the layers' rows: the whole product is kept instead of the factors."""
+    example = loha(tiny_transformer(), rank=16)
+    transformer, _ = loaded(example, tmp_path)
+    assert largest_error(transformer, example) < 1e-6
+    assert transformer.get_submodule(MODULES[0]).lora_A["adapter_0"].weight.shape == (32, 32)
 
 
 def test_lokr_with_dora_is_refused(tmp_path: Path) -> None:
@@ -245,7 +282,7 @@ CONFIGS = {
     '{"alpha_pattern": {"(": 1}}': "no regular expression",
     '{"alpha_pattern": {"a{5}": 1}}': "no regular expression",
     '{"alpha_pattern": {"([a-z_.0-9]+)+!": 1}}': "no regular expression",
-    r'{"alpha_pattern": {"(\\w|\\w\\w|\\.)+[|?]": 1}}': "or takes too long",
+    r'{"alpha_pattern": {"(\\w|\\w\\w|\\.)+(\\w|\\w\\w|\\.)+[|?]": 1}}': "or takes too long",
     '{"r": 0, "lora_alpha": 1}': "r is 0",
     '{"use_rslora": "yes"}': "use_rslora is 'yes'",
     '{"peft_type": "IA3"}': "PEFT type 'IA3'",
@@ -262,16 +299,16 @@ def test_a_config_that_is_not_valid_is_one_line(
         (tmp_path / "adapter_config.json").write_text(text)
     else:
         example.metadata = {"lora_adapter_metadata": text}
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(AdapterError) as caught:
         loaded(example, tmp_path)
     assert CONFIGS[text] in str(caught.value)
     assert len(str(caught.value)) <= MAX_MESSAGE
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 3
 
 
 def test_many_patterns_are_matched_quickly(example: Example, tmp_path: Path) -> None:
-    names = [f"transformer_blocks.{number}.attn.to_x" for number in range(4000)]
+    names = [f"transformer_blocks.{number}.attn.to_x" for number in range(2000)]
     example.config = {"lora_alpha": ALPHA, "alpha_pattern": {name: 1 for name in names}}
     transformer, _ = loaded(example, tmp_path)
     example.delta = {module: ALPHA / RANK * delta for module, delta in example.delta.items()}

@@ -27,8 +27,9 @@ _PLAIN_KEYS = ("lora_alpha", "network_alpha")
 _PLAIN_PATTERN = re.compile(r"\^?(\w|\\?\.)+\$?")
 # No counted repeats (a few brackets of them fill the memory when compiled), no references, no look-around.
 _PATTERN = re.compile(r"([\w\s.^$*+?|\[\]\\,-]|\((?!\?)|\(\?:|\)){1,500}")
-_MAX_PATTERNS = 4096
-_MATCHING_S = 1.0  # for all patterns of a file together
+_MAX_PATTERNS = 2000
+_PATTERN_S = 0.3  # for one pattern and one layer
+_MATCHING_S = 2.0  # for all of them together
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 Rank = Annotated[int, Field(strict=True, gt=0)]
@@ -210,10 +211,16 @@ class _Patterns:
 
     def first(self, module: str, default: float | None) -> float | None:
         """The value of the first pattern that matches, or the default."""
-        for pattern, text, value in self._patterns:
-            if self._matches(pattern, text, module):
-                return value
-        return default
+        started = time.process_time()
+        try:
+            for pattern, text, value in self._patterns:
+                if self._left_s < 0:
+                    raise AdapterError(_bad_pattern(self._name, text))
+                if self._matches(pattern, text, module):
+                    return value
+            return default
+        finally:
+            self._left_s -= time.process_time() - started
 
     def _compiled(self, text: str) -> Any:
         whole = rf"(.*\.)?({text})$"
@@ -226,13 +233,10 @@ class _Patterns:
     def _matches(self, pattern: Any, text: str, module: str) -> bool:
         if isinstance(pattern, re.Pattern):
             return pattern.match(module) is not None
-        started = time.monotonic()
         try:
-            return pattern.match(module, timeout=max(self._left_s, 1e-3)) is not None
+            return pattern.match(module, timeout=_PATTERN_S) is not None
         except TimeoutError as slow:
             raise AdapterError(_bad_pattern(self._name, text)) from slow
-        finally:
-            self._left_s -= time.monotonic() - started
 
 
 def _bad_pattern(name: str, pattern: str) -> str:

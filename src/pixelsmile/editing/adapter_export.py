@@ -49,7 +49,7 @@ def export(file: AdapterFile, target: Format) -> Exported:
     The numbers are in bf16 or fp16 where that holds all of them exactly, else in fp32. AdapterError for what
     the format cannot hold: a LoKr anywhere, a bias in the formats of kohya and ComfyUI.
     """
-    updates = read_updates(file, qwen_layers(file))
+    updates = read_updates(file, dict.fromkeys(qwen_layers(file)))
     plain = {module: _exportable(file, target, module, update) for module, update in updates.items()}
     dtype = _narrowest(plain)
     tensors = {

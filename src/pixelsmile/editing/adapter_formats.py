@@ -61,6 +61,9 @@ _NOT_READ = (
     (r"modules_to_save|\.weight$|\.bias$", "weights of the model itself"),
 )
 _WEIGHT_DTYPES = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
+_MAX_LAYERS = 2000  # Qwen-Image-Edit has 846
+_MAX_NAME = 500
+_MAX_RANK = 16384
 _ALPHA_DTYPES = (*_WEIGHT_DTYPES, "I8", "I16", "I32", "I64", "U8")
 
 
@@ -68,11 +71,13 @@ _ALPHA_DTYPES = (*_WEIGHT_DTYPES, "I8", "I16", "I32", "I64", "U8")
 class Layer:
     """One layer's update in a file: its kind, its rank (None: LoKr of whole factors), tensors by their role.
 
+    shape: (out, in) of the layer's weight.
     Roles: A, B, bias, magnitude (LoRA and DoRA); lokr_w1, lokr_w2_a, hada_w1_b and so on; alpha.
     """
 
     kind: Kind
     rank: int | None
+    shape: tuple[int, int]
     tensors: Mapping[str, str]
 
 
@@ -110,6 +115,8 @@ def recognise(name: str, header: Header) -> Contents:
     AdapterError where it is no adapter, where parts of it are of a kind that is not read, and where its
     tensors do not belong together.
     """
+    if long := next((tensor for tensor in header.tensors if len(tensor) > _MAX_NAME), None):
+        raise AdapterError(f"adapter {name} has a tensor of the name {shown(long)}: save it again")
     found = {tensor: _parsed(tensor) for tensor in header.tensors if not TEXT_ENCODER.match(tensor)}
     left_out = len(header.tensors) - len(found)
     unknown = [tensor for tensor, match in found.items() if match is None]
@@ -124,10 +131,10 @@ def recognise(name: str, header: Header) -> Contents:
     adapters = sorted({match.adapter for match in known if match.adapter})
     if len(adapters) > 1:
         raise AdapterError(f"adapter {name} holds several, {', '.join(adapters)}: save one of them alone")
-    layers = {
-        layer: _layer(name, layer, tensors, header.tensors)
-        for layer, tensors in _grouped(name, known).items()
-    }
+    grouped = _grouped(name, known)
+    if len(grouped) > _MAX_LAYERS:
+        raise AdapterError(f"adapter {name} is for another model: it changes {len(grouped):,} layers")
+    layers = {layer: _layer(name, layer, tensors, header.tensors) for layer, tensors in grouped.items()}
     dtypes = {header.tensors[t].dtype for layer in layers.values() for t in _weights(layer.tensors)}
     return Contents(_tool(known), layers, tuple(sorted(dtypes)), left_out)
 
@@ -160,9 +167,10 @@ def resolve(name: str, layers: Sequence[str], modules: Sequence[str]) -> dict[st
             f"adapter {name} is for another model: {len(lost)} of its {len(layers)} layers are not there, "
             f"the first is {shown(lost[0])}; use the model that it was trained on"
         )
+    layer_of: dict[str, str] = {}
     for layer, module in found.items():
-        if twice := [other for other in layers if other != layer and found[other] == module]:
-            raise AdapterError(_twice(name, layer, twice[0]))
+        if layer_of.setdefault(module, layer) != layer:
+            raise AdapterError(_twice(name, layer_of[module], layer))
     return found
 
 
@@ -251,14 +259,31 @@ def _layer(name: str, layer: str, tensors: Mapping[str, str], entries: Mapping[s
             )
     shapes = {role: entries[tensor].shape for role, tensor in tensors.items()}
     try:
-        kind, rank = _kind_and_rank(shapes)
+        kind, rank, shape = _kind_rank_and_shape(shapes)
+        if shapes.get("bias", shape[:1]) != shape[:1]:
+            raise ValueError(f"has a bias of shape {shapes['bias']} for {shape[0]} rows")
     except ValueError as wrong:
         raise AdapterError(f"adapter {name}: layer {shown(layer)} {wrong}: save it again") from None
-    return Layer(kind, rank, dict(tensors))
+    return Layer(kind, rank, shape, dict(tensors))
 
 
-def _kind_and_rank(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Kind, int | None]:
+def _kind_rank_and_shape(
+    shapes: Mapping[str, tuple[int, ...]],
+) -> tuple[Kind, int | None, tuple[int, int]]:
     """ValueError, to follow the name of the layer, says what is wrong."""
+    _check_shapes(shapes)
+    roles = shapes.keys() - {"alpha", "bias", "magnitude"}
+    if roles == {"A", "B"}:
+        return "LoRA", _inner(shapes, "B", "A"), (shapes["B"][0], shapes["A"][1])
+    if roles == {"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"}:
+        return "LoHa", *_of_loha(shapes)
+    lokr = [{f"lokr_w{n}"} if f"lokr_w{n}" in roles else {f"lokr_w{n}_a", f"lokr_w{n}_b"} for n in (1, 2)]
+    if roles == lokr[0] | lokr[1]:
+        return "LoKr", *_of_lokr(shapes)
+    raise ValueError(f"is not complete (it has {', '.join(sorted(shapes))})")
+
+
+def _check_shapes(shapes: Mapping[str, tuple[int, ...]]) -> None:
     for role, shape in shapes.items():
         if role == "alpha" and shape not in ((), (1,)):
             raise ValueError(f"has an alpha of shape {shape}")
@@ -266,30 +291,38 @@ def _kind_and_rank(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Kind, int | N
             raise ValueError(f"has a factor {role} of shape {shape}, where a matrix is needed")
         if 0 in shape:
             raise ValueError(f"has rank 0 ({role} has shape {shape})")
-    roles = shapes.keys() - {"alpha", "bias", "magnitude"}
-    if roles == {"A", "B"}:
-        return "LoRA", _inner(shapes, "B", "A")
-    if roles == {"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"}:
-        first, second = (_inner(shapes, f"hada_w{n}_a", f"hada_w{n}_b") for n in (1, 2))
-        if first != second:
-            raise ValueError(f"has the ranks {first} and {second}")
-        return "LoHa", first
-    lokr = [{f"lokr_w{n}"} if f"lokr_w{n}" in roles else {f"lokr_w{n}_a", f"lokr_w{n}_b"} for n in (1, 2)]
-    if roles == lokr[0] | lokr[1]:
-        ranks = {_inner(shapes, f"lokr_w{n}_a", f"lokr_w{n}_b") for n in (1, 2) if len(lokr[n - 1]) == 2}
-        if len(ranks) > 1:
-            raise ValueError(f"has the ranks {' and '.join(map(str, sorted(ranks)))}")
-        if "magnitude" in shapes:
-            raise ValueError("is a LoKr with DoRA, which is not read")
-        return "LoKr", ranks.pop() if ranks else None
-    raise ValueError(f"is not complete (it has {', '.join(sorted(shapes))})")
+
+
+def _of_loha(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, tuple[int, int]]:
+    first, second = (_inner(shapes, f"hada_w{n}_a", f"hada_w{n}_b") for n in (1, 2))
+    outer = [(shapes[f"hada_w{n}_a"][0], shapes[f"hada_w{n}_b"][1]) for n in (1, 2)]
+    if first != second or outer[0] != outer[1]:
+        raise ValueError(f"multiplies {outer[0]} of rank {first} and {outer[1]} of rank {second}")
+    return first, outer[0]
+
+
+def _of_lokr(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int | None, tuple[int, int]]:
+    if "magnitude" in shapes or "bias" in shapes:
+        raise ValueError("is a LoKr with DoRA or bias, which is not read")
+    ranks, rows, columns = set(), 1, 1
+    for whole, left, right in (("lokr_w1", "lokr_w1_a", "lokr_w1_b"), ("lokr_w2", "lokr_w2_a", "lokr_w2_b")):
+        if whole not in shapes:
+            ranks.add(_inner(shapes, left, right))
+        rows *= shapes[whole if whole in shapes else left][0]
+        columns *= shapes[whole if whole in shapes else right][1]
+    if len(ranks) > 1:
+        raise ValueError(f"has the ranks {' and '.join(map(str, sorted(ranks)))}")
+    return ranks.pop() if ranks else None, (rows, columns)
 
 
 def _inner(shapes: Mapping[str, tuple[int, ...]], left: str, right: str) -> int:
     """The rank of the product left @ right."""
-    if shapes[left][1] != shapes[right][0]:
+    rank = shapes[left][1]
+    if rank != shapes[right][0]:
         raise ValueError(f"has factors that do not belong together, {shapes[left]} and {shapes[right]}")
-    return shapes[left][1]
+    if rank > _MAX_RANK:
+        raise ValueError(f"has rank {rank:,}")
+    return rank
 
 
 def _unread(tensor: str) -> str:

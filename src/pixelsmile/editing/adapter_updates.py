@@ -4,7 +4,7 @@ Every kind becomes one of two: two factors of low rank, or a Kronecker product, 
 two factors it would be as large as the layer. The scale is folded in: what is here always has scale 1.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -56,19 +56,22 @@ class Kronecker:
 
 
 Update = LowRank | Kronecker
+Shape = tuple[int, int]
 
 
 def read_updates(
-    file: AdapterFile, modules: Sequence[str], dtype: torch.dtype = torch.float32
+    file: AdapterFile, modules: Mapping[str, Shape | None], dtype: torch.dtype = torch.float32
 ) -> dict[str, Update]:
     """The update of each module that the file changes, in `dtype` on the CPU.
 
-    modules: the names of those that the model has. AdapterError where the file changes others, and where a
-    number is not finite, in the file or in `dtype`.
+    modules: those that the model has, with (out, in) of their weights where that is known. AdapterError,
+    before anything is read, where the file changes others, and where a number is not finite, in the file or
+    in `dtype`.
     """
     name = repr(file.path.name)
-    module_of = resolve(name, list(file.contents.layers), modules)
+    module_of = resolve(name, list(file.contents.layers), list(modules))
     layers = {module_of[layer]: found for layer, found in file.contents.layers.items()}
+    _check_shapes(name, layers, modules)
     updates: dict[str, Update] = {}
     with _opened(file) as stream:
         scalings = _scalings(file, layers, stream)
@@ -78,6 +81,19 @@ def read_updates(
             _check_finite(name, module, _tensors(update), dtype)
             updates[module] = update
     return updates
+
+
+def _check_shapes(name: str, layers: Mapping[str, Layer], modules: Mapping[str, Shape | None]) -> None:
+    misfits = [
+        f"{module} {layer.shape} (the model needs {modules[module]})"
+        for module, layer in layers.items()
+        if modules[module] not in (None, layer.shape)
+    ]
+    if misfits:
+        raise AdapterError(
+            f"adapter {name} is for another model: {len(misfits)} of its {len(layers)} layers do not fit, "
+            f"the first is {misfits[0]}; use the model that it was trained on"
+        )
 
 
 def check_numbers(file: AdapterFile) -> dict[str, float]:
@@ -124,9 +140,8 @@ def _update(name: str, module: str, layer: Layer, tensors: Mapping[str, Tensor],
     match layer.kind:
         case "LoRA":
             A, B = tensors["A"], tensors["B"]
-        case "LoHa":  # (a b) * (c d), element by element, has the rank of the ranks' product
-            A = _row_products(tensors["hada_w1_b"].T, tensors["hada_w2_b"].T).T
-            B = _row_products(tensors["hada_w1_a"], tensors["hada_w2_a"])
+        case "LoHa":
+            B, A = _loha_factors(*(tensors[f"hada_w{end}"] for end in ("1_a", "1_b", "2_a", "2_b")))
         case "LoKr":
             left, right = (_factor(tensors, f"lokr_w{number}") for number in (1, 2))
             return Kronecker(left * scaling, right)
@@ -137,6 +152,18 @@ def _update(name: str, module: str, layer: Layer, tensors: Mapping[str, Tensor],
         bias=None if bias is None else bias * scaling,
         magnitude=_magnitude(name, module, tensors.get("magnitude"), B.shape[0]),
     )
+
+
+def _loha_factors(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
+    """Two factors whose product is (a b) * (c d), element by element: of the rank of the ranks' product.
+
+    Where that is more than the layer has rows or columns, the whole product and a unit matrix are smaller.
+    """
+    num_rows, num_columns = a.shape[0], b.shape[1]
+    if a.shape[1] ** 2 <= min(num_rows, num_columns):
+        return _row_products(a, c), _row_products(b.T, d.T).T
+    whole = (a @ b) * (c @ d)
+    return (torch.eye(num_rows), whole) if num_rows < num_columns else (whole, torch.eye(num_columns))
 
 
 def _row_products(first: Tensor, second: Tensor) -> Tensor:

@@ -70,18 +70,7 @@ def fitting_updates(
     AdapterError where it is none, does not fit, or holds what is not finite.
     """
     file = find_adapter(spec)
-    layers = linear_layers(transformer)
-    updates = read_updates(file, list(layers), dtype)
-    misfits = [
-        f"{module} {update.shape} (the model needs {wanted})"
-        for module, update in updates.items()
-        if update.shape != (wanted := (layers[module].out_features, layers[module].in_features))
-    ]
-    if misfits:
-        raise AdapterError(
-            f"adapter {file.path.name!r} is for another model: {len(misfits)} of its {len(updates)} layers "
-            f"do not fit, the first is {misfits[0]}; use the model that it was trained on"
-        )
+    updates = read_updates(file, linear_layers(transformer), dtype)
     has_magnitudes = {
         isinstance(update, LowRank) and update.magnitude is not None for update in updates.values()
     }
@@ -92,14 +81,14 @@ def fitting_updates(
     return file, updates
 
 
-def linear_layers(transformer: nn.Module) -> dict[str, Any]:
-    """The layers that an adapter may change, by name, whether or not adapters are on them."""
+def linear_layers(transformer: nn.Module) -> dict[str, tuple[int, int]]:
+    """(out, in) of the layers that an adapter may change, by name, whether or not adapters are on them."""
     found = {}
     for name, module in transformer.named_modules():
         if not any(part.startswith("lora_") or part == "base_layer" for part in name.split(".")):
             layer = getattr(module, "base_layer", module)
             if hasattr(layer, "in_features") and hasattr(layer, "out_features"):
-                found[name] = layer
+                found[name] = (layer.out_features, layer.in_features)
     return found
 
 
