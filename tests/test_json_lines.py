@@ -1,11 +1,16 @@
 """Files of records that survive a kill."""
 
+import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pixelsmile.errors import InputError, OutputError
-from pixelsmile.json_lines import LineWriter, Record, read_lines
+from pixelsmile.json_lines import LineWriter, Record, read_lines, read_numbered
+from pixelsmile.limits import validated
 
 
 class _Note(Record):
@@ -65,3 +70,34 @@ def test_a_disk_that_takes_a_part_of_a_line_keeps_the_lines_before(tmp_path: Pat
     with LineWriter(path) as writer:
         writer.write(_Note(name="second", value=2))
     assert [note.name for note in read_lines(path, _Note)] == ["first", "second"]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=5,
+)
+LINES = st.builds(lambda values: "\n".join(map(json.dumps, values)).encode(), st.lists(VALUES, max_size=3))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=60) | LINES, st.sampled_from([b"", b"\n", b'{"name": "a", "value": 1}\n']))
+def test_any_file_is_records_or_one_line(tmp_path: Path, data: bytes, more: bytes) -> None:
+    path = tmp_path / "notes.jsonl"
+    path.write_bytes(more + data + more)
+    with suppress(InputError):  # anything else fails the test
+        read_lines(path, _Note)
+    with suppress(InputError):
+        read_numbered(path, lambda line: validated(_Note, line))
+
+
+def test_all_wrong_lines_are_counted_and_the_first_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "notes.jsonl"
+    path.write_text('\n{"name":"a","value":1}\n' + '{"name":"a","value":NaN}\n' * 3)
+    for read in (read_lines, lambda path, kind: read_numbered(path, lambda line: validated(kind, line))):
+        with pytest.raises(InputError, match=r"line 3: .*NaN is no JSON.*; 3 lines are wrong in all"):
+            read(path, _Note)
+    path.write_text(" \n")
+    assert read_lines(path, _Note) == ()
+    with pytest.raises(InputError, match="holds no note"):
+        read_numbered(path, str, needed="note")

@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from pixelsmile.benchmarks import metadata
 from pixelsmile.benchmarks.ffe.hub import ALIASES, DOWNLOAD
 from pixelsmile.benchmarks.ffe.loading import load_benchmark
 from pixelsmile.benchmarks.ffe.photographs import Sample, select
@@ -426,3 +428,67 @@ def test_any_path_gives_a_name_or_an_error(text):
     name = source_name(PurePosixPath(text.replace("\0", "x") or "x"))
     if name:
         Task(name, "happy", "human", "p")
+
+
+def parquet_file(path, columns, **options):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    schema = options.pop("metadata", None)
+    table = pyarrow.table(columns)
+    parquet.write_table(table.replace_schema_metadata(schema) if schema else table, path, **options)
+
+
+def test_parquet_that_unpacks_to_far_more_than_it_is(tmp_path, monkeypatch):
+    pyarrow = pytest.importorskip("pyarrow")
+    one = pyarrow.array(["x" * 1_000_000])
+    repeated = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 300_000, pyarrow.int32()), one)
+    parquet_file(tmp_path / "a.parquet", {"image": repeated})
+    assert (tmp_path / "a.parquet").stat().st_size < 100_000
+    assert "unpacks to more than 268,435,456 bytes of text" in refusal(tmp_path)
+    parquet_file(tmp_path / "a.parquet", {"image": pyarrow.nulls(1_000_001)})
+    assert "would unpack to 1000001 rows" in refusal(tmp_path)
+    monkeypatch.setattr(metadata, "MAX_FILE_BYTES", 2**20)
+    parquet_file(tmp_path / "a.parquet", {"image": ["x" * 3_000_000]}, use_dictionary=False)
+    assert "would unpack to 1 rows and 30000" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        b"",
+        b"[" * 100_000,
+        b'{"info": {"features": {"category": {"names": 5}}}}',
+        b'{"info": {"features": {"category": {"names": {"a": 1}}}}}',
+        b'{"info": {"features": ["category"]}}',
+    ],
+)
+def test_names_of_classes_that_are_none_are_not_used(tmp_path, about):
+    parquet_file(
+        tmp_path / "a.parquet", {"image": ["a.png"], "category": [1]}, metadata={b"huggingface": about}
+    )
+    assert "no picture" in refusal(tmp_path) or "unknown expression '1'" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [{"bytes": None, "path": None}, {"bytes": None, "path": 5}, {"bytes": b"no", "path": 5}, [b"no"], {}],
+)
+def test_pictures_without_bytes_are_refused(tmp_path, image):
+    parquet_file(tmp_path / "human.parquet", {"image": [image or {"a": 1}], "category": ["happy"]})
+    assert refusal(tmp_path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_any_bytes_of_a_parquet_file_are_rows_or_one_line(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("bench")
+    rows = {"image": [{"bytes": png(), "path": "a.png"}], "category": ["happy"], "boxes": [BOX]}
+    parquet_file(folder / "human.parquet", rows)
+    whole = bytearray((folder / "human.parquet").read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(whole) - 1), min_size=1, max_size=4)):
+        whole[place] = data.draw(st.integers(0, 255))
+    (folder / "human.parquet").write_bytes(whole)
+    with suppress(InputError):  # anything else fails the test
+        load_benchmark(str(folder))

@@ -6,10 +6,11 @@ import json
 import random
 import re
 from collections import Counter
+from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from run_examples import SOURCES, UNMADE, write_run
 from test_report_html import Seen
@@ -223,6 +224,50 @@ def test_files_that_are_no_answers_are_refused(tmp_path):
     (tmp_path / "e.csv").write_text(",".join(COLUMNS) + "\ns1,anna\n")
     with pytest.raises(InputError, match="line 2"):
         read_answers([tmp_path / "e.csv"], key)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("x" * 200_000, "is no CSV .field larger than"),
+        ('"' + "x" * 200_000, "is no CSV"),
+        (",".join(COLUMNS) + "\n" + 's,r,t,identity,c,"' + "0" * 200_000 + '1"', "is no CSV .field larger"),
+        (",".join(COLUMNS) + "\ns,r,t,identity,c," + "9" * 5000, "rank is '999"),
+        (",".join(COLUMNS) + "\ns,r,t,identity,c,1,1,1", "unknown key|not valid"),
+        (",".join(COLUMNS) + "\ns,r\0,t,identity,c,1", "is no CSV|study 's' is not"),
+        (",".join((*COLUMNS, "rank")) + "\ns,r,t,identity,c,1,2", "lacks the columns"),
+        (",".join(COLUMNS) + '\ns,"r', "is no CSV .unexpected end"),
+        ("\r\n\r", "lacks the columns"),
+    ],
+)
+def test_tables_that_are_none_are_refused_in_one_line(tmp_path, rows, said):
+    (tmp_path / "a.csv").write_text(rows, newline="")
+    with pytest.raises(InputError, match=said):
+        read_answers([tmp_path / "a.csv"], example_key())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=80) | st.text('",\r\n\0ab1', max_size=80), st.binary(max_size=8))
+def test_any_table_is_answers_or_one_line(tmp_path, text, ending):
+    path = tmp_path / "a.csv"
+    path.write_bytes(",".join(COLUMNS).encode() + b"\ns," + text.encode() + ending)
+    with suppress(InputError):  # anything else fails the test
+        read_answers([path], example_key())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_key_is_a_key_or_one_line(tmp_path, data):
+    record = within = json.loads(example_key().to_json())
+    while isinstance(within, dict) and data.draw(st.booleans()):
+        place = data.draw(st.sampled_from(sorted(within)))
+        other = st.none() | st.integers() | st.floats() | st.text(max_size=9) | st.just([[]]) | st.just({})
+        if data.draw(st.booleans()):
+            within[place] = data.draw(other)
+        within = within[place] or None
+    (tmp_path / "key.json").write_text(json.dumps(record))
+    with suppress(InputError):  # anything else fails the test
+        read_key(tmp_path / "key.json")
 
 
 def test_kendall_w_by_hand():

@@ -14,6 +14,7 @@ import torch
 from small_job import SmallModule, small_config, small_job, train
 
 from pixelsmile.errors import InputError, OutputError, PixelSmileError
+from pixelsmile.hashing import sha256_file
 from pixelsmile.training.checkpoint import Checkpoints, Facts, State
 from pixelsmile.training.run_folder import RunFolder, claimed
 from pixelsmile.training.statistics import StatRecord
@@ -64,7 +65,12 @@ def test_the_last_few_are_kept(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"step-000000{step}" for step in (15, 20, 25)]
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "no file", "no facts", "bad facts"])
+FACTS = {"facts": {"step": 10, "config": "c", "data": "d", "global_batch": 4}, "files": {}}
+
+
+@pytest.mark.parametrize(
+    "damage", ["cut", "changed", "no file", "no facts", "bad facts", "bad name", "elsewhere", "step", "depth"]
+)
 def test_a_damaged_one_is_passed_over_and_said(tmp_path, damage, caplog):
     checkpoints = Checkpoints(tmp_path, keep=1)
     Checkpoints(tmp_path, keep=2).save(state(5))
@@ -81,6 +87,16 @@ def test_a_damaged_one_is_passed_over_and_said(tmp_path, damage, caplog):
             facts.unlink()
         case "bad facts":
             facts.write_text("{}")
+        case "bad name":
+            facts.write_text(json.dumps({**FACTS, "files": {"a\0b": "x"}}))
+        case "elsewhere":
+            other = tmp_path / "other.safetensors"
+            weights.rename(other)
+            facts.write_text(json.dumps({**FACTS, "files": {"../other.safetensors": sha256_file(other)}}))
+        case "step":
+            facts.write_text(json.dumps({**FACTS, "facts": {**FACTS["facts"], "step": 7}}))
+        case "depth":
+            facts.write_text("[" * 100_000)
     with caplog.at_level(logging.WARNING, "pixelsmile"):
         found = checkpoints.latest()
     assert found is not None

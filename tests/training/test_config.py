@@ -1,5 +1,6 @@
 """What a training is told: read from YAML, changed by --set, refused with the line, saved and compared."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,36 @@ def test_any_text_is_read_or_refused_in_one_line(text, change):
         except InputError as error:
             message = str(error)
         assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "message"),
+    [
+        ("a: " + "[" * 5000 + "]" * 5000, [], "more than 32 lists and sections"),
+        ("a: " + "{b: " * 5000, [], "more than 32 lists and sections"),
+        ("a: " + "x" * 70_000, [], None),
+        ("a: &b [1]", [], "anchors"),
+        ("a: 0x_", [], "cannot be read"),
+        ("a: " + "9" * 5000, [], "cannot be read"),
+        ("a: " + "1" + ":1" * 1000 + ".5", [], "cannot be read"),
+        ('a: !!float ""', [], "uses a YAML tag"),
+        ("a: !!timestamp x", [], "uses a YAML tag"),
+        ("a: =", [], "not YAML"),
+        (MINIMAL, ["a." * 30_000 + "a=1"], "changes nothing"),
+        (MINIMAL, ["run.seed=" + "[" * 5000], "changes nothing"),
+        (MINIMAL, ["run.seed=" + "[" * 4000], "more than 32 lists and sections"),
+        (MINIMAL, ["run.seed=" + "x" * 4000], "run.seed is 'xxx"),
+        (MINIMAL, ["x" * 4000 + "=1"], "unknown key 'xxx"),
+        (MINIMAL + "x" * 1000 + ": 1", [], "unknown key 'xxx"),
+    ],
+)
+def test_hostile_texts_are_refused_at_once(tmp_path, text, changes, message):
+    (tmp_path / "my.yaml").write_text(text)
+    started = time.monotonic()
+    with pytest.raises(InputError) as refused:
+        read_config(tmp_path / "my.yaml", changes)
+    assert time.monotonic() - started < 3
+    assert (message or "is longer than 65,536 bytes") in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,20 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     list(write_drawn(tmp_path / "drawn", 1, SMALL, num_processes=1))
     with pytest.raises(OutputError, match="was begun with levels None, not"):
         list(write_drawn(tmp_path / "drawn", 1, replace(SMALL, levels=MEAD_LEVELS)))
+    whole = (tmp_path / "drawn" / "plan.json").read_bytes()
+    for damaged in (
+        b"[]",
+        b"",
+        b"{",
+        b"[" * 9999,
+        b'{"seed": NaN}',
+        b'"\xff"',
+        b'{"seed": "' + b"9" * 9999 + b'"}',
+    ):
+        (tmp_path / "drawn" / "plan.json").write_bytes(damaged)
+        with pytest.raises(OutputError, match=r"no plan of drawn triplets|was begun with"):
+            list(write_drawn(tmp_path / "drawn", 1, SMALL))
+    (tmp_path / "drawn" / "plan.json").write_bytes(whole)
     with pytest.raises(OutputError, match="holds 'drawn' and no plan of drawn triplets"):
         list(write_drawn(tmp_path, 1, SMALL))
     (tmp_path / "file").touch()
