@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import cpu_offload
 from adapter_examples import (
     ALPHA,
     FORMATS,
@@ -100,6 +101,21 @@ def test_adapters_of_different_kinds_add_up(tmp_path: Path) -> None:
     together = examples[2]
     together.delta = {module: sum(e.delta[module] for e in examples) for module in MODULES}
     assert largest_error(transformer, together) < 1e-6
+
+
+def test_layer_by_layer_all_kinds_but_dora_act(tmp_path: Path) -> None:
+    """Sequential offloading, as accelerate does it, with the CPU in the place of a GPU."""
+    name = "LyCORIS LoKr and LoHa in one file"
+    transformer, _ = loaded(FORMATS[name](tiny_transformer()), tmp_path / "a")
+    inputs = torch.randn(2, 3, 32)
+    layers = [transformer.get_submodule(module) for module in MODULES if module != MODULES[4]]
+    wanted = [layer(inputs) for layer in layers]
+    cpu_offload(transformer, execution_device="cpu")
+    for layer, before in zip(layers, wanted, strict=True):
+        torch.testing.assert_close(layer(inputs), before, rtol=0, atol=0)
+    dora = FORMATS["PEFT DoRA"](tiny_transformer()).save(tmp_path / "b")
+    with pytest.raises(AdapterError, match="cannot act under offload 'sequential'"):
+        load_adapters(tiny_transformer(), [AdapterSpec(str(dora))], offload="sequential")
 
 
 def test_what_is_read_is_recorded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -21,13 +21,18 @@ __all__ = ["AdapterSpec", "activate", "find_adapter", "fitting_updates", "is_for
 _log = logging.getLogger(__name__)
 
 
-def load_adapters(transformer: Any, specs: Sequence[AdapterSpec]) -> list[dict[str, Any]]:
+def load_adapters(
+    transformer: Any, specs: Sequence[AdapterSpec], *, offload: str = "none"
+) -> list[dict[str, Any]]:
     """Load the adapters side by side, and freeze them; what was loaded, to be recorded.
 
-    `activate` chooses among them. Each is checked against the transformer before anything is changed:
-    AdapterError names what does not fit. What a person should know of a file is logged, and in its record.
+    `activate` chooses among them. offload: how the transformer will be. Each is checked against the
+    transformer before anything is changed: AdapterError names what does not fit. What a person should know
+    of a file is logged, and in its record.
     """
     dtype = transformer.dtype
+    for spec in specs:
+        _check_offload(find_adapter(spec), offload)
     found = [(spec, *fitting_updates(transformer, spec, dtype)) for spec in specs]
     loaded = []
     for index, (spec, file, updates) in enumerate(found):
@@ -94,6 +99,15 @@ def linear_layers(transformer: nn.Module) -> dict[str, tuple[int, int]]:
 
 def _name(index: int) -> str:
     return f"adapter_{index}"
+
+
+def _check_offload(file: AdapterFile, offload: str) -> None:
+    """Layer by layer, peft's DoRA would ask for weights that are not there: it needs those of the layer."""
+    if offload == "sequential" and "DoRA" in file.contents.method:
+        raise AdapterError(
+            f"adapter {file.path.name!r} is a DoRA, which cannot act under offload 'sequential': use "
+            "offload 'model', or a plain LoRA"
+        )
 
 
 def _record(spec: AdapterSpec, file: AdapterFile, num_modules: int) -> dict[str, Any]:

@@ -75,7 +75,9 @@ class QwenEngine:
             _log.warning(remark)
         parts = load_components(folder, placement)
         loaded = load_adapters(
-            parts.transformer, own_adapters(folder, options) if adapters is None else adapters
+            parts.transformer,
+            own_adapters(folder, options) if adapters is None else adapters,
+            offload=placement.offload,
         )
         info = EngineInfo(
             model=model,
