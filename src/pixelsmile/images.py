@@ -23,6 +23,7 @@ __all__ = [
     "MAX_PIXELS",
     "MIN_SIDE_PX",
     "ImageSource",
+    "exif_comment",
     "load_image",
     "load_original",
     "png_texts",
@@ -109,6 +110,16 @@ def png_texts(path: str | PathLike[str]) -> dict[str, str]:
             return {key: str(value) for key, value in getattr(image, "text", {}).items()}
     except Exception:  # a parser on hostile bytes raises anything; `load_image` says what is wrong
         return {}
+
+
+def exif_comment(path: str | PathLike[str]) -> bytes | None:
+    """The EXIF UserComment of a picture, its eight bytes of encoding first; None where there is none."""
+    try:
+        with _without_warnings(), Image.open(path, formats=FORMATS) as image:
+            comment = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
+    except Exception:  # a parser on hostile bytes raises anything; `load_image` says what is wrong
+        return None
+    return comment if isinstance(comment, bytes) else None
 
 
 def _check_file(path: Path) -> None:

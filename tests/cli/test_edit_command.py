@@ -15,13 +15,16 @@ import pytest
 import torch
 from PIL import Image
 
-from pixelsmile.cli import main
+from pixelsmile.cli import edit_options, main
 from pixelsmile.cli.edit_options import edit_parser
 from pixelsmile.cli.edit_orders import read_orders
 from pixelsmile.cli.edit_photographs import open_photographs
+from pixelsmile.editing.edit_files import read_source
 from pixelsmile.errors import ImageError
 from pixelsmile.hashing import sha256_file
 from pixelsmile.records import read_manifest
+from pixelsmile.results import PictureForm, animation
+from pixelsmile.results.pictures import SUFFIXES
 
 
 def names(folder: str = ".") -> set[str]:
@@ -37,13 +40,48 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_a_sweep(edit, capsys):
-    assert edit("-e", "smile", "-s", "0", "0.5", "1.5", "--grid", "--gif") == 0
+    assert edit("-e", "smile", "-s", "0", "0.5", "1.5", "--grid", "--gif", "--frames", "4") == 0
     captured = capsys.readouterr()
     written = ["happy-0.00.png", "happy-0.50.png", "happy-1.50.png", "happy.gif", "grid.png", "manifest.json"]
     assert captured.out.splitlines() == [f"face-happy/{name}" for name in written]
     assert "3 pictures in" in captured.err
     assert names("face-happy") == set(written)
     assert names() == {"face.png", "face-happy"}
+
+
+def test_an_animation_has_its_own_frames(edit, capsys):
+    assert (
+        edit("-e", "happy", "-s", "0,1", "--animate", "webp", "--gif", "--frames", "5", "--steps", "1") == 0
+    )
+    captured = capsys.readouterr()
+    written = ["happy-0.00.png", "happy-1.00.png", "happy.gif", "happy.webp", "manifest.json"]
+    assert captured.out.splitlines() == [f"face-happy/{name}" for name in written]
+    assert "animations edit 3 more strengths of each sweep: --frames takes fewer" in captured.err
+    manifest = read_manifest("face-happy/manifest.json")
+    assert manifest.settings["sweeps"][0]["strengths"] == [0, 1, 0.25, 0.5, 0.75]
+    assert manifest.settings["frames"] == [0, 0.25, 0.5, 0.75, 1]
+    with Image.open("face-happy/happy.gif") as image:
+        assert image.n_frames == 8
+    with Image.open("face-happy/happy-1.00.png") as image:
+        assert json.loads(image.text["pixelsmile:settings"])["strength"] == 1.0
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("jpg", "jpg"), ("webp", "webp")])
+def test_another_format(form, suffix, edit, model_folder, capsys):
+    """Its edits are still known as those of a drawn portrait, and may be edited again."""
+    assert edit("-e", "happy", "-s", "1", "--format", form, "--quality", "90", "--grid", "--steps", "1") == 0
+    files = [f"face-happy/happy-1.00.{suffix}", f"face-happy/grid.{suffix}"]
+    assert capsys.readouterr().out.splitlines() == [*files, "face-happy/manifest.json"]
+    assert read_source(Path(files[0])).domain == "anime"
+    again = ["edit", files[0], "-e", "sad", "-s", "1", "--steps", "1", "--model", str(model_folder)]
+    assert main([*again, "-o", "again"]) == 0
+    assert names("again") == {"sad-1.00.png", "manifest.json"}
+
+
+def test_the_options_know_what_results_knows():
+    assert tuple(SUFFIXES) == edit_options.FORMATS
+    assert animation.ANIMATIONS == edit_options.ANIMATIONS
+    assert animation.MAX_NUM_FRAMES == edit_options.MAX_NUM_FRAMES
 
 
 def test_the_pictures_carry_their_settings(edit, model_folder):
@@ -79,7 +117,7 @@ def test_the_manifest_matches_the_files(edit):
 
 def test_the_same_command_gives_the_same_pictures(edit):
     for folder in ("one", "two"):
-        assert edit("-e", "happy", "-s", "1", "--gif", "--grid", "-o", folder) == 0
+        assert edit("-e", "happy", "-s", "1", "--gif", "--frames", "3", "--grid", "-o", folder) == 0
     for name in ("happy-1.00.png", "happy.gif", "grid.png"):
         assert Path("one", name).read_bytes() == Path("two", name).read_bytes()
 
@@ -137,6 +175,11 @@ def test_what_exists_is_kept(edit, capsys):
         (["-e", "happy", "--offload", "model", "--device", "cpu"], "needs a GPU"),
         (["-e", "happy", "--conditioning", "allx"], "unknown conditioning 'allx'"),
         (["-e", "happy", "--size", "99999"], "size"),
+        (["-e", "happy", "--format", "bmp"], "unknown format 'bmp'"),
+        (["-e", "happy", "--quality", "80"], "PNG is lossless and has no quality"),
+        (["-e", "happy", "--animate", "avi"], "unknown animation 'avi'"),
+        (["-e", "happy", "--frames", "20"], "add --gif"),
+        (["-e", "happy", "-s", "0", "--gif"], "does not move: add a strength"),
         (["-e", "happy", "--shift", "0"], "shift '0' is not a positive number"),
         (["-e", "happy", "-o", "face.png"], "'face.png' is a file, not a folder"),
         (["-e", "happy", "-o", "/proc/here"], "cannot write to '/proc/here'"),
@@ -165,11 +208,11 @@ def test_refusals_leave_nothing(arguments, line, edit, capsys):
         ("--face 10,10,20,20 --context 1.25", "the square around the face has 25 px a side"),
     ],
 )
-def test_what_needs_no_model_is_refused_before_one_is_fetched(arguments, line, edit, capsys, monkeypatch):
-    def fetch(model: str) -> None:
-        raise AssertionError("the model is fetched")
+def test_what_needs_no_model_is_refused_before_one_is_loaded(arguments, line, edit, capsys, monkeypatch):
+    def load(*arguments: object, **options: object) -> None:
+        raise AssertionError("the model is loaded")
 
-    monkeypatch.setattr("pixelsmile.editing.folders.find_model", fetch)
+    monkeypatch.setattr("pixelsmile.editing.editor.Editor.from_pretrained", load)
     assert edit("-e", "happy", *arguments.split()) == 2
     assert line in refusal(capsys)
     assert names() == {"face.png"}
@@ -239,6 +282,12 @@ def test_several_photographs_are_refused_before_work(model_folder, capsys, monke
         assert main(["edit", *photos, "-e", "happy", "-o", "out", "--model", str(model_folder)]) == 2
         assert line in refusal(capsys)
     assert names("out") == {"b"}
+    Image.new("RGBA", (64, 64)).save("clear.png")
+    edit = ["edit", "a.png", "clear.png", "-e", "happy", "--format", "jpeg", "--model", str(model_folder)]
+    assert main(edit) == 2
+    assert refusal(capsys) == (
+        "pixelsmile: 'clear.png': jpeg does not hold transparency: write png or webp (--format)\n"
+    )
 
 
 def test_what_is_done_stays_when_a_later_photograph_fails(model_folder, capsys, monkeypatch):
@@ -283,7 +332,7 @@ def test_what_is_done_stays_when_a_later_photograph_fails(model_folder, capsys, 
 def test_a_photograph_that_changes_in_the_meantime(tmp_path):
     portraits("a.png", "b.png")
     options = edit_parser().parse_args(["a.png", "b.png", "-e", "happy"])
-    first, second = open_photographs(options, read_orders(options))
+    first, second = open_photographs(options, read_orders(options), PictureForm())
     assert first.source().record.sha256 == first.sha256
     portraits("c.png", "b.png")
     second = replace(second, path=Path("c.png"))
@@ -337,6 +386,7 @@ def test_signals_leave_nothing(number, code, edit, model_folder):
     signal.signal(signal.SIGINT, before)
     while len(names()) < 2 and process.poll() is None:
         time.sleep(0.02)
+    time.sleep(0.2)  # in the instant after it was made, only the next run takes it away
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == code

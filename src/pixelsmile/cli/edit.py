@@ -19,10 +19,19 @@ if TYPE_CHECKING:
     from pixelsmile.cli.edit_orders import Order
     from pixelsmile.cli.edit_photographs import Photograph
     from pixelsmile.cli.model_choice import ModelChoice
-    from pixelsmile.editing.edit_files import EditFiles, EditResult, Source
+    from pixelsmile.editing.edit_files import EditFiles, EditResult, FileForm, Source
     from pixelsmile.editing.editor import EditOptions, Editor
     from pixelsmile.editing.face_edits import PasteOptions
     from pixelsmile.faces.face import Face
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is made of every photograph: sweeps, and files of these names."""
+
+    orders: "Sequence[Order]"
+    form: "FileForm"
+    names: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.quiet:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     from pixelsmile.cli.edit_faces import check_face_orders, parse_face_order
-    from pixelsmile.cli.edit_orders import read_orders
+    from pixelsmile.cli.edit_orders import read_form, read_orders
     from pixelsmile.cli.edit_photographs import open_photographs
     from pixelsmile.cli.model_choice import check_device, check_files, choose_model
     from pixelsmile.cli.progress import Display, silence_libraries
@@ -57,18 +66,19 @@ def run(arguments: Sequence[str]) -> int:
     if options.grid:
         check_grid(len(orders), len(options.strengths))
     slugs = [order.slug for order in orders]
-    names = file_names(slugs, options.strengths, grid=options.grid, gif=options.gif)
+    form = read_form(options)
+    plan = Plan(orders, form, file_names(slugs, options.strengths, form))
     check_files(options)
-    photographs = open_photographs(options, orders)
+    photographs = open_photographs(options, orders, form.picture)
     for photograph in photographs:
-        check_place(photograph.folder, names, force=options.force)
+        check_place(photograph.folder, plan.names, force=options.force)
     with _memory_errors():
         with Display(options.quiet).loading("the libraries"):
             silence_libraries()
             check_device(options)
             choice = choose_model(options.model, options.device)
         prepared = _prepare(options, choice, face_orders, photographs)
-        _edit_all(_load(options, choice), options, orders, names, prepared)
+        _edit_all(_load(options, choice), options, plan, prepared)
     return 0
 
 
@@ -98,28 +108,27 @@ def _prepare(
 
 
 def _edit_all(
-    editor: "Editor",
-    options: argparse.Namespace,
-    orders: "Sequence[Order]",
-    names: Sequence[str],
-    prepared: Sequence[Prepared],
+    editor: "Editor", options: argparse.Namespace, plan: Plan, prepared: Sequence[Prepared]
 ) -> None:
     """Edit one photograph after the other; a failure says how many are done, whose files are kept."""
     from pixelsmile.cli.edit_photographs import named
     from pixelsmile.editing.edit_files import NamedSweep, write_files
     from pixelsmile.publication import staged
 
+    num_between = len(plan.form.all_strengths(options.strengths)) - len(options.strengths)
+    if num_between:
+        _remark(options, f"animations edit {num_between} more strengths of each sweep: --frames takes fewer")
     for index, one in enumerate(prepared):
         started = time.monotonic()
         photograph = one.photograph
         try:
-            with staged(photograph.folder, names, force=options.force) as stage:
-                results = _edit(editor, options, photograph.source(), orders, one)
+            with staged(photograph.folder, plan.names, force=options.force) as stage:
+                results = _edit(editor, options, photograph.source(), plan, one)
                 sweeps = [
                     NamedSweep(order.label, order.slug, result)
-                    for order, result in zip(orders, results, strict=True)
+                    for order, result in zip(plan.orders, results, strict=True)
                 ]
-                files = write_files(stage, sweeps, grid=options.grid, gif=options.gif)
+                files = write_files(stage, sweeps, options.strengths, plan.form)
         except PixelSmileError as error:
             if len(prepared) == 1:
                 raise
@@ -152,7 +161,7 @@ def _edit(
     editor: "Editor",
     options: argparse.Namespace,
     source: "Source",
-    orders: Sequence["Order"],
+    plan: Plan,
     one: Prepared,
 ) -> list["EditResult"]:
     from pixelsmile.cli.edit_faces import edit_faces
@@ -168,12 +177,11 @@ def _edit(
         "batch_size": options.batch_size,
         "shift": options.shift,
     }
+    strengths = plan.form.all_strengths(options.strengths)
     if one.faces:
-        events = edit_faces(editor, source, one.faces, orders, options.strengths, one.paste, how)
+        events = edit_faces(editor, source, one.faces, plan.orders, strengths, one.paste, how)
     else:
-        requests = [
-            Request(order.expression, order.blend, order.prompt, options.strengths) for order in orders
-        ]
+        requests = [Request(order.expression, order.blend, order.prompt, strengths) for order in plan.orders]
         events = editor.stream(source, requests, **how)
     return Display(options.quiet).results(events)
 

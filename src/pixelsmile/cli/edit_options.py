@@ -12,15 +12,19 @@ QUANTISES = ("8bit", "4bit")
 DTYPES = ("float32", "bfloat16", "float16")
 CONDITIONINGS = ("auto", "all", "span", "velocity")
 MAX_STEPS = 1000  # this and the next ones as `Editor.stream` has them
+FORMATS = ("png", "jpeg", "webp")  # this and the next ones as `results` has them
+ANIMATIONS = ("gif", "webp", "mp4")
+DEFAULT_NUM_FRAMES = 13
+MAX_NUM_FRAMES = 120
 _MAX_SIZE_PX = 4096
 _MAX_BATCH_SIZE = 4096
 _MAX_SEED = 2**63 - 1
 _EPILOG = """examples:
   pixelsmile edit face.png -e happy
-  pixelsmile edit face.png -e happy,sad -s 0,0.5,1,1.5 --grid --gif
+  pixelsmile edit face.png -e happy,sad -s 0,0.5,1,1.5 --grid --animate webp
   pixelsmile edit face.png -e all --grid -o all
   pixelsmile edit face.png --blend happy=0.6,surprised=0.4
-  pixelsmile edit anna.jpg ben.jpg -e happy -o smiles
+  pixelsmile edit anna.jpg ben.jpg -e happy -o smiles --format jpeg
   pixelsmile edit group.jpg -e happy --face largest
   pixelsmile edit group.jpg --face 1=happy --face 2=surprised
 """
@@ -86,6 +90,11 @@ def _strength(text: str) -> float:
     if Path(text).is_file():
         raise StrengthError(f"{text!r} is a file, not a strength: name the photographs before -s")
     return parse_strength(text)
+
+
+def _format(text: str) -> str:
+    """A format of pictures; jpg is jpeg."""
+    return one_of("format", FORMATS)("jpeg" if text.lower() == "jpg" else text.lower())
 
 
 def _add_faces(parser: CommandParser) -> None:
@@ -209,7 +218,37 @@ def _add_output(parser: CommandParser) -> None:
         help="the folder; of several photographs each gets its own in it (default: PHOTO-EXPRESSION, here)",
     )
     group.add_argument("--grid", action="store_true", help="also one labelled sheet of all pictures")
-    group.add_argument("--gif", action="store_true", help="also an animation of every sweep")
+    group.add_argument(
+        "--format",
+        type=_format,
+        default="png",
+        metavar="FORMAT",
+        help="of the pictures: png (lossless, default), jpeg or webp",
+    )
+    group.add_argument(
+        "--quality",
+        type=whole_number("quality", 1, 100),
+        metavar="N",
+        help="of jpeg and webp, 1 to 100 (default 95)",
+    )
+    group.add_argument(
+        "--animate",
+        nargs=1,
+        action=ExtendList,
+        type=listed(one_of("animation", ANIMATIONS)),
+        default=[],
+        metavar="FORM",
+        help="also an animation of every sweep: gif, webp (small, all colours) or mp4 (a film; needs "
+        "pixelsmile[video]), several like gif,mp4. From the lowest strength (0 if there is but one) to the "
+        "highest; the strengths in between are edited too, which takes its time",
+    )
+    group.add_argument("--gif", action="store_true", help="the same as --animate gif")
+    group.add_argument(
+        "--frames",
+        type=whole_number("frames", 2, MAX_NUM_FRAMES),
+        metavar="N",
+        help=f"of an animation, from its lowest to its highest strength (default {DEFAULT_NUM_FRAMES})",
+    )
     group.add_argument("--force", action="store_true", help="replace files that exist")
     group.add_argument(
         "--json",

@@ -4,12 +4,17 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pixelsmile.cli.edit_faces import parse_face_order
+from pixelsmile.cli.edit_options import DEFAULT_NUM_FRAMES
 from pixelsmile.cli.parsing import parts_of
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, format_blend, parse_blend, parse_expression
 from pixelsmile.results.sweep import file_slug
+
+if TYPE_CHECKING:
+    from pixelsmile.editing.edit_files import FileForm
 
 ALL = "all"
 _MAX_NAMED_IN_FOLDER = 3
@@ -37,6 +42,21 @@ def read_orders(options: argparse.Namespace) -> list[Order]:
     if not orders:
         raise InputError("nothing to change: add -e happy, --blend happy=0.6,surprised=0.4 or --prompt TEXT")
     return _with_own_slugs(_distinct(orders))
+
+
+def read_form(options: argparse.Namespace) -> "FileForm":
+    """What the files are. InputError, StrengthError."""
+    from pixelsmile.editing.edit_files import FileForm
+    from pixelsmile.results import PictureForm, check_animation, frame_strengths
+
+    animations = tuple(dict.fromkeys([*(["gif"] if options.gif else []), *options.animate]))
+    if not animations and options.frames is not None:
+        raise InputError("--frames counts the frames of an animation: add --gif, or --animate gif,webp,mp4")
+    for animation in animations:
+        check_animation(animation)
+    num_frames = options.frames or DEFAULT_NUM_FRAMES
+    frames = tuple(frame_strengths(options.strengths, num_frames)) if animations else ()
+    return FileForm(PictureForm(options.format, options.quality), options.grid, animations, frames)
 
 
 def default_folder(photo: Path, orders: Sequence[Order]) -> Path:
@@ -73,7 +93,7 @@ def _prompt_order(text: str) -> Order:
 
 def _with_own_slugs(orders: Sequence[Order]) -> list[Order]:
     """The orders with a number where two would write the same files."""
-    taken: set[str] = set()
+    taken = {"grid"}  # the sheet
     distinct = []
     for order in orders:
         slug, number = order.slug, 1

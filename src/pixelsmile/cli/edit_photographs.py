@@ -9,7 +9,7 @@ from pathlib import Path
 from pixelsmile.cli.edit_orders import Order, default_folder
 from pixelsmile.editing.edit_files import Source, read_source
 from pixelsmile.errors import ImageError, PixelSmileError
-from pixelsmile.results import check_domain
+from pixelsmile.results import PictureForm, check_domain
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,10 @@ class Photograph:
         return source
 
 
-def open_photographs(options: argparse.Namespace, orders: Sequence[Order]) -> list[Photograph]:
-    """Every photograph once, all of them readable; else an ImageError.
+def open_photographs(
+    options: argparse.Namespace, orders: Sequence[Order], form: PictureForm
+) -> list[Photograph]:
+    """Every photograph once, all readable, and their edits writable in `form`; else ImageError, OutputError.
 
     The edits of one alone go into the output folder itself, those of several into a folder each inside of it,
     called as the file is (`face`, and `face-2` for another face.jpg).
@@ -53,6 +55,7 @@ def open_photographs(options: argparse.Namespace, orders: Sequence[Order]) -> li
     for path, folder in zip(paths, folders, strict=True):
         with refusals.of(path):
             source = read_source(path)
+            form.check_mode(source.mode)
             check_domain(path, source.portrait, options.domain or source.domain)
             assert source.record is not None  # it was read from a file
             photographs.append(Photograph(path, folder, source.record.sha256, None if several else source))

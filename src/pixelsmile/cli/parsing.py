@@ -7,12 +7,13 @@ import math
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from pixelsmile.cli.shell import is_asking, offer_arguments
 from pixelsmile.errors import InputError
 
 _WIDTH = 100  # of a help text
+_Value = TypeVar("_Value")
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -111,7 +112,7 @@ def parts_of(text: str) -> list[str]:
     return parts
 
 
-def listed(parse: Callable[[str], float]) -> Callable[[str], list[float]]:
+def listed(parse: Callable[[str], _Value]) -> Callable[[str], list[_Value]]:
     """An argparse type for `action=ExtendList`: what `parse` makes of each part of `0,0.5,1`."""
     return lambda text: [parse(part) for part in parts_of(text)]
 

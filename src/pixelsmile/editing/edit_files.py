@@ -1,7 +1,7 @@
 """An edit as it is kept: its source, one sweep of pictures, and the files that they become."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,36 @@ from pixelsmile.originals import Original
 from pixelsmile.publication import Stage, staged
 from pixelsmile.records import MANIFEST_NAME, FileRecord, make_manifest, record_bytes, record_file
 from pixelsmile.results import (
+    PNG,
     DrawnPortrait,
+    PictureForm,
     Sweep,
-    animation_gif,
+    animated,
     draw_grid,
-    edited_png,
+    edited_picture,
     file_slug,
     read_portrait,
 )
 from pixelsmile.results.sweep import format_strength
 
-GRID_NAME = "grid.png"
+_PER_PICTURE = ("strengths", "weights", "corrections")  # settings with an entry for each picture
+
+
+@dataclass(frozen=True)
+class FileForm:
+    """What the files of an edit are. animations: gif, webp, mp4, of each sweep.
+
+    frames: the strengths that animations show; those that no picture shows are edited for them.
+    """
+
+    picture: PictureForm = PNG
+    grid: bool = False
+    animations: tuple[str, ...] = ()
+    frames: tuple[float, ...] = ()
+
+    def all_strengths(self, strengths: Sequence[float]) -> tuple[float, ...]:
+        """What to edit: the strengths of the pictures, then those of the frames in between."""
+        return tuple(dict.fromkeys((*strengths, *self.frames)))
 
 
 @dataclass(frozen=True)
@@ -50,6 +69,11 @@ class Source:
     def domain(self) -> Domain:
         """A drawn portrait's own style; human for everything else."""
         return "human" if self.portrait is None else self.portrait.style
+
+    @property
+    def mode(self) -> str:
+        """Pillow's mode of its edits: RGB, RGBA, L, LA or I;16."""
+        return "RGB" if self.original is None else self.original.mode
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -80,16 +104,43 @@ class EditResult:
     settings: dict[str, Any]
     source: Source
 
-    def save(self, folder: str | Path, *, force: bool = False) -> list[Path]:
-        """Write a PNG for each strength, and a manifest, as `pixelsmile edit` does; their paths.
+    def at(self, strengths: Sequence[float]) -> "EditResult":
+        """The sweep at some of its strengths, in the order that is given. ValueError for one it has not."""
+        indices = [self.strengths.index(strength) for strength in strengths]
+        images = [self.images[index] for index in indices]
+        settings = _settings_at(self.settings, indices)
+        return replace(self, images=images, strengths=tuple(strengths), settings=settings)
 
-        All of the files appear, or none. OutputError where one of them exists (unless `force`) or `folder`
-        cannot be written, StrengthError where a strength occurs twice.
+    def save(
+        self, folder: str | Path, *, format: str = "png", quality: int | None = None, force: bool = False
+    ) -> list[Path]:
+        """Write a picture for each strength, and a manifest, as `pixelsmile edit` does; their paths.
+
+        folder: made if it is not there; files of other names in it stay. format: png (lossless), jpeg or
+        webp, all with the settings and a note that software changed the picture. quality: of jpeg and webp,
+        1 to 100 (None: 95). force: replace files of the same names.
+
+        All of the files appear, or none. Raises OutputError where one exists (unless `force`), where `folder`
+        cannot be written or the format cannot hold the pictures, StrengthError where a strength occurs twice,
+        InputError for an unknown format or quality.
         """
+        form = FileForm(PictureForm(format, quality))
         sweep = NamedSweep(self.label, file_slug(self.label), self)
-        names = file_names([sweep.slug], self.strengths, grid=False, gif=False)
-        with staged(Path(folder), names, force=force) as stage:
-            return write_files(stage, [sweep], grid=False, gif=False).paths()
+        with staged(Path(folder), file_names([sweep.slug], self.strengths, form), force=force) as stage:
+            return write_files(stage, [sweep], self.strengths, form).paths()
+
+
+def _settings_at(settings: Mapping[str, Any], indices: Sequence[int]) -> dict[str, Any]:
+    """The settings of a sweep, and those of its faces, narrowed to some of its pictures."""
+    narrowed = dict(settings)
+    for key in _PER_PICTURE:
+        if key in narrowed:
+            narrowed[key] = [narrowed[key][index] for index in indices]
+    if "face" in narrowed:
+        narrowed["face"] = _settings_at(narrowed["face"], indices)
+    if "faces" in narrowed:
+        narrowed["faces"] = [_settings_at(face, indices) for face in narrowed["faces"]]
+    return narrowed
 
 
 @dataclass(frozen=True)
@@ -132,56 +183,68 @@ class EditFiles:
         }
 
 
-def file_names(slugs: Sequence[str], strengths: Sequence[float], *, grid: bool, gif: bool) -> list[str]:
+def file_names(slugs: Sequence[str], strengths: Sequence[float], form: FileForm) -> list[str]:
     """Every file that the edit will write; StrengthError for a strength given twice."""
     repeated = [strength for index, strength in enumerate(strengths) if strength in strengths[:index]]
     if repeated:
         raise StrengthError(f"strength {repeated[0]:g} is given twice: give each once")
-    names = [_picture_name(slug, strength) for slug in slugs for strength in strengths]
-    if gif:
-        names += [_animation_name(slug) for slug in slugs]
-    if grid:
-        names.append(GRID_NAME)
+    names = [_picture_name(slug, strength, form) for slug in slugs for strength in strengths]
+    names += [_animation_name(slug, moving) for slug in slugs for moving in form.animations]
+    if form.grid:
+        names.append(_grid_name(form))
     return [*names, MANIFEST_NAME]
 
 
-def write_files(stage: Stage, sweeps: Sequence[NamedSweep], *, grid: bool, gif: bool) -> EditFiles:
-    """Put everything that was asked for on the stage, whose names are those of `file_names`."""
+def write_files(
+    stage: Stage, sweeps: Sequence[NamedSweep], strengths: Sequence[float], form: FileForm
+) -> EditFiles:
+    """Put everything that was asked for on the stage, whose names are those of `file_names`.
+
+    Each sweep shows `form.all_strengths(strengths)`. OutputError where the format cannot hold the pictures.
+    """
+    shown = [replace(sweep, result=sweep.result.at(strengths)) for sweep in sweeps]
     pictures, animations = [], []
     data: dict[str, bytes] = {}
-    for sweep in sweeps:
-        for index, strength in enumerate(sweep.result.strengths):
-            name = _picture_name(sweep.slug, strength)
-            data[name] = _picture(sweep.result, index)
+    for sweep in shown:
+        for index, strength in enumerate(strengths):
+            name = _picture_name(sweep.slug, strength, form)
+            data[name] = _picture(sweep.result, index, form.picture)
             pictures.append((name, sweep.label, strength))
-        if gif:
-            data[_animation_name(sweep.slug)] = animation_gif(_seen(sweep.result))
-            animations.append((_animation_name(sweep.slug), sweep.label))
-    if grid:
-        data[GRID_NAME] = _sheet(sweeps)
-    data[MANIFEST_NAME] = _manifest([sweep.result for sweep in sweeps], data)
+    for sweep in sweeps if form.animations else ():
+        frames = _seen(sweep.result.at(form.frames))
+        for moving in form.animations:
+            data[_animation_name(sweep.slug, moving)] = animated(frames, moving)
+            animations.append((_animation_name(sweep.slug, moving), sweep.label))
+    if form.grid:
+        data[_grid_name(form)] = _sheet(shown, form.picture)
+    data[MANIFEST_NAME] = _manifest([sweep.result for sweep in sweeps], form, data)
     for name, content in data.items():
         stage.write(name, content)
-    return EditFiles(stage.folder, tuple(pictures), tuple(animations), GRID_NAME if grid else None)
+    grid = _grid_name(form) if form.grid else None
+    return EditFiles(stage.folder, tuple(pictures), tuple(animations), grid)
 
 
-def _picture_name(slug: str, strength: float) -> str:
-    return f"{slug}-{format_strength(strength)}.png"
+def _picture_name(slug: str, strength: float, form: FileForm) -> str:
+    return f"{slug}-{format_strength(strength)}{form.picture.suffix}"
 
 
-def _animation_name(slug: str) -> str:
-    return f"{slug}.gif"
+def _animation_name(slug: str, moving: str) -> str:
+    return f"{slug}.{moving}"
 
 
-def _picture(result: EditResult, index: int) -> bytes:
+def _grid_name(form: FileForm) -> str:
+    return f"grid{form.picture.suffix}"
+
+
+def _picture(result: EditResult, index: int, form: PictureForm) -> bytes:
     """One edit, with the settings of its sweep narrowed to it."""
-    settings = {key: value for key, value in result.settings.items() if key not in ("strengths", "weights")}
-    settings["strength"] = result.strengths[index]
-    settings["weights"] = result.settings["weights"][index]
+    settings = _settings_at(result.settings, [index])
+    settings["strength"] = settings.pop("strengths")[0]
+    settings["weights"] = settings["weights"][0]
     if result.source.record is not None:
         settings["source_sha256"] = result.source.record.sha256
     portrait = result.source.portrait
-    return edited_png(result.images[index], settings, None if portrait is None else portrait.text)
+    return edited_picture(result.images[index], settings, None if portrait is None else portrait.text, form)
 
 
 def _seen(result: EditResult) -> list[Image.Image]:
@@ -189,11 +252,11 @@ def _seen(result: EditResult) -> list[Image.Image]:
     return [load_image(image) for image in result.images]
 
 
-def _sheet(sweeps: Sequence[NamedSweep]) -> bytes:
+def _sheet(sweeps: Sequence[NamedSweep], form: PictureForm) -> bytes:
     first = sweeps[0].result
     rows = [Sweep(sweep.label, _seen(sweep.result), sweep.result.strengths) for sweep in sweeps]
     sheet = draw_grid(first.source.image, rows, _caption(first.settings))
-    return edited_png(sheet, {"sweeps": [sweep.result.settings for sweep in sweeps]})
+    return edited_picture(sheet, {"sweeps": [sweep.result.settings for sweep in sweeps]}, form=form)
 
 
 def _caption(settings: dict[str, Any]) -> str:
@@ -202,11 +265,11 @@ def _caption(settings: dict[str, Any]) -> str:
     return "  ·  ".join([*parts, f"{settings['steps']} steps", f"seed {settings['seed']}"])
 
 
-def _manifest(results: Sequence[EditResult], data: dict[str, bytes]) -> bytes:
+def _manifest(results: Sequence[EditResult], form: FileForm, data: dict[str, bytes]) -> bytes:
     record = results[0].source.record
     manifest = make_manifest(
         "edit",
-        settings={"sweeps": [result.settings for result in results]},
+        settings={"sweeps": [result.settings for result in results], "frames": list(form.frames)},
         seeds=[results[0].settings["seed"]],
         inputs=[] if record is None else [record],
         outputs=[record_bytes(name, content) for name, content in data.items()],

@@ -1,4 +1,4 @@
-"""What a PNG says of the portrait that was drawn into it: words that anybody may have written there."""
+"""What a picture says of the portrait that was drawn into it: words that anybody may have written there."""
 
 import logging
 from dataclasses import dataclass
@@ -9,16 +9,15 @@ from pydantic import BaseModel, ConfigDict
 
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain
-from pixelsmile.images import png_texts
 from pixelsmile.limits import parse_json, validated
-from pixelsmile.results.png import PORTRAIT_KEY
+from pixelsmile.results.pictures import PORTRAIT_KEY, picture_texts
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class DrawnPortrait:
-    """text: as it stands in the PNG; edits keep it. style: of the drawing."""
+    """text: as it stands in the file; edits keep it. style: of the drawing."""
 
     text: str
     style: Domain
@@ -37,7 +36,7 @@ def read_portrait(path: str | PathLike[str]) -> DrawnPortrait | None:
 
     A text that is none, or of no known style, is logged and does not count.
     """
-    text = png_texts(path).get(PORTRAIT_KEY)
+    text = picture_texts(path).get(PORTRAIT_KEY)
     if text is None:
         return None
     what = f"the text {PORTRAIT_KEY} of {str(path)!r}"
