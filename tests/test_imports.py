@@ -78,6 +78,24 @@ def test_imports_run_upward_only(path):
     assert not wrong, f"{room} may not import {wrong}"
 
 
+OURS = {"Editor", "ClipEncoder"}  # whose from_pretrained is not a library's
+
+
+def test_no_code_that_comes_with_a_model_is_run():
+    """Without it transformers asks, and a "y" on the terminal is enough."""
+    wrong = [
+        f"{path.name}:{node.lineno}"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "from_pretrained"
+        and not (isinstance(node.func.value, ast.Name) and node.func.value.id in OURS)
+        and not any(ast.unparse(keyword) == "trust_remote_code=False" for keyword in node.keywords)
+    ]
+    assert wrong == []
+
+
 def test_the_rule_itself():
     assert may_import("editing", "expressions")
     assert may_import("cli", "recipes")

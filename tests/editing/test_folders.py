@@ -420,3 +420,21 @@ def test_no_code_of_a_folder_is_run(copy: Path) -> None:
 def test_a_broken_tokenizer_is_one_line(copy: Path, content: str) -> None:
     (copy / "tokenizer" / "tokenizer.json").write_text(content)
     refusal(copy)
+
+
+def test_a_tokenizer_that_the_text_encoder_does_not_know_is_refused(copy: Path) -> None:
+    file = copy / "tokenizer" / "tokenizer.json"
+    tokenizer = json.loads(file.read_text())
+    tokenizer["model"]["vocab"]["far"] = 10**6
+    file.write_text(json.dumps(tokenizer))
+    assert "has token 1,000,000, its text encoder knows" in refusal(copy)
+
+
+def test_a_tokenizer_that_cannot_fill_up_is_refused(copy: Path) -> None:
+    (copy / "tokenizer" / "tokenizer_config.json").write_text("{}")
+    assert "has no pad_token" in refusal(copy)
+
+
+def test_a_tokenizer_that_fails_is_one_line(copy: Path) -> None:
+    set_config(copy, "tokenizer/tokenizer_config.json", model_max_length=[1])
+    assert "the model's tokenizer fails" in refusal(copy)

@@ -60,6 +60,10 @@ class TransformerConfig(_Config):
     out_channels: _Side | None = 16
     patch_size: Literal[2] = 2
     axes_dims_rope: list[_Side] = Field(default=[16, 56, 56], min_length=3, max_length=3)
+    zero_cond_t: bool = False
+    guidance_embeds: bool = False
+    use_additional_t_cond: bool = False
+    use_layer3d_rope: bool = False
 
 
 class VaeConfig(_Config):

@@ -41,6 +41,7 @@ class PromptEncoder:
     def __init__(self, text_encoder: Any, tokenizer: Any, image_processor: Any, condition_size: int) -> None:
         self.text_encoder, self.tokenizer, self.image_processor = text_encoder, tokenizer, image_processor
         self.condition_size = condition_size
+        self._check_tokenizer()
         self.prefix_length = len(tokenizer(PREFIX)["input_ids"])
         self.image_token_id = tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
         if self.image_token_id != text_encoder.config.image_token_id:
@@ -48,6 +49,23 @@ class PromptEncoder:
                 f"tokenizer and text encoder disagree on {IMAGE_TOKEN}: {self.image_token_id!r} and "
                 f"{text_encoder.config.image_token_id!r}; take both from one model"
             )
+
+    def _check_tokenizer(self) -> None:
+        """ModelError for one that cannot fill up short prompts, or whose tokens the text encoder lacks."""
+        if self.tokenizer.pad_token_id is None:
+            raise ModelError("the model's tokenizer has no pad_token: fetch the model again")
+        largest = max(self.tokenizer.get_vocab().values())
+        num_known = self.text_encoder.get_input_embeddings().num_embeddings
+        if largest >= num_known:
+            raise ModelError(
+                f"the model's tokenizer has token {largest:,}, its text encoder knows {num_known:,}: "
+                "take both from one model"
+            )
+        try:  # on texts of two lengths, as every edit will
+            self._encoded([PREFIX, PREFIX + SUFFIX])
+        except Exception as error:  # whatever a library stumbles over in its own settings
+            reason = str(error) or type(error).__name__
+            raise ModelError(f"the model's tokenizer fails ({reason}): fetch the model again") from error
 
     def encode(self, image: Image.Image, prompts: list[str], device: torch.device) -> list[Prompt]:
         """One Prompt for each text, in order, in one pass; embeddings in the text encoder's dtype.
@@ -82,6 +100,9 @@ class PromptEncoder:
         num_image_tokens = int(image_grid_thw.prod()) // self.image_processor.merge_size**2
         picture = PICTURE.replace(IMAGE_TOKEN, IMAGE_TOKEN * num_image_tokens)
         texts = [PREFIX + picture + prompt + SUFFIX for prompt in prompts]
+        return self._encoded(texts)
+
+    def _encoded(self, texts: list[str]) -> dict[str, Tensor]:
         return self.tokenizer(texts, padding=True, return_tensors="pt")
 
     def _hidden(self, tokens: dict[str, Tensor], pixels: dict[str, Tensor], device: torch.device) -> Tensor:

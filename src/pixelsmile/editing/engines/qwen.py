@@ -180,7 +180,7 @@ def _without_adapter(model: str, adapters: Sequence[AdapterSpec] | None, options
     if adapters is not None or options.adapters:
         return []
     return [
-        f"no adapter: plain {model} edits, without PixelSmile's training; give --adapter {PUBLISHED_ADAPTER} "
+        f"no adapter: {model} edits alone, without PixelSmile's training; give --adapter {PUBLISHED_ADAPTER} "
         "(for people) or your own, or --adapter none to have it so"
     ]
 

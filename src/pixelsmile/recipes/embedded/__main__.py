@@ -83,7 +83,9 @@ def stages(
             "autoencoder",
             train_autoencoder(plan.autoencoder, plan.seed, some, autoencoder_folder, compile_network, device),
         )
-    vae = AutoencoderKLQwenImage.from_pretrained(autoencoder_folder / "vae", torch_dtype=torch.float32)
+    vae = AutoencoderKLQwenImage.from_pretrained(
+        autoencoder_folder / "vae", torch_dtype=torch.float32, trust_remote_code=False
+    )
     vae.to(device)
 
     yield (

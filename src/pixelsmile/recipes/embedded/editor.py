@@ -142,10 +142,12 @@ def train_editor(
 
 def load_networks(editor: EmbeddedEditor, model: Path) -> None:
     """Take the weights of a finished model folder of the same shape."""
-    stock = QwenImageTransformer2DModel.from_pretrained(model / "transformer", torch_dtype=torch.float32)
+    stock = QwenImageTransformer2DModel.from_pretrained(
+        model / "transformer", torch_dtype=torch.float32, trust_remote_code=False
+    )
     editor.transformer.load_state_dict(stock.state_dict())
     text_encoder = Qwen2_5_VLForConditionalGeneration.from_pretrained(
-        model / "text_encoder", dtype=torch.float32
+        model / "text_encoder", dtype=torch.float32, trust_remote_code=False
     )
     editor.text_encoder.load_state_dict(text_encoder.state_dict())
 

@@ -98,7 +98,9 @@ def _encoder(folder: Path) -> DrawnEncoder:
 
 @cache
 def _autoencoder() -> AutoencoderKLQwenImage:
-    return AutoencoderKLQwenImage.from_pretrained(model_path() / "vae", torch_dtype=torch.float32)
+    return AutoencoderKLQwenImage.from_pretrained(
+        model_path() / "vae", torch_dtype=torch.float32, trust_remote_code=False
+    )
 
 
 def measure(folder: Path, plan: Plan, num_people: int, num_workers: int) -> Iterator[dict[str, Any]]:

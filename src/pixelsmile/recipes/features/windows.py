@@ -103,7 +103,9 @@ def reconstruct_some(
     target = _reconstructed_file(folder, autoencoder)
     if target.is_file():
         return
-    vae = AutoencoderKLQwenImage.from_pretrained(autoencoder, torch_dtype=torch.float32).to(device)
+    vae = AutoencoderKLQwenImage.from_pretrained(
+        autoencoder, torch_dtype=torch.float32, trust_remote_code=False
+    ).to(device)
     first, shape = plan.pictures.num_drawn, (plan.pictures.num_reconstructed, *_shape(plan))
 
     def reconstructed(rows: range) -> list[np.ndarray]:

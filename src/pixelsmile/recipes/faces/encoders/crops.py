@@ -131,7 +131,9 @@ def reconstruct_some(
     num_classes, num_drawn = drawn_KPSS3.shape[:2]
     shape = (num_classes, plan.reconstructed_per_person, *drawn_KPSS3.shape[2:])
     first = num_drawn - plan.reconstructed_per_person
-    vae = AutoencoderKLQwenImage.from_pretrained(autoencoder, torch_dtype=torch.float32).to(device)
+    vae = AutoencoderKLQwenImage.from_pretrained(
+        autoencoder, torch_dtype=torch.float32, trust_remote_code=False
+    ).to(device)
 
     def reconstructed(classes: range) -> np.ndarray:
         sources_KPSS3 = drawn_KPSS3[classes.start : classes.stop, first:]

@@ -147,7 +147,9 @@ def measure_folder(plan: Plan, folder: Path, num_workers: int) -> Iterator[dict[
     if not kinds:
         raise ModelError(f"{folder} has no encoder: run python -m pixelsmile.recipes.faces.encoders first")
     encoders = [load_encoder(folder / kind) for kind in kinds]
-    vae = AutoencoderKLQwenImage.from_pretrained(model_path() / "vae", torch_dtype=torch.float32)
+    vae = AutoencoderKLQwenImage.from_pretrained(
+        model_path() / "vae", torch_dtype=torch.float32, trust_remote_code=False
+    )
     for record in measure(plan, [*encoders, PixelEncoder()], vae, num_workers):
         if "results" not in record:
             yield record
