@@ -137,3 +137,66 @@ def test_the_whole_picture_is_edited_when_asked_for(edit_group, capsys):
     assert "face" not in settings
     assert settings["size"] != list(SIZE)  # at which the model worked
     assert Image.open("out/happy-1.00.png").size == SIZE
+
+
+def test_a_face_that_stands_on_its_head_is_edited_upright(model_folder, capsys):
+    from skimage.data import astronaut
+
+    upright = Image.fromarray(astronaut())
+    options = ["--model", str(model_folder), "-s", "1", "--steps", "1", "--detector", "cascade"]
+    found = []
+    for name, picture in (("upright", upright), ("turned", upright.rotate(180))):
+        picture.save("group.png")
+        assert main(["edit", "group.png", "-e", "happy", *options, "-o", name]) == 0
+        with Image.open(f"{name}/happy-1.00.png") as edit:
+            found.append(np.asarray(edit, int))
+            turned = json.loads(edit.text["pixelsmile:settings"])["face"]["turned_deg"]
+        assert abs(turned) == pytest.approx(0 if name == "upright" else 180, abs=3)
+    assert (
+        "no face stands upright: seen with the picture turned back by 180 degrees" in capsys.readouterr().err
+    )
+    before = np.asarray(upright, int)
+    change, turned_change = found[0] - before, found[1][::-1, ::-1] - before
+    assert np.abs(change).mean() > 1  # a model of random weights
+    assert np.abs(turned_change - change).mean() < np.abs(change).mean() / 2
+
+
+def test_a_box_that_misses_the_face_is_said(model_folder, capsys):
+    assert main(["portrait", "--seed", "7", "-o", "face.png"]) == 0
+    edit = ["edit", "face.png", "-e", "happy", "--model", str(model_folder), "-s", "1", "--steps", "1"]
+    assert main([*edit, "--face", "60,60,140,150", "-o", "missed"]) == 0
+    assert "no face is seen in the box 60,60,140,150, but one at 130,1" in capsys.readouterr().err
+    assert main([*edit, "--face", "130,140,235,280", "-o", "hit"]) == 0
+    assert "no face is seen" not in capsys.readouterr().err
+    assert main(["likeness", "face.png", "missed/happy-1.00.png", "hit/happy-1.00.png", "--json"]) == 0
+    missed, hit = json.loads(capsys.readouterr().out)["edits"]
+    assert missed["face_rmse"] < hit["face_rmse"] / 3
+
+
+def test_transparency_and_greys_come_back(model_folder, drawn_face):
+    portrait = Image.open(drawn_face)
+    alpha = Image.linear_gradient("L").resize(portrait.size)
+    edit = [
+        "edit",
+        "picture.png",
+        "-e",
+        "happy",
+        "--model",
+        str(model_folder),
+        "-s",
+        "1",
+        "--steps",
+        "1",
+        "-q",
+    ]
+    for mode in ("RGBA", "LA", "L"):
+        picture = portrait.convert(mode.removesuffix("A"))
+        if mode.endswith("A"):
+            picture.putalpha(alpha)
+        picture.save("picture.png")
+        for face, folder in (("20,20,50,50", "face"), ("whole", "whole")):
+            assert main([*edit, "--face", face, "-o", folder, "--force", "--grid", "--gif"]) == 0
+            with Image.open(f"{folder}/happy-1.00.png") as result:
+                assert (result.mode, result.size) == (mode, picture.size)
+                if mode.endswith("A"):
+                    assert np.array_equal(result.getchannel("A"), alpha)

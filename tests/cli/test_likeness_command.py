@@ -36,6 +36,25 @@ def test_an_edit_a_shift_and_somebody_else(pictures, capsys):
     assert shifted["shift_px"][0] == pytest.approx(2, abs=0.3)
 
 
+def test_an_edit_that_missed_the_face_is_said(pictures, capsys):
+    face = Image.open("face.png").convert("RGB")
+    missed = face.copy()
+    missed.paste((255, 0, 0), (0, 0, 60, 60))
+    missed.save("missed.png")
+    face.save("same.png")
+    faint = np.asarray(face, int) + np.indices((face.height, face.width)).sum(0)[..., None] % 2
+    Image.fromarray(faint.clip(0, 255).astype(np.uint8)).save("faint.png")
+    capsys.readouterr()
+    edits = ["missed.png", "same.png", "faint.png", "happy.png"]
+    assert main(["likeness", "face.png", *edits, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "'missed.png' shows the face of the source, pixel for pixel" in captured.err
+    assert "'same.png' shows the face of the source, pixel for pixel" in captured.err
+    assert "'faint.png': the face is all but as it was (0.7" in captured.err
+    assert "happy.png" not in captured.err
+    assert json.loads(captured.out)["edits"][3]["face_rmse"] > 5
+
+
 def test_the_table(pictures, capsys):
     capsys.readouterr()
     assert main(["likeness", "face.png", "happy.png"]) == 0

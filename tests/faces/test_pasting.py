@@ -34,7 +34,7 @@ def case():
 def pasted(case, edit, **options):
     picture, crop, mask = case
     fitted = fit_edit(picture, edit, crop, mask, **options)
-    return np.asarray(paste(picture, fitted, crop, mask)).astype(int), fitted
+    return np.asarray(paste(picture, fitted)).astype(int), fitted
 
 
 def whole_mask(case):

@@ -89,7 +89,7 @@ def _prepare(
     photographs: "Sequence[Photograph]",
 ) -> list[Prepared]:
     """The faces of every photograph; a refusal names all those in which they cannot be found."""
-    from pixelsmile.cli.edit_faces import find_faces, read_paste
+    from pixelsmile.cli.edit_faces import find_faces, read_paste, warn_of_misses
     from pixelsmile.cli.edit_photographs import Refusals
     from pixelsmile.cli.model_choice import check_picture
 
@@ -102,6 +102,7 @@ def _prepare(
             check_picture(choice, photograph.path, is_drawn=source.is_drawn)
             faces = find_faces(face_orders, source, options.detector, say)
             paste = read_paste(options, faces, source.image.size)
+            warn_of_misses(faces, source, options.detector, say)
             prepared.append(Prepared(photograph, faces, paste))
     refusals.end()
     return prepared

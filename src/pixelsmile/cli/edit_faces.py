@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pixelsmile.errors import InputError
+from pixelsmile.errors import InputError, ModelError
 from pixelsmile.expressions import format_blend, parse_blend, parse_expression
 from pixelsmile.faces.choice import ONLY, FaceChoice, choose, parse_choice
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pixelsmile.editing.editor import EditOptions, Editor
     from pixelsmile.editing.engine import Progress
     from pixelsmile.editing.face_edits import PasteOptions
-    from pixelsmile.faces.face import Face
+    from pixelsmile.faces.face import Detector, Face
 
 
 @dataclass(frozen=True)
@@ -71,24 +71,61 @@ def find_faces(
 ) -> list[tuple[FaceOrder, list["Face"]]]:
     """The faces that each order means; none where the whole picture is to be edited.
 
-    Without an order it is the picture's only face; of a portrait that is drawn, the whole picture. A detector
-    runs only where one is needed. say: is told which was chosen, and why, where nobody named one.
+    Without an order it is the picture's only face; of a portrait as it is drawn, a square, the whole picture.
+    A detector runs only where one is needed. say: is told which was chosen, and why, where nobody named one.
     FaceError, ModelError.
     """
-    orders = orders or ([] if source.is_drawn else [ONLY_FACE])
+    is_portrait = source.is_drawn and source.image.width == source.image.height
+    orders = orders or ([] if is_portrait else [ONLY_FACE])
     found: list[Face] = []
     if any(order.choice.kind not in ("box", "whole") for order in orders):
-        from pixelsmile.faces.detectors import choose_detector, load_detector
-
-        choice = choose_detector(detector, drawn=source.is_drawn)
-        if choice.reason is not None:
-            say(choice.reason)
-        found = load_detector(choice.name, drawn=source.is_drawn).detect(source.image)
+        found = see_faces(source, detector, say)[1]
     chosen = [(order, choose(order.choice, found, source.image.size)) for order in orders]
     boxes = [face.box for _, faces in chosen for face in faces]
     if len(set(boxes)) < len(boxes):
         raise InputError("two --face mean the same face: `pixelsmile faces PHOTO` lists them")
     return [(order, faces) for order, faces in chosen if faces]
+
+
+def see_faces(source: "Source", detector: str, say: Callable[[str], None]) -> tuple["Detector", list["Face"]]:
+    """The detector that is called so and the faces that it sees, upright or not. ModelError."""
+    from pixelsmile.faces.detectors import choose_detector, load_detector
+    from pixelsmile.faces.detectors.turned import any_way_up
+
+    choice = choose_detector(detector, drawn=source.is_drawn)
+    if choice.reason is not None:
+        say(choice.reason)
+    seeing = any_way_up(load_detector(choice.name, drawn=source.is_drawn))
+    faces, turn = seeing.look(source.image)
+    if turn:
+        say(f"no face stands upright: seen with the picture turned back by {turn} degrees")
+    return seeing, faces
+
+
+def warn_of_misses(
+    found: Sequence[tuple[FaceOrder, list["Face"]]],
+    source: "Source",
+    detector: str,
+    say: Callable[[str], None],
+) -> None:
+    """Say where a box by hand holds the middle of no face, and a detector sees one elsewhere."""
+    boxes = [(order.text, face) for order, faces in found if order.choice.kind == "box" for face in faces]
+    try:
+        seen = see_faces(source, detector, lambda _: None)[1] if boxes else []
+    except ModelError:  # boxes are for those who have no detector
+        return
+    for text, box in boxes:
+        if seen and not any(_holds_middle(box, face) for face in seen):
+            x0, y0, x1, y1 = (round(value) for value in seen[0].box)
+            say(
+                f"no face is seen in the box {text}, but one at {x0},{y0},{x1 - x0},{y1 - y0}: "
+                "is the box right?"
+            )
+
+
+def _holds_middle(box: "Face", face: "Face") -> bool:
+    x, y = (face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2
+    return box.box[0] <= x <= box.box[2] and box.box[1] <= y <= box.box[3]
 
 
 def read_paste(

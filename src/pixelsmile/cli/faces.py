@@ -70,14 +70,11 @@ def _parser() -> CommandParser:
 
 def _detect(options: argparse.Namespace, source: "Source") -> tuple[str, "list[Face]"]:
     """The detector's name and the faces in the order of their numbers."""
+    from pixelsmile.cli.edit_faces import see_faces
     from pixelsmile.faces.choice import numbered
-    from pixelsmile.faces.detectors import choose_detector, load_detector
 
-    choice = choose_detector(options.detector, drawn=source.is_drawn)
-    if choice.reason is not None:
-        print(f"pixelsmile: {choice.reason}", file=sys.stderr)
-    detector = load_detector(choice.name, drawn=source.is_drawn)
-    faces = numbered(detector.detect(source.image))
+    detector, found = see_faces(source, options.detector, _remark)
+    faces = numbered(found)
     if not faces:
         raise FaceError(
             f"{detector.name} found no face in {options.photo!r}: try another --detector (pixelsmile models "
@@ -126,6 +123,10 @@ def _record(
         ],
         "drawing": options.output,
     }
+
+
+def _remark(text: str) -> None:
+    print(f"pixelsmile: {text}", file=sys.stderr)
 
 
 def _png(image: "Image.Image") -> bytes:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pixelsmile.faces.likeness import KnownFace, LikenessMeter
 
 NONE = "none"
+_AS_IT_WAS = 2.0  # of 255: root of the mean squared change of a face below which nobody sees one
 _PUBLISHED = ("arcface", "adaface", "facenet")  # of the paper
 _EPILOG = """examples:
   pixelsmile likeness face.png face-happy/happy-1.00.png
@@ -30,9 +31,13 @@ _EPILOG = """examples:
 
 @dataclass(frozen=True)
 class Compared:
-    """One edit beside its source. similarities: by encoder, None where the edit shows no face."""
+    """One edit beside its source. similarities: by encoder, None where the edit shows no face.
+
+    face_rmse: of the colours where the source has its face, 0..255.
+    """
 
     path: str
+    face_rmse: float
     similarities: "dict[str, float] | None"
     background: "Background"
 
@@ -48,6 +53,7 @@ class Compared:
             "edit": self.path,
             "identity": self.identity,
             "similarities": self.similarities,
+            "face_rmse": self.face_rmse,
             "background_rmse": self.background.rmse,
             "background_share": self.background.share,
             "shift_px": None if drift is None else [drift.shift_x_px, drift.shift_y_px],
@@ -116,20 +122,18 @@ def _parser() -> CommandParser:
 
 def _face(options: argparse.Namespace, source: "Source") -> "tuple[Detector, Face]":
     """Who finds faces, and the face that is meant; a box by hand lies at the same place in the edits."""
+    from pixelsmile.cli.edit_faces import FaceOrder, see_faces, warn_of_misses
     from pixelsmile.faces.choice import ONLY, choose, parse_choice
-    from pixelsmile.faces.detectors import choose_detector, load_detector
 
     choice = parse_choice(options.face) if options.face else ONLY
     if choice.kind in ("all", "whole"):
         raise InputError(f"--face {options.face}: faces are compared one at a time, choose one")
     if choice.kind == "box":
         (face,) = choose(choice, [], source.image.size)
+        warn_of_misses([(FaceOrder(options.face, choice), [face])], source, options.detector, _remark)
         return _ByHand(face), face
-    named = choose_detector(options.detector, drawn=source.is_drawn)
-    if named.reason is not None:
-        _remark(named.reason)
-    detector = load_detector(named.name, drawn=source.is_drawn)
-    (face,) = choose(choice, detector.detect(source.image), source.image.size)
+    detector, faces = see_faces(source, options.detector, _remark)
+    (face,) = choose(choice, faces, source.image.size)
     return detector, face
 
 
@@ -179,11 +183,26 @@ def _compared(
         _remark(f"{meter.detector.name} finds no face in {path!r} where the source has it")
     similarities = meter.similarities(known, face) if face is not None and meter.encoders else None
     faces = [known.face] + ([] if face is None else [face.face])
-    return Compared(path, similarities, compare_background(source, edit, faces))
+    face_rmse = _face_rmse(source, edit, known.face)
+    if face_rmse == 0:
+        _remark(f"{path!r} shows the face of the source, pixel for pixel: nothing was edited there")
+    elif face_rmse < _AS_IT_WAS:
+        _remark(f"{path!r}: the face is all but as it was ({face_rmse:.2f} of 255): did the edit miss it?")
+    return Compared(path, face_rmse, similarities, compare_background(source, edit, faces))
+
+
+def _face_rmse(source: "Image.Image", edit: "Image.Image", face: "Face") -> float:
+    import numpy as np
+
+    from pixelsmile.faces.masks import face_mask
+
+    inside_HW = face_mask(face, source.size) > 0
+    before, after = (np.asarray(picture, np.float64)[inside_HW] for picture in (source, edit))
+    return float(np.sqrt(np.mean((after - before) ** 2)))
 
 
 def _print_table(found: Sequence[Compared], encoders: Sequence[str]) -> None:
-    rows = [("edit", "identity", *encoders, "background RMSE", "shift px", "zoom")]
+    rows = [("edit", "identity", *encoders, "face RMSE", "background RMSE", "shift px", "zoom")]
     for one in found:
         drift = one.background.drift
         rows.append(
@@ -191,6 +210,7 @@ def _print_table(found: Sequence[Compared], encoders: Sequence[str]) -> None:
                 one.path,
                 _number(one.identity),
                 *(_number((one.similarities or {}).get(name)) for name in encoders),
+                f"{one.face_rmse:.2f}",
                 f"{one.background.rmse:.2f}",
                 "-" if drift is None else f"{drift.shift_x_px:.2f},{drift.shift_y_px:.2f}",
                 "-" if drift is None else f"{drift.zoom:.4f}",

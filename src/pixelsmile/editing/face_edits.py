@@ -1,5 +1,6 @@
 """Editing chosen faces of a picture at its own resolution: crop, edit, paste back."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Unpack
@@ -113,12 +114,13 @@ def _pasted(
         fitted = fit_edit(
             picture, edit, crop, mask_HW, guard_drift=how.guard_drift, keep_detail=how.keep_detail
         )
-        images.append(paste(below, fitted, crop, mask_HW))
+        images.append(paste(below, fitted))
         corrections.append(_correction(fitted))
     described = {
         "box": [round(value, 2) for value in face.box],
         "source": face.source,
         "crop": [crop.left, crop.top, crop.side, crop.side],
+        "turned_deg": round(math.degrees(crop.turn), 1),
         "mask": "ellipse" if how.masker is None else how.masker.name,
         "corrections": corrections,
     }

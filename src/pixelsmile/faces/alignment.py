@@ -66,6 +66,15 @@ def face_similarity(landmarks_52: np.ndarray, size_px: int = TEMPLATE_PX) -> np.
     return similarity(landmarks_52, template(size_px))
 
 
+def roll_of(landmarks_52: np.ndarray) -> float:
+    """How far a face is turned, in radians, clockwise, -pi..pi: by all of its landmarks, not the eyes alone.
+
+    InputError where they are no face.
+    """
+    matrix_23 = face_similarity(landmarks_52)
+    return float(np.arctan2(-matrix_23[1, 0], matrix_23[0, 0]))
+
+
 def landmarks_of_box(box: Box) -> np.ndarray:
     """Where the five landmarks of an upright face lie that fills `box`, more or less: (5, 2)."""
     x0, y0, x1, y1 = box

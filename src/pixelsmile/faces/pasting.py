@@ -8,7 +8,7 @@ something.
 Shape suffixes: H and W height and width of the crop at the picture's resolution.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -31,12 +31,14 @@ _BAND_PX = 256
 class FittedEdit:
     """An edit at the picture's resolution, ready to be pasted, and what was corrected.
 
-    pixels: float32 (H, W, 3), 0..255. drift: None where it could not be measured or was not asked for. gains,
-    offsets: of red, green and blue (offsets of 255). detail: whether fine structure of the source was kept
-    where the edit left a place alone.
+    pixels: float32 (H, W, 3), 0..255, of `crop`, which is upright. mask: float (H, W), 0..1. drift: None
+    where it could not be measured or was not asked for. gains, offsets: of red, green and blue (offsets of
+    255). detail: whether fine structure of the source was kept where the edit left a place alone.
     """
 
     pixels: np.ndarray
+    mask: np.ndarray
+    crop: FaceCrop
     drift: Drift | None
     gains: tuple[float, float, float]
     offsets: tuple[float, float, float]
@@ -72,14 +74,28 @@ def fit_edit(
     detail = keep_detail and edit.width < crop.side
     if detail:
         matched += _kept_detail(source, matched, edit.width)
-    return FittedEdit(matched, drift, gains, offsets, detail)
+    fitted = FittedEdit(matched, mask_HW, crop, drift, gains, offsets, detail)
+    return _turned_back(picture, source, fitted) if crop.turn else fitted
 
 
-def paste(onto: Image.Image, fitted: FittedEdit, crop: FaceCrop, mask_HW: np.ndarray) -> Image.Image:
+def _turned_back(picture: Image.Image, source_HW3: np.ndarray, fitted: FittedEdit) -> FittedEdit:
+    """The edit of a turned crop in its upright window. What is turned back is the change alone: where there
+    is none, the picture is as sharp as it was.
+    """
+    crop, change_HW3 = fitted.crop, fitted.pixels - source_HW3
+    pixels = np.array(crop.window.cut(picture), np.float32)
+    for channel in range(3):
+        pixels[..., channel] += crop.laid_back(change_HW3[..., channel], Image.Resampling.BICUBIC)
+    mask_HW = crop.laid_back(fitted.mask, Image.Resampling.BILINEAR)
+    return replace(fitted, pixels=pixels, mask=mask_HW, crop=crop.window)
+
+
+def paste(onto: Image.Image, fitted: FittedEdit) -> Image.Image:
     """The picture with the edit blended in. Where the mask is 0, every pixel stays as it was."""
+    crop = fitted.crop
     x0, y0, x1, y1 = crop.inside
     window = np.s_[y0 - crop.top : y1 - crop.top, x0 - crop.left : x1 - crop.left]
-    pixels, mask = fitted.pixels[window], mask_HW[window][..., None]
+    pixels, mask = fitted.pixels[window], fitted.mask[window][..., None]
     before = np.asarray(onto.crop((x0, y0, x1, y1)))
     blended = np.round(before + (pixels - before) * mask).clip(0, 255).astype(np.uint8)
     result = onto.copy()
@@ -131,10 +147,7 @@ def _fade(box: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
 
 def _background(crop: FaceCrop, mask_HW: np.ndarray) -> np.ndarray:
     """Pixels that are in the picture and off the face, as weights."""
-    x0, y0, x1, y1 = crop.inside
-    inside = np.zeros(mask_HW.shape, np.float32)
-    inside[y0 - crop.top : y1 - crop.top, x0 - crop.left : x1 - crop.left] = 1
-    return inside * (mask_HW == 0)
+    return crop.in_picture() * (mask_HW == 0)
 
 
 def _match_colours(
