@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq  # errors only
 DEMO := out/demo
+# Processes that the tests are spread over, each with its share of the cores.
+WORKERS ?= 2
 
 .PHONY: demo test venv clean
 
@@ -18,11 +20,12 @@ demo: $(VENV)/.installed
 	@$(BIN)/pixelsmile edit $(DEMO)/human.png -e happy -e surprised -e sad -s 0 0.5 1 1.5 --grid --gif -o $(DEMO)/human --force
 	@$(BIN)/pixelsmile edit $(DEMO)/anime.png -e happy -s 0 0.5 1 1.5 --grid --gif -o $(DEMO)/anime --force
 	@echo "Look at $(DEMO)/human/grid.png and $(DEMO)/anime/grid.png"
+	@echo "The program is $(BIN)/pixelsmile; to type pixelsmile in this shell: source $(BIN)/activate"
 
 test: $(VENV)/.installed-test
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n $(WORKERS) --dist loadfile
 
 venv: $(VENV)/.installed
 
