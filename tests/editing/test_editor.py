@@ -1,11 +1,15 @@
 """The public editor on the tiny model: order, ends, seeds, batches, blends, forms, and what is refused."""
 
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 
+import diffusers.utils.logging
 import numpy as np
 import pytest
 import torch
+import transformers.utils.logging
+from huggingface_hub.utils import are_progress_bars_disabled
 from PIL import Image
 
 from pixelsmile.editing.edit_files import EditResult
@@ -33,6 +37,48 @@ def test_pictures_come_in_the_order_of_their_strengths(editor: Editor, portrait:
         assert difference(a, b) <= 1
     assert rising.images[0].size == (64, 64)
     assert rising.settings["target_prompts"] == ["Edit the person to show a happy expression"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        ({"expression": 5}, "must be a name like 'happy', not 5"),
+        ({"blend": "happy"}, "a blend must be a dict"),
+        ({"blend": {1: 2}}, "must be a name like 'happy', not 1"),
+        ({"prompt": 3}, "a prompt must be text, not 3"),
+        ({"expression": "happy", "strengths": 0.5}, r"write \[0.5\]"),
+        ({"expression": "happy", "shift": "x"}, "shift must be a positive number, not 'x'"),
+    ],
+)
+def test_what_is_of_the_wrong_type_is_told(asked, line, editor: Editor, portrait: Image.Image) -> None:
+    with pytest.raises(InputError, match=line):
+        editor.edit(portrait, **asked)
+
+
+def test_requests_are_a_list_of_requests(editor: Editor, portrait: Image.Image) -> None:
+    for wrong in ("happy", None, 3, ["happy"], {"happy": 1}):
+        with pytest.raises(InputError, match=r'like \[?Request\("happy"\)'):
+            editor.edit_many(portrait, wrong)
+
+
+def test_the_libraries_are_silent_while_a_model_loads(model_folder: Path, capfd) -> None:
+    """And say afterwards what they said before."""
+    diffusers.utils.logging.set_verbosity_info()
+    try:
+        Editor.from_pretrained(model_folder, device="cpu")
+        assert capfd.readouterr() == ("", "")
+        assert diffusers.utils.logging.get_verbosity() == logging.INFO
+    finally:
+        diffusers.utils.logging.set_verbosity_warning()
+    assert diffusers.utils.logging.is_progress_bar_enabled()
+    assert transformers.utils.logging.is_progress_bar_enabled()
+    assert not are_progress_bars_disabled()
+
+
+def test_a_sweep_is_saved(editor: Editor, portrait: Image.Image, tmp_path: Path) -> None:
+    result = editor.edit(portrait, "smile", strengths=np.linspace(0, 1, 2), steps=1)
+    names = [path.name for path in result.save(tmp_path / "out")]
+    assert names == ["happy-0.00.png", "happy-1.00.png", "manifest.json"]
 
 
 def test_the_batch_size_does_not_change_the_pictures(editor: Editor, portrait: Image.Image) -> None:

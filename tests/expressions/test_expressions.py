@@ -1,6 +1,8 @@
 import contextlib
 import math
+import re
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,6 +106,43 @@ def test_strengths():
             check_strengths(bad)
     with pytest.raises(StrengthError, match="not a number"):
         parse_strength("much")
+
+
+def test_rows_of_numbers_are_strengths():
+    for row in (np.linspace(0, 1, 3), np.float32([0, 0.5, 1]), iter([0, 0.5, 1]), (0, np.float64(0.5), 1)):
+        checked = check_strengths(row)
+        assert checked == (0.0, 0.5, 1.0)
+        assert {type(strength) for strength in checked} == {float}
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (0.5, "not 0.5 alone: write [0.5]"),
+        (1, "not 1 alone: write [1]"),
+        (np.float64(0.5), "alone: write [0.5]"),
+        (np.array(0.5), "must be a list of numbers"),
+        ("0.5", "must be a list of numbers, not '0.5'"),
+        (None, "must be a list of numbers, not None"),
+        (True, "must be a list of numbers, not True"),
+        ({0.5: 1}, "must be a list of numbers"),
+        ({0.5}, "must be a list of numbers"),
+        (np.zeros((2, 2)), "strength must be a number"),
+        ([[0.5]], "strength must be a number"),
+        (np.array([True]), "strength must be a number"),
+        ([10**400], "out of range"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_row_of_numbers(given, line):
+    with pytest.raises(StrengthError, match=re.escape(line)):
+        check_strengths(given)
+
+
+@pytest.mark.parametrize("given", [None, 5, ["happy"], b"happy"])
+def test_names_are_text(given):
+    with pytest.raises(ExpressionError, match="must be a name like 'happy'"):
+        parse_expression(given)
 
 
 def test_prompts():

@@ -1,7 +1,7 @@
 """The public editor: a portrait and expressions in, a sweep of edited portraits out."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -16,6 +16,7 @@ from pixelsmile.editing.devices import place
 from pixelsmile.editing.edit_files import EditResult, Source, read_source
 from pixelsmile.editing.engine import Edited, EditJob, Engine, Progress
 from pixelsmile.editing.engines.qwen import QwenEngine
+from pixelsmile.editing.library_noise import quiet_libraries
 from pixelsmile.editing.pictures import centre_box, centre_square, fit_size, resized
 from pixelsmile.editing.requests import DEFAULT_STRENGTHS, Request, neutral_text, target_of
 from pixelsmile.errors import ImageError, InputError
@@ -31,14 +32,19 @@ ImageLike = Image.Image | np.ndarray | str | Path | Source
 
 
 class EditOptions(TypedDict, total=False):
-    """What every way to edit takes, all of it optional.
+    """What `edit`, `edit_many` and `stream` take, all of it optional (in brackets: range; default).
 
-    seed: of the noise, the same for every picture (0). steps, size (root of the working area, in pixels):
-    None for the model's own. domain: human or anime (None: a drawn portrait's own, else human). conditioning:
-    auto, all, span or velocity (see `conditioning.py`). batch_size: forwards at a time (None: the engine's
-    choice). shift: fixes the shift of the noise levels, for few-step adapters that ask for one (None: the
-    model's schedule). restore: edits come back as large, transparent, grey and deep as the picture came in,
-    with its own pixels where the model changed next to nothing (True); or as the model made them.
+    seed: of the noise, the same for every picture (0 to 2**63 - 1; 0).
+    steps: of the sampler (1 to 1000; None: the model's own number).
+    size: root of the area that is edited at, in pixels (32 to 4096; None: the model's own).
+    domain: "human" or "anime" (None: a drawn portrait's own, else human).
+    conditioning: "auto", "all", "span" or "velocity", how strengths steer the model (see `conditioning.py`;
+    "auto").
+    batch_size: forwards at a time (1 to 4096; None: the engine's choice).
+    shift: fixes the shift of the noise levels, for few-step adapters that ask for one (above 0; None: the
+    model's own schedule).
+    restore: edits come back as large, transparent, grey and deep as the picture came in, with its own pixels
+    where the model changed next to nothing; False: as the model made them (True).
     """
 
     seed: int
@@ -67,17 +73,21 @@ class Editor:
         offload: str = "none",
         quantise: str | None = None,
     ) -> "Editor":
-        """Load a model and its adapters.
+        """Load a model and its adapters; the libraries stay silent meanwhile.
 
-        model: `embedded`, a stock diffusers folder of the Qwen-Image-Edit family, or a hub id. adapter: one
-        or several LoRAs (file, folder, hub id; with `=SCALE` or an AdapterSpec for a scale other than 1); the
-        model's own where it has some if None, and none at all if `()` or `none`.
-        device: `cpu`, `cuda`, ... (None: a GPU if there is one). dtype: float32, bfloat16 or float16 (None:
-        bfloat16 on a GPU, float32 on a CPU). offload: none, model or sequential; quantise: 8bit or 4bit, both
-        for small cards. Raises ModelError, AdapterError, DeviceError.
+        model: "embedded", a stock diffusers folder of the Qwen-Image-Edit family, or a hub id.
+        adapter: one or several LoRAs (file, folder, hub id; with `=SCALE` or an AdapterSpec for a scale other
+        than 1); the model's own where it has some if None, and none at all if `()` or "none".
+        device: "cpu", "cuda", "cuda:1" (None: a GPU if there is one).
+        dtype: "float32", "bfloat16" or "float16" (None: bfloat16 on a GPU, float32 on a CPU).
+        offload: "none", "model" or "sequential", to save GPU memory.
+        quantise: "8bit" or "4bit" weights, on a GPU (None: as they are).
+
+        Raises ModelError, AdapterError, DeviceError.
         """
         placement = place(device, dtype, offload, quantise)
-        return cls(QwenEngine.load(str(model), adapter_specs(adapter), placement))
+        with quiet_libraries():
+            return cls(QwenEngine.load(str(model), adapter_specs(adapter), placement))
 
     def edit(
         self,
@@ -89,9 +99,16 @@ class Editor:
         strengths: Sequence[float] = DEFAULT_STRENGTHS,
         **options: Unpack[EditOptions],
     ) -> EditResult:
-        """One sweep of a portrait. Exactly one of expression, blend (name -> weight) and prompt.
+        """One sweep of a portrait.
 
-        strengths: 0 (neutral) through 1 (full) to 2. Raises what `stream` raises.
+        image: a PIL picture, a path, or a uint8 array (H, W, 3).
+        expression: a name or synonym, such as "happy"; or blend: expression -> weight 0..2, such as
+        {"happy": 0.6, "surprised": 0.4}; or prompt: in your own words. Exactly one of the three.
+        strengths: a list, tuple or array of numbers from 0 (neutral) through 1 (full) to 2, one picture each
+        ((0, 0.5, 1)).
+        options: seed, steps, size, domain, conditioning, batch_size, shift, restore, as `EditOptions` tells.
+
+        Raises what `stream` raises.
         """
         request = Request(expression, blend, prompt, strengths)
         return self.edit_many(image, [request], **options)[0]
@@ -99,7 +116,10 @@ class Editor:
     def edit_many(
         self, image: ImageLike, requests: Sequence[Request], **options: Unpack[EditOptions]
     ) -> list[EditResult]:
-        """A sweep for each request, in order; the portrait and the prompts are encoded once for all."""
+        """A sweep for each request, in order; the portrait and the prompts are encoded once for all.
+
+        image, options: as for `edit`. Raises what `stream` raises.
+        """
         return [event for event in self.stream(image, requests, **options) if isinstance(event, EditResult)]
 
     def stream(
@@ -122,9 +142,7 @@ class Editor:
         EditOptions. Raises ExpressionError, StrengthError, ImageError and InputError, all but one kind at the
         call: only the lengths of prompts are known after they were encoded.
         """
-        checked = [request.checked() for request in requests]
-        if not checked:
-            raise InputError("no requests given: ask for at least one expression, blend or prompt")
+        checked = _checked(requests)
         _check_numbers(seed, steps, size, batch_size, shift)
         check_conditioning(conditioning)
         source = open_source(image)
@@ -254,6 +272,18 @@ def open_source(image: ImageLike) -> Source:
     return Source(None, original.rgb, original=original)
 
 
+def _checked(requests: Sequence[Request]) -> list[Request]:
+    if not isinstance(requests, Iterable) or isinstance(requests, str | Mapping):
+        raise InputError(f'requests must be a list like [Request("happy")], not {requests!r}')
+    requests = list(requests)
+    for request in requests:
+        if not isinstance(request, Request):
+            raise InputError(f'a request must be one like Request("happy"), not {request!r}')
+    if not requests:
+        raise InputError("no requests given: ask for at least one expression, blend or prompt")
+    return [request.checked() for request in requests]
+
+
 def _check_numbers(
     seed: int, steps: int | None, size: int | None, batch_size: int | None, shift: float | None
 ) -> None:
@@ -268,5 +298,5 @@ def _check_numbers(
             isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high
         ):
             raise InputError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
-    if shift is not None and not 0 < shift < float("inf"):
+    if shift is not None and not (isinstance(shift, int | float) and 0 < shift < float("inf")):
         raise InputError(f"shift must be a positive number, not {shift!r}")

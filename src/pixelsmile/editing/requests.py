@@ -26,9 +26,11 @@ DEFAULT_STRENGTHS = (0.0, 0.5, 1.0)
 
 @dataclass(frozen=True)
 class Request:
-    """Exactly one of an expression (name or synonym), a blend (name -> weight 0..2) and a free prompt.
+    """Exactly one of an expression, a blend and a prompt.
 
-    strengths: 0 (neutral) through 1 (full) to 2; one picture each.
+    expression: a name or synonym, such as "happy" or "smile". blend: expression -> weight 0..2, such as
+    {"happy": 0.6, "surprised": 0.4}. prompt: in your own words, for models that understand them. strengths: a
+    list, tuple or numpy array of numbers from 0 (neutral) through 1 (full) to 2; one picture each.
     """
 
     expression: str | None = None
@@ -53,7 +55,7 @@ class Request:
     @property
     def label(self) -> str:
         """What to call it beside its pictures."""
-        if self.blend is not None:
+        if isinstance(self.blend, Mapping):
             return format_blend(dict(self.blend))
         return self.expression or self.prompt or ""
 
@@ -86,6 +88,8 @@ def known_domain(info: EngineInfo, domain: str) -> Domain:
 
 
 def _checked_prompt(prompt: str) -> str:
+    if not isinstance(prompt, str):
+        raise ExpressionError(f"a prompt must be text, not {prompt!r}")
     if not prompt.strip():
         raise ExpressionError(f"the prompt {prompt!r} is empty: say what the face should show")
     if not is_utf8(prompt):
@@ -94,6 +98,8 @@ def _checked_prompt(prompt: str) -> str:
 
 
 def _checked_blend(blend: Mapping[str, float]) -> dict[str, float]:
+    if not isinstance(blend, Mapping):
+        raise ExpressionError(f"a blend must be a dict like {{'happy': 0.6, 'sad': 0.4}}, not {blend!r}")
     if not blend:
         raise ExpressionError(
             "the blend {} is empty: give at least one expression, for example {'happy': 0.6}"

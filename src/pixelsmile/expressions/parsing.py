@@ -13,6 +13,8 @@ def parse_expression(text: str) -> str:
     Case, surrounding space and synonyms do not matter (`Smile` is happy). Anything else is an
     ExpressionError that lists the nearest.
     """
+    if not isinstance(text, str):
+        raise ExpressionError(f"an expression must be a name like 'happy', not {text!r}")
     word = text.strip().lower()
     if word in SYNONYMS:
         return SYNONYMS[word]

@@ -1,7 +1,7 @@
 """The user's number: how strong an expression is (alpha in the paper, equation 5)."""
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
+from numbers import Real
 
 from pixelsmile.errors import StrengthError
 
@@ -13,9 +13,9 @@ def check_strength(strength: float, what: str = "strength") -> float:
 
     0 is the neutral face, 1 the full expression, more is extrapolation (paper, section 4.1).
     """
-    if isinstance(strength, bool) or not isinstance(strength, (int, float)):
+    if isinstance(strength, bool) or not isinstance(strength, Real):  # numpy's numbers are Real, too
         raise StrengthError(f"{what} must be a number from 0 to {MAX_STRENGTH:g}, not {strength!r}")
-    if not math.isfinite(strength) or not 0 <= strength <= MAX_STRENGTH:
+    if not 0 <= strength <= MAX_STRENGTH:  # nor is NaN
         raise StrengthError(
             f"{what} {strength!r} is out of range: use 0 (neutral) through 1 (full) to {MAX_STRENGTH:g}"
         )
@@ -23,11 +23,25 @@ def check_strength(strength: float, what: str = "strength") -> float:
 
 
 def check_strengths(strengths: Iterable[float]) -> tuple[float, ...]:
-    """Every strength checked, in the given order; an empty sequence is a StrengthError."""
+    """Every strength checked, in the given order: of a list, a tuple, a numpy array of one dimension.
+
+    StrengthError for an empty one, for a number alone, and for what is no row of numbers at all.
+    """
+    if isinstance(strengths, Real) and not isinstance(strengths, bool):
+        raise StrengthError(
+            f"strengths must be a list of numbers, not {strengths!r} alone: write [{strengths}]"
+        )
+    if isinstance(strengths, str | bytes | Mapping | Set) or not _has_an_order(strengths):
+        raise StrengthError(f"strengths must be a list of numbers, not {strengths!r}: write [0, 0.5, 1]")
     checked = tuple(check_strength(strength) for strength in strengths)
     if not checked:
         raise StrengthError("no strengths given: pass at least one, for example 1")
     return checked
+
+
+def _has_an_order(strengths: object) -> bool:
+    """Whether it can be walked through; numpy's arrays of no dimension only look as if."""
+    return isinstance(strengths, Iterable) and getattr(strengths, "ndim", 1) > 0
 
 
 def parse_strength(text: str, what: str = "strength") -> float:
