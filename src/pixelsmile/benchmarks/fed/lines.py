@@ -9,7 +9,7 @@
 import os
 from pathlib import Path, PurePath
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from pixelsmile.benchmarks.fed.pictures import PictureFile
 from pixelsmile.benchmarks.fed.triplets import FedTriplet, parse_class
@@ -17,12 +17,12 @@ from pixelsmile.benchmarks.reading import source_name
 from pixelsmile.benchmarks.tasks import Box
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain
-from pixelsmile.json_lines import Record, read_numbered
+from pixelsmile.json_lines import read_numbered
 from pixelsmile.limits import shown, validated
 from pixelsmile.results import check_domain, read_portrait
 
 
-class TripletLine(Record):
+class TripletLine(BaseModel):
     """One triplet. Without `name` it is called by the path of its truth; without an instruction in a
     granularity, it is left out there. `domain` is human if left out.
     """
