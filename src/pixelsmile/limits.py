@@ -155,7 +155,7 @@ def problem_of(error: Exception, kind: type[BaseModel] | None = None) -> str:
         case "missing":
             return f"{where} is missing: add it"
         case "extra_forbidden":
-            near = difflib.get_close_matches(str(first["loc"][-1])[:_MAX_SHOWN], _keys(kind), n=1)
+            near = difflib.get_close_matches(str(first["loc"][-1])[:_MAX_SHOWN], sorted(_keys(kind)), n=1)
             return f"unknown key {where}: " + (f"did you mean {near[0]!r}?" if near else "take it out")
         case "value_error":  # a check of ours, which says what it has seen
             reason = first["msg"].removeprefix("Value error, ")
