@@ -9,10 +9,13 @@ Shape suffixes: B faces, C channels, H and W height and width of the picture, S 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from pixelsmile.errors import InputError
 from pixelsmile.faces.face import Box
@@ -29,6 +32,11 @@ TEMPLATE_5 = (
     )
     + 0.5
 )
+DLIB_PX = 150
+# Where the same five lie in dlib's chips (get_face_chip_details: 150 px, padding 0.25). dlib aligns by the
+# corners of the eyes and the base of the nose; the canonical mesh, laid on those by a similarity, says where
+# the others come to lie.
+DLIB_5 = np.array([[47.51, 47.34], [100.50, 47.33], [74.01, 73.30], [53.37, 105.92], [94.67, 105.91]])
 _MIN_SPREAD_PX = 1.0
 _BAND_PIXELS = 2**20  # that are warped at a time: many more take gigabytes
 # In shares of a box from the brows to the chin, as detectors draw it.
@@ -79,6 +87,27 @@ def landmarks_of_box(box: Box) -> np.ndarray:
     """Where the five landmarks of an upright face lie that fills `box`, more or less: (5, 2)."""
     x0, y0, x1, y1 = box
     return np.array([x0, y0]) + _IN_BOX * np.array([x1 - x0, y1 - y0])
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """How an encoder wants to see a face: the five landmarks (5, 2) at these places of a square of `size_px`.
+
+    smooth: larger pictures are scaled down first, as dlib does; ArcFace's code does not.
+    """
+
+    points_52: np.ndarray
+    size_px: int
+    smooth: bool = False
+
+    def crop(self, image_HWC: np.ndarray, landmarks_52: np.ndarray) -> np.ndarray:
+        """The aligned face: float32 (size, size, C) in the range of the picture."""
+        matrix_23 = similarity(landmarks_52, self.points_52)
+        shrink = math.floor(1 / math.hypot(*matrix_23[:, 0])) if self.smooth else 1
+        if shrink > 1:
+            image_HWC = np.asarray(Image.fromarray(image_HWC).reduce(shrink))
+            matrix_23 = similarity(np.asarray(landmarks_52) / shrink, self.points_52)
+        return warp(image_HWC, matrix_23, (self.size_px, self.size_px))
 
 
 def inverse(matrix_23: np.ndarray) -> np.ndarray:

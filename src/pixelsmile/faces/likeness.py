@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from pixelsmile.errors import ModelError
-from pixelsmile.faces.alignment import align, landmarks_of_box
+from pixelsmile.faces.alignment import landmarks_of_box
 from pixelsmile.faces.detectors.overlap import intersection_over_union
 from pixelsmile.faces.encoders.encoder import IdentityEncoder, cosine_similarity
 from pixelsmile.faces.face import Box, Detector, Face
@@ -89,7 +89,7 @@ class LikenessMeter:
             landmarks_52 = landmarks_of_box(face.box)
         pixels, found = np.asarray(image), {}
         for known in self.encoders:
-            crop_HWC = align(pixels, landmarks_52, known.encoder.size_px) / 255
+            crop_HWC = known.encoder.alignment.crop(pixels, landmarks_52) / 255
             found[known.encoder.name] = known.encoder.embed(crop_HWC.transpose(2, 0, 1)[None])
         return found
 

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pixelsmile import embedded
+from pixelsmile.embedded import photo_path
 from pixelsmile.errors import InputError, ModelError
 from pixelsmile.faces.detectors.loading import AUTO, detector_sha256, load_detector
 from pixelsmile.faces.encoders.loading import load_encoder
+from pixelsmile.faces.encoders.photo import NAME, photo_encoder
 from pixelsmile.faces.encoders.preprocessing import KINDS
 from pixelsmile.faces.likeness import KnownEncoder, LikenessMeter
 from pixelsmile.faces.weights import WEIGHTS
@@ -20,15 +22,16 @@ def open_meter(
 ) -> LikenessMeter:
     """A meter with these encoders and this detector.
 
-    encoders: `embedded` (the three that ship; they know drawn portraits alone), arcface, adaface, facenet or
-    auraface (published weights, `pixelsmile models`), KIND=PATH, or a path that says its kind itself.
-    drawn: whether the pictures are drawn portraits; then `auto` is the detector that knows those. device: of
-    encoders in torch. ModelError where something is missing or cannot be run.
+    encoders: `embedded` (the three that ship; they know drawn portraits alone), dlib (ships, for
+    photographs), arcface, adaface, facenet or auraface (published weights, `pixelsmile models`), KIND=PATH,
+    or a path that says its kind itself. drawn: whether the pictures are drawn portraits; then `auto` is the
+    detector that knows those. device: of encoders in torch. ModelError where something is missing or cannot
+    be run.
     """
     if EMBEDDED in encoders and not drawn:
         raise InputError(
-            "the embedded encoders know drawn portraits only, which these are not: give --encoders arcface "
-            "adaface facenet (pixelsmile models list shows how to get them), or none"
+            "the embedded encoders know drawn portraits only, which these are not: give --encoders dlib, or "
+            "arcface adaface facenet (pixelsmile models list shows how to get them), or none"
         )
     return LikenessMeter(
         detector=load_detector(detector, drawn=drawn),
@@ -43,6 +46,9 @@ def load_encoders(names: Sequence[str], device: str | None = None) -> list[Known
 
 
 def _encoders(word: str, device: str | None) -> list[KnownEncoder]:
+    if word == NAME:
+        encoder = photo_encoder()
+        return [KnownEncoder(encoder, sha256_weights(photo_path() / "identity.onnx"))]
     if word == EMBEDDED:
         return [_encoder(path, None, device) for path in embedded.encoder_paths()]
     if word in WEIGHTS and word in KINDS:
@@ -52,7 +58,7 @@ def _encoders(word: str, device: str | None) -> list[KnownEncoder]:
         return [_encoder(Path(path).expanduser(), kind, device)]
     if not Path(word).expanduser().exists():
         raise ModelError(
-            f"unknown identity encoder {word!r}: use {EMBEDDED}, {', '.join(KINDS)}, KIND=PATH, or a path"
+            f"unknown identity encoder {word!r}: use {EMBEDDED}, {', '.join(KINDS)}, KIND=PATH or a path"
         )
     return [_encoder(Path(word).expanduser(), None, device)]
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from pixelsmile.errors import ImageError, ModelError
+from pixelsmile.faces.alignment import Alignment
 
 Array = Any  # numpy.ndarray or torch.Tensor
 ArrayT = TypeVar("ArrayT", bound=Any)
@@ -28,6 +29,11 @@ class IdentityEncoder(Protocol):
     @property
     def size_px(self) -> int:
         """Side of the square aligned crop that it takes: 112 (ArcFace, AdaFace, AuraFace), 160 (FaceNet)."""
+        ...
+
+    @property
+    def alignment(self) -> Alignment:
+        """How a face is cut out of its picture for it."""
         ...
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pixelsmile.errors import DeviceError, ModelError
+from pixelsmile.faces.alignment import Alignment
 from pixelsmile.faces.encoders.encoder import ArrayT, require_embeddings
 from pixelsmile.faces.encoders.onnx_file import INSTALL, OnnxFile
 from pixelsmile.faces.encoders.preprocessing import Preprocessing
@@ -40,6 +41,11 @@ class OnnxRuntimeEncoder:
     def size_px(self) -> int:
         """Side of the crops that it takes."""
         return self.preprocessing.size_px
+
+    @property
+    def alignment(self) -> Alignment:
+        """How a face is cut out of its picture for it."""
+        return self.preprocessing.alignment
 
     def embed(self, crops_BCHW: ArrayT) -> ArrayT:
         """See `IdentityEncoder`. ModelError where a gradient is asked for, or a result is not finite."""

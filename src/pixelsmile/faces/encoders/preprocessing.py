@@ -8,6 +8,8 @@ Read from the original code, not from papers:
   author's later safetensors (CVLface) say in their config.json which order they take: RGB, where we looked.
 - FaceNet: RGB, (x - 127.5) / 128, 160 px. timesler/facenet-pytorch, `fixed_image_standardization` in
   models/mtcnn.py.
+- dlib: RGB, 0..255, 150 px; the graph that ships subtracts the mean colour by itself. davisking/dlib,
+  face_recognition_model_v1; its chips are aligned to a template of their own.
 - AuraFace: as ArcFace. Its model card (fal/AuraFace-v1) runs it through insightface's FaceAnalysis.
 
 Shape suffixes: B faces, C = 3 channels, H = W = size in pixels.
@@ -19,9 +21,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from pixelsmile.errors import ImageError, ModelError
+from pixelsmile.faces.alignment import DLIB_5, DLIB_PX, Alignment, template
 from pixelsmile.faces.encoders.encoder import Array, ArrayT
 
-Kind = Literal["arcface", "adaface", "facenet", "auraface"]
+Kind = Literal["arcface", "adaface", "facenet", "auraface", "dlib"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 MAX_SIZE_PX = 1024  # the published ones take 112 or 160
@@ -33,7 +36,8 @@ _LOWEST, _HIGHEST = -1.0, 2.0
 class Preprocessing(BaseModel):
     """What a network is given for an RGB crop x in 0..1: (255 x - mean) / scale, in `channel_order`.
 
-    size_px: side of the crop. mean, scale: in levels of 0..255.
+    size_px: side of the crop. mean, scale: in levels of 0..255. template: whose the places of the landmarks
+    in the crop are.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,6 +46,14 @@ class Preprocessing(BaseModel):
     size_px: int = Field(ge=16, le=MAX_SIZE_PX)
     mean: float = Field(default=127.5, ge=-1e4, le=1e4)
     scale: float = Field(default=127.5, ge=1e-4, le=1e4)
+    template: Literal["arcface", "dlib"] = "arcface"
+
+    @property
+    def alignment(self) -> Alignment:
+        """How a face is cut out for the network."""
+        if self.template == "dlib":
+            return Alignment(DLIB_5 * (self.size_px / DLIB_PX), self.size_px, smooth=True)
+        return Alignment(template(self.size_px), self.size_px)
 
     def apply(self, crops_BCHW: ArrayT) -> ArrayT:
         """What the network is given for these crops; the same numbers in NumPy as in torch on a CPU.
@@ -75,6 +87,7 @@ PREPROCESSING: dict[Kind, Preprocessing] = {
     "adaface": Preprocessing(channel_order="BGR", size_px=112, mean=127.5, scale=127.5),
     "facenet": Preprocessing(channel_order="RGB", size_px=160, mean=127.5, scale=128.0),
     "auraface": Preprocessing(channel_order="RGB", size_px=112, mean=127.5, scale=127.5),
+    "dlib": Preprocessing(channel_order="RGB", size_px=150, mean=0.0, scale=1.0, template="dlib"),
 }
 
 # For a graph of insightface that subtracts and scales by itself.

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelsmile.errors import DeviceError
+from pixelsmile.faces.alignment import Alignment
 from pixelsmile.faces.encoders.encoder import ArrayT, require_embeddings
 from pixelsmile.faces.encoders.preprocessing import Preprocessing
 
@@ -31,6 +32,11 @@ class TorchEncoder:
     def size_px(self) -> int:
         """Side of the crops that it takes."""
         return self.preprocessing.size_px
+
+    @property
+    def alignment(self) -> Alignment:
+        """How a face is cut out of its picture for it."""
+        return self.preprocessing.alignment
 
     def embed(self, crops_BCHW: ArrayT) -> ArrayT:
         """See `IdentityEncoder`. Crops come to the network's device and embeddings go back to theirs."""
