@@ -12,7 +12,7 @@ from pixelsmile.benchmarks.metrics import NO_FACE, Bootstrap
 from pixelsmile.benchmarks.results import load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.errors import InputError, ModelError
-from pixelsmile.faces.alignment import align
+from pixelsmile.faces.alignment import Alignment, align, template
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.faces.face import Face
 from pixelsmile.faces.likeness import KnownEncoder, LikenessMeter
@@ -228,6 +228,7 @@ def test_faces_without_landmarks_cannot_be_aligned(folder, encoders):
 def test_an_encoder_that_breaks_down(folder, encoders):
     class Broken:
         name, size_px, differentiable = "broken", 112, False
+        alignment = Alignment(template(112), 112)
 
         def embed(self, crops_BCHW):
             return np.full((1, 4), np.nan)

@@ -41,17 +41,15 @@ def test_the_astronaut(capsys):
     captured = capsys.readouterr()
     head, face, path = captured.out.splitlines()
     assert head.split() == ["face", "x,y,width,height", "score", "eyes,", "nose,", "mouth", "(x,y)"]
-    number, box, score, points = face.split()
-    assert (number, points, path) == ("1", "none", "faces.png")
+    number, box, score, points = face.split(maxsplit=3)
+    assert (number, path) == ("1", "faces.png")
+    assert points != "none"
     x, y, width, height = map(int, box.split(","))
     assert 150 < x < 200
     assert 50 < y < 100
     assert min(width, height) > 80
     assert 0.5 <= float(score) <= 1
-    assert captured.err.startswith(
-        "pixelsmile: detector cascade: it finds frontal faces only and may miss others"
-    )
-    assert captured.err.count("\n") == 1
+    assert captured.err == ""
     with Image.open("faces.png") as drawn:
         assert (drawn.format, drawn.size) == ("PNG", (512, 512))
 
@@ -121,7 +119,10 @@ def test_nothing_is_overwritten_without_force(two_faces, capsys):
     ("arguments", "line"),
     [
         ("none.png", "there is no file 'none.png'"),
-        ("two.png --detector retina", "unknown detector 'retina': use auto, embedded, scrfd, yunet, cascade"),
+        (
+            "two.png --detector retina",
+            "unknown detector 'retina': use auto, embedded, mesh, scrfd, yunet, cascade",
+        ),
         ("two.png --detector none.onnx", "there is no face detector 'none.onnx'"),
         ("two.png --detector two.png.onnx", "there is no face detector"),
         (

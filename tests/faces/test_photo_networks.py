@@ -5,8 +5,14 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pixelsmile.embedded import photo_path
+from pixelsmile.faces.alignment import similarity
+from pixelsmile.faces.detectors.mesh import MeshDetector
+from pixelsmile.faces.encoders.photo import SAME_PERSON, photo_encoder
+from pixelsmile.faces.likeness import LikenessMeter
+from pixelsmile.faces.likeness_loading import load_encoders
 
 RECORD = json.loads((photo_path() / "sources.json").read_bytes())
 INPUTS = {
@@ -42,3 +48,32 @@ def test_a_network_runs(name):
     assert {key: value.shape for key, value in found.items()} == wanted
     assert all(np.isfinite(value).all() for value in found.values())
     assert RECORD[name]["largest_difference"] < 1e-4
+
+
+def test_the_encoder_knows_the_astronaut_again():
+    data = pytest.importorskip("skimage.data")
+    meter = LikenessMeter(MeshDetector.load(), None, load_encoders(["dlib"]))
+    astronaut = Image.fromarray(data.astronaut())
+    known = meter.know(astronaut)
+    turned = meter.know(astronaut.rotate(-35, resample=Image.Resampling.BICUBIC, expand=True))
+    other = meter.know(Image.fromarray(data.camera()).convert("RGB"))
+    assert meter.similarities(known, turned)["dlib"] > SAME_PERSON + 0.04
+    assert meter.similarities(known, other)["dlib"] < SAME_PERSON
+
+
+def test_dlib_sees_the_face_where_its_template_says():
+    encoder = photo_encoder()
+    picture = np.zeros((400, 400, 3), np.uint8)
+    points = np.array([[150, 150], [250, 150], [200, 200], [165, 260], [235, 260]], np.float64)
+    for x, y in points.astype(int):
+        picture[y - 8 : y + 8, x - 8 : x + 8] = 255
+    crop = encoder.alignment.crop(picture, points)
+    assert crop.shape == (150, 150, 3)
+    for x, y in similar(points, encoder.alignment.points_52):
+        assert crop[round(y - 0.5), round(x - 0.5)].min() > 200
+
+
+def similar(points, targets):
+    """The points through the similarity nearest to taking them to the targets."""
+    matrix = similarity(points, targets)
+    return points @ matrix[:, :2].T + matrix[:, 2]

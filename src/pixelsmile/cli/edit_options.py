@@ -113,7 +113,7 @@ def _add_faces(parser: CommandParser) -> None:
         "--detector",
         default="auto",
         metavar="NAME",
-        help="auto (default), scrfd, yunet, cascade, embedded (drawn portraits), or an ONNX file",
+        help="auto (default), mesh, scrfd, yunet, cascade, embedded (drawn portraits), or an ONNX file",
     )
     group.add_argument(
         "--context",

@@ -60,7 +60,7 @@ def _parser() -> CommandParser:
         "--detector",
         default="auto",
         metavar="NAME",
-        help="auto (default), scrfd, yunet, cascade, embedded (drawn portraits), or an ONNX file",
+        help="auto (default), mesh, scrfd, yunet, cascade, embedded (drawn portraits), or an ONNX file",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write the photo with the faces drawn, a PNG")
     parser.add_argument("--force", action="store_true", help="replace a file that exists")

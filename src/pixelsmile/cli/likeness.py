@@ -107,7 +107,7 @@ def _parser() -> CommandParser:
         "--detector",
         default="auto",
         metavar="NAME",
-        help="auto (default), scrfd, yunet, cascade, embedded (drawn portraits), or an ONNX file",
+        help="auto (default), mesh, scrfd, yunet, cascade, embedded (drawn portraits), or an ONNX file",
     )
     parser.add_argument(
         "--encoders",

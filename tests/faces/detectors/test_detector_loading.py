@@ -12,9 +12,10 @@ from faces.detectors.conftest import fixed_output_file, scrfd_file, yunet_file
 
 from pixelsmile.embedded import detector_path
 from pixelsmile.errors import MAX_MESSAGE, ModelError
-from pixelsmile.faces.detectors import DETECTORS, choose_detector, load_detector
+from pixelsmile.faces.detectors import DETECTORS, DetectorChoice, choose_detector, load_detector
 from pixelsmile.faces.detectors.cascade import CascadeDetector
 from pixelsmile.faces.detectors.loading import detector_sha256
+from pixelsmile.faces.detectors.mesh import MeshDetector
 from pixelsmile.faces.detectors.onnx_boxes import OnnxBoxesDetector
 from pixelsmile.faces.detectors.scrfd import ScrfdDetector
 from pixelsmile.faces.detectors.yunet import YunetDetector
@@ -36,14 +37,27 @@ def published(models, monkeypatch):
     return publish
 
 
-def test_without_weights(models, caplog):
+@pytest.fixture
+def no_mesh(monkeypatch):
+    """An installation without the networks for photographs."""
+    others = {name: kind for name, kind in DETECTORS.items() if name != "mesh"}
+    monkeypatch.setattr("pixelsmile.faces.detectors.loading.DETECTORS", others)
+
+
+def test_what_ships_is_taken(published):
+    published("scrfd", "yunet")
+    assert choose_detector() == DetectorChoice("mesh")
+    assert isinstance(load_detector(), MeshDetector)
+
+
+def test_without_weights(models, caplog, no_mesh):
     caplog.set_level(logging.INFO, logger="pixelsmile")
     assert isinstance(load_detector(), CascadeDetector)
     assert "detector cascade: it finds frontal faces only and may miss others" in caplog.text
     assert "scrfd has no weights; yunet has no weights (pixelsmile models list)" in caplog.text
 
 
-def test_the_best_that_is_there(published):
+def test_the_best_that_is_there(published, no_mesh):
     published("yunet")
     choice = choose_detector()
     assert choice.name == "yunet"
@@ -67,8 +81,7 @@ def test_by_name(published):
 def test_under_the_name_of_the_other_pack(published, models):
     published("scrfd")
     (models / "scrfd_10g_bnkps.onnx").rename(models / "det_10g.onnx")
-    assert choose_detector().name == "scrfd"
-    assert isinstance(load_detector(), ScrfdDetector)
+    assert isinstance(load_detector("scrfd"), ScrfdDetector)
 
 
 @pytest.mark.parametrize("name", ["scrfd", "yunet"])
@@ -89,7 +102,7 @@ def test_damaged_weights_are_not_passed_over(published, models):
     path = models / "scrfd_10g_bnkps.onnx"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ModelError, match="is not the published file"):
-        load_detector()
+        load_detector("scrfd")
 
 
 def test_files(tmp_path):
@@ -104,7 +117,7 @@ def test_hashes_are_of_the_files(published, models, tmp_path):
     published("scrfd", "yunet")
     for name in ("scrfd", "yunet"):
         assert detector_sha256(name) == sha256_file(models / WEIGHTS[name].file)
-    assert detector_sha256("auto") == detector_sha256("scrfd")
+    assert detector_sha256("auto") == detector_sha256("mesh") != detector_sha256("scrfd")
     own = scrfd_file(tmp_path / "scrfd.onnx", stride=32)
     assert load_detector(str(own)).name == "scrfd"
     assert detector_sha256(str(own)) == sha256_file(own) != detector_sha256("scrfd")
@@ -126,7 +139,7 @@ def test_files_that_are_no_detector(tmp_path, encoder_file):
 
 @pytest.mark.parametrize("name", ["retinaface", "", "weights.pt"])
 def test_unknown_names(name):
-    with pytest.raises(ModelError, match=r"use auto, embedded, scrfd, yunet, cascade, or the path"):
+    with pytest.raises(ModelError, match=r"use auto, embedded, mesh, scrfd, yunet, cascade, or the path"):
         load_detector(name)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixelsmile.embedded import detector_path, has_detector
+from pixelsmile.embedded import detector_path, has_detector, photo_path
 from pixelsmile.errors import ModelError
 from pixelsmile.faces.detectors.cascade import CascadeDetector
 from pixelsmile.faces.detectors.onnx_boxes import OnnxBoxesDetector
@@ -15,10 +15,11 @@ from pixelsmile.faces.detectors.yunet import YunetDetector
 from pixelsmile.faces.face import Detector
 from pixelsmile.faces.onnx_picture import EXTRA, OnnxFile
 from pixelsmile.faces.weights import WEIGHTS
-from pixelsmile.hashing import sha256_file, sha256_weights
+from pixelsmile.hashing import sha256_file, sha256_json, sha256_weights
 
-AUTO = "auto"
+AUTO, MESH = "auto", "mesh"
 _CASCADE = "it finds frontal faces only and may miss others: `pixelsmile faces` shows what it sees"
+MESH_FILES = ("detector-short.onnx", "detector-full.onnx", "landmarks.onnx", "mesh.safetensors")
 _ONLY_DRAWN = "detector {}: knows portraits that pixelsmile draws only; on other pictures it says little"
 
 logger = logging.getLogger(__name__)
@@ -51,9 +52,16 @@ def _embedded() -> Detector:
     return DrawnDetector.from_folder(detector_path())
 
 
+def _mesh() -> Detector:
+    from pixelsmile.faces.detectors.mesh import MeshDetector
+
+    return MeshDetector.load()
+
+
 # The best first: `auto` takes the first that can run here, and one for drawings only where it is a drawing.
 DETECTORS = {
     "embedded": _Kind(_embedded, "torch", None, "trained on drawn portraits, which this is", only_drawn=True),
+    "mesh": _Kind(_mesh, "onnxruntime", None, "for photographs; ships"),
     "scrfd": _Kind(
         lambda: ScrfdDetector(WEIGHTS["scrfd"].require()), "onnxruntime", "scrfd", "the most accurate"
     ),
@@ -96,6 +104,8 @@ def choose_detector(name: str = AUTO, *, drawn: bool = False) -> DetectorChoice:
         elif not kind.has_weights:
             missing.append(f"{candidate} has no weights")
         else:
+            if candidate == MESH:  # what is always there needs no word
+                return DetectorChoice(candidate)
             why = "".join(f"; {reason}" for reason in missing)
             hint = " (pixelsmile models list)" if missing else ""
             return DetectorChoice(candidate, f"detector {candidate}: {kind.strength}{why}{hint}")
@@ -113,6 +123,8 @@ def detector_sha256(name: str = AUTO, *, drawn: bool = False) -> str | None:
         return sha256_file(Path(choice).expanduser())
     if kind.only_drawn:
         return sha256_weights(detector_path())
+    if choice == MESH:
+        return sha256_json({file: sha256_file(photo_path() / file) for file in MESH_FILES})
     return None if kind.weights is None else sha256_file(WEIGHTS[kind.weights].path)
 
 
