@@ -157,7 +157,7 @@ def test_no_run_and_no_edits(capsys, tmp_path):
     assert "has no edits: let `pixelsmile bench ffe run` make some first" in refusal(capsys)
 
 
-def test_pictures_that_are_not_drawn_want_a_judge_and_encoders(tmp_path, capsys):
+def test_pictures_that_are_not_drawn_want_a_judge(tmp_path, capsys):
     spec = begin_run(tmp_path / "drawn", strengths=[1.0]).spec()
     folder = RunFolder(tmp_path / "run")
     folder.begin(spec.model_copy(update={"benchmark": {"name": "FFE-Bench"}}))
@@ -166,8 +166,6 @@ def test_pictures_that_are_not_drawn_want_a_judge_and_encoders(tmp_path, capsys)
     assert "--judge embedded, gemini:MODEL" in said
     assert "GEMINI_API_KEY" in said
     (tmp_path / "answers.jsonl").write_text("")
-    said = refusal(capsys, "--judge", "scripted:answers.jsonl")
-    assert "--encoders arcface adaface facenet" in said
     assert "know drawn portraits only" in refusal(
         capsys, "--judge", "scripted:answers.jsonl", "--encoders", "embedded"
     )
@@ -178,7 +176,7 @@ def test_pictures_that_are_not_drawn_want_a_judge_and_encoders(tmp_path, capsys)
     ("arguments", "said"),
     [
         (["--judge", "gimini:x"], "judge 'gimini:x' is not understood: use embedded"),
-        (["--encoders", "none", "mine"], "`--encoders none` to leave identity out"),
+        (["--encoders", "none", "mine"], "--encoders none stands alone"),
         (["--temperature", "3"], "temperature '3': use a number from 0 to 2, or `model`"),
         (["--temperature", "0.5"], "--temperature is for judges behind a server"),
         (["--extra", "[1]"], "--extra '[1]' is no JSON object"),

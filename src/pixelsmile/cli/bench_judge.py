@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pixelsmile.faces.likeness import LikenessMeter
     from pixelsmile.judges.judge import Judge
 
-EMBEDDED = "embedded"
+EMBEDDED, PHOTO_ENCODER = "embedded", "dlib"
 _DRAWN = ("drawn-ffe", "drawn-fed")  # how the names of the embedded benchmarks begin
 
 
@@ -69,15 +69,12 @@ def judge_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
 
 
 def encoder_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
-    """Who compares the faces; none where likeness is not to be measured. InputError where nobody is named."""
-    encoders: list[str] = options.encoders or ([EMBEDDED] if is_drawn(spec) else [])
+    """Who compares the faces; none where likeness is not measured. InputError for `none` among others."""
+    encoders: list[str] = options.encoders or [EMBEDDED if is_drawn(spec) else PHOTO_ENCODER]
     if encoders == [NO_ENCODERS]:
         return []
-    if not encoders or NO_ENCODERS in encoders:
-        raise InputError(
-            "say who compares the faces, with --encoders arcface adaface facenet (`pixelsmile models list` "
-            "shows how to get them), or `--encoders none` to leave identity out"
-        )
+    if NO_ENCODERS in encoders:
+        raise InputError(f"--encoders {NO_ENCODERS} stands alone: leave out the others")
     return encoders
 
 

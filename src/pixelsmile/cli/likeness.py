@@ -113,8 +113,9 @@ def _parser() -> CommandParser:
         "--encoders",
         nargs="+",
         metavar="NAME",
-        help="embedded (drawn portraits), arcface, adaface, facenet, auraface, KIND=FILE, or none (default: "
-        "embedded for drawn portraits, otherwise those of arcface, adaface and facenet that are there)",
+        help="embedded (drawn portraits), dlib (photographs; ships), arcface, adaface, facenet, auraface, "
+        "KIND=FILE, or none (default: embedded for drawn portraits, otherwise those of arcface, adaface and "
+        "facenet that are there, or dlib)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
@@ -164,13 +165,14 @@ def _meter(options: argparse.Namespace, source: "Source", detector: "Detector") 
 
 
 def _published() -> list[str]:
-    """The paper's encoders whose weights are here; `none`, with a word, where there are none."""
+    """The paper's encoders whose weights are here; where there are none, the one that ships."""
+    from pixelsmile.faces.encoders.photo import NAME, SAME_PERSON
     from pixelsmile.faces.weights import WEIGHTS
 
     found = [name for name in _PUBLISHED if WEIGHTS[name].is_there]
     if not found:
-        _remark("identity is not measured: no encoder's weights are here (pixelsmile models list)")
-    return found or [NONE]
+        _remark(f"identity by {NAME}, which ships: above {SAME_PERSON:g} it is the same person")
+    return found or [NAME]
 
 
 def _compared(

@@ -19,7 +19,8 @@ _EPILOG = """examples:
   pixelsmile models fetch yunet auraface
   pixelsmile models fetch scrfd --accept-licence
 
-Files lie in $PIXELSMILE_MODELS, or in the user's cache folder. pixelsmile itself ships none of them.
+Files lie in $PIXELSMILE_MODELS, or in the user's cache folder. Those at the end of the list ship with
+pixelsmile.
 """
 
 
@@ -49,12 +50,14 @@ def _parser() -> CommandParser:
 
 
 def _list(options: argparse.Namespace) -> None:
+    from pixelsmile.embedded import photo_sources
     from pixelsmile.faces.weights import WEIGHTS, models_folder
 
     chosen = _named(options.names or list(WEIGHTS))
     if options.json:
         records = [_record(weights) for weights in chosen]
-        print(json.dumps({"folder": str(models_folder()), "models": records}))
+        shipped = {} if options.names else photo_sources()
+        print(json.dumps({"folder": str(models_folder()), "models": records, "shipped": shipped}))
         return
     print(f"folder: {models_folder()}")
     for weights in chosen:
@@ -67,6 +70,20 @@ def _list(options: argparse.Namespace) -> None:
         )
         print(f"          {weights.url}")
         print(f"          SHA-256 {weights.sha256}")
+    if not options.names:
+        _print_shipped()
+
+
+def _print_shipped() -> None:
+    """The networks of others that come with pixelsmile: origin, licence, and what they were trained on."""
+    from pixelsmile.embedded import photo_sources
+
+    print()
+    print("ships with pixelsmile, for photographs:")
+    for name, source in photo_sources().items():
+        print()
+        print(f"{name}: {source['size_bytes'] / 1e6:.1f} MB, {source['origin']}; licence {source['licence']}")
+        print(f"          trained on {source['trained_on']}")
 
 
 def _fetch(options: argparse.Namespace) -> None:

@@ -1,6 +1,8 @@
 """The weights that ship with the package, and where they lie."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from pixelsmile.errors import ModelError
 
@@ -68,3 +70,9 @@ def photo_path() -> Path:
                 f"this installation lacks the networks for photographs ({path}): install pixelsmile again"
             )
     return path
+
+
+def photo_sources() -> dict[str, dict[str, Any]]:
+    """Of each network for photographs: size, origin, licence, what it was trained on, hashes."""
+    sources: dict[str, dict[str, Any]] = json.loads((photo_path() / "sources.json").read_bytes())
+    return sources

@@ -41,7 +41,9 @@ def open_meter(
 
 
 def load_encoders(names: Sequence[str], device: str | None = None) -> list[KnownEncoder]:
-    """The encoders of these names, as `open_meter` takes them; ModelError."""
+    """The encoders of these names (see `open_meter`). ModelError; InputError for dlib beside others."""
+    if NAME in names and len(names) > 1:
+        raise InputError(f"encoder {NAME} measures on a scale of its own: give it alone, or the others")
     return [known for name in names for known in _encoders(name, device)]
 
 

@@ -17,7 +17,7 @@ from pixelsmile.faces.face import Face, Masker
 from pixelsmile.faces.masks import parsed_mask
 from pixelsmile.faces.onnx_picture import OnnxFile
 
-EMBEDDED = "embedded"
+EMBEDDED, MESH = "embedded", "mesh"
 NUM_CLASSES = 19
 CONTEXT = 1.8  # side of the square that is parsed over the face's longer side: CelebA-HQ shows as much
 _SIZE_PX = 512
@@ -26,7 +26,13 @@ _DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def load_masker(name: str) -> Masker:
-    """The embedded detector's masks, for drawn portraits, or the face parser in an ONNX file. ModelError."""
+    """The mesh's masks, for photographs; the embedded detector's, for drawn portraits; or those of the face
+    parser in an ONNX file. ModelError.
+    """
+    if name == MESH:
+        from pixelsmile.faces.mesh.masks import MeshMasker
+
+        return MeshMasker()
     if name == EMBEDDED:
         from pixelsmile.faces.detectors.drawn import DrawnDetector  # torch takes seconds to load
 

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixelsmile.errors import FaceError
 from pixelsmile.faces.detectors.mesh import MeshDetector
+from pixelsmile.faces.face import Face
 from pixelsmile.faces.mesh import FaceMesh, load_mesh_networks
+from pixelsmile.faces.mesh.masks import MeshMasker, part_mask
 from pixelsmile.faces.mesh.mesh import canonical_mesh
 
 data = pytest.importorskip("skimage.data")
@@ -86,3 +89,19 @@ def test_blendshapes_see_the_smile(mesh):
     assert found["mouthSmileLeft"] > 0.5
     assert found["mouthSmileRight"] > 0.5
     assert found["mouthFrownLeft"] < 0.2
+
+
+def test_masks_cover_the_parts(astronaut, mesh):
+    size = astronaut.size
+    oval, lips, mouth, eye = (part_mask(mesh, part, size) for part in ("oval", "lips", "mouth", "left_eye"))
+    assert oval.shape == (512, 512)
+    assert oval.max() == 1
+    for x, y in mesh.landmarks_5[:, :2].astype(int):
+        assert oval[y, x] == 1
+    assert (oval[lips > 0] > 0).all()
+    assert lips.sum() > mouth.sum() > 0
+    assert eye[round(mesh.points[468, 1]), round(mesh.points[468, 0])] == 1
+    masked = MeshMasker().mask(astronaut, mesh.face(1.0, "mesh"))
+    assert (masked > 0.5).sum() == pytest.approx((oval > 0.5).sum(), rel=0.05)
+    with pytest.raises(FaceError, match="the mesh finds no face"):
+        MeshMasker().mask(astronaut, Face((400.0, 10.0, 480.0, 90.0), None, 1.0, "manual"))
