@@ -149,6 +149,8 @@ def _check_family(folder: Path) -> None:
             f"{folder} is not a diffusers model, it has no {MODEL_INDEX}: {_folder_kind(folder)}"
         )
     pipeline = read_json_object(index, error=ModelError).get("_class_name")
+    if pipeline is None:
+        raise ModelError(f"{index} is incomplete, it names no _class_name: fetch or save the model again")
     if not isinstance(pipeline, str) or not pipeline.startswith(_FAMILY):
         raise ModelError(
             f"{folder} is a model for {shown(pipeline)}, not of the Qwen-Image-Edit family: give {FULL_MODEL}"
