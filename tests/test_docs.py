@@ -1,0 +1,97 @@
+"""What the README and the pages of docs/ say: its commands work, the others are understood, links lead somewhere."""
+
+import importlib.util
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from pixelsmile.cli import main
+
+ROOT = Path(__file__).parent.parent
+SPEC = importlib.util.spec_from_file_location("walk", ROOT / "docs" / "walk.py")
+walk = importlib.util.module_from_spec(SPEC)
+sys.modules["walk"] = walk  # dataclasses look their module up
+SPEC.loader.exec_module(walk)
+
+PAGES = {page.relative_to(ROOT).as_posix(): page for page in walk.pages()}
+README = PAGES["README.md"].read_text(encoding="utf-8")
+PROBE = "--no-such-option-at-all"
+
+
+def commands(page: Path) -> list[str]:
+    """Every command of a page that calls pixelsmile, run by the walk or not."""
+    found = [command for block in walk.blocks(page) if block.language == "sh" for command in block.commands()]
+    found = [command.removeprefix(".venv/bin/") for command in found]
+    return [command for command in found if command.startswith("pixelsmile ")]
+
+
+ALL = [(name, command) for name, page in PAGES.items() for command in commands(page)]
+
+
+@pytest.mark.parametrize(("page", "command"), ALL, ids=[f"{page}: {command}" for page, command in ALL])
+def test_every_command_is_understood(page, command, capsys):
+    assert main([*shlex.split(command)[1:], PROBE]) == 2
+    assert f"'{PROBE}'" in capsys.readouterr().err
+
+
+def test_the_readme_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its commands and its Python, in their order; the pages are walked by docs/walk.py."""
+    monkeypatch.chdir(tmp_path)
+    for block in walk.blocks(PAGES["README.md"]):
+        if block.language == "python":
+            exec(compile(block.text, "README.md", "exec"), {})
+        elif block.needs is None:
+            for command in block.commands():
+                if command.startswith("pixelsmile "):
+                    assert main(shlex.split(command)[1:]) == 0, f"{command}: {capsys.readouterr().err}"
+    for file in ("edits/grid.png", "edits/happy.gif", "happy/manifest.json", "runs/first/report.html"):
+        assert (tmp_path / file).is_file(), file
+
+
+def test_links_and_files_are_there():
+    for name, page in PAGES.items():
+        text = page.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(((?!https?:)[^)]+)\)", text):
+            file, _, anchor = target.partition("#")
+            other = (page.parent / file).resolve() if file else page
+            assert other.exists(), f"{name} links to {target}"
+            if anchor:
+                assert anchor in anchors(other), f"{name} links to {target}"
+        for file in re.findall(r"\b(?:perf|tests|docs|examples)/[\w/-]+\.(?:py|md|json|png)\b", text):
+            assert (ROOT / file).exists(), f"{name} names {file}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_the_readme_is_short_and_names_every_page():
+    assert README.count("\n") <= 200
+    for name in PAGES:
+        assert name == "README.md" or f"({name})" in README
+
+
+def test_a_block_that_needs_something_unknown_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(walk, "ROOT", tmp_path)
+    (tmp_path / "a.md").write_text("```sh luck\npixelsmile edit\n```\n")
+    with pytest.raises(ValueError, match="luck"):
+        walk.blocks(tmp_path / "a.md")
+
+
+def test_the_walk_types_line_by_line_and_reads_exit_codes(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(walk, "ROOT", tmp_path)
+    (tmp_path / "a.md").write_text(
+        "```sh\nPLACE=here   # a comment\ntest $PLACE = here\nfalse\n```\n\n```sh gpu\nhf download x\n```\n"
+    )
+    assert walk.walk(tmp_path, tmp_path / "a.md") == 1
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows if row] == ["ran", "ran", "failed", "parsed"]
+    assert os.getcwd() != str(tmp_path)
