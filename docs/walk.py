@@ -2,13 +2,14 @@
 
     python docs/walk.py [--page README.md] [--keep FOLDER]
 
-A block fenced as ```sh is run as it stands, line by line, in one shell a page; ```python in that installation. A word after
-`sh` says what a block needs that is not here, and is not run: gpu, hub (a download), files (of your own), server,
-hours. Of those blocks every line that calls pixelsmile is still parsed by the program. Exit code 1 where
-anything fails.
+A block fenced as sh is run as it stands, line by line, in one shell a page; one fenced as python in that
+installation. A word after `sh` says what a block needs that is not here, so that it is not run: gpu, hub (a
+download), files (of your own), server, hours. Of those blocks every line that calls pixelsmile is still parsed
+by the program. Exit code 1 where anything fails.
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -94,10 +95,8 @@ def walk(folder: Path, page: Path) -> int:
                 code, said = int(problem is not None), problem or ""
             failures += code != 0
             verdict = "failed" if code else "ran" if block.needs is None else f"parsed ({block.needs})"
-            print(
-                f"{verdict:<15} {time.monotonic() - started:6.1f} s  {block.page}:{block.line}  {command}",
-                flush=True,
-            )
+            seconds = f"{time.monotonic() - started:6.1f} s"
+            print(f"{verdict:<15} {seconds}  {block.page}:{block.line}  {command}", flush=True)
             if code:
                 print(said[-2000:], flush=True)
     shell.communicate("exit\n")
@@ -124,12 +123,13 @@ def main() -> int:
     parser.add_argument("--page", action="append", default=[], help="only these")
     parser.add_argument("--keep", type=Path, help="clone to this folder, and leave it there")
     options = parser.parse_args()
-    chosen = [
-        page for page in pages() if not options.page or page.relative_to(ROOT).as_posix() in options.page
-    ]
+    names = [name.removeprefix("./") for name in options.page]
+    chosen = [page for page in pages() if not names or page.relative_to(ROOT).as_posix() in names]
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.keep or Path(scratch) / "pixelsmile"
         subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+        if chosen[:1] != pages()[:1]:  # the README begins with it
+            subprocess.run(["make", "venv"], cwd=folder, check=True)
         failures = sum(walk(folder, page) for page in chosen)
     print(f"{failures} failed" if failures else "all of it works")
     return int(failures > 0)

@@ -1,4 +1,4 @@
-"""What the README and the pages of docs/ say: its commands work, the others are understood, links lead somewhere."""
+"""The README and the pages of docs/: commands work or are understood, links lead somewhere."""
 
 import importlib.util
 import os
