@@ -4,8 +4,8 @@
 
 A block fenced as sh is run as it stands, line by line, in one shell a page; one fenced as python in that
 installation. A word after `sh` says what a block needs that is not here, so that it is not run: gpu, hub (a
-download), files (of your own), server, hours. Of those blocks every line that calls pixelsmile is still parsed
-by the program. Exit code 1 where anything fails.
+download), files (of your own), server, hours. Of those every line that calls pixelsmile is still parsed by the
+program. Exit code 1 where anything fails.
 """
 
 import argparse
@@ -77,6 +77,7 @@ def walk(folder: Path, page: Path) -> int:
     shell = subprocess.Popen(
         ["bash"],
         cwd=folder,
+        env={**os.environ, "PATH": f"{folder / '.venv' / 'bin'}:{os.environ['PATH']}"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
