@@ -3,8 +3,8 @@
     python docs/walk.py [--page README.md] [--keep FOLDER]
 
 A block fenced as sh is run as it stands, line by line, in one shell a page; one fenced as python in that
-installation. A word after `sh` says what a block needs that is not here, so that it is not run: gpu, hub (a
-download), files (of your own), server, hours. Of those every line that calls pixelsmile is still parsed by the
+installation. A word after `sh` says what a block needs that is not here, and then it is not run: gpu, hub (a
+download), files (of your own), server, hours. There, every line that calls pixelsmile is still parsed by the
 program. Exit code 1 where anything fails.
 """
 
