@@ -126,7 +126,7 @@ def network_kinds(shop: Path) -> dict[str, Kind]:
     model = quiet(read_model)
     return {
         "index": Kind(
-            [json.dumps(index).encode()], place_model("transformer/x.safetensors.index.json"), model
+            [json.dumps(index).encode()], place_model("transformer/diffusion_pytorch_model.safetensors.index.json"), model
         ),
         "modelindex": Kind(
             [(home / "model_index.json").read_bytes()], place_model("model_index.json"), model
