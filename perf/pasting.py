@@ -1,6 +1,6 @@
 """Paste an edited face back into a picture of 4000 x 3000: time, memory, and how many pixels outside changed.
 
-    python perf/pasting.py
+python perf/pasting.py
 """
 
 import resource

@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--replay", type=Path, metavar="FOLDER")
     parser.add_argument("--keep", type=Path, default=Path("out/fuzz"))
     options = parser.parse_args()
-    sys.set_int_max_str_digits(0)  # numbers of any length are written here; the child reads with its own limit
+    sys.set_int_max_str_digits(0)  # of what is written here; the child reads with its own limit
     reader = Reader([name for name in options.only.split(",") if name])
     return replay(reader, options.replay) if options.replay else fuzz(reader, options)
 

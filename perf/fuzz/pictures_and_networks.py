@@ -13,6 +13,8 @@ from typing import Any
 from kind import Kind, file_named, quiet
 from PIL import Image, PngImagePlugin
 
+_INDEX = "diffusion_pytorch_model.safetensors.index.json"
+
 
 def picture_kinds(shop: Path) -> dict[str, Kind]:
     """Pictures of every format, and the text of drawn portraits."""
@@ -126,7 +128,9 @@ def network_kinds(shop: Path) -> dict[str, Kind]:
     model = quiet(read_model)
     return {
         "index": Kind(
-            [json.dumps(index).encode()], place_model("transformer/diffusion_pytorch_model.safetensors.index.json"), model
+            [json.dumps(index).encode()],
+            place_model(f"transformer/{_INDEX}"),
+            model,
         ),
         "modelindex": Kind(
             [(home / "model_index.json").read_bytes()], place_model("model_index.json"), model
