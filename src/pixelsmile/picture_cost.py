@@ -23,6 +23,7 @@ MAX_PICTURE_BYTES = 730_000_000  # of memory for one picture, beside Python and 
 # Memory for one pixel while it is decoded: what the libraries keep of a picture at once, and the result.
 _BYTES_PER_PIXEL = {"WEBP": 16, "AVIF": 20, "TIFF": 14}
 _USUAL_BYTES_PER_PIXEL = 8
+_TRANSPARENT_BYTES_PER_PIXEL = 12  # once over white for the editor, once as its edits are to have it
 _WHOLE_IN_MEMORY = {"WEBP": 1, "AVIF": 1}  # so many copies of the file
 # By the decoders in Python, a byte or a block at a time.
 _MAX_SLOW_FILE_BYTES = 16 * 2**20
@@ -93,7 +94,8 @@ def check_size(image: Image.Image, name: str, file_bytes: int = 0) -> None:
 def _bytes_per_pixel(image: Image.Image) -> int:
     if image.info.get("progressive"):  # libjpeg keeps two bytes a pixel and colour until the last scan
         return 4 + 2 * len(image.getbands())
-    return _BYTES_PER_PIXEL.get(image.format or "", _USUAL_BYTES_PER_PIXEL)
+    usual = _TRANSPARENT_BYTES_PER_PIXEL if image.has_transparency_data else _USUAL_BYTES_PER_PIXEL
+    return _BYTES_PER_PIXEL.get(image.format or "", usual)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ Shape suffixes: B faces, C channels, H and W height and width of the picture, S 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -120,14 +120,22 @@ def warp(image_HWC: np.ndarray, matrix_23: np.ndarray, size: tuple[int, int]) ->
 
     image_HWC: any real numbers; the result has the same range.
     """
+    seen_HWC = np.empty((size[1], size[0], image_HWC.shape[2]), np.float32)
+    for rows, band_HWC in warp_bands(image_HWC, matrix_23, size):
+        seen_HWC[rows] = band_HWC
+    return seen_HWC
+
+
+def warp_bands(
+    image_HWC: np.ndarray, matrix_23: np.ndarray, size: tuple[int, int]
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """`warp` band by band, for pictures that would fill the memory: which rows, and what is seen there."""
     width, height = size
     backward_23 = inverse(matrix_23)
-    seen_HWC = np.empty((height, width, image_HWC.shape[2]), np.float32)
     num_rows = max(1, _BAND_PIXELS // width)
     for top in range(0, height, num_rows):
         rows = np.arange(top, min(top + num_rows, height)) + 0.5
-        seen_HWC[top : top + num_rows] = _band(image_HWC, backward_23, np.arange(width) + 0.5, rows)
-    return seen_HWC
+        yield slice(top, top + len(rows)), _band(image_HWC, backward_23, np.arange(width) + 0.5, rows)
 
 
 def align(image_HWC: np.ndarray, landmarks_52: np.ndarray, size_px: int = TEMPLATE_PX) -> np.ndarray:

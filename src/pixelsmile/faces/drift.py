@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from pixelsmile.faces.alignment import inverse, warp
+from pixelsmile.faces.alignment import inverse, warp, warp_bands
 
 MAX_SHIFT_SHARE = 0.08  # of the side: beyond it the edit is another picture, not a drifted one
 MAX_ZOOM = 1.12
@@ -68,9 +68,12 @@ def undo_drift(edit_HWC: np.ndarray, drift: Drift, fill_HWC: np.ndarray) -> np.n
     """The edit (uint8) put back over the source; where it has no pixels, those of `fill_HWC`."""
     height, width = edit_HWC.shape[:2]
     back = inverse(drift.matrix((width, height)))
-    covered = warp(np.ones((height, width, 1), np.float32), back, (width, height))
-    moved = warp(edit_HWC, back, (width, height))
-    return np.round(moved + (1 - covered) * fill_HWC).clip(0, 255).astype(np.uint8)
+    undone_HWC = np.empty_like(edit_HWC)
+    everywhere = np.broadcast_to(np.uint8(1), (height, width, 1))
+    bands = (warp_bands(image, back, (width, height)) for image in (edit_HWC, everywhere))
+    for (rows, moved), (_, covered) in zip(*bands, strict=True):
+        undone_HWC[rows] = np.round(moved + (1 - covered) * fill_HWC[rows]).clip(0, 255)
+    return undone_HWC
 
 
 def _register(source: np.ndarray, edit: np.ndarray, stable: np.ndarray, start: Drift) -> Drift | None:

@@ -15,6 +15,8 @@ MAX_ROLL_DEG = 40.0  # beyond it a box says too little about the face inside
 # CelebAMask-HQ's classes in the order of the usual face parsers, those that belong to a face
 FACE_CLASSES = (1, 2, 3, 4, 5, 6, 10, 11, 12, 13)  # skin, brows, eyes, glasses, nose, mouth, lips
 
+_BAND_PX = 256  # rows at a time, so that no picture fills the memory
+
 
 def face_mask(face: Face, size: tuple[int, int], *, grow: float = 1.0, soft: float = 0.0) -> np.ndarray:
     """The mask of a face in a picture of `size` (width, height): the ellipse that fills its box.
@@ -25,11 +27,14 @@ def face_mask(face: Face, size: tuple[int, int], *, grow: float = 1.0, soft: flo
     """
     if grow <= 0 or not 0 <= soft <= 1:
         raise InputError(f"grow must be above 0 and soft from 0 to 1, not {grow!r} and {soft!r}")
-    depth = 1 - _radius(face, size) / grow  # 1 in the middle, 0 on the edge
-    if soft == 0:
-        return (depth > 0).astype(np.float32)
-    ramp = np.clip(depth / soft, 0, 1)
-    return (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
+    width, height = size
+    mask_HW = np.empty((height, width), np.float32)
+    for top in range(0, height, _BAND_PX):
+        rows = slice(top, min(top + _BAND_PX, height))
+        depth = 1 - _radius(face, width, rows) / grow  # 1 in the middle, 0 on the edge
+        ramp = np.clip(depth / soft, 0, 1) if soft else depth > 0
+        mask_HW[rows] = ramp * ramp * (3 - 2 * ramp) if soft else ramp
+    return mask_HW
 
 
 def roll(face: Face) -> float:
@@ -65,10 +70,10 @@ def background_mask(mask_HW: np.ndarray, margin_px: int = 0) -> np.ndarray:
     return np.asarray(image) == 0
 
 
-def _radius(face: Face, size: tuple[int, int]) -> np.ndarray:
-    """Distance from the middle of the face (H, W), 1 on its outline."""
+def _radius(face: Face, width: int, rows: slice) -> np.ndarray:
+    """Distance from the middle of the face in those rows of a picture, 1 on its outline."""
     x0, y0, x1, y1 = face.box
-    y, x = np.ogrid[0.5 : size[1], 0.5 : size[0]]
+    y, x = np.ogrid[rows.start + 0.5 : rows.stop, 0.5:width]
     x, y = x - (x0 + x1) / 2, y - (y0 + y1) / 2
     angle = roll(face)
     cos, sin = math.cos(angle), math.sin(angle)

@@ -8,6 +8,7 @@ something.
 Shape suffixes: H and W height and width of the crop at the picture's resolution.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ _MIN_PIXELS = 64  # of the background, to match colours on
 # Of 255: how much the edit changes a place before what the source has there is dropped. Of 6, 8 and 12 the
 # one with which drawn portraits at 512 px, edited at 256, come nearest to their truth: background and face.
 _CHANGE = 12.0
+_MAX_COLOUR_PIXELS = 4_000_000  # of larger crops every second or third pixel each way says the same
 _MAX_GAIN = 1.25
 _DETAIL_RADIUS = 2.0  # pixels of the edit, over which a change is spread before that
 _SEAM = 1 / 12  # of the edited part's side, over which it fades where the picture goes on
@@ -31,9 +33,9 @@ _BAND_PX = 256
 class FittedEdit:
     """An edit at the picture's resolution, ready to be pasted, and what was corrected.
 
-    pixels: float32 (H, W, 3), 0..255, of `crop`, which is upright. mask: float (H, W), 0..1. drift: None
-    where it could not be measured or was not asked for. gains, offsets: of red, green and blue (offsets of
-    255). detail: whether fine structure of the source was kept where the edit left a place alone.
+    pixels: uint8 (H, W, 3), of `crop`, which is upright. mask: float (H, W), 0..1. drift: None where it
+    could not be measured or was not asked for. gains, offsets: of red, green and blue (offsets of 255).
+    detail: whether fine structure of the source was kept where the edit left a place alone.
     """
 
     pixels: np.ndarray
@@ -70,10 +72,8 @@ def fit_edit(
     if drift is not None:
         enlarged = undo_drift(enlarged, drift, source)
     gains, offsets = _match_colours(source, enlarged, background)
-    matched = enlarged * np.array(gains, np.float32) + np.array(offsets, np.float32)
     detail = keep_detail and edit.width < crop.side
-    if detail:
-        matched += _kept_detail(source, matched, edit.width)
+    matched = _matched(source, enlarged, gains, offsets, edit.width if detail else None)
     fitted = FittedEdit(matched, mask_HW, crop, drift, gains, offsets, detail)
     return _turned_back(picture, source, fitted) if crop.turn else fitted
 
@@ -82,10 +82,12 @@ def _turned_back(picture: Image.Image, source_HW3: np.ndarray, fitted: FittedEdi
     """The edit of a turned crop in its upright window. What is turned back is the change alone: where there
     is none, the picture is as sharp as it was.
     """
-    crop, change_HW3 = fitted.crop, fitted.pixels - source_HW3
-    pixels = np.array(crop.window.cut(picture), np.float32)
+    crop = fitted.crop
+    pixels = np.array(crop.window.cut(picture))
     for channel in range(3):
-        pixels[..., channel] += crop.laid_back(change_HW3[..., channel], Image.Resampling.BICUBIC)
+        change_HW = fitted.pixels[..., channel] - source_HW3[..., channel].astype(np.float32)
+        turned_HW = pixels[..., channel] + crop.laid_back(change_HW, Image.Resampling.BICUBIC)
+        pixels[..., channel] = np.round(turned_HW).clip(0, 255)
     mask_HW = crop.laid_back(fitted.mask, Image.Resampling.BILINEAR)
     return replace(fitted, pixels=pixels, mask=mask_HW, crop=crop.window)
 
@@ -94,12 +96,14 @@ def paste(onto: Image.Image, fitted: FittedEdit) -> Image.Image:
     """The picture with the edit blended in. Where the mask is 0, every pixel stays as it was."""
     crop = fitted.crop
     x0, y0, x1, y1 = crop.inside
-    window = np.s_[y0 - crop.top : y1 - crop.top, x0 - crop.left : x1 - crop.left]
-    pixels, mask = fitted.pixels[window], fitted.mask[window][..., None]
-    before = np.asarray(onto.crop((x0, y0, x1, y1)))
-    blended = np.round(before + (pixels - before) * mask).clip(0, 255).astype(np.uint8)
     result = onto.copy()
-    result.paste(Image.fromarray(np.where(mask > 0, blended, before)), (x0, y0))
+    for top in range(y0, y1, _BAND_PX):
+        bottom = min(top + _BAND_PX, y1)
+        window = np.s_[top - crop.top : bottom - crop.top, x0 - crop.left : x1 - crop.left]
+        mask = fitted.mask[window][..., None]
+        before = np.asarray(onto.crop((x0, top, x1, bottom)), np.float32)
+        blended = np.where(mask > 0, before + (fitted.pixels[window] - before) * mask, before)
+        result.paste(Image.fromarray(np.round(blended).clip(0, 255).astype(np.uint8)), (x0, top))
     return result
 
 
@@ -154,6 +158,10 @@ def _match_colours(
     source_HW3: np.ndarray, edit_HW3: np.ndarray, background_HW: np.ndarray
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Gain and offset of each colour that make the edit's background the source's, in least squares."""
+    step = math.ceil(math.sqrt(background_HW.size / _MAX_COLOUR_PIXELS))
+    source_HW3, edit_HW3, background_HW = (
+        part[::step, ::step] for part in (source_HW3, edit_HW3, background_HW)
+    )
     chosen = background_HW > 0
     if chosen.sum() < _MIN_PIXELS:
         return (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
@@ -180,14 +188,45 @@ def _gain(wanted: np.ndarray, seen: np.ndarray) -> float:
     return min(_MAX_GAIN, max(1 / _MAX_GAIN, gain))
 
 
-def _kept_detail(source_HW3: np.ndarray, edit_HW3: np.ndarray, edit_px: int) -> np.ndarray:
-    """What the editor's size cannot show of the source, faded out where the edit changed the face."""
-    side = source_HW3.shape[0]
-    image = Image.fromarray(source_HW3)
-    small = image.resize((edit_px, edit_px), Image.Resampling.LANCZOS)
-    coarse = np.asarray(small.resize((side, side), Image.Resampling.LANCZOS), np.float32)
-    change = np.abs(edit_HW3 - coarse).mean(-1).clip(0, 255).astype(np.uint8)
-    radius = side / edit_px * _DETAIL_RADIUS
-    spread = np.asarray(Image.fromarray(change).filter(ImageFilter.GaussianBlur(radius)), np.float32)
-    keep = np.exp(-np.square(spread / _CHANGE))
-    return (source_HW3 - coarse) * keep[..., None]
+def _matched(
+    source_HW3: np.ndarray,
+    edit_HW3: np.ndarray,
+    gains: tuple[float, float, float],
+    offsets: tuple[float, float, float],
+    edit_px: int | None,
+) -> np.ndarray:
+    """The edit in the source's colours and, if the editor's size is given, with what that cannot show.
+
+    Detail of the source is faded out where the edit changed the face.
+    """
+    gain, offset = np.array(gains, np.float32), np.array(offsets, np.float32)
+    side = len(source_HW3)
+    coarse, kept = _coarse(source_HW3, edit_HW3, gain, offset, edit_px or 0) if edit_px else (None, None)
+    matched_HW3 = np.empty_like(source_HW3)
+    for top in range(0, side, _BAND_PX):
+        rows = slice(top, min(top + _BAND_PX, side))
+        pixels = edit_HW3[rows] * gain + offset
+        if coarse is not None and kept is not None:
+            missing = source_HW3[rows] - _enlarged(coarse, side, rows, Image.Resampling.LANCZOS)
+            pixels += missing * _enlarged(kept, side, rows, Image.Resampling.BILINEAR)[..., None]
+        matched_HW3[rows] = np.round(pixels).clip(0, 255)
+    return matched_HW3
+
+
+def _coarse(
+    source_HW3: np.ndarray, edit_HW3: np.ndarray, gain: np.ndarray, offset: np.ndarray, edit_px: int
+) -> tuple[Image.Image, Image.Image]:
+    """The source at the editor's size, and how much of what that cannot show stays at each place."""
+    small, edited = (
+        Image.fromarray(pixels).resize((edit_px, edit_px), Image.Resampling.LANCZOS)
+        for pixels in (source_HW3, edit_HW3)
+    )
+    matched = np.round(np.asarray(edited) * gain + offset).clip(0, 255).astype(np.uint8)
+    return small, _kept(small, Image.fromarray(matched))
+
+
+def _enlarged(image: Image.Image, side: int, rows: slice, how: Image.Resampling) -> np.ndarray:
+    """Those rows of a square picture that is enlarged to `side`, float32."""
+    scale = image.height / side
+    box = (0.0, rows.start * scale, float(image.width), rows.stop * scale)
+    return np.asarray(image.resize((side, rows.stop - rows.start), how, box=box), np.float32)
