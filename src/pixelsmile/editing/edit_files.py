@@ -204,22 +204,25 @@ def write_files(
     """
     shown = [replace(sweep, result=sweep.result.at(strengths)) for sweep in sweeps]
     pictures, animations = [], []
-    data: dict[str, bytes] = {}
+    outputs: list[FileRecord] = []
+
+    def keep(name: str, data: bytes) -> None:  # at once: a sweep of a large photograph fills the memory
+        stage.write(name, data)
+        outputs.append(record_bytes(name, data))
+
     for sweep in shown:
         for index, strength in enumerate(strengths):
             name = _picture_name(sweep.slug, strength, form)
-            data[name] = _picture(sweep.result, index, form.picture)
+            keep(name, _picture(sweep.result, index, form.picture))
             pictures.append((name, sweep.label, strength))
     for sweep in sweeps if form.animations else ():
         frames = _seen(sweep.result.at(form.frames))
         for moving in form.animations:
-            data[_animation_name(sweep.slug, moving)] = animated(frames, moving)
+            keep(_animation_name(sweep.slug, moving), animated(frames, moving))
             animations.append((_animation_name(sweep.slug, moving), sweep.label))
     if form.grid:
-        data[_grid_name(form)] = _sheet(shown, form.picture)
-    data[MANIFEST_NAME] = _manifest([sweep.result for sweep in sweeps], form, data)
-    for name, content in data.items():
-        stage.write(name, content)
+        keep(_grid_name(form), _sheet(shown, form.picture))
+    stage.write(MANIFEST_NAME, _manifest([sweep.result for sweep in sweeps], form, outputs))
     grid = _grid_name(form) if form.grid else None
     return EditFiles(stage.folder, tuple(pictures), tuple(animations), grid)
 
@@ -265,13 +268,13 @@ def _caption(settings: dict[str, Any]) -> str:
     return "  ·  ".join([*parts, f"{settings['steps']} steps", f"seed {settings['seed']}"])
 
 
-def _manifest(results: Sequence[EditResult], form: FileForm, data: dict[str, bytes]) -> bytes:
+def _manifest(results: Sequence[EditResult], form: FileForm, outputs: list[FileRecord]) -> bytes:
     record = results[0].source.record
     manifest = make_manifest(
         "edit",
         settings={"sweeps": [result.settings for result in results], "frames": list(form.frames)},
         seeds=[results[0].settings["seed"]],
         inputs=[] if record is None else [record],
-        outputs=[record_bytes(name, content) for name, content in data.items()],
+        outputs=outputs,
     )
     return manifest.to_json()
