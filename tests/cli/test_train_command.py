@@ -176,7 +176,14 @@ def test_smoke_asks_no_tracker_and_needs_no_sheets(tiny, capsys, monkeypatch):
 def test_a_dry_run_estimates_and_measures(tiny, capsys):
     assert main(["train", "my.yaml", "--dry-run", "-q"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("5 triplets, 4 steps of 2 on 1 process\nmemory of a process, estimated:\n")
+    lines = out.splitlines()
+    assert lines[0].startswith(
+        "5 triplets (15 pictures), 4 steps of 2 on 1 process: each triplet is seen 1.6 "
+    )
+    assert lines[1].startswith("writes runs/my: an adapter of ")
+    assert lines[2] == "validates every 4 steps and at the end, 1 times in all: 4 edits each"
+    assert lines[3].startswith("caches about ")
+    assert lines[4] == "memory of a process, estimated:"
     assert "  its moments " in out
     assert "measured in two steps: " in out
     assert main(["train", "my.yaml", "--dry-run", "--json", "-q"]) == 0
@@ -186,6 +193,7 @@ def test_a_dry_run_estimates_and_measures(tiny, capsys):
     assert memory["text encoder"] > 0
     assert memory["its moments"] == pytest.approx(2 * memory["adapter"], abs=1e-4)
     assert record["measured"]["step_s"] > 0
+    assert record["cache_gb"] > 0
     assert not Path("runs").exists()
 
 
@@ -203,6 +211,9 @@ def test_a_dry_run_estimates_and_measures(tiny, capsys):
         (["my.yaml", "--set", "optimiser.kind=adamw8bit"], "needs a GPU: use 'adamw'"),
         (["my.yaml", "--set", "model.quantise=4bit"], "needs a GPU"),
         (["my.yaml", "--set", "optimiser.num_warmup_steps=4"], "num_warmup_steps is 4 in a run of 4 steps"),
+        (["my.yaml", "--dry-run", "--set", "optimiser.num_warmup_steps=4"], "is 4 in a run of 4 steps"),
+        (["my.yaml", "--set", "objective.identity.max_sigma=0.0"], "the term never counts"),
+        (["my.yaml", "--set", "validation.strengths=[0.0, 3.0]"], "validation: strength 3"),
         (
             ["my.yaml", "--set", "objective.identity.encoder=arcfase"],
             "objective.identity.encoder is 'arcfase'",
@@ -223,6 +234,18 @@ def test_refusals_are_one_line(tiny, arguments, line, capsys):
     error = capsys.readouterr().err
     assert line in error
     assert error.count("\n") == 1
+
+
+def test_a_slip_is_refused_before_torch_is_loaded(tiny):
+    for change in ("data.triplets=none.jsonl", "model.name=nowhere", "optimiser.num_warmup_steps=4"):
+        words = ["train", "my.yaml", "--set", change]
+        program = (
+            f"import sys; from pixelsmile.cli import main; code = main({words!r}); "
+            "assert 'torch' not in sys.modules; sys.exit(code)"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 def python(*arguments: str) -> list[str]:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,7 @@ from pixelsmile.cli.train_options import read_order, train_parser
 from pixelsmile.errors import DeviceError
 
 if TYPE_CHECKING:
+    from pixelsmile.benchmarks.tasks import Benchmark
     from pixelsmile.training.config import TrainingConfig
     from pixelsmile.training.loop import Trainer
     from pixelsmile.training.run_folder import RunFolder
@@ -25,6 +27,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.quiet:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     config, folder = read_order(options)
+    benchmark = _checked(config)
     from pixelsmile.cli.progress import silence_libraries
     from pixelsmile.training.distribution import leave, settled, start_accelerator
     from pixelsmile.training.trackers import check_trackers
@@ -39,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
         if options.dry_run:
             from pixelsmile.cli.train_rehearsal import dry_run
 
-            code = dry_run(options, config, accelerator, display)
+            code = dry_run(options, config, folder, benchmark, accelerator, display)
         elif options.smoke:
             from pixelsmile.cli.train_rehearsal import smoke
 
@@ -48,6 +51,21 @@ def run(arguments: Sequence[str]) -> int:
             code = _train(options, config, folder, accelerator, display)
     leave(accelerator)
     return code
+
+
+def _checked(config: "TrainingConfig") -> "Benchmark | None":
+    """The benchmark that it is validated with, if any; all that it names is looked at before torch loads."""
+    from pixelsmile.benchmarks.ffe.loading import load_benchmark
+    from pixelsmile.training.checks import check_training
+
+    check_training(config, num_processes=int(os.environ.get("WORLD_SIZE", "1")))  # of `accelerate launch`
+    settings = config.validation
+    if settings.every is None or settings.benchmark is None:
+        return None
+    domains = (config.data.domain,)
+    benchmark = load_benchmark(settings.benchmark, num_samples=settings.num_samples, domains=domains)
+    settings.check_judges()
+    return benchmark
 
 
 def _train(

@@ -55,8 +55,7 @@ def train_parser() -> CommandParser:
 
 def read_order(options: argparse.Namespace) -> tuple["TrainingConfig", Path]:
     """What to train, and the folder of the run. InputError for what does not go together, or is not there."""
-    from pixelsmile.training.config_file import read_config
-    from pixelsmile.training.run_folder import CONFIG_NAME
+    from pixelsmile.training.config_file import CONFIG_NAME, read_config
 
     if options.dry_run and options.smoke:
         raise InputError("--dry-run trains nothing, --smoke two steps: give one of them")

@@ -2,12 +2,16 @@
 
 import argparse
 import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixelsmile.cli.train_display import TrainDisplay
 
 if TYPE_CHECKING:
+    from pixelsmile.benchmarks.tasks import Benchmark
     from pixelsmile.training.config import TrainingConfig
     from pixelsmile.training.estimate import Estimate
     from pixelsmile.training.rehearsal import Rehearsal
@@ -38,66 +42,135 @@ def smoke(
 
 
 def dry_run(
-    options: argparse.Namespace, config: "TrainingConfig", accelerator: Any, display: TrainDisplay
+    options: argparse.Namespace,
+    config: "TrainingConfig",
+    folder: Path,
+    benchmark: "Benchmark | None",
+    accelerator: Any,
+    display: TrainDisplay,
 ) -> int:
-    """The estimate, on a CPU with a small model beside two measured steps."""
+    """What the training will do and take; on a CPU with a small model two steps are measured."""
     from pixelsmile.training.estimate import estimate
-    from pixelsmile.training.order import Layout
     from pixelsmile.training.rehearsal import rehearse
-    from pixelsmile.training.triplet_lines import read_triplets
 
     on_gpu = accelerator.device.type == "cuda"
-    num_triplets = len(read_triplets(Path(config.data.triplets), need_files=False))
-    layout = Layout(config.run.batch_size, config.run.accumulation, accelerator.num_processes)
-    num_steps = config.run.steps(num_triplets, layout.global_batch)
-    expected = estimate(config, on_gpu, layout.num_processes if accelerator.is_fsdp2 else 1)
+    outline = _outline(config, folder, benchmark, accelerator)
+    expected = estimate(config, on_gpu, accelerator.num_processes if accelerator.is_fsdp2 else 1)
     measured = None
     if not on_gpu and expected.memory[0].size_gb < _MEASURABLE_GB:
-        measured = rehearse(config, accelerator, on_progress=display.caching)
+        alone = config.model_copy(update={"validation": type(config.validation)()})
+        measured = rehearse(alone, accelerator, on_progress=display.caching, num_batches=1)
     if accelerator.is_main_process:
         if options.json:
-            print(json.dumps(_summary(num_triplets, num_steps, layout.global_batch, expected, measured)))
+            print(json.dumps(_summary(outline, expected, measured)))
         else:
-            print("\n".join(_lines(num_triplets, num_steps, layout, expected, measured)))
+            print("\n".join(_lines(config, outline, expected, measured)))
     return 0
 
 
+@dataclass(frozen=True)
+class _Outline:
+    """What a training goes through. num_edits: of one look at the adapter (validation)."""
+
+    folder: Path
+    num_triplets: int
+    num_pictures: int
+    num_sources: int
+    num_steps: int
+    num_processes: int
+    global_batch: int
+    num_looks: int
+    num_edits: int
+
+    def cache_gb(self, expected: "Estimate") -> float:
+        """About what the cache will take."""
+        return (self.num_pictures * expected.latents_bytes + self.num_sources * expected.prompts_bytes) / 1e9
+
+
+def _outline(
+    config: "TrainingConfig", folder: Path, benchmark: "Benchmark | None", accelerator: Any
+) -> _Outline:
+    from pixelsmile.training.assembly import NUM_PORTRAITS
+    from pixelsmile.training.loop import plan
+    from pixelsmile.training.triplet_lines import read_triplets
+
+    triplets = read_triplets(Path(config.data.triplets), domain=config.data.domain)
+    layout, num_steps = plan(config, len(triplets), accelerator)
+    sources = {triplet.source.image for triplet in triplets}
+    look = config.validation
+    num_portraits = len(look.portraits) or min(NUM_PORTRAITS, len(sources))
+    num_sweeps = num_portraits * len(look.expressions) + (len(benchmark.tasks) if benchmark else 0)
+    return _Outline(
+        folder=folder,
+        num_triplets=len(triplets),
+        num_pictures=len({image for triplet in triplets for image in triplet.images}),
+        num_sources=len(sources),
+        num_steps=num_steps,
+        num_processes=layout.num_processes,
+        global_batch=layout.global_batch,
+        num_looks=0 if look.every is None else math.ceil(num_steps / look.every),
+        num_edits=0 if look.every is None else num_sweeps * len(look.strengths),
+    )
+
+
 def _lines(
-    num_triplets: int, num_steps: int, layout: Any, expected: "Estimate", measured: "Rehearsal | None"
-) -> list[str]:
+    config: "TrainingConfig", outline: _Outline, expected: "Estimate", measured: "Rehearsal | None"
+) -> Iterator[str]:
+    seen = outline.num_steps * outline.global_batch / outline.num_triplets
+    processes = f"{outline.num_processes} process{'es' if outline.num_processes > 1 else ''}"
+    yield (
+        f"{outline.num_triplets:,} triplets ({outline.num_pictures:,} pictures), {outline.num_steps:,} steps "
+        f"of {outline.global_batch} on {processes}: each triplet is seen {seen:.3g} times"
+    )
+    yield (
+        f"writes {outline.folder}: an adapter of {_gb(expected.adapter_bytes / 1e9)}, a checkpoint every "
+        f"{config.checkpoints.every} steps (the last {config.checkpoints.keep} stay)"
+    )
+    if outline.num_looks:
+        yield (
+            f"validates every {config.validation.every} steps and at the end, {outline.num_looks} times in "
+            f"all: {outline.num_edits} edits each"
+        )
+    yield f"caches about {_gb(outline.cache_gb(expected))} in {config.data.cache}"
+    yield "memory of a process, estimated:"
+    yield from (f"  {part.name:<24} {_gb(part.size_gb):>9}   {part.reason}" for part in expected.memory)
+    yield f"  {'together':<24} {_gb(expected.total_gb):>9}   and the encoders of the terms"
+    yield f"arithmetic of a step: {expected.step_flop / 1e12:.3g} TFLOP without decoder and encoders"
+    yield from _times(outline, expected, measured)
+
+
+def _times(outline: _Outline, expected: "Estimate", measured: "Rehearsal | None") -> Iterator[str]:
     from pixelsmile.training.statistics import duration
 
-    processes = f"{layout.num_processes} process{'es' if layout.num_processes > 1 else ''}"
-    lines = [
-        f"{num_triplets:,} triplets, {num_steps:,} steps of {layout.global_batch} on {processes}",
-        "memory of a process, estimated:",
-        *(f"  {part.name:<24} {_gb(part.size_gb):>9}   {part.reason}" for part in expected.memory),
-        f"  {'together':<24} {_gb(expected.total_gb):>9}   and the encoders of the terms",
-        f"arithmetic of a step: {expected.step_flop / 1e12:.3g} TFLOP without decoder and encoders",
-    ]
+    step_s = expected.step_flop / _GPU_FLOPS if measured is None else measured.step_s
+    whole = duration(step_s * outline.num_steps)
     if measured is None:
-        hours = duration(expected.step_flop / _GPU_FLOPS * num_steps)
-        lines.append(f"time, estimated: {hours} at {_GPU_FLOPS / 1e12:.0f} TFLOP/s, 40 % of an H100 or H200")
+        yield f"time, estimated: {whole} at {_GPU_FLOPS / 1e12:.0f} TFLOP/s, 40 % of an H100 or H200"
     else:
-        whole = duration(measured.step_s * num_steps)
-        lines.append(
-            f"measured in two steps: {measured.step_s:.2f} s a step, so {whole}; "
+        yield (
+            f"measured in two steps: {step_s:.2f} s a step, so {whole}; "
             f"{_gb(measured.last.memory_gb)} of memory"
         )
-    return lines
+    if outline.num_looks:
+        edit_s = step_s * expected.edit_flop / expected.step_flop
+        looks = duration(edit_s * outline.num_edits * outline.num_looks)
+        yield f"and about {looks} for the edits of the validation, by their arithmetic"
 
 
 def _gb(size: float) -> str:
     return f"{size:.1f} GB" if size >= 1 else f"{size * 1000:.1f} MB"
 
 
-def _summary(
-    num_triplets: int, num_steps: int, global_batch: int, expected: "Estimate", measured: "Rehearsal | None"
-) -> dict[str, object]:
+def _summary(outline: _Outline, expected: "Estimate", measured: "Rehearsal | None") -> dict[str, object]:
     return {
-        "triplets": num_triplets,
-        "steps": num_steps,
-        "global_batch": global_batch,
+        "run": str(outline.folder),
+        "triplets": outline.num_triplets,
+        "pictures": outline.num_pictures,
+        "steps": outline.num_steps,
+        "global_batch": outline.global_batch,
+        "validations": outline.num_looks,
+        "edits_each": outline.num_edits,
+        "cache_gb": round(outline.cache_gb(expected), 6),
         "memory_gb": {part.name: round(part.size_gb, 4) for part in expected.memory},
         "step_tflop": expected.step_flop / 1e12,
         "measured": None if measured is None else _as_dict(measured),

@@ -8,15 +8,14 @@ from typing import Any
 
 from torch import Tensor
 
-from pixelsmile.editing.adapter_files import AdapterSpec, find_adapter
 from pixelsmile.editing.devices import DTYPES
 from pixelsmile.editing.engine import EngineInfo
 from pixelsmile.editing.engines.qwen import QwenEngine
-from pixelsmile.errors import AdapterError
 from pixelsmile.hashing import sha256_file, sha256_json
 from pixelsmile.training.adapter import adapter_bytes, add_adapter, load_adapter
 from pixelsmile.training.batch import TrainingBatch, collate
 from pixelsmile.training.cache import CacheProgress, TripletCache
+from pixelsmile.training.checks import start_file
 from pixelsmile.training.config import ObjectiveConfig, TrainingConfig
 from pixelsmile.training.decoding import LatentDecoder
 from pixelsmile.training.distribution import on_main, shared
@@ -32,7 +31,7 @@ from pixelsmile.training.validation import Measure, Validator
 from pixelsmile.training.window import TokenWindow
 
 _log = logging.getLogger(__name__)
-_NUM_PORTRAITS = 2  # that are swept where none are named
+NUM_PORTRAITS = 2  # that are swept where none are named
 
 OnProgress = Callable[[CacheProgress], None]
 
@@ -55,7 +54,7 @@ def assemble(
     path = Path(config.data.triplets)
     triplets = read_triplets(path, domain=config.data.domain)[:limit]
     plan(config, len(triplets), accelerator)
-    _check_start(config.adapter.start)
+    start = start_file(config)
     networks = load_networks(config, triplets, accelerator.device)
     kept_in = folder.validation if accelerator.is_main_process else None
     validate = _validator(config, networks, triplets, kept_in, measure)
@@ -79,19 +78,10 @@ def assemble(
     return Job(
         module=module,
         num_triplets=len(triplets),
-        data=_data_hash(path, config, networks, shared(accelerator, content), limit),
+        data=_data_hash(path, start, networks, shared(accelerator, content), limit),
         export=_Export(config),
         validate=validate,
     )
-
-
-def _check_start(source: str | None) -> None:
-    """AdapterError where the adapter to start from is none, before anything is loaded."""
-    if source is not None:
-        try:
-            find_adapter(AdapterSpec(source))
-        except AdapterError as error:
-            raise AdapterError(f"adapter.start: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -189,17 +179,14 @@ def _filled_cache(
     return cache
 
 
-def _data_hash(
-    path: Path, config: TrainingConfig, networks: Networks, content: str, limit: int | None
-) -> str:
+def _data_hash(path: Path, start: Path | None, networks: Networks, content: str, limit: int | None) -> str:
     """Of the lines and pictures of the triplets, every network that the losses see, the adapter at the start.
 
     content: of what was cached (`TripletCache.sha256`).
     """
-    start = config.adapter.start
     return sha256_json(
         {
-            "start": None if start is None else sha256_file(Path(start)),
+            "start": None if start is None else sha256_file(start),
             "triplets": sha256_file(path),
             "limit": limit,
             "transformer": transformer_hash(networks.folder),
@@ -238,7 +225,7 @@ def _validator(
         engine,
         config.adapter,
         settings,
-        [Path(name) for name in settings.portraits] or sources[:_NUM_PORTRAITS],
+        [Path(name) for name in settings.portraits] or sources[:NUM_PORTRAITS],
         config.data.domain,
         config.data.size_px,
         folder,

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import check_strengths, parse_expression
 from pixelsmile.hashing import sha256_json
 
 Positive = Annotated[float, Field(gt=0)]
@@ -100,6 +102,12 @@ class IdentityConfig(_Section):
     max_sigma: Share = 0.6
     encoder: str = "auto"
 
+    @model_validator(mode="after")
+    def _counts_somewhere(self) -> "IdentityConfig":
+        if self.weight and not self.max_sigma:
+            raise ValueError("max_sigma is 0, and the term never counts: set its weight to 0 to leave it out")
+        return self
+
 
 class ObjectiveConfig(_Section):
     """The terms of Eq. 9. A weight of 0 switches a term off."""
@@ -183,9 +191,28 @@ class ValidationSettings(_Section):
     judge: str = "embedded"
     encoders: tuple[str, ...] = ("embedded",)
 
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> "ValidationSettings":
+        try:
+            for name in self.expressions:
+                parse_expression(name)
+            check_strengths(self.strengths)
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def check_judges(self) -> None:
+        """InputError where the benchmark is not of the portraits that judge and encoders know."""
+        if self.benchmark not in (None, "embedded") and "embedded" in (self.judge, *self.encoders):
+            raise InputError(
+                "the embedded judge and encoders know drawn portraits only, and validation.benchmark is "
+                f"{self.benchmark!r}: set validation.judge (gemini:MODEL, openai:MODEL@ADDRESS, ...), and "
+                "validation.encoders to [arcface, adaface, facenet], or to [] to leave identity out"
+            )
+
 
 class TrainingConfig(_Section):
-    """A whole training."""
+    """A whole training. InputError, as it is, for sections that do not go together."""
 
     model: ModelSettings = ModelSettings()
     adapter: AdapterSettings = AdapterSettings()
@@ -196,6 +223,14 @@ class TrainingConfig(_Section):
     checkpoints: CheckpointSettings = CheckpointSettings()
     log: LogSettings = LogSettings()
     validation: ValidationSettings = ValidationSettings()
+
+    @model_validator(mode="after")
+    def _fits_a_cpu(self) -> "TrainingConfig":
+        if self.model.device == "cpu" and self.model.quantise is not None:
+            raise InputError("model.quantise needs a GPU, and model.device is cpu: leave one of them out")
+        if self.model.device == "cpu" and self.optimiser.kind == "adamw8bit":
+            raise InputError("optimiser.kind 'adamw8bit' needs a GPU: use 'adamw'")
+        return self
 
 
 # What may differ when a run is continued: where things lie, what is shown of it, and what helps a run that

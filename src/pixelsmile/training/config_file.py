@@ -20,6 +20,7 @@ from pixelsmile.training.replacing import replace_file
 MAX_YAML_BYTES = 64 * 1024  # PyYAML takes a second for that much
 _MAX_CHANGE = 4096  # characters of a --set
 _MAX_NAMED = 80  # of it, in a message
+CONFIG_NAME = "config.yaml"  # in the folder of a run
 _FLOAT, _TIMESTAMP = "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"
 
 KeyPath = tuple[str, ...]

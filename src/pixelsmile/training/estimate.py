@@ -24,13 +24,14 @@ from torch import Tensor
 
 from pixelsmile.editing.components import without_storage
 from pixelsmile.editing.flow import PATCH
-from pixelsmile.editing.folders import EMBEDDED, find_model
+from pixelsmile.editing.folders import EMBEDDED, OPTIONS_FILE, find_model, read_options
 from pixelsmile.errors import ModelError
 from pixelsmile.training.adapter import add_adapter
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.window import TokenWindow
 
-_TEXT_TOKENS = 260  # about: a picture of 384 px, a sentence and the template
+_PICTURE_TOKEN_PX = 28  # side of what is one token to the text encoder
+_WORD_TOKENS = 70  # about: a sentence and the template
 _LAYER_NUMBERS = 17
 _DECODER_NUMBERS = 18
 _GB = 1e9
@@ -47,10 +48,16 @@ class MemoryPart:
 
 @dataclass(frozen=True)
 class Estimate:
-    """memory: by part. step_flop: floating-point operations of one process in one step."""
+    """memory: by part. step_flop: floating-point operations of one process in one step. edit_flop: the same
+    for one edit of a validation. adapter_bytes: of the file that comes out. In the cache, latents_bytes for
+    every picture and prompts_bytes more for every source, about."""
 
     memory: tuple[MemoryPart, ...]
     step_flop: float
+    edit_flop: float
+    adapter_bytes: int
+    latents_bytes: int
+    prompts_bytes: int
 
     @property
     def total_gb(self) -> float:
@@ -71,14 +78,21 @@ class _Shape:
     decoder_channels: tuple[int, ...]
     checkpointing: bool
 
+    @property
+    def passes(self) -> int:
+        """Forwards that a step is worth: the backward pass, and with checkpointing one forward more."""
+        return 3 if self.checkpointing else 2
+
 
 def estimate(config: TrainingConfig, on_gpu: bool, num_shards: int = 1) -> Estimate:
     """The estimate for one process. num_shards: processes that the transformer is spread over (FSDP).
 
     ModelError where the model's configuration cannot be had.
     """
-    transformer, vae, text_encoder = without_storage(_config_folder(config.model.name))
-    shape = _shape(config, transformer, vae)
+    folder = _config_folder(config.model.name)
+    transformer, vae, text_encoder = without_storage(folder)
+    options = read_options(folder)
+    shape = _shape(config, transformer, vae, options.condition_size)
     number_bytes = 2 if config.model.precision == "bfloat16" else 4
     weight_bytes = number_bytes if on_gpu else 4
     frozen_bytes = {None: float(weight_bytes), "8bit": 1.0, "4bit": 0.53}[config.model.quantise]
@@ -98,23 +112,39 @@ def estimate(config: TrainingConfig, on_gpu: bool, num_shards: int = 1) -> Estim
     ]
     if config.objective.contrastive.weight or config.objective.identity.weight:
         memory.append(_decoder_activations(shape, weight_bytes))
-    return Estimate(tuple(memory), _step_flop(shape) * config.run.accumulation)
+    num_sampling_steps = config.validation.num_sampling_steps or options.steps
+    return Estimate(
+        memory=tuple(memory),
+        step_flop=_forward_flop(shape) * shape.rows * shape.passes * config.run.accumulation,
+        edit_flop=_forward_flop(shape) * num_sampling_steps,
+        adapter_bytes=4 * trained,
+        latents_bytes=weight_bytes
+        * vae.config["z_dim"]
+        * (config.data.size_px // vae.spatial_compression_ratio) ** 2,
+        prompts_bytes=weight_bytes
+        * transformer.config["joint_attention_dim"]
+        * _text_tokens(options.condition_size),
+    )
 
 
-def _shape(config: TrainingConfig, transformer: Any, vae: Any) -> _Shape:
+def _shape(config: TrainingConfig, transformer: Any, vae: Any, condition_size: int) -> _Shape:
     scale = vae.spatial_compression_ratio
     side, shares = config.data.size_px // scale, config.data.window or (0.0, 0.0, 1.0, 1.0)
     height, width = TokenWindow.of(shares, (side, side)).shape
     base, multipliers = vae.config["base_dim"], vae.config["dim_mult"]
     return _Shape(
         rows=2 * config.run.batch_size,
-        tokens=2 * height * width + _TEXT_TOKENS,
+        tokens=2 * height * width + _text_tokens(condition_size),
         layers=len(transformer.transformer_blocks),
         width=transformer.inner_dim,
         num_pixels=height * width * (scale * PATCH) ** 2,
         decoder_channels=tuple(base * multiplier for multiplier in multipliers),
         checkpointing=config.model.gradient_checkpointing,
     )
+
+
+def _text_tokens(condition_size: int) -> int:
+    return round(condition_size / _PICTURE_TOKEN_PX) ** 2 + _WORD_TOKENS
 
 
 def _weights(name: str, count: int, each: float, num_shards: int = 1) -> MemoryPart:
@@ -144,10 +174,10 @@ def _decoder_activations(shape: _Shape, number_bytes: int) -> MemoryPart:
     )
 
 
-def _step_flop(shape: _Shape) -> float:
+def _forward_flop(shape: _Shape) -> float:
+    """Of one row."""
     token = 24 * shape.width**2 + 4 * shape.width * shape.tokens
-    forward = float(token) * shape.tokens * shape.rows * shape.layers
-    return forward * (3 if shape.checkpointing else 2)
+    return float(token) * shape.tokens * shape.layers
 
 
 def _config_folder(model: str) -> Path:
@@ -157,7 +187,7 @@ def _config_folder(model: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(model, allow_patterns=["*/config.json"]))
+        return Path(snapshot_download(model, allow_patterns=["*/config.json", OPTIONS_FILE]))
     except Exception as error:  # the hub client raises errors of several libraries
         raise ModelError(
             f"cannot fetch the configuration of {model!r} from the hub ({type(error).__name__}): check the "

@@ -9,7 +9,7 @@ from typing import Any
 from pixelsmile.training.assembly import OnProgress, assemble
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.distribution import on_main, shared
-from pixelsmile.training.loop import Trainer
+from pixelsmile.training.loop import Job, Trainer
 from pixelsmile.training.run_folder import RunFolder
 from pixelsmile.training.statistics import StatRecord, ValidationRecord
 from pixelsmile.training.validation import Measure
@@ -36,30 +36,27 @@ def rehearse(
     *,
     measure: Measure | None = None,
     on_progress: OnProgress | None = None,
+    num_batches: int = _NUM_STEPS,
 ) -> Rehearsal:
     """Cache the first triplets, take two steps, save after each, validate if the configuration does, export.
 
-    measure: of the `shortened` configuration.
+    measure: of the `shortened` configuration. num_batches: 1 takes both steps with the same triplets.
     The cache stays, since a training will use it; everything else is deleted. Raises what a training would.
     """
     path = Path(shared(accelerator, on_main(accelerator, lambda: tempfile.mkdtemp(prefix="pixelsmile-"))))
     try:
-        return _rehearse(shortened(config), accelerator, RunFolder(path), measure, on_progress)
+        small = shortened(config)
+        limit = num_batches * small.run.batch_size * small.run.accumulation * accelerator.num_processes
+        job = assemble(
+            small, RunFolder(path), accelerator, measure=measure, on_progress=on_progress, limit=limit
+        )
+        return _rehearse(small, accelerator, RunFolder(path), job)
     finally:
         if accelerator.is_main_process:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _rehearse(
-    config: TrainingConfig,
-    accelerator: Any,
-    folder: RunFolder,
-    measure: Measure | None,
-    on_progress: OnProgress | None,
-) -> Rehearsal:
-    run = config.run
-    limit = _NUM_STEPS * run.batch_size * run.accumulation * accelerator.num_processes
-    job = assemble(config, folder, accelerator, measure=measure, on_progress=on_progress, limit=limit)
+def _rehearse(config: TrainingConfig, accelerator: Any, folder: RunFolder, job: Job) -> Rehearsal:
     trainer = Trainer(job, config, folder, accelerator)
     events = list(trainer.run())
     records = [event for event in events if isinstance(event, StatRecord)]

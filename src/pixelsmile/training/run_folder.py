@@ -9,12 +9,11 @@ from pathlib import Path
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.training.checkpoint import Checkpoints
 from pixelsmile.training.config import TrainingConfig, first_difference
-from pixelsmile.training.config_file import read_config, save_config
+from pixelsmile.training.config_file import CONFIG_NAME, read_config, save_config
 
 if sys.platform != "win32":
     import fcntl
 
-CONFIG_NAME = "config.yaml"
 ADAPTER_NAME = "adapter.safetensors"
 _LOCK_NAME = ".lock"
 

@@ -26,11 +26,11 @@ from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.running import run_edits, specification
 from pixelsmile.benchmarks.tasks import Benchmark
 from pixelsmile.editing.editor import Editor
-from pixelsmile.errors import InputError, OutputError
+from pixelsmile.errors import OutputError
 from pixelsmile.faces.likeness import LikenessMeter
 from pixelsmile.faces.likeness_loading import open_meter
 from pixelsmile.judges.cache import VerdictCache
-from pixelsmile.judges.choosing import FORMS, parse_judge
+from pixelsmile.judges.choosing import parse_judge
 from pixelsmile.judges.errors import JudgeError
 from pixelsmile.judges.judge import Judge
 from pixelsmile.training.config import TrainingConfig
@@ -68,12 +68,7 @@ class Jury:
     @classmethod
     def load(cls, config: TrainingConfig) -> "Jury":
         settings, is_drawn = config.validation, config.validation.benchmark == EMBEDDED
-        if not is_drawn and EMBEDDED in (settings.judge, *settings.encoders):
-            raise InputError(
-                f"the embedded judge and encoders know drawn portraits only, and validation.benchmark is "
-                f"{settings.benchmark!r}: set validation.judge to one of {FORMS}, and validation.encoders to "
-                "[arcface, adaface, facenet], or to [] to leave identity out"
-            )
+        settings.check_judges()
         meter = None
         if settings.encoders:
             meter = open_meter(
