@@ -45,7 +45,7 @@ def main() -> None:
         started = time.perf_counter()
         mask = face_mask(crop.face(face), (crop.side, crop.side), grow=MASK_GROW, soft=MASK_SOFT)
         fitted = fit_edit(picture, edit, crop, mask)
-        result = paste(picture, fitted, crop, mask)
+        result = paste(picture, fitted)
         times.append(time.perf_counter() - started)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     outside = np.ones((SIZE[1], SIZE[0]), bool)

@@ -105,9 +105,10 @@ def _add_faces(parser: CommandParser) -> None:
         default=[],
         metavar="WHICH[=NAME]",
         help="largest, centre, all, a number of `pixelsmile faces`, or x,y,width,height; with =NAME the face "
-        "gets its own expression or blend, and --face may be given again. The picture keeps its size, and "
-        "nothing outside of the face changes. `whole` edits the whole picture at the model's size (default: "
-        "the only face; of a portrait that pixelsmile has drawn, the whole picture)",
+        "gets its own expression or blend, and --face may be given again. Nothing outside of the face "
+        "changes; a face that lies on its side is edited upright. `whole` edits the whole picture, at the "
+        "model's size, and brings it back to its own (default: the only face; of a portrait that pixelsmile "
+        "has drawn, the whole picture)",
     )
     group.add_argument(
         "--detector",
