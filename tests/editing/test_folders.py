@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -433,6 +434,13 @@ def test_a_tokenizer_that_the_text_encoder_does_not_know_is_refused(copy: Path) 
 def test_a_tokenizer_that_cannot_fill_up_is_refused(copy: Path) -> None:
     (copy / "tokenizer" / "tokenizer_config.json").write_text("{}")
     assert "has no pad_token" in refusal(copy)
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is here")
+def test_a_part_that_bitsandbytes_quantised_names_it(copy: Path) -> None:
+    config = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+    set_config(copy, "transformer/config.json", quantization_config=config)
+    assert "is quantised by bitsandbytes, which cannot be used here" in refusal(copy)
 
 
 def test_a_tokenizer_that_fails_is_one_line(copy: Path) -> None:

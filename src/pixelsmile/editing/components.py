@@ -119,6 +119,11 @@ def _one_line(part: Path) -> Iterator[None]:
             raise ModelError(
                 f"{part} brings code of its own, which is never run: take a folder as diffusers saves it"
             ) from error
+        if "bitsandbytes" in str(error):
+            raise ModelError(
+                f"{part} is quantised by bitsandbytes, which cannot be used here ({error}): install extra "
+                "`quantise` on a machine with a GPU, or take the model in bfloat16"
+            ) from error
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"cannot load {part}: {reason}; fetch or save it again") from error
 
