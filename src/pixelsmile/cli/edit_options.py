@@ -240,7 +240,7 @@ def _add_output(parser: CommandParser) -> None:
         default=[],
         metavar="FORM",
         help="also an animation of every sweep: gif, webp (small, all colours) or mp4 (a film; needs "
-        "pixelsmile[video]), several like gif,mp4. From the lowest strength (0 if there is but one) to the "
+        "the extra `video`), several like gif,mp4. From the lowest strength (0 if there is but one) to the "
         "highest; the strengths in between are edited too, which takes its time",
     )
     group.add_argument("--gif", action="store_true", help="the same as --animate gif")

@@ -72,9 +72,10 @@ def _distinct(orders: Sequence[Order]) -> list[Order]:
 
 def _expressions(texts: Sequence[str]) -> list[str]:
     names: list[str] = []
+    for given in texts:
+        if "=" in given:
+            raise InputError(f"weights make a blend: write --blend {given}, or -e {given.partition('=')[0]}")
     for text in (part for given in texts for part in parts_of(given)):
-        if "=" in text:
-            raise InputError(f"weights make a blend: write --blend {text}, or -e {text.partition('=')[0]}")
         names += EXPRESSIONS if text.lower() == ALL else [parse_expression(text)]
     return names
 

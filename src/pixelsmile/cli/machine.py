@@ -27,6 +27,7 @@ _LIBRARIES = {
     "skia-python": "skia",
 }
 _EXTRAS = {
+    "av": "av",
     "bitsandbytes": "bitsandbytes",
     "onnx": "onnx",
     "onnxruntime": "onnxruntime",

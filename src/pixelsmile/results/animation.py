@@ -151,6 +151,6 @@ def _video_library() -> Any:
         import av
     except ImportError as error:
         raise InputError(
-            "MP4 needs the library PyAV: pip install 'pixelsmile[video]', or take webp or gif"
+            "MP4 needs the library PyAV: pip install -c constraints.txt -e '.[video]', or take webp or gif"
         ) from error
     return av
