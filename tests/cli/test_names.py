@@ -112,3 +112,18 @@ def test_a_prompt_that_is_no_text(model_folder, drawn_face, capsys):
     order = ["edit", "face.png", "--model", str(model_folder), "--prompt", os.fsdecode(b"smile \xff")]
     assert main([*order, "-q"]) == 2
     assert "is no UTF-8 text" in capsys.readouterr().err
+
+
+def test_folders_of_people_that_nobody_knows(drawn_face, monkeypatch, capsys):
+    """A `~` whose home is not known is a name like others, and weights have no place without a home."""
+    shutil.copy(drawn_face, "face.png")
+    assert main(["likeness", "face.png", "face.png", "--encoders", "~nobody-here/net"]) == 2
+    assert "unknown identity encoder '~nobody-here/net'" in capsys.readouterr().err
+    assert main(["faces", "face.png", "--detector", "~nobody-here/net.onnx"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    for variable in ("PIXELSMILE_MODELS", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    assert main(["models", "list"]) == 2
+    assert "set PIXELSMILE_MODELS to a folder" in capsys.readouterr().err
+    assert main(["doctor"]) == 0

@@ -150,6 +150,16 @@ def test_a_finished_training_is_left_alone(tiny, capsys):
     assert read_manifest(files[1]).outputs == Manifest.model_validate_json(before[1][0]).outputs
 
 
+def test_a_run_in_a_folder_whose_name_is_no_text(tiny, capsys):
+    run = os.fsdecode(b"run \xff")
+    short = ("--set", "run.num_steps=2", "--set", "validation.every=null")
+    assert main(["train", "my.yaml", *short, "-o", run, "--json", "-q"]) == 0
+    assert json.loads(capsys.readouterr().out)["adapter"] == f"{run}/adapter.safetensors"
+    read_manifest(Path(run, "manifest.json"))
+    assert main(["train", "--resume", run, "--set", "run.num_steps=3", "-q"]) == 0
+    assert main(["train", "my.yaml", "--set", f"data.triplets={run}", "-q"]) == 2
+
+
 def test_smoke_keeps_nothing_but_the_cache(tiny, capsys):
     assert main(["train", "my.yaml", "--smoke", "-q"]) == 0
     out = capsys.readouterr().out

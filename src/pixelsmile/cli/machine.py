@@ -136,7 +136,7 @@ def _hub_cache() -> Path:
     try:
         from huggingface_hub.constants import HF_HUB_CACHE
     except ImportError:
-        return Path.home()
+        return Path(os.path.expanduser("~"))
     return Path(HF_HUB_CACHE)
 
 

@@ -1,5 +1,6 @@
 """Which detector and encoders measure likeness: by name, by file, or those that ship for drawn portraits."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,12 +58,12 @@ def _encoders(word: str, device: str | None) -> list[KnownEncoder]:
         return [_encoder(WEIGHTS[word].require(), word, device)]
     kind, equals, path = word.partition("=")
     if equals and kind in KINDS:
-        return [_encoder(Path(path).expanduser(), kind, device)]
-    if not Path(word).expanduser().exists():
+        return [_encoder(Path(os.path.expanduser(path)), kind, device)]
+    if not Path(os.path.expanduser(word)).exists():
         raise ModelError(
             f"unknown identity encoder {word!r}: use {EMBEDDED}, {', '.join(KINDS)}, KIND=PATH or a path"
         )
-    return [_encoder(Path(word).expanduser(), None, device)]
+    return [_encoder(Path(os.path.expanduser(word)), None, device)]
 
 
 def _encoder(path: Path, kind: str | None, device: str | None) -> KnownEncoder:

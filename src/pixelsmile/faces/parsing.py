@@ -5,6 +5,7 @@ it): one RGB picture, normalised by ImageNet's mean and deviation; 19 maps of lo
 `masks.FACE_CLASSES`. Outputs beyond the first are for training.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ class FaceParser:
 
     def __init__(self, path: str | Path) -> None:
         """ModelError where the file is no face parser of the interface above."""
-        self._file = OnnxFile(Path(path).expanduser(), "face parser")
+        self._file = OnnxFile(Path(os.path.expanduser(path)), "face parser")
         self._size = self._file.input_size(None, _SIZE_PX)
         self.name = self._file.path.name
 

@@ -89,15 +89,22 @@ class WeightFile:
 def models_folder() -> Path:
     """$PIXELSMILE_MODELS, or pixelsmile/models in the user's cache folder of this platform."""
     chosen = os.environ.get(FOLDER_VARIABLE)
-    return Path(chosen).expanduser() if chosen else _cache_folder() / "pixelsmile" / "models"
+    return Path(os.path.expanduser(chosen)) if chosen else _cache_folder() / "pixelsmile" / "models"
+
+
+def _home() -> Path:
+    home = os.path.expanduser("~")  # unlike Path.home, it leaves what it does not know
+    if home.startswith("~"):
+        raise ModelError(f"no home folder is known to keep weights in: set {FOLDER_VARIABLE} to a folder")
+    return Path(home)
 
 
 def _cache_folder() -> Path:
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return _home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache")
 
 
 _INSIGHTFACE = Licence(

@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +121,7 @@ def detector_sha256(name: str = AUTO, *, drawn: bool = False) -> str | None:
     choice = choose_detector(name, drawn=drawn).name
     kind = DETECTORS.get(choice)
     if kind is None:
-        return sha256_file(Path(choice).expanduser())
+        return sha256_file(Path(os.path.expanduser(choice)))
     if kind.only_drawn:
         return sha256_weights(detector_path())
     if choice == MESH:
@@ -144,5 +145,5 @@ def load_detector(name: str = AUTO, *, drawn: bool = False) -> Detector:
         raise ModelError(
             f"unknown detector {name!r}: use {AUTO}, {', '.join(DETECTORS)}, or the path of an .onnx file"
         )
-    file = OnnxFile(Path(choice.name).expanduser())
+    file = OnnxFile(Path(os.path.expanduser(choice.name)))
     return ScrfdDetector(file) if is_scrfd(file) else OnnxBoxesDetector(file)
