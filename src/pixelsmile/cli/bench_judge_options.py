@@ -24,7 +24,7 @@ _WHO = """judges:
 
 encoders:
   embedded                  three of them, for drawn portraits (for the embedded benchmark: default)
-  dlib                      for photographs, ships (default for other benchmarks); a scale of its own
+  dlib                      for photographs (other benchmarks: default); a scale of its own
   arcface adaface facenet   published weights (pixelsmile models list); auraface for commercial use
   KIND=PATH or PATH         a file, or a folder that says its kind
   none                      identity is not measured

@@ -71,6 +71,12 @@ def _expressions() -> Iterable[str]:
     return (*EXPRESSIONS, "all")
 
 
+def _detectors() -> Iterable[str]:
+    from pixelsmile.faces.detectors.loading import AUTO, DETECTORS
+
+    return (AUTO, *DETECTORS)
+
+
 def _weights() -> Iterable[str]:
     from pixelsmile.faces.weights import WEIGHTS
 
@@ -94,7 +100,7 @@ def _settings() -> Iterable[str]:
 # Arguments whose parser takes more than a list of words (a file, a mixture), by option or command and name.
 _VALUES: Mapping[str, Callable[[], Iterable[str]]] = {
     "--expression": _expressions,
-    "--detector": lambda: ("auto", "scrfd", "yunet", "cascade", "embedded"),
+    "--detector": _detectors,
     "--model": lambda: ("embedded",),
     "--device": lambda: ("cpu", "cuda"),
     "models action": lambda: ("list", "fetch"),
