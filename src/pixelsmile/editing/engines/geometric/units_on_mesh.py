@@ -1,0 +1,331 @@
+"""What each action unit does to the surface, in one table, and the sum of them on a person's own face.
+
+Displacements are centimetres of the canonical mesh at an intensity of 1, drawn for its right half (the
+viewer's) and mirrored. Lids and lips also know one another: what slides over the eyeball, what touches.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+
+from pixelsmile.editing.engines.geometric.surface import CORNERS, LOWER_LIP, UPPER_LIP, Surface, smoothstep, surface
+from pixelsmile.faces.mesh.mesh import canonical_mesh
+from pixelsmile.faces.mesh.points import (
+    LEFT_CREASE,
+    LEFT_LOWER_LID,
+    LEFT_UPPER_LID,
+    LOWER_INNER,
+    NUM_SURFACE,
+    RIGHT_CREASE,
+    RIGHT_LOWER_LID,
+    RIGHT_UPPER_LID,
+    UPPER_INNER,
+)
+from pixelsmile.portraits.action_units import ActionUnits
+
+Vector = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Skin around `anchors` (vertices of the right half or the middle) moves `by` so many centimetres, less
+    and less over `radius`. where: all, upper (above the mouth's line), lower, brow (above the lids). single:
+    not mirrored.
+    """
+
+    anchors: tuple[int, ...]
+    by: Vector
+    radius: float
+    where: str = "all"
+    single: bool = False
+
+
+CORNER = (291,)
+PULLS: Mapping[str, tuple[Pull, ...]] = {
+    "inner_brow_raise": (
+        Pull((336, 285, 296), (-0.12, 0.80, 0.0), 1.05, "brow"),
+        Pull((9, 151), (0.0, 0.20, 0.0), 1.2, "brow"),
+    ),
+    "outer_brow_raise": (Pull((334, 293, 300, 283), (0.05, 0.72, 0.0), 1.25, "brow"),),
+    "brow_lower": (
+        Pull((285, 336), (-0.42, -0.55, 0.15), 0.95, "brow"),
+        Pull((295, 296, 282), (-0.15, -0.42, 0.05), 0.95, "brow"),
+        Pull((334, 283, 293), (0.0, -0.18, 0.0), 0.95, "brow"),
+        Pull((168,), (0.0, -0.22, 0.1), 0.8),
+    ),
+    "brow_tilt": (
+        Pull((334, 293, 296, 300), (0.0, 0.70, 0.0), 1.15, "brow", single=True),
+        Pull((105, 52, 65, 107), (0.15, -0.42, 0.0), 1.05, "brow", single=True),
+    ),
+    "cheek_raise": (
+        Pull((330, 347, 280), (0.05, 0.42, 0.12), 1.25),
+        Pull((446, 265), (-0.12, 0.0, 0.0), 0.8),
+    ),
+    "nose_wrinkle": (
+        Pull((278, 358, 279), (0.10, 0.42, 0.0), 0.75),
+        Pull((437, 399), (0.0, 0.22, 0.05), 0.8),
+        Pull((391, 393), (0.05, 0.28, 0.0), 0.8, "upper"),
+        Pull((285, 417), (-0.12, -0.22, 0.05), 0.7, "brow"),
+    ),
+    "upper_lip_raise": (
+        Pull((269, 270, 267), (0.08, 0.50, 0.05), 0.85, "upper"),
+        Pull((0,), (0.0, 0.34, 0.05), 0.55, "upper"),
+        Pull((426, 423), (0.08, 0.28, 0.08), 0.9),
+    ),
+    "lip_corner_pull": (
+        Pull(CORNER, (0.66, 0.66, -0.50), 1.15),
+        Pull((425, 436), (0.22, 0.34, 0.16), 1.25),
+        Pull((0, 267), (0.0, 0.10, -0.15), 0.7, "upper"),
+        Pull((17, 314), (0.0, 0.14, -0.15), 0.9, "lower"),
+    ),
+    "smirk": (
+        Pull(CORNER, (0.46, 0.52, -0.35), 1.0, single=True),
+        Pull((425, 436), (0.14, 0.24, 0.12), 1.1, single=True),
+    ),
+    "dimple": (Pull(CORNER, (0.34, 0.06, -0.40), 0.8),),
+    "lip_corner_depress": (
+        Pull(CORNER, (0.10, -0.62, -0.10), 0.95),
+        Pull((0,), (0.0, -0.06, 0.0), 0.8, "upper"),
+        Pull((17, 14), (0.0, 0.10, 0.1), 0.7, "lower"),
+        Pull((432, 422), (0.05, -0.30, 0.05), 1.0),
+    ),
+    "lower_lip_depress": (Pull((405, 314, 321), (0.12, -0.52, 0.0), 0.75, "lower"), Pull((17,), (0.0, -0.3, 0.0), 0.6, "lower")),
+    "chin_raise": (
+        Pull((17, 14, 314), (0.0, 0.34, 0.18), 0.9, "lower"),
+        Pull((199, 175, 200), (0.0, 0.34, 0.05), 1.3, "lower"),
+        Pull((0, 13, 267), (0.0, 0.16, 0.12), 0.9, "upper"),
+    ),
+    "lip_pucker": (
+        Pull(CORNER, (-0.72, 0.0, 0.55), 1.0),
+        Pull((0, 267), (0.0, 0.14, 0.65), 0.9, "upper"),
+        Pull((17, 314), (0.0, -0.10, 0.65), 0.9, "lower"),
+    ),
+    "lip_stretch": (Pull(CORNER, (0.62, -0.16, -0.45), 1.1), Pull((432,), (0.25, -0.12, -0.1), 1.2)),
+    "lips_part": (
+        Pull((13, 312, 311), (0.0, 0.16, 0.0), 0.75, "upper"),
+        Pull((14, 317, 402), (0.0, -0.30, 0.0), 0.75, "lower"),
+    ),
+    "jaw_drop": (
+        Pull(CORNER, (-0.28, -0.20, 0.0), 1.0),
+        Pull((436, 432), (-0.18, -0.12, -0.1), 1.2),
+    ),
+}
+
+_CANONICAL = canonical_mesh().vertices_cm
+JAW_AXIS = np.array([0.0, -1.2, -2.5])  # through the joints, before the ears
+JAW_DEGREES = 11.0
+_LIP_PRESS = 0.42  # share of a lip's thickness that is rolled in
+_UPPER_CLOSES = 0.35  # share of the way that the upper lip makes where the lips close
+_LID_RAISE, _LID_TIGHTEN, _CHEEK_LIFTS_LID = 0.24, 0.13, 0.13  # cm
+_LIP_ALONE = 0.4  # share of a lifted upper lip's way on which the lower one does not follow
+_LID_FOLLOWS_GAZE = 0.22  # how far a look down shuts the eyes
+_MIN_GAP = 0.02  # cm between lids that are shut
+
+# Rows of the eyes, from the outer corner to the inner one: upper lid, its crease, the skin above; lower lid, below.
+EYES = (
+    (
+        (LEFT_UPPER_LID, LEFT_CREASE, (113, 225, 224, 223, 222, 221, 189)),
+        (LEFT_LOWER_LID, (25, 110, 24, 23, 22, 26, 112), (31, 228, 229, 230, 231, 232, 233)),
+        (33, 133),
+    ),
+    (
+        (RIGHT_UPPER_LID, RIGHT_CREASE, (342, 445, 444, 443, 442, 441, 413)),
+        (RIGHT_LOWER_LID, (255, 339, 254, 253, 252, 256, 341), (261, 448, 449, 450, 451, 452, 453)),
+        (263, 362),
+    ),
+)
+_FOLLOW_UPPER = (1.0, 0.5, 0.15)  # how much of a lid's way its crease and the skin above go
+_FOLLOW_LOWER = (1.0, 0.6, 0.3)
+
+
+@dataclass(frozen=True)
+class Movement:
+    """What is to happen to a face.
+
+    shown: the units that it shows in the picture. wanted: those it shall show. neutralise: 0..1, how much of
+    `shown` goes. What no unit names (the shape of the closed mouth) stays.
+    """
+
+    shown: ActionUnits
+    wanted: ActionUnits
+    neutralise: float = 1.0
+
+    @property
+    def net(self) -> ActionUnits:
+        return self.wanted.plus(self.shown.scaled(-self.neutralise))
+
+
+def move(rest: np.ndarray, movement: Movement) -> np.ndarray:
+    """The surface of a face, (M, 3) canonical centimetres, after a movement.
+
+    rest: its own surface as it is in the picture, in the same coordinates.
+    """
+    face, net = surface(), movement.net
+    moved = rest + _pulled(net)
+    moved += _jaw(rest, net.jaw_drop)
+    parts = replace(movement.wanted, upper_lip_raise=_LIP_ALONE * movement.wanted.upper_lip_raise)
+    wanted = _pulled(parts) + _jaw(rest, movement.wanted.jaw_drop)
+    base = np.zeros((NUM_SURFACE, 3))
+    _close_lips(base, rest, moved, wanted, movement)
+    _press_lips(base, moved, net.lip_press)
+    for rows in EYES:
+        _slide_lids(base, rest, moved, rows, movement)
+    return moved + face.spread(base)
+
+
+@cache
+def unit_fields() -> Mapping[str, np.ndarray]:
+    """For each unit of PULLS the displacement (M, 3) at an intensity of 1."""
+    face = surface()
+    fields = {}
+    for name, pulls in PULLS.items():
+        field = np.zeros_like(face.vertices_cm)
+        for pull in pulls:
+            field += _field(face, pull)
+        fields[name] = field
+    return fields
+
+
+def _pulled(units: ActionUnits) -> np.ndarray:
+    face = surface()
+    total = np.zeros_like(face.vertices_cm)
+    for name, field in unit_fields().items():
+        intensity = getattr(units, name)
+        if intensity and name in ("smirk", "brow_tilt") and intensity < 0:  # the mirrored movement
+            total += -intensity * field[face.mirror] * np.array([-1.0, 1.0, 1.0])
+        elif intensity:
+            total += intensity * field
+    return total
+
+
+def _field(face: Surface, pull: Pull) -> np.ndarray:
+    weights = _reach(face, pull.anchors, pull.radius)
+    field = weights[:, None] * np.array(pull.by)
+    if not pull.single and any(face.vertices_cm[anchor, 0] > 0.01 for anchor in pull.anchors):
+        field = field + field[face.mirror] * np.array([-1.0, 1.0, 1.0])
+    return field * _where(face, pull.where)[:, None]
+
+
+def _reach(face: Surface, anchors: tuple[int, ...], radius: float) -> np.ndarray:
+    """1 at the anchors, falling as a Gaussian around all of them together."""
+    left = np.ones(len(face.vertices_cm))
+    for anchor in anchors:
+        squares = np.square(face.vertices_cm - face.vertices_cm[anchor]).sum(1)
+        left *= 1 - np.exp(-squares / (2 * radius**2))
+    return 1 - left
+
+
+def _where(face: Surface, where: str) -> np.ndarray:
+    if where == "upper":
+        return 1 - face.lower
+    if where == "lower":
+        return face.lower
+    if where == "brow":  # from the crease upward; over the nose, from between the eyes
+        return smoothstep((face.vertices_cm[:, 1] - 3.0) / 1.0)
+    return np.ones(len(face.vertices_cm))
+
+
+def _jaw(rest: np.ndarray, intensity: float) -> np.ndarray:
+    """The jaw turns about the joints, and takes along the lower lip, the chin and the lower cheeks."""
+    if not intensity:
+        return np.zeros_like(rest)
+    face = surface()
+    angle = -np.radians(JAW_DEGREES * intensity) * _jaw_weights(face)
+    y, z = rest[:, 1] - JAW_AXIS[1], rest[:, 2] - JAW_AXIS[2]
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.stack([np.zeros_like(y), cos * y + sin * z - y, -sin * y + cos * z - z], axis=1)
+
+
+@cache
+def _jaw_weights(face: Surface) -> np.ndarray:
+    y = face.vertices_cm[:, 1]
+    skin = smoothstep((-3.2 - y) / 2.6)
+    weights = face.lower * np.maximum(skin, 0.4 * smoothstep((-2.0 - y) / 4.0))
+    base, is_lip = weights[:NUM_SURFACE].copy(), np.zeros(NUM_SURFACE)
+    for ring, least in zip(LOWER_LIP, (0.45, 0.42, 0.38, 0.34), strict=True):
+        shares = np.linspace(-1, 1, len(ring))
+        base[list(ring)] = least + (1 - least) * np.sqrt(np.maximum(0.0, 1 - shares**2)) ** 1.5
+        is_lip[list(ring)] = 1.0
+    for ring in UPPER_LIP:
+        base[list(ring)] = 0.34 * np.abs(np.linspace(-1, 1, len(ring))) ** 3
+        is_lip[list(ring)] = 1.0
+    return np.where(face.spread(is_lip) > 0, face.spread(base), weights)
+
+
+def _close_lips(
+    base: np.ndarray, rest: np.ndarray, moved: np.ndarray, wanted: np.ndarray, movement: Movement
+) -> None:
+    """Lips are as far apart as they were (less what is neutralised) and as the wanted units part them; they
+    touch, and never cross. Pressed lips do not part.
+    """
+    was = rest[list(UPPER_INNER), 1] - rest[list(LOWER_INNER), 1]
+    opens = wanted[list(UPPER_INNER), 1] - wanted[list(LOWER_INNER), 1]
+    opens = opens * (1 - 0.85 * min(1.0, movement.wanted.lip_press))
+    gap = np.maximum(0.0, np.maximum(was, 0.0) * (1 - movement.neutralise) + opens)
+    error = gap - (moved[list(UPPER_INNER), 1] - moved[list(LOWER_INNER), 1])
+    error[[0, -1]] = 0.0
+    lips = surface().vertices_cm[list(UPPER_INNER)]
+    for rings, way in ((UPPER_LIP, _UPPER_CLOSES), (LOWER_LIP, _UPPER_CLOSES - 1)):
+        base[:, 1] += way * _around_lips(rings) * np.interp(_CANONICAL[:, 0], lips[:, 0], error)
+
+
+@cache
+def _around_lips(rings: tuple[tuple[int, ...], ...]) -> np.ndarray:
+    """How much of the way of a lip's inner edge each vertex of the mesh (468,) goes along."""
+    upper = rings is UPPER_LIP
+    outer = _CANONICAL[list(rings[0])]
+    beyond = _CANONICAL[:, 1] - np.interp(_CANONICAL[:, 0], outer[:, 0], outer[:, 1])
+    beyond = np.maximum(0.0, beyond if upper else -beyond)
+    lower = surface().lower[:NUM_SURFACE]
+    weights = 0.82 * np.exp(-np.square(beyond / (1.1 if upper else 1.8))) * ((1 - lower) if upper else lower)
+    for ring, share in zip(rings, (0.82, 0.90, 0.96, 1.0), strict=True):
+        weights[list(ring)] = share
+    weights[list(CORNERS)] = 0.0
+    return weights
+
+
+def _press_lips(base: np.ndarray, moved: np.ndarray, intensity: float) -> None:
+    """The outer rings go towards the inner one: the lips roll in."""
+    if intensity <= 0:
+        return
+    roll = 1 - 1 / (1 + _LIP_PRESS * intensity / (1 - _LIP_PRESS))
+    for rings in (UPPER_LIP, LOWER_LIP):
+        inner = moved[list(rings[-1])]
+        for ring in rings[:-1]:
+            way = inner - moved[list(ring)]
+            base[list(ring[1:-1]), 1:] += roll * way[1:-1, 1:]
+
+
+def _slide_lids(base: np.ndarray, rest: np.ndarray, moved: np.ndarray, rows, movement: Movement) -> None:
+    """The upper lid slides over the eyeball, the lower one hardly; corners stay."""
+    (upper, *above), (lower, *below), _ = rows
+    gap = moved[list(upper), 1] - moved[list(lower), 1]
+    profile = np.sin(np.pi * np.arange(1, 8) / 8)
+    net = movement.net
+    factor = lid_factor(movement)
+    raised = profile * (_LID_RAISE * net.upper_lid_raise - 0.05 * net.lid_tighten)
+    lifted = profile * (_LID_TIGHTEN * net.lid_tighten + _CHEEK_LIFTS_LID * net.cheek_raise)
+    closing = (1 - factor) * gap
+    down = 0.9 * closing - raised * min(1.0, factor)
+    up = 0.1 * closing + lifted
+    over = np.maximum(0.0, down + up - (gap - _MIN_GAP * profile))
+    up = up - np.minimum(up, over)
+    down = np.minimum(down, gap - _MIN_GAP * profile - up)
+    for row, share in zip((upper, *above), _FOLLOW_UPPER, strict=True):
+        base[list(row), 1] -= share * down
+    for row, share in zip((lower, *below), _FOLLOW_LOWER, strict=True):
+        base[list(row), 1] += share * up
+
+
+def lid_factor(movement: Movement) -> float:
+    """By how much the eyes' opening is multiplied: 0 shuts them."""
+    shown = min(movement.shown.eyes_closed * movement.neutralise, 0.75)
+    closed = movement.wanted.eyes_closed + _LID_FOLLOWS_GAZE * movement.wanted.gaze_y
+    return float(np.clip((1 - closed) / (1 - shown), 0.0, 1.6))
+
+
+def without(units: ActionUnits, *names: str) -> ActionUnits:
+    """The same units, the named ones 0."""
+    return replace(units, **dict.fromkeys(names, 0.0))

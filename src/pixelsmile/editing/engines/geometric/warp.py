@@ -1,0 +1,78 @@
+"""The photograph on a moved mesh: each triangle takes along what it shows (skia, Catmull-Rom sampling)."""
+
+import numpy as np
+import skia
+
+from pixelsmile.editing.engines.geometric.surface import LOWER_LIP, RINGS, UPPER_LIP, surface
+from pixelsmile.faces.mesh.mesh import Pose
+from pixelsmile.faces.mesh.points import NUM_SURFACE
+
+_FAR = 1e4  # depth of the rings: behind the face
+
+
+def in_picture(pose: Pose, moved_cm: np.ndarray) -> np.ndarray:
+    """The surface (M, 3) in the picture, with its rings: (M + rings, 3)."""
+    return pose.project(moved_cm)
+
+
+def with_rings(source: np.ndarray, moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both surfaces (M, 3) in the picture, with rings around that move less and less."""
+    border = surface().border
+    middle = source[border, :2].mean(0)
+    rim, way = source[border], moved[border] - source[border]
+    before, after = [source], [moved]
+    for out, share in RINGS:
+        ring = np.concatenate([middle + out * (rim[:, :2] - middle), np.full((len(rim), 1), _FAR)], axis=1)
+        before.append(ring)
+        after.append(ring + share * way * np.array([1.0, 1.0, 0.0]))
+    return np.concatenate(before), np.concatenate(after)
+
+
+def lip_texture(source: np.ndarray, share: float) -> np.ndarray:
+    """`source` with the inner edges of the lips `share` of the way to the next ring: a mouth that opens or closes
+    takes lip along, neither the dark between the lips nor teeth.
+    """
+    pulled = source.copy()
+    face = surface()
+    base = source[:NUM_SURFACE].copy()
+    for rings in (UPPER_LIP, LOWER_LIP):
+        inner, within = list(rings[3][1:-1]), list(rings[2][1:-1])
+        base[inner] += share * (base[within] - base[inner])
+    pulled[:NUM_SURFACE] = base
+    between = face.spread(base)
+    pulled[: len(between)] = between
+    return pulled
+
+
+def triangles_far_first(moved: np.ndarray, *, open_mouth: bool) -> np.ndarray:
+    """All triangles, the farthest first: what is nearer is drawn over it. What lies between the lips comes below
+    them, or not at all.
+    """
+    face = surface()
+    skin, mouth = face.triangles[~face.in_mouth], face.triangles[face.in_mouth]
+    order = np.argsort(-moved[skin, 2].mean(1), kind="stable")
+    return np.concatenate([face.ring_triangles[::-1], mouth if open_mouth else mouth[:0], skin[order]])
+
+
+def as_skia(pixels: np.ndarray) -> skia.Image:
+    """(H, W, 3) or (H, W, 4) uint8 as a picture of skia."""
+    if pixels.shape[2] == 3:
+        pixels = np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
+    return skia.Image.fromarray(np.ascontiguousarray(pixels), colorType=skia.kRGBA_8888_ColorType)
+
+
+def warp(pixels: np.ndarray, source: np.ndarray, moved: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """`pixels` (H, W, 3) with every triangle moved from its place in `source` to that in `moved`."""
+    drawn = np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
+    canvas = skia.Surface(drawn).getCanvas()
+    sampling = skia.SamplingOptions(skia.CubicResampler.CatmullRom())
+    shader = as_skia(pixels).makeShader(skia.TileMode.kClamp, skia.TileMode.kClamp, sampling)
+    vertices = skia.Vertices(
+        skia.Vertices.kTriangles_VertexMode,
+        [skia.Point(x, y) for x, y in moved[:, :2].tolist()],
+        [skia.Point(x, y) for x, y in source[:, :2].tolist()],
+        None,
+        triangles.ravel().tolist(),
+    )
+    canvas.drawVertices(vertices, skia.Paint(Shader=shader), skia.BlendMode.kSrc)
+    return drawn[..., :3]
