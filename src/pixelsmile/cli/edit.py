@@ -57,6 +57,7 @@ def run(arguments: Sequence[str]) -> int:
     from pixelsmile.cli.model_choice import check_device, check_files, choose_model
     from pixelsmile.cli.progress import Display, silence_libraries
     from pixelsmile.editing.edit_files import file_names
+    from pixelsmile.editing.folders import GEOMETRIC
     from pixelsmile.publication import check_place
     from pixelsmile.results import check_grid
 
@@ -74,7 +75,8 @@ def run(arguments: Sequence[str]) -> int:
         check_place(photograph.folder, plan.names, force=options.force)
     with _memory_errors():
         with Display(options.quiet).loading("the libraries"):
-            silence_libraries()
+            if options.model != GEOMETRIC:  # which needs none of them
+                silence_libraries()
             check_device(options)
             choice = choose_model(options.model, options.device)
         prepared = _prepare(options, choice, face_orders, photographs)
@@ -140,11 +142,12 @@ def _edit_all(
 
 def _load(options: argparse.Namespace, choice: "ModelChoice") -> "Editor":
     from pixelsmile.cli.progress import Display
-    from pixelsmile.editing.folders import find_model
+    from pixelsmile.editing.folders import GEOMETRIC, find_model
 
     if choice.reason is not None:
         _remark(options, choice.reason)
-    find_model(choice.model)  # a download shows its own progress, and a bad folder is refused early
+    if choice.model != GEOMETRIC:
+        find_model(choice.model)  # a download shows its own progress, and a bad folder is refused early
     with Display(options.quiet).loading(choice.model):
         from pixelsmile.editing.editor import Editor
 
@@ -177,12 +180,16 @@ def _edit(
         "conditioning": options.conditioning,
         "batch_size": options.batch_size,
         "shift": options.shift,
+        "neutralise": options.neutralise,
     }
     strengths = plan.form.all_strengths(options.strengths)
     if one.faces:
         events = edit_faces(editor, source, one.faces, plan.orders, strengths, one.paste, how)
     else:
-        requests = [Request(order.expression, order.blend, order.prompt, strengths) for order in plan.orders]
+        requests = [
+            Request(order.expression, order.blend, order.prompt, strengths, order.units)
+            for order in plan.orders
+        ]
         events = editor.stream(source, requests, **how)
     return Display(options.quiet).results(events)
 

@@ -53,8 +53,8 @@ def check_face_orders(orders: Sequence[FaceOrder], options: argparse.Namespace) 
     if own and len(own) < len(orders):
         bare = next(order.text for order in orders if order not in own)
         raise InputError(f"--face {bare} has no expression, the others have: write --face {bare}=happy")
-    if own and (options.expression or options.blend or options.prompt):
-        raise InputError("--face has expressions of its own: leave out -e, --blend and --prompt")
+    if own and (options.expression or options.blend or options.units or options.prompt):
+        raise InputError("--face has expressions of its own: leave out -e, --blend, --units and --prompt")
     if not own and len(orders) > 1:
         first = orders[0].text
         raise InputError(
@@ -160,7 +160,7 @@ def edit_faces(
     from pixelsmile.editing.face_edits import stream_faces
     from pixelsmile.editing.requests import Request
 
-    asked = [Request(order.expression, order.blend, order.prompt, strengths) for order in orders]
+    asked = [Request(order.expression, order.blend, order.prompt, strengths, order.units) for order in orders]
     edits = []
     for order, faces in found:
         own = order.expression or order.blend

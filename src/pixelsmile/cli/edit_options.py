@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pixelsmile.cli.parsing import CommandParser, ExtendList, listed, one_of, positive_number, whole_number
-from pixelsmile.errors import StrengthError
+from pixelsmile.errors import InputError, StrengthError
 from pixelsmile.expressions import DOMAINS, MAX_STRENGTH, parse_strength
 
 DEFAULT_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -61,6 +61,14 @@ def _add_what(parser: CommandParser) -> None:
         help="a mixture, like happy=0.6,surprised=0.4; may be given more than once",
     )
     group.add_argument(
+        "--units",
+        action="append",
+        default=[],
+        metavar="UNIT=INTENSITY,...",
+        help="FACS action units, like jaw_drop=0.4,lip_corner_pull=1, for --model geometric; may be given "
+        "more than once",
+    )
+    group.add_argument(
         "--prompt",
         action="append",
         default=[],
@@ -78,11 +86,28 @@ def _add_what(parser: CommandParser) -> None:
         help=f"0 is neutral, 1 full, up to {MAX_STRENGTH:g}; 0,0.5,1 or 0 0.5 1 (default 0,0.25,0.5,0.75,1)",
     )
     group.add_argument(
+        "--neutralise",
+        type=_share,
+        metavar="X",
+        help="how much of the expression that the photograph shows goes first, 0 to 1 (default 1), for "
+        "--model geometric",
+    )
+    group.add_argument(
         "--domain",
         type=one_of("domain", DOMAINS),
         metavar="DOMAIN",
         help="human or anime (default human; drawn portraits know their own)",
     )
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = float("nan")
+    if not 0 <= share <= 1:
+        raise InputError(f"neutralise must be a number from 0 to 1, not {text!r}")
+    return share
 
 
 def _strength(text: str) -> float:
@@ -138,7 +163,10 @@ def _add_faces(parser: CommandParser) -> None:
 def _add_model(parser: CommandParser) -> None:
     group = parser.add_argument_group("how to edit")
     group.add_argument(
-        "--model", metavar="MODEL", help="`embedded`, a folder, or a hub id (default: what fits this machine)"
+        "--model",
+        metavar="MODEL",
+        help="`embedded`, `geometric` (photographs, no GPU), a folder, or a hub id (default: what fits this "
+        "machine)",
     )
     group.add_argument(
         "--adapter",

@@ -22,22 +22,24 @@ _MAX_NAMED_IN_FOLDER = 3
 
 @dataclass(frozen=True)
 class Order:
-    """One sweep: one of expression, blend and prompt is set, or none where each face has its own."""
+    """One sweep: one of expression, blend, prompt and units is set, or none where each face has its own."""
 
     label: str
     slug: str  # how its files begin
     expression: str | None = None
     blend: dict[str, float] | None = None
     prompt: str | None = None
+    units: dict[str, float] | None = None
 
 
 def read_orders(options: argparse.Namespace) -> list[Order]:
-    """The sweeps in the order of expressions, blends, prompts; what is asked for twice is made once."""
+    """The sweeps by expressions, blends, units, prompts; what is asked for twice is made once."""
     if options.face and "=" in options.face[0]:
         label = ", ".join(parse_face_order(text).label for text in options.face)
         return [Order(label, file_slug(label))]
     orders = [Order(name, name, expression=name) for name in _expressions(options.expression)]
     orders += [_blend_order(parse_blend(text)) for text in options.blend]
+    orders += [_units_order(text) for text in options.units]
     orders += [_prompt_order(text) for text in options.prompt]
     if not orders:
         raise InputError("nothing to change: add -e happy, --blend happy=0.6,surprised=0.4 or --prompt TEXT")
@@ -83,6 +85,14 @@ def _expressions(texts: Sequence[str]) -> list[str]:
 def _blend_order(blend: dict[str, float]) -> Order:
     label = " + ".join(f"{name} {weight:g}" for name, weight in blend.items())
     return Order(label, file_slug(format_blend(blend)), blend=blend)
+
+
+def _units_order(text: str) -> Order:
+    from pixelsmile.portraits.action_units import parse_units
+
+    units = parse_units(text)
+    label = " + ".join(f"{name} {value:g}" for name, value in units.items())
+    return Order(label, file_slug(format_blend(units)), units=units)
 
 
 def _prompt_order(text: str) -> Order:

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixelsmile.editing.folders import EMBEDDED, FULL_MODEL, check_folder, find_model, is_hub_id
+from pixelsmile.editing.folders import EMBEDDED, FULL_MODEL, GEOMETRIC, check_folder, find_model, is_hub_id
 from pixelsmile.errors import ModelError
 
 FULL_MODEL_DOWNLOAD_GB = 60
@@ -28,12 +28,17 @@ def check_files(options: argparse.Namespace) -> None:
 
     for spec in adapter_specs(options.adapter) or ():
         find_adapter(spec)
-    if options.model is not None and not is_hub_id(options.model):
+    if options.model not in (None, GEOMETRIC) and not is_hub_id(options.model):
         find_model(options.model)
 
 
 def check_device(options: argparse.Namespace) -> None:
-    """Refuse a device and a way to fit it before a model is chosen, fetched and loaded. DeviceError."""
+    """Refuse a device and a way to fit it before a model is chosen, fetched and loaded. DeviceError.
+
+    The geometric model is not placed: what it does not heed, it refuses itself.
+    """
+    if options.model == GEOMETRIC:
+        return
     from pixelsmile.editing.devices import place
 
     place(options.device, options.dtype, options.offload or "none", options.quantise)

@@ -4,9 +4,10 @@ Only the header of a file is read, and torch is not needed, so that a wrong one 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pixelsmile.editing.adapter_alphas import Alphas, read_alphas
 from pixelsmile.editing.adapter_formats import Contents, recognise
@@ -72,6 +73,11 @@ class AdapterFile:
         keys = ("ss_base_model_version", "modelspec.architecture", "ss_sd_model_name", "base_model")
         stated = [metadata[key] for key in keys if metadata.get(key)]
         return self.alphas.config.base_model_name_or_path or (stated[0] if stated else None)
+
+
+def is_for(adapter: Mapping[str, Any], domain: str) -> bool:
+    """Whether an adapter, as `load_adapters` recorded it, acts on pictures of that domain."""
+    return adapter.get("domain") in (None, domain)
 
 
 def adapter_specs(adapter: AdapterLike | Sequence[AdapterLike] | None) -> list[AdapterSpec] | None:

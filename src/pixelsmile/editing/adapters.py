@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pixelsmile.editing.adapter_files import AdapterFile, AdapterSpec, find_adapter
+from pixelsmile.editing.adapter_files import AdapterFile, AdapterSpec, find_adapter, is_for
 from pixelsmile.editing.adapter_updates import Kronecker, LowRank, Update, read_updates
 from pixelsmile.errors import AdapterError
 from pixelsmile.hashing import sha256_file
@@ -60,11 +60,6 @@ def activate(transformer: Any, adapters: Sequence[Mapping[str, Any]], domain: st
         transformer.set_adapters(list(chosen), weights=list(chosen.values()))
     elif adapters:
         transformer.disable_adapters()
-
-
-def is_for(adapter: Mapping[str, Any], domain: str) -> bool:
-    """Whether an adapter, as `load_adapters` recorded it, acts on pictures of that domain."""
-    return adapter.get("domain") in (None, domain)
 
 
 def fitting_updates(

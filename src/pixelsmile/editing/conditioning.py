@@ -7,14 +7,16 @@ e_neu + sum_k w_k (e_k - e_neu); applied to predicted velocities it serves promp
 Shape suffixes: T tokens of a prompt, D channels of an embedding.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pixelsmile.errors import ExpressionError, InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # all: every token is interpolated (the published adapter). span: only the tokens in which the prompts
 # differ, the rest are the neutral prompt's. velocity: the predictions are interpolated, one forward a prompt.
@@ -78,6 +80,8 @@ def condition(form: Form, neutral: Prompt, targets: Sequence[Prompt], weights: S
             for weight, prompt in zip(_with_neutral(weights), (neutral, *targets), strict=True)
             if weight != 0
         ]
+    import torch
+
     mixed_TD = interpolate(neutral.embedding, [target.embedding for target in targets], weights)
     if form == "span":
         first, end = expression_span(neutral, targets)
@@ -91,6 +95,8 @@ def interpolate(neutral: Tensor, targets: Sequence[Tensor], weights: Sequence[fl
     Eq. 4 and 5 with one target, section 5.6 with several. Exact at both ends: weights of zero give `neutral`,
     a single weight of one gives that target.
     """
+    import torch
+
     mixed = torch.zeros_like(neutral, dtype=torch.float32)
     for weight, embedding in zip(_with_neutral(weights), (neutral, *targets), strict=True):
         if weight != 0:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -9,18 +10,16 @@ import numpy as np
 from PIL import Image
 
 import pixelsmile
-from pixelsmile.editing.adapter_files import AdapterLike, adapter_specs
-from pixelsmile.editing.adapters import is_for
+from pixelsmile.editing.adapter_files import AdapterLike, adapter_specs, is_for
 from pixelsmile.editing.conditioning import check_conditioning
-from pixelsmile.editing.devices import place
 from pixelsmile.editing.edit_files import EditResult, Source, read_source
 from pixelsmile.editing.engine import Edited, EditJob, Engine, Progress
-from pixelsmile.editing.engines.qwen import QwenEngine
+from pixelsmile.editing.folders import GEOMETRIC
 from pixelsmile.editing.library_noise import quiet_libraries
 from pixelsmile.editing.pictures import centre_box, centre_square, fit_size, resized
 from pixelsmile.editing.requests import DEFAULT_STRENGTHS, Request, neutral_text, target_of
 from pixelsmile.errors import ImageError, InputError
-from pixelsmile.faces.pasting import fit_whole
+from pixelsmile.faces.pasting import fit_change, fit_whole
 from pixelsmile.images import load_original
 from pixelsmile.results import check_domain
 
@@ -45,6 +44,8 @@ class EditOptions(TypedDict, total=False):
     model's own schedule).
     restore: edits come back as large, transparent, grey and deep as the picture came in, with its own pixels
     where the model changed next to nothing; False: as the model made them (True).
+    neutralise: how much of what the face shows already goes before action units are added, for the
+    geometric model (0 to 1; None: all of it).
     """
 
     seed: int
@@ -55,6 +56,7 @@ class EditOptions(TypedDict, total=False):
     batch_size: int | None
     shift: float | None
     restore: bool
+    neutralise: float | None
 
 
 class Editor:
@@ -75,16 +77,21 @@ class Editor:
     ) -> "Editor":
         """Load a model and its adapters; the libraries stay silent meanwhile.
 
-        model: "embedded", a stock diffusers folder of the Qwen-Image-Edit family, or a hub id.
-        adapter: one or several LoRAs (file, folder, hub id; with `=SCALE` or an AdapterSpec for a scale other
-        than 1); the model's own where it has some if None, and none at all if `()` or "none".
-        device: "cpu", "cuda", "cuda:1" (None: a GPU if there is one).
-        dtype: "float32", "bfloat16" or "float16" (None: bfloat16 on a GPU, float32 on a CPU).
-        offload: "none", "model" or "sequential", to save GPU memory.
-        quantise: "8bit" or "4bit" weights, on a GPU (None: as they are).
+        model: "embedded", a stock diffusers folder of the Qwen-Image-Edit family, or a hub id; or
+        "geometric", which moves the mesh of a photographed face on a CPU, and takes none of what follows.
+        adapter: one or several LoRAs (file, folder, hub id; with `=SCALE` or an AdapterSpec for a scale
+        other than 1); the model's own where it has some if None, and none at all if `()` or "none". device:
+        "cpu", "cuda", "cuda:1" (None: a GPU if there is one). dtype: "float32", "bfloat16" or "float16"
+        (None: bfloat16 on a GPU, float32 on a CPU). offload: "none", "model" or "sequential", to save GPU
+        memory. quantise: "8bit" or "4bit" weights, on a GPU (None: as they are).
 
-        Raises ModelError, AdapterError, DeviceError.
+        Raises ModelError, AdapterError, DeviceError, InputError.
         """
+        if model == GEOMETRIC:
+            return cls(_geometric(adapter, device, dtype, offload, quantise))
+        from pixelsmile.editing.devices import place
+        from pixelsmile.editing.engines.qwen import QwenEngine
+
         placement = place(device, dtype, offload, quantise)
         with quiet_libraries():
             return cls(QwenEngine.load(str(model), adapter_specs(adapter), placement))
@@ -96,6 +103,7 @@ class Editor:
         *,
         blend: Mapping[str, float] | None = None,
         prompt: str | None = None,
+        units: Mapping[str, float] | None = None,
         strengths: Sequence[float] = DEFAULT_STRENGTHS,
         **options: Unpack[EditOptions],
     ) -> EditResult:
@@ -103,14 +111,16 @@ class Editor:
 
         image: a PIL picture, a path, or a uint8 array (H, W, 3).
         expression: a name or synonym, such as "happy"; or blend: expression -> weight 0..2, such as
-        {"happy": 0.6, "surprised": 0.4}; or prompt: in your own words. Exactly one of the three.
+        {"happy": 0.6, "surprised": 0.4}; or prompt: in your own words; or units: action unit ->
+        intensity, such as {"jaw_drop": 0.4}, for the geometric model. Exactly one of the four.
         strengths: a list, tuple or array of numbers from 0 (neutral) through 1 (full) to 2, one picture each
         ((0, 0.5, 1)).
-        options: seed, steps, size, domain, conditioning, batch_size, shift, restore, as `EditOptions` tells.
+        options: seed, steps, size, domain, conditioning, batch_size, shift, restore, neutralise, as
+        `EditOptions` tells.
 
         Raises what `stream` raises.
         """
-        request = Request(expression, blend, prompt, strengths)
+        request = Request(expression, blend, prompt, strengths, units)
         return self.edit_many(image, [request], **options)[0]
 
     def edit_many(
@@ -135,6 +145,7 @@ class Editor:
         batch_size: int | None = None,
         shift: float | None = None,
         restore: bool = True,
+        neutralise: float | None = None,
     ) -> Iterator[Progress | EditResult]:
         """The same as a generator: Progress events, then an EditResult for each request, in order.
 
@@ -145,6 +156,7 @@ class Editor:
         checked = _checked(requests)
         _check_numbers(seed, steps, size, batch_size, shift)
         check_conditioning(conditioning)
+        self._check_options(steps, conditioning, batch_size, shift, neutralise)
         source = open_source(image)
         domain = source.domain if domain is None else domain
         targets = tuple(target_of(request, self.engine, domain) for request in checked)
@@ -161,6 +173,7 @@ class Editor:
             shift=shift,
             batch_size=batch_size,
             domain=domain,
+            neutralise=1.0 if neutralise is None else neutralise,
         )
         notes = [*notes, *self._adapter_notes(domain)]
         if restore:
@@ -168,14 +181,34 @@ class Editor:
             self.warn_of(source)
         return self._run(job, checked, source, {"domain": domain, "notes": notes}, restore)
 
+    def _check_options(
+        self,
+        steps: int | None,
+        conditioning: str,
+        batch_size: int | None,
+        shift: float | None,
+        neutralise: float | None,
+    ) -> None:
+        """Refuse what the engine would not heed. InputError."""
+        info = self.engine.info
+        if not info.moves_units:
+            unheeded = ["neutralise"] if neutralise is not None else []
+        else:
+            given = {"steps": steps, "batch_size": batch_size, "shift": shift}
+            unheeded = [name for name, value in given.items() if value is not None]
+            unheeded += ["conditioning"] if conditioning != "auto" else []
+        if unheeded:
+            raise InputError(f"the model {info.model} does not use {', '.join(unheeded)}: leave it out")
+        if neutralise is not None and not 0 <= neutralise <= 1:
+            raise InputError(f"neutralise must be a number from 0 to 1, not {neutralise!r}")
+
     def warn_of(self, source: Source) -> None:
         """Log what is lost of a picture, and that the model does not know its like, where it is a file's."""
         for note in source.notes:
             _log.warning("%s: %s", source.path or "the picture", note)
-        if self.engine.info.note and source.path is not None and not source.is_drawn:
-            _log.warning(
-                "%s is no portrait that pixelsmile drew. %s", repr(str(source.path)), self.engine.info.note
-            )
+        info = self.engine.info
+        if info.note and not info.moves_units and source.path is not None and not source.is_drawn:
+            _log.warning("%s is no portrait that pixelsmile drew. %s", repr(str(source.path)), info.note)
 
     def _run(
         self,
@@ -202,6 +235,8 @@ class Editor:
         size = source.image.size
         if edit.size == size:
             return source.restored(edit.copy())
+        if self.engine.info.moves_units:
+            return source.restored(fit_change(source.image, edit))
         box = centre_box(size) if self.engine.info.square else (0, 0, *size)
         return source.restored(fit_whole(source.image, edit, box))
 
@@ -226,6 +261,7 @@ class Editor:
             "sigmas": [round(sigma, 6) for sigma in edited.sigmas],
             "size": list(job.image.size),
             "batch_size": edited.batch_size,
+            **_units_of(job, index),
         }
 
     def _working_picture(self, image: Image.Image, size: int | None) -> tuple[Image.Image, list[str]]:
@@ -240,7 +276,13 @@ class Editor:
             notes.append(f"edited at {size} px, the model was trained at {info.size} px: expect faults")
         for note in notes:
             _log.warning(note)
-        width, height = fit_size(*image.size, size or info.size, self.engine.multiple_px)
+        size = size or info.size
+        if info.moves_units and max(image.size) <= size:
+            width, height = image.size
+        elif info.moves_units:
+            width, height = (max(1, round(side * size / max(image.size))) for side in image.size)
+        else:
+            width, height = fit_size(*image.size, size, self.engine.multiple_px)
         return resized(image, width, height), [*notes, info.note] if info.note else notes
 
     def _adapter_notes(self, domain: str) -> list[str]:
@@ -251,6 +293,38 @@ class Editor:
         note = f"no adapter for {domain} pictures comes with {info.model}: it edits them alone"
         _log.warning(note)
         return [*info.remarks, note]
+
+
+def _geometric(
+    adapter: AdapterLike | Sequence[AdapterLike] | None,
+    device: str | None,
+    dtype: str | None,
+    offload: str,
+    quantise: str | None,
+) -> Engine:
+    """The engine that has no weights to place. InputError for an option that it would not heed."""
+    from pixelsmile.editing.engines.geometric import GeometricEngine
+
+    given = {
+        "adapter": bool(adapter_specs(adapter)),
+        "device": device not in (None, "cpu"),
+        "dtype": dtype not in (None, "float32"),
+        "offload": offload != "none",
+        "quantise": quantise is not None,
+    }
+    unheeded = [name for name, is_given in given.items() if is_given]
+    if unheeded:
+        raise InputError(f"the model {GEOMETRIC} does not use {', '.join(unheeded)}: leave it out")
+    return GeometricEngine.load()
+
+
+def _units_of(job: EditJob, index: int) -> dict[str, Any]:
+    """The action units of each picture (those that are not 0), where an engine moves them."""
+    units = job.targets[index].units
+    if not units:
+        return {}
+    shown = [{name: round(value, 4) for name, value in asdict(one).items() if value} for one in units]
+    return {"units": shown, "neutralise": job.neutralise}
 
 
 def open_source(image: ImageLike) -> Source:

@@ -6,6 +6,8 @@ from typing import Any, Literal, Protocol
 
 from PIL import Image
 
+from pixelsmile.portraits.action_units import ActionUnits
+
 Stage = Literal["encode", "denoise", "decode"]
 
 
@@ -16,7 +18,9 @@ class EngineInfo:
     size: the root of the area of the pictures it was trained on, in pixels. square: trained on squares alone.
     words: all words that it knows, where it knows no others. prompts: its own prompt for an expression, where
     it has one. offload, quantise: how it was made to fit a small card (see `devices.Placement`). remarks:
-    what was found when it was loaded, and is noted with every edit.
+    what was found when it was loaded, and is noted with every edit. moves_units: it moves action units and
+    takes no prompts; it works at the picture's own size, at most `size`, and its edits lie on the picture
+    pixel by pixel.
     """
 
     model: str
@@ -33,14 +37,19 @@ class EngineInfo:
     offload: str = "none"
     quantise: str | None = None
     remarks: tuple[str, ...] = ()
+    moves_units: bool = False
 
 
 @dataclass(frozen=True)
 class Target:
-    """What one request asks for: its prompts, and for each picture the weight of each prompt's direction."""
+    """What one request asks for: its prompts, and for each picture the weight of each prompt's direction.
+
+    units: the same in action units, for each picture; none for a prompt in one's own words.
+    """
 
     prompts: tuple[str, ...]
     weights: tuple[tuple[float, ...], ...]
+    units: tuple[ActionUnits, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,8 @@ class EditJob:
 
     image: RGB, at the working size (sides multiples of `Engine.multiple_px`). shift: fixed shift of the noise
     levels in place of the checkpoint's schedule (None: the checkpoint's). batch_size: forwards at a time
-    (None: the engine's choice). domain: human or anime; an adapter may be for one of them.
+    (None: the engine's choice). domain: human or anime; an adapter may be for one of them. neutralise: 0..1,
+    how much of what the face shows already goes before action units are added.
     """
 
     image: Image.Image
@@ -61,6 +71,7 @@ class EditJob:
     shift: float | None = None
     batch_size: int | None = None
     domain: str = "human"
+    neutralise: float = 1.0
 
 
 @dataclass(frozen=True)

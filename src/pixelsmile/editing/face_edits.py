@@ -16,7 +16,7 @@ from pixelsmile.errors import FaceError, InputError
 from pixelsmile.faces.crops import DEFAULT_CONTEXT, FaceCrop, crop_to_edit
 from pixelsmile.faces.face import Face, Masker
 from pixelsmile.faces.masks import face_mask, feathered
-from pixelsmile.faces.pasting import FittedEdit, fit_edit, paste
+from pixelsmile.faces.pasting import FittedEdit, fit_aligned, fit_edit, paste
 from pixelsmile.results import check_domain
 
 MASK_GROW = 1.25  # an open jaw, raised brows and a blush stay inside
@@ -81,7 +81,11 @@ def stream_faces(
                 yield event
                 continue
             below = next(waiting)
-            below.append(_pasted(source, below[-1].images if below else None, face, crop, event, how))
+            onto = below[-1].images if below else [source.image] * len(event.images)
+            if editor.engine.info.moves_units:
+                below.append(_laid(source, onto, face, crop, event))
+            else:
+                below.append(_pasted(source, onto, face, crop, event, how))
     for result in map(_together, layers):
         notes = [*source.notes, *result.settings["notes"]]
         images = [source.restored(picture) for picture in result.images]
@@ -102,26 +106,51 @@ def _together(layers: Sequence[EditResult]) -> EditResult:
 
 def _pasted(
     source: Source,
-    onto: Sequence[Image.Image] | None,
+    onto: Sequence[Image.Image],
     face: Face,
     crop: FaceCrop,
     result: EditResult,
     how: PasteOptions,
 ) -> EditResult:
     picture, images, corrections = source.image, [], []
-    for below, edit in zip(onto or [picture] * len(result.images), result.images, strict=True):
+    for below, edit in zip(onto, result.images, strict=True):
         mask_HW = _mask(crop.face(face), crop.cut(picture), edit, how.masker)
         fitted = fit_edit(
             picture, edit, crop, mask_HW, guard_drift=how.guard_drift, keep_detail=how.keep_detail
         )
         images.append(paste(below, fitted))
         corrections.append(_correction(fitted))
+    mask = "ellipse" if how.masker is None else how.masker.name
+    return _described(source, images, face, crop, result, mask, corrections)
+
+
+def _laid(
+    source: Source, onto: Sequence[Image.Image], face: Face, crop: FaceCrop, result: EditResult
+) -> EditResult:
+    """The same for an engine whose edits lie on the picture: what it has changed, as it is."""
+    images, corrections = [], []
+    for below, edit in zip(onto, result.images, strict=True):
+        fitted = fit_aligned(source.image, edit, crop)
+        images.append(paste(below, fitted))
+        corrections.append(_correction(fitted))
+    return _described(source, images, face, crop, result, "changed pixels", corrections)
+
+
+def _described(
+    source: Source,
+    images: list[Image.Image],
+    face: Face,
+    crop: FaceCrop,
+    result: EditResult,
+    mask: str,
+    corrections: list[dict[str, Any]],
+) -> EditResult:
     described = {
         "box": [round(value, 2) for value in face.box],
         "source": face.source,
         "crop": [crop.left, crop.top, crop.side, crop.side],
         "turned_deg": round(math.degrees(crop.turn), 1),
-        "mask": "ellipse" if how.masker is None else how.masker.name,
+        "mask": mask,
         "corrections": corrections,
     }
     return EditResult(result.label, images, result.strengths, {**result.settings, "face": described}, source)

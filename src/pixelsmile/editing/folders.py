@@ -18,6 +18,7 @@ from pixelsmile.safetensors_header import Header, kind_of, read_header
 from pixelsmile.utf8 import is_utf8
 
 EMBEDDED = "embedded"
+GEOMETRIC = "geometric"  # no folder: the mesh of a photographed face, moved
 FULL_MODEL = "Qwen/Qwen-Image-Edit-2511"
 PUBLISHED_ADAPTER = "PixelSmile/PixelSmile"  # on the hub; for people
 OPTIONS_FILE = "pixelsmile.json"

@@ -3,12 +3,16 @@
 Shape suffixes: B pictures, C channels (RGB), H and W height and width in pixels.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def fit_size(width: int, height: int, size: int, multiple: int) -> tuple[int, int]:
@@ -42,12 +46,16 @@ def resized(image: Image.Image, width: int, height: int) -> Image.Image:
 
 def to_tensor(image: Image.Image) -> Tensor:
     """A picture as (1, 3, H, W), float32 in -1..1."""
+    import torch
+
     pixels_HWC = np.asarray(image.convert("RGB"), dtype=np.float32) / 255.0
     return torch.from_numpy(2.0 * pixels_HWC - 1.0).permute(2, 0, 1).unsqueeze(0)
 
 
 def to_pictures(images_BCHW: Tensor) -> list[Image.Image]:
     """Pictures from (B, 3, H, W) in -1..1; what lies outside is cut."""
+    import torch
+
     unit_BHWC = (images_BCHW.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1)
     pixels_BHWC = (unit_BHWC * 255).round().to(torch.uint8).cpu().numpy()
     return [Image.fromarray(pixels_HWC) for pixels_HWC in pixels_BHWC]

@@ -19,6 +19,8 @@ from pixelsmile.expressions import (
     target_prompt,
 )
 from pixelsmile.limits import shown
+from pixelsmile.portraits.action_units import checked_units
+from pixelsmile.portraits.prototypes import blend_units
 from pixelsmile.utf8 import is_utf8
 
 DEFAULT_STRENGTHS = (0.0, 0.5, 1.0)
@@ -26,50 +28,73 @@ DEFAULT_STRENGTHS = (0.0, 0.5, 1.0)
 
 @dataclass(frozen=True)
 class Request:
-    """Exactly one of an expression, a blend and a prompt.
+    """Exactly one of an expression, a blend, a prompt and action units.
 
     expression: a name or synonym, such as "happy" or "smile". blend: expression -> weight 0..2, such as
-    {"happy": 0.6, "surprised": 0.4}. prompt: in your own words, for models that understand them. strengths: a
-    list, tuple or numpy array of numbers from 0 (neutral) through 1 (full) to 2; one picture each.
+    {"happy": 0.6, "surprised": 0.4}. prompt: in your own words, for models that understand them. units:
+    action unit -> intensity, such as {"jaw_drop": 0.4} (see `portraits.ActionUnits`), for models that move
+    them. strengths: a list, tuple or numpy array of numbers from 0 (neutral) through 1 (full) to 2; one
+    picture each.
     """
 
     expression: str | None = None
     blend: Mapping[str, float] | None = None
     prompt: str | None = None
     strengths: Sequence[float] = DEFAULT_STRENGTHS
+    units: Mapping[str, float] | None = None
 
     def checked(self) -> "Request":
         """The same with canonical names and checked numbers. ExpressionError, StrengthError."""
-        if sum(given is not None for given in (self.expression, self.blend, self.prompt)) != 1:
+        if sum(given is not None for given in self._asked) != 1:
             raise ExpressionError(
-                f"give exactly one of expression, blend and prompt, not expression={self.expression!r}, "
-                f"blend={self.blend!r}, prompt={self.prompt!r}"
+                f"give exactly one of expression, blend and prompt (or units), not "
+                f"expression={self.expression!r}, blend={self.blend!r}, prompt={self.prompt!r}, "
+                f"units={self.units!r}"
             )
         strengths = check_strengths(self.strengths)
         if self.prompt is not None:
             return Request(prompt=_checked_prompt(self.prompt), strengths=strengths)
         if self.blend is not None:
             return Request(blend=_checked_blend(self.blend), strengths=strengths)
+        if self.units is not None:
+            checked_units(self.units)
+            return Request(units=dict(self.units), strengths=strengths)
         return Request(expression=parse_expression(self.expression or ""), strengths=strengths)
+
+    @property
+    def _asked(self) -> tuple[object, ...]:
+        return self.expression, self.blend, self.prompt, self.units
 
     @property
     def label(self) -> str:
         """What to call it beside its pictures."""
         if isinstance(self.blend, Mapping):
             return format_blend(dict(self.blend))
+        if isinstance(self.units, Mapping):
+            return format_blend(dict(self.units))
         return self.expression or self.prompt or ""
 
 
 def neutral_text(info: EngineInfo, domain: str) -> str:
-    """The prompt at strength 0, for a domain that the model knows."""
+    """The prompt at strength 0, for a domain that the model knows; none where it takes no prompts."""
+    if info.moves_units:
+        return ""
     return info.prompts.get(NEUTRAL, neutral_prompt(known_domain(info, domain)))
 
 
 def target_of(request: Request, engine: Engine, domain: str) -> Target:
-    """The prompts of a checked request, and their weights at each of its strengths.
+    """The prompts of a checked request, their weights at each of its strengths, and the same in action units.
 
-    ExpressionError for words that the model does not know, where it knows only some.
+    ExpressionError for words that the model does not know, where it knows only some, and for what it does not
+    take at all: a prompt, or units.
     """
+    if engine.info.moves_units:
+        return _in_units(request, engine.info, domain)
+    if request.units is not None:
+        raise ExpressionError(
+            f"the model {engine.info.model} takes no action units: name an expression, or use the "
+            "model geometric"
+        )
     if request.prompt is not None:
         _require_known_words(request.prompt, engine.info)
         return Target((request.prompt,), tuple((strength,) for strength in request.strengths))
@@ -77,6 +102,23 @@ def target_of(request: Request, engine: Engine, domain: str) -> Target:
     known = known_domain(engine.info, domain)
     prompts = tuple(engine.info.prompts.get(name, target_prompt(name, known)) for name in blend)
     return Target(prompts, tuple(blend_weights(blend, strength) for strength in request.strengths))
+
+
+def _in_units(request: Request, info: EngineInfo, domain: str) -> Target:
+    known_domain(info, domain)
+    if request.prompt is not None:
+        raise ExpressionError(
+            f"the model {info.model} moves a face by action units and understands no prompt: name an "
+            "expression, a blend or units"
+        )
+    if request.units is not None:
+        full = checked_units(request.units)
+        weights: tuple[tuple[float, ...], ...] = tuple((strength,) for strength in request.strengths)
+    else:
+        blend = request.blend if request.blend is not None else {request.expression or NEUTRAL: 1.0}
+        full = blend_units(blend)
+        weights = tuple(blend_weights(blend, strength) for strength in request.strengths)
+    return Target((), weights, tuple(full.scaled(strength) for strength in request.strengths))
 
 
 def known_domain(info: EngineInfo, domain: str) -> Domain:

@@ -107,6 +107,39 @@ def paste(onto: Image.Image, fitted: FittedEdit) -> Image.Image:
     return result
 
 
+def fit_change(picture: Image.Image, edit: Image.Image) -> Image.Image:
+    """The picture with what an edit that lies on it pixel by pixel has changed, at whatever size it was
+    made.
+    """
+    crop = FaceCrop(0, 0, 0, picture.size)
+    fitted = _changed(picture, edit, crop)
+    blended = np.asarray(picture) + (fitted.pixels - np.asarray(picture)) * fitted.mask[..., None]
+    return Image.fromarray(np.round(blended).clip(0, 255).astype(np.uint8))
+
+
+def fit_aligned(picture: Image.Image, edit: Image.Image, crop: FaceCrop) -> FittedEdit:
+    """The edit of a crop that lies on it pixel by pixel, at whatever size: nothing is to be corrected, the
+    mask is where it changed anything.
+    """
+    source = crop.cut(picture)
+    fitted = _changed(source, edit, crop)
+    return _turned_back(picture, np.asarray(source), fitted) if crop.turn else fitted
+
+
+def _changed(source: Image.Image, edit: Image.Image, crop: FaceCrop) -> FittedEdit:
+    """Edit and mask at the size of `source`; a smaller edit gives its change alone, and detail stays."""
+    seen = source if edit.size == source.size else source.resize(edit.size, Image.Resampling.LANCZOS)
+    change_HW3 = np.asarray(edit, np.float32) - np.asarray(seen, np.float32)
+    if edit.size != source.size:
+        bands = [Image.fromarray(np.ascontiguousarray(change_HW3[..., band])) for band in range(3)]
+        change_HW3 = np.dstack(
+            [np.asarray(one.resize(source.size, Image.Resampling.BICUBIC)) for one in bands]
+        )
+    mask_HW = (np.abs(change_HW3).max(-1) >= 0.5).astype(np.float32)
+    pixels = np.asarray(source, np.float32) + change_HW3
+    return FittedEdit(pixels, mask_HW, crop, None, (1.0,) * 3, (0.0,) * 3, edit.size != source.size)
+
+
 def fit_whole(picture: Image.Image, edit: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
     """The picture with an edit of all that lies in `box` (x0, y0, x1, y1), whatever size the edit has.
 

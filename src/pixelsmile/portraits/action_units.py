@@ -4,7 +4,15 @@ An intensity of 0 is a face at rest, 1 the full movement that the painter was de
 2 are drawn too (extrapolated strengths), with every shape kept valid. `left` and `right` are the viewer's.
 """
 
+import difflib
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+
+from pixelsmile.errors import ExpressionError
+
+MAX_INTENSITY = 2.0
+SIGNED = ("brow_tilt", "smirk", "gaze_x", "gaze_y")
 
 
 @dataclass(frozen=True)
@@ -48,3 +56,39 @@ class ActionUnits:
     def as_tuple(self) -> tuple[float, ...]:
         """The intensities in the order of the fields."""
         return tuple(getattr(self, f.name) for f in fields(self))
+
+
+UNITS = tuple(field.name for field in fields(ActionUnits))
+
+
+def checked_units(intensities: Mapping[str, float]) -> ActionUnits:
+    """Units by name. ExpressionError for an unknown name (it gets the nearest), or a number out of range."""
+    if not isinstance(intensities, Mapping) or not intensities:
+        raise ExpressionError(f"units must be like {{'jaw_drop': 0.4}}, not {intensities!r}")
+    for name, value in intensities.items():
+        if name not in UNITS:
+            nearest = difflib.get_close_matches(name, UNITS, n=3, cutoff=0.4)
+            hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"choose from {', '.join(UNITS)}"
+            raise ExpressionError(f"unknown action unit {name!r}: {hint}")
+        least = -MAX_INTENSITY if name in SIGNED else 0.0
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not math.isfinite(value) or not least <= value <= MAX_INTENSITY:
+            raise ExpressionError(
+                f"unit {name} must be a number from {least:g} to {MAX_INTENSITY:g}, not {value!r}"
+            )
+    return ActionUnits(**{name: float(value) for name, value in intensities.items()})
+
+
+def parse_units(text: str) -> dict[str, float]:
+    """`jaw_drop=0.4,smirk=-0.5` as checked intensities, in the order written. ExpressionError."""
+    intensities: dict[str, float] = {}
+    for part in text.split(","):
+        name, has_value, value = (piece.strip() for piece in part.partition("="))
+        if not name or name in intensities:
+            raise ExpressionError(f"units {text!r}: write each once, like jaw_drop=0.4,lip_corner_pull=1")
+        try:
+            intensities[name] = float(value) if has_value else 1.0
+        except ValueError:
+            raise ExpressionError(f"unit {name}: {value!r} is not a number") from None
+    checked_units(intensities)
+    return intensities

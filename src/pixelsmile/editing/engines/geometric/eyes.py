@@ -1,7 +1,7 @@
 """The eyes under moved lids: the eyeball stays, the iris stays round, the gaze turns.
 
-The eyeball is what the photograph shows between the lids, completed where they hide it: the iris by its own mirror
-image, the white by the white beside it. The moved lids are the window through which it is seen.
+The eyeball is what the photograph shows between the lids, completed where they hide it: the iris by its own
+mirror image, the white by the white beside it. The moved lids are the window through which it is seen.
 """
 
 from dataclasses import dataclass
@@ -9,9 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import skia
 
-from pixelsmile.editing.engines.geometric.scene import Face, Moved, blended, coverage, opening_path, smooth_path
+from pixelsmile.editing.engines.geometric.scene import (
+    Face,
+    Moved,
+    blended,
+    coverage,
+    opening_path,
+    smooth_path,
+)
 from pixelsmile.editing.engines.geometric.surface import smoothstep
-from pixelsmile.editing.engines.geometric.units_on_mesh import EYES
+from pixelsmile.editing.engines.geometric.units_on_mesh import EYES, EyeRows
 from pixelsmile.faces.mesh.points import LEFT_IRIS, RIGHT_IRIS
 
 _GAZE_CM = np.array([0.42, -0.27, 0.0])  # that far the iris moves at a gaze of 1, to the right and down
@@ -43,7 +50,7 @@ def paint_eyes(picture: np.ndarray, moved: Moved) -> np.ndarray:
     return picture
 
 
-def _eye(moved: Moved, rows, iris: int) -> Eye | None:
+def _eye(moved: Moved, rows: EyeRows, iris: int) -> Eye | None:
     (upper, *_), (lower, *_), (outer, inner) = rows
     rim = moved.face.points[iris : iris + 5, :2]
     radii = np.linalg.norm(rim[1] - rim[3]) / 2, np.linalg.norm(rim[2] - rim[4]) / 2
@@ -76,6 +83,10 @@ def _paint(picture: np.ndarray, moved: Moved, eye: Eye) -> None:
     if not alpha.any():
         return
     turn = _turn(moved, eye)
+    ways = [np.abs(after - before).max() for before, after in zip(eye.lids, eye.moved_lids, strict=True)]
+    alpha = alpha * smoothstep(np.array(max(*ways, np.abs(turn).max()) / (0.08 * scale))).astype(np.float32)
+    if not alpha.any():
+        return
     ball = _eyeball(moved.face, eye, window, turn)
     light = moved.face.light
     ball = light.tinted(ball)
@@ -93,13 +104,15 @@ def _turn(moved: Moved, eye: Eye) -> np.ndarray:
     along = eye.lids[0][-1] - eye.lids[0][0]
     along = along / max(float(np.linalg.norm(along)), 1e-6)
     at = float((eye.iris - middle) @ along)
-    most = _MAX_TURN * scale * max(0.3, float(np.linalg.norm(eye.lids[0][-1] - eye.lids[0][0])) / (2.6 * scale))
+    most = (
+        _MAX_TURN * scale * max(0.3, float(np.linalg.norm(eye.lids[0][-1] - eye.lids[0][0])) / (2.6 * scale))
+    )
     by = float(turn @ along)
     limited = float(np.clip(at + by, min(-most, at), max(most, at))) - at
     return turn + (limited - by) * along
 
 
-def _eyeball(face: Face, eye: Eye, window, turn: np.ndarray) -> np.ndarray:
+def _eyeball(face: Face, eye: Eye, window: tuple[slice, slice], turn: np.ndarray) -> np.ndarray:
     """float32 (h, w, 3): the eyeball without lids, the iris turned by `turn` pixels."""
     seen = face.pixels[window].astype(np.float32)
     hidden = _HIDDEN * face.px_per_cm
@@ -134,12 +147,16 @@ def _white(face: Face, seen: np.ndarray, known: np.ndarray, distance: np.ndarray
         chosen = seen[is_white & side[None]]
         ends.append(np.median(chosen, axis=0) if len(chosen) >= 6 else None)
     plain = (0.82 * face.light.white).astype(np.float32)
-    left, right = (next((one for one in (end, other) if one is not None), plain) for end, other in (ends, ends[::-1]))
+    left, right = (
+        next((one for one in (end, other) if one is not None), plain) for end, other in (ends, ends[::-1])
+    )
     share = smoothstep((columns - middle) / (0.5 * seen.shape[1]) + 0.5)[None, :, None]
     return ((1 - share) * left + share * right).astype(np.float32) * np.ones_like(seen)
 
 
-def _iris(seen: np.ndarray, known: np.ndarray, distance: np.ndarray, eye: Eye, white: np.ndarray) -> np.ndarray:
+def _iris(
+    seen: np.ndarray, known: np.ndarray, distance: np.ndarray, eye: Eye, white: np.ndarray
+) -> np.ndarray:
     """The iris where lids hide it: mirrored from below or above, else the mean of its ring."""
     rings = np.clip((distance * 6).astype(int), 0, 6)
     weights = known * (distance < 1.05)
@@ -172,7 +189,9 @@ def _shadow(moved: Moved, eye: Eye) -> np.ndarray:
     way = float(np.abs(eye.moved_lids[0] - eye.lids[0]).max()) / scale
     strength = 0.42 * float(smoothstep(np.array(way / 0.15)))
     drawn = np.zeros((*eye.size, 4), np.uint8)
-    paint = skia.Paint(AntiAlias=True, Color=skia.ColorWHITE, Style=skia.Paint.kStroke_Style, StrokeWidth=0.16 * scale)
+    paint = skia.Paint(
+        AntiAlias=True, Color=skia.ColorWHITE, Style=skia.Paint.kStroke_Style, StrokeWidth=0.16 * scale
+    )
     paint.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, 0.07 * scale))
     skia.Surface(drawn).getCanvas().drawPath(smooth_path(eye.moved_lids[0], closed=False), paint)
     return strength * drawn[..., 3].astype(np.float32) / 255

@@ -1,4 +1,6 @@
-"""How the photograph looks where something must be painted into it: its light, its sharpness, its grain, its tint."""
+"""How the photograph looks where something must be painted into it: its light, its sharpness, its grain,
+its tint.
+"""
 
 from dataclasses import dataclass
 
@@ -47,9 +49,7 @@ def read_light(pixels: np.ndarray, points: np.ndarray) -> Light:
     skin = _skin(pixels, points, face_px)
     (x0, y0), (x1, y1) = points[:, :2].min(0).astype(int), points[:, :2].max(0).astype(int) + 1
     face = pixels[max(0, y0) : max(1, y1), max(0, x0) : max(1, x1)]
-    return Light(
-        skin, _white(pixels, points, skin), _blur_px(face, face_px), _grain(face), _tint(face)
-    )
+    return Light(skin, _white(pixels, points, skin), _blur_px(face, face_px), _grain(face), _tint(face))
 
 
 def patch(pixels: np.ndarray, middle: np.ndarray, half: int) -> np.ndarray:
@@ -67,7 +67,7 @@ def _skin(pixels: np.ndarray, points: np.ndarray, face_px: float) -> np.ndarray:
 
 
 def _white(pixels: np.ndarray, points: np.ndarray, skin: np.ndarray) -> np.ndarray:
-    """The brighter parts beside the irises; kept near what a white thing in the light of the skin would be."""
+    """The brighter parts beside the irises, kept near what a white thing would be in the skin's light."""
     colours = []
     for iris, (outer, inner, _, _) in zip(_IRISES, _EYES, strict=True):
         for corner in (outer, inner):
@@ -107,7 +107,9 @@ def _grain(face: np.ndarray) -> float:
 
 
 def _tint(face: np.ndarray) -> np.ndarray | None:
-    small = face[:: max(1, face.shape[0] // 96), :: max(1, face.shape[1] // 96)].reshape(-1, 3).astype(np.float64)
+    small = (
+        face[:: max(1, face.shape[0] // 96), :: max(1, face.shape[1] // 96)].reshape(-1, 3).astype(np.float64)
+    )
     brightness = small @ _LUMINANCE
     curve = [np.polyfit(brightness / 255, small[:, channel], 2) for channel in range(3)]
     fitted = np.stack([np.polyval(one, brightness / 255) for one in curve], axis=1)

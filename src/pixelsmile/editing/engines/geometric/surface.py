@@ -1,4 +1,5 @@
-"""The surface that the engine moves: the canonical mesh with every triangle cut in four, and what lies where on it.
+"""The surface that the engine moves: the canonical mesh with every triangle cut in four, and what lies
+where on it.
 
 Vertices are canonical centimetres (x to the viewer's right, y up, z to the camera), rows are vertices: 468 of
 the mesh, one on every edge, then rings around the oval, which fade what moves on the face out into the
@@ -7,6 +8,7 @@ picture.
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -72,7 +74,6 @@ def surface() -> Surface:
     for here, after in zip(OVAL, (*OVAL[1:], OVAL[0]), strict=True):
         border += [here, middle_of[min(here, after), max(here, after)]]
     lower = _lower(mesh.vertices_cm)[parents].mean(1)
-    distances = np.square(vertices[:, None] * np.array([-1.0, 1.0, 1.0]) - vertices[None]).sum(-1)
     return Surface(
         vertices,
         parents,
@@ -80,8 +81,8 @@ def surface() -> Surface:
         _ring_triangles(len(parents), np.array(border)),
         np.array(border),
         lower,
-        distances.argmin(1),
-        np.isin(parents[triangles], [*UPPER_INNER, *LOWER_INNER]).all((1, 2)),
+        _mirror(mesh.vertices_cm, parents),
+        np.asarray(np.isin(parents[triangles], [*UPPER_INNER, *LOWER_INNER]).all((1, 2))),
     )
 
 
@@ -98,13 +99,25 @@ def _subdivided(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[tup
     return np.concatenate([own, unique]), np.concatenate([np.stack(one, 1) for one in small]), rows
 
 
+def _mirror(vertices_cm: np.ndarray, parents: np.ndarray) -> np.ndarray:
+    """The row on the other side: that of the mirrored parents."""
+    mirrored = vertices_cm * np.array([-1.0, 1.0, 1.0])
+    other = np.array([np.square(vertices_cm - place).sum(1).argmin() for place in mirrored])
+    rows = {tuple(pair): row for row, pair in enumerate(np.sort(parents, axis=1).tolist())}
+    pairs = np.sort(other[parents], axis=1).tolist()
+    return np.array([rows.get(tuple(pair), other[pair[0]]) for pair in pairs])
+
+
 def _ring_triangles(start: int, border: np.ndarray) -> np.ndarray:
     count = len(border)
     rings = [border, *(start + count * ring + np.arange(count) for ring in range(len(RINGS)))]
     triangles = []
-    for inner, outer in zip(rings[:-1], rings[1:], strict=True):
+    for inner, outer in pairwise(rings):
         after_inner, after_outer = np.roll(inner, -1), np.roll(outer, -1)
-        triangles += [np.stack([inner, after_inner, outer], 1), np.stack([after_inner, after_outer, outer], 1)]
+        triangles += [
+            np.stack([inner, after_inner, outer], 1),
+            np.stack([after_inner, after_outer, outer], 1),
+        ]
     return np.concatenate(triangles)
 
 

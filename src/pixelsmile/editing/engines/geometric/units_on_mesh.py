@@ -4,13 +4,21 @@ Displacements are centimetres of the canonical mesh at an intensity of 1, drawn 
 viewer's) and mirrored. Lids and lips also know one another: what slides over the eyeball, what touches.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
-from pixelsmile.editing.engines.geometric.surface import CORNERS, LOWER_LIP, UPPER_LIP, Surface, smoothstep, surface
+from pixelsmile.editing.engines.geometric.surface import (
+    CORNERS,
+    LOWER_LIP,
+    UPPER_LIP,
+    Surface,
+    smoothstep,
+    surface,
+)
 from pixelsmile.faces.mesh.mesh import canonical_mesh
 from pixelsmile.faces.mesh.points import (
     LEFT_CREASE,
@@ -50,10 +58,10 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
     ),
     "outer_brow_raise": (Pull((334, 293, 300, 283), (0.05, 0.72, 0.0), 1.25, "brow"),),
     "brow_lower": (
-        Pull((285, 336), (-0.42, -0.55, 0.15), 0.95, "brow"),
-        Pull((295, 296, 282), (-0.15, -0.42, 0.05), 0.95, "brow"),
-        Pull((334, 283, 293), (0.0, -0.18, 0.0), 0.95, "brow"),
-        Pull((168,), (0.0, -0.22, 0.1), 0.8),
+        Pull((285, 336), (-0.34, -0.46, 0.15), 0.8, "brow"),
+        Pull((295, 296, 282), (-0.10, -0.26, 0.05), 0.85, "brow"),
+        Pull((334, 283, 293), (0.0, -0.12, 0.0), 0.9, "brow"),
+        Pull((168,), (0.0, -0.20, 0.1), 0.7),
     ),
     "brow_tilt": (
         Pull((334, 293, 296, 300), (0.0, 0.70, 0.0), 1.15, "brow", single=True),
@@ -67,7 +75,7 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
         Pull((278, 358, 279), (0.10, 0.42, 0.0), 0.75),
         Pull((437, 399), (0.0, 0.22, 0.05), 0.8),
         Pull((391, 393), (0.05, 0.28, 0.0), 0.8, "upper"),
-        Pull((285, 417), (-0.12, -0.22, 0.05), 0.7, "brow"),
+        Pull((285, 417), (-0.10, -0.16, 0.05), 0.7, "brow"),
     ),
     "upper_lip_raise": (
         Pull((269, 270, 267), (0.08, 0.50, 0.05), 0.85, "upper"),
@@ -91,7 +99,10 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
         Pull((17, 14), (0.0, 0.10, 0.1), 0.7, "lower"),
         Pull((432, 422), (0.05, -0.30, 0.05), 1.0),
     ),
-    "lower_lip_depress": (Pull((405, 314, 321), (0.12, -0.52, 0.0), 0.75, "lower"), Pull((17,), (0.0, -0.3, 0.0), 0.6, "lower")),
+    "lower_lip_depress": (
+        Pull((405, 314, 321), (0.12, -0.52, 0.0), 0.75, "lower"),
+        Pull((17,), (0.0, -0.3, 0.0), 0.6, "lower"),
+    ),
     "chin_raise": (
         Pull((17, 14, 314), (0.0, 0.34, 0.18), 0.9, "lower"),
         Pull((199, 175, 200), (0.0, 0.34, 0.05), 1.3, "lower"),
@@ -123,8 +134,11 @@ _LIP_ALONE = 0.4  # share of a lifted upper lip's way on which the lower one doe
 _LID_FOLLOWS_GAZE = 0.22  # how far a look down shuts the eyes
 _MIN_GAP = 0.02  # cm between lids that are shut
 
-# Rows of the eyes, from the outer corner to the inner one: upper lid, its crease, the skin above; lower lid, below.
-EYES = (
+Rows = tuple[tuple[int, ...], ...]
+EyeRows = tuple[Rows, Rows, tuple[int, int]]
+# Rows of the eyes, from the outer corner to the inner one: upper lid, its crease, the skin above; lower lid,
+# below.
+EYES: tuple[EyeRows, ...] = (
     (
         (LEFT_UPPER_LID, LEFT_CREASE, (113, 225, 224, 223, 222, 221, 189)),
         (LEFT_LOWER_LID, (25, 110, 24, 23, 22, 26, 112), (31, 228, 229, 230, 231, 232, 233)),
@@ -136,6 +150,7 @@ EYES = (
         (263, 362),
     ),
 )
+_BEYOND = 0.6  # the most that an intensity above 1 adds
 _FOLLOW_UPPER = (1.0, 0.5, 0.15)  # how much of a lid's way its crease and the skin above go
 _FOLLOW_LOWER = (1.0, 0.6, 0.3)
 
@@ -154,7 +169,17 @@ class Movement:
 
     @property
     def net(self) -> ActionUnits:
+        """What is to be added to what the picture shows."""
         return self.wanted.plus(self.shown.scaled(-self.neutralise))
+
+
+def in_reach(units: ActionUnits) -> ActionUnits:
+    """The same up to an intensity of 1, beyond it less and less more: skin does not stretch at will."""
+    return ActionUnits(*(math.copysign(_reachable(abs(value)), value) for value in units.as_tuple()))
+
+
+def _reachable(intensity: float) -> float:
+    return intensity if intensity <= 1 else 1 + _BEYOND * (1 - math.exp((1 - intensity) / _BEYOND))
 
 
 def move(rest: np.ndarray, movement: Movement) -> np.ndarray:
@@ -212,7 +237,8 @@ def _reach(face: Surface, anchors: tuple[int, ...], radius: float) -> np.ndarray
     """1 at the anchors, falling as a Gaussian around all of them together."""
     left = np.ones(len(face.vertices_cm))
     for anchor in anchors:
-        squares = np.square(face.vertices_cm - face.vertices_cm[anchor]).sum(1)
+        apart = face.vertices_cm - face.vertices_cm[anchor]
+        squares = np.einsum("nd,nd->n", apart, apart)
         left *= 1 - np.exp(-squares / (2 * radius**2))
     return 1 - left
 
@@ -223,7 +249,7 @@ def _where(face: Surface, where: str) -> np.ndarray:
     if where == "lower":
         return face.lower
     if where == "brow":  # from the crease upward; over the nose, from between the eyes
-        return smoothstep((face.vertices_cm[:, 1] - 3.0) / 1.0)
+        return smoothstep((face.vertices_cm[:, 1] - 2.95) / 1.35)
     return np.ones(len(face.vertices_cm))
 
 
@@ -266,9 +292,15 @@ def _close_lips(
     gap = np.maximum(0.0, np.maximum(was, 0.0) * (1 - movement.neutralise) + opens)
     error = gap - (moved[list(UPPER_INNER), 1] - moved[list(LOWER_INNER), 1])
     error[[0, -1]] = 0.0
-    lips = surface().vertices_cm[list(UPPER_INNER)]
+    lips = _CANONICAL[list(UPPER_INNER)]
     for rings, way in ((UPPER_LIP, _UPPER_CLOSES), (LOWER_LIP, _UPPER_CLOSES - 1)):
         base[:, 1] += way * _around_lips(rings) * np.interp(_CANONICAL[:, 0], lips[:, 0], error)
+        base[list(rings[-1]), 1] = way * error
+    touching = 0.5 * (gap < 1e-3)[:, None]
+    apart = moved[list(UPPER_INNER)] - moved[list(LOWER_INNER)]
+    aside = touching * apart * np.array([1.0, 0.0, 1.0])  # lips that touch do so along one line
+    base[list(UPPER_INNER)] -= aside
+    base[list(LOWER_INNER)] += aside
 
 
 @cache
@@ -298,7 +330,9 @@ def _press_lips(base: np.ndarray, moved: np.ndarray, intensity: float) -> None:
             base[list(ring[1:-1]), 1:] += roll * way[1:-1, 1:]
 
 
-def _slide_lids(base: np.ndarray, rest: np.ndarray, moved: np.ndarray, rows, movement: Movement) -> None:
+def _slide_lids(
+    base: np.ndarray, rest: np.ndarray, moved: np.ndarray, rows: EyeRows, movement: Movement
+) -> None:
     """The upper lid slides over the eyeball, the lower one hardly; corners stay."""
     (upper, *above), (lower, *below), _ = rows
     gap = moved[list(upper), 1] - moved[list(lower), 1]

@@ -29,8 +29,8 @@ def with_rings(source: np.ndarray, moved: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def lip_texture(source: np.ndarray, share: float) -> np.ndarray:
-    """`source` with the inner edges of the lips `share` of the way to the next ring: a mouth that opens or closes
-    takes lip along, neither the dark between the lips nor teeth.
+    """`source` with the inner edges of the lips `share` of the way to the next ring: a mouth that opens or
+    closes takes lip along, neither the dark between the lips nor teeth.
     """
     pulled = source.copy()
     face = surface()
@@ -45,8 +45,8 @@ def lip_texture(source: np.ndarray, share: float) -> np.ndarray:
 
 
 def triangles_far_first(moved: np.ndarray, *, open_mouth: bool) -> np.ndarray:
-    """All triangles, the farthest first: what is nearer is drawn over it. What lies between the lips comes below
-    them, or not at all.
+    """All triangles, the farthest first: what is nearer is drawn over it. What lies between the lips comes
+    below them, or not at all.
     """
     face = surface()
     skin, mouth = face.triangles[~face.in_mouth], face.triangles[face.in_mouth]

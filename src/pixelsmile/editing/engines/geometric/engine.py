@@ -1,0 +1,171 @@
+"""The geometric engine: the face mesh of a photograph, moved by action units. No model, no noise, no GPU.
+
+    mesh of the face -> head coordinates -> units move it -> back into the picture -> warp -> eyes, mouth,
+    skin
+
+Not the paper's method; every record of an edit says so.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress
+from pixelsmile.editing.engines.geometric.eyes import paint_eyes
+from pixelsmile.editing.engines.geometric.light import read_light
+from pixelsmile.editing.engines.geometric.mouth import MIN_GAP, lip_gap, paint_mouth
+from pixelsmile.editing.engines.geometric.scene import Face, Moved, coverage, smooth_path
+from pixelsmile.editing.engines.geometric.shading import shade_skin
+from pixelsmile.editing.engines.geometric.surface import RINGS, smoothstep, surface
+from pixelsmile.editing.engines.geometric.units_on_mesh import Movement, in_reach, move, without
+from pixelsmile.editing.engines.geometric.warp import lip_texture, triangles_far_first, warp, with_rings
+from pixelsmile.editing.folders import GEOMETRIC
+from pixelsmile.errors import ExpressionError, FaceError
+from pixelsmile.faces.detectors.mesh import MeshDetector
+from pixelsmile.faces.mesh.mesh import FaceMesh, Pose
+from pixelsmile.faces.mesh.networks import MeshNetworks, load_mesh_networks
+from pixelsmile.faces.mesh.points import NUM_SURFACE
+from pixelsmile.faces.mesh.units import source_units
+from pixelsmile.portraits.action_units import ActionUnits
+
+NOTE = "a face mesh moved by action units: not the paper's method"
+MAX_SIZE_PX = 1536
+MAX_YAW = 50.0  # degrees; beyond it half of the face is not in the picture
+MIN_FACE_PX = 40
+# What a face at rest may show as well (narrow eyes, a small mouth, a look aside) is not taken away.
+KEPT = ("gaze_x", "gaze_y", "lip_pucker", "lip_press", "lid_tighten", "brow_tilt", "dimple", "chin_raise")
+_REMEMBERED = 4
+_MASK = (1.58, 0.045)  # where the mask ends, in ovals, and how softly, in faces
+
+
+class GeometricEngine:
+    """An Engine that needs nothing but a photograph with a face. Make one with `load`."""
+
+    multiple_px = 1
+
+    def __init__(self, detector: MeshDetector, networks: MeshNetworks) -> None:
+        self.info = EngineInfo(
+            model=GEOMETRIC,
+            device="cpu",
+            dtype="float32",
+            size=MAX_SIZE_PX,
+            steps=1,
+            domains=("human",),
+            note=NOTE,
+            moves_units=True,
+        )
+        self._detector, self._networks = detector, networks
+        self._faces: OrderedDict[bytes, tuple[Face, tuple[int, int], ActionUnits]] = OrderedDict()
+
+    @classmethod
+    def load(cls) -> "GeometricEngine":
+        """From the networks that ship. ModelError where the installation lacks them."""
+        return cls(MeshDetector.load(), load_mesh_networks())
+
+    def stream(self, job: EditJob) -> Iterator[Progress | Edited]:
+        """Run a job. ExpressionError for a prompt; FaceError where there is no face that can be moved."""
+        if any(len(target.units) != len(target.weights) for target in job.targets):
+            raise ExpressionError(
+                f"the {GEOMETRIC} model moves action units and understands no prompts: name expressions, a "
+                "blend or units"
+            )
+        yield Progress("encode", 0, 1)
+        face, corner, shown = self._face(job.image)
+        yield Progress("encode", 1, 1)
+        total = sum(len(target.units) for target in job.targets)
+        images: list[list[Image.Image]] = []
+        done = 0
+        for target in job.targets:
+            row = []
+            for units in target.units:
+                edited = edit_face(face, Movement(shown, in_reach(units), job.neutralise))
+                row.append(_put_back(job.image, edited, corner))
+                done += 1
+                yield Progress("decode", done, total)
+            images.append(row)
+        yield Edited(images=images, forms=("units",) * len(job.targets), sigmas=(), batch_size=1)
+
+    def _face(self, image: Image.Image) -> tuple[Face, tuple[int, int], ActionUnits]:
+        """The face of a picture in a window, the window's corner, and what the face shows; the last few
+        pictures are remembered.
+        """
+        key = repr(image.size).encode() + image.tobytes()
+        if key in self._faces:
+            self._faces.move_to_end(key)
+            return self._faces[key]
+        mesh = self._detector.only(image)
+        if mesh is None:
+            raise FaceError(
+                f"the {GEOMETRIC} model sees no face there: it needs both eyes and the mouth of a human "
+                "face: photographed, painted or modelled"
+            )
+        face, corner = place_face(np.asarray(image.convert("RGB")), mesh)
+        shown = without(source_units(self._networks.blendshapes(mesh)), *KEPT)
+        self._faces[key] = face, corner, shown
+        if len(self._faces) > _REMEMBERED:
+            self._faces.popitem(last=False)
+        return self._faces[key]
+
+
+def place_face(pixels: np.ndarray, mesh: FaceMesh) -> tuple[Face, tuple[int, int]]:
+    """A face with the window of the picture (H, W, 3) that its edits can reach, and the window's corner.
+
+    FaceError where it is turned too far or too small.
+    """
+    pose = mesh.pose()
+    if abs(pose.yaw) > MAX_YAW:
+        raise FaceError(
+            f"the face is turned by {abs(pose.yaw):.0f} degrees, the {GEOMETRIC} model moves faces up to "
+            f"{MAX_YAW:.0f}: choose another picture"
+        )
+    x0, y0, x1, y1 = mesh.box
+    if max(x1 - x0, y1 - y0) < MIN_FACE_PX:
+        raise FaceError(
+            f"the face has {max(x1 - x0, y1 - y0):.0f} px, the {GEOMETRIC} model moves faces from "
+            f"{MIN_FACE_PX} px: enlarge the picture"
+        )
+    middle, reach = np.array([x0 + x1, y0 + y1]) / 2, RINGS[-1][0] / 2 * np.array([x1 - x0, y1 - y0])
+    low = np.maximum(0, np.floor(middle - 1.1 * reach)).astype(int)
+    high = np.minimum(pixels.shape[1::-1], np.ceil(middle + 1.1 * reach)).astype(int)
+    window = np.ascontiguousarray(pixels[low[1] : high[1], low[0] : high[0]])
+    points = mesh.points - np.array([low[0], low[1], 0.0])
+    pose = Pose(pose.rotation, pose.scale_px, pose.centre - np.array([low[0], low[1], 0.0]))
+    source = surface().spread(points[:NUM_SURFACE])
+    light = read_light(window, points)
+    return Face(window, points, pose, source, pose.lift(source), light), (int(low[0]), int(low[1]))
+
+
+def edit_face(face: Face, movement: Movement) -> np.ndarray:
+    """The window (H, W, 3) uint8 after a movement; outside of the face it is the photograph."""
+    moved_cm = move(face.rest_cm, movement)
+    scene = Moved(face, movement, face.pose.project(moved_cm), moved_cm)
+    source, target = with_rings(face.source, scene.moved)
+    gap, was_gap = lip_gap(moved_cm), lip_gap(face.rest_cm)
+    texture = lip_texture(source, float(smoothstep(np.array(abs(gap - was_gap) / 0.3))) * 0.6)
+    triangles = triangles_far_first(target, open_mouth=gap > MIN_GAP)
+    picture = warp(face.pixels, texture, target, triangles).astype(np.float32)
+    picture = paint_mouth(picture, scene)
+    picture = paint_eyes(picture, scene)
+    shade_skin(picture, scene)
+    return _composed(face, picture)
+
+
+def _composed(face: Face, picture: np.ndarray) -> np.ndarray:
+    """Within the mask the edit, outside of it the photograph, bit for bit."""
+    rim = face.source[surface().border[::2], :2]
+    middle = rim.mean(0)
+    out, soft = _MASK
+    path = smooth_path(middle + out * (rim - middle))
+    alpha = coverage(face.pixels.shape[:2], path, soft * float(np.ptp(rim, axis=0).max()))[..., None]
+    alpha = np.where(alpha < 0.02, 0.0, alpha).astype(np.float32)
+    blend = face.pixels + alpha * (picture - face.pixels)
+    return np.clip(np.round(blend), 0, 255).astype(np.uint8)
+
+
+def _put_back(image: Image.Image, window: np.ndarray, corner: tuple[int, int]) -> Image.Image:
+    edited = image.convert("RGB")
+    edited = edited.copy() if edited is image else edited
+    edited.paste(Image.fromarray(window), corner)
+    return edited

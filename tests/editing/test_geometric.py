@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelsmile import Editor
+from pixelsmile.editing.edit_files import EditResult
+from pixelsmile.editing.engines.geometric.engine import place_face
+from pixelsmile.editing.face_edits import stream_faces
+from pixelsmile.editing.requests import Request
+from pixelsmile.errors import ExpressionError, FaceError, InputError
+from pixelsmile.expressions import EXPRESSIONS
+from pixelsmile.faces.detectors.mesh import MeshDetector
+from pixelsmile.faces.face import Face
+from pixelsmile.faces.mesh import FaceMesh, load_mesh_networks
+from pixelsmile.faces.mesh.mesh import canonical_mesh
+from pixelsmile.faces.mesh.units import source_units
+
+BOX = (140, 20, 310, 240)  # of the astronaut, with hair and chin
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    data = pytest.importorskip("skimage.data")
+    return Image.fromarray(data.astronaut())
+
+
+@pytest.fixture(scope="module")
+def portrait(astronaut):
+    return astronaut.crop(BOX)
+
+
+@pytest.fixture(scope="module")
+def editor():
+    return Editor.from_pretrained("geometric")
+
+
+def mesh_of(picture):
+    mesh = MeshDetector.load().only(picture)
+    assert mesh is not None
+    return mesh
+
+
+def units_seen(picture):
+    return source_units(load_mesh_networks().blendshapes(mesh_of(picture)))
+
+
+def pixels(picture):
+    return np.asarray(picture).astype(int)
+
+
+def test_a_smile_goes_and_the_mouth_opens(editor, portrait):
+    result = editor.edit(portrait, "surprised", strengths=(0, 0.5, 1))
+    shown = [units_seen(picture) for picture in (portrait, *result.images)]
+    smiles, jaws = ([getattr(units, name) for units in shown] for name in ("lip_corner_pull", "jaw_drop"))
+    assert smiles[0] > 0.6 > 0.2 > smiles[1]  # neutral at strength 0
+    assert jaws[3] > jaws[2] > jaws[1] + 0.1
+    assert jaws[3] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("unit", "seen"),
+    [("eyes_closed", "eyes_closed"), ("outer_brow_raise", "outer_brow_raise"), ("jaw_drop", "jaw_drop")],
+)
+def test_what_is_asked_for_rises_with_the_strength(editor, portrait, unit, seen):
+    result = editor.edit(portrait, units={unit: 1.0}, strengths=(0, 0.35, 0.7, 1))
+    measured = [getattr(units_seen(picture), seen) for picture in result.images]
+    assert measured == sorted(measured)
+    assert measured[-1] > measured[0] + 0.25
+
+
+def test_nothing_but_the_face_changes(editor, astronaut):
+    edited = editor.edit(astronaut, "fear", strengths=(1,)).images[0]
+    changed = (pixels(edited) != pixels(astronaut)).any(-1)
+    x0, y0, x1, y1 = mesh_of(astronaut).box
+    reach = 0.4 * max(x1 - x0, y1 - y0)
+    rows, columns = np.nonzero(changed)
+    assert rows.min() > y0 - reach
+    assert rows.max() < y1 + reach
+    assert columns.min() > x0 - reach
+    assert columns.max() < x1 + reach
+    assert changed[int(y0) : int(y1), int(x0) : int(x1)].mean() > 0.3
+
+
+def test_without_movement_the_picture_stays(editor, portrait):
+    kept = editor.edit(portrait, "happy", strengths=(0,), neutralise=0.0).images[0]
+    assert np.abs(pixels(kept) - pixels(portrait)).max() <= 2
+    neutral = editor.edit(portrait, "happy", strengths=(0,)).images[0]
+    assert np.abs(pixels(neutral) - pixels(portrait)).max() > 40  # she smiles
+
+
+def test_the_same_again_whatever_the_seed(editor, portrait):
+    one, two = (editor.edit(portrait, "sad", strengths=(0.8,), seed=seed) for seed in (0, 7))
+    again = Editor.from_pretrained("geometric").edit(portrait, "sad", strengths=(0.8,))
+    assert one.images[0].tobytes() == two.images[0].tobytes() == again.images[0].tobytes()
+
+
+def test_a_blend_is_the_sum_of_units(editor, portrait):
+    blend = editor.edit(portrait, blend={"sleepy": 0.5, "happy": 0.4}, strengths=(1,))
+    units = editor.edit(portrait, units=blend.settings["units"][0], strengths=(1,))
+    assert blend.images[0].tobytes() == units.images[0].tobytes()
+    assert blend.settings["units"][0]["lip_corner_pull"] == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_every_expression_to_the_end_of_the_scale(editor, portrait, expression):
+    pictures = editor.edit(portrait, expression, strengths=(0.5, 2)).images
+    for picture in pictures:
+        assert picture.size == portrait.size
+        assert (pixels(picture) != pixels(portrait)).any()
+
+
+def test_grey_stays_grey(editor, portrait):
+    grey = portrait.convert("L").convert("RGB")
+    for picture in editor.edit(grey, units={"jaw_drop": 1.0, "blush": 1.0, "sweat": 1.0}).images:
+        assert np.ptp(pixels(picture), axis=-1).max() <= 2
+
+
+def test_several_faces_are_laid_upon_their_picture(editor, astronaut):
+    small = astronaut.crop((100, 0, 356, 256))
+    picture = Image.new("RGB", (512, 256))
+    picture.paste(small, (0, 0))
+    picture.paste(small, (256, 0))
+    x0, y0, x1, y1 = mesh_of(small).box
+    faces = [Face((x0 + shift, y0, x1 + shift, y1), None, 1.0, "manual") for shift in (0, 256)]
+    requests = [Request("surprised", strengths=(1,))]
+    events = stream_faces(editor, picture, [(face, requests) for face in faces])
+    (result,) = [event for event in events if isinstance(event, EditResult)]
+    changed = (pixels(result.images[0]) != pixels(picture)).any(-1)
+    assert changed[:, :256].mean() > 0.05
+    assert (changed[:, :256] == changed[:, 256:]).mean() > 0.98
+    assert result.settings["faces"][0]["face"]["corrections"][0]["drift_px"] is None
+
+
+def test_larger_than_it_works_at(editor, portrait):
+    large = portrait.resize((portrait.width * 8, portrait.height * 8))
+    result = editor.edit(large, "angry", strengths=(1,))
+    assert result.images[0].size == large.size
+    assert max(result.settings["size"]) == 1536
+    assert any("not the paper's method" in note for note in result.settings["notes"])
+    corner = np.s_[:60, :60]
+    assert (pixels(result.images[0])[corner] == pixels(large)[corner]).all()
+
+
+def test_what_it_cannot_do_is_refused(editor, portrait):
+    noise = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
+    with pytest.raises(FaceError, match="no face"):
+        editor.edit(noise, "happy")
+    with pytest.raises(ExpressionError, match="no prompt"):
+        editor.edit(portrait, prompt="smile")
+    with pytest.raises(ExpressionError, match="jaw_drop"):
+        editor.edit(portrait, units={"jaw_dorp": 1.0})
+    with pytest.raises(ExpressionError, match="0 to 2"):
+        editor.edit(portrait, units={"jaw_drop": -1.0})
+    with pytest.raises(InputError, match="steps"):
+        editor.edit(portrait, "happy", steps=4)
+    with pytest.raises(InputError, match="adapter"):
+        Editor.from_pretrained("geometric", adapter="file.safetensors")
+    with pytest.raises(ExpressionError, match="anime"):
+        editor.edit(portrait, "happy", domain="anime")
+
+
+@pytest.mark.parametrize(("degrees", "side", "word"), [(60, 20.0, "turned"), (0, 1.5, "px")])
+def test_a_profile_and_a_tiny_face_are_refused(degrees, side, word):
+    turn = np.radians(degrees)
+    rotation = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
+    points = side * canonical_mesh().vertices_cm @ rotation.T * np.array([1.0, -1.0, -1.0]) + 200
+    mesh = FaceMesh(np.concatenate([points, np.repeat(points[:1], 10, axis=0)]), 1.0)
+    with pytest.raises(FaceError, match=word):
+        place_face(np.zeros((400, 400, 3), np.uint8), mesh)
