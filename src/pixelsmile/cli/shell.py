@@ -7,6 +7,7 @@ own parser says what may come next (argcomplete): nothing is listed twice, and n
 import argparse
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 _MARK = "_ARGCOMPLETE"
 
@@ -40,8 +41,9 @@ def offer_arguments(parser: argparse.ArgumentParser, num_words: int) -> None:
     command = parser.prog.removeprefix("pixelsmile ")
     for action in parser._actions:
         name = action.option_strings[-1] if action.option_strings else f"{command} {action.dest}"
-        words = getattr(action.type, "choices", None) or _VALUES.get(name, tuple)()
-        if words:
+        choices = getattr(action.type, "choices", None)
+        words = _VALUES.get(name) if choices is None else partial(tuple, choices)
+        if words is not None:
             action.completer = _OneOf(words)  # type: ignore[attr-defined]
     _answer(parser, num_words)
 
@@ -55,14 +57,14 @@ def _answer(parser: argparse.ArgumentParser, num_words: int) -> None:
 
 
 class _OneOf:
-    """Completes a word, and the last item of a list with commas."""
+    """Completes a word, and the last item of a list with commas. words: asked for where they are wanted."""
 
-    def __init__(self, words: Iterable[str]) -> None:
-        self._words = tuple(words)
+    def __init__(self, words: Callable[[], Iterable[str]]) -> None:
+        self._words = words
 
     def __call__(self, prefix: str, **_: object) -> list[str]:
         before, comma, item = prefix.rpartition(",")
-        return [f"{before}{comma}{word}" for word in self._words if word.startswith(item)]
+        return [f"{before}{comma}{word}" for word in self._words() if word.startswith(item)]
 
 
 def _expressions() -> Iterable[str]:
