@@ -40,7 +40,8 @@ class Light:
         if self.grain < 0.5:
             return pixels
         noise = np.random.default_rng(0).normal(0.0, self.grain, pixels.shape[:2])
-        return pixels + noise[..., None]
+        share = 0.3 + 0.7 * (pixels @ _LUMINANCE) / 255  # there is less of it in the dark
+        return (pixels + (share * noise)[..., None]).astype(np.float32)
 
 
 def read_light(pixels: np.ndarray, points: np.ndarray) -> Light:

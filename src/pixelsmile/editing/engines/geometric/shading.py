@@ -12,9 +12,11 @@ import numpy as np
 import skia
 from PIL import Image, ImageFilter
 
-from pixelsmile.editing.engines.geometric.scene import Moved, smooth_path
+from pixelsmile.editing.engines.geometric.light import Light, patch
+from pixelsmile.editing.engines.geometric.scene import Moved, coverage, smooth_path
 from pixelsmile.editing.engines.geometric.surface import surface
 from pixelsmile.portraits.action_units import ActionUnits
+from pixelsmile.portraits.brush import WHITE, fill, stroke
 
 Place = tuple[float, float]
 _SHADE = np.array([0.55, 0.40, 0.36], np.float32)  # of the skin, in the depth of a fold
@@ -41,10 +43,10 @@ NASOLABIAL = ((1.95, -1.1), (2.55, -2.0), (3.10, -3.0), (3.42, -4.1))
 FOLDS = (
     Fold(
         NASOLABIAL,
-        lambda u: 0.42 * u.lip_corner_pull + 0.34 * u.nose_wrinkle + 0.34 * u.upper_lip_raise,
-        0.14,
-        0.16,
-        (0.30, 0.20),
+        lambda u: 0.34 * u.lip_corner_pull + 0.28 * u.nose_wrinkle + 0.26 * u.upper_lip_raise,
+        0.18,
+        0.22,
+        (0.34, 0.22),
     ),
     Fold(
         ((2.62, -3.5), (2.95, -4.2), (2.85, -4.8)),
@@ -177,14 +179,7 @@ def _used_rows(*maps: np.ndarray) -> Iterable[slice]:
 
 def _stroke(canvas: skia.Canvas, line: np.ndarray, alpha: float, width: float, soft: float) -> None:
     """A soft line that ends thin: once whole, once without its ends."""
-    paint = skia.Paint(
-        AntiAlias=True,
-        Color=skia.ColorSetARGB(round(255 * 0.5 * min(1.0, alpha)), 255, 255, 255),
-        Style=skia.Paint.kStroke_Style,
-        StrokeWidth=max(0.5, width),
-        StrokeCap=skia.Paint.kRound_Cap,
-    )
-    paint.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, max(0.4, soft)))
+    paint = stroke(WHITE, max(0.5, width), 0.5 * min(1.0, alpha), max(0.4, soft))
     path = smooth_path(line, closed=False)
     canvas.drawPath(path, paint)
     measure = skia.PathMeasure(path, False)
@@ -219,70 +214,75 @@ def _smooth_folds(picture: np.ndarray, moved: Moved, gone: float) -> None:
 
 
 def _draw_blush(picture: np.ndarray, moved: Moved, blush: float) -> None:
+    """Wide and soft on both cheeks, less where a cheek turns away."""
     scale, pose = moved.face.px_per_cm, moved.face.pose
     drawn = np.zeros((*picture.shape[:2], 4), np.uint8)
     canvas = skia.Surface(drawn).getCanvas()
+    paint = fill(WHITE, min(0.8, 0.55 * blush), 0.85 * scale)
     for side in (1.0, -1.0):
-        middle = _pinned(((side * 3.9, -0.1),)).on(moved.moved)[0]
-        facing = max(0.25, abs(float(pose.rotation[2, 2] + side * 0.55 * pose.rotation[2, 0])))
-        paint = skia.Paint(
-            AntiAlias=True, Color=skia.ColorSetARGB(round(255 * min(0.85, 0.62 * blush)), 255, 255, 255)
-        )
-        paint.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, 0.62 * scale))
+        middle = _pinned(((side * 4.0, -0.3),)).on(moved.moved)[0]
+        facing = max(0.2, float(pose.rotation[2, 2] + side * 0.55 * pose.rotation[2, 0]))
+        width, height = 1.7 * min(1.0, facing) * scale, 0.9 * scale
         canvas.save()
         canvas.translate(float(middle[0]), float(middle[1]))
-        canvas.rotate(pose.roll + side * -14)
-        canvas.drawOval(
-            skia.Rect.MakeLTRB(-1.35 * facing * scale, -0.75 * scale, 1.35 * facing * scale, 0.75 * scale),
-            paint,
-        )
+        canvas.rotate(pose.roll - side * 14)
+        canvas.drawOval(skia.Rect.MakeLTRB(-width, -height, width, height), paint)
         canvas.restore()
+    is_tinted = moved.face.light.tint is not None
     for rows in _used_rows(drawn):
-        alpha = drawn[rows][..., 3:].astype(np.float32) / 255
-        red = (
-            moved.face.light.tinted(picture[rows] * _BLUSH)
-            if moved.face.light.tint is None
-            else picture[rows] * 0.88
-        )
-        picture[rows] += alpha * (red - picture[rows])
+        red = picture[rows] * (_BLUSH.mean() if is_tinted else _BLUSH)
+        picture[rows] += drawn[rows][..., 3:] * np.float32(1 / 255) * (red - picture[rows])
 
 
-_DROPS = ((5.35, 4.1, 1.0), (4.75, 5.6, 0.62))  # places and sizes; of the right half
+# Where drops may stand (of the right half), the likeliest first, and how large they are.
+_DROP_PLACES = ((5.9, 3.6), (4.6, 6.6), (6.3, 2.2), (2.6, 6.9), (6.2, 0.6), (0.9, 6.6))
+_DROP_SIZES = (0.25, 0.18)
+_SKIN_LIKE = 0.22  # the largest difference of colour, in shares of the skin's, that is still skin
 
 
 def _draw_sweat(picture: np.ndarray, moved: Moved, sweat: float) -> None:
-    """Drops of water on the temple that is seen best: a dark rim below, a light one and a glint above."""
+    """Drops of water where the temple or the forehead is bare, on the side that is seen best."""
     side = 1.0 if moved.face.pose.yaw <= 0 else -1.0
-    scale, white = moved.face.px_per_cm, np.clip(moved.face.light.white * 1.12, 0, 255).astype(np.float32)
-    for x, y, size in _DROPS:
-        x0, y0 = _pinned(((side * x, y),)).on(moved.moved)[0, :2]
-        radius = 0.26 * size * scale * (0.6 + 0.4 * min(1.0, sweat))
-        drop = _drop(float(x0), float(y0), radius)
-        strength = min(1.0, sweat)
-        for path, soft, alpha, colour in (
-            (drop, 0.10, 0.30, None),
-            (_drop(float(x0), float(y0) - 0.12 * radius, 0.78 * radius), 0.16, 0.42, white),
-            (_glint(float(x0) - 0.28 * radius, float(y0) - 0.22 * radius, 0.22 * radius), 0.06, 0.95, white),
-        ):
-            box = path.getBounds().makeOutset(radius, radius)
-            left, top = max(0, int(box.left())), max(0, int(box.top()))
-            right, bottom = (
-                min(picture.shape[1], int(box.right()) + 1),
-                min(picture.shape[0], int(box.bottom()) + 1),
-            )
-            if right - left < 2 or bottom - top < 2:
-                continue
-            drawn = np.zeros((bottom - top, right - left, 4), np.uint8)
-            paint = skia.Paint(
-                AntiAlias=True, Color=skia.ColorSetARGB(round(255 * alpha * strength), 255, 255, 255)
-            )
-            paint.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, max(0.4, soft * radius)))
-            canvas = skia.Surface(drawn).getCanvas()
-            canvas.translate(-left, -top)
-            canvas.drawPath(path, paint)
-            share = drawn[..., 3:].astype(np.float32) / 255
-            part = picture[top:bottom, left:right]
-            part += share * ((part * 0.72 if colour is None else colour) - part)
+    bare = [place for place in _DROP_PLACES if _is_bare(moved, (side * place[0], place[1]))]
+    for (x, y), size in zip(bare, _DROP_SIZES, strict=False):
+        place = _pinned(((side * x, y),)).on(moved.moved)[0, :2]
+        radius = size * moved.face.px_per_cm * (0.6 + 0.4 * min(1.0, sweat))
+        _draw_drop(picture, place, radius, min(1.0, sweat), moved.face.light)
+
+
+def _is_bare(moved: Moved, place: Place) -> bool:
+    """Whether skin is seen there, and no hair."""
+    middle = _pinned((place,)).on(moved.face.source)[0]
+    seen = np.median(patch(moved.face.pixels, middle, max(1, round(0.3 * moved.face.px_per_cm))), axis=0)
+    skin = np.maximum(moved.face.light.skin, 1.0)
+    ratio = seen / skin
+    return bool(np.ptp(ratio) < _SKIN_LIKE and ratio.mean() > 0.7)
+
+
+def _draw_drop(picture: np.ndarray, place: np.ndarray, radius: float, strength: float, light: Light) -> None:
+    """A lens of water: dark above where light enters, bright below where it gathers, a glint, a shadow."""
+    x, y = float(place[0]), float(place[1])
+    white = np.clip(1.15 * light.white, 0, 255).astype(np.float32)
+    shade, gather = np.array([0.72, 0.66, 0.64], np.float32), np.array([1.20, 1.19, 1.18], np.float32)
+    layers: tuple[tuple[skia.Path, float, float, np.ndarray | None, np.ndarray], ...] = (
+        (_drop(x + 0.10 * radius, y + 0.16 * radius, 1.06 * radius), 0.18, 0.42, None, shade),
+        (_drop(x, y, radius), 0.08, 0.75, None, np.array([1.05, 1.05, 1.06], np.float32)),
+        (_oval(x + 0.10 * radius, y + 0.42 * radius, 0.52 * radius, 0.36 * radius), 0.16, 0.9, None, gather),
+        (_oval(x - 0.30 * radius, y - 0.28 * radius, 0.17 * radius, 0.28 * radius), 0.05, 0.9, white, shade),
+    )
+    for path, soft, alpha, colour, factor in layers:
+        box = path.getBounds().makeOutset(radius, radius)
+        left, top = max(0, int(box.left())), max(0, int(box.top()))
+        right, bottom = (
+            min(picture.shape[1], int(box.right()) + 1),
+            min(picture.shape[0], int(box.bottom()) + 1),
+        )
+        if right - left < 2 or bottom - top < 2:
+            continue
+        path.offset(-left, -top)
+        share = alpha * strength * coverage((bottom - top, right - left), path, max(0.4, soft * radius))
+        part = picture[top:bottom, left:right]
+        part += share[..., None] * ((part * factor if colour is None else light.tinted(colour[None])) - part)
 
 
 def _drop(x: float, y: float, radius: float) -> skia.Path:
@@ -298,7 +298,7 @@ def _drop(x: float, y: float, radius: float) -> skia.Path:
     return path
 
 
-def _glint(x: float, y: float, radius: float) -> skia.Path:
+def _oval(x: float, y: float, width: float, height: float) -> skia.Path:
     path = skia.Path()
-    path.addOval(skia.Rect.MakeLTRB(x - radius, y - 1.5 * radius, x + radius, y + 1.5 * radius))
+    path.addOval(skia.Rect.MakeLTRB(x - width, y - height, x + width, y + height))
     return path

@@ -35,7 +35,7 @@ LOWER_ROW: Row = (
 _UPPER_EDGE, _LOWER_EDGE = -0.26, -0.24  # below the line of the closed lips
 _ARCH = 0.26  # z falls by that times the square of x
 _GUMS = 3.4  # how far they reach to the side
-_SQUARENESS = 0.42  # of a tooth: 1 is an ellipse, 0 a box
+_SQUARENESS = 0.33  # of a tooth: 1 is an ellipse, 0 a box
 # Colours, as shares of white in this light.
 _DARK = np.array([0.20, 0.075, 0.07])
 _GUM = np.array([0.62, 0.30, 0.29])
@@ -140,14 +140,14 @@ def _draw_tooth(
     )
     path = _polygon(shape)
     canvas.drawPath(path, skia.Paint(AntiAlias=True, Shader=shader))
-    canvas.drawPath(path, stroke(_color(white * _BETWEEN), max(0.5, 0.03 * jaws.pose.scale_px), 0.38))
+    canvas.drawPath(path, stroke(_color(white * _BETWEEN), max(0.5, 0.03 * jaws.pose.scale_px), 0.24))
 
 
 def _tooth(width: float, height: float) -> np.ndarray:
     """An outline (N, 2): from 0 to `width`, the edge at 0, the neck, which is narrower, at `height`."""
     angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     x, y = (np.sign(one) * np.abs(one) ** _SQUARENESS for one in (np.cos(angles), np.sin(angles)))
-    return np.stack([width * (0.5 + 0.485 * x * (1 - 0.05 * (y + 1))), height * (y + 1) / 2], axis=1)
+    return np.stack([width * (0.5 + 0.495 * x * (1 - 0.05 * (y + 1))), height * (y + 1) / 2], axis=1)
 
 
 def _on_arch(middle: np.ndarray, along: np.ndarray, height: np.ndarray) -> np.ndarray:

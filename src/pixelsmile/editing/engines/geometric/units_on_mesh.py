@@ -100,8 +100,9 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
         Pull((432, 422), (0.05, -0.30, 0.05), 1.0),
     ),
     "lower_lip_depress": (
-        Pull((405, 314, 321), (0.12, -0.52, 0.0), 0.75, "lower"),
-        Pull((17,), (0.0, -0.3, 0.0), 0.6, "lower"),
+        Pull((405, 314, 321), (0.12, -0.40, 0.0), 0.85, "lower"),
+        Pull((17,), (0.0, -0.16, 0.0), 0.7, "lower"),
+        Pull((200, 313), (0.04, -0.18, 0.0), 0.9, "lower"),
     ),
     "chin_raise": (
         Pull((17, 14, 314), (0.0, 0.34, 0.18), 0.9, "lower"),
@@ -272,7 +273,7 @@ def _jaw_weights(face: Surface) -> np.ndarray:
     base, is_lip = weights[:NUM_SURFACE].copy(), np.zeros(NUM_SURFACE)
     for ring, least in zip(LOWER_LIP, (0.45, 0.42, 0.38, 0.34), strict=True):
         shares = np.linspace(-1, 1, len(ring))
-        base[list(ring)] = least + (1 - least) * np.sqrt(np.maximum(0.0, 1 - shares**2)) ** 1.5
+        base[list(ring)] = least + (1 - least) * np.sqrt(np.maximum(0.0, 1 - shares**2))
         is_lip[list(ring)] = 1.0
     for ring in UPPER_LIP:
         base[list(ring)] = 0.34 * np.abs(np.linspace(-1, 1, len(ring))) ** 3
