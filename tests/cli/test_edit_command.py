@@ -414,17 +414,22 @@ def test_a_model_that_knows_drawn_portraits_only(model_folder, drawn_face, capsy
     assert "drawn faces" not in caplog.text
 
 
-def test_a_photograph_needs_a_model_that_was_named(monkeypatch, capsys):
-    """Nobody asked for the embedded model, which knows drawn portraits only. No face is sought before."""
-    monkeypatch.setattr("pixelsmile.cli.model_choice.gpu_memory_gb", lambda device: None)
-    monkeypatch.setattr("pixelsmile.cli.edit_faces.find_faces", lambda *_: pytest.fail("a face was sought"))
+def test_a_photograph_is_edited_by_its_mesh(monkeypatch, capsys):
+    """Nobody named a model: never the embedded one, which knows drawn portraits only."""
+    data = pytest.importorskip("skimage.data")
+    Image.fromarray(data.astronaut()).save("astronaut.png")
+    assert main(["edit", "astronaut.png", "-e", "sad", "-s", "1", "-o", "out"]) == 0
+    said = capsys.readouterr().err
+    assert "using the geometric model, which moves a mesh of the face" in said
+    manifest = json.loads(Path("out/manifest.json").read_bytes())
+    assert manifest["settings"]["sweeps"][0]["model"] == "geometric"
+    assert Image.open("out/sad-1.00.png").size == (512, 512)
+
+
+def test_photographs_and_drawn_portraits_are_edited_apart(drawn_face, capsys):
     Image.effect_noise((96, 64), 50).convert("RGB").save("photo.jpg")
-    assert main(["edit", "photo.jpg", "-e", "happy"]) == 2
-    line = refusal(capsys)
-    assert "'photo.jpg' is no portrait that pixelsmile drew" in line
-    assert "use a GPU with Qwen/Qwen-Image-Edit-2511 and a PixelSmile adapter" in line
-    assert line.endswith("or --model embedded to try all the same\n")
-    assert names() == {"photo.jpg"}
+    assert main(["edit", "photo.jpg", str(drawn_face), "-e", "happy", "-o", "out"]) == 2
+    assert "each kind has a model of its own: edit them apart, or name a --model" in refusal(capsys)
 
 
 def test_the_domain_of_a_drawn_portrait_is_its_own(edit, capsys):

@@ -4,7 +4,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,8 @@ from pixelsmile.cli.bench_judge_options import NO_ENCODERS, ffe_parser, judge_op
 from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from pixelsmile.benchmarks.run_folder import RunFolder, Spec
     from pixelsmile.cli.bench_judge_summary import JudgeStanding, JudgeSummary
     from pixelsmile.faces.likeness import LikenessMeter
@@ -90,7 +92,12 @@ def _meter(options: argparse.Namespace, spec: "Spec") -> "LikenessMeter | None":
 
 def is_drawn(spec: "Spec") -> bool:
     """Whether the sources are the drawn portraits that the embedded parts know."""
-    return str(spec.benchmark.get("name", "")).startswith(_DRAWN)
+    return is_drawn_benchmark(spec.benchmark)
+
+
+def is_drawn_benchmark(record: "Mapping[str, JsonValue]") -> bool:
+    """The same of a benchmark, by its record."""
+    return str(record.get("name", "")).startswith(_DRAWN)
 
 
 def measure_identity(options: argparse.Namespace, folder: "RunFolder", meter: "LikenessMeter") -> None:

@@ -147,17 +147,19 @@ def _open(
         return open_editor(
             choice, plan.benchmark, OwnSettings(), folder.path, plan.strengths, options.timeout
         )
+    from pixelsmile.cli.bench_judge import is_drawn_benchmark
     from pixelsmile.cli.model_choice import check_device, choose_model
     from pixelsmile.cli.progress import Display, silence_libraries
-    from pixelsmile.editing.folders import find_model
+    from pixelsmile.editing.folders import GEOMETRIC, find_model
 
     with Display(options.quiet).loading("the libraries"):
         silence_libraries()
         check_device(options)
-    model = choose_model(options.model, options.device)
+    model = choose_model(options.model, options.device, drawn=is_drawn_benchmark(plan.benchmark.to_record()))
     if model.reason is not None:
         _remark(options, model.reason)
-    find_model(model.model)  # a download shows its own progress, and a bad folder is refused early
+    if model.model != GEOMETRIC:
+        find_model(model.model)  # a download shows its own progress, and a bad folder is refused early
     settings = OwnSettings(
         model=model.model,
         adapters=None if options.adapter is None else tuple(options.adapter),

@@ -12,7 +12,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from pixelsmile.cli.edit_options import edit_parser
-from pixelsmile.errors import DeviceError, PixelSmileError
+from pixelsmile.errors import DeviceError, InputError, PixelSmileError
 
 if TYPE_CHECKING:
     from pixelsmile.cli.edit_faces import FaceOrder
@@ -75,25 +75,37 @@ def run(arguments: Sequence[str]) -> int:
         check_place(photograph.folder, plan.names, force=options.force)
     with _memory_errors():
         with Display(options.quiet).loading("the libraries"):
-            if options.model != GEOMETRIC:  # which needs none of them
+            drawn = _all_drawn(options, photographs)
+            if drawn or options.device is not None or options.model not in (None, GEOMETRIC):
+                check_device(options)
+            choice = choose_model(options.model, options.device, drawn=drawn)
+            if choice.model != GEOMETRIC:  # which needs none of them
                 silence_libraries()
-            check_device(options)
-            choice = choose_model(options.model, options.device)
-        prepared = _prepare(options, choice, face_orders, photographs)
+                check_device(options)
+        prepared = _prepare(options, face_orders, photographs)
         _edit_all(_load(options, choice), options, plan, prepared)
     return 0
 
 
+def _all_drawn(options: argparse.Namespace, photographs: "Sequence[Photograph]") -> bool:
+    """Whether the pictures are drawn portraits. InputError for both kinds where nobody named a model."""
+    drawn = [photograph.path for photograph in photographs if photograph.is_drawn]
+    if options.model is None and 0 < len(drawn) < len(photographs):
+        raise InputError(
+            f"{str(drawn[0])!r} was drawn by pixelsmile, others here were not, and each kind has a model of "
+            "its own: edit them apart, or name a --model"
+        )
+    return len(drawn) == len(photographs)
+
+
 def _prepare(
     options: argparse.Namespace,
-    choice: "ModelChoice",
     face_orders: "Sequence[FaceOrder]",
     photographs: "Sequence[Photograph]",
 ) -> list[Prepared]:
     """The faces of every photograph; a refusal names all those in which they cannot be found."""
     from pixelsmile.cli.edit_faces import find_faces, read_paste, warn_of_misses
     from pixelsmile.cli.edit_photographs import Refusals
-    from pixelsmile.cli.model_choice import check_picture
 
     say = cache(partial(_remark, options))  # the same for many photographs is said once
     prepared = []
@@ -101,7 +113,6 @@ def _prepare(
     for photograph in photographs:
         with refusals.of(photograph.path):
             source = photograph.source()
-            check_picture(choice, photograph.path, is_drawn=source.is_drawn)
             faces = find_faces(face_orders, source, options.detector, say)
             paste = read_paste(options, faces, source.image.size)
             warn_of_misses(faces, source, options.detector, say)

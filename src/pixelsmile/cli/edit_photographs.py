@@ -19,6 +19,7 @@ class Photograph:
     path: Path
     folder: Path  # of its edits
     sha256: str
+    is_drawn: bool
     kept: Source | None
 
     def source(self) -> Source:
@@ -58,7 +59,8 @@ def open_photographs(
             form.check_mode(source.mode)
             check_domain(path, source.portrait, options.domain or source.domain)
             assert source.record is not None  # it was read from a file
-            photographs.append(Photograph(path, folder, source.record.sha256, None if several else source))
+            kept = None if several else source
+            photographs.append(Photograph(path, folder, source.record.sha256, source.is_drawn, kept))
     refusals.end()
     return photographs
 

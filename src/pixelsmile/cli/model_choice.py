@@ -44,41 +44,39 @@ def check_device(options: argparse.Namespace) -> None:
     place(options.device, options.dtype, options.offload or "none", options.quantise)
 
 
-def choose_model(requested: str | None, device: str | None) -> ModelChoice:
-    """What was asked for; else the full model if it is downloaded and the GPU holds it; else the embedded.
+def choose_model(requested: str | None, device: str | None, *, drawn: bool) -> ModelChoice:
+    """What was asked for; else the full model if it is downloaded and the GPU holds it; else what runs here.
 
-    device: None, or one that `check_device` has found here.
+    device: None, or one that `check_device` has found here. drawn: whether the pictures are portraits that
+    pixelsmile drew, which the embedded model knows; of others the geometric one moves the mesh of the face,
+    and torch is asked about a GPU only where the weights are there.
     """
     if requested is not None:
         return ModelChoice(requested)
+    fallback = EMBEDDED if drawn else GEOMETRIC
+    using = f"using the {fallback} model"
+    if not drawn:
+        using += ", which moves a mesh of the face"
     if device is not None and not device.startswith("cuda"):
-        return ModelChoice(EMBEDDED, f"device {device}: using the embedded model")
+        return ModelChoice(fallback, f"device {device}: {using}")
+    if not drawn and not is_downloaded(FULL_MODEL):
+        return ModelChoice(fallback, f"{using}; the paper's, on a GPU, would do better: pixelsmile doctor")
     memory_gb = gpu_memory_gb(device)
     if memory_gb is None:
-        return ModelChoice(EMBEDDED, "no GPU found: using the embedded model")
+        return ModelChoice(fallback, f"no GPU found: {using}")
     if not is_downloaded(FULL_MODEL):
         return ModelChoice(
-            EMBEDDED,
-            f"{FULL_MODEL} is not downloaded ({FULL_MODEL_DOWNLOAD_GB} GB): using the embedded model; "
+            fallback,
+            f"{FULL_MODEL} is not downloaded ({FULL_MODEL_DOWNLOAD_GB} GB): {using}; "
             f"to use the full one: hf download {FULL_MODEL}",
         )
     if memory_gb < FULL_MODEL_MEMORY_GB:
         return ModelChoice(
-            EMBEDDED,
+            fallback,
             f"this GPU has {memory_gb:.0f} GB, {FULL_MODEL} wants {FULL_MODEL_MEMORY_GB}: "
-            f"using the embedded model; to use the full one: {full_model_options(memory_gb)}",
+            f"{using}; to use the full one: {full_model_options(memory_gb)}",
         )
     return ModelChoice(FULL_MODEL, f"using {FULL_MODEL} on the GPU")
-
-
-def check_picture(choice: ModelChoice, path: Path, *, is_drawn: bool) -> None:
-    """Refuse a photograph on the embedded model where nobody asked for that. ModelError."""
-    if choice.model == EMBEDDED and choice.reason is not None and not is_drawn:
-        raise ModelError(
-            f"{str(path)!r} is no portrait that pixelsmile drew, and nothing else fits the embedded model: "
-            f"use a GPU with {FULL_MODEL} and a PixelSmile adapter (`pixelsmile doctor` tells how), or "
-            "--model embedded to try all the same"
-        )
 
 
 def gpu_memory_gb(device: str | None = None) -> float | None:
@@ -109,9 +107,11 @@ def full_model_options(memory_gb: float) -> str:
 
 def is_downloaded(repository: str) -> bool:
     """Whether the hub cache on this machine holds a whole diffusers repository."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
+    if not (Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}").is_dir():
+        return False
     try:
         check_folder(Path(snapshot_download(repository, local_files_only=True)))
     except (LocalEntryNotFoundError, ModelError):

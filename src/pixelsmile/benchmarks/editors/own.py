@@ -13,8 +13,9 @@ from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.editor import EditOptions, Editor
 from pixelsmile.editing.face_edits import stream_faces
-from pixelsmile.editing.folders import MODEL_INDEX, OPTIONS_FILE, PARTS, find_model
+from pixelsmile.editing.folders import GEOMETRIC, MODEL_INDEX, OPTIONS_FILE, PARTS, find_model
 from pixelsmile.editing.requests import Request
+from pixelsmile.embedded import photo_sources
 from pixelsmile.faces.choice import manual_face
 from pixelsmile.faces.crops import DEFAULT_CONTEXT, crop_around
 from pixelsmile.faces.face import Face
@@ -65,7 +66,7 @@ class OwnEditor:
             "kind": "pixelsmile",
             "name": " + ".join([Path(info.model).name, *given, *brought]),
             "model": info.model,
-            "model_sha256": _model_hash(find_model(info.model)),
+            "model_sha256": _weights_hash(info.model),
             "adapters": [dict(adapter) for adapter in info.adapters],
             "device": info.device.partition(":")[0],
             "dtype": info.dtype,
@@ -115,6 +116,12 @@ class OwnEditor:
         face = manual_face(task.face_box, size)
         is_portrait = size[0] == size[1] and crop_around(face, size).side >= _PORTRAIT_SHARE * size[0]
         return None if is_portrait and self._settings.region == "auto" else face
+
+
+def _weights_hash(model: str) -> str:
+    if model == GEOMETRIC:
+        return sha256_json({name: source["sha256"] for name, source in photo_sources().items()})
+    return _model_hash(find_model(model))
 
 
 @cache
