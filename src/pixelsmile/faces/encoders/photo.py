@@ -6,6 +6,7 @@ with them.
 """
 
 from functools import cache
+from typing import Literal
 
 from pixelsmile.embedded import photo_path
 from pixelsmile.faces.encoders.onnx_file import OnnxFile
@@ -13,7 +14,7 @@ from pixelsmile.faces.encoders.onnx_runtime import OnnxRuntimeEncoder
 from pixelsmile.faces.encoders.preprocessing import PREPROCESSING
 from pixelsmile.hashing import sha256_file
 
-NAME = "dlib"
+NAME: Literal["dlib"] = "dlib"
 SAME_PERSON = 0.91  # cosine
 
 

@@ -1,5 +1,6 @@
 """The simplest encoder: the pixels themselves. What a network adds is what it has over this."""
 
+from pixelsmile.faces.alignment import Alignment, template
 from pixelsmile.faces.encoders.encoder import ArrayT
 
 
@@ -8,6 +9,7 @@ class PixelEncoder:
 
     name = "pixels"
     size_px = 112
+    alignment = Alignment(template(size_px), size_px)
     differentiable = True
 
     def embed(self, crops_BCHW: ArrayT) -> ArrayT:
