@@ -1,4 +1,4 @@
-# make demo   draw portraits, edit them, say where the pictures are
+# make demo   edit a photograph and drawn portraits, say where the pictures are
 # make test   everything that must pass
 # make venv   only install
 # make clean  remove the installation and the demo's pictures
@@ -15,11 +15,12 @@ WORKERS ?= 2
 
 demo: $(VENV)/.installed
 	@mkdir -p $(DEMO)
+	@$(BIN)/pixelsmile edit docs/astronaut.jpg -e sad,surprised,angry -s 0,0.5,1,1.5 --grid --gif -o $(DEMO)/photograph --force
 	@$(BIN)/pixelsmile portrait --seed 7 --style human -o $(DEMO)/human.png --force
 	@$(BIN)/pixelsmile portrait --seed 7 --style anime -o $(DEMO)/anime.png --force
-	@$(BIN)/pixelsmile edit $(DEMO)/human.png -e happy -e surprised -e sad -s 0 0.5 1 1.5 --grid --gif -o $(DEMO)/human --force
-	@$(BIN)/pixelsmile edit $(DEMO)/anime.png -e happy -s 0 0.5 1 1.5 --grid --gif -o $(DEMO)/anime --force
-	@echo "Look at $(DEMO)/human/grid.png and $(DEMO)/anime/grid.png"
+	@$(BIN)/pixelsmile edit $(DEMO)/human.png -e happy,surprised,sad -s 0,0.5,1,1.5 --grid -o $(DEMO)/human --force
+	@$(BIN)/pixelsmile edit $(DEMO)/anime.png -e happy -s 0,0.5,1,1.5 --grid -o $(DEMO)/anime --force
+	@echo "Look at grid.png in $(DEMO)/photograph, $(DEMO)/human and $(DEMO)/anime"
 	@echo "The program is $(BIN)/pixelsmile; to type pixelsmile in this shell: source $(BIN)/activate"
 
 test: $(VENV)/.installed-test

@@ -31,6 +31,20 @@ def portraits() -> None:
     Image.fromarray(np.concatenate(rows)).save(DOCS / "portraits.png", optimize=True)
 
 
+def photograph() -> None:
+    """The astronaut Eileen Collins (NASA, public domain; from scikit-image), and the sheet of her edits."""
+    from skimage import data
+
+    whole = Image.fromarray(data.astronaut())
+    whole.crop((80, 0, 380, 300)).save(DOCS / "astronaut.jpg", quality=95)
+    with tempfile.TemporaryDirectory() as out:
+        asked = ["-e", "surprised,angry,sleepy", "-s", "0,0.5,1,1.5"]
+        command = ["edit", str(DOCS / "astronaut.jpg"), *asked, "--grid", "-o", out, "-q", "--force"]
+        if main(command) != 0:
+            raise SystemExit(f"pixelsmile {json.dumps(command)} failed")
+        Image.open(f"{out}/grid.png").convert("RGB").save(DOCS / "photograph.jpg", quality=88)
+
+
 def edits(style: str, seed: int, expressions: list[str], name: str) -> None:
     """The sheet of `pixelsmile edit` on a drawn portrait."""
     with tempfile.TemporaryDirectory() as folder:
@@ -47,5 +61,6 @@ def edits(style: str, seed: int, expressions: list[str], name: str) -> None:
 
 if __name__ == "__main__":
     portraits()
+    photograph()
     edits("human", HUMAN_SEED, ["happy", "surprised", "angry", "sad"], "human.png")
     edits("anime", ANIME_SEED, ["happy", "surprised", "shy", "disgust"], "anime.png")

@@ -43,6 +43,7 @@ def test_the_readme_works(
 ) -> None:
     """Its commands and its Python, in their order; the pages are walked by docs/walk.py."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
     for block in walk.blocks(PAGES["README.md"]):
         if block.language == "python":
             exec(compile(block.text, "README.md", "exec"), {})
@@ -50,7 +51,8 @@ def test_the_readme_works(
             for command in block.commands():
                 if command.startswith("pixelsmile "):
                     assert main(shlex.split(command)[1:]) == 0, f"{command}: {capsys.readouterr().err}"
-    for file in ("edits/grid.png", "edits/happy.gif", "happy/manifest.json", "runs/first/report.html"):
+    made = ("edits/grid.png", "edits/angry.gif", "surprised/manifest.json", "drawn/happy-1.50.png")
+    for file in (*made, "runs/first/report.html"):
         assert (tmp_path / file).is_file(), file
 
 

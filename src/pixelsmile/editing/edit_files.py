@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 
 from pixelsmile import __version__
+from pixelsmile.editing.folders import GEOMETRIC
 from pixelsmile.errors import StrengthError
 from pixelsmile.expressions import Domain
 from pixelsmile.images import load_image, load_original
@@ -265,7 +266,9 @@ def _sheet(sweeps: Sequence[NamedSweep], form: PictureForm) -> bytes:
 def _caption(settings: dict[str, Any]) -> str:
     parts = [f"edited by software: pixelsmile {__version__}", f"model {Path(settings['model']).name}"]
     parts += [f"adapter {Path(adapter['source']).name}" for adapter in settings["adapters"]]
-    return "  ·  ".join([*parts, f"{settings['steps']} steps", f"seed {settings['seed']}"])
+    if settings["model"] != GEOMETRIC:  # which takes no steps and draws no noise
+        parts += [f"{settings['steps']} steps", f"seed {settings['seed']}"]
+    return "  ·  ".join(parts)
 
 
 def _manifest(results: Sequence[EditResult], form: FileForm, outputs: list[FileRecord]) -> bytes:
