@@ -120,6 +120,7 @@ def _pasted(
         )
         images.append(paste(below, fitted))
         corrections.append(_correction(fitted))
+        del mask_HW, fitted  # of a face that fills a large photograph 300 MB, while the next is made
     mask = "ellipse" if how.masker is None else how.masker.name
     return _described(source, images, face, crop, result, mask, corrections)
 

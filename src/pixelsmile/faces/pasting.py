@@ -72,6 +72,7 @@ def fit_edit(
     if drift is not None:
         enlarged = undo_drift(enlarged, drift, source)
     gains, offsets = _match_colours(source, enlarged, background)
+    del background  # as large as all that follows
     detail = keep_detail and edit.width < crop.side
     matched = _matched(source, enlarged, gains, offsets, edit.width if detail else None)
     fitted = FittedEdit(matched, mask_HW, crop, drift, gains, offsets, detail)
