@@ -56,7 +56,7 @@ class GeometricEngine:
             note=NOTE,
             moves_units=True,
         )
-        self._detector, self._networks = detector, networks
+        self.detector, self._networks = detector, networks
         self._faces: OrderedDict[bytes, tuple[Face, tuple[int, int], ActionUnits]] = OrderedDict()
 
     @classmethod
@@ -95,7 +95,7 @@ class GeometricEngine:
         if key in self._faces:
             self._faces.move_to_end(key)
             return self._faces[key]
-        mesh = self._detector.only(image)
+        mesh = self.detector.only(image)
         if mesh is None:
             raise FaceError(
                 f"the {GEOMETRIC} model sees no face there: it needs both eyes and the mouth of a human "
@@ -133,8 +133,8 @@ def place_face(pixels: np.ndarray, mesh: FaceMesh) -> tuple[Face, tuple[int, int
     points = mesh.points - np.array([low[0], low[1], 0.0])
     pose = Pose(pose.rotation, pose.scale_px, pose.centre - np.array([low[0], low[1], 0.0]))
     source = surface().spread(points[:NUM_SURFACE])
-    light = read_light(window, points)
-    return Face(window, points, pose, source, pose.lift(source), light), (int(low[0]), int(low[1]))
+    light, mask = read_light(window, points), _mask_of(source, window.shape[:2])
+    return Face(window, points, pose, source, pose.lift(source), light, mask), (int(low[0]), int(low[1]))
 
 
 def edit_face(face: Face, movement: Movement) -> np.ndarray:
@@ -152,16 +152,22 @@ def edit_face(face: Face, movement: Movement) -> np.ndarray:
     return _composed(face, picture)
 
 
-def _composed(face: Face, picture: np.ndarray) -> np.ndarray:
-    """Within the mask the edit, outside of it the photograph, bit for bit."""
-    rim = face.source[surface().border[::2], :2]
+def _mask_of(source: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """1 on the face and around it, softly 0 where the rings end."""
+    rim = source[surface().border[::2], :2]
     middle = rim.mean(0)
     out, soft = _MASK
     path = smooth_path(middle + out * (rim - middle))
-    alpha = coverage(face.pixels.shape[:2], path, soft * float(np.ptp(rim, axis=0).max()))[..., None]
-    alpha = np.where(alpha < 0.02, 0.0, alpha).astype(np.float32)
-    blend = face.pixels + alpha * (picture - face.pixels)
-    return np.clip(np.round(blend), 0, 255).astype(np.uint8)
+    mask = coverage(shape, path, soft * float(np.ptp(rim, axis=0).max()))
+    return np.where(mask < 0.02, np.float32(0), mask)
+
+
+def _composed(face: Face, picture: np.ndarray) -> np.ndarray:
+    """Within the mask the edit, outside of it the photograph, bit for bit."""
+    picture -= face.pixels
+    picture *= face.mask[..., None]
+    picture += face.pixels
+    return np.clip(np.rint(picture, out=picture), 0, 255, out=picture).astype(np.uint8)
 
 
 def _put_back(image: Image.Image, window: np.ndarray, corner: tuple[int, int]) -> Image.Image:

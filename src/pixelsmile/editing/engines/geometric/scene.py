@@ -13,7 +13,8 @@ from pixelsmile.faces.mesh.mesh import Pose
 @dataclass(frozen=True, eq=False)
 class Face:
     """A face as it is. pixels: (H, W, 3) uint8, the window around it. points: (478, 3), source: (M, 3) its
-    surface, both in pixels of the window; rest_cm: the same in canonical centimetres.
+    surface, both in pixels of the window; rest_cm: the same in canonical centimetres. mask: float32 (H, W),
+    0..1, outside of which nothing may change.
     """
 
     pixels: np.ndarray
@@ -22,6 +23,7 @@ class Face:
     source: np.ndarray
     rest_cm: np.ndarray
     light: Light
+    mask: np.ndarray
 
     @property
     def px_per_cm(self) -> float:

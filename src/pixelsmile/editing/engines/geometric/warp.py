@@ -55,18 +55,23 @@ def triangles_far_first(moved: np.ndarray, *, open_mouth: bool) -> np.ndarray:
 
 
 def as_skia(pixels: np.ndarray) -> skia.Image:
-    """(H, W, 3) or (H, W, 4) uint8 as a picture of skia."""
-    if pixels.shape[2] == 3:
-        pixels = np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
-    return skia.Image.fromarray(np.ascontiguousarray(pixels), colorType=skia.kRGBA_8888_ColorType)
+    """(H, W, 4) uint8 as a picture of skia."""
+    return skia.Image.fromarray(pixels, colorType=skia.kRGBA_8888_ColorType)
+
+
+def opaque(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 as (H, W, 4)."""
+    out = np.empty((*pixels.shape[:2], 4), np.uint8)
+    out[..., :3], out[..., 3] = pixels, 255
+    return out
 
 
 def warp(pixels: np.ndarray, source: np.ndarray, moved: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """`pixels` (H, W, 3) with every triangle moved from its place in `source` to that in `moved`."""
-    drawn = np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
+    drawn = opaque(pixels)
     canvas = skia.Surface(drawn).getCanvas()
     sampling = skia.SamplingOptions(skia.CubicResampler.CatmullRom())
-    shader = as_skia(pixels).makeShader(skia.TileMode.kClamp, skia.TileMode.kClamp, sampling)
+    shader = as_skia(drawn.copy()).makeShader(skia.TileMode.kClamp, skia.TileMode.kClamp, sampling)
     vertices = skia.Vertices(
         skia.Vertices.kTriangles_VertexMode,
         [skia.Point(x, y) for x, y in moved[:, :2].tolist()],
