@@ -24,7 +24,7 @@ def test_a_smile_is_no_lifted_lip():
 
 
 def test_sides_are_the_viewers():
-    assert units_of(mouthSmileLeft=0.6).smirk > 0.9  # the person's left corner
+    assert units_of(mouthSmileLeft=0.6, mouthPressLeft=0.3).smirk > 0.9  # the person's left corner
     assert units_of(browOuterUpRight=0.8, browDownLeft=0.8).brow_tilt < -0.9
     assert units_of(eyeLookOutLeft=0.9, eyeLookInRight=0.9).gaze_x == pytest.approx(1)
     assert units_of(eyeLookUpLeft=0.9, eyeLookUpRight=0.9).gaze_y == pytest.approx(-1)

@@ -39,8 +39,8 @@ Vector = tuple[float, float, float]
 @dataclass(frozen=True)
 class Pull:
     """Skin around `anchors` (vertices of the right half or the middle) moves `by` so many centimetres, less
-    and less over `radius`. where: all, upper (above the mouth's line), lower, brow (above the lids). single:
-    not mirrored.
+    and less over `radius`. where: all, upper (above the mouth's line), lower, brow and brow_down (above the
+    lids). single: not mirrored.
     """
 
     anchors: tuple[int, ...]
@@ -53,19 +53,19 @@ class Pull:
 CORNER = (291,)
 PULLS: Mapping[str, tuple[Pull, ...]] = {
     "inner_brow_raise": (
-        Pull((336, 285, 296), (-0.12, 0.80, 0.0), 1.05, "brow"),
+        Pull((336, 285, 296), (-0.12, 0.66, 0.0), 1.0, "brow"),
         Pull((9, 151), (0.0, 0.20, 0.0), 1.2, "brow"),
     ),
-    "outer_brow_raise": (Pull((334, 293, 300, 283), (0.05, 0.72, 0.0), 1.25, "brow"),),
+    "outer_brow_raise": (Pull((334, 293, 300, 283), (0.05, 0.70, 0.0), 1.2, "brow"),),
     "brow_lower": (
-        Pull((285, 336), (-0.34, -0.46, 0.15), 0.8, "brow"),
-        Pull((295, 296, 282), (-0.10, -0.26, 0.05), 0.85, "brow"),
-        Pull((334, 283, 293), (0.0, -0.12, 0.0), 0.9, "brow"),
+        Pull((285, 336), (-0.36, -0.50, 0.15), 0.85, "brow_down"),
+        Pull((295, 296, 282), (-0.10, -0.26, 0.05), 0.85, "brow_down"),
+        Pull((334, 283, 293), (0.0, -0.12, 0.0), 0.9, "brow_down"),
         Pull((168,), (0.0, -0.20, 0.1), 0.7),
     ),
     "brow_tilt": (
         Pull((334, 293, 296, 300), (0.0, 0.70, 0.0), 1.15, "brow", single=True),
-        Pull((105, 52, 65, 107), (0.15, -0.42, 0.0), 1.05, "brow", single=True),
+        Pull((105, 52, 65, 107), (0.15, -0.42, 0.0), 1.05, "brow_down", single=True),
     ),
     "cheek_raise": (
         Pull((330, 347, 280), (0.05, 0.42, 0.12), 1.25),
@@ -75,7 +75,7 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
         Pull((278, 358, 279), (0.10, 0.42, 0.0), 0.75),
         Pull((437, 399), (0.0, 0.22, 0.05), 0.8),
         Pull((391, 393), (0.05, 0.28, 0.0), 0.8, "upper"),
-        Pull((285, 417), (-0.10, -0.16, 0.05), 0.7, "brow"),
+        Pull((285, 417), (-0.10, -0.16, 0.05), 0.7, "brow_down"),
     ),
     "upper_lip_raise": (
         Pull((269, 270, 267), (0.08, 0.50, 0.05), 0.85, "upper"),
@@ -83,7 +83,7 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
         Pull((426, 423), (0.08, 0.28, 0.08), 0.9),
     ),
     "lip_corner_pull": (
-        Pull(CORNER, (0.66, 0.66, -0.50), 1.15),
+        Pull(CORNER, (0.70, 0.70, -0.50), 1.15),
         Pull((425, 436), (0.22, 0.34, 0.16), 1.25),
         Pull((0, 267), (0.0, 0.10, -0.15), 0.7, "upper"),
         Pull((17, 314), (0.0, 0.14, -0.15), 0.9, "lower"),
@@ -94,7 +94,7 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
     ),
     "dimple": (Pull(CORNER, (0.34, 0.06, -0.40), 0.8),),
     "lip_corner_depress": (
-        Pull(CORNER, (0.10, -0.62, -0.10), 0.95),
+        Pull(CORNER, (0.14, -0.70, -0.10), 0.95),
         Pull((0,), (0.0, -0.06, 0.0), 0.8, "upper"),
         Pull((17, 14), (0.0, 0.10, 0.1), 0.7, "lower"),
         Pull((432, 422), (0.05, -0.30, 0.05), 1.0),
@@ -127,10 +127,10 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
 
 _CANONICAL = canonical_mesh().vertices_cm
 JAW_AXIS = np.array([0.0, -1.2, -2.5])  # through the joints, before the ears
-JAW_DEGREES = 11.0
+JAW_DEGREES = 12.5
 _LIP_PRESS = 0.42  # share of a lip's thickness that is rolled in
 _UPPER_CLOSES = 0.35  # share of the way that the upper lip makes where the lips close
-_LID_RAISE, _LID_TIGHTEN, _CHEEK_LIFTS_LID = 0.24, 0.13, 0.13  # cm
+_LID_RAISE, _LID_TIGHTEN, _CHEEK_LIFTS_LID, _BROW_ON_LID = 0.33, 0.17, 0.13, 0.09  # cm
 _LIP_ALONE = 0.4  # share of a lifted upper lip's way on which the lower one does not follow
 _LID_FOLLOWS_GAZE = 0.22  # how far a look down shuts the eyes
 _MIN_GAP = 0.02  # cm between lids that are shut
@@ -249,8 +249,11 @@ def _where(face: Surface, where: str) -> np.ndarray:
         return 1 - face.lower
     if where == "lower":
         return face.lower
-    if where == "brow":  # from the crease upward; over the nose, from between the eyes
-        return smoothstep((face.vertices_cm[:, 1] - 2.95) / 1.35)
+    y = face.vertices_cm[:, 1]
+    if where == "brow":  # a brow rises as a whole: what stretches is the skin between it and the lid
+        return smoothstep((y - 2.9) / 0.8)
+    if where == "brow_down":  # and sinks onto skin that must have a place to go
+        return smoothstep((y - 2.85) / 1.3)
     return np.ones(len(face.vertices_cm))
 
 
@@ -340,7 +343,9 @@ def _slide_lids(
     profile = np.sin(np.pi * np.arange(1, 8) / 8)
     net = movement.net
     factor = lid_factor(movement)
-    raised = profile * (_LID_RAISE * net.upper_lid_raise - 0.05 * net.lid_tighten)
+    raised = profile * (
+        _LID_RAISE * net.upper_lid_raise - 0.05 * net.lid_tighten - _BROW_ON_LID * net.brow_lower
+    )
     lifted = profile * (_LID_TIGHTEN * net.lid_tighten + _CHEEK_LIFTS_LID * net.cheek_raise)
     closing = (1 - factor) * gap
     down = 0.9 * closing - raised * min(1.0, factor)
