@@ -1,4 +1,4 @@
-"""The geometric engine: milliseconds by part; on a folder of portraits, whether edits show what was asked for.
+"""The geometric engine: milliseconds by part; on a folder of portraits, whether edits show what was asked.
 
     python perf/geometric.py
     python perf/geometric.py --portraits FOLDER [--sheet FILE.png]
