@@ -39,7 +39,7 @@ _READINGS: Mapping[str, _Reading] = {
     "cheek_raise": _Reading(_both("cheekSquint"), 0.05, 0.5),
     "lid_tighten": _Reading(_both("eyeSquint"), 0.35, 0.75),
     "nose_wrinkle": _Reading(_both("noseSneer"), 0.05, 0.5),
-    "upper_lip_raise": _Reading(_both("mouthUpperUp"), 0.05, 0.55, 0.8, _SMILE),
+    "upper_lip_raise": _Reading((*_both("mouthUpperUp"), "mouthShrugUpper"), 0.03, 0.28, 0.6, _SMILE),
     "lip_corner_pull": _Reading(_SMILE, 0.05, 0.9),
     "dimple": _Reading(_both("mouthDimple"), 0.10, 0.50),
     "lip_corner_depress": _Reading(_both("mouthFrown"), 0.05, 0.40),

@@ -72,7 +72,7 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
         Pull((446, 265), (-0.12, 0.0, 0.0), 0.8),
     ),
     "nose_wrinkle": (
-        Pull((278, 358, 279), (0.10, 0.42, 0.0), 0.75),
+        Pull((278, 358, 279), (0.10, 0.34, 0.0), 0.75),
         Pull((437, 399), (0.0, 0.22, 0.05), 0.8),
         Pull((391, 393), (0.05, 0.28, 0.0), 0.8, "upper"),
         Pull((285, 417), (-0.10, -0.16, 0.05), 0.7, "brow_down"),
@@ -292,6 +292,7 @@ def _close_lips(
     """
     was = rest[list(UPPER_INNER), 1] - rest[list(LOWER_INNER), 1]
     opens = wanted[list(UPPER_INNER), 1] - wanted[list(LOWER_INNER), 1]
+    opens[1:-1] = (opens[:-2] + 2 * opens[1:-1] + opens[2:]) / 4  # rounder than the pulls alone make it
     opens = opens * (1 - 0.85 * min(1.0, movement.wanted.lip_press))
     gap = np.maximum(0.0, np.maximum(was, 0.0) * (1 - movement.neutralise) + opens)
     error = gap - (moved[list(UPPER_INNER), 1] - moved[list(LOWER_INNER), 1])
