@@ -167,3 +167,11 @@ def test_a_profile_and_a_tiny_face_are_refused(degrees, side, word):
     mesh = FaceMesh(np.concatenate([points, np.repeat(points[:1], 10, axis=0)]), 1.0)
     with pytest.raises(FaceError, match=word):
         place_face(np.zeros((400, 400, 3), np.uint8), mesh)
+
+
+def test_a_hidden_mouth_is_refused(editor, portrait):
+    masked = portrait.copy()
+    x0, _, x1, y1 = (round(value) for value in mesh_of(portrait).box)
+    masked.paste((190, 215, 230), (x0, round(mesh_of(portrait).landmarks_5[2, 1]), x1, y1))
+    with pytest.raises(FaceError, match=r"mouth|no face"):
+        editor.edit(masked, "happy")

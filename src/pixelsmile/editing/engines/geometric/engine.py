@@ -15,7 +15,7 @@ from PIL import Image
 from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress
 from pixelsmile.editing.engines.geometric.eyes import paint_eyes
 from pixelsmile.editing.engines.geometric.light import read_light
-from pixelsmile.editing.engines.geometric.mouth import MIN_GAP, lip_gap, paint_mouth
+from pixelsmile.editing.engines.geometric.mouth import MIN_GAP, lip_gap, mouth_contrast, paint_mouth
 from pixelsmile.editing.engines.geometric.scene import Face, Moved, coverage, smooth_path
 from pixelsmile.editing.engines.geometric.shading import shade_skin
 from pixelsmile.editing.engines.geometric.surface import RINGS, smoothstep, surface
@@ -33,7 +33,8 @@ from pixelsmile.portraits.action_units import ActionUnits
 NOTE = "a face mesh moved by action units: not the paper's method"
 MAX_SIZE_PX = 1536
 MAX_YAW = 50.0  # degrees; beyond it half of the face is not in the picture
-MIN_FACE_PX = 40
+MIN_FACE_PX = 32
+MIN_MOUTH_CONTRAST = 0.04  # see `mouth_contrast`
 # What a face at rest may show as well (narrow eyes, a small mouth, a look aside) is not taken away.
 KEPT = ("gaze_x", "gaze_y", "lip_pucker", "lip_press", "lid_tighten", "brow_tilt", "dimple", "chin_raise")
 _REMEMBERED = 4
@@ -112,7 +113,7 @@ class GeometricEngine:
 def place_face(pixels: np.ndarray, mesh: FaceMesh) -> tuple[Face, tuple[int, int]]:
     """A face with the window of the picture (H, W, 3) that its edits can reach, and the window's corner.
 
-    FaceError where it is turned too far or too small.
+    FaceError where it is turned too far, too small, or its mouth is hidden.
     """
     pose = mesh.pose()
     if abs(pose.yaw) > MAX_YAW:
@@ -134,6 +135,11 @@ def place_face(pixels: np.ndarray, mesh: FaceMesh) -> tuple[Face, tuple[int, int
     pose = Pose(pose.rotation, pose.scale_px, pose.centre - np.array([low[0], low[1], 0.0]))
     source = surface().spread(points[:NUM_SURFACE])
     light, mask = read_light(window, points), _mask_of(source, window.shape[:2])
+    if mouth_contrast(window, points, light.skin) < MIN_MOUTH_CONTRAST:
+        raise FaceError(
+            f"no mouth is to be seen in the face, something hides it: the {GEOMETRIC} model needs it; choose "
+            "another picture"
+        )
     return Face(window, points, pose, source, pose.lift(source), light, mask), (int(low[0]), int(low[1]))
 
 
