@@ -178,8 +178,14 @@ def test_runs_of_the_other_benchmark_are_sent_there(tmp_path, capsys):
     begin_fed_run(tmp_path / "fed", TRIPLETS[:1])
     assert main(["bench", "ffe", "judge", "fed"]) == 2
     assert "use `pixelsmile bench fed ...`" in capsys.readouterr().err
-    said = refusal(capsys, "judge fed")
-    assert "--judge embedded, gemini:MODEL" in said
+
+
+def test_photographs_have_a_judge_of_their_own(tmp_path, capsys):
+    begin_fed_run(tmp_path / "fed", TRIPLETS[:1])
+    assert bench("judge fed --encoders none") == 0
+    printed = capsys.readouterr().out
+    assert "photo:seven-classes:" in printed
+    assert "  right on 0." in printed
 
 
 @pytest.mark.parametrize("command", ["run", "judge", "report"])

@@ -157,13 +157,33 @@ def test_no_run_and_no_edits(capsys, tmp_path):
     assert "has no edits: let `pixelsmile bench ffe run` make some first" in refusal(capsys)
 
 
-def test_pictures_that_are_not_drawn_want_a_judge(tmp_path, capsys):
+def others(tmp_path, domain) -> RunFolder:
+    """The same edits in a run of a benchmark of others, of people or all of anime."""
     spec = begin_run(tmp_path / "drawn", strengths=[1.0]).spec()
+    tasks = tuple(task.model_copy(update={"domain": domain}) for task in spec.tasks)
     folder = RunFolder(tmp_path / "run")
-    folder.begin(spec.model_copy(update={"benchmark": {"name": "FFE-Bench"}}))
+    folder.begin(spec.model_copy(update={"benchmark": {"name": "FFE-Bench"}, "tasks": tasks}))
     make_edits(folder)
+    return folder
+
+
+def test_photographs_have_a_judge_of_their_own(tmp_path, capsys):
+    folder = others(tmp_path, "human")
+    assert judge("--encoders", "none", "--json") == 0
+    (one,) = json.loads(capsys.readouterr().out)["judges"]
+    assert one["judge"].startswith("photo:")
+    assert one["remark"].startswith("right on ")
+    targets = {task.target for task in folder.spec().tasks}
+    assert targets - {"happy", "sad", "angry", "fear", "disgust", "surprised"}
+    assert "it does not judge " in one["examples"]["the judge does not know such pictures"]
+    assert judge("--encoders", "none") == 0
+    assert "  right on 0." in capsys.readouterr().out
+
+
+def test_pictures_that_nobody_here_knows_want_a_judge(tmp_path, capsys):
+    folder = others(tmp_path, "anime")
     said = refusal(capsys)
-    assert "--judge embedded, gemini:MODEL" in said
+    assert "--judge photo, embedded, gemini:MODEL" in said
     assert "GEMINI_API_KEY" in said
     (tmp_path / "answers.jsonl").write_text("")
     assert "know drawn portraits only" in refusal(
@@ -175,7 +195,7 @@ def test_pictures_that_are_not_drawn_want_a_judge(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--judge", "gimini:x"], "judge 'gimini:x' is not understood: use embedded"),
+        (["--judge", "gimini:x"], "judge 'gimini:x' is not understood: use photo, embedded"),
         (["--encoders", "none", "mine"], "--encoders none stands alone"),
         (["--temperature", "3"], "temperature '3': use a number from 0 to 2, or `model`"),
         (["--temperature", "0.5"], "--temperature is for judges behind a server"),

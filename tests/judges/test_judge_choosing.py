@@ -99,7 +99,7 @@ def test_the_budget_is_for_all_judges_together(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "judge '' is not understood: use embedded, gemini:MODEL"),
+        ("", "judge '' is not understood: use photo, embedded, gemini:MODEL"),
         ("gemini", "'gemini' is not understood"),
         ("gemini:", "'gemini:' is not understood"),
         ("claude:m", "'claude:m' is not understood"),

@@ -7,8 +7,9 @@ from pixelsmile.benchmarks.opinions import current_outcomes
 from pixelsmile.benchmarks.run_folder import EditRecord, OutcomeRecord, RunFolder
 from pixelsmile.json_lines import LineWriter
 from pixelsmile.judges.cache import VerdictCache
-from pixelsmile.judges.judge import Judge
+from pixelsmile.judges.judge import Judge, JudgeIdentity
 from pixelsmile.judges.pool import MAX_REFUSALS, Judgement, JudgingRun, Sample
+from pixelsmile.judges.question import Target
 from pixelsmile.judges.verdict import Outcome, is_final
 
 MakeSample = Callable[[str, EditRecord], Sample]  # what to ask about an edit, under a key
@@ -41,7 +42,7 @@ class EditJudging:
         self._folder = folder
         self._judge = judge
         self._waiting = _edits_to_judge(folder, judge.identity.id, ask_refused_again)
-        make = sample or _picture_alone(folder)
+        make = sample or _picture_alone(folder, judge.identity)
         samples = [make(name, edit) for name, edit in self._waiting.items()]
         self._pass = JudgingRun(
             judge,
@@ -81,9 +82,15 @@ class EditJudging:
                 yield judgement
 
 
-def _picture_alone(folder: RunFolder) -> MakeSample:
+def _picture_alone(folder: RunFolder, asked: JudgeIdentity) -> MakeSample:
     domains = {(task.source, task.target): task.domain for task in folder.spec().tasks}
-    return lambda name, edit: Sample(name, folder.picture_of(edit), domains[edit.source, edit.target])
+
+    def sample(name: str, edit: EditRecord) -> Sample:
+        target = Target(edit.target) if asked.is_partial else None  # others are not told what they may find
+        domain = domains[edit.source, edit.target]
+        return Sample(name, folder.picture_of(edit), domain, target=target)
+
+    return sample
 
 
 def _edits_to_judge(folder: RunFolder, judge_id: str, ask_refused_again: bool) -> Mapping[str, EditRecord]:

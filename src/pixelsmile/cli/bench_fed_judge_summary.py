@@ -7,7 +7,7 @@ from typing import Any
 
 from pixelsmile.benchmarks.fed.changes import representations
 from pixelsmile.benchmarks.fed.components import Rules, components_of, identity_encoders, read_parts
-from pixelsmile.benchmarks.fed.marking import MarkersRecord
+from pixelsmile.benchmarks.fed.marking import MarkersRecord, identities_of
 from pixelsmile.benchmarks.metrics.fed_normalisation import load_normalisation
 from pixelsmile.benchmarks.metrics.fed_summary import COMPONENTS
 from pixelsmile.benchmarks.metrics.measure import count_reasons
@@ -54,6 +54,7 @@ class FedJudgeSummary:
     num_scored: int
     components: Mapping[str, ComponentStanding]
     asked: Mapping[str, Asking]
+    remark: str = ""  # what the judge says of itself
 
     @classmethod
     def of(cls, folder: RunFolder, record: MarkersRecord, asked: Mapping[str, Asking]) -> "FedJudgeSummary":
@@ -76,6 +77,7 @@ class FedJudgeSummary:
             num_scored=sum(not any(isinstance(value, str) for value in each.values()) for each in found),
             components=standings,
             asked=asked,
+            remark=str(identities_of(folder, record)["consistency"].get("remark", "")),
         )
 
     @property
@@ -99,6 +101,8 @@ class FedJudgeSummary:
         num_reused = sum(pass_.num_reused for pass_ in self.asked.values())
         reused = f", {num_reused} of them without asking" if num_reused else ""
         yield f"{self.judge}: {num_new} answers now{reused}; REG by {self.representation or 'nothing'}"
+        if self.remark:
+            yield f"  {self.remark}"
         for number in COMPONENT_NUMBERS:
             standing = self.components[number.name]
             yield f"  {number.label:<3}  {standing.num_scored} scored"

@@ -58,16 +58,21 @@ def num_edits_made(folder: "RunFolder", benchmark: str) -> int:
 
 
 def judge_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
-    """Who is to judge; InputError where nobody is named and the pictures are not drawn."""
-    from pixelsmile.judges.choosing import FORMS
+    """Who is to judge; where nobody is named, who knows such pictures. InputError for people that are drawn
+    by others.
+    """
+    from pixelsmile.judges.choosing import FORMS, PHOTO
 
-    names = list(dict.fromkeys(options.judge or ([EMBEDDED] if is_drawn(spec) else [])))
-    if not names:
-        raise InputError(
-            f"say who judges these pictures, with --judge {FORMS}; the key of gemini is read from "
-            "GEMINI_API_KEY, that of openai from OPENAI_API_KEY"
-        )
-    return names
+    if options.judge:
+        return list(dict.fromkeys(options.judge))
+    if is_drawn(spec):
+        return [EMBEDDED]
+    if any(task.domain == "human" for task in spec.tasks):
+        return [PHOTO]
+    raise InputError(
+        f"say who judges these pictures, with --judge {FORMS}; the key of gemini is read from "
+        "GEMINI_API_KEY, that of openai from OPENAI_API_KEY"
+    )
 
 
 def encoder_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
@@ -130,7 +135,7 @@ def _judge(options: argparse.Namespace, folder: "RunFolder", judge: "Judge") -> 
         for num_done, judgement in enumerate(judging, 1):
             num_reused += judgement.source in ("cache", "twin")
             show(num_done, judging.num_edits)
-    return judge_standing(folder, judge.identity.id, judging, num_done, num_reused)
+    return judge_standing(folder, judge.identity, judging, num_done, num_reused)
 
 
 def _summary(
@@ -143,7 +148,7 @@ def _summary(
 
 
 @contextmanager
-def progress_bar(quiet: bool, what: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(quiet: bool, what: str, unit: str = "edits") -> Iterator[Callable[[int, int], None]]:
     """Takes (done, of how many), and draws it where a person watches."""
     if quiet or not sys.stderr.isatty():
         yield lambda num_done, num_edits: None
@@ -151,7 +156,7 @@ def progress_bar(quiet: bool, what: str) -> Iterator[Callable[[int, int], None]]
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("edits"))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda num_done, num_edits: bar.update(task, completed=num_done, total=num_edits)

@@ -16,7 +16,9 @@ _MAX_TEMPERATURE = 2.0
 _SERVER = ("temperature", "seed", "key_env", "extra", "timeout", "max_output_tokens", "max_side")
 REPRESENTATIONS = ("scores", "landmarks", "embedding", "none")
 _WHO = """judges:
-  embedded                  drawn portraits, on this machine (for the embedded benchmark: default)
+  photo                     photographs of people, on this machine (default for photographs):
+                            happy, sad, angry, fear, disgust, surprised and neutral
+  embedded                  drawn portraits, on this machine (default for the embedded benchmark)
   gemini:MODEL              the Gemini API, key in GEMINI_API_KEY
   openai:MODEL              OpenAI, key in OPENAI_API_KEY
   openai:MODEL@ADDRESS      any server that speaks its protocol: vLLM, SGLang, Ollama, hosted ones
@@ -115,7 +117,7 @@ def _add_all(parser: CommandParser, who: str) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")
     _add_likeness(parser)
     add_server_options(parser)
-    _add_refusals(parser)
+    add_refusal_options(parser)
 
 
 def _add_likeness(parser: CommandParser) -> None:
@@ -133,7 +135,7 @@ def _add_likeness(parser: CommandParser) -> None:
     )
 
 
-def _add_refusals(parser: CommandParser) -> None:
+def add_refusal_options(parser: CommandParser) -> None:
     group = parser.add_argument_group("where a judge refuses a picture")
     group.add_argument("--ask-again", action="store_true", help="also about what was refused before")
     group.add_argument(

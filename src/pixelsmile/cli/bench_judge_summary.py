@@ -10,11 +10,15 @@ from pixelsmile.benchmarks.judging import EditJudging
 from pixelsmile.benchmarks.likeness_settings import likeness_settings
 from pixelsmile.benchmarks.opinions import current_outcomes, examples_of, opinion_of
 from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.judges.judge import JudgeIdentity
 
 
 @dataclass(frozen=True)
 class JudgeStanding:
-    """How far one judge has come. unscored: edits without a verdict, by reason; examples: what was said."""
+    """How far one judge has come. unscored: edits without a verdict, by reason; examples: what was said.
+
+    remark: what it says of itself; empty for nothing.
+    """
 
     judge: str
     num_judged: int
@@ -24,6 +28,7 @@ class JudgeStanding:
     unscored: Mapping[str, int]
     examples: Mapping[str, str]  # by reason, of the first such edit
     stopped: str | None  # why it ended early
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,15 +42,15 @@ class LikenessStanding:
 
 
 def judge_standing(
-    folder: RunFolder, judge: str, judging: EditJudging, num_new: int, num_reused: int
+    folder: RunFolder, identity: JudgeIdentity, judging: EditJudging, num_new: int, num_reused: int
 ) -> JudgeStanding:
     """What is on disk of that judge after a pass."""
     made = {key: edit for key, edit in folder.edits().items() if edit.sha256 is not None}
-    outcomes = current_outcomes(folder, judge, made)
+    outcomes = current_outcomes(folder, identity.id, made)
     reasons = Counter(opinion_of(outcomes.get(key)).no_verdict for key in made)
     num_judged = reasons.pop(None, 0)
     return JudgeStanding(
-        judge,
+        identity.id,
         num_judged,
         num_new,
         num_reused,
@@ -53,6 +58,7 @@ def judge_standing(
         _counts(reasons),
         examples_of(outcomes[key] for key in made if key in outcomes),
         judging.stopped,
+        identity.remark,
     )
 
 
@@ -103,6 +109,8 @@ class JudgeSummary:
         for judge in self.judges:
             reused = f", {judge.num_reused} of those without asking" if judge.num_reused else ""
             yield f"{judge.judge}: {judge.num_judged} judged ({judge.num_new} now{reused})"
+            if judge.remark:
+                yield f"  {judge.remark}"
             yield from _reasons(judge.unscored, judge.examples)
             if judge.stopped:
                 yield f"  stopped with {_edits(judge.num_left)} left: {judge.stopped}"

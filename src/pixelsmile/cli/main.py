@@ -25,6 +25,7 @@ COMMANDS = {
     "portrait": "draw a portrait, to try things on",
     "expressions": "list the expressions and their other names",
     "faces": "list the faces in a photo, and draw them",
+    "score": "which expressions pictures show, and how strongly",
     "likeness": "what edits left of the person and of the background",
     "models": "list and fetch the weights of face detectors and encoders",
     "triplets": "make the data to train on: draw it, pair pictures, check files",

@@ -1,4 +1,4 @@
-"""A judge by what a person types: `embedded`, `gemini:MODEL`, `openai:MODEL@ADDRESS`, `scripted:FILE`."""
+"""A judge by what a person types: `photo`, `embedded`, `gemini:MODEL`, `openai:MODEL@ADDRESS`, ..."""
 
 import re
 from collections.abc import Mapping
@@ -21,8 +21,9 @@ from pixelsmile.judges.rubrics import (
     Rubric,
 )
 
-FORMS = "embedded, gemini:MODEL, openai:MODEL, openai:MODEL@ADDRESS or scripted:FILE"
+FORMS = "photo, embedded, gemini:MODEL, openai:MODEL, openai:MODEL@ADDRESS or scripted:FILE"
 EMBEDDED = "embedded"
+PHOTO = "photo"
 
 _FORM = re.compile(r"(?P<kind>gemini|openai|scripted):(?P<what>.+)", re.DOTALL)
 _ADDRESSED = re.compile(r"(?P<model>.+?)@(?P<address>https?://.*)", re.DOTALL)
@@ -30,7 +31,7 @@ _ADDRESSED = re.compile(r"(?P<model>.+?)@(?P<address>https?://.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class JudgeOptions:
-    """What may be set for a model behind a server; the embedded and the scripted judge take none of it.
+    """What may be set for a model behind a server; the other judges take none of it.
 
     budget: shared by all judges that get it. settings: `temperature` (None: the model's own), `seed` and
     `key_env` of the providers, where theirs are not to stand. extra: further fields of the request (OpenAI)
@@ -55,9 +56,10 @@ class Markers:
 def parse_judge(text: str, options: JudgeOptions | None = None) -> Judge:
     """The judge that `text` names, ready to be asked for twelve scores.
 
-    `embedded` knows drawn portraits. An address is that of a server that speaks the protocol, and ends with
-    its version for OpenAI's (http://localhost:8000/v1); a model's name may hold colons. A file has JSON
-    lines {"picture": SHA-256 of the pixels (Picture.sha256), "answer": an answer in the rubric's form}.
+    `embedded` knows drawn portraits, `photo` photographs of people. An address is that of a server that
+    speaks the protocol, and ends with its version for OpenAI's (http://localhost:8000/v1); a model's name may
+    hold colons. A file has JSON lines {"picture": SHA-256 of the pixels (Picture.sha256), "answer": an answer
+    in the rubric's form}.
 
     InputError for other words and files; JudgeError (also one) for a missing key or an address that is none.
     """
@@ -65,6 +67,10 @@ def parse_judge(text: str, options: JudgeOptions | None = None) -> Judge:
         from pixelsmile.judges.embedded import EmbeddedJudge  # torch takes seconds to load
 
         return EmbeddedJudge()
+    if text == PHOTO:
+        from pixelsmile.judges.photo import PhotoJudge
+
+        return PhotoJudge()
     return _model_judge(text, EXPRESSION_SCORES, options or JudgeOptions())
 
 
@@ -77,6 +83,10 @@ def parse_markers(text: str, options: JudgeOptions | None = None) -> Markers:
         from pixelsmile.judges.embedded_marks import embedded_markers
 
         return Markers(**embedded_markers()._asdict())
+    if text == PHOTO:
+        from pixelsmile.judges.photo_marks import photo_markers
+
+        return Markers(**photo_markers())
     options = options or JudgeOptions()
     return Markers(
         quality=_model_judge(text, FED_QUALITY, options),

@@ -5,13 +5,15 @@ as damage. What a blur, noise and compression leave each shows in one sign; one 
 another shows in none. Shape suffixes: H and W rows and columns, 3 channels. Grey is in 0..1.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from pixelsmile.judges.embedded import Look
 from pixelsmile.judges.embedded_crop import face_crop
+
+if TYPE_CHECKING:
+    from pixelsmile.judges.embedded import Look
 
 CROP_PX = 128
 _BLUR_PX = 9  # of the second blur, as in the paper
@@ -28,7 +30,7 @@ class Damage(NamedTuple):
     blocks: float  # of the picture: how far steps at the edges of blocks stand out, 0..255; 0 is chance
 
 
-def damage(image: Image.Image, look: Look) -> Damage:
+def damage(image: Image.Image, look: "Look") -> Damage:
     """The damage of a picture, whose face `look` is of."""
     face_HW = _grey(face_crop(image, look.landmarks, CROP_PX))
     picture_HW = _grey(np.asarray(image))

@@ -1,7 +1,7 @@
 """The protocol of all judges: who judges, and how one is asked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
@@ -17,7 +17,8 @@ class JudgeIdentity:
     """Everything that an outcome depends on beside the question. Judges with equal identities are the same.
 
     `parameters` has what was set for the model (server, temperature, largest side of a picture, ...), and
-    never a key.
+    never a key; `categories` among them are all that it judges, where it does not judge every expression.
+    `remark` is what readers of its scores must know, as how often it is right; no outcome depends on it.
     """
 
     provider: str
@@ -25,19 +26,28 @@ class JudgeIdentity:
     rubric: str
     rubric_sha256: str
     parameters: Mapping[str, JsonValue]
+    remark: str = field(default="", compare=False)
 
     @cached_property
     def sha256(self) -> str:
         """The hash by which caches know this judge."""
-        return sha256_json(self.to_record())
+        return sha256_json(self._settings())
 
     @property
     def id(self) -> str:
         """A short name that is still unique: provider, model, and the start of the hash."""
         return f"{self.provider}:{self.model}:{self.sha256[:12]}"
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether there are expressions that it does not judge: it is then told which one an edit is for."""
+        return "categories" in self.parameters
+
     def to_record(self) -> dict[str, JsonValue]:
         """The identity as JSON values, for manifests."""
+        return {**self._settings(), **({"remark": self.remark} if self.remark else {})}
+
+    def _settings(self) -> dict[str, JsonValue]:
         return {
             "provider": self.provider,
             "model": self.model,

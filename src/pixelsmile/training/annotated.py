@@ -43,13 +43,26 @@ class AnnotatedPicture:
         return max(self.scores.values())
 
 
-class AnnotatedLine(PictureLine):
-    """One line: {"image": "a.png", "identity": "p7", "category": "fear", "scores": {"angry": 0.0, ...}}."""
+class _JudgedLine(PictureLine):
+    """judge, sha256: who gave the scores, and to which file, where `pixelsmile score` wrote the line."""
 
-    identity: str
     category: Category
     scores: Scores
     domain: Domain = "human"
+    judge: str | None = None
+    sha256: str | None = None
+
+
+class ScoredLine(_JudgedLine):
+    """A picture that was scored; whom it shows may not be known, and then no triplet can be built from it."""
+
+    identity: str | None = None
+
+
+class AnnotatedLine(_JudgedLine):
+    """One line: {"image": "a.png", "identity": "p7", "category": "fear", "scores": {"angry": 0.0, ...}}."""
+
+    identity: str
 
     def picture(self, root: Path) -> AnnotatedPicture:
         """The picture of this line, its path relative to `root`."""

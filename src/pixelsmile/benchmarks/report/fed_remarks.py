@@ -1,13 +1,21 @@
-"""What to know before runs of FED-Bench are compared: where they differ in more than the editor."""
+"""What to know before runs of FED-Bench are read and compared: their judges, and where they differ."""
 
 from collections.abc import Callable, Mapping
 
 from pixelsmile.benchmarks.fed.results import FedResults
-from pixelsmile.benchmarks.report.remarks import benchmark_words, difference, identity_words
+from pixelsmile.benchmarks.report.remarks import (
+    benchmark_words,
+    difference,
+    identity_words,
+    judge_remarks,
+)
 
 
 def fed_remarks(runs: Mapping[str, FedResults]) -> list[str]:
-    """A sentence for each thing in which the runs (by label) differ and that a comparison rests on."""
+    """A sentence for each thing in which the runs (by label) differ and that a comparison rests on.
+
+    Before them, what the judges say of themselves.
+    """
     asked: tuple[tuple[str, Callable[[FedResults], str]], ...] = (
         ("judges", lambda run: run.judge_id),
         ("benchmarks", benchmark_words),
@@ -16,7 +24,8 @@ def fed_remarks(runs: Mapping[str, FedResults]) -> list[str]:
         ("representations of the expression", gain_words),
         ("constants", lambda run: f"normalisation {run.summary.constants.version}"),
     )
-    return [sentence for what, seen in asked if (sentence := difference(what, seen, runs))]
+    differences = [sentence for what, seen in asked if (sentence := difference(what, seen, runs))]
+    return [*judge_remarks(record for run in runs.values() for record in run.markers.values()), *differences]
 
 
 def gain_words(run: FedResults) -> str:

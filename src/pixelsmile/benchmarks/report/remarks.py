@@ -1,7 +1,9 @@
-"""What to know before runs are compared: where they differ in more than the editor."""
+"""What to know before runs are read and compared: what judges say of themselves, and where runs differ."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeVar
+
+from pydantic import JsonValue
 
 from pixelsmile.benchmarks.likeness_settings import LikenessSettings
 from pixelsmile.benchmarks.results import RunResults
@@ -21,7 +23,10 @@ class Measured(Protocol):
 
 
 def remarks(runs: Mapping[str, RunResults]) -> list[str]:
-    """A sentence for each thing in which the runs (by label) differ and that a comparison rests on."""
+    """A sentence for each thing in which the runs (by label) differ and that a comparison rests on.
+
+    Before them, what the judges say of themselves.
+    """
     asked: tuple[tuple[str, Callable[[RunResults], str]], ...] = (
         ("judges", lambda run: run.judge_id),
         ("benchmarks", benchmark_words),
@@ -29,7 +34,18 @@ def remarks(runs: Mapping[str, RunResults]) -> list[str]:
         ("strengths", strength_words),
         ("measures of identity", identity_words),
     )
-    return [sentence for what, seen in asked if (sentence := difference(what, seen, runs))]
+    differences = [sentence for what, seen in asked if (sentence := difference(what, seen, runs))]
+    return [*judge_remarks(record for run in runs.values() for record in run.judges.values()), *differences]
+
+
+def judge_remarks(records: Iterable[Mapping[str, JsonValue]]) -> list[str]:
+    """A sentence for each judge whose identity has a remark."""
+    found = {
+        f"Judge {record.get('provider')}:{record.get('model')}: {record['remark']}."
+        for record in records
+        if record.get("remark")
+    }
+    return sorted(found)
 
 
 def benchmark_words(run: Measured) -> str:
