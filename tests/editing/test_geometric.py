@@ -1,3 +1,7 @@
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -175,3 +179,17 @@ def test_a_hidden_mouth_is_refused(editor, portrait):
     masked.paste((190, 215, 230), (x0, round(mesh_of(portrait).landmarks_5[2, 1]), x1, y1))
     with pytest.raises(FaceError, match=r"mouth|no face"):
         editor.edit(masked, "happy")
+
+
+def test_the_command_needs_no_torch(portrait, tmp_path):
+    portrait.save(tmp_path / "face.png")
+    box = ",".join(str(round(value)) for value in (20, 20, portrait.width - 40, portrait.height - 40))
+    words = ["edit", "face.png", "--model", "geometric", "--units", "jaw_drop=0.5,smirk=-1", "--face", box]
+    program = (
+        f"import sys\nfrom pixelsmile.cli import main\ncode = main({words + ['-s', '1', '-o', 'out']!r})\n"
+    )
+    program += "assert code == 0 and 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, capture_output=True)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    (sweep,) = manifest["settings"]["sweeps"]
+    assert sweep["units"] == [{"smirk": -1.0, "jaw_drop": 0.5}]
