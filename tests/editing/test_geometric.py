@@ -186,7 +186,7 @@ def test_the_command_needs_no_torch(portrait, tmp_path):
     box = ",".join(str(round(value)) for value in (20, 20, portrait.width - 40, portrait.height - 40))
     words = ["edit", "face.png", "--model", "geometric", "--units", "jaw_drop=0.5,smirk=-1", "--face", box]
     program = (
-        f"import sys\nfrom pixelsmile.cli import main\ncode = main({words + ['-s', '1', '-o', 'out']!r})\n"
+        f"import sys\nfrom pixelsmile.cli import main\ncode = main({[*words, '-s', '1', '-o', 'out']!r})\n"
     )
     program += "assert code == 0 and 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, capture_output=True)
