@@ -1,7 +1,9 @@
 """Every test runs offline: the model hub is switched off, and no socket leaves this machine."""
 
+import logging
 import os
 import socket
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,6 +14,15 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # workers that take all cores eac
     os.environ["OMP_NUM_THREADS"] = str(max(1, share))
 
 _LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost", "testserver")
+
+
+@pytest.fixture(autouse=True)
+def same_logging() -> Iterator[None]:
+    """Commands set how much is said, for the whole process: the next test begins as this one did."""
+    logger = logging.getLogger("pixelsmile")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

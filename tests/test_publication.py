@@ -234,9 +234,10 @@ def test_what_may_be_alive_elsewhere_is_left_for_a_week(tmp_path, host):
 @pytest.mark.parametrize(
     "moves",
     [
-        {"folder": "..", "names": {"a": 1}},
-        {"folder": ".", "names": {"../../secret": 1}},
-        {"folder": ".", "names": []},
+        {"folder": b"..".hex(), "inodes": {b"a".hex(): 1}},
+        {"folder": b".".hex(), "inodes": {b"../../secret".hex(): 1}},
+        {"folder": b".".hex(), "inodes": []},
+        {"folder": ".", "inodes": {"a": 1}},
         [[[]]],
     ],
 )

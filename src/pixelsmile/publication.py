@@ -23,7 +23,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.limits import path_within, read_record
@@ -40,13 +40,26 @@ _CAREFULLY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # it m
 _log = logging.getLogger(__name__)
 
 
+_Digits = Annotated[str, Field(pattern=r"^([0-9a-f]{2})+$")]
+
+
 class _Moves(BaseModel):
-    """moves.json. folder: relative to the place; names: of the files, with the inode of each new one."""
+    """moves.json. folder: relative to the place; inodes: of each new file, by its name.
+
+    Names are written as the hexadecimal digits of their bytes: not every one is text.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    folder: str
-    names: dict[Annotated[str, Field(pattern=r"^[^/\\\\]+$")], int]  # in no other folder
+    folder: _Digits
+    inodes: dict[_Digits, int]
+
+    @field_validator("inodes")
+    @classmethod
+    def _in_one_folder(cls, inodes: dict[str, int]) -> dict[str, int]:
+        if any(_name(digits) != os.path.basename(_name(digits)) for digits in inodes):
+            raise ValueError("a name leads to another folder")
+        return inodes
 
 
 @dataclass(frozen=True)
@@ -149,8 +162,8 @@ def _move_all(scratch: Path, folder: Path, names: list[str]) -> None:
         os.replace(new / names[0], folder / names[0])
         return
     moves = _Moves(
-        folder=os.path.relpath(folder, scratch.parent),
-        names={name: (new / name).stat().st_ino for name in names},
+        folder=_hex(os.path.relpath(folder, scratch.parent)),
+        inodes={_hex(name): (new / name).stat().st_ino for name in names},
     )
     with (scratch / _JOURNAL).open("wb") as file:
         file.write(moves.model_dump_json().encode())
@@ -177,8 +190,9 @@ def _undo(scratch: Path) -> bool:
         moves = read_record(scratch / _JOURNAL, _Moves)
     except InputError:  # nothing had been moved, unless somebody has been here
         return not (old.is_dir() and any(old.iterdir()))
-    folder = path_within(scratch.parent, moves.folder)
-    for name, inode in moves.names.items():
+    folder = path_within(scratch.parent, _name(moves.folder))
+    for digits, inode in moves.inodes.items():
+        name = _name(digits)
         place = folder / name
         is_there, is_ours = os.path.lexists(place), False
         if is_there:
@@ -189,6 +203,14 @@ def _undo(scratch: Path) -> bool:
             place.unlink()
         kept = kept or os.path.lexists(old / name)
     return not kept
+
+
+def _hex(name: str) -> str:
+    return os.fsencode(name).hex()
+
+
+def _name(digits: str) -> str:
+    return os.fsdecode(bytes.fromhex(digits))
 
 
 def _locked_scratch(place: Path) -> tuple[Path, int]:

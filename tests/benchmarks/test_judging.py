@@ -25,7 +25,7 @@ from pixelsmile.judges.providers import Failure, Reply
 NUM_KILLS = 20
 QUICK = Bootstrap(num_replicates=100)
 ANSWER = json.dumps({"scores": dict.fromkeys(JUDGE_LABELS, 0.5), "dominant": "Happiness"})
-REFUSAL = Reply("", "no", 0, "refused", "no")
+NO_ANSWER = Reply("what a lovely face", "what a lovely face", 0)
 
 
 class Script:
@@ -78,8 +78,8 @@ def test_an_outcome_is_in_the_file_before_it_is_seen(folder):
 
 
 def test_what_has_no_verdict_is_asked_again(folder):
-    refusing = Script(REFUSAL)
-    judged(folder, refusing.judge())
+    chatting = Script(NO_ANSWER)
+    judged(folder, chatting.judge())
     (judge_id,) = folder.judges()
     assert {record.outcome["kind"] for record in folder.outcomes(judge_id).values()} == {"none"}
     answering = Script()

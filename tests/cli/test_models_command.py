@@ -100,7 +100,7 @@ def test_restricted_weights_need_a_word(models, asked, capsys):
 def test_without_a_network(models, capsys):
     line = refused(capsys, "fetch", "yunet")
     entry = WEIGHTS["yunet"]
-    for part in ("cannot fetch yunet", entry.url, str(models / entry.file), entry.sha256, "licence MIT"):
+    for part in ("cannot fetch yunet", "try again with a network, or put https://", entry.file):
         assert part in line
     assert list(models.iterdir()) == []
 

@@ -108,7 +108,7 @@ def test_missing_pictures_are_a_fault_and_the_triplets_are_described_all_the_sam
     assert main(["triplets", "check", "t.jsonl"]) == 1
     out, err = capsys.readouterr()
     assert out.startswith("t.jsonl: 2 triplets")
-    assert "2 of the 5 pictures named in 't.jsonl' are missing, among them '1a.png' (line 3), '1b.png'" in err
+    assert "2 of the 5 pictures named in 't.jsonl' are missing, the first is '1a.png' (line 3)" in err
     assert err.count("\n") == 1
 
 

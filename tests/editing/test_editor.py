@@ -63,6 +63,8 @@ def test_requests_are_a_list_of_requests(editor: Editor, portrait: Image.Image) 
 
 def test_the_libraries_are_silent_while_a_model_loads(model_folder: Path, capfd) -> None:
     """And say afterwards what they said before."""
+    diffusers.utils.logging.enable_progress_bar()  # a command may have run in this process before
+    transformers.utils.logging.enable_progress_bar()
     diffusers.utils.logging.set_verbosity_info()
     try:
         Editor.from_pretrained(model_folder, device="cpu")

@@ -198,7 +198,7 @@ def _check_tensors(folder: Path, found: list[Header]) -> None:
     foreign = [name for name in names if name.startswith(_COMFYUI)]
     if foreign:
         raise ModelError(
-            f"{folder} holds tensors that are named as ComfyUI names them ({_some(foreign)}): take the model "
+            f"{folder} holds tensors that are named as ComfyUI names them ({foreign[0]}): take the model "
             "as a diffusers folder"
         )
     whole = [
