@@ -1,6 +1,7 @@
 """`pixelsmile score`, as a user meets it."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -152,3 +153,11 @@ def test_refusals(photo, capsys, arguments, words):
     Path("damaged.jsonl").write_text("{}\n")
     assert words in refusal(capsys, *arguments)
     assert Path("other.jsonl").read_text() == line + "\n"
+
+
+def test_a_pipe_is_no_picture_and_a_text_has_no_verdict(photo, capsys):
+    os.mkfifo("pipe.png")
+    assert "pipe.png" in refusal(capsys, "pipe.png")
+    Path("text.png").write_text("a face")
+    found = scored(capsys, "text.png", photo)
+    assert [one["reason"] for one in found["pictures"]] == ["unreadable", None]

@@ -104,14 +104,20 @@ def find_pictures(names: Sequence[str]) -> list[str]:
     for name in names:
         if not os.path.lexists(name):
             raise InputError(f"there is no {name!r}: give pictures, or folders with pictures")
-        if not os.path.isdir(name):
+        if os.path.isfile(name):
             found[name] = None
             continue
+        if not os.path.isdir(name):
+            raise InputError(
+                f"{name!r} is neither a picture nor a folder: give pictures, or folders with them"
+            )
         inside = [
             str(Path(folder) / file)
             for folder, folders, files in os.walk(name)
             for file in files
-            if file.lower().endswith(PICTURE_SUFFIXES) and not file.startswith(".")
+            if file.lower().endswith(PICTURE_SUFFIXES)
+            and not file.startswith(".")
+            and os.path.isfile(Path(folder) / file)
         ]
         if not inside:
             raise InputError(f"{name!r} holds no pictures ({', '.join(PICTURE_SUFFIXES)})")
