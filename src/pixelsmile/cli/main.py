@@ -82,9 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED
     except OSError as error:  # a full disk behind stdout, a model on a disk that fails
-        return refuse(
-            "OSError", f"the system refuses: {one_line(error)}; mend that and try again", InputError.exit_code
-        )
+        message = one_line(f"the system refuses: {error}; mend that and try again")
+        return refuse("OSError", message, InputError.exit_code)
 
 
 def _refuse(as_json: bool, kind: str, message: str, exit_code: int) -> int:
