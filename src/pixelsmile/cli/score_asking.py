@@ -1,21 +1,20 @@
 """The pass of `pixelsmile score`: judges are asked, and each score is on disk before it is seen."""
 
 import argparse
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from pixelsmile.cli.bench_judge import progress_bar
-from pixelsmile.errors import InputError
+from pixelsmile.errors import ImageError, InputError
 from pixelsmile.expressions import Domain
+from pixelsmile.hashing import sha256_file
 from pixelsmile.json_lines import LineWriter, read_lines
 from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.judge import Judge
 from pixelsmile.judges.pool import JudgingRun, Sample
 from pixelsmile.judges.verdict import NoVerdict, Outcome, Verdict
-from pixelsmile.limits import regular_file
 from pixelsmile.training.annotated import ScoredLine
 from pixelsmile.training.lines import relative_path
 
@@ -125,9 +124,10 @@ def _known(output: Path) -> dict[tuple[str, str], ScoredLine]:
 
 
 def _content(path: str) -> str:
-    """The SHA-256 of a picture's file; InputError for what is no file that can be read."""
-    with regular_file(path) as (file, _):
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise ImageError(f"cannot read {path!r} ({error.strerror}): check its permissions") from error
 
 
 def _scored(one: AskedPicture, outcome: Outcome) -> Scored:
