@@ -38,6 +38,7 @@ _RUBRIC_TEXT = (
 LARGEST = FaceChoice("largest")
 SMALLEST_FACE_PX = 24.0
 LARGEST_YAW_DEG = 55.0  # beyond, half of the face is not seen
+_NETWORKS = ("detector-short", "detector-full", "landmarks", "blendshapes", "expressions")
 _CROP_PX = 112
 # face-api.js shows the network the box around jaw and brows (68 points, dlib's), a fifth larger.
 _JAW = OVAL[OVAL.index(454) : OVAL.index(234) + 1]
@@ -71,7 +72,7 @@ class PhotoJudge:
         self._detector = MeshDetector.load()
         self._networks = load_mesh_networks()
         self._expressions = open_network(photo_path() / "expressions.onnx")
-        weights = sorted(photo_path().glob("*.onnx"))
+        weights = [photo_path() / f"{name}.onnx" for name in _NETWORKS]
         parameters: dict[str, JsonValue] = {
             "weights_sha256": sha256_json([sha256_file(path) for path in weights]),
             "fitted_sha256": self._fitted.sha256,
