@@ -199,6 +199,14 @@ def _check_frames(image: Image.Image, name: str) -> None:
         raise ImageError(f"{name} holds several frames or pages: save the one to edit as a PNG")
 
 
+_REWORKED = {
+    "1": "its black and white becomes grey of 8 bits",
+    "P": "its palette becomes full colours",
+    "CMYK": "its CMYK colours become sRGB",
+    "YCbCr": "its YCbCr colours become sRGB",
+}
+
+
 def _taken_over(image: Image.Image, layout: str, name: str, *, keep: bool) -> Original:
     """Upright 8-bit sRGB without transparency and, if it is to be kept, what else there is."""
     profile, notes = image.info.get("icc_profile"), []
@@ -207,6 +215,8 @@ def _taken_over(image: Image.Image, layout: str, name: str, *, keep: bool) -> Or
         described = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).strip()
         if "sRGB" not in described:
             notes.append(f"its colours were converted to sRGB (its profile is {shown(described)})")
+    if (reworked := _REWORKED.get(image.mode)) is not None:
+        notes.append(reworked)
     rgb = _upright(image, partial(_flatten, to_srgb=to_srgb), "RGB")
     mode = _mode_of_edits(image, layout)
     if mode == "I;16" and to_srgb is not _to_rgb:

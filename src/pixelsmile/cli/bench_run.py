@@ -174,15 +174,29 @@ def _open(
     )
     with Display(options.quiet).loading(model.model):
         editor = open_editor(choice, plan.benchmark, settings, folder.path, plan.strengths)
-    _warn_of_limits(options, editor)
+    _check_tasks(options, editor, plan.benchmark)
     return editor
 
 
-def _warn_of_limits(options: argparse.Namespace, editor: "BenchmarkEditor") -> None:
-    """The embedded model knows drawn portraits only; say so before it edits others."""
+def _check_tasks(options: argparse.Namespace, editor: "BenchmarkEditor", benchmark: "Benchmark") -> None:
+    """Say before it edits what a model does not know: other pictures than drawn ones, a domain of the tasks.
+
+    InputError where it does not know the domain of every task, and for instructions that it does not
+    understand.
+    """
     from pixelsmile.benchmarks.editors.own import OwnEditor
 
-    if isinstance(editor, OwnEditor) and editor.note and options.benchmark != "embedded":
+    if not isinstance(editor, OwnEditor):
+        return
+    unknown = sorted({task.domain for task in benchmark.tasks} - set(editor.domains))
+    if unknown:
+        raise InputError(
+            f"the model knows {' and '.join(editor.domains)} pictures, and some tasks are {unknown[0]}: add "
+            f"--domain {editor.domains[0]}, or name another --model"
+        )
+    if editor.moves_units and getattr(options, "tell", None) == "instruction":
+        raise InputError("the model understands no instructions: leave out --tell, or name another --model")
+    if editor.note and options.benchmark != "embedded":
         _remark(options, f"the model says: {editor.note}")
 
 

@@ -9,7 +9,7 @@ from pixelsmile.cli.model_choice import FULL_MODEL_DOWNLOAD_GB, FULL_MODEL_MEMOR
 from pixelsmile.cli.parsing import CommandParser
 from pixelsmile.editing.folders import FULL_MODEL
 
-FACE_EXTRAS = ("onnx", "onnxruntime", "opencv-python-headless", "scikit-image")
+FACE_EXTRAS = ("onnx", "opencv-python-headless", "scikit-image")
 _BROKEN = 1
 
 
@@ -36,7 +36,8 @@ def _print_findings(machine: Machine, lines: Sequence[str]) -> None:
         ("processor", f"{machine.num_cores} cores, {_gb(machine.memory_gb)} memory"),
         ("gpu", "; ".join(f"{gpu.name}, {_gb(gpu.memory_gb)}" for gpu in machine.gpus) or "none found"),
         ("disk", f"{_gb(machine.disk_free_gb)} free for models ({machine.hub_cache})"),
-        ("models", f"embedded: {_embedded(machine)}"),
+        ("models", "geometric: ready"),
+        ("", f"embedded: {_embedded(machine)}"),
         ("", f"{FULL_MODEL}: {'downloaded' if machine.full_model_downloaded else 'not downloaded'}"),
     ]
     for name, text in rows:
@@ -56,7 +57,8 @@ def advice(machine: Machine) -> list[str]:
     if not machine.embedded_ready:
         return ["the embedded model is missing from this installation: install pixelsmile again"]
     return [
-        "drawn portraits run here: pixelsmile edit face.png -e happy --grid",
+        "photographs run here, by the geometric model: pixelsmile edit photo.jpg -e happy --grid",
+        "drawn portraits run here, by the embedded model: pixelsmile edit face.png -e happy --grid",
         *_full_model_advice(machine),
         *_faces_advice(machine),
     ]
@@ -65,11 +67,12 @@ def advice(machine: Machine) -> list[str]:
 def _full_model_advice(machine: Machine) -> list[str]:
     if not machine.gpus:
         return [
-            f"photographs need {FULL_MODEL} on a CUDA GPU ({FULL_MODEL_MEMORY_GB} GB at best): none was found"
+            f"the paper's model, {FULL_MODEL}, needs a CUDA GPU, which was not found: "
+            f"{FULL_MODEL_MEMORY_GB} GB for 16 bits, 14 GB for 4 bits with --offload model"
         ]
     memory_gb = max(gpu.memory_gb for gpu in machine.gpus)
     options = full_model_options(memory_gb)
-    lines = [f"photographs, on this GPU: pixelsmile edit photo.jpg -e happy {options}"]
+    lines = [f"photographs by the paper's model, on this GPU: pixelsmile edit photo.jpg -e happy {options}"]
     if not machine.full_model_downloaded:
         lines.append(f"first download it ({FULL_MODEL_DOWNLOAD_GB} GB): hf download {FULL_MODEL}")
         if machine.disk_free_gb < FULL_MODEL_DOWNLOAD_GB:
@@ -85,10 +88,8 @@ def _faces_advice(machine: Machine) -> list[str]:
     missing = [name for name in FACE_EXTRAS if machine.extras[name] is None]
     if missing:
         command = 'pip install -c constraints.txt -e ".[faces]"'
-        return [f"to find and compare faces ({', '.join(missing)} missing): {command}"]
-    return [
-        "faces in a photo: pixelsmile faces photo.jpg; weights of better detectors: pixelsmile models list"
-    ]
+        return [f"for other detectors and encoders of faces ({', '.join(missing)} missing): {command}"]
+    return ["weights of other detectors and encoders of faces: pixelsmile models list"]
 
 
 def _embedded(machine: Machine) -> str:

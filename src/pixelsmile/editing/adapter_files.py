@@ -84,7 +84,10 @@ def adapter_specs(adapter: AdapterLike | Sequence[AdapterLike] | None) -> list[A
     """What was given as adapters; None for the model's own. AdapterError for `none` among others."""
     if adapter is None:
         return None
-    given = [adapter] if isinstance(adapter, AdapterLike) else list(adapter)
+    given = [adapter] if not isinstance(adapter, list | tuple) else list(adapter)
+    for item in given:
+        if not isinstance(item, AdapterLike):
+            raise AdapterError(f"an adapter is a path, a hub id or an AdapterSpec, not {type(item).__name__}")
     if NO_ADAPTER in given:
         if len(given) > 1:
             raise AdapterError(f"adapters {given!r}: {NO_ADAPTER!r} goes alone, or leave it out")

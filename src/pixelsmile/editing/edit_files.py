@@ -9,7 +9,7 @@ from PIL import Image
 
 from pixelsmile import __version__
 from pixelsmile.editing.folders import GEOMETRIC
-from pixelsmile.errors import StrengthError
+from pixelsmile.errors import OutputError, StrengthError
 from pixelsmile.expressions import Domain
 from pixelsmile.images import load_image, load_original
 from pixelsmile.originals import Original
@@ -125,6 +125,8 @@ class EditResult:
         cannot be written or the format cannot hold the pictures, StrengthError where a strength occurs twice,
         InputError for an unknown format or quality.
         """
+        if not isinstance(folder, str | Path) or "\0" in str(folder):
+            raise OutputError(f"a folder to save to is a path, not {folder!r}: give its name")
         form = FileForm(PictureForm(format, quality))
         sweep = NamedSweep(self.label, file_slug(self.label), self)
         with staged(Path(folder), file_names([sweep.slug], self.strengths, form), force=force) as stage:

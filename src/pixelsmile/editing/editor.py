@@ -14,11 +14,11 @@ from pixelsmile.editing.adapter_files import AdapterLike, adapter_specs, is_for
 from pixelsmile.editing.conditioning import check_conditioning
 from pixelsmile.editing.edit_files import EditResult, Source, read_source
 from pixelsmile.editing.engine import Edited, EditJob, Engine, Progress
-from pixelsmile.editing.folders import GEOMETRIC
+from pixelsmile.editing.folders import EMBEDDED, GEOMETRIC
 from pixelsmile.editing.library_noise import quiet_libraries
 from pixelsmile.editing.pictures import centre_box, centre_square, fit_size, resized
 from pixelsmile.editing.requests import DEFAULT_STRENGTHS, Request, neutral_text, target_of
-from pixelsmile.errors import ImageError, InputError
+from pixelsmile.errors import ImageError, InputError, ModelError
 from pixelsmile.faces.pasting import fit_change, fit_whole
 from pixelsmile.images import load_original
 from pixelsmile.results import check_domain
@@ -62,13 +62,15 @@ class EditOptions(TypedDict, total=False):
 class Editor:
     """Edits facial expressions with an engine. `from_pretrained` loads one."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, named: bool = True) -> None:
+        """named: whether somebody chose the engine; if not, it refuses pictures that it does not know."""
         self.engine = engine
+        self._named = named
 
     @classmethod
     def from_pretrained(
         cls,
-        model: str | Path = "embedded",
+        model: str | Path | None = None,
         adapter: AdapterLike | Sequence[AdapterLike] | None = None,
         device: str | None = None,
         dtype: str | None = None,
@@ -79,6 +81,7 @@ class Editor:
 
         model: "embedded", a stock diffusers folder of the Qwen-Image-Edit family, or a hub id; or
         "geometric", which moves the mesh of a photographed face on a CPU, and takes none of what follows.
+        None: the embedded one, which then refuses files that are no drawn portraits.
         adapter: one or several LoRAs (file, folder, hub id; with `=SCALE` or an AdapterSpec for a scale
         other than 1); the model's own where it has some if None, and none at all if `()` or "none". device:
         "cpu", "cuda", "cuda:1" (None: a GPU if there is one). dtype: "float32", "bfloat16" or "float16"
@@ -87,6 +90,8 @@ class Editor:
 
         Raises ModelError, AdapterError, DeviceError, InputError.
         """
+        if model is not None and not isinstance(model, str | Path):
+            raise ModelError(f"a model is a name, a folder or a hub id, not {type(model).__name__}")
         if model == GEOMETRIC:
             return cls(_geometric(adapter, device, dtype, offload, quantise))
         from pixelsmile.editing.devices import place
@@ -94,7 +99,8 @@ class Editor:
 
         placement = place(device, dtype, offload, quantise)
         with quiet_libraries():
-            return cls(QwenEngine.load(str(model), adapter_specs(adapter), placement))
+            engine = QwenEngine.load(str(model or EMBEDDED), adapter_specs(adapter), placement)
+        return cls(engine, named=model is not None)
 
     def edit(
         self,
@@ -203,11 +209,20 @@ class Editor:
             raise InputError(f"neutralise must be a number from 0 to 1, not {neutralise!r}")
 
     def warn_of(self, source: Source) -> None:
-        """Log what is lost of a picture, and that the model does not know its like, where it is a file's."""
+        """Log what is lost of a picture, and that the model does not know its like, where it is a file's.
+
+        ModelError for such a file where nobody chose the model.
+        """
         for note in source.notes:
             _log.warning("%s: %s", source.path or "the picture", note)
         info = self.engine.info
         if info.note and not info.moves_units and source.path is not None and not source.is_drawn:
+            if not self._named:
+                raise ModelError(
+                    f"{str(source.path)!r} is no portrait that pixelsmile drew, and the embedded model knows "
+                    f'no others: take Editor.from_pretrained("{GEOMETRIC}"), or name "{EMBEDDED}" to try all '
+                    "the same"
+                )
             _log.warning("%s is no portrait that pixelsmile drew. %s", repr(str(source.path)), info.note)
 
     def _run(

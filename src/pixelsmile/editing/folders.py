@@ -301,7 +301,9 @@ def _from_hub(model: str) -> Path:
     from huggingface_hub.errors import HFValidationError
 
     if not is_hub_id(model):
-        raise ModelError(f"no model folder {model!r}: give a folder, a hub id (owner/name) or {EMBEDDED!r}")
+        raise ModelError(
+            f"no model folder {model!r}: give a folder, a hub id (owner/name), {GEOMETRIC!r} or {EMBEDDED!r}"
+        )
     try:
         return Path(snapshot_download(model, allow_patterns=_HUB_PATTERNS))
     except HFValidationError:

@@ -57,6 +57,16 @@ class OwnEditor:
         """What the model says about its limits; nothing for most."""
         return self._editor.engine.info.note
 
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Of the pictures that the model knows."""
+        return tuple(self._editor.engine.info.domains)
+
+    @property
+    def moves_units(self) -> bool:
+        """Whether it moves action units, and understands no words."""
+        return self._editor.engine.info.moves_units
+
     def to_record(self) -> dict[str, JsonValue]:
         """Model and adapters with the hashes of their files, and every setting that reaches the pictures."""
         info, settings = self._editor.engine.info, self._settings

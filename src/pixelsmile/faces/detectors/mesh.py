@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from pixelsmile.embedded import photo_path
+from pixelsmile.errors import FaceError
 from pixelsmile.faces.detectors.overlap import intersection_over_union, keep_best
 from pixelsmile.faces.face import Face
 from pixelsmile.faces.mesh.mesh import FaceMesh
@@ -119,7 +120,9 @@ class MeshDetector:
         return self._confirmed(picture, list(self._tiled(picture, coarse, _SMALL_TILE_PX)))
 
     def only(self, image: Image.Image) -> FaceMesh | None:
-        """The mesh of the face that a crop was made around, else of the largest; None for no face.
+        """The mesh of the face that a crop was made around, else of the only one; None for no face.
+
+        FaceError for several, of which nobody has chosen one.
 
         A face that fills the picture is looked for in its middle first, which takes a tenth of the time.
         """
@@ -140,7 +143,12 @@ class MeshDetector:
             ):
                 return mesh
         found = [mesh for mesh, _ in self.meshes(image)]
-        return max(found, key=lambda one: one.box[2] - one.box[0], default=None)
+        if len(found) > 1:
+            raise FaceError(
+                f"{len(found)} faces in the picture: cut it around one, or use `pixelsmile edit --face` or "
+                "pixelsmile.editing.face_edits.stream_faces, which choose among them"
+            )
+        return found[0] if found else None
 
     def _confirmed(self, picture: Picture, finds: list[Find]) -> list[tuple[FaceMesh, float]]:
         """The faces among the finds, each once."""

@@ -107,11 +107,18 @@ def _grain(face: np.ndarray) -> float:
     return float(min(6.0, 1.4826 * np.median(np.abs(rest)) * 1.2))
 
 
+_MIN_LEVELS = 8
+
+
 def _tint(face: np.ndarray) -> np.ndarray | None:
     small = (
         face[:: max(1, face.shape[0] // 96), :: max(1, face.shape[1] // 96)].reshape(-1, 3).astype(np.float64)
     )
     brightness = small @ _LUMINANCE
+    if (
+        len(np.unique(np.round(brightness))) < _MIN_LEVELS
+    ):  # black and white: no curve goes through two points
+        return np.repeat(np.arange(256.0)[:, None], 3, axis=1) if np.ptp(small, axis=1).max() < 2 else None
     curve = [np.polyfit(brightness / 255, small[:, channel], 2) for channel in range(3)]
     fitted = np.stack([np.polyval(one, brightness / 255) for one in curve], axis=1)
     if np.sqrt(np.square(small - fitted).mean()) > _MONOCHROME:
