@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from pixelsmile.errors import ImageError
-from pixelsmile.images import FORMATS, MAX_PIXELS, load_image, png_texts
+from pixelsmile.images import FORMATS, MAX_PIXELS, load_image, load_original, png_texts
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -202,3 +202,7 @@ def test_png_texts(picture, tmp_path):
     picture.save(tmp_path / "a.jpg")
     assert png_texts(tmp_path / "a.png") == {"key": "wörds"}
     assert png_texts(tmp_path / "a.jpg") == {}
+
+
+def test_black_and_white_is_said_to_become_grey():
+    assert load_original(Image.new("1", (40, 40))).notes == ("its black and white becomes grey of 8 bits",)

@@ -43,14 +43,15 @@ def advice(machine: Machine) -> str:
 
 
 def test_without_a_gpu(whole):
-    assert f"photographs need {FULL_MODEL}" in advice(whole)
+    assert "photographs run here, by the geometric model: pixelsmile edit photo.jpg" in advice(whole)
+    assert f"the paper's model, {FULL_MODEL}, needs a CUDA GPU" in advice(whole)
 
 
 def test_faces_need_their_extra(whole):
-    without = replace(whole, extras={**whole.extras, "onnxruntime": None})
-    assert 'onnxruntime missing): pip install -c constraints.txt -e ".[faces]"' in advice(without)
+    without = replace(whole, extras={**whole.extras, "scikit-image": None})
+    assert 'scikit-image missing): pip install -c constraints.txt -e ".[faces]"' in advice(without)
     installed = replace(whole, extras=dict.fromkeys(whole.extras, "1.0"))
-    assert "pixelsmile faces photo.jpg" in advice(installed)
+    assert "weights of other detectors and encoders of faces: pixelsmile models list" in advice(installed)
 
 
 def test_an_extra_counts_whichever_distribution_brings_it(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.engines.geometric.engine import place_face
 from pixelsmile.editing.face_edits import stream_faces
 from pixelsmile.editing.requests import Request
-from pixelsmile.errors import ExpressionError, FaceError, InputError
+from pixelsmile.errors import ExpressionError, FaceError, InputError, ModelError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.faces.detectors.mesh import MeshDetector
 from pixelsmile.faces.face import Face
@@ -193,3 +193,24 @@ def test_the_command_needs_no_torch(portrait, tmp_path):
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
     (sweep,) = manifest["settings"]["sweeps"]
     assert sweep["units"] == [{"smirk": -1.0, "jaw_drop": 0.5}]
+
+
+def test_one_face_of_several_is_not_guessed(astronaut):
+    both = Image.new("RGB", (astronaut.width * 2, astronaut.height))
+    both.paste(astronaut, (0, 0))
+    both.paste(astronaut, (astronaut.width, 0))
+    with pytest.raises(FaceError, match="2 faces in the picture: cut it around one"):
+        Editor.from_pretrained("geometric").edit(both, "sad")
+
+
+def test_a_photograph_is_refused_where_nobody_chose_the_embedded_model(astronaut, tmp_path):
+    astronaut.save(tmp_path / "photo.png")
+    with pytest.raises(ModelError, match=r'from_pretrained\("geometric"\), or name "embedded" to try all'):
+        Editor.from_pretrained().edit(tmp_path / "photo.png", "happy")
+
+
+@pytest.mark.parametrize("mode", ["P", "CMYK"])
+def test_what_a_picture_loses_is_said(astronaut, mode, caplog, recwarn):
+    Editor.from_pretrained("geometric").edit(astronaut.convert(mode), "sad", strengths=[1])
+    assert "becomes" in caplog.text or "become" in caplog.text
+    assert not recwarn.list

@@ -25,12 +25,12 @@ _LIBRARIES = {
     "accelerate": "accelerate",
     "pillow": "PIL",
     "skia-python": "skia",
+    "onnxruntime": "onnxruntime",
 }
 _EXTRAS = {
     "av": "av",
     "bitsandbytes": "bitsandbytes",
     "onnx": "onnx",
-    "onnxruntime": "onnxruntime",
     "opencv-python-headless": "cv2",
     "scikit-image": "skimage",
 }
