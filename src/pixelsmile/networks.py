@@ -57,7 +57,7 @@ def read_network(folder: Path, kind: type[Config], build: Callable[[Config], Net
 
 
 def _problems(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[str]:
-    for name in wanted.keys() | state.keys():
+    for name in sorted(wanted.keys() | state.keys()):
         if name not in state:
             yield f"{name} is missing"
         elif name not in wanted:

@@ -131,7 +131,7 @@ def test_folders_that_are_no_detector(network, tmp_path):
     ("change", "words"),
     [
         ({"num_blocks": 10**12}, "num_blocks is 1000000000000"),
-        ({"widths": [4096] * 5}, r"is \(\d+, "),  # 4 GB of weights, were they made first
+        ({"widths": [4096] * 5}, r"is \(\d+,"),  # 4 GB of weights, were they made first
         ({"widths": [0, 1, 1, 1, 1]}, "widths.0 is 0"),
         ({"widths": ["x"] * 5}, "widths.0 is 'x'"),
     ],
