@@ -106,6 +106,8 @@ def _prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_NAMES if stream is sys.__stdout__ else "backslashreplace")
+    if isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr is sys.__stderr__:
+        sys.stderr = _Remarks(sys.stderr.buffer, sys.stderr.encoding, sys.stderr.errors, line_buffering=True)
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("pixelsmile: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.ERROR)
@@ -143,6 +145,19 @@ def _as_bytes(error: UnicodeError) -> tuple[str | bytes, int]:
         return codecs.lookup_error("surrogateescape")(error)
     except UnicodeEncodeError:
         return codecs.backslashreplace_errors(error)
+
+
+class _Remarks(io.TextIOWrapper):
+    """The stderr of this process: what the system does not take there is lost, and the work goes on."""
+
+    def write(self, text: str, /) -> int:
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
 
 
 class _OneLine(logging.Formatter):
