@@ -75,7 +75,15 @@ def test_version(asks, capsys):
         (["--verbose"], "unknown option '--verbose'"),
         (["edit"], "required: PHOTO"),
         (["edit", "a.png", "--strenghts", "1"], "unknown option '--strenghts': did you mean --strengths?"),
-        (["edit", "a.png", "b.png"], "nothing to change"),
+        (["edit", "a.png", "b.png"], "nothing to change: add -e happy, --blend"),
+        (["edit", "a.png"], "--units jaw_drop=0.4 or --prompt"),
+        (["edit", "a.png", "--bogus"], "unknown option '--bogus': leave it out"),
+        (["edit", "a.png", "--format", "bmp"], "unknown format 'bmp': choose from png, jpeg, webp"),
+        (["edit", "a.png", "--blend", "happy=0,sad=0"], "all weights of blend 'happy=0,sad=0' are 0"),
+        (["edit", "a.png", "--units", "jaw_drop=0"], "all of units 'jaw_drop=0' are 0"),
+        (["edit", "-e", "happy", "-s", "1", "--", "-e.png"], "there is no file '-e.png'"),
+        (["edit", "--", "-e.png", "-e", "happy"], "nothing to change"),
+        (["doctor", "--", "-x"], "unexpected argument '-x': leave it out"),
         (["doctor", "a.png"], "unexpected argument 'a.png'"),
         (["edit", "a.png", "-s"], "expected at least one argument"),
         (["portrait", "--style", "anme"], "unknown style 'anme': did you mean anime?"),
@@ -190,3 +198,14 @@ def test_what_is_not_there_is_refused_before_torch_is_loaded(typed, line, drawn_
     assert done.returncode == 2, done.stderr
     assert line in done.stderr
     assert not Path("run").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a stderr that takes nothing is needed")
+def test_a_remark_that_cannot_be_printed_costs_nothing_else(tmp_path: Path):
+    command = [sys.executable, "-X", "dev", "-m", "pixelsmile", "portrait", "--size", "64", "-o", "a.png"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stderr=full, stdout=subprocess.PIPE, cwd=tmp_path, text=True)
+        refused = subprocess.run([*command, "--bogus"], stderr=full, cwd=tmp_path)
+    assert (done.returncode, done.stdout.split()[-1:]) == (0, ["a.png"])
+    assert (tmp_path / "a.png").is_file()
+    assert refused.returncode == 2

@@ -64,12 +64,13 @@ class CommandGroup:
     def help(self, first_word: str = "") -> str:
         """What can be typed; of commands of two words, those that begin with the first."""
         prog = f"pixelsmile {self.name} {first_word}".strip()
-        shown = self._beginning_with(first_word) if first_word else self.commands
+        found = self._beginning_with(first_word) if first_word else self.commands
+        shown = {name.removeprefix(f"{first_word} "): command for name, command in found.items()}
         width = max(map(len, shown))
         lines = [
-            *(f"usage: pixelsmile {self.name} COMMAND ...", "", self.summary, "", "commands:"),
+            *(f"usage: {prog} COMMAND ...", "", *(() if first_word else (self.summary, "")), "commands:"),
             *(f"  {name:<{width}}  {command.summary}" for name, command in shown.items()),
-            *("", f"  pixelsmile {self.name} COMMAND --help   what a command takes", "", "try it:"),
+            *("", f"  {prog} COMMAND --help   what a command takes", "", "try it:"),
             *(f"  {line}" for line in self.examples if line.startswith(prog) or not first_word),
             *(("", self.remark) if self.remark else ()),
         ]

@@ -42,7 +42,10 @@ def read_orders(options: argparse.Namespace) -> list[Order]:
     orders += [_units_order(text) for text in options.units]
     orders += [_prompt_order(text) for text in options.prompt]
     if not orders:
-        raise InputError("nothing to change: add -e happy, --blend happy=0.6,surprised=0.4 or --prompt TEXT")
+        raise InputError(
+            "nothing to change: add -e happy, --blend happy=0.6,surprised=0.4, --units jaw_drop=0.4 or "
+            "--prompt TEXT"
+        )
     return _with_own_slugs(_distinct(orders))
 
 

@@ -31,21 +31,33 @@ class CommandParser(argparse.ArgumentParser):
     def parse_args(self, args: Sequence[str] | None = None, namespace: object = None) -> argparse.Namespace:  # type: ignore[override]
         """As argparse does it, but an unknown option gets the nearest known one.
 
-        What has no option's name may stand anywhere: `a.png -e happy b.png`.
+        What has no option's name may stand anywhere: `a.png -e happy b.png`; after `--` nothing is an option.
         """
+        words = list(args or ())
         if is_asking():
-            offer_arguments(self, len(args or ()))
-        parsed, unknown = self.parse_known_intermixed_args(args)
-        if unknown:
+            offer_arguments(self, len(words))
+        if "--" in words:
+            mark = words.index("--") + 1
+            words[mark:] = map(_Literal, words[mark:])
+        parsed, unknown = self.parse_known_intermixed_args(words)
+        if unknown := [word for word in unknown if word != "--"]:
             word = unknown[0].partition("=")[0]
-            if not word.startswith("-"):
+            if not word.startswith("-") or isinstance(unknown[0], _Literal):
                 self.error(f"unexpected argument {word!r}: leave it out")
             options = [option for action in self._actions for option in action.option_strings]
             self.error(f"unknown option {word!r}: {_nearest(word, options) or 'leave it out'}")
         return parsed
 
+    def _parse_optional(self, arg_string: str) -> Any:
+        """As argparse has it, which parses twice where words stand anywhere, and forgets `--` in between."""
+        return None if isinstance(arg_string, _Literal) else super()._parse_optional(arg_string)
+
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} ({self.prog} --help explains)")
+
+
+class _Literal(str):
+    """A word that was typed after `--`: no option, whatever it begins with."""
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -69,8 +81,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
-    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.55)
-    return f"did you mean {matches[0]}?" if matches else ""
+    bare = {name.lstrip("-"): name for name in known}  # the dashes of two options are alike in all of them
+    matches = difflib.get_close_matches(word.lstrip("-"), bare, n=1, cutoff=0.6)
+    return f"did you mean {bare[matches[0]]}?" if matches else ""
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,10 @@ def _checked_blend(blend: Mapping[str, float]) -> dict[str, float]:
         if expression == NEUTRAL or expression in weights:
             raise ExpressionError(f"blend {dict(blend)!r} names {name!r} twice, or neutral: leave it out")
         weights[expression] = check_strength(weight, f"weight of {expression}")
+    if not any(weights.values()):
+        raise ExpressionError(
+            f"all weights of blend {dict(blend)!r} are 0, which is neutral: raise one of them"
+        )
     return weights
 
 

@@ -24,7 +24,8 @@ def parse_expression(text: str) -> str:
 def parse_blend(text: str) -> dict[str, float]:
     """The weights in `happy=0.6,surprised=0.4`, or {"happy": 1.0} for `happy`; in the order written.
 
-    Each weight is a strength (0..2). An expression given twice, also by a synonym, is an ExpressionError.
+    Each weight is a strength (0..2). ExpressionError for an expression given twice, also by a synonym, and
+    where all weights are 0.
     """
     weights: dict[str, float] = {}
     for part in text.split(","):
@@ -37,6 +38,8 @@ def parse_blend(text: str) -> dict[str, float]:
         if expression in weights:
             raise ExpressionError(f"blend {text!r} names {expression} twice: give it one weight")
         weights[expression] = parse_strength(weight, f"weight of {expression}") if has_weight else 1.0
+    if not any(weights.values()):
+        raise ExpressionError(f"all weights of blend {text!r} are 0, which is neutral: raise one of them")
     return weights
 
 

@@ -91,4 +91,6 @@ def parse_units(text: str) -> dict[str, float]:
         except ValueError:
             raise ExpressionError(f"unit {name}: {value!r} is not a number") from None
     checked_units(intensities)
+    if not any(intensities.values()):
+        raise ExpressionError(f"all of units {text!r} are 0, which is neutral: raise one of them")
     return intensities

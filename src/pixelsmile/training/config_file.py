@@ -207,14 +207,17 @@ def _named(change: str) -> str:
 
 def _describe(problem: ErrorDetails, document: _Document, name: str) -> str:
     path = tuple(map(str, problem["loc"]))
-    key = ".".join(path)
+    key, value = ".".join(path), problem["input"]
+    while problem["type"] == "extra_forbidden" and isinstance(value, dict) and len(value) == 1:
+        (name_below, value), *_ = value.items()  # `a.b=1` is about a.b, though already a is not known
+        key = f"{key}.{name_below}"
     where = next(
         (document.places[path[:end]] for end in range(len(path), 0, -1) if path[:end] in document.places),
         name,
     )
     match problem["type"]:
         case "extra_forbidden":
-            return f"{where}: unknown key {shown(key)} ({shown(problem['input'])}): {_advice(key)}"
+            return f"{where}: unknown key {shown(key)} ({shown(value)}): {_advice(key)}"
         case "missing" if key in list(known_keys()):
             keys = list(_needed(TrainingConfig, ""))
             missing = next((needed for needed in keys if needed.startswith(f"{key}.")), key)
