@@ -187,13 +187,24 @@ def test_show(example: Example, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert f"scale    {ALPHA / RANK:g}\n" in out
 
 
+def test_show_tells_of_numbers_that_no_training_gives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    huge = lora(tiny_transformer(), prefix="")
+    next(iter(huge.tensors.values()))[0, 0] = -1e30
+    assert main(["adapters", "show", str(huge.save(tmp_path))]) == 0
+    out = capsys.readouterr().out
+    assert "format   LoRA, bare names of layers\n" in out
+    assert "note     its numbers go up to 1e+30 (" in out
+
+
 def test_show_as_json_with_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kohya = FORMATS["kohya DoRA, dora_scale"](tiny_transformer()).save(tmp_path / "a")
     bad = lora(tiny_transformer())
     next(iter(bad.tensors.values()))[0, 0] = float("nan")
     bad.metadata = {"ss_base_model_version": "qwen_image_edit"}
     diverged = bad.save(tmp_path / "b")
-    assert main(["adapters", "show", str(kohya), str(diverged), "missing.safetensors", "--json"]) == 1
+    assert main(["adapters", "show", str(kohya), str(diverged), "missing.safetensors", "--json"]) == 2
     captured = capsys.readouterr()
     first, second, third = json.loads(captured.out)["adapters"]
     assert (first["method"], first["format"], first["ranks"]) == ("DoRA", "kohya", [RANK])

@@ -10,18 +10,20 @@ from pixelsmile.errors import AdapterError, one_line
 
 if TYPE_CHECKING:
     from pixelsmile.editing.adapter_files import AdapterFile
+    from pixelsmile.editing.adapter_updates import Numbers
 
+_LARGEST_TRAINED = 1e4  # factors are near 1, DoRA magnitudes in the tens
 _EPILOG = """examples:
   pixelsmile adapters show smile.safetensors
   pixelsmile adapters show runs/first owner/repository other.safetensors --json
 
 Any adapter file, folder with one, or hub id. All its numbers are read, and found finite or not; whether it
-fits a model is seen where it is used. The exit code is 1 where a file cannot be used.
+fits a model is seen where it is used. The exit code is 2 where a file cannot be used.
 """
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Describe every adapter on stdout, its faults on stderr; exit code 1 where there are any."""
+    """Describe every adapter on stdout, its faults on stderr; exit code 2 where there are any."""
     options = _parser().parse_args(arguments)
     records = [_record(source) for source in options.adapters]
     if options.json:
@@ -31,11 +33,12 @@ def run(arguments: Sequence[str]) -> int:
             print("\n".join([""] * (number > 0) + list(_lines(record))))
         if "fault" in record:
             print(f"pixelsmile: {record['fault']}", file=sys.stderr)
-    return 1 if any("fault" in record for record in records) else 0
+    return AdapterError.exit_code if any("fault" in record for record in records) else 0
 
 
 def _record(source: str) -> dict[str, Any]:
     from pixelsmile.editing.adapter_files import AdapterSpec, find_adapter
+    from pixelsmile.editing.adapter_updates import check_numbers
 
     try:
         file = find_adapter(AdapterSpec(source))
@@ -43,9 +46,19 @@ def _record(source: str) -> dict[str, Any]:
         return {"adapter": source, "fault": str(error)}
     record = {"adapter": source, **_described(file)}
     try:
-        return {**record, "scalings": _scalings(file)}
+        numbers = check_numbers(file)
     except AdapterError as error:
         return {**record, "fault": str(error)}
+    if numbers.largest > _LARGEST_TRAINED:
+        record["notes"] = [*record["notes"], _too_large(numbers)]
+    return {**record, "scalings": sorted(set(numbers.scalings.values()))}
+
+
+def _too_large(numbers: "Numbers") -> str:
+    return (
+        f"its numbers go up to {numbers.largest:.3g} ({numbers.layer}), which no training gives: edits "
+        "with it are likely to be refused"
+    )
 
 
 def _described(file: "AdapterFile") -> dict[str, Any]:
@@ -68,19 +81,12 @@ def _described(file: "AdapterFile") -> dict[str, Any]:
     }
 
 
-def _scalings(file: "AdapterFile") -> list[float]:
-    """By what the layers' updates are scaled; AdapterError where a number of the file is not finite."""
-    from pixelsmile.editing.adapter_updates import check_numbers
-
-    return sorted(set(check_numbers(file).values()))
-
-
 def _lines(record: dict[str, Any]) -> Iterator[str]:
     first, last = record["layers"][0], record["layers"][-1]
     rows = {
         "adapter": record["adapter"],
         "file": f"{record['file']} ({record['bytes'] / 1e6:.1f} MB, SHA-256 {record['sha256'][:12]}...)",
-        "format": f"{record['method']}, names of {record['format']}",
+        "format": f"{record['method']}, {_naming(record['format'])}",
         "layers": f"{len(record['layers'])}, from {first} to {last}",
         "rank": ", ".join(map(str, record["ranks"])) or "none: whole factors",
         "alpha": record["alpha"] or "not stated",
@@ -93,6 +99,12 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
         )
     yield from (f"{name:<8} {one_line(text)}" for name, text in rows.items())
     yield from (f"note     {one_line(note)}" for note in record["notes"])
+
+
+def _naming(tool: str) -> str:
+    from pixelsmile.editing.adapter_formats import BARE
+
+    return tool if tool == BARE else f"names of {tool}"
 
 
 def _parser() -> CommandParser:

@@ -31,6 +31,7 @@ _PREFIXES = (
     ("module.", None),  # of DistributedDataParallel
     ("_orig_mod.", None),  # of torch.compile
 )
+BARE = "bare names of layers"  # of no tool that would say so
 _FLAT_PREFIXES = (("lora_unet_", "kohya"), ("lora_transformer_", "OneTrainer"), ("lycoris_", "LyCORIS"))
 _FLAT_WORDS = ("lora_", "lycoris_", "unet_", "transformer_", "model_", "diffusion_model_")
 
@@ -226,7 +227,7 @@ def _unflattened(layer: str, flat: Mapping[str, list[str]]) -> list[str]:
 
 def _tool(known: Sequence[_Tensor]) -> str:
     tools = sorted({tensor.tool for tensor in known if tensor.tool})
-    return " and ".join(tools) or "bare names of layers"
+    return " and ".join(tools) or BARE
 
 
 def _grouped(name: str, known: Sequence[_Tensor]) -> dict[str, dict[str, str]]:

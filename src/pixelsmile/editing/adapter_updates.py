@@ -96,13 +96,27 @@ def _check_shapes(name: str, layers: Mapping[str, Layer], modules: Mapping[str, 
         )
 
 
-def check_numbers(file: AdapterFile) -> dict[str, float]:
-    """The scale of each layer's update; AdapterError where a number in the file is not finite."""
+@dataclass(frozen=True)
+class Numbers:
+    """What the numbers of a file are like. scalings: of each layer's update. largest: regardless of its sign,
+    before that scale; layer: which has it.
+    """
+
+    scalings: Mapping[str, float]
+    largest: float
+    layer: str
+
+
+def check_numbers(file: AdapterFile) -> Numbers:
+    """All numbers of the file, looked at; AdapterError where one is not finite."""
+    largest: dict[str, float] = {}
     with _opened(file) as stream:
         scalings = _scalings(file, file.contents.layers, stream)
         for name, layer in file.contents.layers.items():
-            _finite_tensors(repr(file.path.name), name, layer, stream)
-    return scalings
+            tensors = _finite_tensors(repr(file.path.name), name, layer, stream).values()
+            largest[name] = max((float(x.abs().max()) for x in tensors if x.numel()), default=0.0)
+    layer_of_largest = max(largest, key=lambda name: largest[name])
+    return Numbers(scalings, largest[layer_of_largest], layer_of_largest)
 
 
 @contextmanager
