@@ -118,7 +118,11 @@ def test_a_budget_stops_and_the_rest_can_follow(tmp_path, capsys):
     assert "1 without: the benchmark has no dense instruction" in printed
     assert "stopped with" in printed
     assert "the budget is spent: 2 of 2 requests" in printed
-    assert bench(f"{words} --json") == 0
+    assert bench(words) == 1, "no question is in the script"
+    assert capsys.readouterr().out.endswith(
+        "no edit has a mark: mend what is said above, then give the same command again\n"
+    )
+    assert bench(f"{words} --json") == 1
     (found,) = json.loads(capsys.readouterr().out)["judges"]
     assert found["components"]["quality"]["unscored"]["the judge gave no answer"] == 3
     assert (found["stopped"], found["num_scored"], found["num_made"]) == (None, 0, 3)

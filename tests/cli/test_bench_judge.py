@@ -146,8 +146,10 @@ def test_edits_that_were_not_made_are_said(tmp_path, capsys):
     folder = begin_run(tmp_path / "run", strengths=[0.5, 1.0])
     make_edits(folder)
     (tmp_path / "answers.jsonl").write_text("")
-    assert judge("--judge", "scripted:answers.jsonl", "--encoders", "none") == 0
-    assert capsys.readouterr().out.startswith("run: 16 edits, 1 of them not made\n")
+    assert judge("--judge", "scripted:answers.jsonl", "--encoders", "none") == 1
+    out = capsys.readouterr().out
+    assert out.startswith("run: 16 edits, 1 of them not made\n")
+    assert out.endswith("no edit has a verdict: mend what is said above, then give the same command again\n")
 
 
 def test_no_run_and_no_edits(capsys, tmp_path):

@@ -110,7 +110,7 @@ def test_pictures_go_out_in_order_with_captions_and_words(kind):
         ("missing label", "malformed", "lacks reason"),
         ("prose", "malformed", "no JSON object in"),
         ("strings", "malformed", "no number"),
-        ("cut off", "malformed", "max_output_tokens"),
+        ("cut off", "malformed", "--max-output-tokens"),
         ("500", "unreachable", "500"),
         ("closed", "unreachable", ""),
     ],

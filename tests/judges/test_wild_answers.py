@@ -156,11 +156,71 @@ def test_the_question_is_not_to_be_changed():
         gemini_provider("http://localhost:1", settings={"contents": []})
 
 
+NO_TEMPERATURE = refusal(400, "'temperature' does not support 0.0 with this model.", param="temperature")
+
+
+def test_a_temperature_that_is_not_taken_is_left_out(caplog):
+    def say(request, nth):
+        return NO_TEMPERATURE if "temperature" in request else completion(GOOD)
+
+    with SayingServer(say) as server:
+        judge = ModelJudge(openai_provider(server.url), retry=HURRY)
+        outcomes = [one.outcome for one in JudgingRun(judge, samples_of(3), num_in_flight=1)]
+    assert all(isinstance(outcome, Verdict) for outcome in outcomes)
+    assert server.num_requests == 4, "it is remembered"
+    assert {request["response_format"]["type"] for request in server.requests} == {"json_schema"}
+    assert [record.getMessage()[:24] for record in caplog.records] == ["m takes no temperature ("]
+
+
 def test_a_parameter_is_not_the_format_and_gets_advice():
-    say = always(refusal(400, "'temperature' does not support 0.0 with this model.", param="temperature"))
-    with SayingServer(say) as server, pytest.raises(JudgeError, match="--temperature model"):
-        list(JudgingRun(judge_at(server.url, "openai"), samples_of(1)))
+    with pytest.raises(JudgeError, match="no temperature in --extra"):
+        outcome_of(always(NO_TEMPERATURE), extra_body={"temperature": 1})
+
+
+@pytest.mark.parametrize("kind", ["openai", "gemini"])
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (413, "x"),
+        (400, "This model's maximum context length is 4096 tokens. However, you requested 9000 tokens"),
+        (400, "The input token count (9000) exceeds the maximum number of tokens allowed (4096)."),
+        (400, "The prompt (total length 9000) is too long to fit into the model (context length 4096)"),
+    ],
+)
+def test_what_is_too_large_is_told_how_to_get_smaller(kind, status, message):
+    with (
+        SayingServer(always(refusal(status, message))) as server,
+        pytest.raises(JudgeError, match=r"--max-side 512.*--max-output-tokens$") as caught,
+    ):
+        list(JudgingRun(judge_at(server.url, kind), samples_of(1)))
+    assert "key" not in str(caught.value)
     assert server.num_requests == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("I'm sorry, but I can't help with identifying people.", "refused"),
+        ("I’m sorry, I can’t assist with that.", "refused"),
+        ("Sorry, but as an AI model, I cannot judge a person's face.", "refused"),
+        ("I cannot assist with this request.", "refused"),
+        ("I'm unable to rate real people.", "refused"),
+        ("I'm sorry, but I can't see any picture. Please attach it.", "malformed"),
+        ("I can't say for sure {", "malformed"),
+        ("I cannot but say: happy. " * 20, "malformed"),
+        ("The face is rather happy, I would say 0.8.", "malformed"),
+    ],
+)
+def test_a_refusal_in_words(text, reason):
+    assert outcome_of(always(completion(text))).reason == reason
+
+
+def test_a_long_wait_is_said_once(caplog, monkeypatch):
+    monkeypatch.setattr("pixelsmile.judges.model_judge._LONG_WAIT_S", 0.01)
+    say = always((429, {"Retry-After": "0.02"}, b"slow down"))
+    assert outcome_of(say, retry=HURRY).reason == "unreachable"
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.endswith(" asks for a wait of 0 s (429: slow down): waiting")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -211,6 +271,13 @@ def test_an_answer_has_a_megabyte(headers, body, is_read):
     assert isinstance(outcome, Verdict) == is_read
     assert is_read or (outcome.reason, outcome.transcript) == ("malformed", ("", ""))
     assert is_read or "longer than 1,048,576 bytes" in outcome.detail
+
+
+def test_a_broken_package_is_an_answer_and_no_fault_of_the_network():
+    outcome = outcome_of(always((200, {"Content-Encoding": "gzip"}, b"no gzip")))
+    assert (outcome.reason, outcome.transcript) == ("malformed", ("", ""))
+    outcome = outcome_of(always((500, {"Content-Encoding": "gzip"}, b"no gzip")))
+    assert (outcome.reason, outcome.detail) == ("unreachable", "500: no message")
 
 
 def test_what_is_packed_otherwise_is_no_traceback():

@@ -35,7 +35,9 @@ _NONE = "none"
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Mark and measure what is not yet; exit code 1 where a budget left something over."""
+    """Mark and measure what is not yet; exit code 1 where a budget left something over, or
+    no edit at all has a mark.
+    """
     options = fed_parser().parse_args([*arguments])
     if options.quiet:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
@@ -58,7 +60,8 @@ def run(arguments: Sequence[str]) -> int:
         print(json.dumps({"run": options.run, "judges": [summary.as_json() for summary in summaries]}))
     else:
         print("\n".join(line for summary in summaries for line in summary.lines()))
-    return 1 if any(summary.stopped for summary in summaries) else 0
+    stopped = any(summary.stopped for summary in summaries)
+    return 1 if stopped or all(summary.is_fruitless for summary in summaries) else 0
 
 
 def _markers(options: argparse.Namespace, names: list[str]) -> "list[tuple[MarkerSet, Judge | None]]":

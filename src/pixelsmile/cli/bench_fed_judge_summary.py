@@ -14,6 +14,7 @@ from pixelsmile.benchmarks.metrics.measure import count_reasons
 from pixelsmile.benchmarks.report.fed_numbers import COMPONENT_NUMBERS
 from pixelsmile.benchmarks.run_folder import RunFolder
 
+_MARKED = ("quality", "consistency", "truth_alignment")  # the components that judges mark
 _SCORES = "scores"  # the pass that REG may be measured by
 
 
@@ -85,6 +86,11 @@ class FedJudgeSummary:
         """Why a pass ended early; None where none did."""
         return next((pass_.stopped for pass_ in self.asked.values() if pass_.stopped), None)
 
+    @property
+    def is_fruitless(self) -> bool:
+        """Whether no edit at all has a mark."""
+        return not any(self.components[name].num_scored for name in _MARKED)
+
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "stopped": self.stopped}
 
@@ -113,6 +119,9 @@ class FedJudgeSummary:
         if self.stopped:
             num_left = sum(pass_.num_left for pass_ in self.asked.values())
             yield f"  stopped with {num_left} questions left: {self.stopped}"
+        if self.is_fruitless and not self.stopped:
+            yield "no edit has a mark: mend what is said above, then give the same command again"
+            return
         rest = "the same command with a larger budget for the rest, or " if self.stopped else ""
         yield f"next: {rest}pixelsmile bench fed report {shlex.quote(self.run)}"
 

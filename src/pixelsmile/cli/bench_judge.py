@@ -25,7 +25,9 @@ _DRAWN = ("drawn-ffe", "drawn-fed")  # how the names of the embedded benchmarks 
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Judge and measure what is not yet; exit code 1 where a budget left something over."""
+    """Judge and measure what is not yet; exit code 1 where a budget left something over, or no
+    edit at all has a verdict.
+    """
     options = ffe_parser().parse_args(arguments)
     if options.quiet:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
@@ -44,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
         standings = [_judge(options, folder, judge) for judge in judges]
         summary = _summary(options, folder, num_made, standings)
     print(json.dumps(summary.as_json()) if options.json else "\n".join(summary.lines()))
-    return 1 if summary.is_stopped else 0
+    return 1 if summary.is_stopped or summary.is_fruitless else 0
 
 
 def num_edits_made(folder: "RunFolder", benchmark: str) -> int:

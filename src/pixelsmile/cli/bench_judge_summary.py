@@ -92,6 +92,11 @@ class JudgeSummary:
         """Whether a budget left something over."""
         return any(judge.stopped for judge in self.judges)
 
+    @property
+    def is_fruitless(self) -> bool:
+        """Whether no edit at all has a verdict."""
+        return not any(judge.num_judged for judge in self.judges)
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -114,6 +119,9 @@ class JudgeSummary:
             yield from _reasons(judge.unscored, judge.examples)
             if judge.stopped:
                 yield f"  stopped with {_edits(judge.num_left)} left: {judge.stopped}"
+        if self.is_fruitless and not self.is_stopped:
+            yield "no edit has a verdict: mend what is said above, then give the same command again"
+            return
         rest = "the same command with a larger budget for the rest, or " if self.is_stopped else ""
         yield f"next: {rest}pixelsmile bench ffe report {shlex.quote(self.run)}"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from contextlib import suppress
 from random import Random
 
@@ -18,6 +19,16 @@ from pixelsmile.judges.verdict import NoVerdict, Outcome, Reason
 from pixelsmile.limits import shown
 
 logger = logging.getLogger(__name__)
+
+_LONG_WAIT_S = 5.0
+_MAX_REFUSAL = 400  # characters of a refusal in words; what is longer may say more than no
+_SORRY = r"(?:I[’']m |I am )?(?:very |really |so )?(?:sorry|unfortunately|my apologies|I apologi[sz]e)\b"
+_NO = r"(?:can ?not|can[’']t|won[’']t|will not|am (?:not able|unable)|[’']m (?:not able|unable)|must decline)"
+_REFUSAL = re.compile(rf"\W*(?:{_SORRY}[,.]? (?:but )?)?(?:as an? [\w ]{{1,40}}, )?I ?{_NO}\b", re.IGNORECASE)
+_SEES_NOTHING = re.compile(
+    r"\b(?:see|view|open|load|access|receive|display|find|no (?:image|picture|photo|attachment))\b",
+    re.IGNORECASE,
+)
 
 
 class ModelJudge:
@@ -44,6 +55,7 @@ class ModelJudge:
         self._generator = generator or Random()
         self._stop: JudgeError | BudgetSpentError | None = None
         self._stopped: asyncio.Event | None = None  # belongs to one event loop
+        self._has_said_wait = False
         self.identity = JudgeIdentity(
             provider.name, provider.model, rubric.version, rubric.sha256, provider.parameters
         )
@@ -115,7 +127,7 @@ class ModelJudge:
         try:
             return self._rubric.read(reply.text)
         except MalformedAnswerError as error:
-            return "malformed", str(error)
+            return ("refused", reply.text) if _declines(reply.text) else ("malformed", str(error))
 
     def _halt(self, stop: JudgeError | BudgetSpentError) -> JudgeError | BudgetSpentError:
         """Let everybody who waits know, and give back the error that was first."""
@@ -136,9 +148,32 @@ class ModelJudge:
                 )
             )
         wait_s = self._retry.wait_s(num_failures, self._generator, reply.server_wait_s)
+        self._say_wait(reply, wait_s)
         self._stopped = self._stopped or asyncio.Event()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), wait_s)
+
+    def _say_wait(self, failure: Failure, wait_s: float) -> None:
+        """Once, where a server wishes for a wait that a person would notice."""
+        if failure.server_wait_s is None or wait_s < _LONG_WAIT_S or self._has_said_wait:
+            return
+        self._has_said_wait = True
+        logger.warning(
+            "%s asks for a wait of %.0f s (%s): waiting",
+            self.identity.id,
+            failure.server_wait_s,
+            failure.detail,
+        )
+
+
+def _declines(text: str) -> bool:
+    """Whether words that are no answer politely say no; not where the model says that it sees no picture."""
+    return (
+        len(text) <= _MAX_REFUSAL
+        and "{" not in text
+        and bool(_REFUSAL.match(text))
+        and not _SEES_NOTHING.search(text)
+    )
 
 
 def _transcript(answers: list[Reply]) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def _fault(choice: "_Choice", text: str) -> tuple[Fault | None, str]:
     if refusal := choice.message.refusal or "".join(_refusals(choice.message.content)):
         return "refused", one_line(refusal)
     if choice.finish_reason == "length":
-        return "malformed", "the answer was cut off: allow more max_output_tokens"
+        return "malformed", "the answer was cut off: allow more --max-output-tokens"
     if text.strip():
         return None, ""
     if choice.message.reasoning_content or choice.message.reasoning:

@@ -66,7 +66,11 @@ class Connection:
                 body, is_whole = await _read(response, _MAX_ERROR_BYTES if is_error else MAX_ANSWER_BYTES)
         except (TimeoutError, httpx2.TimeoutException):
             return Failure(f"no answer within {self._timeout_s:g} s")
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, zlib.error) as error:
+        except zlib.error as error:
+            if not is_error:
+                return Reply("", "", None, "malformed", f"the answer cannot be unpacked ({error})")
+            body, is_whole = b"", True  # the status says enough
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             return Failure(one_line(self._redact(f"{type(error).__name__}: {error}")))
         headers = {name.lower(): self._redact(value) for name, value in response.headers.items()}
         if _FIRST_REDIRECT <= response.status_code < _FIRST_ERROR:

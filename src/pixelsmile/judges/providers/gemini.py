@@ -127,10 +127,9 @@ class GeminiProvider:
         return {_OURS: contents, "generationConfig": config, **beside}
 
     def _advice(self, error: ServerError) -> str:
-        source = f"from {self._key.source}" if self._key else "none was sent: name its variable by key_env"
         if error.status == NOT_FOUND:
             return f"check the model's name ({CURRENT_MODEL} is current) and the address"
-        return f"check the key ({source}), the model's name, the address and the parameters"
+        return error.advice(self._key)
 
 
 def _read_key(key_env: str | None, is_google: bool) -> ApiKey | None:

@@ -42,7 +42,7 @@ def read_content(value: JsonValue, body: str) -> Reply:
 
 def _fault(finish_reason: str | None, text: str) -> tuple[Fault | None, str]:
     if finish_reason in _WRITING:
-        return "malformed", f"finishReason {finish_reason}: allow more max_output_tokens"
+        return "malformed", f"finishReason {finish_reason}: allow more --max-output-tokens"
     if finish_reason is not None and finish_reason not in _FINISHED:
         return "refused", f"finishReason {finish_reason}"
     if not text.strip():

@@ -1,6 +1,7 @@
 """Any server that speaks OpenAI's chat completions: OpenAI itself, vLLM, SGLang, Ollama, and hosted ones."""
 
 import base64
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -17,6 +18,8 @@ from pixelsmile.judges.providers.provider import Failure, Reply
 from pixelsmile.judges.providers.server_error import BAD_REQUEST, ServerError, error_of, parse_body
 from pixelsmile.judges.question import Question
 from pixelsmile.judges.rubrics import Rubric
+
+logger = logging.getLogger(__name__)
 
 ResponseFormat = Literal["json_schema", "json_object", "plain"]
 
@@ -36,7 +39,8 @@ class OpenAIProvider:
 
     The answer's form is enforced by the strongest response_format that the server takes: a JSON schema, any
     JSON object, or nothing. Where it says that the request is bad before one has worked, the next weaker is
-    tried and remembered; so is the other name of max_tokens where the server's error has it. JudgeError for a
+    tried and remembered; so is the other name of max_tokens where the server's error has it, and a request
+    without the temperature where the error is about that, which is said. JudgeError for a
     missing key, an address that is none, or an `extra_body` that would change the question.
     """
 
@@ -69,6 +73,7 @@ class OpenAIProvider:
         # OpenAI's reasoning models take the new name only, Ollama and LM Studio the old one only.
         self._limit_name = "max_completion_tokens" if is_openai else "max_tokens"
         self._limit_name_is_final = False
+        self._sends_temperature = temperature is not None and "temperature" not in self._extra_body
         self._connection = Connection(
             base_url, self._key, ("Authorization", "Bearer "), self._limits.timeout_s
         )
@@ -91,7 +96,7 @@ class OpenAIProvider:
     async def ask(self, question: Question, rubric: Rubric) -> Reply | Failure:
         """One chat completion. All domains are asked the same, as in the paper."""
         parts = await parts_of(question, rubric, self._limits.max_side_px)
-        form, limit_name = self._format, self._limit_name
+        form, limit_name, heated = self._format, self._limit_name, self._sends_temperature
         answer = await self._connection.post("chat/completions", self._request(parts, rubric))
         if not isinstance(answer, Answer):
             return answer
@@ -101,7 +106,13 @@ class OpenAIProvider:
             if not self._format_works:  # others may have weakened it meanwhile, for what was not its fault
                 self._format, self._format_works = form, True
             return self._connection.clean(read_completion(value, answer.body))
-        return self._adapted(error, form, limit_name) or error.failure(self._advice(error))
+        if error.status not in BAD_REQUEST or error.refused == "picture" or error.is_too_large:
+            return error.failure(self._advice(error))
+        return (
+            self._without_temperature(error, heated)
+            or self._adapted(error, form, limit_name)
+            or error.failure(self._advice(error))
+        )
 
     async def aclose(self) -> None:
         """Close the connections of this event loop."""
@@ -110,16 +121,26 @@ class OpenAIProvider:
     def _request(self, parts: Sequence[Part], rubric: Rubric) -> dict[str, Any]:
         content = [_content(part) for part in parts]
         request: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": content}]}
-        request |= self._settings
+        request |= self._settings | ({} if self._sends_temperature else {"temperature": None})
         if not _OTHER_NAME.keys() & self._extra_body.keys():
             request[self._limit_name] = self._limits.max_output_tokens
         request |= _response_format(self._format, rubric) | self._extra_body
         return {name: value for name, value in request.items() if value is not None}
 
+    def _without_temperature(self, error: ServerError, heated: bool) -> Failure | None:
+        """Why to ask at once, leaving the temperature to the model; None where the error is about others.
+
+        heated: whether that request had one: others may have left it out meanwhile.
+        """
+        if not heated or "temperature" not in f"{error.param} {error.message}".lower():
+            return None
+        if self._sends_temperature:
+            self._sends_temperature = False
+            logger.warning("%s takes no temperature (%s): left to the model", self.model, error.message)
+        return Failure("the server does not take the temperature", at_once=True, num_tokens=0)
+
     def _adapted(self, error: ServerError, form: ResponseFormat, limit_name: str) -> Failure | None:
         """Why to ask at once, with another request; None where there is nothing left to change."""
-        if error.status not in BAD_REQUEST or error.refused == "picture":
-            return None
         if "max_completion_tokens" in error.message and not _OTHER_NAME.keys() & self._extra_body.keys():
             if limit_name == self._limit_name and not self._limit_name_is_final:
                 self._limit_name, self._limit_name_is_final = _OTHER_NAME[limit_name], True
@@ -134,9 +155,8 @@ class OpenAIProvider:
 
     def _advice(self, error: ServerError) -> str:
         if error.status in BAD_REQUEST and "temperature" in error.message:
-            return "leave it to the model with `--temperature model`"
-        source = f"from {self._key.source}" if self._key else "none was sent: name its variable by key_env"
-        return f"check the key ({source}), the model's name, the address and the parameters"
+            return "leave it to the model: no temperature in --extra"
+        return error.advice(self._key)
 
 
 def _read_key(key_env: str | None, is_openai: bool) -> ApiKey | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from pixelsmile.errors import PixelSmileError, one_line
+from pixelsmile.judges.keys import ApiKey
 from pixelsmile.judges.providers.connection import Answer
 from pixelsmile.judges.providers.provider import Failure, Refused
 from pixelsmile.judges.retry import is_retried, retry_after_s, retry_info_s
@@ -26,6 +27,12 @@ _PICTURE = re.compile(
 )
 _TOO_MANY = re.compile(r"rate.?limit|too many requests|resource.?exhausted|quota", re.IGNORECASE)
 _NO_CREDIT = "insufficient_quota"  # with status 429, and no wait helps
+_TOO_LONG = re.compile(
+    r"context.?(?:length|window|size)|maximum (?:input|prompt|model) ?(?:length|len)|max_model_len"
+    r"|(?:prompt|input|request|payload|body)(?: \w+){0,3} too (?:long|large|big)|token count .{0,40}exceeds",
+    re.IGNORECASE,
+)
+_TOO_LARGE = 413
 _MAX_SHOWN = 200  # characters of a server's message
 
 
@@ -49,6 +56,19 @@ class ServerError:
         return Failure(
             detail, stops=refused is None, refused=refused, advice=advice, num_tokens=self.num_tokens
         )
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the request was more than the server or the model takes."""
+        in_words = self.status in _ABOUT_THE_QUESTION and _TOO_LONG.search(f"{self.code} {self.message}")
+        return self.status == _TOO_LARGE or bool(in_words)
+
+    def advice(self, key: ApiKey | None) -> str:
+        """What to do about what asking again does not mend. key: that was sent."""
+        if self.is_too_large:
+            return "ask for less: smaller pictures with --max-side 512, or fewer --max-output-tokens"
+        source = f"from {key.source}" if key else "none was sent: name its variable with --key-env"
+        return f"check the key ({source}), the model's name, the address and the parameters"
 
     @property
     def refused(self) -> Refused | None:

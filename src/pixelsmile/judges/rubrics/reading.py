@@ -93,7 +93,7 @@ def _after_reasoning(text: str) -> str:
     for begin, end in _REASONING:
         text = text.rpartition(end)[2]
         if begin in text:
-            raise MalformedAnswerError(f"the reasoning has no end ({begin}): allow more max_output_tokens")
+            raise MalformedAnswerError(f"the reasoning has no end ({begin}): allow more --max-output-tokens")
     return text
 
 
