@@ -55,9 +55,11 @@ FOLDS = (
         0.09,
     ),
     Fold(((2.62, -4.6), (2.95, -5.2), (3.0, -5.9)), lambda u: 0.36 * u.lip_corner_depress, 0.10, 0.12),
-    Fold(((0.48, 3.55), (0.42, 4.2), (0.52, 4.95)), lambda u: 0.34 * u.brow_lower, 0.10, 0.13, (0.2, 0.0)),
-    Fold(((0.0, 3.1), (0.35, 3.05), (0.7, 2.85)), lambda u: 0.34 * u.nose_wrinkle, 0.08, 0.08),
-    Fold(((0.35, 1.9), (0.65, 2.3), (0.85, 2.8)), lambda u: 0.36 * u.nose_wrinkle, 0.08, 0.09),
+    Fold(((0.52, 3.2), (0.40, 4.0), (0.56, 4.95)), lambda u: 0.62 * u.brow_lower, 0.13, 0.12, (-0.3, 0.0)),
+    Fold(((0.0, 3.35), (0.3, 3.3), (0.65, 3.1)), lambda u: 0.45 * u.nose_wrinkle, 0.18, 0.17, (0.0, 0.35)),
+    Fold(
+        ((0.5, 1.7), (0.7, 2.15), (1.0, 2.6)), lambda u: 0.6 * u.nose_wrinkle, 0.15, 0.13, (-0.25, 0.15)
+    ),
     Fold(((4.75, 2.75), (5.25, 3.0), (5.75, 3.35)), lambda u: 0.22 * u.cheek_raise, 0.05, 0.06),
     Fold(((4.80, 2.5), (5.35, 2.45), (5.85, 2.45)), lambda u: 0.24 * u.cheek_raise, 0.05, 0.06),
     Fold(((4.70, 2.2), (5.20, 1.95), (5.65, 1.65)), lambda u: 0.20 * u.cheek_raise, 0.05, 0.06),
@@ -150,7 +152,7 @@ def _draw_folds(picture: np.ndarray, moved: Moved, halves: tuple[ActionUnits, Ac
     drawn = False
     for fold in FOLDS:
         for units, mirrored in ((halves[1], False), (halves[0], True)):
-            depth = min(0.62, fold.depth(units))
+            depth = min(0.8, fold.depth(units))
             if depth < 0.02:
                 continue
             drawn = True

@@ -72,9 +72,10 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
         Pull((446, 265), (-0.12, 0.0, 0.0), 0.8),
     ),
     "nose_wrinkle": (
-        Pull((278, 358, 279), (0.10, 0.34, 0.0), 0.75),
+        Pull((278, 358, 279), (0.10, 0.30, 0.0), 0.75),
         Pull((437, 399), (0.0, 0.22, 0.05), 0.8),
-        Pull((391, 393), (0.05, 0.28, 0.0), 0.8, "upper"),
+        Pull((391, 393), (0.05, 0.20, 0.0), 0.8, "upper"),
+        Pull((1, 2, 94), (0.0, 0.24, 0.05), 0.6, "upper"),
         Pull((285, 417), (-0.10, -0.16, 0.05), 0.7, "brow_down"),
     ),
     "upper_lip_raise": (
@@ -102,6 +103,7 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
     "lower_lip_depress": (
         Pull((405, 314, 321), (0.12, -0.40, 0.0), 0.85, "lower"),
         Pull((17,), (0.0, -0.16, 0.0), 0.7, "lower"),
+        Pull((321, 375), (0.10, -0.20, 0.0), 0.55, "lower"),
         Pull((200, 313), (0.04, -0.18, 0.0), 0.9, "lower"),
     ),
     "chin_raise": (
@@ -114,7 +116,7 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
         Pull((0, 267), (0.0, 0.14, 0.65), 0.9, "upper"),
         Pull((17, 314), (0.0, -0.10, 0.65), 0.9, "lower"),
     ),
-    "lip_stretch": (Pull(CORNER, (0.62, -0.16, -0.45), 1.1), Pull((432,), (0.25, -0.12, -0.1), 1.2)),
+    "lip_stretch": (Pull(CORNER, (0.66, -0.26, -0.45), 1.1), Pull((432,), (0.25, -0.16, -0.1), 1.2)),
     "lips_part": (
         Pull((13, 312, 311), (0.0, 0.16, 0.0), 0.75, "upper"),
         Pull((14, 317, 402), (0.0, -0.30, 0.0), 0.75, "lower"),
@@ -125,13 +127,25 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
     ),
 }
 
+# What two units do together beyond their sum, as strong as the weaker of them.
+TOGETHER: Mapping[tuple[str, str], tuple[Pull, ...]] = {
+    ("inner_brow_raise", "brow_lower"): (  # brows knit: their inner ends go up and together, the outer ones sink
+        Pull((285, 336), (-0.26, 0.42, 0.1), 0.8, "brow"),
+        Pull((300, 293, 283), (0.0, -0.30, 0.0), 0.9, "brow_down"),
+    ),
+    ("nose_wrinkle", "upper_lip_raise"): (  # a sneer is square: the lip's sides rise as its middle does
+        Pull((270, 409), (0.16, 0.26, 0.0), 0.55, "upper"),
+    ),
+}
+
 _CANONICAL = canonical_mesh().vertices_cm
 JAW_AXIS = np.array([0.0, -1.2, -2.5])  # through the joints, before the ears
 JAW_DEGREES = 12.5
 _LIP_PRESS = 0.42  # share of a lip's thickness that is rolled in
+_STRETCHED_THIN, _LIFTED_THIN = 0.45, 0.6  # how much of a pressed lip's thinness they have
 _UPPER_CLOSES = 0.35  # share of the way that the upper lip makes where the lips close
-_LID_RAISE, _LID_TIGHTEN, _CHEEK_LIFTS_LID, _BROW_ON_LID = 0.33, 0.17, 0.13, 0.09  # cm
-_LIP_ALONE = 0.4  # share of a lifted upper lip's way on which the lower one does not follow
+_LID_RAISE, _LID_TIGHTEN, _CHEEK_LIFTS_LID, _BROW_ON_LID = 0.42, 0.20, 0.13, 0.09  # cm
+_LIP_ALONE = 0.5  # share of a lifted upper lip's way on which the lower one does not follow
 _LID_FOLLOWS_GAZE = 0.22  # how far a look down shuts the eyes
 _MIN_GAP = 0.02  # cm between lids that are shut
 
@@ -195,7 +209,7 @@ def move(rest: np.ndarray, movement: Movement) -> np.ndarray:
     wanted = _pulled(parts) + _jaw(rest, movement.wanted.jaw_drop)
     base = np.zeros((NUM_SURFACE, 3))
     _close_lips(base, rest, moved, wanted, movement)
-    _press_lips(base, moved, net.lip_press)
+    _press_lips(base, moved, net)
     for rows in EYES:
         _slide_lids(base, rest, moved, rows, movement)
     return moved + face.spread(base)
@@ -204,14 +218,17 @@ def move(rest: np.ndarray, movement: Movement) -> np.ndarray:
 @cache
 def unit_fields() -> Mapping[str, np.ndarray]:
     """For each unit of PULLS the displacement (M, 3) at an intensity of 1."""
+    return {name: _sum_of(pulls) for name, pulls in PULLS.items()}
+
+
+@cache
+def _fields_together() -> Mapping[tuple[str, str], np.ndarray]:
+    return {names: _sum_of(pulls) for names, pulls in TOGETHER.items()}
+
+
+def _sum_of(pulls: tuple[Pull, ...]) -> np.ndarray:
     face = surface()
-    fields = {}
-    for name, pulls in PULLS.items():
-        field = np.zeros_like(face.vertices_cm)
-        for pull in pulls:
-            field += _field(face, pull)
-        fields[name] = field
-    return fields
+    return np.asarray(sum((_field(face, pull) for pull in pulls), np.zeros_like(face.vertices_cm)))
 
 
 def _pulled(units: ActionUnits) -> np.ndarray:
@@ -223,6 +240,10 @@ def _pulled(units: ActionUnits) -> np.ndarray:
             total += -intensity * field[face.mirror] * np.array([-1.0, 1.0, 1.0])
         elif intensity:
             total += intensity * field
+    for (one, other), field in _fields_together().items():
+        both = min(getattr(units, one), getattr(units, other))
+        if both > 0:
+            total += both * field
     return total
 
 
@@ -323,12 +344,16 @@ def _around_lips(rings: tuple[tuple[int, ...], ...]) -> np.ndarray:
     return weights
 
 
-def _press_lips(base: np.ndarray, moved: np.ndarray, intensity: float) -> None:
-    """The outer rings go towards the inner one: the lips roll in."""
-    if intensity <= 0:
-        return
-    roll = 1 - 1 / (1 + _LIP_PRESS * intensity / (1 - _LIP_PRESS))
-    for rings in (UPPER_LIP, LOWER_LIP):
+def _press_lips(base: np.ndarray, moved: np.ndarray, net: ActionUnits) -> None:
+    """The outer rings go towards the inner one: the lips roll in, where they are stretched or lifted a
+    little.
+    """
+    both = net.lip_press + _STRETCHED_THIN * max(0.0, net.lip_stretch)
+    upper = both + _LIFTED_THIN * max(0.0, net.upper_lip_raise)
+    for rings, intensity in ((UPPER_LIP, upper), (LOWER_LIP, both)):
+        if intensity <= 0:
+            continue
+        roll = 1 - 1 / (1 + _LIP_PRESS * intensity / (1 - _LIP_PRESS))
         inner = moved[list(rings[-1])]
         for ring in rings[:-1]:
             way = inner - moved[list(ring)]
