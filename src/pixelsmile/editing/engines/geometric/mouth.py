@@ -18,7 +18,7 @@ from pixelsmile.editing.engines.geometric.scene import (
 )
 from pixelsmile.editing.engines.geometric.surface import smoothstep
 from pixelsmile.editing.engines.geometric.teeth import Jaws, draw_inside
-from pixelsmile.editing.engines.geometric.units_on_mesh import JAW_DEGREES
+from pixelsmile.editing.engines.geometric.units_on_mesh import JAW_DEGREES, roundness
 from pixelsmile.faces.mesh.points import LOWER_INNER, LOWER_OUTER, UPPER_INNER, UPPER_OUTER
 from pixelsmile.portraits.brush import WHITE, stroke
 
@@ -40,7 +40,11 @@ def paint_mouth(picture: np.ndarray, moved: Moved) -> np.ndarray:
     if gap < MIN_GAP:
         return picture
     upper, lower = inner_lips(moved.moved)
-    path, scale, light = opening_path(upper, lower), moved.face.px_per_cm, moved.face.light
+    path, scale, light = (
+        opening_path(upper, lower, roundness(upper, lower)),
+        moved.face.px_per_cm,
+        moved.face.light,
+    )
     x0, y0, x1, y1 = _window(path, picture.shape, margin=round(4 + 0.3 * scale))
     if x1 - x0 < 3 or y1 - y0 < 2:
         return picture

@@ -42,26 +42,30 @@ class Moved:
 
 def smooth_path(points: np.ndarray, closed: bool = True) -> skia.Path:
     """A curve through points (N, 2) (Catmull-Rom as cubics)."""
-    count = len(points)
     path = skia.Path()
-    path.moveTo(*map(float, points[0]))
-    for index in range(count if closed else count - 1):
-        before, here = points[(index - 1) % count], points[index]
-        after, beyond = points[(index + 1) % count], points[(index + 2) % count]
-        if not closed:
-            before = points[max(index - 1, 0)]
-            beyond = points[min(index + 2, count - 1)]
-        first, second = here + (after - before) / 6, after - (beyond - here) / 6
-        path.cubicTo(*map(float, (*first, *second, *after)))
     if closed:
+        _curve(path, np.concatenate([points[-1:], points, points[:2]]))
         path.close()
+    else:
+        _curve(path, np.concatenate([points[:1], points, points[-1:]]))
     return path
 
 
-def opening_path(upper: np.ndarray, lower: np.ndarray) -> skia.Path:
-    """The opening between two edges (N, 2) that share their ends, which are corners."""
-    path = smooth_path(upper, closed=False)
-    back = smooth_path(lower[::-1], closed=False)
+def _curve(path: skia.Path, points: np.ndarray) -> None:
+    """Through all points but the first and the last, which say where it comes from and goes to."""
+    path.moveTo(*map(float, points[1]))
+    for before, here, after, beyond in zip(points, points[1:], points[2:], points[3:], strict=False):
+        first, second = here + (after - before) / 6, after - (beyond - here) / 6
+        path.cubicTo(*map(float, (*first, *second, *after)))
+
+
+def opening_path(upper: np.ndarray, lower: np.ndarray, roundness: float = 0.0) -> skia.Path:
+    """The opening between two edges (N, 2) that share their ends: corners, or at a roundness of 1 none."""
+    path, back = skia.Path(), skia.Path()
+    for part, edge, other in ((path, upper, lower), (back, lower[::-1], upper[::-1])):
+        start = edge[0] + roundness * (other[1] - edge[0])
+        end = edge[-1] + roundness * (other[-2] - edge[-1])
+        _curve(part, np.concatenate([[start], edge, [end]]))
     path.addPath(back, skia.Path.kExtend_AddPathMode)
     path.close()
     return path

@@ -129,7 +129,10 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
 
 # What two units do together beyond their sum, as strong as the weaker of them.
 TOGETHER: Mapping[tuple[str, str], tuple[Pull, ...]] = {
-    ("inner_brow_raise", "brow_lower"): (  # brows knit: their inner ends go up and together, the outer ones sink
+    (
+        "inner_brow_raise",
+        "brow_lower",
+    ): (  # brows knit: their inner ends go up and together, the outer ones sink
         Pull((285, 336), (-0.26, 0.42, 0.1), 0.8, "brow"),
         Pull((300, 293, 283), (0.0, -0.30, 0.0), 0.9, "brow_down"),
     ),
@@ -143,6 +146,7 @@ JAW_AXIS = np.array([0.0, -1.2, -2.5])  # through the joints, before the ears
 JAW_DEGREES = 12.5
 _LIP_PRESS = 0.42  # share of a lip's thickness that is rolled in
 _STRETCHED_THIN, _LIFTED_THIN = 0.45, 0.6  # how much of a pressed lip's thinness they have
+_SLIT, _ROUND = 0.25, 0.75  # height of an opening over its width
 _UPPER_CLOSES = 0.35  # share of the way that the upper lip makes where the lips close
 _LID_RAISE, _LID_TIGHTEN, _CHEEK_LIFTS_LID, _BROW_ON_LID = 0.42, 0.20, 0.13, 0.09  # cm
 _LIP_ALONE = 0.5  # share of a lifted upper lip's way on which the lower one does not follow
@@ -210,6 +214,7 @@ def move(rest: np.ndarray, movement: Movement) -> np.ndarray:
     base = np.zeros((NUM_SURFACE, 3))
     _close_lips(base, rest, moved, wanted, movement)
     _press_lips(base, moved, net)
+    _round_lips(base, moved)
     for rows in EYES:
         _slide_lids(base, rest, moved, rows, movement)
     return moved + face.spread(base)
@@ -358,6 +363,30 @@ def _press_lips(base: np.ndarray, moved: np.ndarray, net: ActionUnits) -> None:
         for ring in rings[:-1]:
             way = inner - moved[list(ring)]
             base[list(ring[1:-1]), 1:] += roll * way[1:-1, 1:]
+
+
+def _round_lips(base: np.ndarray, moved: np.ndarray) -> None:
+    """A mouth wide open is an oval: beside the corners its edges go out to it, and the lips with them."""
+    edges = [(moved[:NUM_SURFACE] + base)[list(rings[-1]), :2] for rings in (UPPER_LIP, LOWER_LIP)]
+    share = roundness(*edges)
+    if share <= 0:
+        return
+    for rings, edge in zip((UPPER_LIP, LOWER_LIP), edges, strict=True):
+        (left, low), (right, high) = edge[0], edge[-1]
+        across = 2 * (edge[:, 0] - left) / max(right - left, 1e-6) - 1
+        along = np.abs(edge[:, 1] - low - (across + 1) / 2 * (high - low))
+        oval = np.sqrt(1 - np.square(along / max(float(along.max()), 1e-6)))
+        aside = share * np.sign(across) * np.maximum(0.0, oval - np.abs(across)) * (right - left) / 2
+        aside[[0, -1]] = 0.0
+        for ring, follows in zip(rings, (0.7, 0.8, 0.9, 1.0), strict=True):
+            base[list(ring), 0] += follows * aside
+
+
+def roundness(upper: np.ndarray, lower: np.ndarray) -> float:
+    """0 for a slit, 1 for an opening (its edges, (N, 2)) that is nearly as high as wide."""
+    height = np.linalg.norm(upper - lower, axis=1).max()
+    width = np.linalg.norm(upper[0] - upper[-1])
+    return float(smoothstep(np.array((height / max(float(width), 1e-6) - _SLIT) / (_ROUND - _SLIT))))
 
 
 def _slide_lids(
