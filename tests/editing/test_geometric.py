@@ -9,6 +9,9 @@ from PIL import Image
 from pixelsmile import Editor
 from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.engines.geometric.engine import place_face
+from pixelsmile.editing.engines.geometric.mouth import inner_lips
+from pixelsmile.editing.engines.geometric.surface import surface
+from pixelsmile.editing.engines.geometric.units_on_mesh import Movement, move
 from pixelsmile.editing.face_edits import stream_faces
 from pixelsmile.editing.requests import Request
 from pixelsmile.errors import ExpressionError, FaceError, InputError, ModelError
@@ -18,6 +21,8 @@ from pixelsmile.faces.face import Face
 from pixelsmile.faces.mesh import FaceMesh, load_mesh_networks
 from pixelsmile.faces.mesh.mesh import canonical_mesh
 from pixelsmile.faces.mesh.units import source_units
+from pixelsmile.portraits.action_units import ActionUnits
+from pixelsmile.portraits.prototypes import action_units
 
 BOX = (140, 20, 310, 240)  # of the astronaut, with hair and chin
 
@@ -111,6 +116,35 @@ def test_every_expression_to_the_end_of_the_scale(editor, portrait, expression):
     for picture in pictures:
         assert picture.size == portrait.size
         assert (pixels(picture) != pixels(portrait)).any()
+
+
+def test_brows_that_rise_and_lower_at_once_knit():
+    rest, inner, outer = surface().vertices_cm, 285, 300
+    shown = ActionUnits()
+    raised, lowered, both = (
+        move(rest, Movement(shown, ActionUnits(inner_brow_raise=up, brow_lower=down))) - rest
+        for up, down in ((1, 0), (0, 1), (1, 1))
+    )
+    assert both[inner, 0] < lowered[inner, 0] < 0  # together
+    assert raised[inner, 1] > both[inner, 1] > 0.2 > 0 > both[outer, 1]  # slanting
+
+
+def test_a_mouth_wide_open_is_an_oval():
+    rest = surface().vertices_cm
+    moved = move(rest, Movement(ActionUnits(), action_units("surprised", 1.5)))
+    upper, lower = inner_lips(moved)
+    middle, sides = (upper[0] + upper[-1]) / 2, (upper[-1, 0] - upper[0, 0]) / 2
+    for edge in (upper, lower):
+        away = (edge - middle) / (sides, np.abs(edge[:, 1] - middle[1]).max())
+        assert np.hypot(*away.T) == pytest.approx(1, abs=0.06)
+
+
+def test_a_head_leans_with_its_brow(editor, portrait):
+    rolls = [
+        mesh_of(editor.edit(portrait, units={"brow_tilt": tilt}, strengths=(1,)).images[0]).pose().roll
+        for tilt in (-1, 1)
+    ]
+    assert 3 < rolls[0] - rolls[1] < 10  # up where the brow is
 
 
 def test_grey_stays_grey(editor, portrait):

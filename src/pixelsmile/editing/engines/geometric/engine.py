@@ -1,7 +1,7 @@
 """The geometric engine: the face mesh of a photograph, moved by action units. No model, no noise, no GPU.
 
     mesh of the face -> head coordinates -> units move it -> back into the picture -> warp -> eyes, mouth,
-    skin
+    skin -> the head leans
 
 Not the paper's method; every record of an edit says so.
 """
@@ -14,6 +14,7 @@ from PIL import Image
 
 from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress
 from pixelsmile.editing.engines.geometric.eyes import paint_eyes
+from pixelsmile.editing.engines.geometric.head import lean_head
 from pixelsmile.editing.engines.geometric.light import read_light
 from pixelsmile.editing.engines.geometric.mouth import MIN_GAP, lip_gap, mouth_contrast, paint_mouth
 from pixelsmile.editing.engines.geometric.scene import Face, Moved, coverage, smooth_path
@@ -155,7 +156,7 @@ def edit_face(face: Face, movement: Movement) -> np.ndarray:
     picture = paint_mouth(picture, scene)
     picture = paint_eyes(picture, scene)
     shade_skin(picture, scene)
-    return _composed(face, picture)
+    return _composed(face, lean_head(picture, scene))
 
 
 def _mask_of(source: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
