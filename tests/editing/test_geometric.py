@@ -10,6 +10,7 @@ from pixelsmile import Editor
 from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.engines.geometric.engine import place_face
 from pixelsmile.editing.engines.geometric.mouth import inner_lips
+from pixelsmile.editing.engines.geometric.shading import tears_of
 from pixelsmile.editing.engines.geometric.surface import surface
 from pixelsmile.editing.engines.geometric.units_on_mesh import Movement, move
 from pixelsmile.editing.face_edits import stream_faces
@@ -22,7 +23,7 @@ from pixelsmile.faces.mesh import FaceMesh, load_mesh_networks
 from pixelsmile.faces.mesh.mesh import canonical_mesh
 from pixelsmile.faces.mesh.units import source_units
 from pixelsmile.portraits.action_units import ActionUnits
-from pixelsmile.portraits.prototypes import action_units
+from pixelsmile.portraits.prototypes import NUM_VARIANTS, action_units
 
 BOX = (140, 20, 310, 240)  # of the astronaut, with hair and chin
 
@@ -145,6 +146,21 @@ def test_a_head_leans_with_its_brow(editor, portrait):
         for tilt in (-1, 1)
     ]
     assert 3 < rolls[0] - rolls[1] < 10  # up where the brow is
+
+
+def test_the_saddest_weep():
+    weeping = {
+        name
+        for name in EXPRESSIONS
+        if any(tears_of(action_units(name, 1.0, variant)) > 0 for variant in range(NUM_VARIANTS))
+    }
+    assert weeping == {"sad"}
+    assert [tears_of(action_units("sad", strength)) for strength in (0.6, 0.8, 1, 2)] == [
+        0,
+        pytest.approx(0.5),
+        1,
+        1,
+    ]
 
 
 def test_grey_stays_grey(editor, portrait):

@@ -1,4 +1,4 @@
-"""What skin shows when it moves: folds, furrows and crow's feet as soft shade, blush, drops of sweat.
+"""What skin shows when it moves: folds, furrows and crow's feet as soft shade, blush, drops of sweat, tears.
 
 All of it is drawn in canonical centimetres on the moved surface, as strong as its units, and multiplied onto
 the photograph. Where a fold goes (a smile that ends) the skin is smoothed along it.
@@ -15,6 +15,7 @@ from PIL import Image, ImageFilter
 from pixelsmile.editing.engines.geometric.light import Light, patch
 from pixelsmile.editing.engines.geometric.scene import Moved, coverage, smooth_path
 from pixelsmile.editing.engines.geometric.surface import surface
+from pixelsmile.faces.mesh.points import LEFT_LOWER_LID, RIGHT_LOWER_LID
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.brush import WHITE, fill, stroke
 
@@ -101,6 +102,17 @@ def shade_skin(picture: np.ndarray, moved: Moved) -> None:
         _draw_blush(picture, moved, blush)
     if wanted.sweat > 0.05:
         _draw_sweat(picture, moved, min(wanted.sweat, 1.2))
+    tears = tears_of(wanted)
+    if tears > 0:
+        _draw_tears(picture, moved, tears)
+
+
+def tears_of(units: ActionUnits) -> float:
+    """0..1. No unit names them: they come where a face is sadder than _DRY_UNTIL, as only the prototypes of
+    `sad` are.
+    """
+    sad = min(units.inner_brow_raise, units.lip_corner_depress)
+    return min(1.0, max(0.0, (sad - _DRY_UNTIL) / (_ALL_TEARS_AT - _DRY_UNTIL)))
 
 
 def _one_sided(net: ActionUnits) -> tuple[ActionUnits, ActionUnits]:
@@ -234,6 +246,9 @@ def _draw_blush(picture: np.ndarray, moved: Moved, blush: float) -> None:
         picture[rows] += drawn[rows][..., 3:] * np.float32(1 / 255) * (red - picture[rows])
 
 
+_DRY_UNTIL, _ALL_TEARS_AT = 0.6, 1.0  # intensities
+_TRACK = ((2.75, 1.75), (2.78, 1.3), (2.9, 0.8), (3.0, 0.3), (3.05, -0.2), (3.1, -0.7))
+
 # Where drops may stand (of the right half), the likeliest first, and how large they are.
 _DROP_PLACES = ((5.9, 3.6), (4.6, 6.6), (6.3, 2.2), (2.6, 6.9), (6.2, 0.6), (0.9, 6.6))
 _DROP_SIZES = (0.25, 0.18)
@@ -283,6 +298,30 @@ def _draw_drop(picture: np.ndarray, place: np.ndarray, radius: float, strength: 
         share = alpha * strength * coverage((bottom - top, right - left), path, max(0.4, soft * radius))
         part = picture[top:bottom, left:right]
         part += share[..., None] * ((part * factor if colour is None else light.tinted(colour[None])) - part)
+
+
+def _draw_tears(picture: np.ndarray, moved: Moved, tears: float) -> None:
+    """Eyes well up along the lower lids; then a drop runs down the cheek on the side that is seen best."""
+    scale, light = moved.face.px_per_cm, moved.face.light
+    drawn = np.zeros((*picture.shape[:2], 4), np.uint8)
+    canvas = skia.Surface(drawn).getCanvas()
+    for row in (LEFT_LOWER_LID, RIGHT_LOWER_LID):
+        rim = moved.moved[list(row), :2]
+        _stroke(canvas, rim, 0.9 * min(1.0, 2 * tears), 0.10 * scale, 0.04 * scale)
+    run = max(0.0, 2 * tears - 1)
+    side = 1.0 if moved.face.pose.yaw <= 0 else -1.0
+    track = tuple((side * x, y) for x, y in _TRACK)
+    way = np.linspace(0, 1 + run * (len(_TRACK) - 2), len(_TRACK))
+    whole = _pinned(track).on(moved.moved)[:, :2]
+    line = np.stack([np.interp(way, np.arange(len(_TRACK)), axis) for axis in whole.T], axis=1)
+    if run > 0.05:
+        _stroke(canvas, line, 0.55 * run, 0.20 * scale, 0.06 * scale)
+    white = light.tinted(np.clip(1.4 * light.white, 0, 255)[None].astype(np.float32))
+    for rows in _used_rows(drawn):
+        share = drawn[rows][..., 3:].astype(np.float32) / 255
+        picture[rows] += share * 0.8 * np.maximum(0, white - picture[rows])
+    if run > 0.05:
+        _draw_drop(picture, line[-1], 0.28 * scale, min(1.0, 2 * run), light)
 
 
 def _drop(x: float, y: float, radius: float) -> skia.Path:
