@@ -231,6 +231,18 @@ def test_a_hidden_mouth_is_refused(editor, portrait):
         editor.edit(masked, "happy")
 
 
+@pytest.mark.parametrize("degrees", [0, 90, 45])
+def test_a_patterned_cloth_over_the_mouth_is_refused(portrait, degrees):
+    mesh, turn = mesh_of(portrait), np.radians(degrees)
+    y, x = np.mgrid[: portrait.height, : portrait.width]
+    is_dark = (x * np.cos(turn) + y * np.sin(turn)) // 6 % 2 == 0
+    covered = np.asarray(portrait).copy()
+    rows = y > mesh.landmarks_5[2, 1]
+    covered[rows & is_dark], covered[rows & ~is_dark] = (40, 70, 150), (210, 220, 120)
+    with pytest.raises(FaceError, match="something hides it"):
+        place_face(covered, mesh)
+
+
 def test_the_command_needs_no_torch(portrait, tmp_path):
     portrait.save(tmp_path / "face.png")
     box = ",".join(str(round(value)) for value in (20, 20, portrait.width - 40, portrait.height - 40))

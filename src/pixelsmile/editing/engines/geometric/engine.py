@@ -16,7 +16,7 @@ from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress
 from pixelsmile.editing.engines.geometric.eyes import paint_eyes
 from pixelsmile.editing.engines.geometric.head import lean_head
 from pixelsmile.editing.engines.geometric.light import read_light
-from pixelsmile.editing.engines.geometric.mouth import MIN_GAP, lip_gap, mouth_contrast, paint_mouth
+from pixelsmile.editing.engines.geometric.mouth import MIN_GAP, is_hidden, lip_gap, paint_mouth
 from pixelsmile.editing.engines.geometric.scene import Face, Moved, coverage, smooth_path
 from pixelsmile.editing.engines.geometric.shading import shade_skin
 from pixelsmile.editing.engines.geometric.surface import RINGS, smoothstep, surface
@@ -35,7 +35,6 @@ NOTE = "a face mesh moved by action units: not the paper's method"
 MAX_SIZE_PX = 1536
 MAX_YAW = 50.0  # degrees; beyond it half of the face is not in the picture
 MIN_FACE_PX = 32
-MIN_MOUTH_CONTRAST = 0.04  # see `mouth_contrast`
 # What a face at rest may show as well (narrow eyes, a small mouth, a look aside) is not taken away.
 KEPT = ("gaze_x", "gaze_y", "lip_pucker", "lip_press", "lid_tighten", "brow_tilt", "dimple", "chin_raise")
 _REMEMBERED = 4
@@ -136,7 +135,7 @@ def place_face(pixels: np.ndarray, mesh: FaceMesh) -> tuple[Face, tuple[int, int
     pose = Pose(pose.rotation, pose.scale_px, pose.centre - np.array([low[0], low[1], 0.0]))
     source = surface().spread(points[:NUM_SURFACE])
     light, mask = read_light(window, points), _mask_of(source, window.shape[:2])
-    if mouth_contrast(window, points, light.skin) < MIN_MOUTH_CONTRAST:
+    if is_hidden(window, points, light.skin):
         raise FaceError(
             f"no mouth is to be seen in the face, something hides it: the {GEOMETRIC} model needs it; choose "
             "another picture"
