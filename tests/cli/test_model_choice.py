@@ -46,7 +46,7 @@ def test_what_is_asked_for_is_used_without_a_word(machine):
     ("memory_gb", "downloaded", "model", "reason"),
     [
         (None, True, GEOMETRIC, "no GPU found: using the geometric model, which moves a mesh of the face"),
-        (80, False, GEOMETRIC, "would do better: pixelsmile doctor"),
+        (80, False, GEOMETRIC, "the paper's would do better (pixelsmile doctor says what it needs)"),
         (24, True, GEOMETRIC, "--offload model --quantise 8bit"),
         (80, True, FULL_MODEL, "on the GPU"),
     ],

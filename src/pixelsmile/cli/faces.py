@@ -84,16 +84,19 @@ def _detect(options: argparse.Namespace, source: "Source") -> tuple[str, "list[F
 
 
 def _print_table(faces: "Sequence[Face]", size: tuple[int, int]) -> None:
-    """Boxes are cut to the picture of `size` and written as `--face` takes them."""
     rows = [("face", "x,y,width,height", "score", "eyes, nose, mouth (x,y)")]
     for number, face in enumerate(faces, 1):
-        x, y = round(max(face.box[0], 0)), round(max(face.box[1], 0))
-        right, bottom = round(min(face.box[2], size[0])), round(min(face.box[3], size[1]))
-        box = f"{x},{y},{right - x},{bottom - y}"
-        rows.append((str(number), box, f"{face.score:.2f}", _points(face)))
+        rows.append((str(number), _as_option(face, size), f"{face.score:.2f}", _points(face)))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         print("  ".join([row[0].rjust(widths[0]), row[1].ljust(widths[1]), row[2].ljust(widths[2]), row[3]]))
+
+
+def _as_option(face: "Face", size: tuple[int, int]) -> str:
+    """A box, cut to the picture of `size`, as `--face` takes it."""
+    x, y = round(max(face.box[0], 0)), round(max(face.box[1], 0))
+    right, bottom = round(min(face.box[2], size[0])), round(min(face.box[3], size[1]))
+    return f"{x},{y},{right - x},{bottom - y}"
 
 
 def _points(face: "Face") -> str:
@@ -113,7 +116,8 @@ def _record(
         "faces": [
             {
                 "number": number,
-                "box": face.box,
+                "box": face.box,  # corners: x0, y0, x1, y1
+                "face": _as_option(face, image.size),  # for --face: x,y,width,height
                 "width": face.width,
                 "height": face.height,
                 "score": face.score,

@@ -60,7 +60,9 @@ def choose_model(requested: str | None, device: str | None, *, drawn: bool) -> M
     if device is not None and not device.startswith("cuda"):
         return ModelChoice(fallback, f"device {device}: {using}")
     if not drawn and not is_downloaded(FULL_MODEL):
-        return ModelChoice(fallback, f"{using}; the paper's, on a GPU, would do better: pixelsmile doctor")
+        return ModelChoice(
+            fallback, f"{using}; the paper's would do better (pixelsmile doctor says what it needs)"
+        )
     memory_gb = gpu_memory_gb(device)
     if memory_gb is None:
         return ModelChoice(fallback, f"no GPU found: {using}")

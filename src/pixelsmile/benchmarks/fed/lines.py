@@ -44,7 +44,8 @@ def read_triplet_lines(path: Path) -> tuple[FedTriplet, ...]:
     found = read_numbered(
         path,
         lambda text: _triplet(text, path.parent),
-        needed="triplet: write one JSON object a line, with source, truth and class",
+        needed='triplet: write lines like {"source": "a.png", "truth": "b.png", "class": "happy", '
+        '"simple": "Make her smile"}',
     )
     return tuple(triplet for _, triplet in found)
 
