@@ -105,7 +105,7 @@ def test_missing_keys_and_broken_lines(tmp_path):
     path.write_text('{"source": ')
     assert "line 1: it is no valid JSON" in refusal(path)
     path.write_text("\n \n")
-    assert "holds no triplet: write one JSON object a line, with source, truth and class" in refusal(path)
+    assert 'holds no triplet: write lines like {"source": "a.png"' in refusal(path)
     write_triplets(tmp_path, [ROW, ROW])
     assert "two triplets are called 'gt-a'" in refusal(path)
     write_triplets(tmp_path, [{"source": "a.png", "truth": "a.png", "class": "sad", "simple": " "}])
