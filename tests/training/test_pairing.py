@@ -247,3 +247,16 @@ def test_what_was_left_out_is_told_in_the_order_of_the_pictures() -> None:
     for seed in range(3):
         report = build_triplets(pictures, seed=seed).report
         assert [item.image for item in report.left_out] == [picture.image for picture in pictures]
+
+
+def test_a_judge_may_leave_out_what_it_does_not_judge():
+    scores = {"happy": 0.9, "sad": 0.1}
+    picture = AnnotatedPicture(Path("a.png"), "p", "happy", scores, judge="photo")
+    assert len(picture.unscored) == len(EXPRESSIONS) - 2
+    assert measure_overlaps([picture])["happy", "sad"] == pytest.approx(0.05)
+    for wrong in (
+        {"expression": "happy", "judge": None},  # nobody says why the others are missing
+        {"expression": "fear", "judge": "photo"},  # its own is missing
+    ):
+        with pytest.raises(InputError, match="has no score for"):
+            AnnotatedPicture(Path("a.png"), "p", scores=scores, **wrong)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pixelsmile.cli.bench_judge_options import add_refusal_options, add_server_options, judge_options
 from pixelsmile.cli.parsing import CommandParser, one_of
 from pixelsmile.errors import InputError
+from pixelsmile.expressions import EXPRESSIONS
 
 if TYPE_CHECKING:
     from pixelsmile.cli.score_asking import AskedPicture, Scored, Scoring
@@ -196,12 +197,10 @@ def _record(options: argparse.Namespace, found: "Sequence[Scored]", scoring: "Sc
 
 def _judged(one: "Scored") -> dict[str, float | None]:
     """The scores of a picture, null for what its judge does not judge."""
-    judged = one.judge.identity.parameters.get("categories")
-    scores = one.scores or {}
-    return {
-        name: score if not isinstance(judged, list) or name in judged else None
-        for name, score in scores.items()
-    }
+    from pixelsmile.cli.score_asking import judged_scores
+
+    judged = judged_scores(one.judge, one.scores or {})
+    return {name: judged.get(name) for name in EXPRESSIONS}
 
 
 def _remarks(options: argparse.Namespace, judges: "Sequence[Judge]") -> Iterator[str]:
@@ -210,4 +209,4 @@ def _remarks(options: argparse.Namespace, judges: "Sequence[Judge]") -> Iterator
         if judge.identity.remark:
             yield f"judge {judge.identity.provider}: {judge.identity.remark}"
         if judge.identity.is_partial and options.output is not None:
-            yield f"what {judge.identity.provider} does not judge is 0 in {options.output!r}"
+            yield f"what {judge.identity.provider} does not judge has no score in {options.output!r}"

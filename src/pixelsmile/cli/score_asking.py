@@ -101,11 +101,17 @@ class Scoring:
             image=relative_path(Path(one.path), self._output.parent),
             identity=Path(one.path).absolute().parent.name if self._options.by_folder else None,
             category=verdict.dominant,
-            scores=dict(verdict.scores),
+            scores=judged_scores(one.judge, verdict.scores),
             domain=one.domain,
             judge=verdict.judge,
             sha256=sha256,
         )
+
+
+def judged_scores(judge: Judge, scores: Mapping[str, float]) -> dict[str, float]:
+    """The scores without those of expressions that the judge does not judge: no verdict is never a zero."""
+    judged = judge.identity.parameters.get("categories")
+    return {name: score for name, score in scores.items() if not isinstance(judged, list) or name in judged}
 
 
 def _known(output: Path) -> dict[tuple[str, str], ScoredLine]:

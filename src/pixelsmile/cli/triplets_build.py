@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pixelsmile.cli.parsing import CommandParser
+from pixelsmile.cli.triplets_display import remark
 from pixelsmile.cli.triplets_pairing import (
     add_output_options,
     add_pairing_options,
@@ -35,6 +36,12 @@ def run(arguments: Sequence[str]) -> int:
     from pixelsmile.training.annotated import read_annotated
 
     pictures = read_annotated(path, root=None if options.root is None else Path(options.root))
+    partial = [picture for picture in pictures if picture.unscored]
+    if partial:
+        names = ", ".join(partial[0].unscored)
+        remark(
+            options, f"{len(partial)} pictures have no score for what their judge does not judge ({names})"
+        )
     pairing = pair_pictures(options, pictures)
     write_pairing(
         options, pairing, kind="paired triplets", settings={"root": options.root}, inputs=[record_file(path)]

@@ -17,7 +17,9 @@ from pixelsmile.training.triplets import Landmarks, check_scores
 class AnnotatedPicture:
     """One picture (PixelSmile, section 3.1): who it shows, with which expression, and all 12 scores.
 
-    expression: one of EXPRESSIONS, or NEUTRAL. InputError for one that is none, or a score that is missing.
+    expression: one of EXPRESSIONS, or NEUTRAL. judge: who gave the scores, where that is known; such a one
+    may leave out what it does not judge. InputError for an expression that is none, or a score that is
+    missing.
     """
 
     image: Path
@@ -27,19 +29,25 @@ class AnnotatedPicture:
     domain: Domain = "human"
     face_box: Box | None = None
     landmarks_5: Landmarks | None = None
+    judge: str | None = None
 
     def __post_init__(self) -> None:
         what = f"picture {str(self.image)!r}"
         if self.expression not in (*EXPRESSIONS, NEUTRAL):
             raise InputError(f"{what} shows {self.expression!r}: use {NEUTRAL}, {', '.join(EXPRESSIONS)}")
         check_scores(self.scores, what)
-        missing = [name for name in EXPRESSIONS if name not in self.scores]
-        if missing:
+        missing = self.unscored
+        if missing and (self.judge is None or self.expression in missing or not self.scores):
             raise InputError(f"{what} has no score for {', '.join(missing)}: annotate all {len(EXPRESSIONS)}")
 
     @property
+    def unscored(self) -> list[str]:
+        """The expressions without a score: its judge does not judge them."""
+        return [name for name in EXPRESSIONS if name not in self.scores]
+
+    @property
     def top_score(self) -> float:
-        """The highest of the 12."""
+        """The highest of the scores."""
         return max(self.scores.values())
 
 
@@ -74,6 +82,7 @@ class AnnotatedLine(_JudgedLine):
             self.domain,
             self.boxes,
             self.landmarks,
+            self.judge,
         )
 
 

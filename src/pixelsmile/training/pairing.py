@@ -94,7 +94,7 @@ def build_triplets(
 def measure_overlaps(pictures: Sequence[AnnotatedPicture]) -> dict[ExpressionPair, float]:
     """How alike each two expressions look, 0..1: mean score for the one in pictures of the other, both ways.
 
-    An expression without pictures counts as 0.
+    An expression without pictures counts as 0, and so does one that the judge of a picture does not judge.
     """
     shown: defaultdict[str, list[Mapping[str, float]]] = defaultdict(list)
     for picture in pictures:
@@ -102,7 +102,7 @@ def measure_overlaps(pictures: Sequence[AnnotatedPicture]) -> dict[ExpressionPai
 
     def mean(expression: str, other: str) -> float:
         rows = shown[expression]
-        return sum(scores[other] for scores in rows) / len(rows) if rows else 0.0
+        return sum(scores.get(other, 0.0) for scores in rows) / len(rows) if rows else 0.0
 
     return {(a, b): (mean(a, b) + mean(b, a)) / 2 for a, b in combinations(EXPRESSIONS, 2)}
 
@@ -216,7 +216,7 @@ def _role(picture: AnnotatedPicture, choices: PairingChoices) -> str | Reason:
     if picture.expression == NEUTRAL:
         return "source" if picture.top_score <= choices.max_source_score else Reason.NOT_NEUTRAL
     own = picture.scores[picture.expression]
-    others = max(score for name, score in picture.scores.items() if name != picture.expression)
+    others = max((score for name, score in picture.scores.items() if name != picture.expression), default=0.0)
     margin = round(own - others, 9)  # 0.5 is 0.1 more than 0.4, whatever their difference in binary
     if own >= choices.min_score and margin >= choices.min_margin:
         return "target"
