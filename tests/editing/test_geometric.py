@@ -231,6 +231,30 @@ def test_a_hidden_mouth_is_refused(editor, portrait):
         editor.edit(masked, "happy")
 
 
+@pytest.mark.parametrize("colour", [(20, 20, 20), (240, 240, 240), (200, 150, 120)])
+def test_covered_eyes_are_refused(portrait, colour):
+    mesh, covered = mesh_of(portrait), np.asarray(portrait).copy()
+    middle, width = mesh.landmarks_5[:2, 1].mean(), np.ptp(mesh.landmarks_5[:2, 0])
+    covered[round(middle - width / 2) : round(middle + width / 2)] = colour
+    with pytest.raises(FaceError, match="no eyes are to be seen"):
+        place_face(covered, mesh)
+
+
+@pytest.mark.parametrize("colour", [0, 128, 255])
+def test_a_face_in_the_haze_is_edited_and_its_mask_seen(editor, portrait, colour):
+    hazy = Image.blend(portrait, Image.new("RGB", portrait.size, (colour,) * 3), 0.5)
+    assert (pixels(editor.edit(hazy, "surprised").images[0]) != pixels(hazy)).any()
+    mesh = mesh_of(hazy)
+    hazy.paste((190, 215, 230), (0, round(mesh.landmarks_5[2, 1]), *hazy.size))
+    with pytest.raises(FaceError, match="no mouth is to be seen"):
+        place_face(np.asarray(hazy), mesh)
+
+
+def test_closed_eyes_are_not_taken_for_hidden(editor, portrait):
+    closed = editor.edit(portrait, units={"eyes_closed": 1.0}).images[0]
+    place_face(np.asarray(closed), mesh_of(closed))
+
+
 @pytest.mark.parametrize("degrees", [0, 90, 45])
 def test_a_patterned_cloth_over_the_mouth_is_refused(portrait, degrees):
     mesh, turn = mesh_of(portrait), np.radians(degrees)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress
-from pixelsmile.editing.engines.geometric.eyes import paint_eyes
+from pixelsmile.editing.engines.geometric.eyes import are_hidden, paint_eyes
 from pixelsmile.editing.engines.geometric.head import lean_head
 from pixelsmile.editing.engines.geometric.light import read_light
 from pixelsmile.editing.engines.geometric.mouth import MIN_GAP, is_hidden, lip_gap, paint_mouth
@@ -113,7 +113,7 @@ class GeometricEngine:
 def place_face(pixels: np.ndarray, mesh: FaceMesh) -> tuple[Face, tuple[int, int]]:
     """A face with the window of the picture (H, W, 3) that its edits can reach, and the window's corner.
 
-    FaceError where it is turned too far, too small, or its mouth is hidden.
+    FaceError where it is turned too far, too small, or its mouth or both eyes are hidden.
     """
     pose = mesh.pose()
     if abs(pose.yaw) > MAX_YAW:
@@ -135,12 +135,17 @@ def place_face(pixels: np.ndarray, mesh: FaceMesh) -> tuple[Face, tuple[int, int
     pose = Pose(pose.rotation, pose.scale_px, pose.centre - np.array([low[0], low[1], 0.0]))
     source = surface().spread(points[:NUM_SURFACE])
     light, mask = read_light(window, points), _mask_of(source, window.shape[:2])
-    if is_hidden(window, points, light.skin):
-        raise FaceError(
-            f"no mouth is to be seen in the face, something hides it: the {GEOMETRIC} model needs it; choose "
-            "another picture"
-        )
+    _refuse_hidden(window, points, light.skin)
     return Face(window, points, pose, source, pose.lift(source), light, mask), (int(low[0]), int(low[1]))
+
+
+def _refuse_hidden(window: np.ndarray, points: np.ndarray, skin: np.ndarray) -> None:
+    for part, it, hides in (("eyes are", "them", are_hidden), ("mouth is", "it", is_hidden)):
+        if hides(window, points, skin):
+            raise FaceError(
+                f"no {part} to be seen in the face, something hides {it}: the {GEOMETRIC} model "
+                "needs mouth and eyes; choose another picture"
+            )
 
 
 def edit_face(face: Face, movement: Movement) -> np.ndarray:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from pixelsmile.faces.mesh.points import LEFT_IRIS, RIGHT_IRIS
+from pixelsmile.faces.mesh.points import LEFT_IRIS, NUM_SURFACE, RIGHT_IRIS
 
 _SKIN = (50, 280, 205, 425, 101, 330, 36, 266, 151)  # cheeks and forehead
 _EYES = ((33, 133, 159, 145), (263, 362, 386, 374))  # corners and middles of the lids
 _IRISES = (LEFT_IRIS, RIGHT_IRIS)
+_SEEN_RANGE = (5, 95)  # percentiles of the face's brightness
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 _MONOCHROME = 3.5  # of 255: colours that far from a curve over brightness are no colours
 
@@ -51,6 +52,16 @@ def read_light(pixels: np.ndarray, points: np.ndarray) -> Light:
     (x0, y0), (x1, y1) = points[:, :2].min(0).astype(int), points[:, :2].max(0).astype(int) + 1
     face = pixels[max(0, y0) : max(1, y1), max(0, x0) : max(1, x1)]
     return Light(skin, _white(pixels, points, skin), _blur_px(face, face_px), _grain(face), _tint(face))
+
+
+def contrast_unit(pixels: np.ndarray, points: np.ndarray, skin: np.ndarray) -> float:
+    """Of 255, what contrasts in a face are compared with: the skin's brightness, or in hazy and faded
+    pictures, whose skin is bright without much contrast, the range of brightness within the face.
+    """
+    places = np.floor(points[:NUM_SURFACE, :2]).astype(int)
+    columns, rows = np.clip(places, 0, np.array(pixels.shape[1::-1]) - 1).T
+    darkest, brightest = np.percentile(pixels[rows, columns].mean(1), _SEEN_RANGE)
+    return max(1.0, min(float(skin.mean()), float(brightest - darkest)))
 
 
 def patch(pixels: np.ndarray, middle: np.ndarray, half: int) -> np.ndarray:

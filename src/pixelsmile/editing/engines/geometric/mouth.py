@@ -8,7 +8,7 @@ canonical centimetres.
 import numpy as np
 import skia
 
-from pixelsmile.editing.engines.geometric.light import patch
+from pixelsmile.editing.engines.geometric.light import contrast_unit, patch
 from pixelsmile.editing.engines.geometric.scene import (
     Face,
     Moved,
@@ -79,14 +79,15 @@ def is_hidden(pixels: np.ndarray, points: np.ndarray, skin: np.ndarray) -> bool:
     """Whether something covers the mouth: nothing stands out there; or no more than in the cheeks beside it,
     where nothing has the colours of the forehead either (a patterned cloth).
 
-    None of 160 faces is, with beards, old pictures and paintings; of stripes, checks, dots and flowers drawn
-    over 20 of them three quarters are.
+    skin: its colour. None of 160 faces is, with beards, old pictures and paintings, nor behind a white haze
+    of 80 %; of stripes, checks, dots and flowers drawn over 20 of them three quarters are.
     """
-    contrast = mouth_contrast(pixels, points, skin)
+    unit = contrast_unit(pixels, points, skin)
+    contrast = mouth_contrast(pixels, points, unit)
     if contrast < _MIN_CONTRAST:
         return True
     width = 0.95 * (points[UPPER_OUTER[-1], :2] - points[UPPER_OUTER[0], :2])
-    beside = min(mouth_contrast(pixels, points, skin, aside) for aside in (width, -width))
+    beside = min(mouth_contrast(pixels, points, unit, aside) for aside in (width, -width))
     return contrast < _CLOTH_CONTRAST * beside and _unlike_forehead(pixels, points) > _CLOTH_COLOURS
 
 
@@ -101,13 +102,13 @@ def _unlike_forehead(pixels: np.ndarray, points: np.ndarray) -> float:
 
 
 def mouth_contrast(
-    pixels: np.ndarray, points: np.ndarray, skin: np.ndarray, aside: np.ndarray | float = 0.0
+    pixels: np.ndarray, points: np.ndarray, unit: float, aside: np.ndarray | float = 0.0
 ) -> float:
-    """How much lips and what lies between them stand out, in shares of the skin's brightness.
+    """How much lips and what lies between them stand out, in shares of `unit` (see `contrast_unit`).
 
     Across the lips, from above them to below, columns averaged and a straight slope taken off. Visible
-    mouths, also in beards, have .048 and more (160 faces), plain masks drawn over four of them .03 and
-    less. aside: look so many pixels beside them.
+    mouths, also in beards, have .056 and more (160 faces, clear and hazy), of plain masks drawn over them
+    95 % .026 and less. aside: look so many pixels beside them.
     """
     upper, lower = (points[list(row[2:-2]), :2] + aside for row in (UPPER_OUTER, LOWER_OUTER))
     across = np.linspace(-_ABOVE_LIPS, 1 + _ABOVE_LIPS, _SAMPLES)
@@ -119,7 +120,7 @@ def mouth_contrast(
     slope = np.linspace(-1, 1, _SAMPLES)[:, None]
     profile -= profile.mean(0)
     profile -= slope * (profile * slope).sum(0) / np.square(slope).sum()
-    return float(profile.std(0).max() / max(float(skin.mean()), 1.0))
+    return float(profile.std(0).max()) / unit
 
 
 def _changed(moved: Moved) -> float:
