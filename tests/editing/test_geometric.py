@@ -4,15 +4,17 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageOps
 
 from pixelsmile import Editor
 from pixelsmile.editing.edit_files import EditResult
+from pixelsmile.editing.engines.geometric.bars import within_bars
 from pixelsmile.editing.engines.geometric.engine import place_face
 from pixelsmile.editing.engines.geometric.mouth import inner_lips
 from pixelsmile.editing.engines.geometric.shading import tears_of
 from pixelsmile.editing.engines.geometric.surface import surface
 from pixelsmile.editing.engines.geometric.units_on_mesh import Movement, move
+from pixelsmile.editing.engines.geometric.warp import shut_texture, warp
 from pixelsmile.editing.face_edits import stream_faces
 from pixelsmile.editing.requests import Request
 from pixelsmile.errors import ExpressionError, FaceError, InputError, ModelError
@@ -21,6 +23,7 @@ from pixelsmile.faces.detectors.mesh import MeshDetector
 from pixelsmile.faces.face import Face
 from pixelsmile.faces.mesh import FaceMesh, load_mesh_networks
 from pixelsmile.faces.mesh.mesh import canonical_mesh
+from pixelsmile.faces.mesh.points import LOWER_INNER, NUM_SURFACE, UPPER_INNER
 from pixelsmile.faces.mesh.units import source_units
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.prototypes import NUM_VARIANTS, action_units
@@ -117,6 +120,47 @@ def test_every_expression_to_the_end_of_the_scale(editor, portrait, expression):
     for picture in pictures:
         assert picture.size == portrait.size
         assert (pixels(picture) != pixels(portrait)).any()
+
+
+def test_no_tooth_shows_through_a_crack_of_closed_lips():
+    face = surface()
+    source = face.vertices_cm * (10.0, -10.0, -10.0) + 100
+    upper, lower = list(UPPER_INNER), list(LOWER_INNER)
+    target = source.copy()
+    source[lower] = source[upper] + (0, 20, 0)  # open, with green teeth
+    target[lower] = target[upper] + (0, 4, 0)  # nearly shut
+    lips = np.full((300, 300, 3), (200, 60, 60), np.uint8)
+    picture = lips.copy()
+    picture[int(source[UPPER_INNER[5], 1]) + 3 :] = (0, 255, 0)
+    source, target = (face.spread(one[:NUM_SURFACE]) for one in (source, target))
+    rows, between = len(target), face.triangles[face.in_mouth]
+    shut = warp(picture, shut_texture(source), np.concatenate([target, target]), between + rows)
+    plain = warp(picture, source, target, between)
+    middle = np.s_[int(target[UPPER_INNER[5], 1]) + 2, int(target[UPPER_INNER[5], 0])]
+    assert plain[middle][1] > 200 > 100 > shut[middle][1]
+
+
+@pytest.mark.parametrize("bar", [0, 40])
+@pytest.mark.parametrize("expression", ["angry", "surprised"])
+def test_nothing_is_pulled_in_from_beyond_the_photograph(editor, portrait, bar, expression):
+    x0, _, x1, y1 = mesh_of(portrait).box
+    cut = portrait.crop((int(x0) - 10, 0, int(x1) + 10, int(y1) - 4))
+    padded = ImageOps.expand(cut, bar, (255, 0, 255))
+    for picture in editor.edit(padded, expression, strengths=(0, 1)).images:
+        inside = (bar, bar, bar + cut.width, bar + cut.height)
+        blank = picture.copy()
+        blank.paste(cut, inside)
+        assert blank.tobytes() == padded.tobytes()  # the bars stay
+        seen = pixels(picture.crop(inside))
+        assert (seen[..., 2] - seen[..., 1]).max() < 120
+
+
+def test_a_plain_background_is_no_bar():
+    disc = Image.new("RGB", (200, 200), "white")
+    ImageDraw.Draw(disc).ellipse((50, 50, 150, 150), "brown")
+    assert [tuple(end) for end in within_bars(np.asarray(disc))] == [(0, 0), (200, 200)]
+    boxed = ImageOps.expand(Image.new("RGB", (100, 80), "brown"), (20, 30, 0, 10), "black")
+    assert [tuple(end) for end in within_bars(np.asarray(boxed))] == [(22, 32), (120, 108)]
 
 
 def test_brows_that_rise_and_lower_at_once_knit():

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress
+from pixelsmile.editing.engines.geometric.bars import within_bars
 from pixelsmile.editing.engines.geometric.eyes import are_hidden, paint_eyes
 from pixelsmile.editing.engines.geometric.head import lean_head
 from pixelsmile.editing.engines.geometric.light import read_light
@@ -21,7 +22,16 @@ from pixelsmile.editing.engines.geometric.scene import Face, Moved, coverage, sm
 from pixelsmile.editing.engines.geometric.shading import shade_skin
 from pixelsmile.editing.engines.geometric.surface import RINGS, smoothstep, surface
 from pixelsmile.editing.engines.geometric.units_on_mesh import Movement, in_reach, move, without
-from pixelsmile.editing.engines.geometric.warp import lip_texture, triangles_far_first, warp, with_rings
+from pixelsmile.editing.engines.geometric.warp import (
+    HELD_CM,
+    held_at_edges,
+    lip_texture,
+    shut_texture,
+    triangles_far_first,
+    warp,
+    with_mouth_shut,
+    with_rings,
+)
 from pixelsmile.editing.folders import GEOMETRIC
 from pixelsmile.errors import ExpressionError, FaceError
 from pixelsmile.faces.detectors.mesh import MeshDetector
@@ -128,8 +138,9 @@ def place_face(pixels: np.ndarray, mesh: FaceMesh) -> tuple[Face, tuple[int, int
             f"{MIN_FACE_PX} px: enlarge the picture"
         )
     middle, reach = np.array([x0 + x1, y0 + y1]) / 2, RINGS[-1][0] / 2 * np.array([x1 - x0, y1 - y0])
-    low = np.maximum(0, np.floor(middle - 1.1 * reach)).astype(int)
-    high = np.minimum(pixels.shape[1::-1], np.ceil(middle + 1.1 * reach)).astype(int)
+    first, last = within_bars(pixels)
+    low = np.maximum(first, np.floor(middle - 1.1 * reach)).astype(int)
+    high = np.minimum(last, np.ceil(middle + 1.1 * reach)).astype(int)
     window = np.ascontiguousarray(pixels[low[1] : high[1], low[0] : high[0]])
     points = mesh.points - np.array([low[0], low[1], 0.0])
     pose = Pose(pose.rotation, pose.scale_px, pose.centre - np.array([low[0], low[1], 0.0]))
@@ -150,12 +161,19 @@ def _refuse_hidden(window: np.ndarray, points: np.ndarray, skin: np.ndarray) -> 
 
 def edit_face(face: Face, movement: Movement) -> np.ndarray:
     """The window (H, W, 3) uint8 after a movement; outside of the face it is the photograph."""
-    moved_cm = move(face.rest_cm, movement)
-    scene = Moved(face, movement, face.pose.project(moved_cm), moved_cm)
-    source, target = with_rings(face.source, scene.moved)
+    shape, soft = face.pixels.shape, HELD_CM * face.px_per_cm
+    moved = face.pose.project(move(face.rest_cm, movement))
+    moved = held_at_edges(face.source, moved, shape, soft)
+    moved_cm = face.pose.lift(moved)
+    scene = Moved(face, movement, moved, moved_cm)
+    source, target = with_rings(face.source, moved)
+    target[len(moved) :] = held_at_edges(source, target, shape, soft)[len(moved) :]
     gap, was_gap = lip_gap(moved_cm), lip_gap(face.rest_cm)
     texture = lip_texture(source, float(smoothstep(np.array(abs(gap - was_gap) / 0.3))) * 0.6)
-    triangles = triangles_far_first(target, open_mouth=gap > MIN_GAP)
+    triangles = triangles_far_first(target)
+    if gap <= MIN_GAP < was_gap:  # seen from aside it leaves cracks, where no teeth may show
+        triangles = with_mouth_shut(triangles, len(target))
+        texture, target = shut_texture(texture), np.concatenate([target, target])
     picture = warp(face.pixels, texture, target, triangles).astype(np.float32)
     picture = paint_mouth(picture, scene)
     picture = paint_eyes(picture, scene)

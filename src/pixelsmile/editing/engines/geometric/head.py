@@ -9,7 +9,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from pixelsmile.editing.engines.geometric.scene import Moved
-from pixelsmile.editing.engines.geometric.warp import triangles_far_first, warp, with_rings
+from pixelsmile.editing.engines.geometric.warp import (
+    HELD_CM,
+    held_at_edges,
+    triangles_far_first,
+    warp,
+    with_rings,
+)
 from pixelsmile.portraits.action_units import ActionUnits
 
 NECK = np.array([0.0, -6.0, -4.0])  # canonical centimetres: what the head leans about
@@ -36,8 +42,9 @@ def lean_head(picture: np.ndarray, moved: Moved) -> np.ndarray:
         return picture
     leaning = (moved.moved_cm - NECK) @ _rotation(lean).T + NECK
     before, after = with_rings(moved.moved, moved.face.pose.project(leaning))
+    after = held_at_edges(before, after, picture.shape, HELD_CM * moved.face.px_per_cm)
     pixels = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
-    return warp(pixels, before, after, triangles_far_first(after, open_mouth=True)).astype(np.float32)
+    return warp(pixels, before, after, triangles_far_first(after)).astype(np.float32)
 
 
 def _rotation(degrees: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from pixelsmile.editing.engines.geometric.scene import (
 from pixelsmile.editing.engines.geometric.surface import smoothstep
 from pixelsmile.editing.engines.geometric.teeth import Jaws, draw_inside
 from pixelsmile.editing.engines.geometric.units_on_mesh import JAW_DEGREES, roundness
+from pixelsmile.editing.engines.geometric.warp import opaque
 from pixelsmile.faces.mesh.points import LOWER_INNER, LOWER_OUTER, UPPER_INNER, UPPER_OUTER
 from pixelsmile.portraits.brush import WHITE, stroke
 
@@ -141,7 +142,24 @@ def _seam(picture: np.ndarray, moved: Moved, closed_by: float) -> np.ndarray:
         path = smooth_path(line[cut : len(line) - cut], closed=False)
         canvas.drawPath(path, stroke(WHITE, width * scale, 1.0, soft))
     strength = 0.8 * float(smoothstep(np.array((closed_by - 0.06) / 0.25)))
+    picture = _without_steps(picture, smooth_path(line, closed=False), strength)
     return blended(picture, picture * _SEAM_COLOUR, drawn[..., 3] * np.float32(strength / 255))
+
+
+def _without_steps(picture: np.ndarray, line: skia.Path, strength: float) -> np.ndarray:
+    """`picture` with the steps of pixels along the line smoothed, which the edges of triangles are."""
+    x0, y0, x1, y1 = _window(line, picture.shape, margin=6)
+    if x1 - x0 < 3 or y1 - y0 < 3:
+        return picture
+    line = skia.Path(line)
+    line.offset(-x0, -y0)
+    drawn = np.zeros((y1 - y0, x1 - x0, 4), np.uint8)
+    skia.Surface(drawn).getCanvas().drawPath(line, stroke(WHITE, 2.5, strength, 0.7))
+    part = picture[y0:y1, x0:x1]
+    smooth = _blurred(opaque(np.clip(part, 0, 255).astype(np.uint8)), 0.8)[..., :3].astype(np.float32)
+    picture = picture.copy()
+    picture[y0:y1, x0:x1] = blended(part, smooth, drawn[..., 3] * np.float32(1 / 255))
+    return picture
 
 
 def _painted(moved: Moved, corner: np.ndarray, size: tuple[int, int]) -> np.ndarray:

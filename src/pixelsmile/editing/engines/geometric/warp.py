@@ -3,16 +3,31 @@
 import numpy as np
 import skia
 
-from pixelsmile.editing.engines.geometric.surface import LOWER_LIP, RINGS, UPPER_LIP, surface
+from pixelsmile.editing.engines.geometric.surface import LOWER_LIP, RINGS, UPPER_LIP, smoothstep, surface
 from pixelsmile.faces.mesh.mesh import Pose
 from pixelsmile.faces.mesh.points import NUM_SURFACE
 
+HELD_CM = 1.5  # from how far inside of the edges of a picture, see `held_at_edges`
 _FAR = 1e4  # depth of the rings: behind the face
 
 
 def in_picture(pose: Pose, moved_cm: np.ndarray) -> np.ndarray:
     """The surface (M, 3) in the picture, with its rings: (M + rings, 3)."""
     return pose.project(moved_cm)
+
+
+def held_at_edges(
+    source: np.ndarray, moved: np.ndarray, shape: tuple[int, ...], soft_px: float
+) -> np.ndarray:
+    """`moved` (N, 3) with less and less of what moves inward from the edges of a picture (H, W, ...), and
+    nothing beyond them: no photograph is there to follow. soft_px: from how far inside.
+    """
+    way = moved[:, :2] - source[:, :2]
+    to_far = np.array(shape[1::-1]) - source[:, :2]
+    from_near, from_far = (smoothstep(distance / soft_px) for distance in (source[:, :2], to_far))
+    held = moved.copy()
+    held[:, :2] = source[:, :2] + from_near * np.maximum(way, 0) + from_far * np.minimum(way, 0)
+    return held
 
 
 def with_rings(source: np.ndarray, moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -44,14 +59,33 @@ def lip_texture(source: np.ndarray, share: float) -> np.ndarray:
     return pulled
 
 
-def triangles_far_first(moved: np.ndarray, *, open_mouth: bool) -> np.ndarray:
+def shut_texture(texture: np.ndarray) -> np.ndarray:
+    """`texture` and its rows once more, with nothing between the lips but the edge of the upper one."""
+    shut = texture.copy()
+    shut[list(LOWER_LIP[3])] = shut[list(UPPER_LIP[3])]
+    face = surface()
+    between = np.unique(face.triangles[face.in_mouth])
+    shut[between] = shut[face.parents[between]].mean(1)
+    return np.concatenate([texture, shut])
+
+
+def triangles_far_first(moved: np.ndarray) -> np.ndarray:
     """All triangles, the farthest first: what is nearer is drawn over it. What lies between the lips comes
-    below them, or not at all.
+    below them.
     """
     face = surface()
     skin, mouth = face.triangles[~face.in_mouth], face.triangles[face.in_mouth]
     order = np.argsort(-moved[skin, 2].mean(1), kind="stable")
-    return np.concatenate([face.ring_triangles[::-1], mouth if open_mouth else mouth[:0], skin[order]])
+    return np.concatenate([face.ring_triangles[::-1], mouth, skin[order]])
+
+
+def with_mouth_shut(triangles: np.ndarray, rows: int) -> np.ndarray:
+    """`triangles` with those between the lips moved on to the second half of `shut_texture`."""
+    face = surface()
+    first = len(face.ring_triangles)
+    shut = triangles.copy()
+    shut[first : first + int(face.in_mouth.sum())] += rows
+    return shut
 
 
 def as_skia(pixels: np.ndarray) -> skia.Image:
