@@ -4,7 +4,6 @@ The people edited here are test identities: the embedded editor was never traine
 """
 
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -56,11 +55,11 @@ def edits(style: str, seed: int, expressions: list[str], name: str) -> None:
         ):
             if main(command) != 0:
                 raise SystemExit(f"pixelsmile {json.dumps(command)} failed")
-        shutil.copy(f"{out}/grid.png", DOCS / name)
+        Image.open(f"{out}/grid.png").convert("RGB").save(DOCS / name, quality=88)
 
 
 if __name__ == "__main__":
     portraits()
     photograph()
-    edits("human", HUMAN_SEED, ["happy", "surprised", "angry", "sad"], "human.png")
-    edits("anime", ANIME_SEED, ["happy", "surprised", "shy", "disgust"], "anime.png")
+    edits("human", HUMAN_SEED, ["happy", "surprised", "angry", "sad"], "human.jpg")
+    edits("anime", ANIME_SEED, ["happy", "surprised", "shy", "disgust"], "anime.jpg")
