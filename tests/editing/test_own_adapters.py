@@ -95,3 +95,10 @@ def test_a_folder_that_is_wrong_about_its_adapters_says_so(
     with pytest.raises((AdapterError, ModelError), match=words) as caught:
         Editor.from_pretrained(folder, device="cpu")
     assert "\n" not in str(caught.value)
+
+
+def test_what_ships_is_recorded_without_the_folder_of_who_runs_it():
+    sources = [
+        record["source"] for record in Editor.from_pretrained("embedded", device="cpu").engine.info.adapters
+    ]
+    assert sources == ["embedded/adapters/human.safetensors", "embedded/adapters/anime.safetensors"]

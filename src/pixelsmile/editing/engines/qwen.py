@@ -79,6 +79,9 @@ class QwenEngine:
             own_adapters(folder, options) if adapters is None else adapters,
             offload=placement.offload,
         )
+        if adapters is None:  # recorded by the model's name: pictures travel, and folders name people
+            for record, name in zip(loaded, options.adapters.values(), strict=True):
+                record["source"] = f"{model}/{name}"
         info = EngineInfo(
             model=model,
             device=str(placement.device),
