@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.requests import Request
 from pixelsmile.expressions import BASIC_SIX, EXPRESSIONS
-from pixelsmile.judges.embedded import EmbeddedJudge
+from pixelsmile.judges.embedded.judge import EmbeddedJudge
 from pixelsmile.judges.verdict import Verdict
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
 

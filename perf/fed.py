@@ -38,7 +38,7 @@ from pixelsmile.benchmarks.fed.results import load_fed_results
 from pixelsmile.benchmarks.likeness import measure_likeness
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.running import GENERAL_STRENGTHS, run_edits
-from pixelsmile.faces.likeness_loading import open_meter
+from pixelsmile.faces.likeness import open_meter
 from pixelsmile.judges import Judge, ModelJudge, OpenAIProvider, VerdictCache
 from pixelsmile.judges.choosing import Markers, parse_judge, parse_markers
 from pixelsmile.judges.providers.limits import Limits

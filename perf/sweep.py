@@ -25,8 +25,8 @@ from pixelsmile.editing.requests import Request
 from pixelsmile.embedded import model_path
 from pixelsmile.expressions import EXPRESSIONS, neutral_prompt, target_prompt
 from pixelsmile.portraits import action_units, render, sample_identity
-from pixelsmile.recipes.embedded.plan import EditorPlan
-from pixelsmile.recipes.embedded.text import build_image_processor
+from recipes.embedded.plan import EditorPlan
+from recipes.embedded.text import build_image_processor
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SEED = 0

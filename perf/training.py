@@ -25,11 +25,11 @@ from statistics import median
 import torch
 from torch import Tensor
 
+from pixelsmile.editing.autoencoder import denormalise
 from pixelsmile.editing.components import Components, load_components
 from pixelsmile.editing.devices import DTYPES, place
 from pixelsmile.editing.flow import PATCH, add_noise, unpack
 from pixelsmile.editing.folders import read_options
-from pixelsmile.editing.latents import denormalise
 from pixelsmile.editing.pictures import to_pictures
 from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.embedded import encoder_paths, features_path, model_path
@@ -40,16 +40,16 @@ from pixelsmile.features.drawn import DrawnEncoder
 from pixelsmile.training.adapter import adapter_parameters, add_adapter
 from pixelsmile.training.batch import TrainingBatch, collate
 from pixelsmile.training.cache import TripletCache
-from pixelsmile.training.cache_parts import CacheParts
+from pixelsmile.training.cache_keys import CacheParts
+from pixelsmile.training.cache_work import find_landmarks
 from pixelsmile.training.config import AdapterSettings
 from pixelsmile.training.decoding import LatentDecoder
-from pixelsmile.training.drawn import DrawnPlan, draw_triplet
 from pixelsmile.training.losses.contrastive import symmetric_contrastive
 from pixelsmile.training.losses.flow import flow_matching
 from pixelsmile.training.losses.identity import counting, has_face, identity_distances, identity_loss
 from pixelsmile.training.losses.objective import Objective, ObjectiveSettings
 from pixelsmile.training.step import TrainingStep, condition_batch, draw_noise
-from pixelsmile.training.working import find_landmarks
+from pixelsmile.triplets.drawn import DrawnPlan, draw_triplet
 
 OURS, PLAIN, PLAIN_OUR_DECODER = "ours", "plain", "plain, our decoder"
 KINDS = (OURS, PLAIN, PLAIN_OUR_DECODER)

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pixelsmile.errors import InputError, OutputError
-from pixelsmile.json_lines import LineWriter, Record, read_lines, read_numbered
 from pixelsmile.limits import validated
+from pixelsmile.store.json_lines import LineWriter, Record, read_lines, read_numbered
 
 
 class _Note(Record):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pixelsmile.errors import OutputError
-from pixelsmile.publication import staged, write_file
+from pixelsmile.store.publication import staged, write_file
 
 
 def names_in(folder: Path) -> set[str]:
@@ -139,7 +139,7 @@ def test_only_announced_files(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pixelsmile.publication import staged
+from pixelsmile.store.publication import staged
 
 replace, left = os.replace, [int(sys.argv[2])]
 
@@ -160,7 +160,7 @@ with staged(Path(sys.argv[1]), ["a", "b", "c"], force=True) as stage:
 ALIVE = """
 import sys
 from pathlib import Path
-from pixelsmile.publication import staged
+from pixelsmile.store.publication import staged
 
 with staged(Path(sys.argv[1]), ["alive"]) as stage:
     stage.write("alive", b"1")

@@ -7,7 +7,7 @@ import pytest
 import pixelsmile
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_bytes, sha256_code, sha256_file, sha256_json
-from pixelsmile.records import make_manifest, read_manifest, record_bytes, record_file
+from pixelsmile.store.manifests import make_manifest, read_manifest, record_bytes, record_file
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
 

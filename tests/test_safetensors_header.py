@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save, save_file
 
 from pixelsmile.errors import AdapterError, InputError
-from pixelsmile.safetensors_header import MAX_HEADER_BYTES, TensorEntry, kind_of, read_header
+from pixelsmile.store.safetensors_header import MAX_HEADER_BYTES, TensorEntry, kind_of, read_header
 
 
 def file_of(header: object, data: bytes = b"") -> bytes:

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from pixelsmile.hashing import sha256_json
-from pixelsmile.records import make_manifest, read_manifest, record_bytes
+from pixelsmile.store.manifests import make_manifest, read_manifest, record_bytes
 from pixelsmile.utf8 import escaped, is_utf8, recordable, utf8
 
 NAME = os.fsdecode(b"caf\xe9 \xf0\x9f\x98\x80.png")  # Latin 1, then UTF-8

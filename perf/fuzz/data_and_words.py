@@ -160,7 +160,7 @@ def training_kinds(shop: Path) -> dict[str, Kind]:
     from pixelsmile.training.checkpoint import Checkpoints
     from pixelsmile.training.config_file import read_config
 
-    recipe = (resources.files("pixelsmile.recipes.training") / "embedded.yaml").read_bytes()
+    recipe = (resources.files("pixelsmile.training.presets") / "embedded.yaml").read_bytes()
     scores = {
         name: 0.0
         for name in (
@@ -261,7 +261,7 @@ def training_kinds(shop: Path) -> dict[str, Kind]:
 def judge_kinds(shop: Path) -> dict[str, Kind]:
     """What a model answers to a judge's questions. An answer that is none is a MalformedAnswerError."""
     from pixelsmile.judges import ScriptedProvider
-    from pixelsmile.judges.rubrics.answer import read_answer
+    from pixelsmile.judges.rubrics.expression_scores import read_answer
     from pixelsmile.judges.rubrics.marked_answer import read_marked_answer
     from pixelsmile.judges.rubrics.reading import MalformedAnswerError
 

@@ -1,4 +1,4 @@
-"""`python -m recipes.photo.marks FOLDER`: what damage shows in photographs, for `judges/photo_marks.py`.
+"""`python -m recipes.photo.marks FOLDER`: what damage shows in photographs, for `judges/photo/marks.py`.
 
 Each picture with a face, as it is and damaged in four ways: 50 and 90 of 100 have less than the numbers.
 """
@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from pixelsmile.images import load_image
-from pixelsmile.judges.photo import PhotoJudge
-from pixelsmile.judges.photo_marks import SIGNS, damage
+from pixelsmile.judges.photo.judge import PhotoJudge
+from pixelsmile.judges.photo.marks import SIGNS, damage
 from pixelsmile.judges.verdict import NoVerdict
 
 BLURS = 0.05, 0.0125  # over the width of the face

@@ -19,9 +19,8 @@ import numpy as np
 
 from pixelsmile.embedded import photo_path
 from pixelsmile.images import load_image
-from pixelsmile.judges.photo import PhotoJudge
-from pixelsmile.judges.photo_quality import FILE, Quality
-from pixelsmile.judges.photo_scores import CLASSES, load_fitted
+from pixelsmile.judges.photo.judge import FILE, PhotoJudge, Quality
+from pixelsmile.judges.photo.scores import CLASSES, load_fitted
 from pixelsmile.judges.verdict import NoVerdict
 
 

@@ -8,11 +8,13 @@ result.images[-1].save("happy.png")
 
 from typing import TYPE_CHECKING
 
+from pixelsmile.version import __version__
+
 if TYPE_CHECKING:
     from pixelsmile.editing.edit_files import EditResult
     from pixelsmile.editing.editor import Editor
 
-__version__ = "0.1.0"
+
 __all__ = ["EditResult", "Editor", "__version__"]
 
 

@@ -17,7 +17,7 @@ from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
 from pixelsmile.benchmarks.fed.representations import RepresentationSettings
 from pixelsmile.benchmarks.fed.results import FedMissing, FedResults, ScoredEdit
 from pixelsmile.benchmarks.metrics import Bootstrap, FedComponents, FedEdit, fed_scores, fed_summarise
-from pixelsmile.benchmarks.metrics.fed_normalisation import load_normalisation
+from pixelsmile.benchmarks.metrics.fed_score import load_normalisation
 from pixelsmile.benchmarks.metrics.fed_summary import COMPONENTS, DIMENSIONS
 from pixelsmile.benchmarks.run_folder import EditRecord, RunFolder
 from pixelsmile.benchmarks.running import run_edits

@@ -30,9 +30,9 @@ from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.faces.face import Face
-from pixelsmile.json_lines import LineWriter
 from pixelsmile.judges import JudgeIdentity, Mark, NoVerdict, Question, Verdict, VerdictCache
 from pixelsmile.judges.choosing import Markers
+from pixelsmile.store.json_lines import LineWriter
 
 GREY, RED = (128, 128, 128), (255, 0, 0)
 SIZE_PX = 64

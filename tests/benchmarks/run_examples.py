@@ -26,11 +26,11 @@ from pixelsmile.benchmarks.run_folder import (
     TaskRecord,
 )
 from pixelsmile.hashing import sha256_bytes
-from pixelsmile.json_lines import LineWriter
 from pixelsmile.judges import JudgeIdentity, NoVerdict, Outcome, Verdict
 from pixelsmile.portraits import Portrait, action_units, draw_portrait, sample_identity, scores
-from pixelsmile.publication import write_file
-from pixelsmile.records import current_code
+from pixelsmile.store.json_lines import LineWriter
+from pixelsmile.store.manifests import current_code
+from pixelsmile.store.publication import write_file
 
 STRENGTHS = (0.0, 0.5, 1.0)
 # By source: style, and its targets.

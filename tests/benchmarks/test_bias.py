@@ -15,11 +15,11 @@ from pixelsmile.benchmarks.report.bias_page import bias_page
 from pixelsmile.benchmarks.report.bias_terminal import bias_lines
 from pixelsmile.embedded import features_path
 from pixelsmile.errors import OutputError
-from pixelsmile.faces.likeness_loading import open_meter
+from pixelsmile.faces.likeness import open_meter
 from pixelsmile.features.drawn import DrawnEncoder
 from pixelsmile.hashing import sha256_bytes
-from pixelsmile.json_lines import LineWriter
 from pixelsmile.judges.choosing import parse_judge, parse_markers
+from pixelsmile.store.json_lines import LineWriter
 
 
 @pytest.fixture(scope="module")

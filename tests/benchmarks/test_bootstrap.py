@@ -6,23 +6,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pixelsmile.benchmarks.metrics.bootstrap import (
+from pixelsmile.benchmarks.metrics.measure import (
     DEGENERATE,
     NO_ACCELERATION,
     ONE_SIDED,
     TOO_OFTEN_UNDEFINED,
     UNDEFINED,
     Bootstrap,
-    bca_interval,
-    estimate,
-    percentile_interval,
-)
-from pixelsmile.benchmarks.metrics.measure import (
     Coverage,
     Measure,
+    bca_interval,
     difference,
+    estimate,
     mean_measure,
     mean_of_sums,
+    percentile_interval,
     ratio,
 )
 from pixelsmile.errors import InputError

@@ -10,16 +10,21 @@ from judged_edits import REFUSED, edit, general_jobs, shown_edits
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from pixelsmile.benchmarks.metrics import JudgedEdit, MetricChoices, tabulate
-from pixelsmile.benchmarks.metrics.accuracy import accuracy, accuracy_measure
 from pixelsmile.benchmarks.metrics.confusion import (
+    NOT_NAMED,
+    PREDICTIONS,
+    TIE,
+    accuracy,
+    accuracy_measure,
     bidirectional_confusion,
     confusion_rates,
     directed_confusion,
+    dominant_labels,
+    label_counts,
     mean_confusion,
     mean_confusion_measure,
     pair_measures,
 )
-from pixelsmile.benchmarks.metrics.labels import NOT_NAMED, PREDICTIONS, TIE, dominant_labels, label_counts
 from pixelsmile.expressions import BASIC_SIX, CONFUSING_PAIRS, EXPRESSIONS, NEUTRAL, confusing_partner
 
 DEFAULTS = MetricChoices()

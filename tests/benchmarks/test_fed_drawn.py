@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 
 from pixelsmile.benchmarks.drawn_people import Shown, look_of
-from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
-from pixelsmile.benchmarks.fed.drawn_plan import FIRST_SEEDS, OTHER_PEOPLE, ROUND, STRENGTHS
-from pixelsmile.benchmarks.fed.instructions import (
+from pixelsmile.benchmarks.fed.drawn import (
+    FIRST_SEEDS,
     LEAST_MENTIONED,
     MOVEMENTS,
+    OTHER_PEOPLE,
+    ROUND,
+    STRENGTHS,
+    DrawnFedBenchmark,
     dense_instruction,
     simple_instruction,
     told_movements,
 )
 from pixelsmile.benchmarks.fed.triplets import CLASSES, GRANULARITIES
-from pixelsmile.benchmarks.ffe.drawn_plan import FIRST_SEEDS as FFE_SEEDS
+from pixelsmile.benchmarks.ffe.drawn import FIRST_SEEDS as FFE_SEEDS
 from pixelsmile.errors import InputError, StrengthError
 from pixelsmile.expressions import DOMAINS, NEUTRAL
 from pixelsmile.portraits import NUM_VARIANTS, ActionUnits, sample_identity

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_fed_lines import SIZE, refusal, save
 
-from pixelsmile.benchmarks.fed.hub_rows import ALIASES, DOWNLOAD
+from pixelsmile.benchmarks.fed.hub import ALIASES, DOWNLOAD, PictureShelf
 from pixelsmile.benchmarks.fed.loading import load_fed_benchmark
-from pixelsmile.benchmarks.fed.shelf import PictureShelf
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import FED_BENCH_CLASSES
 

@@ -53,7 +53,7 @@ from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.faces.face import Face
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.images import load_image
-from pixelsmile.json_lines import LineWriter
+from pixelsmile.store.json_lines import LineWriter
 
 QUICK = Bootstrap(num_replicates=100)
 NUM_KILLS = 6

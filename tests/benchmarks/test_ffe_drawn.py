@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from pixelsmile.benchmarks.drawn_people import look_of
-from pixelsmile.benchmarks.ffe.drawn import DrawnBenchmark
-from pixelsmile.benchmarks.ffe.drawn_plan import FIRST_SEEDS, SLIGHT_STRENGTHS
+from pixelsmile.benchmarks.ffe.drawn import FIRST_SEEDS, SLIGHT_STRENGTHS, DrawnBenchmark
 from pixelsmile.benchmarks.ffe.loading import load_benchmark
 from pixelsmile.errors import InputError, StrengthError
 from pixelsmile.expressions import CONFUSING_PAIRS, DOMAINS, EXPRESSIONS, NEUTRAL

@@ -19,10 +19,11 @@ from pixelsmile.benchmarks.metrics.harmonic import (
     expression_measure,
     harmonic_measure,
     harmonic_score,
+    identities,
     identity_measure,
+    mean_similarity,
 )
-from pixelsmile.benchmarks.metrics.identity import identities, mean_similarity
-from pixelsmile.benchmarks.metrics.samples import NOT_MEASURED
+from pixelsmile.benchmarks.metrics.table import NOT_MEASURED
 from pixelsmile.errors import InputError
 
 DEFAULTS = MetricChoices()

@@ -7,7 +7,7 @@ import pytest
 from judged_edits import ENCODERS, REFUSED, edit, scores_of, sweep
 
 from pixelsmile.benchmarks.metrics import JudgedEdit, MetricChoices, general_edits, sweeps, tabulate
-from pixelsmile.benchmarks.metrics.samples import NOT_MEASURED
+from pixelsmile.benchmarks.metrics.table import NOT_MEASURED
 from pixelsmile.errors import InputError, StrengthError
 from pixelsmile.expressions import EXPRESSIONS
 

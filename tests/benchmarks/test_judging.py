@@ -18,9 +18,9 @@ from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import JUDGE_LABELS
 from pixelsmile.hashing import sha256_bytes
-from pixelsmile.json_lines import LineWriter
 from pixelsmile.judges import Budget, JudgeError, ModelJudge, ScriptedProvider, VerdictCache
 from pixelsmile.judges.providers import Failure, Reply
+from pixelsmile.store.json_lines import LineWriter
 
 NUM_KILLS = 20
 QUICK = Bootstrap(num_replicates=100)

@@ -15,11 +15,10 @@ from pixelsmile.errors import InputError, ModelError
 from pixelsmile.faces.alignment import Alignment, align, template
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.faces.face import Face
-from pixelsmile.faces.likeness import KnownEncoder, LikenessMeter
-from pixelsmile.faces.likeness_loading import open_meter
+from pixelsmile.faces.likeness import KnownEncoder, LikenessMeter, open_meter
 from pixelsmile.hashing import sha256_bytes
-from pixelsmile.json_lines import LineWriter
 from pixelsmile.judges import JudgeIdentity
+from pixelsmile.store.json_lines import LineWriter
 
 KEY = ("human-0", "happy", 1.0)
 

@@ -32,8 +32,8 @@ from pixelsmile.benchmarks.report.terminal import PUBLISHED, WARNING, report_lin
 from pixelsmile.benchmarks.results import PANEL, load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.errors import InputError
-from pixelsmile.json_lines import LineWriter
 from pixelsmile.judges import Verdict
+from pixelsmile.store.json_lines import LineWriter
 
 QUICK = Bootstrap(num_replicates=100)
 NASTY = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>'

@@ -27,7 +27,7 @@ from pixelsmile.benchmarks.results import NOT_MADE, PANEL, load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
-from pixelsmile.json_lines import LineWriter
+from pixelsmile.store.json_lines import LineWriter
 
 QUICK = Bootstrap(num_replicates=100)
 

@@ -21,7 +21,7 @@ from pixelsmile.benchmarks.running import run_edits, sample_seed, uniform_streng
 from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.errors import InputError, OutputError, PixelSmileError
 from pixelsmile.hashing import sha256_file
-from pixelsmile.json_lines import read_lines
+from pixelsmile.store.json_lines import read_lines
 
 NUM_EDITS = 16 * 5
 NUM_REFUSED, NUM_UNREADABLE = 2, 20

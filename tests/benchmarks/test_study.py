@@ -16,11 +16,17 @@ from run_examples import SOURCES, UNMADE, write_run
 from test_report_html import Seen
 
 from pixelsmile.benchmarks.metrics import Bootstrap
-from pixelsmile.benchmarks.study.answers import COLUMNS, read_answers
-from pixelsmile.benchmarks.study.key import QUESTIONS, StudyKey, StudyTask, read_key
-from pixelsmile.benchmarks.study.page import make_study
-from pixelsmile.benchmarks.study.ranks import crossed_means, kendall_w, rank_editors
-from pixelsmile.benchmarks.study.sample import common_strengths, draw_pairs, shared_pairs
+from pixelsmile.benchmarks.study.page import (
+    QUESTIONS,
+    StudyKey,
+    StudyTask,
+    common_strengths,
+    draw_pairs,
+    make_study,
+    read_key,
+    shared_pairs,
+)
+from pixelsmile.benchmarks.study.ranks import COLUMNS, crossed_means, kendall_w, rank_editors, read_answers
 from pixelsmile.errors import InputError
 
 EDITORS = ("truth", "copy", "noise")

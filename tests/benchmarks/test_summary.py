@@ -19,9 +19,9 @@ from pixelsmile.benchmarks.metrics import (
     summarise,
     training_dynamics,
 )
-from pixelsmile.benchmarks.metrics.comparison import ONLY_OTHER, ONLY_OTHER_IDENTITY
 from pixelsmile.benchmarks.metrics.linearity import CONSTANT
 from pixelsmile.benchmarks.metrics.measure import ONLY_OTHER_VALUE
+from pixelsmile.benchmarks.metrics.summary import ONLY_OTHER, ONLY_OTHER_IDENTITY
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, confusing_partner
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 
 from pixelsmile.faces.encoders.architectures import build
+from pixelsmile.faces.encoders.encoder import preprocessing_of
 from pixelsmile.faces.encoders.mobilefacenet import MobileFaceNetConfig
-from pixelsmile.faces.encoders.preprocessing import preprocessing_of
 from pixelsmile.faces.encoders.weight_files import EncoderConfig, save_network
 
 

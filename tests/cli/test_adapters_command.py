@@ -20,8 +20,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from pixelsmile.cli import adapters_convert, main
-from pixelsmile.editing.adapter_export import Format
-from pixelsmile.editing.adapters import AdapterSpec, activate, load_adapters
+from pixelsmile.editing.adapters.export import Format
+from pixelsmile.editing.adapters.loaded import AdapterSpec, activate, load_adapters
 from pixelsmile.hashing import sha256_file
 
 # What a LoRA of another tool can hold.

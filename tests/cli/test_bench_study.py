@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from benchmarks.run_examples import write_run
 
-from pixelsmile.benchmarks.study.key import QUESTIONS, read_key
+from pixelsmile.benchmarks.study.page import QUESTIONS, read_key
 from pixelsmile.cli import main
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -22,9 +22,9 @@ from pixelsmile.cli.edit_photographs import open_photographs
 from pixelsmile.editing.edit_files import read_source
 from pixelsmile.errors import ImageError
 from pixelsmile.hashing import sha256_file
-from pixelsmile.records import read_manifest
 from pixelsmile.results import PictureForm, animation
 from pixelsmile.results.pictures import SUFFIXES
+from pixelsmile.store.manifests import read_manifest
 
 
 def names(folder: str = ".") -> set[str]:

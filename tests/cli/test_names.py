@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pixelsmile.cli import main
-from pixelsmile.records import read_manifest
+from pixelsmile.store.manifests import read_manifest
 
 NAMES = {
     "not UTF-8": b"a\xff",

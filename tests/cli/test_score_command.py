@@ -12,7 +12,7 @@ from skimage.data import astronaut
 from pixelsmile.cli import main
 from pixelsmile.expressions import EXPRESSIONS, JUDGE_LABELS
 from pixelsmile.judges import Picture
-from pixelsmile.training.annotated import read_annotated
+from pixelsmile.triplets.annotated import read_annotated
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from pixelsmile.benchmarks.results import load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.cli import main
 from pixelsmile.hashing import sha256_file
-from pixelsmile.json_lines import read_lines
-from pixelsmile.training.drawn_files import write_drawn
+from pixelsmile.store.json_lines import read_lines
 from pixelsmile.training.statistics import ValidationRecord
+from pixelsmile.triplets.drawn import write_drawn
 
 CONFIG = {
     "model": {"device": "cpu", "precision": "float32"},

@@ -23,9 +23,9 @@ from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionMode
 from pixelsmile.cli import main
 from pixelsmile.editing.editor import Editor
 from pixelsmile.embedded import encoder_paths
-from pixelsmile.records import Manifest, read_manifest
+from pixelsmile.store.manifests import Manifest, read_manifest
 from pixelsmile.training.distribution import start_accelerator
-from pixelsmile.training.triplet_lines import write_triplets
+from pixelsmile.triplets.lines import write_triplets
 
 CONFIG = {
     "model": {"device": "cpu", "precision": "float32"},

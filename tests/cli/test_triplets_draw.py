@@ -12,8 +12,8 @@ import pytest
 
 from pixelsmile.cli import main
 from pixelsmile.cli.triplets import COMMANDS
-from pixelsmile.training.drawn import MEAD_LEVELS
-from pixelsmile.training.triplet_lines import read_triplets
+from pixelsmile.triplets.drawn import MEAD_LEVELS
+from pixelsmile.triplets.lines import read_triplets
 
 SMALL = ("--size", "32", "--workers", "1")
 

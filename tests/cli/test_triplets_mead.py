@@ -7,8 +7,8 @@ import pytest
 from training.drawn_mead import draw_mead, write_clip
 
 from pixelsmile.cli import main
-from pixelsmile.records import read_manifest
-from pixelsmile.training.triplet_lines import read_triplets
+from pixelsmile.store.manifests import read_manifest
+from pixelsmile.triplets.lines import read_triplets
 
 
 def strengths(path: str) -> set[float]:

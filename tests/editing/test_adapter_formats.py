@@ -27,9 +27,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
-from pixelsmile.editing.adapter_files import AdapterFile, AdapterSpec, find_adapter
-from pixelsmile.editing.adapter_formats import resolve
-from pixelsmile.editing.adapters import activate, load_adapters
+from pixelsmile.editing.adapters.files import AdapterFile, AdapterSpec, find_adapter
+from pixelsmile.editing.adapters.formats import resolve
+from pixelsmile.editing.adapters.loaded import activate, load_adapters
 from pixelsmile.errors import MAX_MESSAGE, AdapterError
 
 FIRST = f"transformer.{MODULES[0]}"
@@ -452,7 +452,7 @@ def test_without_a_network_the_hub_is_said(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_adapter_is_checked_without_torch(example: Example, tmp_path: Path) -> None:
     file = example.save(tmp_path)
     program = (
-        "import sys\nfrom pixelsmile.editing.adapter_files import AdapterSpec, find_adapter\n"
+        "import sys\nfrom pixelsmile.editing.adapters.files import AdapterSpec, find_adapter\n"
         f"print(find_adapter(AdapterSpec({str(file)!r})).contents.method)\nassert 'torch' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

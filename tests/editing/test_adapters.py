@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from pixelsmile.editing.adapters import AdapterSpec, activate, load_adapters
+from pixelsmile.editing.adapters.loaded import AdapterSpec, activate, load_adapters
 from pixelsmile.editing.components import load_components
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.editor import Editor

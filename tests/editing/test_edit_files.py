@@ -18,8 +18,8 @@ from pixelsmile.editing.edit_files import (
 )
 from pixelsmile.errors import InputError, OutputError, StrengthError
 from pixelsmile.hashing import sha256_file
-from pixelsmile.publication import staged
-from pixelsmile.records import read_manifest
+from pixelsmile.store.manifests import read_manifest
+from pixelsmile.store.publication import staged
 
 
 def result_of(source: Source, label: str = "happy", strengths: tuple[float, ...] = (0.0, 0.5)) -> EditResult:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKLQwenImage
 
-from pixelsmile.editing.vae2d import decode_frames, encode_frames
+from pixelsmile.editing.autoencoder import decode_frames, encode_frames
 
 TOLERANCE = {"rtol": 0, "atol": 2e-5}
 

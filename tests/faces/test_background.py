@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from pixelsmile.errors import ImageError
-from pixelsmile.faces.background import compare_background
+from pixelsmile.faces.drift import compare_background
 from pixelsmile.faces.face import Face
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
 

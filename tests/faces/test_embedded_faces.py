@@ -9,14 +9,14 @@ from PIL import Image
 from pixelsmile.embedded import detector_path, encoder_paths
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS
 from pixelsmile.faces.alignment import align
+from pixelsmile.faces.detectors.candidates import intersection_over_union
 from pixelsmile.faces.detectors.drawn import DrawnDetector
-from pixelsmile.faces.detectors.overlap import intersection_over_union
 from pixelsmile.faces.encoders.encoder import identity_similarity
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
-from pixelsmile.recipes.faces.detector.bad_input import bad_input
-from pixelsmile.recipes.faces.detector.plan import PoolPlan
-from pixelsmile.recipes.faces.detector.pool import planned_drawings, pool_of
+from recipes.faces.detector.bad_input import bad_input
+from recipes.faces.detector.plan import PoolPlan
+from recipes.faces.detector.pool import planned_drawings, pool_of
 
 FIRST_SEED = 5_900_000  # of nobody's training
 

@@ -11,11 +11,11 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from pixelsmile.errors import MAX_MESSAGE, ModelError
-from pixelsmile.faces import onnx_session
+from pixelsmile.faces import onnx as onnx_session
 from pixelsmile.faces.detectors import load_detector
 from pixelsmile.faces.detectors.onnx_boxes import OnnxBoxesDetector
 from pixelsmile.faces.encoders.loading import load_encoder
-from pixelsmile.faces.parsing import FaceParser
+from pixelsmile.faces.masks import FaceParser
 
 PICTURE = Image.new("RGB", (64, 64))
 INPUT = (1, 3, 64, 64)

@@ -10,9 +10,8 @@ from PIL import Image
 from pixelsmile.embedded import photo_path
 from pixelsmile.faces.alignment import similarity
 from pixelsmile.faces.detectors.mesh import MeshDetector
-from pixelsmile.faces.encoders.photo import SAME_PERSON, photo_encoder
-from pixelsmile.faces.likeness import LikenessMeter
-from pixelsmile.faces.likeness_loading import load_encoders
+from pixelsmile.faces.encoders.onnx_runtime import SAME_PERSON, photo_encoder
+from pixelsmile.faces.likeness import LikenessMeter, load_encoders
 
 RECORD = json.loads((photo_path() / "sources.json").read_bytes())
 INPUTS = {

@@ -10,7 +10,7 @@ from skimage.data import astronaut
 from pixelsmile.faces.alignment import roll_of
 from pixelsmile.faces.crops import MAX_LEAN_DEG, crop_around, turn_of
 from pixelsmile.faces.detectors.cascade import CascadeDetector
-from pixelsmile.faces.detectors.turned import AnyWayUp
+from pixelsmile.faces.detectors.loading import AnyWayUp
 from pixelsmile.faces.face import Face
 from pixelsmile.faces.masks import face_mask
 from pixelsmile.faces.pasting import fit_edit, paste

@@ -14,7 +14,7 @@ from pixelsmile.errors import DeviceError, ImageError, ModelError
 from pixelsmile.expressions import DOMAINS
 from pixelsmile.features.clip import PUBLISHED, ClipEncoder
 from pixelsmile.features.drawn import DrawnEncoder
-from pixelsmile.features.drawn_network import (
+from pixelsmile.networks.expression_features import (
     DrawnFeaturesConfig,
     DrawnFeaturesNetwork,
     Window,

@@ -14,9 +14,8 @@ from pixelsmile import embedded
 from pixelsmile.errors import InputError, ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL
 from pixelsmile.judges import JudgingRun, NoVerdict, Question, Sample, Verdict, outcome_from_json
-from pixelsmile.judges.embedded import EmbeddedJudge
-from pixelsmile.judges.embedded_crop import TEMPLATE_3, face_crop
-from pixelsmile.judges.embedded_network import (
+from pixelsmile.judges.embedded.judge import TEMPLATE_3, EmbeddedJudge, face_crop
+from pixelsmile.networks.expression_judge import (
     DrawnRegion,
     EmbeddedJudgeConfig,
     EmbeddedJudgeNetwork,

@@ -16,10 +16,20 @@ from pixelsmile.errors import ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL
 from pixelsmile.judges import JudgingRun, Mark, NoVerdict, Picture, Target
 from pixelsmile.judges.choosing import parse_markers
-from pixelsmile.judges.embedded_calibration import CALIBRATION_FILE, Calibration, Scale, load_calibration
-from pixelsmile.judges.embedded_damage import blocks, grain, softness
-from pixelsmile.judges.embedded_distance import LEAST_LENGTH, apart, drawn_scores, missing
-from pixelsmile.judges.embedded_marks import Looks
+from pixelsmile.judges.embedded.marks import (
+    CALIBRATION_FILE,
+    LEAST_LENGTH,
+    Calibration,
+    Looks,
+    Scale,
+    apart,
+    blocks,
+    drawn_scores,
+    grain,
+    load_calibration,
+    missing,
+    softness,
+)
 from pixelsmile.judges.fed_samples import consistency_sample, quality_sample, truth_alignment_sample
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
 

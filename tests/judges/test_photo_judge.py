@@ -15,13 +15,15 @@ from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.faces.choice import ONLY, parse_choice
 from pixelsmile.faces.detectors.mesh import MeshDetector
 from pixelsmile.faces.mesh.points import BLENDSHAPES
-from pixelsmile.judges import NoVerdict, Question, Target, Verdict, photo_quality, photo_scores
+from pixelsmile.judges import NoVerdict, Question, Target, Verdict
 from pixelsmile.judges.choosing import parse_judge, parse_markers
 from pixelsmile.judges.fed_samples import consistency_sample, quality_sample, truth_alignment_sample
 from pixelsmile.judges.judge import JudgeIdentity
 from pixelsmile.judges.of_face import OfFace
-from pixelsmile.judges.photo import PhotoJudge
-from pixelsmile.judges.photo_scores import CATEGORIES, CLASSES, SHAPES, Fitted, Way, load_fitted, weigh
+from pixelsmile.judges.photo.judge import PhotoJudge
+from pixelsmile.judges.photo.judge import judge as photo_quality
+from pixelsmile.judges.photo.judge import scores as photo_scores
+from pixelsmile.judges.photo.scores import CATEGORIES, CLASSES, SHAPES, Fitted, Way, load_fitted, weigh
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +171,7 @@ def test_scores_rise_with_both_and_the_dominant_one_is_the_highest():
     scores = [one.scores["happy"] for one in found]
     assert scores == sorted(scores)
     assert scores[0] < 0.1
-    assert scores[2] == pytest.approx(
-        (0.5 + 0.1 / 8 + 0.5) / 2
-    )  # both about half way
+    assert scores[2] == pytest.approx((0.5 + 0.1 / 8 + 0.5) / 2)  # both about half way
     assert [one.dominant for one in found] == ["neutral", "neutral", "happy", "happy", "happy"]
     assert all(max(one.scores, key=one.scores.__getitem__) == "happy" for one in found)
 

@@ -13,9 +13,11 @@ from pixelsmile.benchmarks.metrics import JudgedEdit
 from pixelsmile.benchmarks.metrics.summary import summarise
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
-from pixelsmile.recipes.ablations import __main__ as program
-from pixelsmile.recipes.ablations import jobs as ablation_jobs
-from pixelsmile.recipes.ablations.jobs import (
+from pixelsmile.training.config_file import read_config
+from pixelsmile.training.presets import recipe_path
+from recipes.ablations import __main__ as program
+from recipes.ablations import jobs as ablation_jobs
+from recipes.ablations.jobs import (
     Job,
     Setting,
     all_jobs,
@@ -23,11 +25,9 @@ from pixelsmile.recipes.ablations.jobs import (
     require_same_setting,
     run_all,
 )
-from pixelsmile.recipes.ablations.table import ablation_table, as_json, as_markdown, findings
-from pixelsmile.recipes.ablations.variants import CLAIMS, FULL, UNTRAINED, VARIANTS
-from pixelsmile.recipes.commands import run_command
-from pixelsmile.recipes.training import recipe_path
-from pixelsmile.training.config_file import read_config
+from recipes.ablations.table import ablation_table, as_json, as_markdown, findings
+from recipes.ablations.variants import CLAIMS, FULL, UNTRAINED, VARIANTS
+from recipes.commands import run_command
 
 
 def setting(work: Path) -> Setting:

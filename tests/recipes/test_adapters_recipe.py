@@ -11,12 +11,12 @@ import pytest
 from pixelsmile.cli.triplets_draw import run as draw
 from pixelsmile.editing.folders import read_options
 from pixelsmile.embedded import model_path
-from pixelsmile.recipes.adapters import __main__ as program
-from pixelsmile.recipes.adapters.stages import STAGES, commands
-from pixelsmile.recipes.training import recipe_path
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.config_file import read_config
+from pixelsmile.training.presets import recipe_path
 from pixelsmile.training.run_folder import ADAPTER_NAME
+from recipes.adapters import __main__ as program
+from recipes.adapters.stages import STAGES, commands
 
 
 def configs(work: Path) -> list[TrainingConfig]:

@@ -18,14 +18,15 @@ from pixelsmile.errors import InputError, PixelSmileError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, SYNONYMS, confusing_partner, target_prompt
 from pixelsmile.portraits import render, sample_identity
 from pixelsmile.portraits.prototypes import action_units
-from pixelsmile.recipes.embedded import quality
-from pixelsmile.recipes.embedded.__main__ import stages
-from pixelsmile.recipes.embedded.attention import RealRotaryAttention
-from pixelsmile.recipes.embedded.labels import Pairs, confused_label
-from pixelsmile.recipes.embedded.loop import learning_rate, train
-from pixelsmile.recipes.embedded.muon import RMS, Muon, orthogonalised
-from pixelsmile.recipes.embedded.pictures import planned_pictures
-from pixelsmile.recipes.embedded.plan import (
+from pixelsmile.training.window import ChosenPositions
+from recipes.embedded import quality
+from recipes.embedded.__main__ import stages
+from recipes.embedded.attention import RealRotaryAttention
+from recipes.embedded.labels import Pairs, confused_label
+from recipes.embedded.loop import learning_rate, train
+from recipes.embedded.muon import RMS, Muon, orthogonalised
+from recipes.embedded.pictures import planned_pictures
+from recipes.embedded.plan import (
     AutoencoderPlan,
     EditorPhase,
     EditorPlan,
@@ -33,9 +34,8 @@ from pixelsmile.recipes.embedded.plan import (
     PicturePlan,
     Plan,
 )
-from pixelsmile.recipes.embedded.quality import Errors, Tally, measure
-from pixelsmile.recipes.embedded.text import PROMPTS, build_tokenizer, phrased
-from pixelsmile.training.positions import ChosenPositions
+from recipes.embedded.quality import Errors, Tally, measure
+from recipes.embedded.text import PROMPTS, build_tokenizer, phrased
 
 SHORT = Optimisation(4, 1e-3, 2, 0.9, checkpoint_every=2, log_every=2)
 TINY = Plan(

@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import NEUTRAL
 from pixelsmile.faces.detectors.drawn import CLOSE_PX, DrawnDetector, peaks
-from pixelsmile.faces.detectors.drawn_config import DrawnFaceConfig
-from pixelsmile.faces.detectors.drawn_network import (
+from pixelsmile.faces.face import Face
+from pixelsmile.networks.face_detector import (
     CloseMaps,
+    DrawnFaceConfig,
     FoundMaps,
     marks_in_pixels,
 )
-from pixelsmile.faces.face import Face
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
-from pixelsmile.recipes.embedded.plan import Optimisation, PicturePlan
-from pixelsmile.recipes.faces.detector import bad_input
-from pixelsmile.recipes.faces.detector.__main__ import stages
-from pixelsmile.recipes.faces.detector.backgrounds import KINDS
-from pixelsmile.recipes.faces.detector.damage import damaged, enlarged_from
-from pixelsmile.recipes.faces.detector.losses import (
+from recipes.embedded.plan import Optimisation, PicturePlan
+from recipes.faces.detector import bad_input
+from recipes.faces.detector.__main__ import stages
+from recipes.faces.detector.backgrounds import KINDS
+from recipes.faces.detector.damage import damaged, enlarged_from
+from recipes.faces.detector.losses import (
     box_loss,
     centre_loss,
     close_losses,
@@ -34,11 +34,11 @@ from pixelsmile.recipes.faces.detector.losses import (
     mask_loss,
     points_loss,
 )
-from pixelsmile.recipes.faces.detector.placing import Placement, lay, portrait_to_scene
-from pixelsmile.recipes.faces.detector.plan import ClosePlan, LossPlan, Plan, PoolPlan, ScenePlan, TruthPlan
-from pixelsmile.recipes.faces.detector.pool import NUM_DIRECTIONS, Pool, planned_drawings, pool_of, support
-from pixelsmile.recipes.faces.detector.quality import measure
-from pixelsmile.recipes.faces.detector.scenes import (
+from recipes.faces.detector.placing import Placement, lay, portrait_to_scene
+from recipes.faces.detector.plan import ClosePlan, LossPlan, Plan, PoolPlan, ScenePlan, TruthPlan
+from recipes.faces.detector.pool import NUM_DIRECTIONS, Pool, planned_drawings, pool_of, support
+from recipes.faces.detector.quality import measure
+from recipes.faces.detector.scenes import (
     Scene,
     SceneFace,
     compose,
@@ -47,21 +47,21 @@ from pixelsmile.recipes.faces.detector.scenes import (
     sample_close,
     sample_scene,
 )
-from pixelsmile.recipes.faces.detector.scoring import (
+from recipes.faces.detector.scoring import (
     Detections,
     average_precision,
     box_overlap,
     landmark_errors,
     mask_overlap,
 )
-from pixelsmile.recipes.faces.detector.targets import (
+from recipes.faces.detector.targets import (
     CloseTargets,
     FindTargets,
     close_targets,
     find_targets,
     must_be_found,
 )
-from pixelsmile.recipes.faces.detector.training import make_batch
+from recipes.faces.detector.training import make_batch
 
 TINY = Plan(
     pool=PoolPlan(size=64, num_identities=1),

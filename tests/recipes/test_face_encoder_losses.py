@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from pixelsmile.recipes.faces.encoders.adaptive_margin import (
+from recipes.faces.encoders.adaptive_margin import (
     AdaptiveMargin,
     adaptive_margin_logits,
     qualities,
 )
-from pixelsmile.recipes.faces.encoders.angular_margin import AngularMargin, angular_margin_logits
-from pixelsmile.recipes.faces.encoders.pixels import PixelEncoder
-from pixelsmile.recipes.faces.encoders.plan import AdaptiveMarginPlan, AngularMarginPlan, TripletPlan
-from pixelsmile.recipes.faces.encoders.triplet import Triplet, triplet_terms
-from pixelsmile.recipes.faces.encoders.verification import (
+from recipes.faces.encoders.angular_margin import AngularMargin, angular_margin_logits
+from recipes.faces.encoders.pixels import PixelEncoder
+from recipes.faces.encoders.plan import AdaptiveMarginPlan, AngularMarginPlan, TripletPlan
+from recipes.faces.encoders.triplet import Triplet, triplet_terms
+from recipes.faces.encoders.verification import (
     Scores,
     area_under_curve,
     summary,

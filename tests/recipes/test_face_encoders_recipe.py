@@ -17,16 +17,16 @@ from pixelsmile.faces.encoders.iresnet import IResNetConfig
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.faces.encoders.mobilefacenet import MobileFaceNetConfig
 from pixelsmile.portraits import Identity, sample_identity
-from pixelsmile.recipes.embedded.plan import Optimisation
-from pixelsmile.recipes.embedded.plan import PicturePlan as EditorPictures
-from pixelsmile.recipes.faces.encoders import crops as crop_files
-from pixelsmile.recipes.faces.encoders import trials
-from pixelsmile.recipes.faces.encoders.__main__ import stages
-from pixelsmile.recipes.faces.encoders.augmentation import augmented, loosened
-from pixelsmile.recipes.faces.encoders.crops import Crops, person, sittings_of
-from pixelsmile.recipes.faces.encoders.filling import fill
-from pixelsmile.recipes.faces.encoders.people import SCENE, TRAITS, differs, in_another_scene, lookalike
-from pixelsmile.recipes.faces.encoders.plan import (
+from recipes.embedded.plan import Optimisation
+from recipes.embedded.plan import PicturePlan as EditorPictures
+from recipes.faces.encoders import crops as crop_files
+from recipes.faces.encoders import trials
+from recipes.faces.encoders.__main__ import stages
+from recipes.faces.encoders.augmentation import augmented, loosened
+from recipes.faces.encoders.crops import Crops, person, sittings_of
+from recipes.faces.encoders.filling import fill
+from recipes.faces.encoders.people import SCENE, TRAITS, differs, in_another_scene, lookalike
+from recipes.faces.encoders.plan import (
     ENCODERS,
     AdaptiveMarginPlan,
     AngularMarginPlan,
@@ -38,8 +38,8 @@ from pixelsmile.recipes.faces.encoders.plan import (
     TripletPlan,
     VerificationPlan,
 )
-from pixelsmile.recipes.faces.encoders.quality import measure_folder
-from pixelsmile.recipes.faces.encoders.training import batch
+from recipes.faces.encoders.quality import measure_folder
+from recipes.faces.encoders.training import batch
 
 SHORT = Optimisation(2, 1e-3, 1, 0.9, checkpoint_every=1, log_every=1)
 TINY = Plan(

@@ -12,17 +12,17 @@ from pixelsmile.embedded import model_path
 from pixelsmile.errors import InputError, ModelError
 from pixelsmile.expressions import CONFUSING_PAIRS, DOMAINS, EXPRESSIONS
 from pixelsmile.features.drawn import DrawnEncoder
-from pixelsmile.features.drawn_network import DrawnFeaturesConfig, look_through
+from pixelsmile.networks.expression_features import DrawnFeaturesConfig, look_through
 from pixelsmile.portraits import ActionUnits
-from pixelsmile.recipes.embedded.plan import Optimisation
-from pixelsmile.recipes.features import windows as window_files
-from pixelsmile.recipes.features.__main__ import stages
-from pixelsmile.recipes.features.augmentation import augmented, inner
-from pixelsmile.recipes.features.losses import feature_losses, score_contrast
-from pixelsmile.recipes.features.plan import AugmentationPlan, LossPlan, PicturePlan, Plan
-from pixelsmile.recipes.features.quality import measure_folder, right_triplets
-from pixelsmile.recipes.features.shots import Shot, shot_of
-from pixelsmile.recipes.features.windows import picture, to_tensor, with_margin
+from recipes.embedded.plan import Optimisation
+from recipes.features import windows as window_files
+from recipes.features.__main__ import stages
+from recipes.features.augmentation import augmented, inner
+from recipes.features.losses import feature_losses, score_contrast
+from recipes.features.plan import AugmentationPlan, LossPlan, PicturePlan, Plan
+from recipes.features.quality import measure_folder, right_triplets
+from recipes.features.shots import Shot, shot_of
+from recipes.features.windows import picture, to_tensor, with_margin
 
 TINY = Plan(
     pictures=PicturePlan(num_drawn=12, num_reconstructed=4, held_every=4, sizes_px=(64, 80), editor_px=64),

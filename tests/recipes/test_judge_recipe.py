@@ -15,17 +15,17 @@ from scipy.stats import pearsonr
 from pixelsmile.embedded import has_detector, model_path
 from pixelsmile.errors import InputError, ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, confusing_partner
-from pixelsmile.judges.embedded import EmbeddedJudge
-from pixelsmile.judges.embedded_network import EmbeddedJudgeConfig, load_network
+from pixelsmile.judges.embedded.judge import EmbeddedJudge
 from pixelsmile.judges.verdict import NoVerdict, Verdict
+from pixelsmile.networks.expression_judge import EmbeddedJudgeConfig, load_network
 from pixelsmile.portraits import ActionUnits, action_units, scores
-from pixelsmile.recipes.embedded.plan import Optimisation
-from pixelsmile.recipes.judge import crops as crop_files
-from pixelsmile.recipes.judge.__main__ import stages
-from pixelsmile.recipes.judge.augmentation import augmented, inner
-from pixelsmile.recipes.judge.fakes import fakes, load_photographs, noise
-from pixelsmile.recipes.judge.losses import score_losses
-from pixelsmile.recipes.judge.plan import (
+from recipes.embedded.plan import Optimisation
+from recipes.judge import crops as crop_files
+from recipes.judge.__main__ import stages
+from recipes.judge.augmentation import augmented, inner
+from recipes.judge.fakes import fakes, load_photographs, noise
+from recipes.judge.losses import score_losses
+from recipes.judge.plan import (
     AugmentationPlan,
     EditPlan,
     FacePlan,
@@ -35,9 +35,9 @@ from pixelsmile.recipes.judge.plan import (
     Plan,
     RegionPlan,
 )
-from pixelsmile.recipes.judge.quality import RECONSTRUCTED, Trial, judge_photographs, measure
-from pixelsmile.recipes.judge.scoring import Judged, refusals, summary
-from pixelsmile.recipes.judge.shots import sample_units, shot_of
+from recipes.judge.quality import RECONSTRUCTED, Trial, judge_photographs, measure
+from recipes.judge.scoring import Judged, refusals, summary
+from recipes.judge.shots import sample_units, shot_of
 
 TINY = Plan(
     pictures=PicturePlan(

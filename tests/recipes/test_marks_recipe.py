@@ -9,13 +9,12 @@ from scipy.stats import spearmanr
 
 from pixelsmile.embedded import judge_path
 from pixelsmile.expressions import DOMAINS, FED_BENCH_CLASSES, NEUTRAL
-from pixelsmile.judges.embedded import EmbeddedJudge
-from pixelsmile.judges.embedded_calibration import CALIBRATION_FILE, load_calibration
-from pixelsmile.judges.embedded_marks import embedded_markers
+from pixelsmile.judges.embedded.judge import EmbeddedJudge
+from pixelsmile.judges.embedded.marks import CALIBRATION_FILE, embedded_markers, load_calibration
 from pixelsmile.portraits import ActionUnits, scores
-from pixelsmile.recipes.judge.marks import VERSION, Errors, MarksPlan, calibrate
-from pixelsmile.recipes.judge.marks_pictures import DAMAGES, STRENGTHS, Ruin, sitting_of
-from pixelsmile.recipes.judge.marks_quality import Trial, measure, spearman
+from recipes.judge.marks import VERSION, Errors, MarksPlan, calibrate
+from recipes.judge.marks_pictures import DAMAGES, STRENGTHS, Ruin, sitting_of
+from recipes.judge.marks_quality import Trial, measure, spearman
 
 
 @pytest.fixture(scope="module")

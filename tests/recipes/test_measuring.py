@@ -9,11 +9,10 @@ from training.small_job import start
 from training.tiny_training import PROMPTS, save_tiny_model, write_picture
 
 from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.cli.train_measuring import FfeMeasure, Jury, make_measure
 from pixelsmile.editing.editor import Editor
 from pixelsmile.errors import InputError
-from pixelsmile.judges.errors import JudgeError
-from pixelsmile.judges.judge import JudgeIdentity
-from pixelsmile.recipes.training.measuring import FfeMeasure, Jury, make_measure
+from pixelsmile.judges.judge import JudgeError, JudgeIdentity
 from pixelsmile.training.config_file import parse_config
 from pixelsmile.training.rehearsal import shortened
 

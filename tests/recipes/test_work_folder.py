@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pixelsmile.errors import InputError
-from pixelsmile.recipes.work_folder import publish, require_same_plan, whole_folder
+from recipes.work_folder import publish, require_same_plan, whole_folder
 
 
 def trained(folder, weights):
@@ -58,7 +58,7 @@ def test_another_plan_is_named(tmp_path):
 
 @pytest.mark.parametrize("recipe", ["embedded", "features", "judge", "faces.detector", "faces.encoders"])
 def test_the_result_lies_in_the_work_folder(recipe, monkeypatch):
-    module = importlib.import_module(f"pixelsmile.recipes.{recipe}.__main__")
+    module = importlib.import_module(f"recipes.{recipe}.__main__")
     places = []
     monkeypatch.setattr(module, "stages", lambda plan, work, out, *rest: places.append((work, out)) or [])
     for options in (["--work", "runs/more"], ["--work", "runs/more", "--out", "elsewhere"]):

@@ -6,7 +6,7 @@ import numpy as np
 
 from pixelsmile.expressions import NEUTRAL
 from pixelsmile.portraits import Portrait, action_units, draw_portrait, sample_identity
-from pixelsmile.training.mead import LEVEL_STRENGTHS
+from pixelsmile.triplets.mead import LEVEL_STRENGTHS
 
 EMOTIONS = {
     "neutral": NEUTRAL,

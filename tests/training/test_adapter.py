@@ -13,13 +13,13 @@ from safetensors.torch import load, load_file, save_file
 from tiny_training import SIZE, load_tiny_model, save_tiny_model, write_picture
 
 from pixelsmile.cli import main
-from pixelsmile.editing.adapters import AdapterSpec, load_adapters
+from pixelsmile.editing.adapters.loaded import AdapterSpec, load_adapters
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.engine import EditJob, Target
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.processor import image_only_processor
 from pixelsmile.errors import AdapterError, InputError
-from pixelsmile.publication import write_file
+from pixelsmile.store.publication import write_file
 from pixelsmile.training.adapter import (
     TARGET_MODULES,
     adapter_bytes,

@@ -25,16 +25,16 @@ from tiny_training import (
     write_picture,
 )
 
+from pixelsmile.editing.autoencoder import encode_images
 from pixelsmile.editing.flow import pack
-from pixelsmile.editing.latents import encode_images
 from pixelsmile.editing.pictures import to_tensor
 from pixelsmile.errors import ExpressionError, ImageError, InputError, ModelError
 from pixelsmile.faces.alignment import align_batch
 from pixelsmile.training.batch import collate
 from pixelsmile.training.cache import CacheProgress, TripletCache
+from pixelsmile.training.cache_work import find_landmarks, working_picture, working_points
 from pixelsmile.training.store import TensorStore
-from pixelsmile.training.triplets import Triplet
-from pixelsmile.training.working import find_landmarks, working_picture, working_points
+from pixelsmile.triplets.triplet import Triplet
 
 
 @pytest.fixture(scope="module")

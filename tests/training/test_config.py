@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pixelsmile.errors import InputError
-from pixelsmile.recipes.training import RECIPES, recipe_path
 from pixelsmile.training.config import TrainingConfig, config_hash, first_difference, flattened
 from pixelsmile.training.config_file import config_text, known_keys, parse_config, read_config, save_config
+from pixelsmile.training.presets import RECIPES, recipe_path
 
 MINIMAL = """data:
   triplets: a.jsonl

@@ -16,18 +16,20 @@ from PIL import Image
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import CONFUSING_PAIRS, EXPRESSIONS, NEUTRAL
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
-from pixelsmile.records import read_manifest
-from pixelsmile.training.drawn import (
+from pixelsmile.store.manifests import read_manifest
+from pixelsmile.triplets.drawn import (
     FIRST_IDENTITY,
+    LINES_NAME,
     MEAD_LEVELS,
+    PARTIAL_NAME,
     DrawnPlan,
     draw_triplet,
     endless,
     plan_triplet,
+    write_drawn,
 )
-from pixelsmile.training.drawn_files import LINES_NAME, PARTIAL_NAME, write_drawn
-from pixelsmile.training.pairing_report import ordered
-from pixelsmile.training.triplet_lines import read_triplets
+from pixelsmile.triplets.lines import read_triplets
+from pixelsmile.triplets.pairing import ordered
 
 SMALL = DrawnPlan(seed=4, size_px=32)
 CONFUSING = {ordered(*pair) for pair in CONFUSING_PAIRS}

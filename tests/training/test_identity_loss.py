@@ -9,7 +9,7 @@ from torch import nn
 
 from pixelsmile.errors import InputError
 from pixelsmile.faces.alignment import align, template
-from pixelsmile.faces.encoders.preprocessing import Preprocessing
+from pixelsmile.faces.encoders.encoder import Preprocessing
 from pixelsmile.faces.encoders.torch_encoder import TorchEncoder
 from pixelsmile.training.losses.identity import counting, has_face, identity_distances, identity_loss
 

@@ -11,12 +11,11 @@ from safetensors.torch import load_file
 from small_job import NUM_TRIPLETS, SmallModule, small_config, small_job, start, train
 
 from pixelsmile.errors import DeviceError, InputError, PixelSmileError
-from pixelsmile.json_lines import read_lines
-from pixelsmile.training.average import Average
+from pixelsmile.store.json_lines import read_lines
 from pixelsmile.training.checkpoint import Checkpoints
 from pixelsmile.training.config import OptimiserSettings
 from pixelsmile.training.loop import Saved, Trainer
-from pixelsmile.training.optimiser import make_optimiser
+from pixelsmile.training.optimiser import Average, make_optimiser
 from pixelsmile.training.order import Layout, Order, derived_seed
 from pixelsmile.training.run_folder import claimed
 from pixelsmile.training.schedule import check_warmup, learning_rate

@@ -12,9 +12,8 @@ from PIL import Image
 
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import EXPRESSIONS
-from pixelsmile.training.mead import mead_pictures, spread
-from pixelsmile.training.mead_frames import Extracted, extract_frames
-from pixelsmile.training.pairing import build_triplets
+from pixelsmile.triplets.mead import Extracted, extract_frames, mead_pictures, spread
+from pixelsmile.triplets.pairing import build_triplets
 
 EMOTIONS = {
     "angry": "angry",
@@ -184,7 +183,7 @@ def test_a_damaged_clip_is_named_once(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no video")
     program = (
-        "import sys; from pathlib import Path; from pixelsmile.training.mead_frames import extract_frames\n"
+        "import sys; from pathlib import Path; from pixelsmile.triplets.mead import extract_frames\n"
         "list(extract_frames(Path(sys.argv[1]), Path(sys.argv[2])))"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "mead"), str(tmp_path / "out")]

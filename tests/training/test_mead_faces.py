@@ -10,9 +10,9 @@ from training.tiny_training import load_tiny_model, make_parts, save_tiny_model
 from pixelsmile.errors import InputError
 from pixelsmile.faces.detectors import load_detector
 from pixelsmile.training.cache import TripletCache
-from pixelsmile.training.mead import mead_pictures
-from pixelsmile.training.pairing import PairingChoices, build_triplets
-from pixelsmile.training.triplet_lines import read_triplets, write_triplets
+from pixelsmile.triplets.lines import read_triplets, write_triplets
+from pixelsmile.triplets.mead import mead_pictures
+from pixelsmile.triplets.pairing import PairingChoices, build_triplets
 
 # Of one length in tokens, as the tiny model's tokenizer has them.
 MEAD_PROMPTS = {name: f"person show {number} expression" for number, name in enumerate(EMOTIONS.values())}

@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from pixelsmile.errors import InputError
 from pixelsmile.faces.alignment import align_batch
-from pixelsmile.faces.encoders.preprocessing import Preprocessing
+from pixelsmile.faces.encoders.encoder import Preprocessing
 from pixelsmile.faces.encoders.torch_encoder import TorchEncoder
-from pixelsmile.features.pictures import unit_length
+from pixelsmile.features.encoder import unit_length
 from pixelsmile.training.losses.contrastive import FORMS, ContrastiveSettings
 from pixelsmile.training.losses.objective import Objective, ObjectiveInputs, ObjectiveSettings
 

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL
-from pixelsmile.training.annotated import AnnotatedPicture
-from pixelsmile.training.pairing import PairingChoices, build_triplets, measure_overlaps
-from pixelsmile.training.pairing_report import Reason, ordered
-from pixelsmile.training.triplets import Triplet
+from pixelsmile.triplets.annotated import AnnotatedPicture
+from pixelsmile.triplets.pairing import PairingChoices, Reason, build_triplets, measure_overlaps, ordered
+from pixelsmile.triplets.triplet import Triplet
 
 
 def shown(name: str, expression: str, identity: str = "p", **scores: float) -> AnnotatedPicture:

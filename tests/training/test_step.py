@@ -17,9 +17,9 @@ from tiny_training import (
 )
 from torch.nn import functional
 
+from pixelsmile.editing.autoencoder import denormalise
 from pixelsmile.editing.conditioning import interpolate
 from pixelsmile.editing.flow import FlowSchedule, unpack
-from pixelsmile.editing.latents import denormalise
 from pixelsmile.errors import ExpressionError, InputError
 from pixelsmile.faces.alignment import align_batch
 from pixelsmile.training.adapter import adapter_parameters, add_adapter

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, JUDGE_LABELS, SYNONYMS
-from pixelsmile.training.annotated import AnnotatedPicture, read_annotated
-from pixelsmile.training.triplet_lines import TripletLine, read_triplets, write_triplets
-from pixelsmile.training.triplets import SourceImage, Target, Triplet
+from pixelsmile.triplets.annotated import AnnotatedPicture, read_annotated
+from pixelsmile.triplets.lines import TripletLine, read_triplets, write_triplets
+from pixelsmile.triplets.triplet import SourceImage, Target, Triplet
 
 REFERENCE_LINE: dict[str, Any] = {
     "src": {"image": "s.png", "boxes": [80, 60.5, 300, 310]},

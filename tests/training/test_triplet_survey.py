@@ -10,8 +10,8 @@ from PIL import Image
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS
 from pixelsmile.faces.face import Box
-from pixelsmile.training.survey import inspect_pictures, survey_triplets
-from pixelsmile.training.triplets import Landmarks, SourceImage, Target, Triplet
+from pixelsmile.triplets.survey import inspect_pictures, survey_triplets
+from pixelsmile.triplets.triplet import Landmarks, SourceImage, Target, Triplet
 
 POINTS: Landmarks = ((20, 20), (40, 20), (30, 30), (22, 40), (38, 40))
 

@@ -6,7 +6,7 @@ import pytest
 
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
-from pixelsmile.training.triplets import SourceImage, Target, Triplet, one_hot_scores
+from pixelsmile.triplets.triplet import SourceImage, Target, Triplet, one_hot_scores
 
 SOURCE = SourceImage(Path("s.png"))
 FEAR = Target(Path("a.png"), "fear", {"fear": 0.8, "surprised": 0.9})

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from small_job import train
 from two_processes import run_on_two
 
-from pixelsmile.json_lines import read_lines
+from pixelsmile.store.json_lines import read_lines
 from pixelsmile.training.checkpoint import Checkpoints
 from pixelsmile.training.statistics import StatRecord
 

@@ -17,12 +17,12 @@ from pixelsmile.editing.components import Components, load_components
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.processor import image_only_processor
 from pixelsmile.editing.prompts import PromptEncoder
-from pixelsmile.faces.encoders.preprocessing import Preprocessing
+from pixelsmile.faces.encoders.encoder import Preprocessing
 from pixelsmile.faces.encoders.torch_encoder import TorchEncoder
 from pixelsmile.faces.face import Face
-from pixelsmile.features.pictures import unit_length
-from pixelsmile.training.cache_parts import CacheParts
-from pixelsmile.training.triplets import SourceImage, Target, Triplet
+from pixelsmile.features.encoder import unit_length
+from pixelsmile.training.cache_keys import CacheParts
+from pixelsmile.triplets.triplet import SourceImage, Target, Triplet
 
 SIZE, CROP, NUM_FEATURES = 64, 32, 6
 # Of one length in tokens: this tokenizer merges few words, and no digits.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pixelsmile.benchmarks.run_folder import SPEC_NAME, RunFolder
 from pixelsmile.errors import OutputError
-from pixelsmile.publication import SCRATCH_PREFIX
+from pixelsmile.store.publication import SCRATCH_PREFIX
 
 if sys.platform != "win32":
     import fcntl

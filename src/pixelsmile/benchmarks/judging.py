@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pixelsmile.benchmarks.opinions import current_outcomes
 from pixelsmile.benchmarks.run_folder import EditRecord, OutcomeRecord, RunFolder
-from pixelsmile.json_lines import LineWriter
 from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.judge import Judge, JudgeIdentity
 from pixelsmile.judges.pool import MAX_REFUSALS, Judgement, JudgingRun, Sample
 from pixelsmile.judges.question import Target
 from pixelsmile.judges.verdict import Outcome, is_final
+from pixelsmile.store.json_lines import LineWriter
 
 MakeSample = Callable[[str, EditRecord], Sample]  # what to ask about an edit, under a key
 

@@ -10,7 +10,7 @@ from pixelsmile.benchmarks.run_folder import EditRecord, IdentityRecord, RunFold
 from pixelsmile.errors import ImageError
 from pixelsmile.faces.likeness import MIN_OVERLAP, KnownFace, LikenessMeter
 from pixelsmile.images import load_image
-from pixelsmile.json_lines import LineWriter
+from pixelsmile.store.json_lines import LineWriter
 
 NO_SOURCE_FACE = "no face found in the source"
 

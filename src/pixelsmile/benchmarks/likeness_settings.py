@@ -4,7 +4,7 @@ from typing import Literal
 
 from pixelsmile.benchmarks.measuring import SettingsFile
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.json_lines import Record
+from pixelsmile.store.json_lines import Record
 
 
 class LikenessSettings(Record):

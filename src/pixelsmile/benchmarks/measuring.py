@@ -8,9 +8,9 @@ from typing import Generic, TypeVar
 
 from pixelsmile.benchmarks.run_folder import EditKey, EditRecord, RunFolder
 from pixelsmile.errors import InputError
-from pixelsmile.json_lines import Record
 from pixelsmile.limits import read_record
-from pixelsmile.publication import write_file
+from pixelsmile.store.json_lines import Record
+from pixelsmile.store.publication import write_file
 
 S = TypeVar("S", bound=Record)
 

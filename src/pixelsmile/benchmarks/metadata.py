@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from pixelsmile.errors import InputError, PixelSmileError, one_line
-from pixelsmile.json_lines import read_numbered
 from pixelsmile.limits import MAX_FILE_BYTES, parse_json, read_json, shown
+from pixelsmile.store.json_lines import read_numbered
 
 if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData

@@ -16,7 +16,7 @@ from pixelsmile.errors import InputError
 from pixelsmile.expressions import DOMAINS, NEUTRAL, Domain
 from pixelsmile.judges.agreement import Agreement, agreement
 from pixelsmile.judges.verdict import Outcome
-from pixelsmile.records import current_code
+from pixelsmile.store.manifests import current_code
 
 PANEL = "panel"  # the judge_id of the mean of all judges
 NOT_MADE = "not made yet"

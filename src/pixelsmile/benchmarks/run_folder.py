@@ -36,11 +36,11 @@ from pixelsmile.benchmarks.tasks import check_name
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, MAX_STRENGTH, NEUTRAL, Domain
 from pixelsmile.hashing import sha256_file
-from pixelsmile.json_lines import Record, read_lines
 from pixelsmile.limits import MAX_FILE_BYTES, path_within, read_json_object, read_record, shown
-from pixelsmile.publication import write_file
-from pixelsmile.records import CodeRecord
 from pixelsmile.results.sweep import format_strength
+from pixelsmile.store.json_lines import Record, read_lines
+from pixelsmile.store.manifests import CodeRecord
+from pixelsmile.store.publication import write_file
 
 SPEC_NAME = "spec.json"
 

@@ -28,9 +28,9 @@ from pixelsmile.benchmarks.tasks import Benchmark, Task
 from pixelsmile.errors import InputError, PixelSmileError, StrengthError
 from pixelsmile.expressions import MAX_STRENGTH, check_strength, check_strengths
 from pixelsmile.hashing import sha256_bytes, sha256_json
-from pixelsmile.json_lines import LineWriter
-from pixelsmile.publication import write_file
-from pixelsmile.records import current_code
+from pixelsmile.store.json_lines import LineWriter
+from pixelsmile.store.manifests import current_code
+from pixelsmile.store.publication import write_file
 
 Setting = Literal["general", "linear"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pixelsmile.cli.parsing import CommandParser, one_of
 from pixelsmile.errors import AdapterError
 
-# The `Format`s of editing/adapter_export.py, here so that help loads nothing heavy.
+# The `Format`s of editing/adapters/export.py, here so that help loads nothing heavy.
 _FORMATS = ("diffusers", "kohya", "peft", "comfyui")
 _EPILOG = """formats:
   diffusers  transformer.[...].lora_A.weight, and lora_adapter_metadata in the header (default)
@@ -28,7 +28,7 @@ becomes a LoRA of its exact rank; a LoKr is no LoRA and is refused, as is what e
 def run(arguments: Sequence[str]) -> int:
     """Write the adapter in another format, and print where it is."""
     options = _parser().parse_args(arguments)
-    from pixelsmile.editing.adapter_files import AdapterSpec, find_adapter
+    from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter
 
     target = Path(options.output)
     is_folder = options.format == "peft"
@@ -36,8 +36,8 @@ def run(arguments: Sequence[str]) -> int:
         wanted = "a folder" if is_folder else "a file name that ends in .safetensors"
         raise AdapterError(f"-o {options.output!r}: the format {options.format} needs {wanted}")
     file = find_adapter(AdapterSpec(options.adapter))
-    from pixelsmile.editing.adapter_export import PEFT_FILES, export
-    from pixelsmile.publication import staged
+    from pixelsmile.editing.adapters.export import PEFT_FILES, export
+    from pixelsmile.store.publication import staged
 
     folder = target if is_folder else target.parent
     names: tuple[str, ...] = PEFT_FILES if is_folder else (target.name,)

@@ -9,8 +9,8 @@ from pixelsmile.cli.parsing import CommandParser
 from pixelsmile.errors import AdapterError, one_line
 
 if TYPE_CHECKING:
-    from pixelsmile.editing.adapter_files import AdapterFile
-    from pixelsmile.editing.adapter_updates import Numbers
+    from pixelsmile.editing.adapters.files import AdapterFile
+    from pixelsmile.editing.adapters.updates import Numbers
 
 _LARGEST_TRAINED = 1e4  # factors are near 1, DoRA magnitudes in the tens
 _EPILOG = """examples:
@@ -37,8 +37,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _record(source: str) -> dict[str, Any]:
-    from pixelsmile.editing.adapter_files import AdapterSpec, find_adapter
-    from pixelsmile.editing.adapter_updates import check_numbers
+    from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter
+    from pixelsmile.editing.adapters.updates import check_numbers
 
     try:
         file = find_adapter(AdapterSpec(source))
@@ -102,7 +102,7 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
 
 
 def _naming(tool: str) -> str:
-    from pixelsmile.editing.adapter_formats import BARE
+    from pixelsmile.editing.adapters.formats import BARE
 
     return tool if tool == BARE else f"names of {tool}"
 

@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     from pixelsmile.benchmarks.fed.triplets import GRANULARITIES
     from pixelsmile.benchmarks.report.bias_page import bias_page
     from pixelsmile.benchmarks.report.bias_terminal import bias_lines
-    from pixelsmile.publication import staged
+    from pixelsmile.store.publication import staged
 
     asked = GRANULARITIES if options.instructions == "both" else (options.instructions,)
     benchmark = DrawnFedBenchmark(options.samples, granularities=asked)
@@ -101,7 +101,7 @@ def _measures(judge: str, settings: "JudgeOptions") -> "BiasMeasures":
     from pixelsmile.benchmarks.fed.bias import BiasMeasures
     from pixelsmile.benchmarks.fed.marking import MarkerSet
     from pixelsmile.embedded import features_path
-    from pixelsmile.faces.likeness_loading import EMBEDDED, open_meter
+    from pixelsmile.faces.likeness import EMBEDDED, open_meter
     from pixelsmile.features.drawn import DrawnEncoder
     from pixelsmile.judges.choosing import parse_judge, parse_markers
 

@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     from pixelsmile.benchmarks.claiming import claimed
     from pixelsmile.benchmarks.run_folder import RunFolder
-    from pixelsmile.faces.likeness_loading import open_meter
+    from pixelsmile.faces.likeness import open_meter
     from pixelsmile.judges.cache import VerdictCache
 
     spec = RunFolder(Path(options.run)).spec_of("fed")

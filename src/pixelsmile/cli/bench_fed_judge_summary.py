@@ -8,7 +8,7 @@ from typing import Any
 from pixelsmile.benchmarks.fed.changes import representations
 from pixelsmile.benchmarks.fed.components import Rules, components_of, identity_encoders, read_parts
 from pixelsmile.benchmarks.fed.marking import MarkersRecord, identities_of
-from pixelsmile.benchmarks.metrics.fed_normalisation import load_normalisation
+from pixelsmile.benchmarks.metrics.fed_score import load_normalisation
 from pixelsmile.benchmarks.metrics.fed_summary import COMPONENTS
 from pixelsmile.benchmarks.metrics.measure import count_reasons
 from pixelsmile.benchmarks.report.fed_numbers import COMPONENT_NUMBERS

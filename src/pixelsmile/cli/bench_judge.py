@@ -92,7 +92,7 @@ def _meter(options: argparse.Namespace, spec: "Spec") -> "LikenessMeter | None":
     encoders = encoder_names(options, spec)
     if not encoders:
         return None
-    from pixelsmile.faces.likeness_loading import open_meter
+    from pixelsmile.faces.likeness import open_meter
 
     return open_meter(encoders, options.detector, drawn=is_drawn(spec), device=options.device)
 

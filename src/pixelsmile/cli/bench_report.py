@@ -58,7 +58,7 @@ def write_reports(
     """Load the runs, write the page and each run's report.json; the results by label."""
     from pixelsmile.benchmarks.report.labels import run_labels
     from pixelsmile.benchmarks.run_folder import RunFolder
-    from pixelsmile.publication import staged, write_file
+    from pixelsmile.store.publication import staged, write_file
 
     folders = [RunFolder(Path(path)) for path in options.runs]
     labels = run_labels(folders)

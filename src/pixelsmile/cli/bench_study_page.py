@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> int:
     from pixelsmile.benchmarks.report.labels import run_labels
     from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.benchmarks.study.page import make_study
-    from pixelsmile.publication import staged
+    from pixelsmile.store.publication import staged
 
     folders = [RunFolder(Path(path)) for path in options.runs]
     runs = dict(zip(run_labels(folders), folders, strict=True))

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from pixelsmile.cli.parsing import CommandParser
 
 if TYPE_CHECKING:
-    from pixelsmile.benchmarks.study.answers import Answers
-    from pixelsmile.benchmarks.study.ranks import QuestionRanks
+    from pixelsmile.benchmarks.study.ranks import Answers, QuestionRanks
 
 _EPILOG = """examples:
   pixelsmile bench study rank answers/*.csv --key study.key.json
@@ -20,9 +19,8 @@ _EPILOG = """examples:
 def run(arguments: Sequence[str]) -> int:
     """Print the ranks for both questions."""
     options = _parser().parse_args(arguments)
-    from pixelsmile.benchmarks.study.answers import read_answers
-    from pixelsmile.benchmarks.study.key import read_key
-    from pixelsmile.benchmarks.study.ranks import rank_editors
+    from pixelsmile.benchmarks.study.page import read_key
+    from pixelsmile.benchmarks.study.ranks import rank_editors, read_answers
 
     key = read_key(Path(options.key))
     answers = read_answers([Path(path) for path in dict.fromkeys(options.answers)], key)

@@ -58,8 +58,8 @@ def run(arguments: Sequence[str]) -> int:
     from pixelsmile.cli.progress import Display, silence_libraries
     from pixelsmile.editing.edit_files import file_names
     from pixelsmile.editing.folders import GEOMETRIC
-    from pixelsmile.publication import check_place
     from pixelsmile.results import check_grid
+    from pixelsmile.store.publication import check_place
 
     face_orders = [parse_face_order(text) for text in options.face]
     check_face_orders(face_orders, options)
@@ -127,7 +127,7 @@ def _edit_all(
     """Edit one photograph after the other; a failure says how many are done, whose files are kept."""
     from pixelsmile.cli.edit_photographs import named
     from pixelsmile.editing.edit_files import NamedSweep, write_files
-    from pixelsmile.publication import staged
+    from pixelsmile.store.publication import staged
 
     num_between = len(plan.form.all_strengths(options.strengths)) - len(options.strengths)
     if num_between:

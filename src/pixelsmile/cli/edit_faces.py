@@ -90,7 +90,7 @@ def find_faces(
 def see_faces(source: "Source", detector: str, say: Callable[[str], None]) -> tuple["Detector", list["Face"]]:
     """The detector that is called so and the faces that it sees, upright or not. ModelError."""
     from pixelsmile.faces.detectors import choose_detector, load_detector
-    from pixelsmile.faces.detectors.turned import any_way_up
+    from pixelsmile.faces.detectors.loading import any_way_up
 
     choice = choose_detector(detector, drawn=source.is_drawn)
     if choice.reason is not None:
@@ -134,7 +134,7 @@ def read_paste(
     """How the edited faces return into the picture of `size`. InputError, FaceError, ModelError."""
     from pixelsmile.editing.face_edits import PasteOptions
     from pixelsmile.faces.crops import DEFAULT_CONTEXT, crop_to_edit
-    from pixelsmile.faces.parsing import load_masker
+    from pixelsmile.faces.masks import load_masker
 
     paste = PasteOptions(
         context=options.context or DEFAULT_CONTEXT,

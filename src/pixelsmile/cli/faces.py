@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> int:
         raise OutputError(f"cannot write {str(drawing)!r}: use a name that ends in .png")
     from pixelsmile.cli.faces_drawing import draw_faces
     from pixelsmile.editing.edit_files import read_source
-    from pixelsmile.publication import staged
+    from pixelsmile.store.publication import staged
 
     source = read_source(Path(options.photo))
     image = source.image

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from pixelsmile.editing.edit_files import Source
-    from pixelsmile.faces.background import Background
+    from pixelsmile.faces.drift import Background
     from pixelsmile.faces.face import Detector, Face
     from pixelsmile.faces.likeness import KnownFace, LikenessMeter
 
@@ -150,8 +150,7 @@ class _ByHand:
 
 
 def _meter(options: argparse.Namespace, source: "Source", detector: "Detector") -> "LikenessMeter":
-    from pixelsmile.faces.likeness import LikenessMeter
-    from pixelsmile.faces.likeness_loading import EMBEDDED, load_encoders
+    from pixelsmile.faces.likeness import EMBEDDED, LikenessMeter, load_encoders
 
     names = options.encoders or ([EMBEDDED] if source.is_drawn else _published())
     if NONE in names and len(names) > 1:
@@ -166,7 +165,7 @@ def _meter(options: argparse.Namespace, source: "Source", detector: "Detector") 
 
 def _published() -> list[str]:
     """The paper's encoders whose weights are here; where there are none, the one that ships."""
-    from pixelsmile.faces.encoders.photo import NAME, SAME_PERSON
+    from pixelsmile.faces.encoders.onnx_runtime import NAME, SAME_PERSON
     from pixelsmile.faces.weights import WEIGHTS
 
     found = [name for name in _PUBLISHED if WEIGHTS[name].is_there]
@@ -178,7 +177,7 @@ def _published() -> list[str]:
 def _compared(
     path: str, edit: "Image.Image", source: "Image.Image", known: "KnownFace", meter: "LikenessMeter"
 ) -> Compared:
-    from pixelsmile.faces.background import compare_background
+    from pixelsmile.faces.drift import compare_background
 
     face = meter.know(edit, known.face.box)
     if face is None:

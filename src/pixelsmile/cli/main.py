@@ -13,11 +13,11 @@ from contextlib import suppress
 from functools import partial
 from types import FrameType
 
-from pixelsmile import __version__
 from pixelsmile.cli.commands import Command
 from pixelsmile.cli.parsing import nearest
 from pixelsmile.cli.shell import is_asking, offer_words, typed_words
 from pixelsmile.errors import InputError, PixelSmileError, one_line
+from pixelsmile.version import __version__
 
 # Each lives in a module of its name with `run(arguments) -> exit code`; only the one asked for is loaded.
 COMMANDS = {

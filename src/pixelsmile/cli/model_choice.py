@@ -24,7 +24,7 @@ def check_files(options: argparse.Namespace) -> None:
 
     Without torch, and before anything is fetched but adapters. AdapterError, ModelError.
     """
-    from pixelsmile.editing.adapter_files import adapter_specs, find_adapter
+    from pixelsmile.editing.adapters.files import adapter_specs, find_adapter
 
     for spec in adapter_specs(options.adapter) or ():
         find_adapter(spec)

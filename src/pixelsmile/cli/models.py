@@ -87,7 +87,7 @@ def _print_shipped() -> None:
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    from pixelsmile.faces.download import check_licence, fetch_weights
+    from pixelsmile.faces.weights import check_licence, fetch_weights
 
     if not options.names:
         raise InputError("name what to fetch: pixelsmile models list shows what there is")

@@ -87,8 +87,8 @@ def _parser() -> CommandParser:
 
 def _draw(options: argparse.Namespace, blend: Mapping[str, float], path: Path) -> None:
     from pixelsmile.portraits import blend_units, draw_portrait, sample_identity
-    from pixelsmile.publication import staged
     from pixelsmile.results import portrait_png
+    from pixelsmile.store.publication import staged
 
     units = blend_units(blend, options.variant)
     with ExitStack() as stack:

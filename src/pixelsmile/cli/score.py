@@ -151,7 +151,7 @@ def _judge(
 
     if name == PHOTO:
         from pixelsmile.faces.choice import ONLY
-        from pixelsmile.judges.photo import PhotoJudge
+        from pixelsmile.judges.photo.judge import PhotoJudge
 
         return PhotoJudge(choice or ONLY)
     judge = parse_judge(name, settings)

@@ -10,13 +10,13 @@ from pixelsmile.cli.bench_judge import progress_bar
 from pixelsmile.errors import ImageError, InputError
 from pixelsmile.expressions import Domain
 from pixelsmile.hashing import sha256_file
-from pixelsmile.json_lines import LineWriter, read_lines
 from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.judge import Judge
 from pixelsmile.judges.pool import JudgingRun, Sample
 from pixelsmile.judges.verdict import NoVerdict, Outcome, Verdict
-from pixelsmile.training.annotated import ScoredLine
-from pixelsmile.training.lines import relative_path
+from pixelsmile.store.json_lines import LineWriter, read_lines
+from pixelsmile.triplets.annotated import ScoredLine
+from pixelsmile.triplets.lines import relative_path
 
 
 @dataclass(frozen=True, eq=False)

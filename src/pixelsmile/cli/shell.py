@@ -86,7 +86,7 @@ def _weights() -> Iterable[str]:
 
 
 def _recipes() -> Iterable[str]:
-    from pixelsmile.recipes.training import RECIPES
+    from pixelsmile.training.presets import RECIPES
 
     return RECIPES
 

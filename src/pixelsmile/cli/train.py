@@ -75,10 +75,10 @@ def _train(
     accelerator: Any,
     display: TrainDisplay,
 ) -> int:
-    from pixelsmile.recipes.training.measuring import make_measure
+    from pixelsmile.cli.train_measuring import make_measure
     from pixelsmile.training.assembly import assemble
     from pixelsmile.training.loop import Trainer
-    from pixelsmile.training.manifest import write_manifest
+    from pixelsmile.training.run_folder import write_manifest
 
     started = time.monotonic()
     with _claimed(path, config, accelerator) as folder, _interruptions(display, path):

@@ -76,7 +76,7 @@ def read_order(options: argparse.Namespace) -> tuple["TrainingConfig", Path]:
 
 def _config_path(text: str) -> Path:
     """A file, or else the recipe of that name."""
-    from pixelsmile.recipes.training import RECIPES, recipe_path
+    from pixelsmile.training.presets import RECIPES, recipe_path
 
     path = Path(text)
     if path.is_file():

@@ -24,7 +24,7 @@ def smoke(
     options: argparse.Namespace, config: "TrainingConfig", accelerator: Any, display: TrainDisplay
 ) -> int:
     """Two steps of everything, and one line about them."""
-    from pixelsmile.recipes.training.measuring import make_measure
+    from pixelsmile.cli.train_measuring import make_measure
     from pixelsmile.training.rehearsal import rehearse, shortened
 
     measure = make_measure(shortened(config), accelerator)
@@ -92,7 +92,7 @@ def _outline(
 ) -> _Outline:
     from pixelsmile.training.assembly import NUM_PORTRAITS
     from pixelsmile.training.loop import plan
-    from pixelsmile.training.triplet_lines import read_triplets
+    from pixelsmile.triplets.lines import read_triplets
 
     triplets = read_triplets(Path(config.data.triplets), domain=config.data.domain)
     layout, num_steps = plan(config, len(triplets), accelerator)

@@ -32,8 +32,8 @@ def run(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     path = Path(options.annotated)
     check_output(options, path)
-    from pixelsmile.records import record_file
-    from pixelsmile.training.annotated import read_annotated
+    from pixelsmile.store.manifests import record_file
+    from pixelsmile.triplets.annotated import read_annotated
 
     pictures = read_annotated(path, root=None if options.root is None else Path(options.root))
     partial = [picture for picture in pictures if picture.unscored]

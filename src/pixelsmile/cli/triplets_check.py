@@ -16,8 +16,8 @@ from pixelsmile.expressions import DOMAINS
 if TYPE_CHECKING:
     import argparse
 
-    from pixelsmile.training.survey import Strengths, TripletSurvey
-    from pixelsmile.training.triplets import Triplet
+    from pixelsmile.triplets.survey import Strengths, TripletSurvey
+    from pixelsmile.triplets.triplet import Triplet
 
 _MAX_PAIRS = 12
 _EPILOG = """examples:
@@ -67,9 +67,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _check(options: "argparse.Namespace", path: Path) -> _Checked:
-    from pixelsmile.training.lines import check_files
-    from pixelsmile.training.survey import survey_triplets
-    from pixelsmile.training.triplet_lines import read_numbered_triplets
+    from pixelsmile.triplets.lines import check_files, read_numbered_triplets
+    from pixelsmile.triplets.survey import survey_triplets
 
     root = None if options.root is None else Path(options.root)
     try:
@@ -89,7 +88,7 @@ def _check(options: "argparse.Namespace", path: Path) -> _Checked:
 
 def _open_all(options: "argparse.Namespace", triplets: "Sequence[Triplet]") -> list[str]:
     """The first picture that is wrong, and how many are."""
-    from pixelsmile.training.survey import inspect_pictures
+    from pixelsmile.triplets.survey import inspect_pictures
 
     problems = []
     with counting(options.quiet, "opening", "pictures") as show:
@@ -103,7 +102,7 @@ def _open_all(options: "argparse.Namespace", triplets: "Sequence[Triplet]") -> l
 
 def _lines(path: Path, survey: "TripletSurvey") -> Iterator[str]:
     from pixelsmile.benchmarks.report.terminal import printable, table_lines
-    from pixelsmile.training.pairing_report import counted
+    from pixelsmile.triplets.pairing import counted
 
     domains = ", ".join(f"{count:,} {name}" for name, count in survey.domains.items())
     yield printable(
@@ -128,7 +127,7 @@ def _row(name: str, strengths: "Strengths") -> tuple[str, ...]:
 
 
 def _people(survey: "TripletSurvey") -> str:
-    from pixelsmile.training.pairing_report import counted
+    from pixelsmile.triplets.pairing import counted
 
     if not survey.num_identities:
         return "people that are not named"

@@ -16,7 +16,7 @@ from pixelsmile.expressions import DOMAINS
 if TYPE_CHECKING:
     import argparse
 
-    from pixelsmile.training.drawn import DrawnPlan
+    from pixelsmile.triplets.drawn import DrawnPlan
 
 _MIN_SIZE_PX, _MAX_SIZE_PX = 32, 4096
 _MAX_SEED = 2**63 - 1
@@ -35,8 +35,8 @@ def run(arguments: Sequence[str]) -> int:
     """Draw what the folder lacks."""
     options = _parser().parse_args(arguments)
     plan = _plan(options)
-    from pixelsmile.training.drawn_files import LINES_NAME, write_drawn
-    from pixelsmile.training.pairing_report import counted
+    from pixelsmile.triplets.drawn import LINES_NAME, write_drawn
+    from pixelsmile.triplets.pairing import counted
 
     folder, started = Path(options.output), time.monotonic()
     num_new = _draw(options, write_drawn(folder, options.num, plan, num_processes=options.workers))
@@ -71,7 +71,7 @@ def _plan(options: "argparse.Namespace") -> "DrawnPlan":
         raise InputError("--levels are the strengths of MEAD: leave out --strengths")
     if options.strengths is not None and len(options.strengths) != 2:
         raise InputError(f"--strengths wants LOW and HIGH, not {len(options.strengths)} numbers: try 0.1 1")
-    from pixelsmile.training.drawn import MEAD_LEVELS, DrawnPlan
+    from pixelsmile.triplets.drawn import MEAD_LEVELS, DrawnPlan
 
     given = {
         "num_identities": options.identities,

@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.quiet:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     check_output(options)
-    from pixelsmile.training.mead import mead_pictures
+    from pixelsmile.triplets.mead import mead_pictures
 
     root = Path(options.mead)
     frames, num_unreadable = _frames(options, root)
@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _frames(options: argparse.Namespace, root: Path) -> tuple[Path, int]:
     """The folder with the frames, taken from the clips if need be, and how many clips gave none."""
-    from pixelsmile.training.mead import CLIP_SUFFIXES, PICTURE_SUFFIXES, find_mead
+    from pixelsmile.triplets.mead import CLIP_SUFFIXES, PICTURE_SUFFIXES, find_mead
 
     has_clips = next(find_mead(root, CLIP_SUFFIXES), None) is not None
     if options.frames is None and next(find_mead(root, PICTURE_SUFFIXES), None) is not None:
@@ -74,7 +74,7 @@ def _frames(options: argparse.Namespace, root: Path) -> tuple[Path, int]:
 
 def _extract(options: argparse.Namespace, root: Path, folder: Path) -> int:
     """Take what frames are missing; how many clips gave none."""
-    from pixelsmile.training.mead_frames import extract_frames
+    from pixelsmile.triplets.mead import extract_frames
 
     num_unreadable = 0
     with counting(options.quiet, "taking frames", "clips") as show:

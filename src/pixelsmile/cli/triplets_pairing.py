@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from pixelsmile.cli.parsing import CommandParser, whole_number
 from pixelsmile.cli.triplets_numbers import share
 from pixelsmile.errors import InputError, PixelSmileError
-from pixelsmile.publication import staged
+from pixelsmile.store.publication import staged
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from pixelsmile.records import FileRecord
-    from pixelsmile.training.annotated import AnnotatedPicture
-    from pixelsmile.training.pairing import Pairing, PairingChoices
+    from pixelsmile.store.manifests import FileRecord
+    from pixelsmile.triplets.annotated import AnnotatedPicture
+    from pixelsmile.triplets.pairing import Pairing, PairingChoices
 
 _MAX_SEED = 2**63 - 1
 
@@ -66,7 +66,7 @@ def add_pairing_options(parser: CommandParser) -> None:
 
 def pair_pictures(options: argparse.Namespace, pictures: "Sequence[AnnotatedPicture]") -> "Pairing":
     """The triplets of these pictures. PixelSmileError, after the report, where there is none."""
-    from pixelsmile.training.pairing import build_triplets
+    from pixelsmile.triplets.pairing import build_triplets
 
     pairing = build_triplets(pictures, _choices(options), seed=options.seed)
     if not pairing.triplets:
@@ -88,8 +88,8 @@ def write_pairing(
     inputs: "Sequence[FileRecord]" = (),
 ) -> None:
     """Write the lines and their manifest, both or none, and print the report."""
-    from pixelsmile.records import make_manifest, record_bytes
-    from pixelsmile.training.triplet_lines import triplets_bytes
+    from pixelsmile.store.manifests import make_manifest, record_bytes
+    from pixelsmile.triplets.lines import triplets_bytes
 
     path = Path(options.output)
     with staged(path.parent, output_names(path), force=options.force) as stage:
@@ -132,7 +132,7 @@ def output_names(path: Path) -> tuple[str, str]:
 def _choices(options: argparse.Namespace) -> "PairingChoices":
     from dataclasses import fields
 
-    from pixelsmile.training.pairing import PairingChoices
+    from pixelsmile.triplets.pairing import PairingChoices
 
     given = {field.name: getattr(options, field.name) for field in fields(PairingChoices)}
     return PairingChoices(**{name: value for name, value in given.items() if value is not None})

@@ -7,14 +7,11 @@ from typing import Any
 
 from PIL import Image
 
-from pixelsmile import __version__
 from pixelsmile.editing.folders import GEOMETRIC
 from pixelsmile.errors import OutputError, StrengthError
 from pixelsmile.expressions import Domain
 from pixelsmile.images import load_image, load_original
 from pixelsmile.originals import Original
-from pixelsmile.publication import Stage, staged
-from pixelsmile.records import MANIFEST_NAME, FileRecord, make_manifest, record_bytes, record_file
 from pixelsmile.results import (
     PNG,
     DrawnPortrait,
@@ -27,6 +24,9 @@ from pixelsmile.results import (
     read_portrait,
 )
 from pixelsmile.results.sweep import format_strength
+from pixelsmile.store.manifests import MANIFEST_NAME, FileRecord, make_manifest, record_bytes, record_file
+from pixelsmile.store.publication import Stage, staged
+from pixelsmile.version import __version__
 
 _PER_PICTURE = ("strengths", "weights", "corrections")  # settings with an entry for each picture
 

@@ -9,8 +9,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 from PIL import Image
 
-import pixelsmile
-from pixelsmile.editing.adapter_files import AdapterLike, adapter_specs, is_for
+from pixelsmile.editing.adapters.files import AdapterLike, adapter_specs, is_for
 from pixelsmile.editing.conditioning import check_conditioning
 from pixelsmile.editing.edit_files import EditResult, Source, read_source
 from pixelsmile.editing.engine import Edited, EditJob, Engine, Progress
@@ -22,6 +21,7 @@ from pixelsmile.errors import ImageError, InputError, ModelError
 from pixelsmile.faces.pasting import fit_change, fit_whole
 from pixelsmile.images import load_original
 from pixelsmile.results import check_domain
+from pixelsmile.version import __version__
 
 _log = logging.getLogger(__name__)
 
@@ -258,7 +258,7 @@ class Editor:
     def _settings(self, job: EditJob, index: int, request: Request, edited: Edited) -> dict[str, Any]:
         info = self.engine.info
         return {
-            "pixelsmile": pixelsmile.__version__,
+            "pixelsmile": __version__,
             "model": info.model,
             "adapters": [dict(adapter) for adapter in info.adapters if is_for(adapter, job.domain)],
             "device": info.device,

@@ -4,12 +4,19 @@ A mask is float32 (H, W) in 0..1: 1 on the face, 0 off it, and between them at a
 """
 
 import math
+import os
+from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
-from pixelsmile.errors import InputError
-from pixelsmile.faces.face import Face
+from pixelsmile.embedded import detector_path
+from pixelsmile.errors import FaceError, InputError, ModelError
+from pixelsmile.faces.crops import crop_around
+from pixelsmile.faces.face import Face, Masker
+from pixelsmile.faces.mesh.mesh import FaceMesh
+from pixelsmile.faces.mesh.networks import load_mesh_networks
+from pixelsmile.faces.onnx import OnnxFile
 
 MAX_ROLL_DEG = 40.0  # beyond it a box says too little about the face inside
 # CelebAMask-HQ's classes in the order of the usual face parsers, those that belong to a face
@@ -89,3 +96,104 @@ def _radii(face: Face, cos2: float, sin2: float) -> tuple[float, float]:
     if min(across2, along2) < min(half_width2, half_height2) / 4:
         across2, along2 = half_width2, half_height2
     return math.sqrt(across2), math.sqrt(along2)
+
+
+# Masks of a face and of its parts, drawn from the mesh's outlines.
+
+
+_SUPERSAMPLING = 4  # for edges that are soft over one pixel
+
+
+class MeshMasker:
+    """A `Masker` of photographs: the face from the upper forehead to the chin."""
+
+    name = "mesh"
+
+    def mask(self, image: Image.Image, face: Face) -> np.ndarray:
+        """See `Masker`. FaceError where the landmark network sees no face at that place."""
+        mesh = load_mesh_networks().fit(image, face)
+        if mesh is None:
+            raise FaceError("the mesh finds no face where one was chosen: leave out --parser mesh")
+        return part_mask(mesh, "oval", image.size)
+
+
+def part_mask(mesh: FaceMesh, part: str, size: tuple[int, int]) -> np.ndarray:
+    """A part of the mesh (see `FaceMesh.outline`) in a picture of `size`: float32 (H, W), 0..1."""
+    outline = mesh.outline(part)
+    low = np.floor(np.clip(outline.min(0), 0, size)).astype(int)
+    high = np.ceil(np.clip(outline.max(0), 0, size)).astype(int)
+    width, height = (int(side) for side in np.maximum(high - low, 0))
+    mask_HW = np.zeros((size[1], size[0]), np.float32)
+    if width and height:
+        large = Image.new("L", (width * _SUPERSAMPLING, height * _SUPERSAMPLING))
+        points = [tuple(point) for point in ((outline - low) * _SUPERSAMPLING).tolist()]
+        ImageDraw.Draw(large).polygon(points, fill=255)
+        small = np.asarray(large.reduce(_SUPERSAMPLING), np.float32) / 255
+        mask_HW[low[1] : low[1] + height, low[0] : low[0] + width] = small
+    return mask_HW
+
+
+# Face parsing: which pixels of a face are skin, brows, eyes, nose and mouth, by a network in an ONNX file.
+#
+# The interface is that of BiSeNet trained on CelebAMask-HQ (zllrunning/face-parsing.PyTorch and what grew
+# from it): one RGB picture, normalised by ImageNet's mean and deviation; 19 maps of logits, in the order of
+# `masks.FACE_CLASSES`. Outputs beyond the first are for training.
+
+
+EMBEDDED, MESH = "embedded", "mesh"
+NUM_CLASSES = 19
+CONTEXT = 1.8  # side of the square that is parsed over the face's longer side: CelebA-HQ shows as much
+_SIZE_PX = 512
+_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+def load_masker(name: str) -> Masker:
+    """The mesh's masks, for photographs; the embedded detector's, for drawn portraits; or those of the face
+    parser in an ONNX file. ModelError.
+    """
+    if name == MESH:
+        return MeshMasker()
+    if name == EMBEDDED:
+        from pixelsmile.faces.detectors.drawn import DrawnDetector  # torch takes seconds to load
+
+        return DrawnDetector.from_folder(detector_path())
+    return FaceParser(name)
+
+
+class FaceParser:
+    """Masks of faces along their real outlines."""
+
+    def __init__(self, path: str | Path) -> None:
+        """ModelError where the file is no face parser of the interface above."""
+        self._file = OnnxFile(Path(os.path.expanduser(path)), "face parser")
+        self._size = self._file.input_size(None, _SIZE_PX)
+        self.name = self._file.path.name
+
+    def classes(self, image: Image.Image) -> np.ndarray:
+        """The class of each pixel of an upright RGB picture that shows one face: int64 (H, W)."""
+        small = np.asarray(image.resize(self._size, Image.Resampling.BILINEAR), np.float32) / 255
+        input_BCHW = np.ascontiguousarray(((small - _MEAN) / _DEVIATION).transpose(2, 0, 1)[None])
+        logits_BCHW = self._file.run(input_BCHW)[0]
+        self._check(logits_BCHW)
+        found = Image.fromarray(logits_BCHW[0].argmax(0).astype(np.uint8))
+        return np.asarray(found.resize(image.size, Image.Resampling.NEAREST)).astype(np.int64)
+
+    def mask(self, image: Image.Image, face: Face) -> np.ndarray:
+        """1 on the visible skin and features of the face, 0 elsewhere: float32 (H, W)."""
+        crop = crop_around(face, image.size, CONTEXT)
+        x0, y0, x1, y1 = crop.inside
+        parsed_HW = parsed_mask(self.classes(crop.cut(image)))
+        mask_HW = np.zeros((image.height, image.width), np.float32)
+        mask_HW[y0:y1, x0:x1] = parsed_HW[y0 - crop.top : y1 - crop.top, x0 - crop.left : x1 - crop.left]
+        return mask_HW
+
+    def _check(self, logits_BCHW: np.ndarray) -> None:
+        if logits_BCHW.ndim != 4 or logits_BCHW.shape[:2] != (1, NUM_CLASSES) or not logits_BCHW.size:
+            shape = " x ".join(map(str, logits_BCHW.shape))
+            raise ModelError(
+                f"{self._file.path} gives {shape} numbers: a face parser gives 1 x {NUM_CLASSES} x height x "
+                "width (BiSeNet, CelebAMask-HQ)"
+            )
+        if not np.isfinite(logits_BCHW).all():
+            raise ModelError(f"{self._file.path} gives numbers that are not finite: fetch or export it again")

@@ -22,10 +22,9 @@ from transformers import CLIPImageProcessorPil, CLIPVisionModel
 
 from pixelsmile.errors import DeviceError, ModelError
 from pixelsmile.expressions import Domain
-from pixelsmile.features.fingerprint import sha256_encoder
-from pixelsmile.features.pictures import require_pictures, unit_length
+from pixelsmile.features.encoder import require_pictures, sha256_encoder, unit_length
 from pixelsmile.limits import read_json_object, validated
-from pixelsmile.safetensors_header import read_header
+from pixelsmile.store.safetensors_header import read_header
 
 _RESAMPLING: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 

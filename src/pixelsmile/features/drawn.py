@@ -10,9 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pixelsmile.features.drawn_network import DrawnFeaturesNetwork, load_network, look_through
-from pixelsmile.features.fingerprint import sha256_encoder
-from pixelsmile.features.pictures import require_pictures, unit_length
+from pixelsmile.features.encoder import require_pictures, sha256_encoder, unit_length
+from pixelsmile.networks.expression_features import DrawnFeaturesNetwork, load_network, look_through
 
 
 class DrawnEncoder:

@@ -13,13 +13,11 @@ their own.
 
 from pixelsmile.judges.budget import Budget, Spending
 from pixelsmile.judges.cache import VerdictCache, cache_key
-from pixelsmile.judges.errors import BudgetSpentError, JudgeError, QuestionRefusedError
-from pixelsmile.judges.judge import Judge, JudgeIdentity
+from pixelsmile.judges.judge import BudgetSpentError, Judge, JudgeError, JudgeIdentity, QuestionRefusedError
 from pixelsmile.judges.model_judge import ModelJudge
-from pixelsmile.judges.picture import Picture
 from pixelsmile.judges.pool import Judgement, JudgingRun, Sample
 from pixelsmile.judges.providers import GeminiProvider, OpenAIProvider, Provider, ScriptedProvider
-from pixelsmile.judges.question import Question, Target
+from pixelsmile.judges.question import Picture, Question, Target
 from pixelsmile.judges.retry import RetryPolicy
 from pixelsmile.judges.verdict import Mark, NoVerdict, Outcome, Verdict, outcome_from_json
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 
-from pixelsmile.judges.errors import BudgetSpentError
+from pixelsmile.judges.judge import BudgetSpentError
 
 _MOST_TOKENS = 10_000_000  # of one request: no model takes as many
 

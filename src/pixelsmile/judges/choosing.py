@@ -64,11 +64,11 @@ def parse_judge(text: str, options: JudgeOptions | None = None) -> Judge:
     InputError for other words and files; JudgeError (also one) for a missing key or an address that is none.
     """
     if text == EMBEDDED:
-        from pixelsmile.judges.embedded import EmbeddedJudge  # torch takes seconds to load
+        from pixelsmile.judges.embedded.judge import EmbeddedJudge  # torch takes seconds to load
 
         return EmbeddedJudge()
     if text == PHOTO:
-        from pixelsmile.judges.photo import PhotoJudge
+        from pixelsmile.judges.photo.judge import PhotoJudge
 
         return PhotoJudge()
     return _model_judge(text, EXPRESSION_SCORES, options or JudgeOptions())
@@ -80,11 +80,11 @@ def parse_markers(text: str, options: JudgeOptions | None = None) -> Markers:
     A file has JSON lines {"question": Question.sha256, "answer": ...} for all three. Errors are the same.
     """
     if text == EMBEDDED:
-        from pixelsmile.judges.embedded_marks import embedded_markers
+        from pixelsmile.judges.embedded.marks import embedded_markers
 
         return Markers(**embedded_markers()._asdict())
     if text == PHOTO:
-        from pixelsmile.judges.photo_marks import photo_markers
+        from pixelsmile.judges.photo.marks import photo_markers
 
         return Markers(**photo_markers())
     options = options or JudgeOptions()

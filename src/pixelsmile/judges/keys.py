@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
-from pixelsmile.judges.errors import JudgeError
+from pixelsmile.judges.judge import JudgeError
 
 _MIN_SECRET_LENGTH = 8  # what is shorter (a local server's "none") is no secret, and would black out words
 _BLACK = "[key]"

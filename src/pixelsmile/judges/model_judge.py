@@ -8,8 +8,7 @@ from random import Random
 
 from pixelsmile.errors import one_line
 from pixelsmile.judges.budget import Budget
-from pixelsmile.judges.errors import BudgetSpentError, JudgeError, QuestionRefusedError
-from pixelsmile.judges.judge import JudgeIdentity
+from pixelsmile.judges.judge import BudgetSpentError, JudgeError, JudgeIdentity, QuestionRefusedError
 from pixelsmile.judges.providers.provider import Failure, Provider, Reply
 from pixelsmile.judges.question import Question
 from pixelsmile.judges.retry import RetryPolicy

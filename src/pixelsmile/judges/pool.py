@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pixelsmile.errors import ImageError
 from pixelsmile.expressions import Domain
 from pixelsmile.judges.cache import VerdictCache, cache_key
-from pixelsmile.judges.errors import BudgetSpentError, JudgeError, QuestionRefusedError
-from pixelsmile.judges.judge import Judge
+from pixelsmile.judges.judge import BudgetSpentError, Judge, JudgeError, QuestionRefusedError
 from pixelsmile.judges.question import Question, Target
 from pixelsmile.judges.verdict import NoVerdict, Outcome, is_final
 

@@ -3,10 +3,9 @@
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.identities import sample_identity
 from pixelsmile.portraits.identity import Identity
-from pixelsmile.portraits.portrait import Portrait, Style, draw_portrait, render
+from pixelsmile.portraits.portrait import GroundTruth, Portrait, Style, draw_portrait, render
 from pixelsmile.portraits.prototypes import NUM_VARIANTS, action_units, blend_units
 from pixelsmile.portraits.scores import scores
-from pixelsmile.portraits.truth import GroundTruth
 
 __all__ = [
     "NUM_VARIANTS",

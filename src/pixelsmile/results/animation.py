@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pixelsmile import __version__
 from pixelsmile.errors import InputError, StrengthError
+from pixelsmile.version import __version__
 
 ANIMATIONS = ("gif", "webp", "mp4")
 MAX_NUM_FRAMES = 120

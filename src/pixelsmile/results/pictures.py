@@ -15,11 +15,11 @@ from os import PathLike
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from pixelsmile import __version__
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.images import exif_comment, png_texts
 from pixelsmile.limits import parse_json
 from pixelsmile.utf8 import recordable
+from pixelsmile.version import __version__
 
 SETTINGS_KEY = "pixelsmile:settings"  # how an edit was made
 PORTRAIT_KEY = "pixelsmile:portrait"  # who was drawn, and how; edits of a drawn portrait keep it

@@ -14,10 +14,10 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from pixelsmile.editing.adapter_updates import LowRank
-from pixelsmile.editing.adapters import AdapterSpec, fitting_updates
+from pixelsmile.editing.adapters.loaded import AdapterSpec, fitting_updates
+from pixelsmile.editing.adapters.updates import LowRank
 from pixelsmile.errors import AdapterError
-from pixelsmile.safetensors_header import canonical
+from pixelsmile.store.safetensors_header import canonical
 from pixelsmile.training.config import AdapterSettings
 
 TARGET_MODULES = (

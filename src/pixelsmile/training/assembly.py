@@ -25,10 +25,10 @@ from pixelsmile.training.losses.objective import Objective, ObjectiveSettings
 from pixelsmile.training.networks import Networks, load_networks, transformer_hash
 from pixelsmile.training.run_folder import RunFolder
 from pixelsmile.training.step import TrainingStep
-from pixelsmile.training.triplet_lines import read_triplets
-from pixelsmile.training.triplets import Triplet
 from pixelsmile.training.validation import Measure, Validator
 from pixelsmile.training.window import TokenWindow
+from pixelsmile.triplets.lines import read_triplets
+from pixelsmile.triplets.triplet import Triplet
 
 _log = logging.getLogger(__name__)
 NUM_PORTRAITS = 2  # that are swept where none are named

@@ -17,12 +17,11 @@ from pixelsmile.editing.flow import PATCH
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_json
 from pixelsmile.training.batch import CachedTarget, CachedTriplet
-from pixelsmile.training.cache_keys import KeyMaker, TargetKeys
-from pixelsmile.training.cache_parts import CacheParts, PartHashes
+from pixelsmile.training.cache_keys import CacheParts, KeyMaker, PartHashes, TargetKeys
 from pixelsmile.training.cache_work import Worker, check_prompts, gather
 from pixelsmile.training.store import TensorStore
-from pixelsmile.training.triplets import Target, Triplet
 from pixelsmile.training.window import TokenWindow
+from pixelsmile.triplets.triplet import Target, Triplet
 
 
 @dataclass(frozen=True)

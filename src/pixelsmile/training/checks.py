@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from pixelsmile.editing.adapter_files import AdapterSpec, find_adapter
+from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter
 from pixelsmile.editing.folders import find_model, is_hub_id
 from pixelsmile.errors import AdapterError
 from pixelsmile.images import load_image
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.schedule import check_warmup
-from pixelsmile.training.triplet_lines import read_triplets
+from pixelsmile.triplets.lines import read_triplets
 
 
 def check_training(config: TrainingConfig, num_processes: int) -> None:

@@ -14,8 +14,8 @@ from pydantic_core import ErrorDetails
 
 from pixelsmile.errors import InputError
 from pixelsmile.limits import MAX_DEPTH, read_text, shown
+from pixelsmile.store.publication import replace_file
 from pixelsmile.training.config import TrainingConfig
-from pixelsmile.training.replacing import replace_file
 
 MAX_YAML_BYTES = 64 * 1024  # PyYAML takes a second for that much
 _MAX_CHANGE = 4096  # characters of a --set

@@ -10,9 +10,8 @@ from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKL
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from pixelsmile.editing.autoencoder import decode_frames, denormalise
 from pixelsmile.editing.flow import unpack
-from pixelsmile.editing.latents import denormalise
-from pixelsmile.editing.vae2d import decode_frames
 from pixelsmile.training.window import TokenWindow
 
 

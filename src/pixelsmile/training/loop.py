@@ -17,14 +17,13 @@ from torch import Tensor, nn
 
 from pixelsmile.errors import OutputError, PixelSmileError
 from pixelsmile.hashing import sha256_bytes, sha256_file
-from pixelsmile.json_lines import LineWriter
-from pixelsmile.training.average import Average
+from pixelsmile.store.json_lines import LineWriter
+from pixelsmile.store.publication import replace_file
 from pixelsmile.training.checkpoint import Checkpoints, Facts, State
 from pixelsmile.training.config import TrainingConfig, config_hash
 from pixelsmile.training.distribution import agree, gathered, is_spread, mean_over_processes, on_main, whole
-from pixelsmile.training.optimiser import check_optimiser, make_optimiser
+from pixelsmile.training.optimiser import Average, check_optimiser, make_optimiser
 from pixelsmile.training.order import Draw, Layout, Order, derived_seed
-from pixelsmile.training.replacing import replace_file
 from pixelsmile.training.run_folder import RunFolder
 from pixelsmile.training.schedule import check_warmup, learning_rate
 from pixelsmile.training.statistics import (

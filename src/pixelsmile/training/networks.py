@@ -22,9 +22,9 @@ from pixelsmile.features.clip import PUBLISHED, ClipEncoder
 from pixelsmile.features.drawn import DrawnEncoder
 from pixelsmile.features.encoder import ImageEncoder
 from pixelsmile.hashing import sha256_bytes, sha256_file, sha256_json
-from pixelsmile.training.cache_parts import CacheParts
+from pixelsmile.training.cache_keys import CacheParts
 from pixelsmile.training.config import TrainingConfig
-from pixelsmile.training.triplets import Triplet
+from pixelsmile.triplets.triplet import Triplet
 
 _AUTO = "auto"
 _SAMPLED_BYTES = 2**20

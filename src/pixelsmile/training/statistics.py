@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel
 
-from pixelsmile.json_lines import LineWriter, Record, read_lines
-from pixelsmile.training.replacing import replace_file
+from pixelsmile.store.json_lines import LineWriter, Record, read_lines
+from pixelsmile.store.publication import replace_file
 
 
 class StatRecord(Record):

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_bytes, sha256_file
-from pixelsmile.publication import write_file
+from pixelsmile.store.publication import write_file
 
 SHARD_BYTES = 64 * 2**20
 

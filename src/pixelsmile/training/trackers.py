@@ -9,8 +9,8 @@ from typing import Any
 
 from pixelsmile.errors import InputError
 from pixelsmile.limits import read_text
+from pixelsmile.store.publication import replace_file
 from pixelsmile.training.config import LogSettings, TrainingConfig, flattened
-from pixelsmile.training.replacing import replace_file
 
 _ID_NAME = ".wandb-id"
 _PLAIN = (bool, int, float, str)

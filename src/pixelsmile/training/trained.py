@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from pixelsmile.errors import InputError
-from pixelsmile.training.average import Average
 from pixelsmile.training.checkpoint import State
 from pixelsmile.training.distribution import like, whole
-from pixelsmile.training.optimiser import restore, state_of
+from pixelsmile.training.optimiser import Average, restore, state_of
 
 _FILES = ("weights", "average", "optimiser")
 

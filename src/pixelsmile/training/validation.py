@@ -13,10 +13,10 @@ from pixelsmile.editing.requests import Request
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.images import load_image
 from pixelsmile.results import Sweep, check_grid, draw_grid, edited_picture
+from pixelsmile.store.publication import replace_file
 from pixelsmile.training.adapter import adapter_bytes, adapter_parameters
 from pixelsmile.training.config import AdapterSettings, ValidationSettings
 from pixelsmile.training.distribution import whole
-from pixelsmile.training.replacing import replace_file
 from pixelsmile.training.statistics import ValidationRecord, rounded
 
 

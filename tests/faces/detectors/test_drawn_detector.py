@@ -20,16 +20,16 @@ from pixelsmile.faces.detectors.drawn import (
     peaks,
     to_tensor,
 )
-from pixelsmile.faces.detectors.drawn_config import DrawnFaceConfig
-from pixelsmile.faces.detectors.drawn_network import (
+from pixelsmile.faces.face import Face
+from pixelsmile.networks.face_detector import (
     FIND_PX,
     MARK_PX,
     CloseMaps,
+    DrawnFaceConfig,
     DrawnFaceNetwork,
     FoundMaps,
     save_network,
 )
-from pixelsmile.faces.face import Face
 
 POINTS = np.array([(0.25, 0.25), (0.75, 0.25), (0.5, 0.5), (0.25, 0.75), (0.75, 0.75)])  # in sides of the box
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from pixelsmile.errors import ModelError
-from pixelsmile.faces.detectors.drawn_config import DrawnFaceConfig
-from pixelsmile.faces.detectors.drawn_network import (
+from pixelsmile.networks.face_detector import (
     COARSEST_PX,
     MARK_PX,
     ChannelNorm,
+    DrawnFaceConfig,
     DrawnFaceNetwork,
     in_pixels,
     load_network,

@@ -8,7 +8,7 @@ from PIL import Image
 
 from pixelsmile.errors import ModelError
 from pixelsmile.faces.face import Face
-from pixelsmile.faces.parsing import NUM_CLASSES, FaceParser
+from pixelsmile.faces.masks import NUM_CLASSES, FaceParser
 
 SIZE = (200, 120)
 FACE = Face((60, 30, 120, 90), None, 1.0, "manual")

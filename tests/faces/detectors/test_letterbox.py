@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pixelsmile.faces.detectors.letterbox import Letterbox
+from pixelsmile.faces.detectors.candidates import Letterbox
 
 sides = st.integers(1, 9000)
 limits = st.sampled_from([(640, 640), (320, 192), (128, 1280), (33, 7)])

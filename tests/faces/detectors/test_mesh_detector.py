@@ -7,8 +7,8 @@ from PIL import Image
 from pixelsmile.errors import FaceError
 from pixelsmile.faces.detectors.mesh import MeshDetector
 from pixelsmile.faces.face import Face
+from pixelsmile.faces.masks import MeshMasker, part_mask
 from pixelsmile.faces.mesh import FaceMesh, load_mesh_networks
-from pixelsmile.faces.mesh.masks import MeshMasker, part_mask
 from pixelsmile.faces.mesh.mesh import canonical_mesh
 
 data = pytest.importorskip("skimage.data")

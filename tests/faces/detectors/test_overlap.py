@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelsmile.faces.detectors.overlap import intersection_over_union, keep_best
+from pixelsmile.faces.detectors.candidates import intersection_over_union, keep_best
 
 
 def plain_iou(a, b) -> float:

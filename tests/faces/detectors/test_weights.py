@@ -8,8 +8,7 @@ import huggingface_hub
 import pytest
 
 from pixelsmile.errors import InputError, ModelError, OutputError
-from pixelsmile.faces.download import check_licence, fetch_weights
-from pixelsmile.faces.weights import WEIGHTS, models_folder
+from pixelsmile.faces.weights import WEIGHTS, check_licence, fetch_weights, models_folder
 from pixelsmile.hashing import sha256_bytes
 
 CONTENT = b"the published bytes"

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pixelsmile.errors import ImageError, ModelError
-from pixelsmile.faces.encoders.preprocessing import KINDS, PREPROCESSING, Preprocessing, preprocessing_of
+from pixelsmile.faces.encoders.encoder import KINDS, PREPROCESSING, Preprocessing, preprocessing_of
 
 
 def uniform(rgb, size_px):

@@ -11,7 +11,7 @@ from onnx_examples import embedding_output, network_nodes, network_weights, pict
 from pixelsmile.errors import DeviceError, ImageError, ModelError
 from pixelsmile.faces.encoders.encoder import cosine_similarity
 from pixelsmile.faces.encoders.loading import load_encoder
-from pixelsmile.features.fingerprint import sha256_encoder
+from pixelsmile.features.encoder import sha256_encoder
 
 
 def both(path, kind="arcface"):

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from pixelsmile.errors import ModelError
 from pixelsmile.faces.encoders.onnx_file import OnnxFile
 from pixelsmile.faces.encoders.onnx_graph import OnnxGraph
-from pixelsmile.faces.encoders.onnx_ops import OPERATORS
+from pixelsmile.faces.encoders.onnx_operators import OPERATORS
 
 RNG = np.random.default_rng(0)
 

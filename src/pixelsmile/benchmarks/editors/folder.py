@@ -22,8 +22,8 @@ from pixelsmile.errors import ExpressionError, ImageError, InputError
 from pixelsmile.expressions import parse_expression
 from pixelsmile.hashing import sha256_file, sha256_json
 from pixelsmile.images import load_image
-from pixelsmile.json_lines import Record, read_numbered
 from pixelsmile.limits import validated
+from pixelsmile.store.json_lines import Record, read_numbered
 
 MANIFEST = "manifest.jsonl"
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif")

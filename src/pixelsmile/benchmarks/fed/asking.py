@@ -2,7 +2,7 @@
 
 from pixelsmile.benchmarks.fed.triplets import FedBenchmark, FedTriplet, Granularity
 from pixelsmile.benchmarks.run_folder import FedTaskRecord, RunFolder, png_bytes
-from pixelsmile.publication import write_file
+from pixelsmile.store.publication import write_file
 
 
 def asked(benchmark: FedBenchmark) -> tuple[FedTaskRecord, ...]:

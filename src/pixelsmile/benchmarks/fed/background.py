@@ -11,14 +11,14 @@ from pydantic import Field
 
 from pixelsmile.benchmarks.likeness import NO_SOURCE_FACE
 from pixelsmile.benchmarks.measuring import SettingsFile, edits_to_measure
-from pixelsmile.benchmarks.metrics.samples import NO_FACE
+from pixelsmile.benchmarks.metrics.table import NO_FACE
 from pixelsmile.benchmarks.run_folder import EditKey, EditLine, EditRecord, RunFolder, latest
 from pixelsmile.errors import ImageError
-from pixelsmile.faces.background import compare_background
+from pixelsmile.faces.drift import compare_background
 from pixelsmile.faces.face import Detector, Face
 from pixelsmile.faces.likeness import MIN_OVERLAP, box_in, face_at
 from pixelsmile.images import load_image
-from pixelsmile.json_lines import LineWriter, Record, read_lines
+from pixelsmile.store.json_lines import LineWriter, Record, read_lines
 
 OtherSizes = Literal["unscored", "resized"]
 

@@ -32,8 +32,8 @@ from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
 from pixelsmile.benchmarks.fed.marking import MARKED, MarkerSet, keep_markers, marking
 from pixelsmile.benchmarks.fed.results import FedResults, ScoredEdit, load_fed_results
 from pixelsmile.benchmarks.likeness import measure_likeness
-from pixelsmile.benchmarks.metrics.bootstrap import Bootstrap
 from pixelsmile.benchmarks.metrics.fed_summary import COMPONENTS, DIMENSIONS, SCORE
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.metrics.summary import Figure
 from pixelsmile.benchmarks.metrics.table import FloatArray
 from pixelsmile.benchmarks.opinions import NOT_JUDGED
@@ -43,7 +43,7 @@ from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import NEUTRAL
 from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.judge import Judge
-from pixelsmile.publication import SCRATCH_PREFIX
+from pixelsmile.store.publication import SCRATCH_PREFIX
 
 if TYPE_CHECKING:
     from pixelsmile.faces.likeness import LikenessMeter

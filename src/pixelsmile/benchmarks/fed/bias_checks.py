@@ -14,8 +14,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pixelsmile.benchmarks.metrics.bootstrap import Bootstrap, Estimate, estimate
-from pixelsmile.benchmarks.metrics.measure import Coverage, difference, mean_measure
+from pixelsmile.benchmarks.metrics.measure import (
+    Bootstrap,
+    Coverage,
+    Estimate,
+    difference,
+    estimate,
+    mean_measure,
+)
 from pixelsmile.benchmarks.metrics.summary import Figure
 from pixelsmile.benchmarks.metrics.table import FloatArray, IntArray
 

@@ -14,7 +14,7 @@ from pixelsmile.benchmarks.metrics.structure import psnr, ssim
 from pixelsmile.benchmarks.metrics.table import FloatArray
 from pixelsmile.benchmarks.run_folder import EditKey, EditLine, EditRecord, RunFolder, latest
 from pixelsmile.images import load_image
-from pixelsmile.json_lines import LineWriter, Record, read_lines
+from pixelsmile.store.json_lines import LineWriter, Record, read_lines
 
 if TYPE_CHECKING:
     from pixelsmile.features.encoder import ImageEncoder

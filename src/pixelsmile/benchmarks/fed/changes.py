@@ -22,7 +22,7 @@ from pixelsmile.benchmarks.run_folder import (
 from pixelsmile.errors import ImageError
 from pixelsmile.faces.likeness import box_in
 from pixelsmile.images import load_image
-from pixelsmile.json_lines import LineWriter, read_lines
+from pixelsmile.store.json_lines import LineWriter, read_lines
 
 SOURCE, TRUTH, EDIT = "source", "truth", "edit"
 _MAX_KEPT = 32  # numbers of a representation that are kept: those that a person may want to look up

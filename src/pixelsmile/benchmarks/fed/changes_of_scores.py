@@ -14,8 +14,8 @@ from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.faces.face import Box
 from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.judge import Judge
-from pixelsmile.judges.picture import Picture
 from pixelsmile.judges.pool import MAX_REFUSALS, Judgement, JudgingRun, Sample
+from pixelsmile.judges.question import Picture
 from pixelsmile.judges.verdict import Outcome
 
 KIND = "scores"

@@ -9,10 +9,9 @@ from pixelsmile.benchmarks.fed.background import BackgroundRecord, backgrounds
 from pixelsmile.benchmarks.fed.changes import ChangeRecord, changes
 from pixelsmile.benchmarks.fed.marking import MARKED, Marked, MarkersRecord
 from pixelsmile.benchmarks.likeness_settings import LikenessSettings, likeness_settings
-from pixelsmile.benchmarks.metrics.fed_normalisation import FedNormalisation
-from pixelsmile.benchmarks.metrics.fed_score import gain_defined, relative_gain
+from pixelsmile.benchmarks.metrics.fed_score import FedNormalisation, gain_defined, relative_gain
 from pixelsmile.benchmarks.metrics.fed_summary import COMPONENTS
-from pixelsmile.benchmarks.metrics.samples import NO_FACE, NOT_MEASURED
+from pixelsmile.benchmarks.metrics.table import NO_FACE, NOT_MEASURED
 from pixelsmile.benchmarks.opinions import NOT_JUDGED, current_outcomes, mark_of
 from pixelsmile.benchmarks.results import NOT_MADE
 from pixelsmile.benchmarks.run_folder import EditKey, EditRecord, FedTaskRecord, IdentityRecord, RunFolder

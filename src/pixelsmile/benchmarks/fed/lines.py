@@ -17,9 +17,9 @@ from pixelsmile.benchmarks.reading import source_name
 from pixelsmile.benchmarks.tasks import Box
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain
-from pixelsmile.json_lines import read_numbered
 from pixelsmile.limits import shown, validated
 from pixelsmile.results import check_domain, read_portrait
+from pixelsmile.store.json_lines import read_numbered
 
 
 class TripletLine(BaseModel):

@@ -4,8 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pixelsmile.benchmarks.fed.hub import read_fed_folder
-from pixelsmile.benchmarks.fed.hub_rows import DOWNLOAD, HUB_NAME
+from pixelsmile.benchmarks.fed.hub import DOWNLOAD, HUB_NAME, read_fed_folder
 from pixelsmile.benchmarks.fed.lines import read_triplet_lines
 from pixelsmile.benchmarks.fed.triplets import GRANULARITIES, FedBenchmark, FedTriplet, Granularity
 from pixelsmile.benchmarks.fed.triplets import checked_triplets as checked

@@ -12,13 +12,13 @@ import numpy as np
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.benchmarks.metrics.samples import NO_FACE
+from pixelsmile.benchmarks.metrics.table import NO_FACE
 from pixelsmile.faces.alignment import similarity, template
 from pixelsmile.faces.crops import crop_around
 from pixelsmile.faces.face import Box, Detector, Face
 from pixelsmile.faces.likeness import face_at
 from pixelsmile.hashing import sha256_json
-from pixelsmile.json_lines import Record
+from pixelsmile.store.json_lines import Record
 
 if TYPE_CHECKING:
     from pixelsmile.features.encoder import ImageEncoder

@@ -30,9 +30,12 @@ from pixelsmile.benchmarks.fed.components import (
 from pixelsmile.benchmarks.fed.marking import MarkersRecord, identities_of, kept_markers
 from pixelsmile.benchmarks.fed.representations import RepresentationSettings
 from pixelsmile.benchmarks.likeness_settings import LikenessSettings
-from pixelsmile.benchmarks.metrics.bootstrap import Bootstrap
-from pixelsmile.benchmarks.metrics.fed_normalisation import FedNormalisation, load_normalisation
-from pixelsmile.benchmarks.metrics.fed_score import FedComponents, fed_scores
+from pixelsmile.benchmarks.metrics.fed_score import (
+    FedComponents,
+    FedNormalisation,
+    fed_scores,
+    load_normalisation,
+)
 from pixelsmile.benchmarks.metrics.fed_summary import (
     COMPONENTS,
     DIMENSIONS,
@@ -40,13 +43,13 @@ from pixelsmile.benchmarks.metrics.fed_summary import (
     FedSummary,
     fed_summarise,
 )
-from pixelsmile.benchmarks.metrics.measure import count_reasons
+from pixelsmile.benchmarks.metrics.measure import Bootstrap, count_reasons
 from pixelsmile.benchmarks.metrics.table import FloatArray
 from pixelsmile.benchmarks.run_folder import FedTaskRecord, RunFolder, Spec
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import DOMAINS, Domain
 from pixelsmile.hashing import sha256_file
-from pixelsmile.records import current_code
+from pixelsmile.store.manifests import current_code
 
 SCHEMA_VERSION = 1
 

@@ -13,9 +13,9 @@ from pixelsmile.benchmarks.reading import source_name
 from pixelsmile.benchmarks.tasks import Box, Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain, target_prompt
-from pixelsmile.json_lines import Record, read_numbered
 from pixelsmile.limits import shown, validated
 from pixelsmile.results import check_domain, read_portrait
+from pixelsmile.store.json_lines import Record, read_numbered
 
 
 class TaskLine(Record):

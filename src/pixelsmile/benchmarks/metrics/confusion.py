@@ -1,22 +1,132 @@
-"""Structural confusion (PixelSmile, section 3.2, Eq. 1 and 2).
+"""The expression that an edit shows: the dominant one, from the judge's scores or as the judge names it.
 
-All functions take counts (..., T, L): how many edits towards T show L (labels.label_measure), for one
-editor or for many replicates at once, and give values (...).
+Shape suffixes: E edits, S samples, T targets (EXPRESSIONS), L labels (PREDICTIONS).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from pixelsmile.benchmarks.metrics.choices import MetricChoices
-from pixelsmile.benchmarks.metrics.labels import (
-    PREDICTION_INDEX,
-    Labels,
-    label_measure,
-)
-from pixelsmile.benchmarks.metrics.measure import Formula, Measure, ratio
-from pixelsmile.benchmarks.metrics.table import EXPRESSION_INDEX, EditTable, FloatArray
+from pixelsmile.benchmarks.metrics.choices import MetricChoices, StrengthChoice
+from pixelsmile.benchmarks.metrics.measure import Coverage, Formula, Measure, count_reasons, ratio
+from pixelsmile.benchmarks.metrics.table import EXPRESSION_INDEX, BoolArray, EditTable, FloatArray
+from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
+
+PREDICTIONS: tuple[str, ...] = (*EXPRESSIONS, NEUTRAL)
+PREDICTION_INDEX = {name: index for index, name in enumerate(PREDICTIONS)}
+
+TIE = "highest scores are equal"
+NOT_NAMED = "the judge names no dominant expression"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What each edit shows. A row of `share` adds up to 1, or to 0 where `reasons` says why not."""
+
+    share: FloatArray  # (E, L)
+    reasons: tuple[str | None, ...]
+
+
+def dominant_labels(table: EditTable, choices: MetricChoices) -> Labels:
+    """The label of every edit (y-hat of Eq. 1) by `dominant`, `ties` and `neutral_at_most` of `choices`."""
+    if choices.dominant == "judge":
+        share_EL, unnamed = _named(table), NOT_NAMED
+    else:
+        share_EL, unnamed = _highest(table, choices), TIE
+    reasons = tuple(
+        edit.no_verdict or (None if labelled else unnamed)
+        for edit, labelled in zip(table.edits, share_EL.sum(axis=1) > 0, strict=True)
+    )
+    return Labels(share_EL, reasons)
+
+
+def label_counts(table: EditTable, labels: Labels, strengths: StrengthChoice) -> FloatArray:
+    """How many edits towards T, at `strengths`, show L: (T, L)."""
+    counts_TL = np.zeros((len(EXPRESSIONS), len(PREDICTIONS)))
+    taken = table.at(strengths)
+    np.add.at(counts_TL, table.target[taken], labels.share[taken])
+    return counts_TL
+
+
+def label_measure(
+    table: EditTable, labels: Labels, strengths: StrengthChoice, targets: tuple[str, ...], formula: Formula
+) -> Measure:
+    """A metric of how many edits towards T, at `strengths`, show L.
+
+    formula: of counts (..., T, L), to values (...). targets: those that it looks at.
+    """
+    edit_E = np.flatnonzero(table.at(strengths) & table.of(targets))
+    parts_ETL = np.zeros((len(edit_E), len(EXPRESSIONS), len(PREDICTIONS)))
+    parts_ETL[np.arange(len(edit_E)), table.target[edit_E]] = labels.share[edit_E]
+    return Measure(
+        parts_ETL.reshape(len(edit_E), len(EXPRESSIONS) * len(PREDICTIONS)),
+        table.sample[edit_E],
+        table.num_samples,
+        lambda sums: formula(counts_of_sums(sums)),
+        label_coverage(table, labels, strengths, targets),
+    )
+
+
+def counts_of_sums(sums: FloatArray) -> FloatArray:
+    """Sums (..., T * L) as counts (..., T, L)."""
+    return sums.reshape(*sums.shape[:-1], len(EXPRESSIONS), len(PREDICTIONS))
+
+
+def label_coverage(
+    table: EditTable, labels: Labels, strengths: StrengthChoice, targets: tuple[str, ...]
+) -> Coverage:
+    """What a number over the edits towards `targets` rests on."""
+    taken = np.flatnonzero(table.at(strengths) & table.of(targets))
+    unscored = count_reasons(labels.reasons[edit] for edit in taken)
+    if missing := table.missing_at(strengths, targets):
+        unscored[f"no edit at strength {strengths}"] = missing
+    scored = [edit for edit in taken if labels.reasons[edit] is None]
+    return Coverage("edits", len(scored), len(np.unique(table.sample[scored])), unscored)
+
+
+def _named(table: EditTable) -> FloatArray:
+    share_EL = np.zeros((len(table.edits), len(PREDICTIONS)))
+    for row, edit in enumerate(table.edits):
+        if edit.dominant is not None:
+            share_EL[row, PREDICTION_INDEX[edit.dominant]] = 1.0
+    return share_EL
+
+
+def _highest(table: EditTable, choices: MetricChoices) -> FloatArray:
+    scored_E = np.isfinite(table.scores[:, 0])  # a verdict has all scores or none
+    highest_E1 = np.where(scored_E[:, None], table.scores, -1.0).max(axis=1, keepdims=True)
+    tied_EX = (table.scores == highest_E1) & (highest_E1 > choices.neutral_at_most)
+    tied_EX = _settle(tied_EX, table, choices)
+    share_EL = np.zeros((len(table.edits), len(PREDICTIONS)))
+    share_EL[:, : len(EXPRESSIONS)] = tied_EX / np.maximum(tied_EX.sum(axis=1, keepdims=True), 1)
+    neutral_E = scored_E & (highest_E1[:, 0] <= choices.neutral_at_most)
+    share_EL[neutral_E, PREDICTION_INDEX[NEUTRAL]] = 1.0
+    return share_EL
+
+
+def _settle(tied_EX: BoolArray, table: EditTable, choices: MetricChoices) -> BoolArray:
+    """`tied_EX` with the ties among the highest scores settled by `ties`; what stays is shared out evenly."""
+    tied_E = tied_EX.sum(axis=1) > 1
+    target_EX = np.zeros_like(tied_EX)
+    target_EX[np.arange(len(tied_EX)), table.target] = True
+    disputed_E1 = (tied_E & ((tied_EX & target_EX).sum(axis=1) > 0))[:, None]
+    match choices.ties:
+        case "unscored":
+            return tied_EX & ~tied_E[:, None]
+        case "target":
+            return np.where(disputed_E1, target_EX, tied_EX)
+        case "other":
+            return np.where(disputed_E1, tied_EX & ~target_EX, tied_EX)
+        case _:
+            return tied_EX
+
+
+# Structural confusion (PixelSmile, section 3.2, Eq. 1 and 2).
+#
+# All functions take counts (..., T, L): how many edits towards T show L (labels.label_measure), for one
+# editor or for many replicates at once, and give values (...).
 
 
 def directed_confusion(counts: FloatArray, target: str, shown: str) -> FloatArray:
@@ -67,3 +177,31 @@ def _measure(
     table: EditTable, labels: Labels, choices: MetricChoices, targets: tuple[str, ...], formula: Formula
 ) -> Measure:
     return label_measure(table, labels, choices.confusion_strengths, targets, formula)
+
+
+# Expression editing accuracy (PixelSmile, section 3.2): Acc-6 and Acc-12.
+
+
+def accuracy(counts: FloatArray, targets: Sequence[str]) -> FloatArray:
+    """The share of edits towards `targets` that show what they should, 0..1; NaN where none was scored.
+
+    Counts are (..., T, L), see labels.label_measure. An edit towards one of the basic six may show any of
+    the twelve: Acc-6 leaves out targets, not answers. Every edit weighs the same, whatever its target.
+    """
+    rows = counts[..., [EXPRESSION_INDEX[name] for name in targets], :]
+    hits = sum_hits(rows, targets)
+    return ratio(hits, rows.sum(axis=(-2, -1)))
+
+
+def sum_hits(rows: FloatArray, targets: Sequence[str]) -> FloatArray:
+    """How many edits in `rows` (..., targets, L) show their target."""
+    columns = [PREDICTION_INDEX[name] for name in targets]
+    return np.asarray(rows[..., np.arange(len(targets)), columns].sum(axis=-1))
+
+
+def accuracy_measure(
+    table: EditTable, labels: Labels, choices: MetricChoices, targets: tuple[str, ...]
+) -> Measure:
+    """The accuracy over `targets`, as something to draw samples from."""
+    formula = partial(accuracy, targets=targets)
+    return label_measure(table, labels, choices.accuracy_strengths, targets, formula)

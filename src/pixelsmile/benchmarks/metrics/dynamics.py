@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pixelsmile.benchmarks.metrics.bootstrap import Bootstrap
 from pixelsmile.benchmarks.metrics.choices import MetricChoices
-from pixelsmile.benchmarks.metrics.samples import JudgedEdit
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.metrics.summary import Figure, summarise
+from pixelsmile.benchmarks.metrics.table import JudgedEdit
 from pixelsmile.errors import InputError
 
 FIGURE_9 = ("mscr", "acc_6", "acc_12")

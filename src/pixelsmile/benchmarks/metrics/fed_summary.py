@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from pixelsmile.benchmarks.metrics.bootstrap import Bootstrap, estimate
-from pixelsmile.benchmarks.metrics.fed_normalisation import FedNormalisation, load_normalisation
-from pixelsmile.benchmarks.metrics.fed_score import FedComponents, fed_scores
-from pixelsmile.benchmarks.metrics.measure import Coverage, mean_measure
+from pixelsmile.benchmarks.metrics.fed_score import (
+    FedComponents,
+    FedNormalisation,
+    fed_scores,
+    load_normalisation,
+)
+from pixelsmile.benchmarks.metrics.measure import Bootstrap, Coverage, estimate, mean_measure
 from pixelsmile.benchmarks.metrics.summary import Figure
 from pixelsmile.benchmarks.metrics.table import FloatArray, IntArray
 from pixelsmile.errors import InputError

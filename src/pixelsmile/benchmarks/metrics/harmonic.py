@@ -1,23 +1,82 @@
-"""S_E, S_ID and the harmonic editing score (PixelSmile, section 3.2, Eq. 3).
-
-Shape suffixes: E edits, S samples, Q sweeps.
-"""
+"""S_ID (PixelSmile, section 3.2): how much of the person is left, the mean over face encoders."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pixelsmile.benchmarks.metrics.choices import MetricChoices, StrengthChoice
-from pixelsmile.benchmarks.metrics.identity import Identities
 from pixelsmile.benchmarks.metrics.measure import (
+    Bootstrap,
     Coverage,
+    Estimate,
     Measure,
     count_reasons,
+    estimate,
     mean_measure,
     ratio,
 )
-from pixelsmile.benchmarks.metrics.table import BoolArray, EditTable, FloatArray, IntArray
+from pixelsmile.benchmarks.metrics.table import (
+    NO_FACE,
+    NOT_MEASURED,
+    BoolArray,
+    EditTable,
+    FloatArray,
+    IntArray,
+)
+from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
+
+
+@dataclass(frozen=True)
+class Identities:
+    """S_ID of each edit, -1..1, NaN where `reasons` says why there is none."""
+
+    similarity: FloatArray  # (E,)
+    reasons: tuple[str | None, ...]
+
+
+def mean_similarity(similarity_EN: FloatArray, partial: str = "unscored") -> FloatArray:
+    """The mean over encoders, (E,). An edit that some lack: NaN, or with `mean` that of the others."""
+    if similarity_EN.shape[1] == 0:
+        return np.full(len(similarity_EN), np.nan)
+    found_EN = np.isfinite(similarity_EN)
+    num_E = found_EN.sum(axis=1)
+    total_E = np.where(found_EN, similarity_EN, 0.0).sum(axis=1)
+    enough_E = num_E > 0 if partial == "mean" else num_E == similarity_EN.shape[1]
+    return np.where(enough_E, total_E / np.maximum(num_E, 1), np.nan)
+
+
+def identities(table: EditTable, choices: MetricChoices) -> Identities:
+    """S_ID of each edit by the encoders, and the rules for what is missing, of `choices`."""
+    columns = _columns(table.encoders, choices.identity_encoders)
+    similarity_EN = table.similarities[:, columns]
+    faceless_E = np.array([edit.no_identity == NO_FACE for edit in table.edits])
+    if choices.missing_faces == "zero" and similarity_EN.shape[1]:
+        similarity_EN = np.where(faceless_E[:, None] & np.isnan(similarity_EN), 0.0, similarity_EN)
+    similarity_E = mean_similarity(similarity_EN, choices.partial_identity)
+    reasons = tuple(
+        None if np.isfinite(similarity) else edit.no_identity or NOT_MEASURED
+        for edit, similarity in zip(table.edits, similarity_E, strict=True)
+    )
+    return Identities(similarity_E, reasons)
+
+
+def _columns(encoders: Sequence[str], wanted: Sequence[str] | None) -> list[int]:
+    if wanted is None:
+        return list(range(len(encoders)))
+    if unknown := [name for name in wanted if name not in encoders]:
+        raise InputError(
+            f"identity encoders {', '.join(unknown)} measured nothing here: choose from {', '.join(encoders)}"
+        )
+    return [encoders.index(name) for name in wanted]
+
+
+# S_E, S_ID and the harmonic editing score (PixelSmile, section 3.2, Eq. 3).
+#
+# Shape suffixes: E edits, S samples, Q sweeps.
+
 
 NEGATIVE_IDENTITY = "identity similarity below 0"
 NOTHING_SCORED = "no edit of the sweep has both a verdict and an identity"
@@ -158,3 +217,43 @@ def _row_means(values_E: FloatArray, row_E: IntArray, num_rows: int) -> FloatArr
         for column in (np.nan_to_num(values_E), np.isfinite(values_E).astype(np.float64))
     )
     return ratio(sums, counts)
+
+
+# Expression against identity (PixelSmile, figure 4): where an editor stands at each strength.
+
+
+@dataclass(frozen=True)
+class TradeOffPoint:
+    """The means over the edits of one strength that have both a verdict and an identity."""
+
+    strength: float
+    expression: Estimate
+    identity: Estimate
+    coverage: Coverage
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "strength": self.strength,
+            "expression": self.expression.as_json(),
+            "identity": self.identity.as_json(),
+            **self.coverage.as_json(),
+        }
+
+
+def trade_off_curve(
+    table: EditTable, found: Identities, plan: Bootstrap, weights_RS: FloatArray
+) -> tuple[TradeOffPoint, ...]:
+    """One point for each strength in `table`, rising: mean score for the target, mean S_ID."""
+    score_E = table.target_scores()
+    reasons = [edit.no_verdict or found.reasons[place] for place, edit in enumerate(table.edits)]
+    points = []
+    for strength in table.strengths():
+        both_E = table.at(strength) & np.isfinite(score_E) & np.isfinite(found.similarity)
+        coverage = edit_coverage(table, both_E, reasons, strength)
+        means = [
+            mean_measure(np.where(both_E, values_E, np.nan), table.sample, table.num_samples, coverage)
+            for values_E in (score_E, found.similarity)
+        ]
+        expression, identity = (estimate(mean, plan, weights_RS) for mean in means)
+        points.append(TradeOffPoint(strength, expression, identity, coverage))
+    return tuple(points)

@@ -8,9 +8,10 @@ Shape suffixes: U units (edits or sweeps), S samples, K sums, R replicates.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from statistics import NormalDist
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -127,3 +128,135 @@ def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
 def count_reasons(reasons: Iterable[str | None]) -> dict[str, int]:
     """How often each reason occurs; None is no reason."""
     return dict(Counter(reason for reason in reasons if reason is not None))
+
+
+# Intervals by drawing the samples again (Efron and Tibshirani, An Introduction to the Bootstrap, 1993).
+#
+# What is drawn is a sample, the source with everything made from it (chapter 8.6: the unit that is
+# independent), so that the edits of one face never count as so many faces. R replicates, S samples.
+
+
+IntervalMethod = Literal["bca", "percentile"]
+
+UNDEFINED = "undefined on these samples"
+DEGENERATE = "every replicate is the same: these samples cannot say how far off the number is"
+TOO_OFTEN_UNDEFINED = "undefined in too many replicates: too few samples carry this number"
+NO_ACCELERATION = "undefined without one of the samples: too few carry this number for bca"
+ONE_SIDED = "every replicate lies on one side of the number: bca has no interval here"
+
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How intervals are made. The same seed and number of samples give the same draws."""
+
+    method: IntervalMethod = "bca"
+    level: float = 0.95
+    num_replicates: int = 2000
+    seed: int = 0
+    max_undefined_share: float = 0.05  # of the replicates; above it there is no interval
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(IntervalMethod):
+            raise InputError(f"interval method {self.method!r}: use {' or '.join(get_args(IntervalMethod))}")
+        if not 0 < self.level < 1:
+            raise InputError(f"level {self.level!r} of an interval: use a share between 0 and 1, such as .95")
+        if self.num_replicates < 100:
+            raise InputError(
+                f"{self.num_replicates!r} replicates are too few for an interval: use 100 or more"
+            )
+
+    def draw(self, num_samples: int) -> FloatArray:
+        """How often each sample is drawn in each replicate, (R, S); rows add up to S."""
+        rng = np.random.default_rng(self.seed)
+        shares = np.full(num_samples, 1 / num_samples)
+        return rng.multinomial(num_samples, shares, size=self.num_replicates).astype(np.float64)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and its interval; None, with the reason in `note`, where there is none."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    num_undefined: int = 0  # replicates in which the number is undefined, left out of the interval
+    note: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "n_undefined_replicates": self.num_undefined,
+            "note": self.note,
+        }
+
+
+def estimate(measure: Measure, plan: Bootstrap, weights_RS: FloatArray) -> Estimate:
+    """The value of `measure` and its interval over the draws `weights_RS` (Bootstrap.draw)."""
+    value = measure.value()
+    if np.isnan(value):
+        return Estimate(None, None, None, note=UNDEFINED)
+    drawn_R = measure.resampled(weights_RS)
+    defined = np.isfinite(drawn_R)
+    num_undefined = int((~defined).sum())
+    drawn_R = drawn_R[defined]
+    if num_undefined > plan.max_undefined_share * len(defined):
+        return Estimate(value, None, None, num_undefined, TOO_OFTEN_UNDEFINED)
+    if _equal(drawn_R):
+        return Estimate(value, None, None, num_undefined, DEGENERATE)
+    tail = (1 - plan.level) / 2
+    if plan.method == "percentile":
+        low, high = percentile_interval(drawn_R, tail)
+        return Estimate(value, low, high, num_undefined)
+    left_out_S = measure.left_out()
+    if np.isnan(left_out_S).any():
+        return Estimate(value, None, None, num_undefined, NO_ACCELERATION)
+    interval = bca_interval(value, drawn_R, left_out_S, tail)
+    if interval is None:
+        return Estimate(value, None, None, num_undefined, ONE_SIDED)
+    return Estimate(value, *interval, num_undefined)
+
+
+def percentile_interval(drawn_R: FloatArray, tail: float) -> tuple[float, float]:
+    """From the `tail` to the 1 - `tail` quantile of the replicates (chapter 13.3)."""
+    low, high = np.quantile(drawn_R, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def bca_interval(
+    value: float, drawn_R: FloatArray, left_out_S: FloatArray, tail: float
+) -> tuple[float, float] | None:
+    """The bias-corrected and accelerated interval (equations 14.9, 14.10, 14.14, 14.15).
+
+    Replicates equal to the value count half. None where all replicates lie on one side of the value.
+    """
+    below = float(((drawn_R < value).mean() + (drawn_R <= value).mean()) / 2)
+    if not 0 < below < 1:
+        return None
+    bias = _NORMAL.inv_cdf(below)
+    acceleration = _acceleration(left_out_S)
+    tails = []
+    for z in (_NORMAL.inv_cdf(tail), _NORMAL.inv_cdf(1 - tail)):
+        stretched = 1 - acceleration * (bias + z)
+        if stretched <= 0:  # beyond the pole of 14.10 the interval has no end
+            return None
+        tails.append(_NORMAL.cdf(bias + (bias + z) / stretched))
+    low, high = np.quantile(drawn_R, tails)
+    return float(low), float(high)
+
+
+def _acceleration(left_out_S: FloatArray) -> float:
+    deviation_S = left_out_S.mean() - left_out_S
+    spread = float((deviation_S**2).sum())
+    return float((deviation_S**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
+
+
+def _equal(drawn_R: FloatArray) -> bool:
+    """Whether the replicates differ by no more than rounding."""
+    return float(np.ptp(drawn_R)) <= 1e-12 * max(1.0, float(np.abs(drawn_R).max()))

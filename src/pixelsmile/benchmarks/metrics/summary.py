@@ -1,23 +1,87 @@
-"""All numbers of one editor in one call: value, interval, what they rest on, and how they were taken."""
+"""The metrics by name: what they are called, which way is better, and how each is taken."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
-from pixelsmile.benchmarks.metrics.bootstrap import Bootstrap, Estimate, estimate
-from pixelsmile.benchmarks.metrics.catalogue import measures
 from pixelsmile.benchmarks.metrics.choices import MetricChoices
-from pixelsmile.benchmarks.metrics.confusion import confusion_rates, pair_measures
-from pixelsmile.benchmarks.metrics.harmonic import encoder_measures
-from pixelsmile.benchmarks.metrics.identity import identities
-from pixelsmile.benchmarks.metrics.labels import PREDICTIONS, dominant_labels, label_counts
-from pixelsmile.benchmarks.metrics.measure import Coverage, Measure
-from pixelsmile.benchmarks.metrics.samples import JudgedEdit
-from pixelsmile.benchmarks.metrics.table import EditTable, FloatArray, tabulate
-from pixelsmile.benchmarks.metrics.trade_off import TradeOffPoint, trade_off_curve
-from pixelsmile.expressions import EXPRESSIONS
+from pixelsmile.benchmarks.metrics.confusion import (
+    PREDICTIONS,
+    accuracy_measure,
+    confusion_rates,
+    dominant_labels,
+    label_counts,
+    mean_confusion_measure,
+    pair_measures,
+)
+from pixelsmile.benchmarks.metrics.harmonic import (
+    TradeOffPoint,
+    encoder_measures,
+    expression_measure,
+    harmonic_measure,
+    identities,
+    identity_measure,
+    trade_off_curve,
+)
+from pixelsmile.benchmarks.metrics.linearity import CLS_2, linearity_measure
+from pixelsmile.benchmarks.metrics.measure import (
+    Bootstrap,
+    Coverage,
+    Estimate,
+    Measure,
+    difference,
+    estimate,
+    in_common,
+)
+from pixelsmile.benchmarks.metrics.table import NO_FACE, EditTable, FloatArray, JudgedEdit, tabulate
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import BASIC_SIX, EXPRESSIONS
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of a leaderboard. `better` is None where neither end is: identity is best near .6 to .7."""
+
+    name: str
+    label: str
+    better: Literal["higher", "lower"] | None
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("mscr", "mSCR", "lower"),
+    Metric("acc_6", "Acc-6", "higher"),
+    Metric("acc_12", "Acc-12", "higher"),
+    Metric("cls_2", "CLS-2", "higher"),
+    Metric("cls_6", "CLS-6", "higher"),
+    Metric("cls_12", "CLS-12", "higher"),
+    Metric("expression", "S_E", "higher"),
+    Metric("id_sim", "ID Sim", None),
+    Metric("hes", "HES", "higher"),
+)
+METRIC_NAMES: tuple[str, ...] = tuple(metric.name for metric in METRICS)
+
+
+def measures(table: EditTable, choices: MetricChoices) -> Mapping[str, Measure]:
+    """Every metric of METRICS on `table`, before anything is drawn."""
+    labels = dominant_labels(table, choices)
+    found = identities(table, choices)
+    return {
+        "mscr": mean_confusion_measure(table, labels, choices),
+        "acc_6": accuracy_measure(table, labels, choices, BASIC_SIX),
+        "acc_12": accuracy_measure(table, labels, choices, EXPRESSIONS),
+        "cls_2": linearity_measure(table, choices, CLS_2),
+        "cls_6": linearity_measure(table, choices, BASIC_SIX),
+        "cls_12": linearity_measure(table, choices, EXPRESSIONS),
+        "expression": expression_measure(table, choices),
+        "id_sim": identity_measure(table, found, choices),
+        "hes": harmonic_measure(table, found, choices),
+    }
+
+
+# All numbers of one editor in one call: value, interval, what they rest on, and how they were taken.
+
 
 SCHEMA_VERSION = 1
 
@@ -111,3 +175,112 @@ def summarise(
 def _confusion(table: EditTable, choices: MetricChoices) -> FloatArray:
     labels = dominant_labels(table, choices)
     return label_counts(table, labels, choices.confusion_strengths)
+
+
+# Two editors on the same samples: the differences of their metrics, with paired intervals.
+
+
+ONLY_OTHER = "no verdict for the other editor's edit"
+ONLY_OTHER_IDENTITY = "no identity for the other editor's edit"
+_MAX_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A metric of both editors on the edits that both have scored, and a - b with its paired interval."""
+
+    a: float | None
+    b: float | None
+    difference: Estimate
+    coverage: Coverage
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "a": self.a,
+            "b": self.b,
+            "difference": self.difference.as_json(),
+            **self.coverage.as_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every metric of METRICS, a against b."""
+
+    choices: MetricChoices
+    bootstrap: Bootstrap
+    num_samples: int
+    differences: Mapping[str, Difference]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "schema_version": 1,
+            "choices": self.choices.as_json(),
+            "bootstrap": self.bootstrap.as_json(),
+            "n_samples": self.num_samples,
+            "differences": {name: found.as_json() for name, found in self.differences.items()},
+        }
+
+
+def compare(
+    a: Iterable[JudgedEdit],
+    b: Iterable[JudgedEdit],
+    choices: MetricChoices | None = None,
+    bootstrap: Bootstrap | None = None,
+) -> Comparison:
+    """The metrics of `a` minus those of `b`, samples drawn together for both.
+
+    An edit without verdict (or identity) in one is left out in both, and so is what has no value in one, as
+    the linearity of a sweep whose scores are all the same: neither gains by silence.
+    InputError where the samples, targets or strengths are not the same.
+    """
+    choices, plan = choices or MetricChoices(), bootstrap or Bootstrap()
+    table_a, table_b = tabulate(a), tabulate(b)
+    _require_same_jobs(table_a, table_b)
+    pairs = list(zip(table_a.edits, table_b.edits, strict=True))
+    found_a = measures(tabulate(_in_common(edit, other, choices) for edit, other in pairs), choices)
+    found_b = measures(tabulate(_in_common(edit, other, choices) for other, edit in pairs), choices)
+    weights_RS = plan.draw(table_a.num_samples)
+    differences = {}
+    for name in found_a:
+        one, other = in_common(found_a[name], found_b[name])
+        gap = estimate(difference(one, other), plan, weights_RS)
+        differences[name] = Difference(_known(one), _known(other), gap, one.coverage)
+    return Comparison(choices, plan, table_a.num_samples, differences)
+
+
+def _in_common(edit: JudgedEdit, other: JudgedEdit, choices: MetricChoices) -> JudgedEdit:
+    """`edit` without what `other` lacks."""
+    if edit.scores is not None and other.scores is None:
+        edit = replace(edit, scores=None, dominant=None, no_verdict=ONLY_OTHER)
+    if choices.missing_faces == "zero" and other.no_identity == NO_FACE:
+        return edit  # the other's is known: it is 0
+    kept = {
+        name: cosine if other.similarities.get(name) is not None else None
+        for name, cosine in edit.similarities.items()
+    }
+    if kept != dict(edit.similarities):
+        edit = replace(edit, similarities=kept, no_identity=edit.no_identity or ONLY_OTHER_IDENTITY)
+    return edit
+
+
+def _require_same_jobs(a: EditTable, b: EditTable) -> None:
+    keys_a, keys_b = {edit.key for edit in a.edits}, {edit.key for edit in b.edits}
+    if odd := sorted(keys_a ^ keys_b):
+        named = ", ".join(
+            f"{sample} {target} at {strength:g}" for sample, target, strength in odd[:_MAX_NAMED]
+        )
+        raise InputError(
+            f"{len(odd)} edits are of one editor alone ({named}{', …' if len(odd) > _MAX_NAMED else ''}): "
+            "compare editors on the same samples, targets and strengths"
+        )
+    if a.encoders != b.encoders:
+        raise InputError(
+            f"identity was measured with {', '.join(a.encoders) or 'nothing'} and with "
+            f"{', '.join(b.encoders) or 'nothing'}: measure both alike"
+        )
+
+
+def _known(measure: Measure) -> float | None:
+    value = measure.value()
+    return None if value != value else value

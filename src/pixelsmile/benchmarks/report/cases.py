@@ -11,8 +11,7 @@ from typing import Literal
 import numpy as np
 
 from pixelsmile.benchmarks.metrics import EditTable, JudgedEdit, sweeps, tabulate
-from pixelsmile.benchmarks.metrics.harmonic import harmonic_score
-from pixelsmile.benchmarks.metrics.identity import identities
+from pixelsmile.benchmarks.metrics.harmonic import harmonic_score, identities
 from pixelsmile.benchmarks.metrics.linearity import pearson
 from pixelsmile.benchmarks.metrics.measure import ratio
 from pixelsmile.benchmarks.metrics.table import NO_POINT, FloatArray

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from pixelsmile.benchmarks.metrics import Estimate
-from pixelsmile.benchmarks.metrics.trade_off import TradeOffPoint
+from pixelsmile.benchmarks.metrics.harmonic import TradeOffPoint
 from pixelsmile.benchmarks.report.cells import interval_words
 from pixelsmile.benchmarks.report.frame import Frame, curve_class, legend, marker
 from pixelsmile.benchmarks.report.html import Html, join, tag

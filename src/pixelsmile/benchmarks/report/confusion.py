@@ -3,8 +3,7 @@
 import math
 
 from pixelsmile.benchmarks.metrics import Figure, Summary
-from pixelsmile.benchmarks.metrics.confusion import confusion_rates
-from pixelsmile.benchmarks.metrics.labels import PREDICTIONS
+from pixelsmile.benchmarks.metrics.confusion import PREDICTIONS, confusion_rates
 from pixelsmile.benchmarks.report.cells import interval_words, plain_table
 from pixelsmile.benchmarks.report.html import Html, join, tag
 from pixelsmile.benchmarks.report.terminal import format_number

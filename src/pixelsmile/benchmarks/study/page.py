@@ -6,18 +6,139 @@ mean scores add up to 9.00 for both questions, as ranks without ties do that are
 """
 
 import random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field, JsonValue, model_validator
 
 from pixelsmile.benchmarks.report.html import Html, document, json_block, package_text
 from pixelsmile.benchmarks.report.pictures import data_uri
 from pixelsmile.benchmarks.run_folder import EditKey, EditRecord, RunFolder
-from pixelsmile.benchmarks.study.key import QUESTIONS, StudyKey, StudyTask
-from pixelsmile.benchmarks.study.sample import Pair, common_strengths, draw_pairs, shared_pairs
 from pixelsmile.errors import InputError
+from pixelsmile.expressions import NEUTRAL
+from pixelsmile.hashing import sha256_file
 from pixelsmile.images import load_image
+from pixelsmile.limits import MAX_FILE_BYTES, read_record, shown
+from pixelsmile.store.json_lines import Record
+
+# The key of a study: whose sweep each code stands for. Raters do not get it.
+
+
+Question = Literal["continuity", "identity"]
+QUESTIONS: tuple[Question, ...] = ("continuity", "identity")
+
+
+class StudyTask(Record):
+    """A task that raters see: a source, a target expression, and the code of each editor's sweep."""
+
+    source: str
+    target: str
+    sweeps: dict[str, str]  # code: editor
+
+
+class StudyKey(Record):
+    """What joins the codes of a study's page to editors and tasks."""
+
+    schema_version: Literal[1] = 1
+    study: str
+    seed: int
+    strengths: tuple[float, ...]
+    editors: dict[str, dict[str, JsonValue]] = Field(min_length=2)  # by label, as their runs describe them
+    tasks: dict[str, StudyTask] = Field(min_length=1)  # by code
+
+    @model_validator(mode="after")
+    def _each_editor_once(self) -> "StudyKey":
+        for code, task in self.tasks.items():
+            if sorted(task.sweeps.values()) != sorted(self.editors):
+                raise ValueError(f"task {shown(code)} has not one sweep of each editor")
+        return self
+
+    def to_json(self) -> bytes:
+        """The key as a file."""
+        return (self.model_dump_json(indent=1) + "\n").encode()
+
+
+def read_key(path: Path) -> StudyKey:
+    """The key in a file; InputError where it is missing or none of ours."""
+    return read_record(
+        path,
+        StudyKey,
+        max_bytes=MAX_FILE_BYTES,
+        error=lambda problem: InputError(
+            f"{problem}; use the .key.json that `pixelsmile bench study page` wrote"
+        ),
+    )
+
+
+# Which tasks raters see: those of which every editor has the whole sweep, fairly drawn.
+
+
+MIN_STRENGTHS = 3  # two pictures show no course
+
+Pair = tuple[str, str]  # source, target
+
+
+def common_strengths(runs: Sequence[RunFolder]) -> tuple[float, ...]:
+    """The strengths that all runs have, rising; InputError where they are too few for a sweep."""
+    found = set.intersection(*(set(run.spec().strengths) for run in runs))
+    if len(found) < MIN_STRENGTHS:
+        seen = "; ".join(", ".join(f"{s:g}" for s in run.spec().strengths) for run in runs)
+        raise InputError(
+            f"the runs share {len(found)} strengths (they have {seen}), and a sweep needs {MIN_STRENGTHS}: "
+            "make them with the linear setting and the same strengths"
+        )
+    return tuple(sorted(found))
+
+
+def shared_pairs(runs: Sequence[RunFolder], strengths: Sequence[float]) -> list[Pair]:
+    """The tasks, in the first run's order, that have one source picture and whole sweeps in all runs.
+
+    InputError where there are none.
+    """
+    edits = [_pictures(run) for run in runs]
+    same: dict[str, bool] = {}
+    pairs = []
+    for task in runs[0].spec().tasks:
+        keys = [(task.source, task.target, strength) for strength in strengths]
+        if task.target == NEUTRAL or not all(made.issuperset(keys) for made in edits):
+            continue
+        if same.setdefault(task.source, _same_source(runs, task.source)):
+            pairs.append((task.source, task.target))
+    if not pairs:
+        raise InputError(
+            "the runs share no task with whole sweeps and the same source picture: run all editors on one "
+            "benchmark, to its end"
+        )
+    return pairs
+
+
+def draw_pairs(pairs: Sequence[Pair], num: int, rng: random.Random) -> list[Pair]:
+    """`num` of `pairs` (all where there are fewer): expressions as even as can be, then sources."""
+    by_target: dict[str, list[Pair]] = defaultdict(list)
+    for pair in rng.sample(list(pairs), len(pairs)):
+        by_target[pair[1]].append(pair)
+    drawn: list[Pair] = []
+    while len(drawn) < min(num, len(pairs)):
+        for left in by_target.values():
+            if left and len(drawn) < num:
+                seen = [source for source, _ in drawn]
+                rarest = min(left, key=lambda pair: seen.count(pair[0]))
+                left.remove(rarest)
+                drawn.append(rarest)
+    return drawn
+
+
+def _pictures(run: RunFolder) -> set[EditKey]:
+    return {key for key, record in run.edits().items() if record.file is not None}
+
+
+def _same_source(runs: Sequence[RunFolder], source: str) -> bool:
+    files = [run.source_file(source) for run in runs]
+    return all(file.exists() for file in files) and len({sha256_file(file) for file in files}) == 1
+
 
 MAX_EDITORS = 9  # ranks are typed with one digit
 _QUALITY = 90  # people are to see the editors' faults, not ours

@@ -6,11 +6,93 @@ Shapes: N4 boxes (x0, y0, x1, y1); N one score a box; N52 five landmarks (x, y) 
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from pixelsmile.errors import ModelError
-from pixelsmile.faces.detectors.letterbox import Letterbox
-from pixelsmile.faces.detectors.overlap import keep_best
 from pixelsmile.faces.face import Face
+
+# Boxes that mean the same face: intersection over union, and which of them to keep.
+#
+# Shapes: N4 boxes (x0, y0, x1, y1); N one number a box.
+
+
+def intersection_over_union(box: np.ndarray, boxes_N4: np.ndarray) -> np.ndarray:
+    """Of one box with each of the others, 0..1."""
+    width_N = np.minimum(box[2], boxes_N4[:, 2]) - np.maximum(box[0], boxes_N4[:, 0])
+    height_N = np.minimum(box[3], boxes_N4[:, 3]) - np.maximum(box[1], boxes_N4[:, 1])
+    shared_N = np.clip(width_N, 0, None) * np.clip(height_N, 0, None)
+    return shared_N / (area(box[None]) + area(boxes_N4) - shared_N)
+
+
+def area(boxes_N4: np.ndarray) -> np.ndarray:
+    """Of each box, in square pixels."""
+    return (boxes_N4[:, 2] - boxes_N4[:, 0]) * (boxes_N4[:, 3] - boxes_N4[:, 1])
+
+
+def keep_best(boxes_N4: np.ndarray, scores_N: np.ndarray, limit: float) -> np.ndarray:
+    """Which boxes to keep, the surest first: none overlaps a surer kept one by more than `limit`.
+
+    Greedy non-maximum suppression; of equal scores the earlier box wins.
+    """
+    waiting = np.argsort(-scores_N, kind="stable")
+    kept: list[int] = []
+    while waiting.size:
+        best, waiting = waiting[0], waiting[1:]
+        kept.append(int(best))
+        waiting = waiting[intersection_over_union(boxes_N4[best], boxes_N4[waiting]) <= limit]
+    return np.asarray(kept, np.intp)
+
+
+# A picture made to fit what a detector takes, and the way back to its own pixels.
+#
+# Shapes: HWC a picture; ...2 points (x, y).
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """A picture of `size` scaled to `resized`, in the top left corner of an input; both (width, height)."""
+
+    size: tuple[int, int]
+    resized: tuple[int, int]
+
+    @classmethod
+    def fit(cls, size: tuple[int, int], limits: tuple[int, int], *, enlarge: bool = True) -> "Letterbox":
+        """The largest that keeps the proportions within `limits`; smaller pictures grow if `enlarge`.
+
+        A side is rounded to whole pixels and has at least one.
+        """
+        scale = min(limits[0] / size[0], limits[1] / size[1])
+        if not enlarge:
+            scale = min(scale, 1.0)
+        width, height = (
+            min(max(1, round(side * scale)), limit) for side, limit in zip(size, limits, strict=True)
+        )
+        return cls(size, (width, height))
+
+    def scaled(self, image: Image.Image) -> Image.Image:
+        """The picture at `resized`; smoothed where it shrinks, so that nothing aliases."""
+        if image.size != self.size:
+            raise ValueError(f"this is for a picture of {self.size}, not {image.size}")
+        return image if self.resized == self.size else image.resize(self.resized, Image.Resampling.BILINEAR)
+
+    def canvas(self, image: Image.Image, limits: tuple[int, int], padding: int) -> np.ndarray:
+        """The scaled picture on an input of `limits` (width, height), the rest `padding`: HWC, uint8, RGB."""
+        canvas_HWC = np.full((limits[1], limits[0], 3), padding, np.uint8)
+        canvas_HWC[: self.resized[1], : self.resized[0]] = np.asarray(self.scaled(image))
+        return canvas_HWC
+
+    def to_picture(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 2) of the input in the pixels of the picture.
+
+        Both count from the corner of the first pixel, so there is no half pixel to add; each side scales by
+        what rounding made of it.
+        """
+        return points * (np.asarray(self.size, np.float64) / np.asarray(self.resized, np.float64))
+
+    def to_input(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 2) of the picture in the pixels of the input."""
+        return points * (np.asarray(self.resized, np.float64) / np.asarray(self.size, np.float64))
+
 
 _MAX_PROPOSALS = 20_000  # a crowd of a thousand has about ten for each face
 _ROUNDING = 1e-3  # a network in half precision

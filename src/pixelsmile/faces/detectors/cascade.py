@@ -10,11 +10,9 @@ import numpy as np
 from PIL import Image
 
 from pixelsmile.errors import ModelError
-from pixelsmile.faces.detectors.candidates import Candidates
-from pixelsmile.faces.detectors.letterbox import Letterbox
-from pixelsmile.faces.detectors.overlap import area
+from pixelsmile.faces.detectors.candidates import Candidates, Letterbox, area
 from pixelsmile.faces.face import Face
-from pixelsmile.faces.onnx_picture import EXTRA
+from pixelsmile.faces.onnx import EXTRA
 
 # Of a size at which faces on photographs get more votes than anything else.
 _SIDE_PX = 256

@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from pixelsmile.faces.detectors.candidates import Candidates
-from pixelsmile.faces.detectors.drawn_network import (
+from pixelsmile.faces.detectors.candidates import Candidates, Letterbox
+from pixelsmile.faces.face import Box, Face
+from pixelsmile.networks.face_detector import (
     COARSEST_PX,
     CloseMaps,
     DrawnFaceNetwork,
@@ -24,8 +25,6 @@ from pixelsmile.faces.detectors.drawn_network import (
     load_network,
     marks_in_pixels,
 )
-from pixelsmile.faces.detectors.letterbox import Letterbox
-from pixelsmile.faces.face import Box, Face
 
 PADDING = 128  # 0 for the network
 CLOSE_PX = 128  # side of what a close look sees

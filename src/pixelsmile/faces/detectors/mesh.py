@@ -16,7 +16,7 @@ from PIL import Image
 
 from pixelsmile.embedded import photo_path
 from pixelsmile.errors import FaceError
-from pixelsmile.faces.detectors.overlap import intersection_over_union, keep_best
+from pixelsmile.faces.detectors.candidates import intersection_over_union, keep_best
 from pixelsmile.faces.face import Face
 from pixelsmile.faces.mesh.mesh import FaceMesh
 from pixelsmile.faces.mesh.networks import (

@@ -24,10 +24,9 @@ import numpy as np
 from PIL import Image
 
 from pixelsmile.errors import ModelError
-from pixelsmile.faces.detectors.candidates import Candidates
-from pixelsmile.faces.detectors.letterbox import Letterbox
+from pixelsmile.faces.detectors.candidates import Candidates, Letterbox
 from pixelsmile.faces.face import Face
-from pixelsmile.faces.onnx_picture import OnnxFile, network_input
+from pixelsmile.faces.onnx import OnnxFile, network_input
 from pixelsmile.limits import shown
 
 _WIDTHS = (5, 6, 15)

@@ -14,10 +14,9 @@ import numpy as np
 from PIL import Image
 
 from pixelsmile.errors import ModelError
-from pixelsmile.faces.detectors.candidates import Candidates
-from pixelsmile.faces.detectors.letterbox import Letterbox
+from pixelsmile.faces.detectors.candidates import Candidates, Letterbox
 from pixelsmile.faces.face import Face
-from pixelsmile.faces.onnx_picture import OnnxFile, network_input
+from pixelsmile.faces.onnx import OnnxFile, network_input
 
 _MEAN, _SCALE = 127.5, 128.0
 _PADDING = 0  # black before it is normalised

@@ -13,10 +13,9 @@ import numpy as np
 from PIL import Image
 
 from pixelsmile.errors import ModelError
-from pixelsmile.faces.detectors.candidates import Candidates
-from pixelsmile.faces.detectors.letterbox import Letterbox
+from pixelsmile.faces.detectors.candidates import Candidates, Letterbox
 from pixelsmile.faces.face import Face
-from pixelsmile.faces.onnx_picture import EXTRA
+from pixelsmile.faces.onnx import EXTRA
 
 _DEFAULT_MAX_SIDE_PX = 1280
 _CLOSE_UP_PX = 320  # it was trained on faces of 10 to 300 px: larger ones are found in a small picture

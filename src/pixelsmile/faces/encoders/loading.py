@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pixelsmile.errors import ModelError, PixelSmileError
-from pixelsmile.faces.encoders.encoder import IdentityEncoder
-from pixelsmile.faces.encoders.preprocessing import KINDS, Preprocessing, preprocessing_of
+from pixelsmile.faces.encoders.encoder import KINDS, IdentityEncoder, Preprocessing, preprocessing_of
 
 
 def load_encoder(

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from pixelsmile.errors import ModelError
 from pixelsmile.faces.encoders.onnx_file import OnnxFile
-from pixelsmile.faces.encoders.onnx_ops import OPERATORS, result_size
-from pixelsmile.faces.encoders.onnx_windows import UnsupportedError, require_size
+from pixelsmile.faces.encoders.onnx_operators import OPERATORS, UnsupportedError, require_size, result_size
 
 _DOMAINS = ("", "ai.onnx")
 

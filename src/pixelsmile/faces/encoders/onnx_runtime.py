@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from pixelsmile.embedded import photo_path
 from pixelsmile.errors import DeviceError, ModelError
 from pixelsmile.faces.alignment import Alignment
-from pixelsmile.faces.encoders.encoder import ArrayT, require_embeddings
+from pixelsmile.faces.encoders.encoder import PREPROCESSING, ArrayT, Preprocessing, require_embeddings
 from pixelsmile.faces.encoders.onnx_file import INSTALL, OnnxFile
-from pixelsmile.faces.encoders.preprocessing import Preprocessing
-from pixelsmile.faces.onnx_session import open_session, run_session
+from pixelsmile.faces.onnx import open_session, run_session
+from pixelsmile.hashing import sha256_file
 
 
 class OnnxRuntimeEncoder:
@@ -120,3 +122,23 @@ def _import_runtime() -> ModuleType:
 def _refused(file: OnnxFile, error: Exception) -> ModelError:
     reason = " ".join(str(error).split())
     return ModelError(f"{file.path} is refused by ONNX Runtime ({reason}): fetch or export it again")
+
+
+# The identity encoder that ships for photographs: dlib's 128 numbers (see embedded/photo/NOTICE).
+#
+# On faces of the same person its cosines lie above .91 (dlib's own limit, a distance of .6, at its usual
+# length of 1.4), of two people mostly below: other numbers than ArcFace's, AdaFace's and FaceNet's, never
+# averaged with them.
+
+
+NAME: Literal["dlib"] = "dlib"
+SAME_PERSON = 0.91  # cosine
+
+
+@cache
+def photo_encoder() -> OnnxRuntimeEncoder:
+    """The encoder, loaded once, on the CPU. ModelError where the installation lacks it."""
+    path = photo_path() / "identity.onnx"
+    size_px = PREPROCESSING[NAME].size_px
+    file = OnnxFile(path, None, "image", "embedding", size_px, True, False, sha256_file(path))
+    return OnnxRuntimeEncoder(NAME, PREPROCESSING[NAME], file, "cpu", num_threads=1)

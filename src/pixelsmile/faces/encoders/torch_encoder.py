@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from pixelsmile.errors import DeviceError
 from pixelsmile.faces.alignment import Alignment
-from pixelsmile.faces.encoders.encoder import ArrayT, require_embeddings
-from pixelsmile.faces.encoders.preprocessing import Preprocessing
+from pixelsmile.faces.encoders.encoder import ArrayT, Preprocessing, require_embeddings
 
 
 class TorchEncoder:

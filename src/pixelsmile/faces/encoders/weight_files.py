@@ -16,10 +16,10 @@ from torch import Tensor, float32, nn
 
 from pixelsmile.errors import ModelError
 from pixelsmile.faces.encoders.architectures import Architecture, State, build, recognise
+from pixelsmile.faces.encoders.encoder import Preprocessing, preprocessing_of
 from pixelsmile.faces.encoders.inception_resnet import InceptionResnetConfig
-from pixelsmile.faces.encoders.preprocessing import Preprocessing, preprocessing_of
 from pixelsmile.limits import read_json, validated
-from pixelsmile.safetensors_header import read_header
+from pixelsmile.store.safetensors_header import read_header
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"

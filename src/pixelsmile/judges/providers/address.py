@@ -2,7 +2,7 @@
 
 from urllib.parse import SplitResult, urlsplit
 
-from pixelsmile.judges.errors import JudgeError
+from pixelsmile.judges.judge import JudgeError
 
 _LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 

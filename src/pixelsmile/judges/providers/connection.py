@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pixelsmile.errors import one_line
-from pixelsmile.judges.errors import JudgeError
+from pixelsmile.judges.judge import JudgeError
 from pixelsmile.judges.keys import ApiKey
 from pixelsmile.judges.providers.provider import Failure, Reply
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from pydantic import JsonValue
 from pydantic.alias_generators import to_camel
 
-from pixelsmile.judges.errors import JudgeError
+from pixelsmile.judges.judge import JudgeError
 from pixelsmile.judges.keys import ApiKey, read_key
 from pixelsmile.judges.providers.address import is_same_server, server_of
 from pixelsmile.judges.providers.connection import Answer, Connection

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from pixelsmile.judges.errors import JudgeError
+from pixelsmile.judges.judge import JudgeError
 from pixelsmile.judges.keys import ApiKey, read_key
 from pixelsmile.judges.providers.address import is_same_server, server_of
 from pixelsmile.judges.providers.chat_completion import read_completion

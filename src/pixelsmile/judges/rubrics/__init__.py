@@ -1,7 +1,6 @@
 """Rubrics: what a judge is asked, in which form it answers, and how the answer is read."""
 
-from pixelsmile.judges.rubrics.answer import Answer
-from pixelsmile.judges.rubrics.expression_scores import EXPRESSION_SCORES
+from pixelsmile.judges.rubrics.expression_scores import EXPRESSION_SCORES, Answer
 from pixelsmile.judges.rubrics.fed_consistency import FED_CONSISTENCY
 from pixelsmile.judges.rubrics.fed_quality import FED_QUALITY
 from pixelsmile.judges.rubrics.fed_truth_alignment import FED_TRUTH_ALIGNMENT

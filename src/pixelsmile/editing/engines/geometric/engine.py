@@ -7,15 +7,13 @@ Not the paper's method; every record of an edit says so.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from PIL import Image
 
 from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress
-from pixelsmile.editing.engines.geometric.bars import within_bars
 from pixelsmile.editing.engines.geometric.eyes import are_hidden, paint_eyes
-from pixelsmile.editing.engines.geometric.head import lean_head
 from pixelsmile.editing.engines.geometric.light import read_light
 from pixelsmile.editing.engines.geometric.mouth import MIN_GAP, is_hidden, lip_gap, paint_mouth
 from pixelsmile.editing.engines.geometric.scene import Face, Moved, coverage, smooth_path
@@ -40,6 +38,91 @@ from pixelsmile.faces.mesh.networks import MeshNetworks, load_mesh_networks
 from pixelsmile.faces.mesh.points import NUM_SURFACE
 from pixelsmile.faces.mesh.units import source_units
 from pixelsmile.portraits.action_units import ActionUnits
+
+# Bars of one colour along the edges of a picture (letterboxes, padding): nothing was photographed there.
+
+
+_NOISE = 12  # levels: what JPEG makes of one colour
+_SOFT_PX = 2  # the end of a bar, blurred by JPEG, counts as bar
+_STRAIGHT = 0.7  # the share of the line beyond a bar that is of another colour; less is a plain background
+
+
+def within_bars(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the photograph in a picture (H, W, 3) starts and ends: (2,) x, y each."""
+    columns = pixels.swapaxes(0, 1)
+    (left, right), (top, bottom) = _shown(columns), _shown(pixels)
+    spans = [_straight(columns[:, top:bottom], left, right), _straight(pixels[:, left:right], top, bottom)]
+    low, high = np.array(spans).T
+    return low, high
+
+
+def _shown(lines: np.ndarray) -> tuple[int, int]:
+    """The first of the lines (N, M, 3) that is not of one colour with those before it, and after the last."""
+    plain = np.ptp(lines, axis=1).max(1) <= _NOISE
+    colours = lines[:, 0].astype(int)
+    before = plain & (np.abs(colours - colours[0]).max(1) <= _NOISE)
+    after = plain & (np.abs(colours - colours[-1]).max(1) <= _NOISE)
+    if before.all():
+        return 0, len(lines)
+    return int(np.argmin(before)), len(lines) - int(np.argmin(after[::-1]))
+
+
+def _straight(lines: np.ndarray, low: int, high: int) -> tuple[int, int]:
+    """The same within bars that end straight; the whole where a plain background ends."""
+    inner_low, inner_high = low + _SOFT_PX, high - _SOFT_PX
+    if inner_high <= inner_low:
+        return 0, len(lines)
+    starts = low > 0 and _is_other(lines[inner_low], lines[0, 0])
+    ends = high < len(lines) and _is_other(lines[inner_high - 1], lines[-1, -1])
+    return (inner_low if starts else 0), (inner_high if ends else len(lines))
+
+
+def _is_other(line: np.ndarray, colour: np.ndarray) -> bool:
+    far = np.abs(line.astype(int) - colour.astype(int)).max(1) > _NOISE
+    return bool(far.mean() > _STRAIGHT)
+
+
+# The head leans a little with brows and gaze, as heads do: the finished edit, turned about the neck.
+#
+# What no face shows (hair, hat, collar, the picture behind) is bent along and less and less, so leaning is
+# small.
+
+
+NECK = np.array([0.0, -6.0, -4.0])  # canonical centimetres: what the head leans about
+# Degrees at an intensity of 1: nodding down, turning to the viewer's right, and up with the viewer's right
+# side.
+LEANS: Mapping[str, tuple[float, float, float]] = {
+    "brow_tilt": (0.0, 0.0, 3.5),
+    "gaze_x": (0.0, 3.0, 0.0),
+    "gaze_y": (3.5, 0.0, 0.0),
+}
+_MOST, _LEAST = 5.0, 0.05  # degrees
+
+
+def lean_of(wanted: ActionUnits) -> np.ndarray:
+    """(3,) degrees about the axes x, y and z of the head."""
+    total = sum((getattr(wanted, name) * np.array(lean) for name, lean in LEANS.items()), np.zeros(3))
+    return np.asarray(np.clip(total, -_MOST, _MOST))
+
+
+def lean_head(picture: np.ndarray, moved: Moved) -> np.ndarray:
+    """`picture` (float32 (H, W, 3), the edited window) with its head leaning as the wanted units say."""
+    lean = lean_of(moved.movement.wanted)
+    if np.abs(lean).max() < _LEAST:
+        return picture
+    leaning = (moved.moved_cm - NECK) @ _rotation(lean).T + NECK
+    before, after = with_rings(moved.moved, moved.face.pose.project(leaning))
+    after = held_at_edges(before, after, picture.shape, HELD_CM * moved.face.px_per_cm)
+    pixels = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return warp(pixels, before, after, triangles_far_first(after)).astype(np.float32)
+
+
+def _rotation(degrees: np.ndarray) -> np.ndarray:
+    (cx, cy, cz), (sx, sy, sz) = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    return np.asarray(np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]]) @ about_y @ about_x)
+
 
 NOTE = "a face mesh moved by action units: not the paper's method"
 MAX_SIZE_PX = 1536

@@ -1,0 +1,46 @@
+"""Train the adapter of one style; the same command goes on where it was stopped."""
+
+import argparse
+import logging
+import os
+from pathlib import Path
+
+from pixelsmile.editing.folders import check_folder
+from pixelsmile.errors import ModelError
+from pixelsmile.expressions import DOMAINS
+from pixelsmile.training.run_folder import ADAPTER_NAME
+from recipes.adapters.installing import install
+from recipes.adapters.stages import STAGES, commands
+from recipes.commands import run_command
+
+log = logging.getLogger("recipe")
+
+
+def main() -> None:
+    """Run every stage and say where the adapter is."""
+    parser = argparse.ArgumentParser(prog="python -m recipes.adapters", description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path("runs/adapters"))
+    parser.add_argument("--style", choices=DOMAINS, required=True)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="that it may use")
+    parser.add_argument(
+        "--into", type=Path, default=None, metavar="MODEL", help="a model folder whose adapter it becomes"
+    )
+    arguments = parser.parse_args()
+    if arguments.into is not None:
+        try:
+            check_folder(arguments.into)
+        except ModelError as error:
+            parser.error(str(error))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    work = arguments.work / arguments.style
+    for command in commands(STAGES, arguments.style, work):
+        log.info("pixelsmile %s", " ".join(command))
+        run_command(command, work / "log.txt", arguments.threads)
+    adapter = work / STAGES[-1].name / ADAPTER_NAME
+    if arguments.into is not None:
+        adapter = install(STAGES, arguments.style, work, arguments.into)
+    log.info("done: %s", adapter)
+
+
+if __name__ == "__main__":
+    main()

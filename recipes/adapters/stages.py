@@ -1,0 +1,48 @@
+"""What is learnt, one stage after another, each as the commands that a person would type."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixelsmile.training.run_folder import ADAPTER_NAME
+from recipes.commands import ON_FACES, train_command
+
+_ALL_PAIRS = ("--strengths", "0", "1", "--confusing-share", "0.25")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training. drawing: options of its triplets; settings: beyond those of the recipe `embedded`."""
+
+    name: str
+    num_triplets: int
+    drawing: tuple[str, ...]
+    settings: tuple[str, ...]
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("pairs", 1200, (), ()),
+    # Whole pictures are learnt by now; four tenths of the tokens, and so two to three times the faces.
+    Stage("faces", 1500, _ALL_PAIRS, (ON_FACES, "optimiser.learning_rate=7e-4", "run.num_steps=1000")),
+)
+
+
+def commands(stages: tuple[Stage, ...], style: str, work: Path) -> list[tuple[str, ...]]:
+    """All of them in order; what was done before, `pixelsmile` leaves alone."""
+    found: list[tuple[str, ...]] = []
+    start: Path | None = None
+    for stage in stages:
+        triplets = work / f"triplets-{stage.num_triplets}"
+        drawing = ("--style", style, "-n", str(stage.num_triplets), *stage.drawing, "-o", str(triplets))
+        found.append(("triplets", "draw", *drawing))
+        settings = (
+            f"data.triplets={triplets / 'triplets.jsonl'}",
+            f"data.domain={style}",
+            f"data.cache={work / 'cache'}",
+            "validation.every=null",
+            *stage.settings,
+            *(() if start is None else (f"adapter.start={start}",)),
+        )
+        folder = work / stage.name
+        found.append(train_command(settings, folder))
+        start = folder / ADAPTER_NAME
+    return found

@@ -1,0 +1,160 @@
+"""One training loop for the networks of the recipe: resumable, logged, stopped by a non-finite loss.
+
+Every step draws its randomness from (seed, step), so a run that was killed continues as if it never was.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from pixelsmile.errors import PixelSmileError
+from recipes.embedded.muon import Muon
+from recipes.embedded.plan import Optimisation
+
+Losses = dict[str, Tensor]
+
+
+def train(
+    network: nn.Module,
+    losses_of_step: Callable[[int], Losses],
+    plan: Optimisation,
+    folder: Path,
+    matrices: Sequence[nn.Parameter] = (),
+) -> Iterator[dict[str, Any]]:
+    """Train `network` until `plan.num_steps`, and leave the moving average of its weights in it.
+
+    losses_of_step: from a step to named scalars; the one called "loss" is minimised. matrices: the weights
+    that Muon trains; AdamW trains all others.
+    Yields one record every `plan.log_every` steps, the same that goes to `folder/stats.jsonl`: losses are
+    means since the record before.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    optimisers = _optimisers(network, matrices, plan)
+    average = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    first = _resume(folder / "state.safetensors", network, average, optimisers)
+    _forget_after(folder / "stats.jsonl", first)
+    started, window = time.monotonic(), []
+    for step in range(first, plan.num_steps):
+        losses = losses_of_step(step)
+        if not torch.isfinite(losses["loss"]):
+            raise PixelSmileError(f"loss is {losses['loss'].item()} at step {step}: lower the learning rate")
+        losses["loss"].backward()
+        norm = nn.utils.clip_grad_norm_(network.parameters(), plan.max_grad_norm)
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(step, plan)
+            optimiser.step()
+            optimiser.zero_grad()
+        _update_average(average, network, min(plan.ema_decay, (step + 1) / (step + 10)))
+        window.append({name: value.item() for name, value in losses.items()} | {"grad_norm": norm.item()})
+        done = step + 1
+        if done % plan.log_every == 0 or done == plan.num_steps:
+            record = {"step": done, **_means(window), "learning_rate": learning_rate(step, plan)}
+            record["steps_per_s"] = round((done - first) / (time.monotonic() - started), 3)
+            window.clear()
+            with open(folder / "stats.jsonl", "a") as log:
+                log.write(json.dumps(record) + "\n")
+            yield record
+        if done % plan.checkpoint_every == 0 or done == plan.num_steps:
+            _save(folder / "state.safetensors", network, average, optimisers, done)
+    network.load_state_dict(average)
+
+
+def _optimisers(
+    network: nn.Module, matrices: Sequence[nn.Parameter], plan: Optimisation
+) -> list[torch.optim.Optimizer]:
+    ours = {id(matrix) for matrix in matrices}
+    others = [parameter for parameter in network.parameters() if id(parameter) not in ours]
+    adamw = torch.optim.AdamW(
+        others, lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.99)
+    )
+    return [adamw, Muon(matrices, plan.learning_rate)] if matrices else [adamw]
+
+
+def _means(window: list[dict[str, float]]) -> dict[str, float]:
+    return {name: round(sum(values[name] for values in window) / len(window), 6) for name in window[0]}
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 where the device multiplies it; float32 on processors that would be ten times slower in it."""
+    able = torch.cpu.get_capabilities()
+    native = device.type != "cpu" or able.get("avx512_bf16") or able.get("amx_bf16")
+    return torch.autocast(device.type, torch.bfloat16, enabled=bool(native))
+
+
+def learning_rate(step: int, plan: Optimisation) -> float:
+    """Linear warmup, constant, then half a cosine to zero over the last `plan.decay_share` of the steps."""
+    if step < plan.num_warmup_steps:
+        return plan.learning_rate * (step + 1) / plan.num_warmup_steps
+    decay_from = max(plan.num_warmup_steps, round(plan.num_steps * (1 - plan.decay_share)))
+    progress = (step - decay_from) / max(1, plan.num_steps - decay_from)
+    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * max(0.0, progress)))
+
+
+@torch.no_grad()
+def _update_average(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
+    for name, value in network.state_dict().items():
+        average[name].lerp_(value, 1 - decay)
+
+
+def _save(
+    path: Path,
+    network: nn.Module,
+    average: dict[str, Tensor],
+    optimisers: list[torch.optim.Optimizer],
+    step: int,
+) -> None:
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    tensors |= {f"average.{name}": value for name, value in average.items()}
+    for which, optimiser in enumerate(optimisers):
+        for index, state in optimiser.state_dict()["state"].items():
+            named = {f"optimiser.{which}.{index}.{name}": value for name, value in state.items()}
+            tensors |= {name: torch.as_tensor(value) for name, value in named.items()}
+    tensors = {name: value.detach().contiguous().clone() for name, value in tensors.items()}
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial, metadata={"step": str(step)})
+    os.replace(partial, path)
+
+
+def _resume(
+    path: Path, network: nn.Module, average: dict[str, Tensor], optimisers: list[torch.optim.Optimizer]
+) -> int:
+    """Load what `_save` wrote, and return the step to go on from: 0 where there is nothing."""
+    if not path.is_file():
+        return 0
+    tensors = load_file(path)
+    network.load_state_dict(_part(tensors, "network."))
+    for name, value in _part(tensors, "average.").items():
+        average[name].copy_(value)
+    for which, optimiser in enumerate(optimisers):
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in _part(tensors, f"optimiser.{which}.").items():
+            index, _, key = name.partition(".")
+            state.setdefault(int(index), {})[key] = value
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    return _step_of(path)
+
+
+def _step_of(path: Path) -> int:
+    with safe_open(path, framework="pt") as file:
+        return int(file.metadata()["step"])
+
+
+def _forget_after(log: Path, step: int) -> None:
+    """Drop the records of steps that will be taken again."""
+    if log.is_file():
+        lines = log.read_text().splitlines(keepends=True)
+        log.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

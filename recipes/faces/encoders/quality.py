@@ -1,0 +1,167 @@
+"""How good the embedded identity encoders are: verification of drawn people whom they have never seen.
+
+    python -m recipes.faces.encoders.quality --encoders runs/encoders/model
+
+For each person and style there is one pair of the same and one of different people, always with two
+expressions, two scenes and one style. Who the other one is makes the levels:
+
+    strangers       another person of the test: they differ in everything
+    lookalike_K     somebody who differs in K traits (hair, glasses, nose, ...) by what can be seen
+    reconstructed   strangers, the second picture of every pair given back by the editor's autoencoder
+
+Beside the encoders stands the cosine of raw pixels, and the mean of the encoders (`identity_similarity`).
+"""
+
+import argparse
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKLQwenImage
+
+from pixelsmile.embedded import model_path
+from pixelsmile.errors import ModelError
+from pixelsmile.expressions import DOMAINS
+from pixelsmile.faces.encoders.encoder import IdentityEncoder
+from pixelsmile.faces.encoders.loading import load_encoder
+from pixelsmile.faces.encoders.weight_files import CONFIG_FILE, WEIGHTS_FILE
+from pixelsmile.hashing import sha256_file
+from recipes.faces.encoders.pixels import PixelEncoder
+from recipes.faces.encoders.plan import Plan
+from recipes.faces.encoders.sittings import mapping
+from recipes.faces.encoders.trials import (
+    ANCHOR,
+    RECONSTRUCTED,
+    SAME,
+    Trial,
+    lookalike_role,
+    trials,
+)
+from recipes.faces.encoders.verification import Scores, summary
+
+STRANGERS = "strangers"
+MEAN, BOTH = "mean", "both"
+QUALITY_FILE = "quality.json"
+
+log = logging.getLogger("recipe")
+
+Embeddings = dict[tuple[str, str], list[np.ndarray]]  # of a style and a role, some people at a time
+Levels = dict[str, Scores]
+
+
+def measure(
+    plan: Plan, encoders: Sequence[IdentityEncoder], vae: AutoencoderKLQwenImage, num_workers: int
+) -> Iterator[dict[str, Any]]:
+    """Yields how many people are done in a style, at last the report under `results`."""
+    found: dict[str, Embeddings] = {encoder.name: {} for encoder in encoders}
+    with mapping(num_workers) as mapped:
+        for trial in trials(plan, vae, mapped):
+            for encoder in encoders:
+                _embed(encoder, trial, found[encoder.name])
+            yield {"style": trial.style, "done": trial.people.stop, "of": plan.verification.num_people}
+    by_name: dict[str, dict[str, Levels]] = {
+        name: {style: _levels(plan, embeddings, style) for style in DOMAINS}
+        for name, embeddings in found.items()
+    }
+    yield {"results": _report(plan, by_name)}
+
+
+def _embed(encoder: IdentityEncoder, trial: Trial, found: Embeddings) -> None:
+    with torch.inference_mode():
+        for role in trial.pictures:
+            embeddings_BD = encoder.embed(trial.crops(role, encoder.size_px)).cpu().numpy()
+            found.setdefault((trial.style, role), []).append(embeddings_BD)
+
+
+def _levels(plan: Plan, found: Embeddings, style: str) -> Levels:
+    """The similarities of all levels of one encoder in one style."""
+
+    def cosines(role: str, shift: int = 0) -> np.ndarray:
+        a_ND, b_ND = (np.concatenate(found[style, name]) for name in (ANCHOR, role))
+        return np.asarray((a_ND * np.roll(b_ND, shift, axis=0)).sum(1))
+
+    same_N = cosines(SAME)
+    lookalikes = [lookalike_role(num) for num in plan.verification.changed_traits]
+    return {
+        STRANGERS: Scores(same_N, cosines(SAME, 1)),
+        **{role: Scores(same_N, cosines(role)) for role in lookalikes},
+        RECONSTRUCTED: Scores(cosines(RECONSTRUCTED), cosines(RECONSTRUCTED, 1)),
+    }
+
+
+def _report(plan: Plan, by_name: dict[str, dict[str, Levels]]) -> dict[str, Any]:
+    """Encoder -> level -> style -> numbers."""
+    test = plan.verification
+    networks = [styles for name, styles in by_name.items() if name != PixelEncoder.name]
+    by_name = {**by_name, MEAN: {style: _mean([styles[style] for styles in networks]) for style in DOMAINS}}
+    report: dict[str, Any] = {}
+    for name, styles in by_name.items():
+        first, second = (styles[style] for style in DOMAINS)
+        both = {level: first[level].joined(second[level]) for level in first}
+        report[name] = {
+            level: {
+                style: summary(levels[level], test.false_accept_rates, test.num_resamples)
+                for style, levels in ({**styles, BOTH: both}).items()
+            }
+            for level in first
+        }
+    return report
+
+
+def _mean(of_encoders: Sequence[Levels]) -> Levels:
+    return {
+        level: Scores(
+            np.mean([levels[level].same for levels in of_encoders], axis=0),
+            np.mean([levels[level].different for levels in of_encoders], axis=0),
+        )
+        for level in of_encoders[0]
+    }
+
+
+def main() -> None:
+    """Measure the encoders of a folder and write the report beside them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--encoders", type=Path, required=True, help="the folder with a folder an encoder")
+    parser.add_argument("--people", type=int, default=Plan().verification.num_people, help="in each style")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    plan = Plan()
+    plan = replace(plan, verification=replace(plan.verification, num_people=arguments.people))
+    for record in measure_folder(plan, arguments.encoders, arguments.workers):
+        log.info("%s", json.dumps(record))
+
+
+def measure_folder(plan: Plan, folder: Path, num_workers: int) -> Iterator[dict[str, Any]]:
+    """Measure every encoder in `folder` and write `quality.json` there; yields how many people are done.
+
+    ModelError where there is none.
+    """
+    kinds = [encoder.kind for encoder in plan.encoders if (folder / encoder.kind / CONFIG_FILE).is_file()]
+    if not kinds:
+        raise ModelError(f"{folder} has no encoder: run python -m recipes.faces.encoders first")
+    encoders = [load_encoder(folder / kind) for kind in kinds]
+    vae = AutoencoderKLQwenImage.from_pretrained(
+        model_path() / "vae", torch_dtype=torch.float32, trust_remote_code=False
+    )
+    for record in measure(plan, [*encoders, PixelEncoder()], vae, num_workers):
+        if "results" not in record:
+            yield record
+            continue
+        weights = {kind: sha256_file(folder / kind / WEIGHTS_FILE) for kind in kinds}
+        report = {
+            "weights_sha256": weights,
+            "plan": asdict(plan.verification),
+            **record,
+        }
+        (folder / QUALITY_FILE).write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The calibration of the embedded markers: which errors earn full marks, and which earn none.
+
+    python -m recipes.judge.marks [--judge runs/judge/finished] [--out marks.json]
+
+Both ends of each scale are read off drawn truth, of people that nobody was trained on:
+
+- Full marks reach as far as the errors of SOUND in ten pictures that have no fault: the drawn truth, as drawn
+  and after the editor's autoencoder; for GTA also another person who shows the same.
+- No marks begin where the errors of RUINED in ten begin that are all fault: for PQ a blur, noise and JPEG
+  compression as `Ruin` says; for GTA another expression; for SC another one, or the source as it was.
+
+In between marks fall evenly. The judge's weights stay as they are. `marks_quality.py` tests the result.
+"""
+
+import argparse
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pixelsmile.embedded import judge_path
+from pixelsmile.expressions import DOMAINS
+from pixelsmile.judges.embedded.judge import EmbeddedJudge, Look
+from pixelsmile.judges.embedded.marks import CALIBRATION_FILE, Calibration, Scale, apart, damage, missing
+from pixelsmile.judges.question import Target
+from pixelsmile.judges.verdict import NoVerdict
+from pixelsmile.store.publication import write_file
+from recipes.judge.marks_pictures import SIGN_OF, Ruin, Sitting, sitting_of
+from recipes.judge.quality import reconstruction
+
+VERSION = "drawn-marks-1"
+SOUND, RUINED = 0.9, 0.75  # shares of the pictures
+_NUM_DIGITS = 4
+
+log = logging.getLogger("recipe")
+
+
+@dataclass(frozen=True)
+class MarksPlan:
+    """Who is drawn: `num_people` in each style, from a seed on that is nobody else's."""
+
+    first_seed: int = 7_600_000
+    num_people: int = 24
+    ruin: Ruin = field(default_factory=Ruin)
+
+
+@dataclass
+class Errors:
+    """What was found at both ends of one scale."""
+
+    sound: list[float] = field(default_factory=list)
+    ruined: list[float] = field(default_factory=list)
+
+    def scale(self) -> Scale:
+        """Where full marks end and no marks begin."""
+        full_at, none_at = np.quantile(self.sound, SOUND), np.quantile(self.ruined, 1 - RUINED)
+        return Scale(full_at=round(float(full_at), _NUM_DIGITS), none_at=round(float(none_at), _NUM_DIGITS))
+
+
+def calibrate(judge: EmbeddedJudge, plan: MarksPlan) -> Calibration:
+    """The calibration for that judge. Faces that it refuses are left out."""
+    errors: defaultdict[str, Errors] = defaultdict(Errors)
+    for index in range(plan.num_people):
+        for style in DOMAINS:
+            for scale, found in _errors(judge, sitting_of(plan.first_seed + index, style), plan.ruin):
+                errors[scale].sound += found.sound
+                errors[scale].ruined += found.ruined
+        log.info("%d of %d people", index + 1, plan.num_people)
+    return Calibration(
+        version=VERSION,
+        weights_sha256=str(judge.identity.parameters["weights_sha256"]),
+        **{scale: found.scale() for scale, found in errors.items()},
+    )
+
+
+def _errors(judge: EmbeddedJudge, sitting: Sitting, ruin: Ruin) -> Iterator[tuple[str, Errors]]:
+    """Both ends of all scales in the pictures of one person."""
+    drawn = sitting.picture(sitting.truth)
+    pictures = {
+        "drawn": drawn,
+        "reconstructed": reconstruction(drawn),
+        "of another": sitting.picture(sitting.truth, of_another=True),
+        "wrong": sitting.picture(sitting.wrong),
+        "source": sitting.picture(sitting.source),
+    }
+    looks = {
+        name: look for name, image in pictures.items() if not isinstance(look := judge.look(image), NoVerdict)
+    }
+    if len(looks) < len(pictures):
+        log.info("person %d: %s refused", sitting.seed, ", ".join(sorted(set(pictures) - set(looks))))
+        return
+    yield from _damages(sitting, pictures, looks["drawn"], ruin)
+    yield from _distances(sitting.target, {name: look.cut_scores for name, look in looks.items()})
+
+
+def _damages(
+    sitting: Sitting, pictures: Mapping[str, Image.Image], look: Look, ruin: Ruin
+) -> Iterator[tuple[str, Errors]]:
+    rng = np.random.default_rng(sitting.seed)
+    sound = [damage(pictures[name], look) for name in ("drawn", "reconstructed")]
+    for sign, kind in SIGN_OF.items():
+        ruined = damage(ruin.damaged(pictures["drawn"], kind, 1.0, rng), look)
+        yield sign, Errors([getattr(found, sign) for found in sound], [getattr(ruined, sign)])
+
+
+def _distances(target: Target, scores: Mapping[str, np.ndarray]) -> Iterator[tuple[str, Errors]]:
+    def aparts(names: Sequence[str]) -> list[float]:
+        return [apart(scores["drawn"], scores[name]) for name in names]
+
+    def missings(names: Sequence[str]) -> list[float]:
+        targets = (target, Target(target.expression))  # as dense and as simple instructions ask
+        return [missing(asked, scores["source"], scores[name]) for asked in targets for name in names]
+
+    yield "truth_alignment", Errors(aparts(("reconstructed", "of another")), aparts(("wrong",)))
+    yield "consistency", Errors(missings(("drawn", "reconstructed")), missings(("source", "wrong")))
+
+
+def main() -> None:
+    """Calibrate, and write the file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--judge", type=Path, default=None, help="its folder (default: the one that ships)")
+    parser.add_argument("--people", type=int, default=MarksPlan().num_people, help="in each style")
+    parser.add_argument("--out", type=Path, default=None, help=f"default: {CALIBRATION_FILE} in that folder")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    folder = arguments.judge or judge_path()
+    calibration = calibrate(EmbeddedJudge(folder), MarksPlan(num_people=arguments.people))
+    target = arguments.out or folder / CALIBRATION_FILE
+    write_file(target, (calibration.model_dump_json(indent=2) + "\n").encode(), force=True)
+    print(target.read_text(), end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""How good the embedded markers are: on people that nobody was trained on, against errors of known amounts.
+
+    python -m recipes.judge.marks_quality [--judge runs/judge/finished] [--out marks_quality.json]
+
+Each test person's true edit is damaged (for PQ), made too weak, too strong, or mixed with another expression
+or with the source's (for SC and GTA), by amounts from 0 to 1. A good marker's marks fall as amounts rise:
+Spearman's rank correlation is near -1. What has no fault should earn about 10 whoever it shows.
+
+Strengths above 1 hardly show in the judge's scores, which end there: that an edit overdoes it is for
+FED-Bench's REG to say.
+"""
+
+import argparse
+import json
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pixelsmile.embedded import judge_path
+from pixelsmile.expressions import DOMAINS, NEUTRAL
+from pixelsmile.judges.embedded.marks import EmbeddedMarker, EmbeddedMarkers, embedded_markers
+from pixelsmile.judges.fed_samples import consistency_sample, quality_sample, truth_alignment_sample
+from pixelsmile.judges.pool import Sample
+from pixelsmile.judges.question import Target
+from pixelsmile.judges.verdict import NoVerdict
+from pixelsmile.store.publication import write_file
+from recipes.judge.marks_pictures import DAMAGES, Ruin, Sitting, sitting_of
+from recipes.judge.quality import reconstruction
+
+QUALITY_FILE = "marks_quality.json"
+SOUND = ("drawn", "reconstructed")
+_NUM_DIGITS = 3
+
+log = logging.getLogger("recipe")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Who is tested: `num_people` in each style; their seeds are not those of the calibration."""
+
+    first_seed: int = 7_700_000
+    num_people: int = 8
+    amounts: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
+    ruin: Ruin = field(default_factory=Ruin)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An edit with one fault, and how much of it. Of SOUND there is none: amount 0."""
+
+    kind: str
+    amount: float
+    image: Image.Image
+
+
+@dataclass
+class Tally:
+    """The marks of one component: (amount, mark) by kind of fault, and what was refused."""
+
+    marks: defaultdict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def add(self, fault: Fault, marker: EmbeddedMarker, sample: Sample) -> None:
+        """Have one edit marked."""
+        outcome = marker.mark(sample.question())
+        if isinstance(outcome, NoVerdict):
+            self.refused[f"{fault.kind} {fault.amount:g}"] += 1
+        else:
+            self.marks[fault.kind].append((fault.amount, outcome.mark))
+
+    def report(self) -> dict[str, Any]:
+        """Of each kind the mean mark by amount and Spearman's correlation; and the refusals."""
+        kinds = {kind: _kind(np.array(marks)) for kind, marks in self.marks.items()}
+        return {"kinds": kinds, "refused": dict(self.refused)}
+
+
+def measure(markers: EmbeddedMarkers, test: Trial) -> dict[str, Any]:
+    """The report, by component; SC once for dense and once for simple instructions."""
+    tallies: defaultdict[str, Tally] = defaultdict(Tally)
+    for index in range(test.num_people):
+        for style in DOMAINS:
+            for component, fault, marker, sample in _asked(
+                markers, sitting_of(test.first_seed + index, style), test
+            ):
+                tallies[component].add(fault, marker, sample)
+        log.info("%d of %d people", index + 1, test.num_people)
+    return {component: tally.report() for component, tally in tallies.items()}
+
+
+def _asked(
+    markers: EmbeddedMarkers, sitting: Sitting, test: Trial
+) -> Iterator[tuple[str, Fault, EmbeddedMarker, Sample]]:
+    source, truth = sitting.picture(sitting.source), sitting.picture(sitting.truth)
+    dense, simple = sitting.target, Target(sitting.target.expression)
+    style = sitting.style
+    for fault in _damages(sitting, truth, test):
+        yield "quality", fault, markers.quality, quality_sample("", fault.image, style)
+    for fault in _misses(sitting, truth, test):
+        for name, target in (("dense", dense), ("simple", simple)):
+            sample = consistency_sample("", source, fault.image, name, style, target)
+            yield f"consistency, {name}", fault, markers.consistency, sample
+        sample = truth_alignment_sample("", truth, fault.image, style)
+        yield "truth_alignment", fault, markers.truth_alignment, sample
+
+
+def _damages(sitting: Sitting, truth: Image.Image, test: Trial) -> Iterator[Fault]:
+    rng = np.random.default_rng(sitting.seed)
+    yield from _sound(truth)
+    for kind in DAMAGES:
+        for amount in test.amounts:
+            yield Fault(kind, amount, test.ruin.damaged(truth, kind, amount, rng))
+
+
+def _misses(sitting: Sitting, truth: Image.Image, test: Trial) -> Iterator[Fault]:
+    yield from _sound(truth)
+    yield Fault("another person", 0.0, sitting.picture(sitting.truth, of_another=True))
+    for amount in test.amounts:
+        ways = {
+            "towards the source": sitting.towards(sitting.source, amount),
+            "towards another expression": sitting.towards(sitting.wrong, amount),
+        }
+        if sitting.target.expression != NEUTRAL:  # of rest there is neither too little nor too much
+            ways["too weak"] = sitting.truth.scaled(1 - amount)
+            ways["too strong"] = sitting.truth.scaled(1 + amount)
+        for kind, units in ways.items():
+            yield Fault(kind, amount, sitting.picture(units))
+
+
+def _sound(truth: Image.Image) -> Iterator[Fault]:
+    for kind, image in zip(SOUND, (truth, reconstruction(truth)), strict=True):
+        yield Fault(kind, 0.0, image)
+
+
+def _kind(marks_N2: np.ndarray) -> dict[str, Any]:
+    amounts_N, marks_N = marks_N2.T
+    means = {f"{amount:g}": _rounded(marks_N[amounts_N == amount].mean()) for amount in np.unique(amounts_N)}
+    lowest = {"lowest": _rounded(marks_N.min())} if len(means) == 1 else {}
+    return {"mean_marks": means, "spearman": spearman(amounts_N, marks_N), **lowest}
+
+
+def spearman(one_N: np.ndarray, other_N: np.ndarray) -> float | None:
+    """Spearman's rank correlation, ties sharing their mean rank; None where one of them never changes."""
+    ranks_2N = np.stack([_ranks(one_N), _ranks(other_N)])
+    if (np.ptp(ranks_2N, axis=1) == 0).any():
+        return None
+    return _rounded(np.corrcoef(ranks_2N)[0, 1])
+
+
+def _ranks(values_N: np.ndarray) -> np.ndarray:
+    _, places_N, counts_U = np.unique(values_N, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts_U) - (counts_U - 1) / 2)[places_N]
+
+
+def _rounded(value: float | np.floating[Any]) -> float:
+    return round(float(value), _NUM_DIGITS)
+
+
+def main() -> None:
+    """Test the markers and write the report; prints it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--judge", type=Path, default=None, help="its folder (default: the one that ships)")
+    parser.add_argument("--people", type=int, default=Trial().num_people, help="in each style")
+    parser.add_argument("--out", type=Path, default=None, help=f"default: {QUALITY_FILE} in that folder")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    folder = arguments.judge or judge_path()
+    report = measure(embedded_markers(folder), Trial(num_people=arguments.people))
+    target = arguments.out or folder / QUALITY_FILE
+    write_file(target, (json.dumps(report, indent=2) + "\n").encode(), force=True)
+    print(target.read_text(), end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""How good the embedded judge is: on people that it was never trained on, against drawn truth.
+
+    python -m recipes.judge.quality --judge runs/judge/finished --photographs PHOTOS
+
+Each test person is drawn in both styles: at rest, and with the twelve expressions at rising strengths. So are
+others, whose pictures then pass through the editor's autoencoder. Of edits by the embedded editor there is no
+truth: there the refusals count, and the share that is judged as what was asked for tells of the editor too.
+Photographs and other people's drawings must get no verdict.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from multiprocessing import parent_process
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pixelsmile.editing.autoencoder import decode_latents, encode_images
+from pixelsmile.editing.editor import Editor
+from pixelsmile.editing.engines.qwen import QwenEngine
+from pixelsmile.editing.pictures import to_pictures, to_tensor
+from pixelsmile.editing.requests import Request
+from pixelsmile.errors import ImageError, InputError
+from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain
+from pixelsmile.images import load_image
+from pixelsmile.judges.embedded.judge import EmbeddedJudge
+from pixelsmile.judges.verdict import NoVerdict
+from pixelsmile.portraits import NUM_VARIANTS, action_units, draw_portrait, sample_identity
+from recipes.faces.encoders.sittings import mapping
+from recipes.judge.plan import PicturePlan
+from recipes.judge.scoring import Judged, refusals, summary
+
+DRAWN, RECONSTRUCTED, EDITED = "drawn", "reconstructed", "edited"
+_PORTRAIT_PX = 256
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How many people there are of each kind, in each style, and how strong their expressions are."""
+
+    num_drawn: int = 60
+    num_reconstructed: int = 15
+    num_edited: int = 6
+    strengths: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.25)
+
+
+@dataclass
+class Tally:
+    """What was judged of one person."""
+
+    judged: list[Judged] = field(default_factory=list)
+    judging_s: float = 0.0
+
+
+Job = tuple[str, Domain, int]  # kind, style, seed
+
+
+def measure(
+    folder: Path, test: Trial, num_processes: int, detector: Path | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yields how many people are done, at last the report. detector: see EmbeddedJudge."""
+    jobs = _jobs(test)
+    tallies: dict[tuple[str, str], Tally] = {}
+    with mapping(num_processes) as mapped:
+        judged = mapped(JudgePerson(folder, detector, test.strengths), jobs)
+        for number, ((kind, style, _), tally) in enumerate(zip(jobs, judged, strict=True), 1):
+            total = tallies.setdefault((kind, style), Tally())
+            total.judged += tally.judged
+            total.judging_s += tally.judging_s
+            yield {"people": number, "of": len(jobs)}
+    yield _report(tallies, test.strengths)
+
+
+def judge_photographs(judge: EmbeddedJudge, folders: Sequence[Path]) -> dict[str, Any]:
+    """What becomes of every picture file in these folders; InputError where there is none."""
+    refused, accepted = {"no face": 0, "not drawn": 0}, []
+    for path in sorted(path for folder in folders for path in folder.iterdir() if path.is_file()):
+        try:
+            image = load_image(path)
+        except ImageError:  # an index, a film, a text
+            continue
+        outcome = judge.judge_pictures([image])[0]
+        if isinstance(outcome, NoVerdict):
+            refused["not drawn" if outcome.transcript else "no face"] += 1
+        else:
+            accepted.append({"file": path.name, "dominant": outcome.dominant, "seen": outcome.transcript[0]})
+    num = sum(refused.values()) + len(accepted)
+    if not num:
+        raise InputError(
+            f"there is no picture in {', '.join(map(str, folders))}: name folders of photographs"
+        )
+    return {"pictures": num, "refused": num - len(accepted), "refused_for": refused, "accepted": accepted}
+
+
+def _jobs(test: Trial) -> list[Job]:
+    """Every person is met once."""
+    first = PicturePlan().first_test_seed
+    jobs: list[Job] = []
+    for kind, num in (
+        (DRAWN, test.num_drawn),
+        (RECONSTRUCTED, test.num_reconstructed),
+        (EDITED, test.num_edited),
+    ):
+        for index in range(num):
+            jobs += [(kind, style, first + index) for style in DOMAINS]
+        first += num
+    return jobs
+
+
+@dataclass(frozen=True)
+class JudgePerson:
+    """Shows a person to the judge, in whatever process."""
+
+    folder: Path
+    detector: Path | None
+    strengths: tuple[float, ...]
+
+    def __call__(self, job: Job) -> Tally:
+        """All pictures of a person."""
+        if parent_process() is not None:
+            torch.set_num_threads(1)  # the processes share the cores
+        kind, style, seed = job
+        shown = list((_edits if kind == EDITED else _drawn)(seed, style, self.strengths))
+        images = [reconstruction(one.image) if kind == RECONSTRUCTED else one.image for one in shown]
+        judge = _judge(self.folder, self.detector)
+        started = time.monotonic()
+        outcomes = judge.judge_pictures(images)
+        judging_s = time.monotonic() - started
+        judged = [
+            Judged(one.expression, one.strength, one.truth, said)
+            for one, said in zip(shown, outcomes, strict=True)
+        ]
+        return Tally(judged, judging_s)
+
+
+@cache
+def _judge(folder: Path, detector: Path | None) -> EmbeddedJudge:
+    return EmbeddedJudge(folder, detector=detector)
+
+
+@cache
+def _editor() -> Editor:
+    return Editor.from_pretrained("embedded", adapter="none")
+
+
+class Shown(NamedTuple):
+    """What the judge is shown. truth: scores (E), not numbers where there is none."""
+
+    image: Image.Image
+    expression: str
+    strength: float
+    truth: np.ndarray
+
+
+def _drawn(seed: int, style: Domain, strengths: Sequence[float]) -> Iterator[Shown]:
+    """The person at rest, then all expressions, each in one variant, at all strengths."""
+    identity = sample_identity(seed)
+    for number, expression in enumerate((NEUTRAL, *EXPRESSIONS)):
+        for strength in strengths if expression != NEUTRAL else (0.0,):
+            units = action_units(expression, strength, (seed + number) % NUM_VARIANTS)
+            portrait = draw_portrait(identity, units, style, _PORTRAIT_PX)
+            truth = np.array([portrait.truth.scores[name] for name in EXPRESSIONS])
+            yield Shown(portrait.image, expression, strength, truth)
+
+
+def _edits(seed: int, style: Domain, strengths: Sequence[float]) -> Iterator[Shown]:
+    """The person's neutral portrait, edited. There is no truth: no number."""
+    source = draw_portrait(sample_identity(seed), action_units(NEUTRAL), style, _PORTRAIT_PX).image
+    requests = [Request(name, None, None, tuple(strengths)) for name in EXPRESSIONS]
+    unknown = np.full(len(EXPRESSIONS), np.nan)
+    for name, result in zip(EXPRESSIONS, _editor().edit_many(source, requests, domain=style), strict=True):
+        for strength, image in zip(strengths, result.images, strict=True):
+            yield Shown(image, name, strength, unknown)
+
+
+@torch.inference_mode()
+def reconstruction(image: Image.Image) -> Image.Image:
+    """The picture after the editor's autoencoder alone."""
+    engine = _editor().engine
+    assert isinstance(engine, QwenEngine)
+    return to_pictures(decode_latents(engine.parts.vae, encode_images(engine.parts.vae, to_tensor(image))))[0]
+
+
+def _report(tallies: dict[tuple[str, str], Tally], strengths: Sequence[float]) -> dict[str, Any]:
+    num = sum(len(tally.judged) for tally in tallies.values())
+    seconds = sum(tally.judging_s for tally in tallies.values())
+    results, edits = [], []
+    for (kind, style), tally in tallies.items():
+        if kind != EDITED:
+            results.append({"kind": kind, "style": style, **summary(tally.judged)})
+        else:
+            edits.append(
+                {"style": style, "pictures": len(tally.judged), **_of_edits(tally.judged, strengths)}
+            )
+    return {
+        "pictures": num,
+        "pictures_per_s_of_one_process": round(num / seconds, 1),
+        "results": results,
+        "edits": edits,
+    }
+
+
+def _of_edits(judged: list[Judged], strengths: Sequence[float]) -> dict[str, Any]:
+    """Refusals; and at each strength the mean score of what was asked for, and how often it dominates."""
+    found = []
+    for strength in strengths:
+        said = [
+            (one.outcome.scores[one.expression], one.outcome.dominant == one.expression)
+            for one in judged
+            if one.strength == strength and not isinstance(one.outcome, NoVerdict)
+        ]
+        score, asked = np.mean(said, axis=0) if said else (None, None)
+        means = {
+            name: None if value is None else round(float(value), 4)
+            for name, value in (("score_of_the_asked", score), ("judged_as_asked", asked))
+        }
+        found.append({"strength": strength, **means})
+    return {**refusals(judged), "curve": found}
+
+
+def main() -> None:
+    """Measure the judge and write the report; prints it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--judge", type=Path, required=True, help="the folder of a finished recipe")
+    parser.add_argument("--people", type=int, default=Trial().num_drawn, help="that are drawn, in each style")
+    parser.add_argument(
+        "--reconstructed", type=int, default=Trial().num_reconstructed, help="people, in each style"
+    )
+    parser.add_argument("--edited", type=int, default=Trial().num_edited, help="people, in each style")
+    parser.add_argument(
+        "--photographs", type=Path, nargs="+", default=[], help="folders of pictures to refuse"
+    )
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--detector", type=Path, default=None, help="its folder (default: the one that ships)"
+    )
+    parser.add_argument("--out", type=Path, default=None, help="default: quality.json beside the weights")
+    arguments = parser.parse_args()
+    test = Trial(arguments.people, arguments.reconstructed, arguments.edited)
+    judge = EmbeddedJudge(arguments.judge, detector=arguments.detector)
+    report: dict[str, Any] = {"judge": judge.identity.to_record()}
+    if arguments.photographs:
+        report["photographs"] = judge_photographs(judge, arguments.photographs)
+    target = arguments.out or arguments.judge / "quality.json"
+    for part in measure(arguments.judge, test, arguments.processes, arguments.detector):
+        if "people" not in part:
+            report |= part
+        elif part["people"] % 10 == 0:
+            print(f"{part['people']} of {part['of']} people", flush=True)
+    target.write_text(json.dumps(report, indent=2) + "\n")
+    print(target.read_text(), end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The folder that a recipe works in: begun with one plan, and left with folders that are whole."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pixelsmile.errors import InputError
+from pixelsmile.hashing import sha256_file
+from pixelsmile.limits import read_json_object, shown
+from pixelsmile.store.publication import write_file
+
+LOG_FILE = "training.jsonl"
+
+
+def require_same_plan(folder: Path, plan: Mapping[str, Any], name: str = "plan") -> None:
+    """Keep the plan of a folder in it, as `NAME.json`; InputError where it was begun with another."""
+    file, now = folder / f"{name}.json", json.loads(json.dumps(plan))
+    if not file.is_file():
+        write_file(file, (json.dumps(now, indent=2) + "\n").encode())
+        return
+    begun = read_json_object(file)
+    changed = [
+        f"{key} was {shown(begun.get(key))}, is {shown(now.get(key))}"
+        for key in {**begun, **now}
+        if key not in begun or key not in now or begun[key] != now[key]
+    ]
+    if changed:
+        raise InputError(
+            f"{str(folder)!r} was begun with another {name} ({'; '.join(changed[:2])}): "
+            f"give the same {name} or another --work, or delete the folder"
+        )
+
+
+def publish(trained: Path, target: Path) -> None:
+    """Write the folder of a network (`trained/model`) with the log of its training to `target`."""
+    with whole_folder(target) as partial:
+        shutil.copytree(trained / "model", partial, dirs_exist_ok=True)
+        shutil.copy(trained / "stats.jsonl", partial / LOG_FILE)
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `target` when the block ends well.
+
+    Where `target` has the same weights already, it stays as it is, with the reports that lie beside them.
+    """
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    yield partial
+    weights = _weights(partial)
+    if weights and weights.items() <= _weights(target).items():
+        shutil.rmtree(partial)
+        return
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(partial, target)
+
+
+def _weights(folder: Path) -> dict[Path, str]:
+    return {file.relative_to(folder): sha256_file(file) for file in sorted(folder.rglob("*.safetensors"))}

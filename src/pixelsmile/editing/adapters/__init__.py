@@ -1,0 +1,1 @@
+"""Adapters: found, read in any tool's format, checked, put on the transformer, written for another tool."""

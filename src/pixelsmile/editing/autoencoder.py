@@ -1,0 +1,172 @@
+"""The Qwen-Image autoencoder on single pictures, with 2-D convolutions.
+
+AutoencoderKLQwenImage is a video model: a picture is a film of one frame, and each causal 3-D convolution
+sees two frames of zeros before it. Only the last temporal slice of a kernel then meets data, so the same
+numbers come out of a 2-D convolution with `weight[:, :, -1]`. With channels-last memory that is four times
+faster on a CPU. The layers that resample time do nothing for a first frame.
+
+These functions read the weights of the loaded module and change nothing on it: gradients arrive at its own
+parameters, `save_pretrained` writes what was trained, and the other temporal slices stay as they were.
+
+Shape suffixes: B pictures, C channels, H and W height and width (of the picture or of the latent, as named).
+"""
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl_qwenimage import (
+    AutoencoderKLQwenImage,
+    QwenImageAttentionBlock,
+    QwenImageCausalConv3d,
+    QwenImageDecoder3d,
+    QwenImageEncoder3d,
+    QwenImageMidBlock,
+    QwenImageResample,
+    QwenImageResidualBlock,
+    QwenImageRMS_norm,
+)
+from torch import Tensor, nn
+
+
+def encode_frames(vae: AutoencoderKLQwenImage, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and log-variance (-30..20) of the latents of pictures.
+
+    images_BCHW: RGB in -1..1, height and width multiples of `vae.spatial_compression_ratio`.
+    Both results have shape (B, z_dim, H / ratio, W / ratio) and are not normalised (see `latents.py`).
+    Equal to `vae.encode(images[:, :, None]).latent_dist` up to rounding.
+    """
+    hidden_BCHW = _conv(vae.quant_conv, _encode(vae.encoder, _channels_last(images_BCHW)))
+    mean_BCHW, logvar_BCHW = hidden_BCHW.chunk(2, dim=1)
+    return mean_BCHW, logvar_BCHW.clamp(-30.0, 20.0)
+
+
+def decode_frames(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor, *, clamp: bool = True) -> Tensor:
+    """Pictures (B, 3, H * ratio, W * ratio) from latents that are not normalised.
+
+    clamp: cut to -1..1 as the stock `decode` does. Training passes False: a clamped pixel has no gradient.
+    Equal to `vae.decode(latents[:, :, None]).sample[:, :, 0]` up to rounding.
+    """
+    images_BCHW = _decode(vae.decoder, _conv(vae.post_quant_conv, _channels_last(latents_BCHW)))
+    return images_BCHW.clamp(-1.0, 1.0) if clamp else images_BCHW
+
+
+def _encode(encoder: QwenImageEncoder3d, x: Tensor) -> Tensor:
+    x = _conv(encoder.conv_in, x)
+    for layer in encoder.down_blocks:
+        x = _layer(layer, x)
+    x = _middle(encoder.mid_block, x)
+    return _conv(encoder.conv_out, encoder.nonlinearity(_norm(encoder.norm_out, x)))
+
+
+def _decode(decoder: QwenImageDecoder3d, x: Tensor) -> Tensor:
+    x = _middle(decoder.mid_block, _conv(decoder.conv_in, x))
+    for block in decoder.up_blocks:
+        for layer in [*block.resnets, *(block.upsamplers or [])]:  # pyright: ignore[reportGeneralTypeIssues]
+            x = _layer(layer, x)
+    return _conv(decoder.conv_out, decoder.nonlinearity(_norm(decoder.norm_out, x)))
+
+
+def _middle(block: QwenImageMidBlock, x: Tensor) -> Tensor:
+    x = _layer(block.resnets[0], x)
+    for attention, resnet in zip(block.attentions, block.resnets[1:], strict=True):
+        x = _layer(resnet, _layer(attention, x))
+    return x
+
+
+def _layer(layer: nn.Module, x: Tensor) -> Tensor:
+    match layer:
+        case QwenImageResidualBlock():
+            return _residual(layer, x)
+        case QwenImageAttentionBlock():
+            return _attention(layer, x)
+        case QwenImageResample():
+            return layer.resample(x)
+    raise TypeError(f"a layer of the autoencoder that has no 2-D form here: {type(layer).__name__}")
+
+
+def _residual(block: QwenImageResidualBlock, x: Tensor) -> Tensor:
+    shortcut = block.conv_shortcut
+    carried = _conv(shortcut, x) if isinstance(shortcut, QwenImageCausalConv3d) else x
+    x = _conv(block.conv1, block.nonlinearity(_norm(block.norm1, x)))
+    x = block.dropout(block.nonlinearity(_norm(block.norm2, x)))
+    return _conv(block.conv2, x) + carried
+
+
+def _attention(block: QwenImageAttentionBlock, x: Tensor) -> Tensor:
+    batch, channels, height, width = x.shape
+    qkv_BNC = block.to_qkv(_norm(block.norm, x)).flatten(2).transpose(1, 2)
+    query, key, value = qkv_BNC.unsqueeze(1).chunk(3, dim=-1)
+    attended_BNC = nn.functional.scaled_dot_product_attention(query, key, value).squeeze(1)
+    return x + block.proj(attended_BNC.transpose(1, 2).reshape(batch, channels, height, width))
+
+
+def _norm(norm: QwenImageRMS_norm, x: Tensor) -> Tensor:
+    half = x.dtype in (torch.float16, torch.bfloat16)
+    normalised = nn.functional.normalize(x.float() if half else x, dim=1).to(x.dtype)
+    return normalised * (norm.gamma * norm.scale).view(-1, 1, 1)
+
+
+def _conv(conv: QwenImageCausalConv3d, x: Tensor) -> Tensor:
+    left, _, top, *_ = conv._padding
+    kernel, stride, padding = conv.weight[:, :, -1], conv.stride[1:], (int(top), int(left))
+    return nn.functional.conv2d(x, kernel, conv.bias, stride=stride, padding=padding)
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+# Pictures to normalised latents and back.
+#
+# The transformer works on (latent - mean) / std, channel by channel, with the statistics of the
+# autoencoder's config. Shape suffixes: B pictures, C channels, H and W height and width (of the picture or
+# of the latent).
+
+
+def encode_images(vae: AutoencoderKLQwenImage, images_BCHW: Tensor) -> Tensor:
+    """Normalised latents (the mode, not a sample) of pictures in -1..1, in float32.
+
+    Height and width are multiples of `vae.spatial_compression_ratio`.
+    """
+    images_BCHW = images_BCHW.to(dtype=vae.dtype)
+    if _is_hooked(vae):
+        mean_BCHW = vae.encode(images_BCHW[:, :, None], return_dict=False)[0].mode()[:, :, 0]
+    else:
+        mean_BCHW, _ = encode_frames(vae, images_BCHW)
+    return normalise(vae, mean_BCHW.float())
+
+
+def decode_latents(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor, *, clamp: bool = True) -> Tensor:
+    """Pictures in -1..1, in the autoencoder's dtype, from normalised latents.
+
+    clamp: False leaves what lies outside, so that infinities can be seen (not where offloading moves the
+    weights: the stock method always cuts).
+    """
+    latents_BCHW = denormalise(vae, latents_BCHW.float()).to(vae.dtype)
+    if _is_hooked(vae):
+        return vae.decode(latents_BCHW[:, :, None], return_dict=False)[0][:, :, 0]  # pyright: ignore
+    return decode_frames(vae, latents_BCHW, clamp=clamp)
+
+
+def normalise(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor) -> Tensor:
+    """Latents with mean 0 and deviation 1 in each channel, over what the autoencoder was fitted to."""
+    mean, std = _statistics(vae, latents_BCHW)
+    return (latents_BCHW - mean) / std
+
+
+def denormalise(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor) -> Tensor:
+    """The inverse of `normalise`."""
+    mean, std = _statistics(vae, latents_BCHW)
+    return latents_BCHW * std + mean
+
+
+def _statistics(vae: AutoencoderKLQwenImage, like: Tensor) -> tuple[Tensor, Tensor]:
+    mean, std = (like.new_tensor(values).view(1, -1, 1, 1) for values in _config_statistics(vae))
+    return mean, std
+
+
+def _config_statistics(vae: AutoencoderKLQwenImage) -> tuple[list[float], list[float]]:
+    return vae.config["latents_mean"], vae.config["latents_std"]
+
+
+def _is_hooked(vae: torch.nn.Module) -> bool:
+    """Whether offloading moves the weights at each call: then the module's own methods must be called."""
+    return hasattr(vae, "_hf_hook")

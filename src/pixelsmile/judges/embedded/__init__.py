@@ -1,0 +1,1 @@
+"""The judge of drawn portraits: expressions, and the marks of FED-Bench."""

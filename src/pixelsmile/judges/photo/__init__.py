@@ -1,0 +1,1 @@
+"""The judge of photographs: expressions, and the marks of FED-Bench, by networks that ship."""

@@ -1,4 +1,0 @@
-"""Table 3 of the paper in miniature, on the embedded model: `python -m pixelsmile.recipes.ablations`.
-
-variants -> trainings, edits, verdicts (the product's own commands) -> table of means and paired differences.
-"""

@@ -1,4 +1,0 @@
-"""The PixelSmile adapters that ship with the embedded model: `python -m pixelsmile.recipes.adapters`.
-
-drawn triplets -> training by the recipe `embedded`, stage after stage, each from the adapter of the last one.
-"""

@@ -1,0 +1,366 @@
+"""Drawn portraits as triplets without end, each settled by (seed, index) alone and drawn when asked for.
+
+A person by chance, and a pair of expressions, often a confusing one. The source is neutral, or now and then
+shows a third expression slightly. Boxes, landmarks and scores are the truth about each picture.
+
+With `levels` the labels are like MEAD's (PixelSmile, Appendix C): each target belongs to a level, and its
+label is that level, one-hot. What is drawn strays from the level by up to `level_spread` (but not beyond 1),
+for one person's "medium" is another's "high"; by default as far as the middle between two levels of MEAD.
+"""
+
+import io
+import itertools
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pixelsmile.errors import InputError, OutputError
+from pixelsmile.expressions import CONFUSING_PAIRS, DOMAINS, EXPRESSIONS, NEUTRAL, Domain
+from pixelsmile.images import MIN_SIDE_PX
+from pixelsmile.limits import read_json_object, shown
+from pixelsmile.portraits import NUM_VARIANTS, Portrait, action_units, draw_portrait, sample_identity
+from pixelsmile.store.json_lines import LineWriter, read_lines
+from pixelsmile.store.manifests import MANIFEST_NAME, make_manifest, read_manifest, record_file
+from pixelsmile.store.publication import SCRATCH_PREFIX, staged, write_file
+from pixelsmile.triplets.lines import TripletLine
+from pixelsmile.triplets.mead import LEVEL_STRENGTHS
+from pixelsmile.triplets.triplet import Landmarks, SourceImage, Target, Triplet, one_hot_scores
+
+FIRST_IDENTITY = 10_000_000  # the seeds below belong to the benchmarks and to the embedded models
+MEAD_LEVELS: tuple[float, ...] = tuple(LEVEL_STRENGTHS.values())
+
+_NUM_DECIMALS = 3  # of pixels and scores, so that lines stay readable; the same in a file and on demand
+_FOLDER_SIZE = 1000  # triplets
+
+
+@dataclass(frozen=True)
+class DrawnPlan:
+    """Which triplets are drawn. InputError for numbers that make no sense.
+
+    styles: by turns. size_px: side of the pictures. num_identities: people to choose from, from seed
+    FIRST_IDENTITY on. confusing_share: of the triplets, those with a pair of CONFUSING_PAIRS; the others
+    have any two expressions. neutral_share: of the sources, those that are neutral; the others show a third
+    expression, uniformly between slight_strengths. strengths: of the targets, uniform between these two.
+    levels: takes the place of `strengths`, each level as often as another; see above.
+    """
+
+    seed: int = 0
+    styles: tuple[Domain, ...] = DOMAINS
+    size_px: int = 256
+    num_identities: int = 1_000_000
+    confusing_share: float = 0.4
+    neutral_share: float = 0.8
+    slight_strengths: tuple[float, float] = (0.1, 0.4)
+    strengths: tuple[float, float] = (0.1, 1.0)
+    levels: tuple[float, ...] | None = None
+    level_spread: float = 0.125
+
+    def __post_init__(self) -> None:
+        for name in ("confusing_share", "neutral_share", "level_spread"):
+            _check_unit(name, (getattr(self, name),))
+        for name in ("slight_strengths", "strengths"):
+            _check_unit(name, getattr(self, name))
+            if list(getattr(self, name)) != sorted(getattr(self, name)):
+                raise InputError(f"{name} {getattr(self, name)!r}: put the lower one first")
+        _check_unit("levels", self.levels or ())
+        if not self.styles or not set(self.styles) <= set(DOMAINS):
+            raise InputError(f"styles {self.styles!r}: use one or more of {', '.join(DOMAINS)}")
+        if self.size_px < MIN_SIDE_PX:
+            raise InputError(f"size_px {self.size_px!r}: pictures have at least {MIN_SIDE_PX} px a side")
+        if self.seed < 0 or self.num_identities < 1 or self.levels == ():
+            raise InputError(f"{self!r}: use a seed of 0 or more, one person or more, one level or more")
+
+
+@dataclass(frozen=True)
+class DrawnFace:
+    """What one picture shows. level: its label where labels are one-hot, else None."""
+
+    expression: str
+    strength: float  # 0..1
+    variant: int
+    level: float | None = None
+
+
+@dataclass(frozen=True)
+class PlannedTriplet:
+    """A triplet before it is drawn."""
+
+    identity_seed: int
+    style: Domain
+    source: DrawnFace
+    a: DrawnFace
+    b: DrawnFace
+
+
+@dataclass(frozen=True)
+class DrawnTriplet:
+    """A triplet with its pictures: source, a, b. On disk they are only where `write_drawn` put them."""
+
+    triplet: Triplet
+    pictures: tuple[Image.Image, Image.Image, Image.Image]
+
+
+def endless(plan: DrawnPlan, start: int = 0) -> Iterator[DrawnTriplet]:
+    """The triplets of a plan from index `start` on."""
+    return (draw_triplet(plan, index) for index in itertools.count(start))
+
+
+def draw_triplet(plan: DrawnPlan, index: int, folder: Path = Path()) -> DrawnTriplet:
+    """Triplet `index` of a plan: the same plan and index give the same pixels.
+
+    folder: where its paths lie. InputError below index 0.
+    """
+    planned = plan_triplet(plan, index)
+    identity = sample_identity(planned.identity_seed)
+    faces = (planned.source, planned.a, planned.b)
+    source, a, b = (
+        draw_portrait(
+            identity,
+            action_units(face.expression, face.strength, face.variant),
+            planned.style,
+            plan.size_px,
+        )
+        for face in faces
+    )
+    triplet = Triplet(
+        SourceImage(_path(folder, index, "source"), _box(source), _landmarks(source)),
+        _target(_path(folder, index, "a"), planned.a, a),
+        _target(_path(folder, index, "b"), planned.b, b),
+        planned.style,
+        str(planned.identity_seed),
+    )
+    return DrawnTriplet(triplet, (source.image, a.image, b.image))
+
+
+def plan_triplet(plan: DrawnPlan, index: int) -> PlannedTriplet:
+    """What triplet `index` of a plan shows. InputError below 0."""
+    if index < 0:
+        raise InputError(f"triplet {index!r}: they are counted from 0")
+    rng = np.random.default_rng((plan.seed, index))
+    identity_seed = FIRST_IDENTITY + int(rng.integers(plan.num_identities))
+    first, second, third = _three_expressions(plan, rng)
+    a, b = _target_face(plan, first, rng), _target_face(plan, second, rng)
+    neutral = rng.random() < plan.neutral_share
+    strength, variant = _uniform(plan.slight_strengths, rng), int(rng.integers(NUM_VARIANTS))
+    source = DrawnFace(NEUTRAL, 0.0, 0) if neutral else DrawnFace(third, strength, variant)
+    return PlannedTriplet(identity_seed, plan.styles[index % len(plan.styles)], source, a, b)
+
+
+def _three_expressions(plan: DrawnPlan, rng: np.random.Generator) -> tuple[str, str, str]:
+    """A pair in any order, and one that is neither."""
+    a, b, third = rng.permutation(EXPRESSIONS)[:3].tolist()
+    if rng.random() < plan.confusing_share:
+        a, b = rng.permutation(CONFUSING_PAIRS[rng.integers(len(CONFUSING_PAIRS))]).tolist()
+        third = rng.choice([name for name in EXPRESSIONS if name not in (a, b)]).item()
+    return a, b, third
+
+
+def _target_face(plan: DrawnPlan, expression: str, rng: np.random.Generator) -> DrawnFace:
+    variant = int(rng.integers(NUM_VARIANTS))
+    if plan.levels is None:
+        return DrawnFace(expression, _uniform(plan.strengths, rng), variant)
+    level = plan.levels[rng.integers(len(plan.levels))]
+    strayed = level + _uniform((-plan.level_spread, plan.level_spread), rng)
+    return DrawnFace(expression, min(max(strayed, 0.0), 1.0), variant, level)
+
+
+def _target(path: Path, face: DrawnFace, portrait: Portrait) -> Target:
+    scores = {name: round(score, _NUM_DECIMALS) for name, score in portrait.truth.scores.items()}
+    if face.level is not None:
+        scores = one_hot_scores(face.expression, face.level)
+    return Target(path, face.expression, scores, _box(portrait), _landmarks(portrait))
+
+
+def _path(folder: Path, index: int, role: str) -> Path:
+    return Path(folder, "pictures", f"{index // _FOLDER_SIZE:04}", f"{index:07}-{role}.png")
+
+
+def _box(portrait: Portrait) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = (round(value, _NUM_DECIMALS) for value in portrait.truth.face_box)
+    return x0, y0, x1, y1
+
+
+def _landmarks(portrait: Portrait) -> Landmarks:
+    points = portrait.truth.landmarks_5.round(_NUM_DECIMALS).tolist()
+    left_eye, right_eye, nose, left_corner, right_corner = ((x, y) for x, y in points)
+    return left_eye, right_eye, nose, left_corner, right_corner
+
+
+def _uniform(between: tuple[float, float], rng: np.random.Generator) -> float:
+    return float(rng.uniform(*between))
+
+
+def _check_unit(name: str, values: tuple[float, ...]) -> None:
+    if not all(0 <= value <= 1 for value in values):
+        raise InputError(f"{name} {values!r}: use numbers from 0 to 1")
+
+
+# Drawn triplets on disk, as any other training data: pictures, JSON lines and a manifest.
+#
+# pictures/0000/0000012-source.png   and -a.png, -b.png triplets.partial.jsonl             a line for each
+# triplet whose pictures are on disk triplets.jsonl                     the same file, once it holds all of
+# them manifest.json                      written last plan.json                          written first: what
+# is drawn here, however much of it
+#
+# More can be drawn later: until all of it is there, triplets.jsonl and the manifest stay as they are.
+
+
+if sys.platform != "win32":
+    import fcntl
+
+LINES_NAME = "triplets.jsonl"
+PARTIAL_NAME = "triplets.partial.jsonl"
+PLAN_NAME = "plan.json"
+
+_LOCK_NAME = ".lock"
+_VERSION = "drawn-triplets-1"
+
+
+def write_drawn(
+    folder: Path, num_triplets: int, plan: DrawnPlan | None = None, *, num_processes: int | None = None
+) -> Iterator[int]:
+    """Draw the first triplets of a plan into `folder`; yields how many are there, from the start on.
+
+    The same call goes on where a killed one stopped, with the same result for any `num_processes` (by default
+    one a core). One that asks for more than a finished one draws what is missing to that. OutputError where
+    more are there than asked for, where the folder holds something else or another plan, where another
+    process is drawing in it, or the disk fails.
+    """
+    plan = plan or DrawnPlan()
+    if num_triplets < 1:
+        raise InputError(f"{num_triplets!r} triplets to draw: ask for one or more")
+    with _claimed(folder, {"version": _VERSION, **asdict(plan)}):
+        if _num_finished(folder, num_triplets) < num_triplets:
+            yield from _draw_rest(folder, num_triplets, plan, num_processes or os.cpu_count() or 1)
+            os.replace(folder / PARTIAL_NAME, folder / LINES_NAME)
+        _finish(folder, num_triplets, plan)
+        yield num_triplets
+
+
+def _num_finished(folder: Path, num_wanted: int) -> int:
+    """How many triplets LINES_NAME holds. OutputError where there are more than wanted, there or underway."""
+    num_finished = len(read_lines(folder / LINES_NAME, TripletLine))
+    if num_finished == num_wanted:  # even where somebody began to draw more
+        return num_finished
+    num_there = max(num_finished, len(read_lines(folder / PARTIAL_NAME, TripletLine)))
+    if num_there > num_wanted:
+        raise OutputError(
+            f"{str(folder)!r} holds {num_there} triplets, more than {num_wanted}, and none are taken away: "
+            f"ask for {num_there} or more, or choose another folder"
+        )
+    return num_finished
+
+
+def _draw_rest(folder: Path, num_triplets: int, plan: DrawnPlan, num_processes: int) -> Iterator[int]:
+    if (folder / LINES_NAME).exists() and not (folder / PARTIAL_NAME).exists():
+        write_file(folder / PARTIAL_NAME, (folder / LINES_NAME).read_bytes())
+    num_done = len(read_lines(folder / PARTIAL_NAME, TripletLine))
+    with LineWriter(folder / PARTIAL_NAME) as writer:
+        yield num_done
+        for triplet in _written(folder, plan, range(num_done, num_triplets), num_processes):
+            writer.write(TripletLine.of(triplet, folder))
+            num_done += 1
+            yield num_done
+
+
+def _written(folder: Path, plan: DrawnPlan, indices: range, num_processes: int) -> Iterator[Triplet]:
+    """The triplets in their order, each when its pictures are on disk."""
+    write = partial(_write, plan, folder)
+    if num_processes == 1 or len(indices) < 2:
+        yield from map(write, indices)
+        return
+    quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes: this one ends the others
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(num_processes, len(indices)), signal.signal, quiet) as processes:
+        yield from processes.imap(write, indices, chunksize=4)
+
+
+def _write(plan: DrawnPlan, folder: Path, index: int) -> Triplet:
+    drawn = draw_triplet(plan, index, folder)
+    paths = drawn.triplet.images
+    with staged(paths[0].parent, [path.name for path in paths], force=True) as stage:
+        for path, picture in zip(paths, drawn.pictures, strict=True):
+            stage.write(path.name, _png(picture))
+    return drawn.triplet
+
+
+def _png(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def _finish(folder: Path, num_triplets: int, plan: DrawnPlan) -> None:
+    path = folder / MANIFEST_NAME
+    outputs = [record_file(folder / LINES_NAME).model_copy(update={"path": LINES_NAME})]
+    if path.exists() and read_manifest(path).outputs == tuple(outputs):
+        return
+    settings = {**read_json_object(folder / PLAN_NAME), "num_triplets": num_triplets}
+    manifest = make_manifest(
+        "drawn triplets", settings=settings, seeds=[plan.seed], inputs=[], outputs=outputs
+    )
+    write_file(path, manifest.to_json(), force=True)
+
+
+@contextmanager
+def _claimed(folder: Path, settings: dict[str, object]) -> Iterator[None]:
+    """The folder, made if need be, for these settings and for this process alone."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        others = sorted(item.name for item in folder.iterdir() if not item.name.startswith("."))
+        lock = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to {str(folder)!r} ({error.strerror}): choose a folder that you may write to"
+        ) from error
+    try:
+        if sys.platform != "win32":  # two processes in one folder are the user's care there
+            _hold(lock, folder)
+        _check_plan(folder, others, json.loads(json.dumps(settings)))
+        for scratch in list(folder.rglob(f"{SCRATCH_PREFIX}*")):
+            shutil.rmtree(scratch, ignore_errors=True)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _hold(lock: int, folder: Path) -> None:
+    """Until the file is closed, which a kill does too."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutputError(
+            f"another process is drawing in {str(folder)!r}: wait for it, or choose another folder"
+        ) from error
+
+
+def _check_plan(folder: Path, others: list[str], settings: dict[str, object]) -> None:
+    """Refuse a folder with other contents; write down the plan in a new one."""
+    if not others:
+        write_file(folder / PLAN_NAME, (json.dumps(settings, indent=2) + "\n").encode())
+        return
+    try:
+        begun = read_json_object(folder / PLAN_NAME)
+    except InputError as error:
+        raise OutputError(
+            f"{str(folder)!r} holds {others[0]!r} and no plan of drawn triplets ({error}): "
+            "choose an empty folder"
+        ) from error
+    changed = [key for key in settings if begun.get(key) != settings[key]]
+    if changed:
+        key = changed[0]
+        raise OutputError(
+            f"{str(folder)!r} was begun with {key} {shown(begun.get(key))}, not {shown(settings[key])}: "
+            "choose another folder"
+        )

@@ -1,0 +1,134 @@
+"""What a set of triplets holds: of whom, which pairs, how strong, what is known of the faces."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import quantiles
+
+from pydantic import JsonValue
+
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import EXPRESSIONS, Domain
+from pixelsmile.images import load_image
+from pixelsmile.triplets.pairing import ExpressionPair, count_pairs
+from pixelsmile.triplets.triplet import SourceImage, Target, Triplet
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """How strong the targets of an expression are: how many, and least, quartiles, most (0..1)."""
+
+    num_targets: int
+    quartiles: tuple[float, float, float, float, float]
+
+
+@dataclass(frozen=True)
+class TripletSurvey:
+    """Counts. num_identities: people that are named; num_nameless: triplets that name none.
+
+    strengths: by expression, for those that are targets. num_boxes, num_landmarks: targets that have them.
+    """
+
+    num_triplets: int
+    num_pictures: int
+    num_identities: int
+    num_nameless: int
+    domains: Mapping[Domain, int]
+    pairs: Mapping[ExpressionPair, int]
+    strengths: Mapping[str, Strengths]
+    all_strengths: Strengths
+    num_boxes: int
+    num_landmarks: int
+
+    @property
+    def num_targets(self) -> int:
+        """Two a triplet."""
+        return 2 * self.num_triplets
+
+    def to_record(self) -> dict[str, JsonValue]:
+        """The counts as JSON, pairs from the most frequent on."""
+        return {
+            "num_triplets": self.num_triplets,
+            "num_pictures": self.num_pictures,
+            "num_identities": self.num_identities,
+            "num_nameless": self.num_nameless,
+            "domains": {str(domain): count for domain, count in self.domains.items()},
+            "pairs": {f"{a}-{b}": count for (a, b), count in Counter(self.pairs).most_common()},
+            "strengths": {
+                name: {"num_targets": found.num_targets, "quartiles": list(found.quartiles)}
+                for name, found in (*self.strengths.items(), ("all", self.all_strengths))
+            },
+            "num_targets": self.num_targets,
+            "num_boxes": self.num_boxes,
+            "num_landmarks": self.num_landmarks,
+        }
+
+
+def survey_triplets(triplets: Sequence[Triplet]) -> TripletSurvey:
+    """Count; pictures need not exist. InputError without triplets."""
+    if not triplets:
+        raise InputError("no triplets to count: give at least one")
+    targets = [target for triplet in triplets for target in (triplet.a, triplet.b)]
+    strengths: defaultdict[str, list[float]] = defaultdict(list)
+    for target in targets:
+        strengths[target.expression].append(target.strength)
+    return TripletSurvey(
+        num_triplets=len(triplets),
+        num_pictures=len({image for triplet in triplets for image in triplet.images}),
+        num_identities=len({(item.domain, item.identity) for item in triplets if item.identity is not None}),
+        num_nameless=sum(triplet.identity is None for triplet in triplets),
+        domains=Counter(triplet.domain for triplet in triplets),
+        pairs=count_pairs(triplets),
+        strengths={name: _strengths(strengths[name]) for name in EXPRESSIONS if name in strengths},
+        all_strengths=_strengths([target.strength for target in targets]),
+        num_boxes=sum(target.face_box is not None for target in targets),
+        num_landmarks=sum(target.landmarks_5 is not None for target in targets),
+    )
+
+
+def _strengths(values: Sequence[float]) -> Strengths:
+    inner = quantiles(values, n=4, method="inclusive") if len(values) > 1 else list(values) * 3
+    first, middle, third = inner
+    return Strengths(len(values), (min(values), first, middle, third, max(values)))
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """How many of the pictures were opened, and what is wrong with the last of them, if anything."""
+
+    done: int
+    num_pictures: int
+    problem: str | None
+
+
+def inspect_pictures(triplets: Sequence[Triplet]) -> Iterator[Inspected]:
+    """Open each picture, as training does, and see whether the faces lie in it."""
+    places: defaultdict[Path, list[SourceImage | Target]] = defaultdict(list)
+    for triplet in triplets:
+        for place in (triplet.source, triplet.a, triplet.b):
+            places[place.image].append(place)
+    for done, (path, found) in enumerate(places.items(), 1):
+        try:
+            problem = _outside(path, found, load_image(path).size)
+        except InputError as error:
+            problem = str(error)
+        yield Inspected(done, len(places), problem)
+
+
+def _outside(path: Path, places: Sequence[SourceImage | Target], size: tuple[int, int]) -> str | None:
+    """One line where a face is said to be where the picture has no pixels: it was scaled or cropped since."""
+    width, height = size
+    for place in places:
+        box, points = place.face_box, place.landmarks_5 or ()
+        what = None
+        if box is not None and (box[2] <= 0 or box[3] <= 0 or box[0] >= width or box[1] >= height):
+            what = f"the face box {box}"
+        elif not all(0 <= x <= width and 0 <= y <= height for x, y in points):
+            what = "a landmark"
+        if what is not None:
+            return (
+                f"{what} of {str(path)!r} lies outside of its {width} x {height} pixels: give boxes and "
+                "landmarks in the pixels of this very file"
+            )
+    return None
