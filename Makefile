@@ -16,8 +16,8 @@ WORKERS ?= 2
 demo: $(VENV)/.installed
 	@mkdir -p $(DEMO)
 	@$(BIN)/pixelsmile edit docs/astronaut.jpg -e sad,surprised,angry -s 0,0.5,1,1.5 --grid --gif -o $(DEMO)/photograph --force
-	@$(BIN)/pixelsmile portrait --seed 7 --style human -o $(DEMO)/human.png --force
-	@$(BIN)/pixelsmile portrait --seed 7 --style anime -o $(DEMO)/anime.png --force
+	@$(BIN)/pixelsmile portrait --seed 7 --domain human -o $(DEMO)/human.png --force
+	@$(BIN)/pixelsmile portrait --seed 7 --domain anime -o $(DEMO)/anime.png --force
 	@$(BIN)/pixelsmile edit $(DEMO)/human.png -e happy,surprised,sad -s 0,0.5,1,1.5 --grid -o $(DEMO)/human --force
 	@$(BIN)/pixelsmile edit $(DEMO)/anime.png -e happy -s 0,0.5,1,1.5 --grid -o $(DEMO)/anime --force
 	@echo "Look at grid.png in $(DEMO)/photograph, $(DEMO)/human and $(DEMO)/anime"

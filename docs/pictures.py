@@ -21,9 +21,9 @@ HUMAN_SEED, ANIME_SEED = 1_000_010, 1_000_004
 def portraits() -> None:
     """Drawn people, not edits: each expression once in each style, each on another person."""
     rows = []
-    for style in DOMAINS:
+    for domain in DOMAINS:
         drawn = [
-            render(sample_identity(100 + index), action_units(name), style, 224)
+            render(sample_identity(100 + index), action_units(name), domain, 224)
             for index, name in enumerate(EXPRESSIONS)
         ]
         rows += [np.concatenate(drawn[:6], axis=1), np.concatenate(drawn[6:], axis=1)]
@@ -44,13 +44,13 @@ def photograph() -> None:
         Image.open(f"{out}/grid.png").convert("RGB").save(DOCS / "photograph.jpg", quality=88)
 
 
-def edits(style: str, seed: int, expressions: list[str], name: str) -> None:
+def edits(domain: str, seed: int, expressions: list[str], name: str) -> None:
     """The sheet of `pixelsmile edit` on a drawn portrait."""
     with tempfile.TemporaryDirectory() as folder:
         face, out = f"{folder}/face.png", f"{folder}/out"
         asked = [word for expression in expressions for word in ("-e", expression)]
         for command in (
-            ["portrait", "--seed", str(seed), "--style", style, "-o", face],
+            ["portrait", "--seed", str(seed), "--domain", domain, "-o", face],
             ["edit", face, *asked, "-s", "0", "0.5", "1", "1.5", "--grid", "-o", out, "-q"],
         ):
             if main(command) != 0:

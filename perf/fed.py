@@ -1,7 +1,7 @@
 """How quick FED-Bench is: its components by the embedded parts, and 747 samples with a slow judge.
 
     python perf/fed.py components [--triplets 40] [--threads 1 2]
-    python perf/fed.py server [--triplets 747] [--in-flight 32] [--latency 0.2]
+    python perf/fed.py server [--triplets 747] [--max-concurrency 32] [--latency 0.2]
 
 `components` has ground truths judged as edits, and says of each component how many a second. `server` does
 all of a run: the edits (ground truths again), what is measured, marks and scores by a server in a process
@@ -83,24 +83,24 @@ def begin(path: Path, num_triplets: int) -> RunFolder:
 
 
 def stages(
-    folder: RunFolder, markers: Markers, scorer: Judge, cache: VerdictCache, num_in_flight: int
+    folder: RunFolder, markers: Markers, scorer: Judge, cache: VerdictCache, max_concurrency: int
 ) -> Iterator[tuple[str, Stage]]:
     """The six components, in the order of the command."""
     meter, marker_set = open_meter(["embedded"], drawn=True), MarkerSet(markers)
     yield "ID", lambda: count(measure_likeness(folder, meter)) - 1
     backgrounds = BackgroundMeter(meter.detector, meter.detector_sha256)
     yield "BG", lambda: count(measure_background(folder, backgrounds)) - 1
-    scores = JudgedScores(folder, scorer, cache, num_in_flight=num_in_flight)
+    scores = JudgedScores(folder, scorer, cache, max_concurrency=max_concurrency)
     keep_markers(folder, marker_set.record(scores.settings.id))
     for name, component in zip(("PQ", "SC", "GTA"), MARKED, strict=True):
         judge = marker_set.judge(component)
-        yield name, partial(_marked, folder, component, judge, cache, num_in_flight)
+        yield name, partial(_marked, folder, component, judge, cache, max_concurrency)
     yield "scores", lambda: count(scores)
     yield "REG", lambda: count(measure_changes(folder, scores)) - 1
 
 
-def _marked(folder, component, judge, cache, num_in_flight) -> int:
-    return count(marking(folder, component, judge, cache, num_in_flight=num_in_flight))
+def _marked(folder, component, judge, cache, max_concurrency) -> int:
+    return count(marking(folder, component, judge, cache, max_concurrency=max_concurrency))
 
 
 def components(options: argparse.Namespace) -> None:
@@ -163,7 +163,9 @@ def server(options: argparse.Namespace) -> None:
         markers = Markers(*map(judge, (FED_QUALITY, FED_CONSISTENCY, FED_TRUTH_ALIGNMENT)))
         asked_s = num_asked = 0.0
         with VerdictCache(folder.path / "verdicts.sqlite") as cache:
-            for name, work in stages(folder, markers, judge(EXPRESSION_SCORES), cache, options.in_flight):
+            for name, work in stages(
+                folder, markers, judge(EXPRESSION_SCORES), cache, options.max_concurrency
+            ):
                 start = time.perf_counter()
                 number = work()
                 seconds = time.perf_counter() - start
@@ -174,7 +176,7 @@ def server(options: argparse.Namespace) -> None:
         results = load_fed_results(folder)
         print(f"results: {time.perf_counter() - start:.2f} s")
         scored = results.summary.overall["fed_score"].coverage.num_scored
-        ideal_s = num_asked / options.in_flight * options.latency
+        ideal_s = num_asked / options.max_concurrency * options.latency
         print(
             f"{scored} of {options.triplets} scored; {num_asked:.0f} questions in {asked_s:.2f} s, "
             f"{asked_s / ideal_s:.2f} times the ideal of {ideal_s:.2f} s; all in all "
@@ -188,7 +190,7 @@ def main() -> None:
     parser.add_argument("what", choices=("components", "server"))
     parser.add_argument("--triplets", type=int)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, os.cpu_count() or 1])
-    parser.add_argument("--in-flight", type=int, default=32)
+    parser.add_argument("--max-concurrency", type=int, default=32)
     parser.add_argument("--latency", type=float, default=0.2, help="seconds that the server waits")
     options = parser.parse_args()
     if options.what == "components":

@@ -1,6 +1,6 @@
 """How near to the ideal a run of judgements comes: many requests in flight, a server that takes its time.
 
-    python perf/judges.py [--verdicts 1000] [--in-flight 32] [--latency 0.2] [--faults 0.3]
+    python perf/judges.py [--verdicts 1000] [--max-concurrency 32] [--latency 0.2] [--faults 0.3]
 
 The server stands in tests/judges and has a process of its own; ideal is verdicts / in flight x latency. With
 --faults it misbehaves in that share of the requests (429, 500, timeouts, closed connections, broken answers,
@@ -66,13 +66,13 @@ def serve(pipe: Connection, faults: float, latency_s: float, kind: type[JudgeSer
 
 
 def judge(
-    provider: Provider, retry: RetryPolicy, num_in_flight: int, samples: list[Sample]
+    provider: Provider, retry: RetryPolicy, max_concurrency: int, samples: list[Sample]
 ) -> tuple[list[Judgement], float, float, int]:
     """Judge everything with an empty cache: judgements, wall and CPU seconds, requests."""
     budget = Budget()
     with tempfile.TemporaryDirectory() as folder, VerdictCache(Path(folder) / "cache.sqlite") as cache:
         asked = ModelJudge(provider, retry=retry, budget=budget)
-        run = JudgingRun(asked, samples, cache=cache, num_in_flight=num_in_flight)
+        run = JudgingRun(asked, samples, cache=cache, max_concurrency=max_concurrency)
         start_s, start_cpu_s = time.perf_counter(), time.process_time()
         judgements = list(run)
         end_s, end_cpu_s = time.perf_counter(), time.process_time()
@@ -93,13 +93,13 @@ def measure(name: str, options: argparse.Namespace, samples: list[Sample]) -> No
     server = multiprocessing.Process(target=serve, args=(there, options.faults, options.latency))
     server.start()
     provider = PROVIDERS[name](here.recv(), TIMEOUT_S)
-    judgements, wall_s, cpu_s, num_requests = judge(provider, PATIENCE, options.in_flight, samples)
+    judgements, wall_s, cpu_s, num_requests = judge(provider, PATIENCE, options.max_concurrency, samples)
     here.send("count")
     answered, met = here.recv()
     server.join()
     by_key = {sample.key: sample for sample in samples}
     num_right = sum(is_right(judgement, by_key[judgement.key]) for judgement in judgements)
-    ideal_s = options.verdicts / options.in_flight * options.latency
+    ideal_s = options.verdicts / options.max_concurrency * options.latency
     print(
         f"{name:<7} {num_right} of {len(samples)} verdicts right, {answered.total() - len(answered)} paid "
         f"twice, {num_requests} requests; {wall_s:.2f} s, {wall_s / ideal_s:.2f} times the ideal of "
@@ -113,7 +113,7 @@ def main() -> None:
     """Print one line for each provider."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--verdicts", type=int, default=1000)
-    parser.add_argument("--in-flight", type=int, default=32)
+    parser.add_argument("--max-concurrency", type=int, default=32)
     parser.add_argument("--latency", type=float, default=0.2, help="seconds that the server waits")
     parser.add_argument("--faults", type=float, default=0.0, help="share of the requests")
     parser.add_argument("--side", type=int, default=256, help="pixels")

@@ -93,7 +93,7 @@ def prepare(num_triplets: int, device: str, precision: str) -> Setting:
 def cache_triplets(folder: Path, num_triplets: int, size_px: int, parts: CacheParts) -> TrainingBatch:
     """Draw the triplets, fill a cache, and read it."""
     drawn = [
-        draw_triplet(DrawnPlan(size_px=size_px, styles=("human",)), index, folder)
+        draw_triplet(DrawnPlan(size_px=size_px, domains=("human",)), index, folder)
         for index in range(num_triplets)
     ]
     for one in drawn:

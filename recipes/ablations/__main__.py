@@ -28,7 +28,7 @@ def main() -> None:
     """Run what is not done yet, then write table.json and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m recipes.ablations", description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("runs/ablations"))
-    parser.add_argument("--style", choices=("human", "anime"), default="human")
+    parser.add_argument("--domain", choices=("human", "anime"), default="human")
     parser.add_argument("--triplets", type=int, default=1200, help="that are drawn")
     parser.add_argument("--samples", type=int, default=64, help="of the benchmark")
     parser.add_argument(
@@ -44,7 +44,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     setting = Setting(
         work=arguments.work,
-        style=arguments.style,
+        domain=arguments.domain,
         num_triplets=arguments.triplets,
         num_samples=arguments.samples,
         seeds=tuple(range(arguments.seeds)),

@@ -29,7 +29,7 @@ class Setting:
     """
 
     work: Path
-    style: str
+    domain: str
     num_triplets: int
     num_samples: int
     seeds: tuple[int, ...]
@@ -75,7 +75,7 @@ class Job:
 
 def drawing_commands(setting: Setting) -> tuple[tuple[str, ...], ...]:
     """The two sets of triplets: of the same people and pairs, with free strengths and with MEAD's levels."""
-    shared = ("triplets", "draw", "--style", setting.style, "-n", str(setting.num_triplets))
+    shared = ("triplets", "draw", "--domain", setting.domain, "-n", str(setting.num_triplets))
     return (
         (*shared, "-o", str(setting.triplets)),
         (*shared, "--levels", "-o", str(setting.discrete_triplets)),
@@ -108,7 +108,7 @@ def _job(setting: Setting, variant: Variant, seed: int) -> Job:
 
 def _measuring(setting: Setting, folder: Path, adapter: str) -> tuple[tuple[str, ...], ...]:
     bench = str(folder / _BENCH)
-    which = ("--domain", setting.style, "--samples", str(setting.num_samples), "-s", *setting.strengths)
+    which = ("--domain", setting.domain, "--samples", str(setting.num_samples), "-s", *setting.strengths)
     return (
         ("bench", "ffe", "run", "--model", "embedded", "--adapter", adapter, *which, "-o", bench),
         ("bench", "ffe", "judge", bench),

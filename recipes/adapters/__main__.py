@@ -20,7 +20,7 @@ def main() -> None:
     """Run every stage and say where the adapter is."""
     parser = argparse.ArgumentParser(prog="python -m recipes.adapters", description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("runs/adapters"))
-    parser.add_argument("--style", choices=DOMAINS, required=True)
+    parser.add_argument("--domain", choices=DOMAINS, required=True)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="that it may use")
     parser.add_argument(
         "--into", type=Path, default=None, metavar="MODEL", help="a model folder whose adapter it becomes"
@@ -32,13 +32,13 @@ def main() -> None:
         except ModelError as error:
             parser.error(str(error))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    work = arguments.work / arguments.style
-    for command in commands(STAGES, arguments.style, work):
+    work = arguments.work / arguments.domain
+    for command in commands(STAGES, arguments.domain, work):
         log.info("pixelsmile %s", " ".join(command))
         run_command(command, work / "log.txt", arguments.threads)
     adapter = work / STAGES[-1].name / ADAPTER_NAME
     if arguments.into is not None:
-        adapter = install(STAGES, arguments.style, work, arguments.into)
+        adapter = install(STAGES, arguments.domain, work, arguments.into)
     log.info("done: %s", adapter)
 
 

@@ -26,17 +26,17 @@ STAGES: tuple[Stage, ...] = (
 )
 
 
-def commands(stages: tuple[Stage, ...], style: str, work: Path) -> list[tuple[str, ...]]:
+def commands(stages: tuple[Stage, ...], domain: str, work: Path) -> list[tuple[str, ...]]:
     """All of them in order; what was done before, `pixelsmile` leaves alone."""
     found: list[tuple[str, ...]] = []
     start: Path | None = None
     for stage in stages:
         triplets = work / f"triplets-{stage.num_triplets}"
-        drawing = ("--style", style, "-n", str(stage.num_triplets), *stage.drawing, "-o", str(triplets))
+        drawing = ("--domain", domain, "-n", str(stage.num_triplets), *stage.drawing, "-o", str(triplets))
         found.append(("triplets", "draw", *drawing))
         settings = (
             f"data.triplets={triplets / 'triplets.jsonl'}",
-            f"data.domain={style}",
+            f"data.domain={domain}",
             f"data.cache={work / 'cache'}",
             "validation.every=null",
             *stage.settings,

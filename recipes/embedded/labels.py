@@ -36,7 +36,7 @@ class Pairs:
         self.pictures, self.plan = pictures, plan
         groups: dict[tuple[int, str], list[int]] = {}
         for index, picture in enumerate(pictures):
-            groups.setdefault((picture.identity_seed, picture.style), []).append(index)
+            groups.setdefault((picture.identity_seed, picture.domain), []).append(index)
         self.groups = list(groups.values())
 
     def draw(self, num: int, rng: np.random.Generator) -> list[Pair]:
@@ -53,7 +53,7 @@ class Pairs:
         shown = self.pictures[target]
         label = confused_label(shown.expression, self.plan.confusion_rate, rng)
         word = label if rng.random() < CANONICAL_SHARE else str(rng.choice(_WORDS[label]))
-        return Pair(source, target, phrased(word, shown.style, wording))
+        return Pair(source, target, phrased(word, shown.domain, wording))
 
 
 def confused_label(expression: str, rate: float, rng: np.random.Generator) -> str:

@@ -20,7 +20,7 @@ class Picture:
     """What one drawn picture shows."""
 
     identity_seed: int
-    style: Domain
+    domain: Domain
     expression: str
     strength: float  # 0..1
     variant: int
@@ -30,16 +30,16 @@ def planned_pictures(plan: PicturePlan, seed: int) -> list[Picture]:
     """All pictures: for each identity and style a neutral one, then expressions, each another."""
     pictures = []
     for index in range(plan.num_identities):
-        for style_index, style in enumerate(DOMAINS):
-            rng = np.random.default_rng((seed, index, style_index))
-            identity_seed = plan.first_training_seed + index * len(DOMAINS) + style_index
-            pictures.append(Picture(identity_seed, style, NEUTRAL, 0.0, 0))
+        for domain_index, domain in enumerate(DOMAINS):
+            rng = np.random.default_rng((seed, index, domain_index))
+            identity_seed = plan.first_training_seed + index * len(DOMAINS) + domain_index
+            pictures.append(Picture(identity_seed, domain, NEUTRAL, 0.0, 0))
             chosen = rng.choice(len(EXPRESSIONS), plan.pictures_per_identity - 1, replace=False)
             for expression_index in chosen:
                 strength = float(rng.uniform(plan.min_strength, 1.0))
                 variant = int(rng.integers(NUM_VARIANTS))
                 pictures.append(
-                    Picture(identity_seed, style, EXPRESSIONS[expression_index], strength, variant)
+                    Picture(identity_seed, domain, EXPRESSIONS[expression_index], strength, variant)
                 )
     return pictures
 
@@ -77,4 +77,4 @@ def load(folder: Path) -> tuple[np.ndarray, list[Picture]]:
 def _draw(job: tuple[Picture, int]) -> np.ndarray:
     picture, size = job
     units = action_units(picture.expression, picture.strength, picture.variant)
-    return render(sample_identity(picture.identity_seed), units, picture.style, size)
+    return render(sample_identity(picture.identity_seed), units, picture.domain, size)

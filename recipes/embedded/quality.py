@@ -120,7 +120,7 @@ def measure(
     processes: that share the identities, one thread each: faster than one process with several threads.
     """
     first = PicturePlan().first_test_seed
-    tallies = {(style, strength): Tally() for style in DOMAINS for strength in strengths}
+    tallies = {(domain, strength): Tally() for domain in DOMAINS for strength in strengths}
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, _start_worker, (model, tuple(strengths))) as pool:
         found = pool.imap(_measure_identity, [(first + i, i) for i in range(num_identities)])
@@ -131,8 +131,8 @@ def measure(
                 "num_identities": index + 1,
                 **info,
                 "results": [
-                    {"style": style, "strength": strength, **tally.summary()}
-                    for (style, strength), tally in tallies.items()
+                    {"style": domain, "strength": strength, **tally.summary()}
+                    for (domain, strength), tally in tallies.items()
                 ],
             }
 
@@ -150,34 +150,34 @@ def _measure_identity(job: tuple[int, int]) -> tuple[dict[str, Any], Tallies]:
     """What one identity adds, by style and strength."""
     identity_seed, index = job
     editor, strengths = _worker["editor"], _worker["strengths"]
-    tallies = {(style, strength): Tally() for style in DOMAINS for strength in strengths}
-    for style in DOMAINS:
+    tallies = {(domain, strength): Tally() for domain in DOMAINS for strength in strengths}
+    for domain in DOMAINS:
         reconstructed = EXPRESSIONS[index % len(EXPRESSIONS)]
-        _measure_portrait(editor, sample_identity(identity_seed), style, strengths, reconstructed, tallies)
+        _measure_portrait(editor, sample_identity(identity_seed), domain, strengths, reconstructed, tallies)
     return {"steps": editor.engine.info.steps, "dtype": editor.engine.info.dtype}, tallies
 
 
 def _measure_portrait(
     editor: Editor,
     identity: Identity,
-    style: Domain,
+    domain: Domain,
     strengths: Sequence[float],
     reconstructed: str,
     tallies: Tallies,
 ) -> None:
     assert isinstance(editor.engine, QwenEngine)
     size, vae = editor.engine.info.size, editor.engine.parts.vae
-    source = render(identity, action_units(NEUTRAL), style, size)
+    source = render(identity, action_units(NEUTRAL), domain, size)
     requests = [Request(name, None, None, tuple(strengths)) for name in EXPRESSIONS]
-    results = editor.edit_many(Image.fromarray(source), requests, domain=style)
+    results = editor.edit_many(Image.fromarray(source), requests, domain=domain)
     for position, strength in enumerate(strengths):
         truths = {
             name: [
-                render(identity, action_units(name, strength, v), style, size) for v in range(NUM_VARIANTS)
+                render(identity, action_units(name, strength, v), domain, size) for v in range(NUM_VARIANTS)
             ]
             for name in EXPRESSIONS
         }
-        tally = tallies[style, strength]
+        tally = tallies[domain, strength]
         for name, result in zip(EXPRESSIONS, results, strict=True):
             edit = np.asarray(result.images[position])
             distances = {other: [_distance(edit, truth) for truth in truths[other]] for other in truths}

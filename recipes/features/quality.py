@@ -58,11 +58,11 @@ class ShowPerson:
 
     def __call__(self, job: tuple[Domain, int]) -> dict[str, Features]:
         """By the name of the encoder, then by what the pictures are."""
-        style, seed = job
+        domain, seed = job
         variant = seed % NUM_VARIANTS
-        generated = self._shots(style, seed, variant)
+        generated = self._shots(domain, seed, variant)
         pictures = {
-            _TRUTHS: np.stack([picture(s) for s in self._shots(style, seed, (variant + 1) % NUM_VARIANTS)]),
+            _TRUTHS: np.stack([picture(s) for s in self._shots(domain, seed, (variant + 1) % NUM_VARIANTS)]),
             DRAWN: np.stack([picture(shot) for shot in generated]),
             RECONSTRUCTED: reconstructions(self.plan, _autoencoder(), generated),
         }
@@ -75,10 +75,10 @@ class ShowPerson:
                 }
         return found
 
-    def _shots(self, style: Domain, seed: int, variant: int) -> list[Shot]:
+    def _shots(self, domain: Domain, seed: int, variant: int) -> list[Shot]:
         size_px = self.plan.pictures.editor_px
         return [
-            Shot(seed, style, action_units(expression, strength, variant), size_px)
+            Shot(seed, domain, action_units(expression, strength, variant), size_px)
             for expression in EXPRESSIONS
             for strength in STRENGTHS
         ]
@@ -106,19 +106,19 @@ def _autoencoder() -> AutoencoderKLQwenImage:
 def measure(folder: Path, plan: Plan, num_people: int, num_workers: int) -> Iterator[dict[str, Any]]:
     """Yields how many people are done, at last the report under `results`: encoder -> style -> numbers."""
     first = plan.pictures.first_test_seed
-    jobs = [(style, first + index) for style in DOMAINS for index in range(num_people)]
+    jobs = [(domain, first + index) for domain in DOMAINS for index in range(num_people)]
     people: dict[str, dict[Domain, list[Features]]] = {}
     with mapping(num_workers) as mapped:
-        for done, ((style, _), found) in enumerate(
+        for done, ((domain, _), found) in enumerate(
             zip(jobs, mapped(ShowPerson(folder, plan), jobs), strict=True), 1
         ):
             for name, features in found.items():
-                people.setdefault(name, {style: [] for style in DOMAINS})[style].append(features)
+                people.setdefault(name, {domain: [] for domain in DOMAINS})[domain].append(features)
             yield {"done": done, "of": len(jobs)}
     yield {
         "results": {
-            name: {style: _numbers(of_style) for style, of_style in styles.items()}
-            for name, styles in people.items()
+            name: {domain: _numbers(of_domain) for domain, of_domain in domains.items()}
+            for name, domains in people.items()
         }
     }
 

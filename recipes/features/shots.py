@@ -16,7 +16,7 @@ class Shot:
     """One picture. noise: deviation on its latent; 0 where it never becomes one."""
 
     identity_seed: int
-    style: Domain
+    domain: Domain
     units: ActionUnits
     size_px: int
     noise: float = 0.0
@@ -30,13 +30,13 @@ class Shot:
 def shot_of(plan: Plan, index: int) -> Shot:
     """Picture `index`; the drawn ones come first, then those that are reconstructed."""
     pictures, rng = plan.pictures, np.random.default_rng((plan.seed, _SHOTS, index))
-    style = DOMAINS[rng.integers(len(DOMAINS))]
+    domain = DOMAINS[rng.integers(len(DOMAINS))]
     units = sample_units(plan.faces, rng)
     seed = pictures.first_training_seed + index
     if index < pictures.num_drawn:
-        return Shot(seed, style, units, int(rng.choice(pictures.sizes_px)))
+        return Shot(seed, domain, units, int(rng.choice(pictures.sizes_px)))
     noise = float(rng.uniform(0, pictures.max_noise)) if rng.random() < pictures.noisy_share else 0.0
-    return Shot(seed, style, units, pictures.editor_px, noise)
+    return Shot(seed, domain, units, pictures.editor_px, noise)
 
 
 def sample_units(plan: FacePlan, rng: np.random.Generator) -> ActionUnits:

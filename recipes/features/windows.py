@@ -67,7 +67,7 @@ class DrawWindow:
 
 def picture(shot: Shot) -> np.ndarray:
     """The whole picture: uint8 (size, size, 3)."""
-    return render(sample_identity(shot.identity_seed), shot.units, shot.style, shot.size_px)
+    return render(sample_identity(shot.identity_seed), shot.units, shot.domain, shot.size_px)
 
 
 def to_tensor(pixels_BHWC: np.ndarray) -> Tensor:

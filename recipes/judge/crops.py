@@ -45,7 +45,7 @@ class Crops:
     reconstructed: np.ndarray  # NSS3
     edited: np.ndarray  # NSS3
     truths: np.ndarray  # NE
-    styles: np.ndarray  # N
+    domains: np.ndarray  # N
     held_every: int
 
     def crops(self, rows: np.ndarray) -> np.ndarray:
@@ -74,7 +74,7 @@ class DrawCrop:
     def __call__(self, index: int) -> np.ndarray:
         """The crop (S, S, 3), uint8."""
         shot = shot_of(self.plan, index)
-        portrait = draw_portrait(sample_identity(shot.identity_seed), shot.units, shot.style, shot.size_px)
+        portrait = draw_portrait(sample_identity(shot.identity_seed), shot.units, shot.domain, shot.size_px)
         return face_crop(
             portrait.image,
             portrait.truth.landmarks_5,
@@ -139,14 +139,14 @@ def load(plan: Plan, model: Path, folder: Path) -> Crops:
     edited = edited.reshape(-1, *edited.shape[2:])
     shots = [shot_of(plan, index) for index in range(len(drawn) + len(reconstructed))]
     truths_NE = np.stack([shot.truth() for shot in shots])
-    styles_N = np.array([DOMAINS.index(shot.style) for shot in shots])
+    domains_N = np.array([DOMAINS.index(shot.domain) for shot in shots])
     of_edits = np.arange(len(edited)) // plan.edits.edits_per_person % len(DOMAINS)
     return Crops(
         drawn,
         reconstructed,
         edited,
         np.concatenate([truths_NE, np.full((len(edited), truths_NE.shape[1]), np.nan, np.float32)]),
-        np.concatenate([styles_N, of_edits]),
+        np.concatenate([domains_N, of_edits]),
         plan.pictures.held_every,
     )
 
@@ -155,12 +155,12 @@ def _edits(editor: Editor, plan: Plan, index: int) -> np.ndarray:
     """Edits of one person (P, S, S, 3) at strengths by chance; styles take turns."""
     pictures, rng = plan.pictures, np.random.default_rng((plan.seed, _EDITS, index))
     first = pictures.first_training_seed + pictures.num_drawn + pictures.num_reconstructed
-    identity, style = sample_identity(first + index), DOMAINS[index % len(DOMAINS)]
-    source = draw_portrait(identity, ActionUnits(), style, pictures.editor_px)
+    identity, domain = sample_identity(first + index), DOMAINS[index % len(DOMAINS)]
+    source = draw_portrait(identity, ActionUnits(), domain, pictures.editor_px)
     names = rng.choice(EXPRESSIONS, plan.edits.edits_per_person, replace=False).tolist()
     strengths = rng.uniform(plan.edits.min_strength, plan.faces.max_strength, len(names)).tolist()
     requests = [Request(name, None, None, (value,)) for name, value in zip(names, strengths, strict=True)]
-    images = [result.images[0] for result in editor.edit_many(source.image, requests, domain=style)]
+    images = [result.images[0] for result in editor.edit_many(source.image, requests, domain=domain)]
     marks_52 = source.truth.landmarks_5  # an edit moves neither eyes nor nose
     return np.stack(
         [face_crop(image, marks_52, plan.network.crop_px, pictures.margin_px) for image in images]
@@ -172,12 +172,12 @@ def _reconstructed(vae: AutoencoderKLQwenImage, shots: list[Shot], plan: Plan) -
     landmarks, corners, moved, rest = [], [], [], []
     for shot in shots:
         identity = sample_identity(shot.identity_seed)
-        portrait = draw_portrait(identity, shot.units, shot.style, shot.size_px)
+        portrait = draw_portrait(identity, shot.units, shot.domain, shot.size_px)
         x, y = _corner(portrait.truth.landmarks_5, plan.pictures)
         inside = np.s_[y : y + plan.pictures.region_px, x : x + plan.pictures.region_px]
         moved.append(np.asarray(portrait.image)[inside])
         if shot.fade < 1:
-            rest.append(render(identity, ActionUnits(), shot.style, shot.size_px)[inside])
+            rest.append(render(identity, ActionUnits(), shot.domain, shot.size_px)[inside])
         landmarks.append(portrait.truth.landmarks_5)
         corners.append((x, y))
     fades_N = np.array([shot.fade for shot in shots], np.float32)

@@ -65,8 +65,8 @@ def calibrate(judge: EmbeddedJudge, plan: MarksPlan) -> Calibration:
     """The calibration for that judge. Faces that it refuses are left out."""
     errors: defaultdict[str, Errors] = defaultdict(Errors)
     for index in range(plan.num_people):
-        for style in DOMAINS:
-            for scale, found in _errors(judge, sitting_of(plan.first_seed + index, style), plan.ruin):
+        for domain in DOMAINS:
+            for scale, found in _errors(judge, sitting_of(plan.first_seed + index, domain), plan.ruin):
                 errors[scale].sound += found.sound
                 errors[scale].ruined += found.ruined
         log.info("%d of %d people", index + 1, plan.num_people)

@@ -57,7 +57,7 @@ class Sitting:
     """A task for one person, and the action units of what should and what might come of it."""
 
     seed: int
-    style: Domain
+    domain: Domain
     target: Target  # with its strength
     source: ActionUnits
     truth: ActionUnits
@@ -66,23 +66,23 @@ class Sitting:
     def picture(self, units: ActionUnits, *, of_another: bool = False) -> Image.Image:
         """The person, or another one, with that movement."""
         seed = self.seed + OTHER_PEOPLE * of_another
-        return Image.fromarray(render(sample_identity(seed), units, self.style, PICTURE_PX))
+        return Image.fromarray(render(sample_identity(seed), units, self.domain, PICTURE_PX))
 
     def towards(self, way: ActionUnits, amount: float) -> ActionUnits:
         """From the truth (0) to another face (1)."""
         return self.truth.scaled(1 - amount).plus(way.scaled(amount))
 
 
-def sitting_of(seed: int, style: Domain) -> Sitting:
+def sitting_of(seed: int, domain: Domain) -> Sitting:
     """The task of that person: source and target are of different classes of FED-Bench."""
-    rng = np.random.default_rng((seed, len(style)))
+    rng = np.random.default_rng((seed, len(domain)))
     shown, asked = rng.choice(list(FED_BENCH_CLASSES.values()), 2, replace=False).tolist()
     wrong = str(rng.choice([name for name in EXPRESSIONS if name not in (shown, asked)]))
     strengths = [0.0 if name == NEUTRAL else float(rng.uniform(*STRENGTHS)) for name in (shown, asked)]
     variants = rng.integers(NUM_VARIANTS, size=3).tolist()
     return Sitting(
         seed,
-        style,
+        domain,
         Target(asked, strengths[1]),
         action_units(shown, strengths[0], variants[0]),
         action_units(asked, strengths[1], variants[1]),

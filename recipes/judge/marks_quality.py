@@ -84,9 +84,9 @@ def measure(markers: EmbeddedMarkers, test: Trial) -> dict[str, Any]:
     """The report, by component; SC once for dense and once for simple instructions."""
     tallies: defaultdict[str, Tally] = defaultdict(Tally)
     for index in range(test.num_people):
-        for style in DOMAINS:
+        for domain in DOMAINS:
             for component, fault, marker, sample in _asked(
-                markers, sitting_of(test.first_seed + index, style), test
+                markers, sitting_of(test.first_seed + index, domain), test
             ):
                 tallies[component].add(fault, marker, sample)
         log.info("%d of %d people", index + 1, test.num_people)
@@ -98,14 +98,14 @@ def _asked(
 ) -> Iterator[tuple[str, Fault, EmbeddedMarker, Sample]]:
     source, truth = sitting.picture(sitting.source), sitting.picture(sitting.truth)
     dense, simple = sitting.target, Target(sitting.target.expression)
-    style = sitting.style
+    domain = sitting.domain
     for fault in _damages(sitting, truth, test):
-        yield "quality", fault, markers.quality, quality_sample("", fault.image, style)
+        yield "quality", fault, markers.quality, quality_sample("", fault.image, domain)
     for fault in _misses(sitting, truth, test):
         for name, target in (("dense", dense), ("simple", simple)):
-            sample = consistency_sample("", source, fault.image, name, style, target)
+            sample = consistency_sample("", source, fault.image, name, domain, target)
             yield f"consistency, {name}", fault, markers.consistency, sample
-        sample = truth_alignment_sample("", truth, fault.image, style)
+        sample = truth_alignment_sample("", truth, fault.image, domain)
         yield "truth_alignment", fault, markers.truth_alignment, sample
 
 

@@ -71,8 +71,8 @@ def measure(
     tallies: dict[tuple[str, str], Tally] = {}
     with mapping(num_processes) as mapped:
         judged = mapped(JudgePerson(folder, detector, test.strengths), jobs)
-        for number, ((kind, style, _), tally) in enumerate(zip(jobs, judged, strict=True), 1):
-            total = tallies.setdefault((kind, style), Tally())
+        for number, ((kind, domain, _), tally) in enumerate(zip(jobs, judged, strict=True), 1):
+            total = tallies.setdefault((kind, domain), Tally())
             total.judged += tally.judged
             total.judging_s += tally.judging_s
             yield {"people": number, "of": len(jobs)}
@@ -110,7 +110,7 @@ def _jobs(test: Trial) -> list[Job]:
         (EDITED, test.num_edited),
     ):
         for index in range(num):
-            jobs += [(kind, style, first + index) for style in DOMAINS]
+            jobs += [(kind, domain, first + index) for domain in DOMAINS]
         first += num
     return jobs
 
@@ -127,8 +127,8 @@ class JudgePerson:
         """All pictures of a person."""
         if parent_process() is not None:
             torch.set_num_threads(1)  # the processes share the cores
-        kind, style, seed = job
-        shown = list((_edits if kind == EDITED else _drawn)(seed, style, self.strengths))
+        kind, domain, seed = job
+        shown = list((_edits if kind == EDITED else _drawn)(seed, domain, self.strengths))
         images = [reconstruction(one.image) if kind == RECONSTRUCTED else one.image for one in shown]
         judge = _judge(self.folder, self.detector)
         started = time.monotonic()
@@ -160,23 +160,23 @@ class Shown(NamedTuple):
     truth: np.ndarray
 
 
-def _drawn(seed: int, style: Domain, strengths: Sequence[float]) -> Iterator[Shown]:
+def _drawn(seed: int, domain: Domain, strengths: Sequence[float]) -> Iterator[Shown]:
     """The person at rest, then all expressions, each in one variant, at all strengths."""
     identity = sample_identity(seed)
     for number, expression in enumerate((NEUTRAL, *EXPRESSIONS)):
         for strength in strengths if expression != NEUTRAL else (0.0,):
             units = action_units(expression, strength, (seed + number) % NUM_VARIANTS)
-            portrait = draw_portrait(identity, units, style, _PORTRAIT_PX)
+            portrait = draw_portrait(identity, units, domain, _PORTRAIT_PX)
             truth = np.array([portrait.truth.scores[name] for name in EXPRESSIONS])
             yield Shown(portrait.image, expression, strength, truth)
 
 
-def _edits(seed: int, style: Domain, strengths: Sequence[float]) -> Iterator[Shown]:
+def _edits(seed: int, domain: Domain, strengths: Sequence[float]) -> Iterator[Shown]:
     """The person's neutral portrait, edited. There is no truth: no number."""
-    source = draw_portrait(sample_identity(seed), action_units(NEUTRAL), style, _PORTRAIT_PX).image
+    source = draw_portrait(sample_identity(seed), action_units(NEUTRAL), domain, _PORTRAIT_PX).image
     requests = [Request(name, None, None, tuple(strengths)) for name in EXPRESSIONS]
     unknown = np.full(len(EXPRESSIONS), np.nan)
-    for name, result in zip(EXPRESSIONS, _editor().edit_many(source, requests, domain=style), strict=True):
+    for name, result in zip(EXPRESSIONS, _editor().edit_many(source, requests, domain=domain), strict=True):
         for strength, image in zip(strengths, result.images, strict=True):
             yield Shown(image, name, strength, unknown)
 
@@ -193,12 +193,12 @@ def _report(tallies: dict[tuple[str, str], Tally], strengths: Sequence[float]) -
     num = sum(len(tally.judged) for tally in tallies.values())
     seconds = sum(tally.judging_s for tally in tallies.values())
     results, edits = [], []
-    for (kind, style), tally in tallies.items():
+    for (kind, domain), tally in tallies.items():
         if kind != EDITED:
-            results.append({"kind": kind, "style": style, **summary(tally.judged)})
+            results.append({"kind": kind, "style": domain, **summary(tally.judged)})
         else:
             edits.append(
-                {"style": style, "pictures": len(tally.judged), **_of_edits(tally.judged, strengths)}
+                {"style": domain, "pictures": len(tally.judged), **_of_edits(tally.judged, strengths)}
             )
     return {
         "pictures": num,

@@ -16,7 +16,7 @@ class Shot:
     """One picture. fade: how much of the movement is left when its latent is mixed with the neutral one."""
 
     identity_seed: int
-    style: Domain
+    domain: Domain
     units: ActionUnits
     size_px: int
     fade: float = 1.0
@@ -30,13 +30,13 @@ class Shot:
 def shot_of(plan: Plan, index: int) -> Shot:
     """Picture `index`; the drawn ones come first, then those that are reconstructed."""
     pictures, rng = plan.pictures, np.random.default_rng((plan.seed, _SHOTS, index))
-    style = DOMAINS[rng.integers(len(DOMAINS))]
+    domain = DOMAINS[rng.integers(len(DOMAINS))]
     units = sample_units(plan.faces, rng)
     size_px, fade = int(rng.choice(pictures.sizes_px)), 1.0
     if index >= pictures.num_drawn:
         size_px = pictures.editor_px
         fade = float(rng.random()) if rng.random() < pictures.faded_share else 1.0
-    return Shot(pictures.first_training_seed + index, style, units, size_px, fade)
+    return Shot(pictures.first_training_seed + index, domain, units, size_px, fade)
 
 
 def sample_units(plan: FacePlan, rng: np.random.Generator) -> ActionUnits:

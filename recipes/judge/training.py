@@ -73,8 +73,8 @@ def _finished(plan: Plan, network: EmbeddedJudgeNetwork, crops: Crops, model: Pa
     save_network(model.with_suffix(".partial"), network)
     network = load_network(model.with_suffix(".partial"))
     fitted_N = crops.rows(held=False)[:: max(1, len(crops.rows(held=False)) // plan.region.num_fitted)]
-    fitted, styles_N = _looked_at(plan, network, crops, fitted_N, _FITTED)
-    network.region.fit(fitted.looks, torch.from_numpy(styles_N))
+    fitted, domains_N = _looked_at(plan, network, crops, fitted_N, _FITTED)
+    network.region.fit(fitted.looks, torch.from_numpy(domains_N))
     held_N = crops.rows(held=True)
     held, _ = _looked_at(plan, network, crops, held_N, _HELD)
     distances_N = network.region.distances(held.looks)
@@ -110,7 +110,7 @@ def _looked_at(
         plain.append(network(_last(inner(crops_BHWC, margin_px))))
         changed.append(network(_last(augmented(crops_BHWC, margin_px, plan.augmentation, rng))))
     seen = Seen(*(torch.cat(parts) for parts in zip(*plain, *changed, strict=True)))
-    return seen, np.tile(crops.styles[rows_N], 2)
+    return seen, np.tile(crops.domains[rows_N], 2)
 
 
 def _last(faces_BCHW: Tensor) -> Tensor:

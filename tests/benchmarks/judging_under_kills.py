@@ -54,7 +54,7 @@ def verdict_of(sha256: str) -> Verdict:
 
 def judge_all(folder: RunFolder, payments: Path) -> None:
     with VerdictCache(folder.path / "verdicts.sqlite") as cache:
-        for _ in EditJudging(folder, PaidJudge(payments), cache, num_in_flight=IN_FLIGHT):
+        for _ in EditJudging(folder, PaidJudge(payments), cache, max_concurrency=IN_FLIGHT):
             pass
 
 

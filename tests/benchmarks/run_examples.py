@@ -75,11 +75,11 @@ def example_spec(
             TaskRecord(
                 source=source,
                 target=target,
-                domain=style,
+                domain=domain,
                 prompt=f"make this face {target}",
                 face_box=drawn((source, "neutral", 0.0)).truth.face_box,
             )
-            for source, (style, targets) in SOURCES.items()
+            for source, (domain, targets) in SOURCES.items()
             for target in targets
         ),
     )
@@ -138,8 +138,8 @@ def measure_run(folder: RunFolder) -> None:
 def drawn(key: EditKey) -> Portrait:
     """The truth of an edit: the person with the expression at that strength."""
     source, target, strength = key
-    style, number = source.split("-")
-    return draw_portrait(sample_identity(int(number)), units_of(target, strength), style, SIZE_PX)
+    domain, number = source.split("-")
+    return draw_portrait(sample_identity(int(number)), units_of(target, strength), domain, SIZE_PX)
 
 
 def units_of(target: str, strength: float):

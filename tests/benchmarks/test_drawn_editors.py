@@ -129,7 +129,7 @@ def judged(name):
 
 @cache
 def pixels(shown, units):
-    picture = render(sample_identity(shown.identity_seed), units, shown.style, 32).astype(np.float64).ravel()
+    picture = render(sample_identity(shown.identity_seed), units, shown.domain, 32).astype(np.float64).ravel()
     picture -= picture.mean()
     return picture / np.linalg.norm(picture)
 

@@ -33,9 +33,9 @@ def whole():
     return DrawnFedBenchmark()
 
 
-def planned(style=None):
+def planned(domain=None):
     found = [whole().planned(f"{triplet.name}-dense") for triplet in whole().triplets]
-    return [each for each in found if style in (None, each.source.style)]
+    return [each for each in found if domain in (None, each.source.domain)]
 
 
 # What is asked, and of whom
@@ -49,8 +49,8 @@ def test_classes_are_balanced():
     assert len(set(planned_targets(whole().triplets[:7]))) == 7
     first = {(each.source.expression, each.truth.expression) for each in planned()[:42]}
     assert len(first) == 42
-    for style in DOMAINS:
-        targets = Counter(each.truth.expression for each in planned(style))
+    for domain in DOMAINS:
+        targets = Counter(each.truth.expression for each in planned(domain))
         assert set(targets.values()) == {17, 18}
 
 
@@ -58,17 +58,17 @@ def planned_targets(triplets):
     return [triplet.expression for triplet in triplets]
 
 
-@pytest.mark.parametrize("style", DOMAINS)
-def test_who_is_shown(style):
-    seeds = [each.source.identity_seed for each in planned(style)]
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_who_is_shown(domain):
+    seeds = [each.source.identity_seed for each in planned(domain)]
     assert len(set(seeds)) == 120
-    assert FIRST_SEEDS[style] <= min(seeds)
-    assert max(seeds) < FIRST_SEEDS[style] + OTHER_PEOPLE
+    assert FIRST_SEEDS[domain] <= min(seeds)
+    assert max(seeds) < FIRST_SEEDS[domain] + OTHER_PEOPLE
     looks = np.array([look_of(sample_identity(seed)) for seed in seeds])
     assert looks.mean(axis=0) == pytest.approx([0.4] * 3, abs=0.02)
     for side in ("source", "truth"):
         for name in CLASSES:
-            shown = [getattr(each, side).expression == name for each in planned(style)]
+            shown = [getattr(each, side).expression == name for each in planned(domain)]
             assert looks[shown].mean(axis=0) == pytest.approx([0.4] * 3, abs=0.11)
 
 
@@ -83,7 +83,7 @@ def test_nobody_is_shown_twice_in_the_project():
 def test_source_and_truth():
     for each in planned():
         assert each.source.identity_seed == each.truth.identity_seed
-        assert each.source.style == each.truth.style
+        assert each.source.domain == each.truth.domain
         for shown in (each.source, each.truth):
             if shown.expression == NEUTRAL:
                 assert (shown.strength, shown.variant) == (0, 0)
@@ -125,7 +125,7 @@ def test_it_stays_what_it_is():
     ("arguments", "said"),
     [
         ((0,), "at least one triplet"),
-        ((4, ()), "styles"),
+        ((4, ()), "domains"),
         ((4, ("human", "human")), "at most once"),
         ((4, DOMAINS, ()), "granularities"),
         ((4, DOMAINS, ("dense", "dense")), "name each of dense, simple at most once"),

@@ -21,22 +21,22 @@ def whole():
     return DrawnBenchmark()
 
 
-@pytest.mark.parametrize("style", DOMAINS)
-def test_what_is_asked_for(style):
-    tasks = [task for task in whole().tasks if task.domain == style]
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_what_is_asked_for(domain):
+    tasks = [task for task in whole().tasks if task.domain == domain]
     counts = Counter(task.target for task in tasks)
     assert counts == {name: 30 if name in PAIRED else 15 for name in EXPRESSIONS}
     assert len({task.source for task in tasks}) == 240
 
 
-@pytest.mark.parametrize("style", DOMAINS)
-def test_who_is_shown(style):
-    tasks = [task for task in whole().tasks if task.domain == style]
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_who_is_shown(domain):
+    tasks = [task for task in whole().tasks if task.domain == domain]
     shown = [whole().shown(task.source) for task in tasks]
     seeds = [each.identity_seed for each in shown]
     assert len(set(seeds)) == 240
-    assert FIRST_SEEDS[style] <= min(seeds)
-    assert max(seeds) < FIRST_SEEDS[style] + 100_000
+    assert FIRST_SEEDS[domain] <= min(seeds)
+    assert max(seeds) < FIRST_SEEDS[domain] + 100_000
     looks = np.array([look_of(sample_identity(seed)) for seed in seeds])
     assert looks.mean(axis=0) == pytest.approx([0.4, 0.4, 0.4], abs=0.005)
     for name in EXPRESSIONS:
@@ -77,7 +77,7 @@ def test_it_stays_what_it_is():
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [((0,), "at least one task"), ((4, ()), "styles"), ((4, ("human", "human")), "at most once")],
+    [((0,), "at least one task"), ((4, ()), "domains"), ((4, ("human", "human")), "at most once")],
 )
 def test_refusals(arguments, said):
     with pytest.raises(InputError, match=said):

@@ -113,7 +113,7 @@ def test_a_shared_cache_spares_another_run_the_price(folder, tmp_path):
 
 def test_a_spent_budget_leaves_a_state_to_go_on_from(folder):
     script = Script()
-    judging = judged(folder, script.judge(budget=Budget(max_requests=3)), num_in_flight=2)
+    judging = judged(folder, script.judge(budget=Budget(max_requests=3)), max_concurrency=2)
     assert judging.num_left == 5
     assert judging.stopped.startswith("the budget is spent: 3 of 3 requests")
     (judge_id,) = folder.judges()
@@ -128,7 +128,7 @@ def test_a_judge_that_cannot_be_asked_leaves_what_was_judged(folder):
     wrong_key = Failure("says 401: wrong key", stops=True)
     script = Script(lambda question: next(answers, wrong_key))
     with pytest.raises(JudgeError, match="wrong key"):
-        judged(folder, script.judge(), num_in_flight=1)
+        judged(folder, script.judge(), max_concurrency=1)
     assert len(folder.outcomes(next(iter(folder.judges())))) == 2
     whole = Script()
     assert judged(folder, whole.judge()).num_left == 0

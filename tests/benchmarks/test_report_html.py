@@ -59,7 +59,7 @@ def test_json_in_a_page_cannot_end_its_block(value):
 
 def test_a_page_may_load_nothing_and_run_its_own_script_alone():
     script = "document.title = 'run';"
-    page = document("a <title>", Html("<main></main>"), styles=["p{}"], script=script)
+    page = document("a <title>", Html("<main></main>"), domains=["p{}"], script=script)
     policy = next(
         a["content"] for t, a in Seen(page).tags if a.get("http-equiv") == "Content-Security-Policy"
     )
@@ -67,7 +67,7 @@ def test_a_page_may_load_nothing_and_run_its_own_script_alone():
     assert policy.startswith("default-src 'none'; img-src data:;")
     assert policy.endswith(f"script-src 'sha256-{digest}'")
     assert "<title>a &lt;title&gt;</title>" in page
-    assert "script-src" not in document("x", Html(""), styles=[])
+    assert "script-src" not in document("x", Html(""), domains=[])
 
 
 def test_pictures_are_small_and_carry_nothing_but_pixels(tmp_path):

@@ -20,7 +20,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.fixture(scope="session")
 def drawn_face(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("faces") / "face.png"
-    assert main(["portrait", "--style", "anime", "--size", "96", "-o", str(path)]) == 0
+    assert main(["portrait", "--domain", "anime", "--size", "96", "-o", str(path)]) == 0
     return path
 
 

@@ -111,7 +111,7 @@ def test_a_budget_stops_and_the_rest_can_follow(tmp_path, capsys):
     words = (
         "judge run --judge scripted:answers.jsonl --encoders none --detector cascade --representation none"
     )
-    assert bench(f"{words} --max-requests 2 --in-flight 1") == 1
+    assert bench(f"{words} --max-requests 2 --max-concurrency 1") == 1
     printed = capsys.readouterr().out
     assert "run: 4 tasks, 1 of them without an edit" in printed
     assert "REG by nothing" in printed

@@ -73,7 +73,9 @@ def test_again_there_is_little_to_do(folder, script, capsys):
 
 
 def test_a_budget_stops_and_the_rest_can_follow(folder, script, capsys):
-    assert judge("--judge", script, "--encoders", "none", "--max-requests", "3", "--in-flight", "1") == 1
+    assert (
+        judge("--judge", script, "--encoders", "none", "--max-requests", "3", "--max-concurrency", "1") == 1
+    )
     printed = capsys.readouterr().out
     assert ": 3 judged (3 now)" in printed
     assert "  5 without: not judged yet" in printed
@@ -136,7 +138,9 @@ def test_several_refusals_stop_and_keep_what_is_done(folder, script, capsys, mon
     said = iter([answer, answer, never, never, never])
     provider = ScriptedProvider(lambda question: next(said), version="v")
     monkeypatch.setattr(ScriptedProvider, "from_file", lambda path: provider)
-    line = refusal(capsys, "--judge", script, "--encoders", "none", "--in-flight", "1", "--max-refusals", "3")
+    line = refusal(
+        capsys, "--judge", script, "--encoders", "none", "--max-concurrency", "1", "--max-refusals", "3"
+    )
     assert "3 questions in a row were refused (400: inappropriate)" in line
     (judged,) = folder.judges()
     assert len(folder.outcomes(judged)) == 4
@@ -212,7 +216,7 @@ def test_pictures_that_nobody_here_knows_want_a_judge(tmp_path, capsys):
         (["--judge", "openai:m", "--judge", "gemini:m", "--key-env", "X"], "--key-env is for one server"),
         (["--judge", "gemini:gemini-3-pro-preview"], "use gemini:gemini-3.1-pro-preview, which follows it"),
         (["--max-refusals", "0"], "max-refusals 0 is out of range"),
-        (["--in-flight", "0"], "in-flight 0 is out of range"),
+        (["--max-concurrency", "0"], "in-flight 0 is out of range"),
         (["--max-token", "5"], "did you mean --max-tokens?"),
         (["--judge", "gemini:m"], "set the environment variable GEMINI_API_KEY"),
     ],

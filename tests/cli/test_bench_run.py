@@ -73,7 +73,7 @@ def test_sweeps(options, strengths):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ("--quantise 4bit --device cpu", "needs a GPU"),
+        ("--quantization 4bit --device cpu", "needs a GPU"),
         ("--adapter none.safetensors", "no adapter file"),
         ("--steps 2000", "out of range"),
     ],

@@ -72,10 +72,10 @@ def test_an_extra_counts_whichever_distribution_brings_it(tmp_path, monkeypatch)
 def test_with_a_small_gpu(whole):
     small = replace(whole, gpus=(Gpu("small", 16.0),), disk_free_gb=10.0, full_model_downloaded=False)
     said = advice(small)
-    assert f"--model {FULL_MODEL} --offload model --quantise 4bit" in said
+    assert f"--model {FULL_MODEL} --offload model --quantization 4bit" in said
     assert f"hf download {FULL_MODEL}" in said
     assert "HF_HOME" in said
-    assert "[quantise]" in said
+    assert "[quantization]" in said
 
 
 @pytest.mark.parametrize(

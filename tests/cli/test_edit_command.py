@@ -171,7 +171,7 @@ def test_what_exists_is_kept(edit, capsys):
         (["-e", "happy", "--device", "cuda:7"], "cuda:7"),
         (["-e", "happy", "--device", "abacus"], "abacus"),
         (["-e", "happy", "--dtype", "float8"], "float8"),
-        (["-e", "happy", "--quantise", "4bit", "--device", "cpu"], "needs a GPU"),
+        (["-e", "happy", "--quantization", "4bit", "--device", "cpu"], "needs a GPU"),
         (["-e", "happy", "--offload", "model", "--device", "cpu"], "needs a GPU"),
         (["-e", "happy", "--conditioning", "allx"], "unknown conditioning 'allx'"),
         (["-e", "happy", "--size", "99999"], "size"),
@@ -196,7 +196,7 @@ def test_refusals_leave_nothing(arguments, line, edit, capsys):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("--quantise 4bit --device cpu", "quantise '4bit' needs a GPU"),
+        ("--quantization 4bit --device cpu", "quantise '4bit' needs a GPU"),
         ("--adapter none.safetensors", "no adapter file, folder or hub id 'none.safetensors'"),
         ("--conditioning spam", "unknown conditioning 'spam': did you mean span?"),
         ("--size 5000", "size 5000 is out of range: use one from 32 to 4096"),
@@ -242,7 +242,7 @@ def portraits(*paths: str) -> None:
     """A drawn portrait under each name, each of another person."""
     for seed, path in enumerate(paths):
         Path(path).parent.mkdir(exist_ok=True)
-        arguments = ["--style", "anime", "--size", "64", "--seed", str(seed), "-o", path, "--force"]
+        arguments = ["--domain", "anime", "--size", "64", "--seed", str(seed), "-o", path, "--force"]
         assert main(["portrait", *arguments]) == 0
 
 

@@ -86,7 +86,7 @@ def test_version(asks, capsys):
         (["doctor", "--", "-x"], "unexpected argument '-x': leave it out"),
         (["doctor", "a.png"], "unexpected argument 'a.png'"),
         (["edit", "a.png", "-s"], "expected at least one argument"),
-        (["portrait", "--style", "anme"], "unknown style 'anme': did you mean anime?"),
+        (["portrait", "--domain", "anme"], "unknown style 'anme': did you mean anime?"),
         (["portrait", "--seed", "x"], "seed 'x' is not a whole number"),
         (["portrait", "--seed", "-1"], "seed -1 is out of range"),
         (["doctor", "--jsn"], "did you mean --json?"),

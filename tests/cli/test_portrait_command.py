@@ -9,10 +9,10 @@ from PIL import Image
 from pixelsmile.cli import main
 
 
-@pytest.mark.parametrize("style", ["human", "anime"])
-def test_the_documented_command(style, capsys):
+@pytest.mark.parametrize("domain", ["human", "anime"])
+def test_the_documented_command(domain, capsys):
     command = (
-        f"portrait --seed 7 --style {style} --expression happy=0.8 --size 128 --truth truth.json -o face.png"
+        f"portrait --seed 7 --domain {domain} --expression happy=0.8 --size 128 --truth t.json -o face.png"
     )
     assert main(command.split()) == 0
     assert capsys.readouterr().out == "face.png\n"
@@ -20,8 +20,8 @@ def test_the_documented_command(style, capsys):
         assert (image.format, image.mode, image.size) == ("PNG", "RGB", (128, 128))
         assert "drawn by software" in image.text["Description"]
         assert "algorithmicMedia" in image.text["XML:com.adobe.xmp"]
-        assert json.loads(image.text["pixelsmile:portrait"])["style"] == style
-    truth = json.loads(Path("truth.json").read_text())
+        assert json.loads(image.text["pixelsmile:portrait"])["style"] == domain
+    truth = json.loads(Path("t.json").read_text())
     assert set(truth) == {"face_box", "landmarks_5", "action_units", "scores"}
     assert truth["scores"]["happy"] == pytest.approx(0.8, abs=0.05)
     assert len(truth["landmarks_5"]) == 5

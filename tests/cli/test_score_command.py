@@ -112,7 +112,7 @@ def script(*paths: Path) -> str:
 
 def test_any_judge_and_a_budget(photo, grey, capsys):
     judge = script(photo, grey)
-    options = ("--judge", judge, "-o", "scores.jsonl", "--in-flight", "1")
+    options = ("--judge", judge, "-o", "scores.jsonl", "--max-concurrency", "1")
     assert score(photo, grey, *options, "--max-requests", "1") == 1
     captured = capsys.readouterr()
     assert "1 of 2 pictures are left" in captured.err

@@ -46,7 +46,7 @@ def test_drawn_extended_and_asked_again(capsys):
 
 
 def test_what_is_drawn_can_be_chosen():
-    options = ("--style", "anime", "--identities", "1", "--confusing-share", "1", "--neutral-share", "1")
+    options = ("--domain", "anime", "--identities", "1", "--confusing-share", "1", "--neutral-share", "1")
     assert main(["triplets", "draw", "-n", "2", "-o", "a", *SMALL, *options, "--levels", "-q"]) == 0
     triplets = read_triplets(Path("a/triplets.jsonl"))
     assert {triplet.domain for triplet in triplets} == {"anime"}
@@ -65,7 +65,7 @@ def test_what_is_drawn_can_be_chosen():
         (["--json"], "unknown option '--json'"),
         (["draw"], "required: -o/--output"),
         (["draw", "-o", "x", "-n", "0"], "number of triplets 0 is out of range"),
-        (["draw", "-o", "x", "--style", "anme"], "unknown style 'anme': did you mean anime?"),
+        (["draw", "-o", "x", "--domain", "anme"], "unknown style 'anme': did you mean anime?"),
         (["draw", "-o", "x", "--size", "16"], "size 16 is out of range"),
         (["draw", "-o", "x", "--workers", "0"], "workers 0 is out of range"),
         (["draw", "-o", "x", "--strengths", "0.9,0.1"], "put the lower one first"),

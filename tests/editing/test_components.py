@@ -124,10 +124,10 @@ def test_how_a_model_was_made_to_fit_is_recorded(
     model_folder: Path, portrait: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(components, "_quantisation", lambda kind, placement: {})
-    placement = Placement(torch.device("cpu"), torch.float32, quantise="4bit")
+    placement = Placement(torch.device("cpu"), torch.float32, quantization="4bit")
     small = Editor(QwenEngine.load(str(model_folder), [], placement))
     settings = small.edit(portrait, "happy", strengths=(1,), steps=1).settings
-    assert (settings["quantise"], settings["offload"]) == ("4bit", "none")
+    assert (settings["quantization"], settings["offload"]) == ("4bit", "none")
 
 
 def test_a_gpu_that_is_too_small_is_not_called_a_broken_file(

@@ -144,9 +144,9 @@ def test_a_model_may_have_its_own_prompts(copy: Path, portrait: Image.Image) -> 
         ({"device": "cuda:99"}, "CUDA GPUs; use cpu"),
         ({"dtype": "int3"}, "choose from float32"),
         ({"device": "cpu", "offload": "model"}, "needs a GPU"),
-        ({"device": "cpu", "quantise": "4bit"}, "needs a GPU"),
+        ({"device": "cpu", "quantization": "4bit"}, "needs a GPU"),
         ({"offload": "most"}, "choose from none, model, sequential"),
-        ({"quantise": "2bit"}, "choose from 8bit, 4bit"),
+        ({"quantization": "2bit"}, "choose from 8bit, 4bit"),
     ],
 )
 def test_devices_that_this_machine_lacks(options: dict, message: str) -> None:
@@ -160,7 +160,7 @@ def test_quantising_needs_a_bitsandbytes_whose_weights_can_leave_the_gpu(
     monkeypatch.setattr("transformers.utils.is_bitsandbytes_available", lambda minimum: minimum == "0.47")
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(DeviceError, match=r"needs bitsandbytes 0\.48 or newer"):
-        place("cuda", quantise="8bit")
+        place("cuda", quantization="8bit")
 
 
 def set_config(folder: Path, file: str, **values: object) -> None:

@@ -10,9 +10,9 @@ from pixelsmile.portraits import action_units, draw_portrait, sample_identity
 SIZE, MARGIN = 256, 20  # drawn larger, so that a drifted picture has no black edge
 
 
-def drawn(seed, style, expression):
+def drawn(seed, domain, expression):
     """Pixels with a margin around, and the face in the picture without it."""
-    portrait = draw_portrait(sample_identity(seed), action_units(expression, 1.0), style, SIZE + 2 * MARGIN)
+    portrait = draw_portrait(sample_identity(seed), action_units(expression, 1.0), domain, SIZE + 2 * MARGIN)
     truth = portrait.truth
     x0, y0, x1, y1 = (value - MARGIN for value in truth.face_box)
     face = Face((x0, y0, x1, y1), truth.landmarks_5 - MARGIN, 1.0, "truth")
@@ -32,11 +32,11 @@ def inner(pixels):
     return pixels[MARGIN:-MARGIN, MARGIN:-MARGIN].astype(np.uint8)
 
 
-@pytest.mark.parametrize("style", ["human", "anime"])
+@pytest.mark.parametrize("domain", ["human", "anime"])
 @pytest.mark.parametrize("drift", [Drift(0, 0, 1), Drift(7.3, -4.1, 1.02), Drift(-5.5, 6.2, 0.985)])
-def test_drift_is_measured_beside_a_changed_face(style, drift):
-    source, face = drawn(3001, style, "neutral")
-    edit = drifted(drawn(3001, style, "surprised")[0], drift)
+def test_drift_is_measured_beside_a_changed_face(domain, drift):
+    source, face = drawn(3001, domain, "neutral")
+    edit = drifted(drawn(3001, domain, "surprised")[0], drift)
     stable = face_mask(face, (SIZE, SIZE), grow=1.25) == 0
     found = measure_drift(inner(source), edit, stable)
     assert found is not None

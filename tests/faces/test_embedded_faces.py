@@ -31,15 +31,15 @@ def encoders():
     return [load_encoder(path) for path in encoder_paths()]
 
 
-def portrait(index, style, expression="neutral", size=256):
-    return draw_portrait(sample_identity(FIRST_SEED + index), action_units(expression, 1.0), style, size)
+def portrait(index, domain, expression="neutral", size=256):
+    return draw_portrait(sample_identity(FIRST_SEED + index), action_units(expression, 1.0), domain, size)
 
 
-@pytest.mark.parametrize("style", DOMAINS)
-def test_the_detector_finds_drawn_faces(detector, style):
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_the_detector_finds_drawn_faces(detector, domain):
     errors = []
     for index, expression in enumerate(EXPRESSIONS):
-        drawn = portrait(index, style, expression)
+        drawn = portrait(index, domain, expression)
         face = detector.detect(drawn.image)[0]
         box = np.array(drawn.truth.face_box)
         assert intersection_over_union(box, np.array([face.box]))[0] > 0.75
@@ -74,15 +74,15 @@ def test_the_encoders_are_three_of_different_kinds(encoders):
     assert size < 15e6
 
 
-@pytest.mark.parametrize("style", DOMAINS)
-def test_the_encoders_know_people_across_expressions(detector, encoders, style):
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_the_encoders_know_people_across_expressions(detector, encoders, domain):
     """The same person with another expression is nearer than anybody else, found through the detector."""
     sizes = sorted({encoder.size_px for encoder in encoders})
 
     def crops(expression):
         found = {size: [] for size in sizes}
         for index in range(10):
-            image = portrait(index, style, expression).image
+            image = portrait(index, domain, expression).image
             landmarks = detector.detect(image)[0].landmarks_5
             for size in sizes:
                 found[size].append(align(np.asarray(image), landmarks, size).transpose(2, 0, 1) / 255)

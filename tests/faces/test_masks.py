@@ -25,12 +25,12 @@ def test_a_tilted_mask_still_fills_its_box():
     assert (columns.min(), columns.max(), rows.min(), rows.max()) == (10, 69, 5, 74)
 
 
-@pytest.mark.parametrize("style", ["human", "anime"])
-def test_masks_fit_drawn_faces(style):
+@pytest.mark.parametrize("domain", ["human", "anime"])
+def test_masks_fit_drawn_faces(domain):
     overlaps = []
     for index in range(12):
         identity = sample_identity(2_000_000 + index)
-        truth = draw_portrait(identity, action_units(EXPRESSIONS[index], 1.0), style, 128).truth
+        truth = draw_portrait(identity, action_units(EXPRESSIONS[index], 1.0), domain, 128).truth
         face = Face(truth.face_box, truth.landmarks_5, 1.0, "truth")
         mask = face_mask(face, (128, 128)) > 0
         overlaps.append((mask & truth.face_mask).sum() / (mask | truth.face_mask).sum())

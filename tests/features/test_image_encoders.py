@@ -277,11 +277,11 @@ def test_the_window_is_cut_out_and_resized():
     torch.testing.assert_close(half[1:-1], (torch.arange(16) * 2 + 16.5)[1:-1])
 
 
-@pytest.mark.parametrize("style", DOMAINS)
-def test_the_window_holds_the_moving_parts_of_faces(style):
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_the_window_holds_the_moving_parts_of_faces(domain):
     window = DrawnFeaturesConfig().window
     for seed in range(9_600_000, 9_600_040):
-        truth = draw_portrait(sample_identity(seed), action_units("surprised", 1.2), style, 64).truth
+        truth = draw_portrait(sample_identity(seed), action_units("surprised", 1.2), domain, 64).truth
         (left, top), (right, bottom) = truth.landmarks_5.min(0) / 64, truth.landmarks_5.max(0) / 64
         assert window.left + 0.08 < left < right < window.left + window.side - 0.08
         assert window.top + 0.12 < top < bottom < window.top + window.side - 0.05

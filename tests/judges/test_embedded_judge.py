@@ -45,8 +45,8 @@ def saved(folder, *, scores=None, limit=1e9, least_drawn=-1e9):
     return folder
 
 
-def portrait(seed=7_500_900, expression="happy", style="human", size=256):
-    return draw_portrait(sample_identity(seed), action_units(expression), style, size)
+def portrait(seed=7_500_900, expression="happy", domain="human", size=256):
+    return draw_portrait(sample_identity(seed), action_units(expression), domain, size)
 
 
 # What it looks at
@@ -82,11 +82,11 @@ def test_the_mouth_does_not_move_the_crop():
     assert (face_crop(image, LANDMARKS, 48) == face_crop(image, other, 48)).all()
 
 
-@pytest.mark.parametrize("style", DOMAINS)
-def test_a_face_looks_the_same_from_pictures_of_any_size(style):
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_face_looks_the_same_from_pictures_of_any_size(domain):
     crops = []
     for size in (192, 256, 768):
-        drawn = portrait(style=style, size=size)
+        drawn = portrait(domain=domain, size=size)
         crops.append(face_crop(drawn.image, drawn.truth.landmarks_5, 96).astype(float))
     assert np.abs(crops[0] - crops[1]).mean() < 5
     assert np.abs(crops[2] - crops[1]).mean() < 5
@@ -159,13 +159,13 @@ def test_a_damaged_folder_is_an_error_of_one_line(tmp_path, change):
 def test_distances_are_mahalanobis_from_the_nearer_style():
     generator = torch.Generator().manual_seed(0)
     shape = torch.tensor([[1.0, 0.0, 0.0], [0.8, 0.5, 0.0], [0.0, 0.1, 2.0]])
-    styles = torch.arange(4000) % 2
-    looks = torch.randn(4000, 3, generator=generator) @ shape.T + 10.0 * styles[:, None]
+    domains = torch.arange(4000) % 2
+    looks = torch.randn(4000, 3, generator=generator) @ shape.T + 10.0 * domains[:, None]
     region = DrawnRegion(3)
-    region.fit(looks, styles)
+    region.fit(looks, domains)
     data = looks.double().numpy()
-    means = [data[styles == style].mean(0) for style in (0, 1)]
-    centred = data - np.stack(means)[styles]
+    means = [data[domains == domain].mean(0) for domain in (0, 1)]
+    centred = data - np.stack(means)[domains]
     precision = np.linalg.inv(centred.T @ centred / len(data))
     points = np.array([[0.0, 0, 0], [9.0, 11, 12], [5, 5, 5], [30, -4, 2]])
     wanted = [min(mahalanobis(p, mean, precision) for mean in means) / math.sqrt(3) for p in points]
@@ -237,11 +237,13 @@ def test_what_does_not_look_drawn_gets_no_verdict_wherever_it_lies(tmp_path):
 @HAS_DETECTOR
 def test_all_ways_to_ask_say_the_same(tmp_path):
     judge = EmbeddedJudge(saved(tmp_path))
-    images = [portrait(expression=name, style=style).image for name in ("sad", "fear") for style in DOMAINS]
+    images = [
+        portrait(expression=name, domain=domain).image for name in ("sad", "fear") for domain in DOMAINS
+    ]
     at_once = judge.judge_pictures(images)
     assert at_once == [judge.judge_pictures([image])[0] for image in images]
     samples = [Sample(str(index), image, "human") for index, image in enumerate(images)]
-    run = {one.key: one.outcome for one in JudgingRun(judge, samples, num_in_flight=4)}
+    run = {one.key: one.outcome for one in JudgingRun(judge, samples, max_concurrency=4)}
     assert [run[str(index)] for index in range(len(images))] == at_once
     assert (
         asyncio.run(judge.judge(Question.read(images[0], "anime"))) == at_once[0]
@@ -279,10 +281,10 @@ def shipped():
 
 
 @HAS_JUDGE
-@pytest.mark.parametrize("style", DOMAINS)
-def test_the_shipped_judge_knows_expressions_of_people_it_never_met(shipped, style):
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_the_shipped_judge_knows_expressions_of_people_it_never_met(shipped, domain):
     outcomes = shipped.judge_pictures(
-        [portrait(7_500_910 + index, name, style).image for index, name in enumerate(EXPRESSIONS)]
+        [portrait(7_500_910 + index, name, domain).image for index, name in enumerate(EXPRESSIONS)]
     )
     verdicts = [outcome for outcome in outcomes if isinstance(outcome, Verdict)]
     assert len(verdicts) >= 11

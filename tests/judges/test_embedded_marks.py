@@ -191,8 +191,8 @@ def test_damaged_calibrations(tmp_path, change):
 # The ones that ship
 
 
-def face(expression: str, strength: float = 1.0, seed: int = 7_700_900, style="human") -> Image.Image:
-    return draw_portrait(sample_identity(seed), action_units(expression, strength), style, 256).image
+def face(expression: str, strength: float = 1.0, seed: int = 7_700_900, domain="human") -> Image.Image:
+    return draw_portrait(sample_identity(seed), action_units(expression, strength), domain, 256).image
 
 
 try:
@@ -229,17 +229,17 @@ def test_the_markers_are_three_judges_and_share_the_weights(markers):
 
 
 @HAS_MARKERS
-@pytest.mark.parametrize("style", DOMAINS)
-def test_what_was_asked_for_beats_half_of_it_beats_a_copy(markers, style):
-    source, target = face(NEUTRAL, style=style), Target("surprised", 0.9)
-    edits = [face("surprised", strength, style=style) for strength in (0.9, 0.45, 0.0)]
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_what_was_asked_for_beats_half_of_it_beats_a_copy(markers, domain):
+    source, target = face(NEUTRAL, domain=domain), Target("surprised", 0.9)
+    edits = [face("surprised", strength, domain=domain) for strength in (0.9, 0.45, 0.0)]
     found = [
-        mark_of(markers.consistency, consistency_sample("", source, edit, "Look surprised.", style, target))
+        mark_of(markers.consistency, consistency_sample("", source, edit, "Look surprised.", domain, target))
         for edit in edits
     ]
     assert found[0] > found[1] + 2 > found[2] + 4
     found = [
-        mark_of(markers.truth_alignment, truth_alignment_sample("", edits[0], edit, style)) for edit in edits
+        mark_of(markers.truth_alignment, truth_alignment_sample("", edits[0], edit, domain)) for edit in edits
     ]
     assert found[0] == 10
     assert found[0] > found[1] + 2 > found[2] + 2

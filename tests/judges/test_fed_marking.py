@@ -153,7 +153,7 @@ def test_marks_are_kept_and_what_has_none_is_asked_again(tmp_path):
     policy = RetryPolicy(max_requests=1, max_answers=1)
     with VerdictCache(tmp_path / "cache.sqlite") as cache:
         marker = ModelJudge(ScriptedProvider(script, version="v"), rubric=FED_CONSISTENCY, retry=policy)
-        first = {j.key: j for j in JudgingRun(marker, samples, cache=cache, num_in_flight=1)}
+        first = {j.key: j for j in JudgingRun(marker, samples, cache=cache, max_concurrency=1)}
         again = {j.key: j for j in JudgingRun(marker, samples, cache=cache)}
     assert isinstance(first["copy"].outcome, NoVerdict)
     assert first["twin"].source == "twin"

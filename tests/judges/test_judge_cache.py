@@ -194,7 +194,7 @@ class Slow:
         pass
 
 with VerdictCache({path!r}) as cache:
-    for judgement in JudgingRun(Slow(), samples_of(40)[{first}:{last}], cache=cache, num_in_flight=8):
+    for judgement in JudgingRun(Slow(), samples_of(40)[{first}:{last}], cache=cache, max_concurrency=8):
         print(judgement.key, flush=True)
 """
 

@@ -13,7 +13,10 @@ NUM_SAMPLES = 40
 def test_a_third_of_the_requests_goes_wrong(kind, tmp_path):
     with JudgeServer(at_random(0.3)) as server, VerdictCache(tmp_path / "cache.sqlite") as cache:
         run = JudgingRun(
-            judge_at(server.url, kind, timeout_s=5.0), samples_of(NUM_SAMPLES), cache=cache, num_in_flight=16
+            judge_at(server.url, kind, timeout_s=5.0),
+            samples_of(NUM_SAMPLES),
+            cache=cache,
+            max_concurrency=16,
         )
         judgements = list(run)
     assert len(judgements) == len({judgement.key for judgement in judgements}) == NUM_SAMPLES

@@ -36,7 +36,7 @@ def test_two_servers_and_a_script(tmp_path):
         judges.append(
             scripted("contrary", lambda question: str(good_answer(question.sha256)).replace("'", '"'))
         )
-        outcomes = by_judge(Panel(judges, samples_of(6), cache=cache, num_in_flight=3))
+        outcomes = by_judge(Panel(judges, samples_of(6), cache=cache, max_concurrency=3))
     assert {judge: len(by_key) for judge, by_key in outcomes.items()} == dict.fromkeys(
         (judge.identity.id for judge in judges), 6
     )
@@ -50,7 +50,7 @@ def test_two_servers_and_a_script(tmp_path):
 def test_one_that_cannot_be_asked_stops_all():
     good = scripted("good", lambda question: "")
     wrong = scripted("wrong", lambda question: Failure("is closed", stops=True))
-    panel = Panel([good, wrong], samples_of(200), num_in_flight=2)
+    panel = Panel([good, wrong], samples_of(200), max_concurrency=2)
     with pytest.raises(JudgeError, match="is closed"):
         by_judge(panel)
     assert Counter(bool(run.left) for run in panel.runs.values()) == {True: 2}
@@ -62,7 +62,9 @@ def test_a_panel_can_be_left_before_its_end():
             async for _ in judgements:
                 return
 
-    panel = Panel([scripted("a", lambda _: ""), scripted("b", lambda _: "")], samples_of(20), num_in_flight=2)
+    panel = Panel(
+        [scripted("a", lambda _: ""), scripted("b", lambda _: "")], samples_of(20), max_concurrency=2
+    )
     asyncio.run(asyncio.wait_for(first(panel), timeout=30))
 
 

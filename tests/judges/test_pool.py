@@ -64,7 +64,7 @@ def is_true(outcome, seed: int) -> bool:
 
 def test_all_samples_once_and_right():
     provider = Scripted(delay_s=0.005)
-    run = JudgingRun(ModelJudge(provider), samples_of(30), num_in_flight=7)
+    run = JudgingRun(ModelJudge(provider), samples_of(30), max_concurrency=7)
     judgements = list(run)
     assert sorted(judgement.key for judgement in judgements) == sorted(
         sample.key for sample in samples_of(30)
@@ -85,14 +85,14 @@ def test_results_come_as_they_are_ready():
             await slow_first(question)
             return await super().ask(question, rubric)
 
-    keys = [judgement.key for judgement in JudgingRun(ModelJudge(Uneven()), samples_of(5), num_in_flight=2)]
+    keys = [judgement.key for judgement in JudgingRun(ModelJudge(Uneven()), samples_of(5), max_concurrency=2)]
     assert keys[-1] == "sample 0"
 
 
 def test_twins_are_judged_once():
     provider = Scripted(delay_s=0.01)
     samples = [Sample(f"{seed} {twin}", png_of(seed), "human") for seed in range(4) for twin in range(5)]
-    judgements = list(JudgingRun(ModelJudge(provider), samples, num_in_flight=6))
+    judgements = list(JudgingRun(ModelJudge(provider), samples, max_concurrency=6))
     assert set(provider.asked.values()) == {1}
     assert Counter(judgement.source for judgement in judgements) == {"judge": 4, "twin": 16}
     assert all(is_true(judgement.outcome, int(judgement.key.split()[0])) for judgement in judgements)
@@ -157,7 +157,10 @@ def test_a_budget_ends_the_run_and_the_next_one_goes_on(tmp_path):
     with VerdictCache(tmp_path / "cache.sqlite") as cache:
         provider = Scripted(delay_s=0.002)
         run = JudgingRun(
-            ModelJudge(provider, budget=Budget(max_requests=11)), samples_of(30), cache=cache, num_in_flight=4
+            ModelJudge(provider, budget=Budget(max_requests=11)),
+            samples_of(30),
+            cache=cache,
+            max_concurrency=4,
         )
         judged = {judgement.key for judgement in run}
         assert len(judged) == provider.asked.total() == 11
@@ -172,7 +175,7 @@ def test_a_budget_ends_the_run_and_the_next_one_goes_on(tmp_path):
 def test_a_budget_does_not_wait_for_backoff():
     script = iter([Failure("busy", server_wait_s=500.0), true_answer(question_of(1))])
     provider = ScriptedProvider(lambda question: next(script), version="test")
-    run = JudgingRun(ModelJudge(provider, budget=Budget(max_requests=2)), samples_of(3), num_in_flight=2)
+    run = JudgingRun(ModelJudge(provider, budget=Budget(max_requests=2)), samples_of(3), max_concurrency=2)
     assert len(list(run)) == 1
     assert len(run.left) == 2
 
@@ -181,7 +184,7 @@ def test_one_clear_line_where_nothing_can_be_judged():
     failure = Failure("'m' at x cannot be asked (401: bad key)", stops=True)
     wrong = picture_of(3).sha256
     provider = Scripted(lambda q: failure if q.sha256 == wrong else true_answer(q), delay_s=0.01)
-    run = JudgingRun(ModelJudge(provider), samples_of(40), num_in_flight=4)
+    run = JudgingRun(ModelJudge(provider), samples_of(40), max_concurrency=4)
     judged: list[Judgement] = []
     with pytest.raises(JudgeError, match="401: bad key"):
         judged.extend(run)
@@ -216,12 +219,12 @@ def test_whoever_stops_early_leaves_nothing_behind():
                 return judgement.key
         raise AssertionError
 
-    run = JudgingRun(ModelJudge(provider), samples_of(9), num_in_flight=3)
+    run = JudgingRun(ModelJudge(provider), samples_of(9), max_concurrency=3)
     assert asyncio.run(first(run)) not in run.left
     assert len(run.left) == 8
     assert (provider.in_flight, provider.num_closed) == (0, 1)
 
-    for _ in JudgingRun(ModelJudge(provider), samples_of(9), num_in_flight=3):
+    for _ in JudgingRun(ModelJudge(provider), samples_of(9), max_concurrency=3):
         break
     assert (provider.in_flight, provider.num_closed) == (0, 2)
 
@@ -250,7 +253,7 @@ def test_runs_make_sense():
     with pytest.raises(ValueError, match="own key"):
         JudgingRun(judge, [*samples_of(1), *samples_of(1)])
     with pytest.raises(ValueError, match="in flight"):
-        JudgingRun(judge, [], num_in_flight=0)
+        JudgingRun(judge, [], max_concurrency=0)
     run = JudgingRun(judge, samples_of(1))
     list(run)
     with pytest.raises(RuntimeError, match="once"):

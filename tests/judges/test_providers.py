@@ -90,7 +90,7 @@ class Choosy(JudgeServer):
 def test_the_strongest_format_that_the_server_takes_is_remembered(known, num_refused):
     with Choosy(*known) as server:
         judge = ModelJudge(openai_provider(server.url), retry=HASTE)
-        assert len(list(JudgingRun(judge, samples_of(4), num_in_flight=1))) == 4
+        assert len(list(JudgingRun(judge, samples_of(4), max_concurrency=1))) == 4
     assert server.met == {"good": 4} | ({"400": num_refused} if num_refused else {})
 
 
@@ -105,7 +105,8 @@ def test_a_bad_request_that_is_not_about_the_format():
     with JudgeServer() as server:
         server.decide = lambda digest, nth: decide(digest, server.asked.total())
         outcomes = [
-            one.outcome for one in JudgingRun(judge_at(server.url, "openai"), samples_of(3), num_in_flight=1)
+            one.outcome
+            for one in JudgingRun(judge_at(server.url, "openai"), samples_of(3), max_concurrency=1)
         ]
     assert [getattr(outcome, "reason", None) for outcome in outcomes] == [None, "refused", None]
     assert server.met == {"good": 2, "400": 1}, "the format had worked"
@@ -115,7 +116,7 @@ def test_a_bad_request_that_is_not_about_the_format():
 @pytest.mark.parametrize("status", ["401", "402", "403", "404"])
 def test_what_stops_the_run_at_once(kind, status):
     with JudgeServer(lambda digest, nth: status) as server:
-        run = JudgingRun(judge_at(server.url, kind), samples_of(20), num_in_flight=2)
+        run = JudgingRun(judge_at(server.url, kind), samples_of(20), max_concurrency=2)
         with pytest.raises(JudgeError, match=f"{status}: fault {status}.*check the") as caught:
             list(run)
     assert server.met.total() <= 2
@@ -185,7 +186,7 @@ def test_tokens_stop_before_the_limit(kind):
         provider = judge_at(server.url, kind)._provider
         bound = provider.max_tokens(question_of(0), EXPRESSION_SCORES)
         budget = Budget(max_tokens=bound + 3500)
-        run = JudgingRun(judge_at(server.url, kind, budget=budget), samples_of(20), num_in_flight=8)
+        run = JudgingRun(judge_at(server.url, kind, budget=budget), samples_of(20), max_concurrency=8)
         assert len(list(run)) == 4
     assert budget.spending.num_tokens == 4000
     assert "tokens" in run.stopped

@@ -35,7 +35,7 @@ class Refusing(JudgeServer):
 )
 def test_the_run_goes_on_without_that_picture(kind, status, error, tmp_path):
     with Refusing(status, error, 2) as server, VerdictCache(tmp_path / "cache.sqlite") as cache:
-        run = JudgingRun(judge_at(server.url, kind), samples_of(5), cache=cache, num_in_flight=1)
+        run = JudgingRun(judge_at(server.url, kind), samples_of(5), cache=cache, max_concurrency=1)
         outcomes = {one.key: one.outcome for one in run}
         assert (run.left, run.stopped) == ((), None)
         refused = outcomes.pop("sample 2")
@@ -55,7 +55,7 @@ def test_the_run_goes_on_without_that_picture(kind, status, error, tmp_path):
 
 def test_a_picture_may_be_refused_before_anything_is_answered():
     with Refusing(400, INSPECTED, 0) as server:
-        run = JudgingRun(judge_at(server.url, "openai"), samples_of(3), num_in_flight=1)
+        run = JudgingRun(judge_at(server.url, "openai"), samples_of(3), max_concurrency=1)
         outcomes = [one.outcome for one in run]
     assert [isinstance(outcome, Verdict) for outcome in outcomes] == [False, True, True]
 
@@ -64,9 +64,9 @@ def test_what_may_be_the_request_stops_a_judge_that_never_answered(tmp_path):
     with Refusing(413, TOO_LARGE, 0) as server, VerdictCache(tmp_path / "cache.sqlite") as cache:
         judge = judge_at(server.url, "openai")
         with pytest.raises(JudgeError, match=r"cannot be asked \(413: Request Entity Too Large\)"):
-            list(JudgingRun(judge, samples_of(3), cache=cache, num_in_flight=1))
+            list(JudgingRun(judge, samples_of(3), cache=cache, max_concurrency=1))
         list(JudgingRun(judge, samples_of(2)[1:], cache=cache))
-        run = JudgingRun(judge, samples_of(3), cache=cache, num_in_flight=1)
+        run = JudgingRun(judge, samples_of(3), cache=cache, max_concurrency=1)
         assert len(list(run)) == 3, "it has answered before: the cache says so"
 
 
@@ -74,7 +74,7 @@ def test_what_may_be_the_request_stops_a_judge_that_never_answered(tmp_path):
 def test_several_in_a_row_stop_the_run(most, num_refused, tmp_path):
     with Refusing(400, INSPECTED, *range(3, 20)) as server, VerdictCache(tmp_path / "cache.sqlite") as cache:
         run = JudgingRun(
-            judge_at(server.url, "gemini"), samples_of(20), cache=cache, num_in_flight=1, max_refusals=most
+            judge_at(server.url, "gemini"), samples_of(20), cache=cache, max_concurrency=1, max_refusals=most
         )
         outcomes = []
         with pytest.raises(JudgeError, match=rf"^{most} questions in a row .*\(400: Input") as caught:
@@ -87,14 +87,14 @@ def test_several_in_a_row_stop_the_run(most, num_refused, tmp_path):
 
 def test_an_answer_between_ends_the_row():
     with Refusing(400, INSPECTED, *range(1, 20, 2)) as server:
-        run = JudgingRun(judge_at(server.url, "openai"), samples_of(20), num_in_flight=1, max_refusals=2)
+        run = JudgingRun(judge_at(server.url, "openai"), samples_of(20), max_concurrency=1, max_refusals=2)
         assert len(list(run)) == 20
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_what_stops_at_once_also_after_answers(status, tmp_path):
     with Refusing(status, {"message": "no"}, 2) as server, VerdictCache(tmp_path / "cache.sqlite") as cache:
-        run = JudgingRun(judge_at(server.url, "openai"), samples_of(9), cache=cache, num_in_flight=1)
+        run = JudgingRun(judge_at(server.url, "openai"), samples_of(9), cache=cache, max_concurrency=1)
         outcomes = []
         with pytest.raises(JudgeError, match=f"{status}: no"):
             outcomes.extend(run)

@@ -126,7 +126,7 @@ def test_the_other_name_of_max_tokens():
 
     with SayingServer(say) as server:
         judge = ModelJudge(openai_provider(server.url), retry=HURRY)
-        outcomes = [one.outcome for one in JudgingRun(judge, samples_of(3), num_in_flight=1)]
+        outcomes = [one.outcome for one in JudgingRun(judge, samples_of(3), max_concurrency=1)]
     assert all(isinstance(outcome, Verdict) for outcome in outcomes)
     assert server.num_requests == 4, "the name is remembered"
     assert {request["response_format"]["type"] for request in server.requests} == {"json_schema"}
@@ -165,7 +165,7 @@ def test_a_temperature_that_is_not_taken_is_left_out(caplog):
 
     with SayingServer(say) as server:
         judge = ModelJudge(openai_provider(server.url), retry=HURRY)
-        outcomes = [one.outcome for one in JudgingRun(judge, samples_of(3), num_in_flight=1)]
+        outcomes = [one.outcome for one in JudgingRun(judge, samples_of(3), max_concurrency=1)]
     assert all(isinstance(outcome, Verdict) for outcome in outcomes)
     assert server.num_requests == 4, "it is remembered"
     assert {request["response_format"]["type"] for request in server.requests} == {"json_schema"}

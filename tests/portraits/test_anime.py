@@ -34,7 +34,7 @@ def inside(polygon: tuple[tuple[float, float], ...], margin_px: float) -> np.nda
     canvas = skia.Surface(pixels, colorType=skia.kRGBA_8888_ColorType).getCanvas()
     path = skia.Path.Polygon([skia.Point(x * SIDE_PX, y * SIDE_PX) for x, y in polygon], True)
     paint = skia.Paint(
-        Color=skia.ColorWHITE, Style=skia.Paint.kStrokeAndFill_Style, StrokeWidth=2 * margin_px
+        Color=skia.ColorWHITE, Domain=skia.Paint.kStrokeAndFill_Style, StrokeWidth=2 * margin_px
     )
     canvas.drawPath(path, paint)
     return pixels[..., 3] > 0

@@ -71,7 +71,7 @@ def test_the_adapter_becomes_that_of_a_model(tmp_path, monkeypatch):
     del options["adapters"]
     (model / "pixelsmile.json").write_text(json.dumps(options))
     monkeypatch.setattr(program, "run_command", pretend)
-    words = ["--work", str(tmp_path / "work"), "--style", "anime", "--into", str(model)]
+    words = ["--work", str(tmp_path / "work"), "--domain", "anime", "--into", str(model)]
     monkeypatch.setattr(sys, "argv", ["adapters", *words])
     program.main()
     assert read_options(model).adapters == {"anime": "adapters/anime.safetensors"}
@@ -85,7 +85,7 @@ def test_the_adapter_becomes_that_of_a_model(tmp_path, monkeypatch):
 
 
 def test_what_is_no_model_is_refused_before_the_training(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["adapters", "--style", "human", "--into", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", ["adapters", "--domain", "human", "--into", str(tmp_path)])
     monkeypatch.setattr(program, "run_command", lambda *_: pytest.fail("it began"))
     with pytest.raises(SystemExit):
         program.main()

@@ -190,8 +190,8 @@ def test_pairs_stay_within_an_identity_and_a_style():
     for pair in Pairs(pictures, EditorPlan()).draw(200, np.random.default_rng(0)):
         source, target = pictures[pair.source], pictures[pair.target]
         assert pair.source != pair.target
-        assert (source.identity_seed, source.style) == (target.identity_seed, target.style)
-        assert ("person" if target.style == "human" else "character") in pair.prompt
+        assert (source.identity_seed, source.domain) == (target.identity_seed, target.domain)
+        assert ("person" if target.domain == "human" else "character") in pair.prompt
 
 
 def test_labels_are_confused_at_the_stated_rate_and_only_within_pairs():

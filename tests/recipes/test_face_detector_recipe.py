@@ -193,7 +193,7 @@ def test_an_upright_portrait_keeps_the_drawn_truth(pool):
     for index in (0, 3, 5, 7):
         drawing = drawings[index]
         units = action_units(drawing.expression, drawing.strength, drawing.variant)
-        truth = draw_portrait(sample_identity(drawing.identity_seed), units, drawing.style, 256).truth
+        truth = draw_portrait(sample_identity(drawing.identity_seed), units, drawing.domain, 256).truth
         x0, y0, x1, y1 = truth.face_box
         tile = lay(pool, Placement(index, 256, 0.0, False, ((x0 + x1) / 2, (y0 + y1) / 2)), (256, 256))
         whole_HW = np.zeros((256, 256))

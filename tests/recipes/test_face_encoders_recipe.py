@@ -139,9 +139,9 @@ def test_quality_is_written_beside_the_encoders(finished):
     assert set(report["results"]) == names
     for levels in report["results"].values():
         assert list(levels) == ["strangers", "lookalike_4", "lookalike_1", "reconstructed"]
-        for styles in levels.values():
-            assert [styles[name]["num_pairs_each"] for name in ("human", "anime", "both")] == [3, 3, 6]
-            for numbers in styles.values():
+        for domains in levels.values():
+            assert [domains[name]["num_pairs_each"] for name in ("human", "anime", "both")] == [3, 3, 6]
+            for numbers in domains.values():
                 assert {"auc", "auc_95", "tar_at_far_0.01", "tar_at_far_0.001_95"} < set(numbers)
                 assert 0 <= numbers["auc_95"][0] <= numbers["auc"] <= numbers["auc_95"][1] <= 1
     assert levels["strangers"]["human"]["mean_same"] == levels["lookalike_1"]["human"]["mean_same"]
@@ -204,7 +204,7 @@ def test_no_one_is_met_twice():
 def test_classes_are_families_in_each_style():
     people = PeoplePlan()
     found = [person(people, 0, index) for index in range(8)]
-    assert [style for _, style in found] == [s for _ in range(2) for s in DOMAINS for _ in range(2)]
+    assert [domain for _, domain in found] == [s for _ in range(2) for s in DOMAINS for _ in range(2)]
     assert [identity.seed - people.first_training_seed for identity, _ in found] == [0] * 4 + [1] * 4
     assert found[0][0] == found[2][0] == sample_identity(people.first_training_seed)
     assert found[1][0] == found[3][0] != found[0][0]

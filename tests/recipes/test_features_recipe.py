@@ -115,9 +115,9 @@ def test_quality_is_written_beside_the_encoder(finished):
     assert list(measure_folder(folder, TINY, 2, 1))[-1] == {"done": 4, "of": 4}
     results = json.loads((folder / "quality.json").read_text())["results"]
     assert set(results) == {"encoder", "pixels"}
-    for styles in results.values():
-        assert set(styles) == set(DOMAINS)
-        for numbers in styles.values():
+    for domains in results.values():
+        assert set(domains) == set(DOMAINS)
+        for numbers in domains.values():
             assert numbers["people"] == 2
             for kind in ("drawn", "reconstructed"):
                 assert -1 <= numbers[f"{kind}_rise"] <= 1
@@ -161,7 +161,7 @@ def test_shots_are_settled_by_their_number_and_vary():
     plan = Plan()
     shots = [shot_of(plan, index) for index in range(600)]
     assert shots == [shot_of(plan, index) for index in range(600)]
-    assert {shot.style for shot in shots} == set(DOMAINS)
+    assert {shot.domain for shot in shots} == set(DOMAINS)
     assert {shot.size_px for shot in shots} == set(plan.pictures.sizes_px)
     assert all(shot.noise == 0 for shot in shots)
     truths = np.stack([shot.truth() for shot in shots])

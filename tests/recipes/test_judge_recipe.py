@@ -373,7 +373,7 @@ def test_quality_of_an_unfinished_judge(finished):
     assert progress[-1] == {"people": 2, "of": 2}
     assert json.loads(json.dumps(report)) == report
     kinds = [(part["kind"], part["style"]) for part in report["results"]]
-    assert kinds == [(RECONSTRUCTED, style) for style in DOMAINS]
+    assert kinds == [(RECONSTRUCTED, domain) for domain in DOMAINS]
     assert [part["pictures"] for part in report["results"]] == [13] * 2
     assert report["pictures"] == 26
     assert report["edits"] == []

@@ -23,7 +23,7 @@ def judge():
 
 
 def test_a_sitting_is_a_task():
-    sittings = [sitting_of(seed, style) for seed in range(7_600_000, 7_600_040) for style in DOMAINS]
+    sittings = [sitting_of(seed, domain) for seed in range(7_600_000, 7_600_040) for domain in DOMAINS]
     for sitting in sittings:
         target = sitting.target
         assert target.expression in FED_BENCH_CLASSES.values()

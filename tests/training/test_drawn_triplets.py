@@ -49,13 +49,13 @@ def test_a_triplet_is_settled_by_seed_and_index_alone() -> None:
 def test_pictures_and_truth_are_of_one_person_with_the_planned_faces(index: int) -> None:
     plan = replace(SMALL, neutral_share=0.0)
     planned, drawn = plan_triplet(plan, index), draw_triplet(plan, index)
-    assert planned.style == drawn.triplet.domain == ("human", "anime")[index]
+    assert planned.domain == drawn.triplet.domain == ("human", "anime")[index]
     assert drawn.triplet.identity == str(planned.identity_seed)
     places = (drawn.triplet.source, drawn.triplet.a, drawn.triplet.b)
     faces = (planned.source, planned.a, planned.b)
     for face, place, picture in zip(faces, places, drawn.pictures, strict=True):
         units = action_units(face.expression, face.strength, face.variant)
-        portrait = draw_portrait(sample_identity(planned.identity_seed), units, planned.style, 32)
+        portrait = draw_portrait(sample_identity(planned.identity_seed), units, planned.domain, 32)
         assert picture.tobytes() == portrait.image.tobytes()
         assert place.face_box == pytest.approx(portrait.truth.face_box, abs=1e-3)
         assert place.landmarks_5 is not None
@@ -73,7 +73,7 @@ def test_the_plan_is_kept_to() -> None:
     confusing = sum(pairs[pair] for pair in CONFUSING) / len(planned)
     assert confusing == pytest.approx(0.5 + 0.5 * 2 / 66, abs=0.03)
     assert len(pairs) == 66
-    assert Counter(item.style for item in planned) == {"human": 1500, "anime": 1500}
+    assert Counter(item.domain for item in planned) == {"human": 1500, "anime": 1500}
     neutral = [item.source.expression == NEUTRAL for item in planned]
     assert np.mean(neutral) == pytest.approx(0.75, abs=0.03)
     slight = [item for item, rest in zip(planned, neutral, strict=True) if not rest]
@@ -119,8 +119,8 @@ def test_discrete_labels_are_levels_that_the_pictures_stray_from() -> None:
         ({"strengths": (0.9, 2.0)}, "strengths"),
         ({"levels": (0.5, 1.5)}, "levels"),
         ({"levels": ()}, "one level or more"),
-        ({"styles": ()}, "styles"),
-        ({"styles": ("cubist",)}, "styles"),
+        ({"domains": ()}, "domains"),
+        ({"domains": ("cubist",)}, "domains"),
         ({"num_identities": 0}, "one person or more"),
         ({"seed": -1}, "a seed of 0 or more"),
         ({"size_px": 31}, "at least 32 px a side"),

@@ -29,7 +29,7 @@ class Drawing:
     """What one portrait shows."""
 
     identity_seed: int
-    style: Domain
+    domain: Domain
     expression: str
     strength: float  # 0..1
     variant: int
@@ -56,13 +56,13 @@ def planned_drawings(num_identities: int, first_seed: int, seed: int) -> list[Dr
     """Of each identity in each style (a person of its own) a neutral portrait, and one with an expression."""
     drawings = []
     for index in range(num_identities):
-        for style_index, style in enumerate(DOMAINS):
-            rng = np.random.default_rng((seed, index, style_index))
-            identity_seed = first_seed + index * len(DOMAINS) + style_index
+        for domain_index, domain in enumerate(DOMAINS):
+            rng = np.random.default_rng((seed, index, domain_index))
+            identity_seed = first_seed + index * len(DOMAINS) + domain_index
             name = EXPRESSIONS[rng.integers(len(EXPRESSIONS))]
             strength, variant = float(rng.uniform(0.5, 1)), int(rng.integers(NUM_VARIANTS))
-            drawings.append(Drawing(identity_seed, style, NEUTRAL, 0.0, 0))
-            drawings.append(Drawing(identity_seed, style, name, strength, variant))
+            drawings.append(Drawing(identity_seed, domain, NEUTRAL, 0.0, 0))
+            drawings.append(Drawing(identity_seed, domain, name, strength, variant))
     return drawings
 
 
@@ -110,10 +110,12 @@ def draw(job: tuple[Drawing, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     drawing, size = job
     identity = sample_identity(drawing.identity_seed)
     units = action_units(drawing.expression, drawing.strength, drawing.variant)
-    portrait = draw_portrait(identity, units, drawing.style, size)
+    portrait = draw_portrait(identity, units, drawing.domain, size)
     mask_SS1 = portrait.truth.face_mask[..., None].astype(np.uint8) * 255
     picture_SS4 = np.concatenate([np.asarray(portrait.image), mask_SS1], axis=-1)
-    anchors: FaceAnchors = (human_style if drawing.style == "human" else anime_style).anchors(identity, units)
+    anchors: FaceAnchors = (human_style if drawing.domain == "human" else anime_style).anchors(
+        identity, units
+    )
     return picture_SS4, size * support(anchors.face_outline), portrait.truth.landmarks_5
 
 

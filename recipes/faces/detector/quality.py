@@ -62,7 +62,7 @@ class Singles:
     def add(self, detector: MaskingDetector, drawing: Drawing) -> None:
         """Measure one portrait; the surest face is taken for the one that was drawn."""
         units = action_units(drawing.expression, drawing.strength, drawing.variant)
-        portrait = draw_portrait(sample_identity(drawing.identity_seed), units, drawing.style, PORTRAIT_PX)
+        portrait = draw_portrait(sample_identity(drawing.identity_seed), units, drawing.domain, PORTRAIT_PX)
         faces = detector.detect(portrait.image)
         self.extra_faces += max(0, len(faces) - 1)
         self.boxes.append(box_overlap(faces[0], portrait.truth.face_box) if faces else 0.0)
@@ -96,8 +96,8 @@ def measure(
     drawings = planned_drawings(num_identities, plan.pool.first_test_seed, seed)
     report: dict[str, Any] = {"num_identities": num_identities}
     report["portraits"] = [
-        {"style": style, "expressions": kind, **_singles(sure, drawings, style, kind).summary()}
-        for style in DOMAINS
+        {"style": domain, "expressions": kind, **_singles(sure, drawings, domain, kind).summary()}
+        for domain in DOMAINS
         for kind in ("neutral", "expressive")
     ]
     yield report
@@ -113,10 +113,10 @@ def measure(
     yield report
 
 
-def _singles(detector: MaskingDetector, drawings: Sequence[Drawing], style: Domain, kind: str) -> Singles:
+def _singles(detector: MaskingDetector, drawings: Sequence[Drawing], domain: Domain, kind: str) -> Singles:
     singles = Singles()
     for drawing in drawings:
-        if drawing.style == style and (drawing.expression == NEUTRAL) == (kind == "neutral"):
+        if drawing.domain == domain and (drawing.expression == NEUTRAL) == (kind == "neutral"):
             singles.add(detector, drawing)
     return singles
 

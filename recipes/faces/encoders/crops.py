@@ -69,24 +69,24 @@ def num_classes(people: PeoplePlan) -> int:
 def person(people: PeoplePlan, seed: int, class_index: int) -> tuple[Identity, Domain]:
     """Who a class is: the first of a family as sampled, the others as look-alikes."""
     group, member = divmod(class_index, people.family_size)
-    family, style = divmod(group, len(DOMAINS))
+    family, domain = divmod(group, len(DOMAINS))
     identity = sample_identity(people.first_training_seed + family)
     if member:
         rng = np.random.default_rng((seed, family, member))  # the same in both styles
         num_traits = int(rng.integers(1, people.max_changed_traits + 1))
         identity = lookalike(identity, num_traits, _donors(people), rng)
-    return identity, DOMAINS[style]
+    return identity, DOMAINS[domain]
 
 
 def sittings_of(people: PeoplePlan, plan: PicturePlan, seed: int, class_index: int) -> list[Sitting]:
     """The pictures of a class: the first neutral, then other expressions, each in a scene of its own."""
-    identity, style = person(people, seed, class_index)
+    identity, domain = person(people, seed, class_index)
     rng = np.random.default_rng((seed, class_index))
     strengths = (plan.min_strength, plan.max_strength)
     sittings = []
     for expression in different_expressions(plan.pictures_per_person, rng, neutral_first=True):
         here = in_another_scene(identity, _donors(people), rng)
-        sittings.append(sit(here, style, expression, strengths, int(rng.choice(plan.sizes_px)), rng))
+        sittings.append(sit(here, domain, expression, strengths, int(rng.choice(plan.sizes_px)), rng))
     return sittings
 
 

@@ -64,9 +64,9 @@ def measure(
         for trial in trials(plan, vae, mapped):
             for encoder in encoders:
                 _embed(encoder, trial, found[encoder.name])
-            yield {"style": trial.style, "done": trial.people.stop, "of": plan.verification.num_people}
+            yield {"style": trial.domain, "done": trial.people.stop, "of": plan.verification.num_people}
     by_name: dict[str, dict[str, Levels]] = {
-        name: {style: _levels(plan, embeddings, style) for style in DOMAINS}
+        name: {domain: _levels(plan, embeddings, domain) for domain in DOMAINS}
         for name, embeddings in found.items()
     }
     yield {"results": _report(plan, by_name)}
@@ -76,14 +76,14 @@ def _embed(encoder: IdentityEncoder, trial: Trial, found: Embeddings) -> None:
     with torch.inference_mode():
         for role in trial.pictures:
             embeddings_BD = encoder.embed(trial.crops(role, encoder.size_px)).cpu().numpy()
-            found.setdefault((trial.style, role), []).append(embeddings_BD)
+            found.setdefault((trial.domain, role), []).append(embeddings_BD)
 
 
-def _levels(plan: Plan, found: Embeddings, style: str) -> Levels:
+def _levels(plan: Plan, found: Embeddings, domain: str) -> Levels:
     """The similarities of all levels of one encoder in one style."""
 
     def cosines(role: str, shift: int = 0) -> np.ndarray:
-        a_ND, b_ND = (np.concatenate(found[style, name]) for name in (ANCHOR, role))
+        a_ND, b_ND = (np.concatenate(found[domain, name]) for name in (ANCHOR, role))
         return np.asarray((a_ND * np.roll(b_ND, shift, axis=0)).sum(1))
 
     same_N = cosines(SAME)
@@ -98,16 +98,19 @@ def _levels(plan: Plan, found: Embeddings, style: str) -> Levels:
 def _report(plan: Plan, by_name: dict[str, dict[str, Levels]]) -> dict[str, Any]:
     """Encoder -> level -> style -> numbers."""
     test = plan.verification
-    networks = [styles for name, styles in by_name.items() if name != PixelEncoder.name]
-    by_name = {**by_name, MEAN: {style: _mean([styles[style] for styles in networks]) for style in DOMAINS}}
+    networks = [domains for name, domains in by_name.items() if name != PixelEncoder.name]
+    by_name = {
+        **by_name,
+        MEAN: {domain: _mean([domains[domain] for domains in networks]) for domain in DOMAINS},
+    }
     report: dict[str, Any] = {}
-    for name, styles in by_name.items():
-        first, second = (styles[style] for style in DOMAINS)
+    for name, domains in by_name.items():
+        first, second = (domains[domain] for domain in DOMAINS)
         both = {level: first[level].joined(second[level]) for level in first}
         report[name] = {
             level: {
-                style: summary(levels[level], test.false_accept_rates, test.num_resamples)
-                for style, levels in ({**styles, BOTH: both}).items()
+                domain: summary(levels[level], test.false_accept_rates, test.num_resamples)
+                for domain, levels in ({**domains, BOTH: both}).items()
             }
             for level in first
         }

@@ -18,7 +18,7 @@ class Sitting:
     """Who is drawn, how and with which expression."""
 
     identity: Identity
-    style: Domain
+    domain: Domain
     expression: str
     strength: float
     variant: int
@@ -41,7 +41,7 @@ class Map(Protocol):
 
 def sit(
     identity: Identity,
-    style: Domain,
+    domain: Domain,
     expression: str,
     strengths: tuple[float, float],
     size_px: int,
@@ -49,7 +49,7 @@ def sit(
 ) -> Sitting:
     """A sitting with an expression at a strength and in a variant by chance."""
     strength = float(rng.uniform(*strengths))
-    return Sitting(identity, style, expression, strength, int(rng.integers(NUM_VARIANTS)), size_px)
+    return Sitting(identity, domain, expression, strength, int(rng.integers(NUM_VARIANTS)), size_px)
 
 
 def different_expressions(num: int, rng: np.random.Generator, *, neutral_first: bool) -> list[str]:
@@ -63,7 +63,7 @@ def different_expressions(num: int, rng: np.random.Generator, *, neutral_first: 
 def draw(sitting: Sitting) -> Drawn:
     """The picture, with the exact landmarks."""
     units = action_units(sitting.expression, sitting.strength, sitting.variant)
-    portrait = draw_portrait(sitting.identity, units, sitting.style, sitting.size_px)
+    portrait = draw_portrait(sitting.identity, units, sitting.domain, sitting.size_px)
     return Drawn(np.asarray(portrait.image), portrait.truth.landmarks_5)
 
 

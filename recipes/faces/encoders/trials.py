@@ -40,7 +40,7 @@ _PEOPLE_AT_ONCE = 16
 class Trial:
     """Some people in one style: for each role their pictures (B, 3, H, W), 0..1, and landmarks (B, 5, 2)."""
 
-    style: Domain
+    domain: Domain
     people: range
     pictures: dict[str, tuple[Tensor, np.ndarray]]
 
@@ -57,20 +57,20 @@ def lookalike_role(num_traits: int) -> str:
 
 def trials(plan: Plan, vae: AutoencoderKLQwenImage, mapped: Map) -> Iterator[Trial]:
     """All people of the test in the first style, then in the second, some at a time."""
-    for style in DOMAINS:
+    for domain in DOMAINS:
         for first in range(0, plan.verification.num_people, _PEOPLE_AT_ONCE):
             people = range(first, min(first + _PEOPLE_AT_ONCE, plan.verification.num_people))
-            sittings = [sittings_of(plan, style, index) for index in people]
+            sittings = [sittings_of(plan, domain, index) for index in people]
             jobs = [sitting for of_person in sittings for sitting in of_person.values()]
             drawn = iter(mapped(draw, jobs))
             faces = [{role: next(drawn) for role in of_person} for of_person in sittings]
-            yield _trial(plan, style, people, faces, vae)
+            yield _trial(plan, domain, people, faces, vae)
 
 
-def sittings_of(plan: Plan, style: Domain, index: int) -> dict[str, Sitting]:
+def sittings_of(plan: Plan, domain: Domain, index: int) -> dict[str, Sitting]:
     """The pictures of one person of the test, by role, but for the reconstruction."""
     people, test = plan.people, plan.verification
-    rng = np.random.default_rng((plan.seed, people.first_test_seed, DOMAINS.index(style), index))
+    rng = np.random.default_rng((plan.seed, people.first_test_seed, DOMAINS.index(domain), index))
     donors = range(people.first_test_donor, people.first_test_donor + people.num_donors)
     identity = sample_identity(people.first_test_seed + index)
     persons = {ANCHOR: identity, SAME: identity}
@@ -79,15 +79,17 @@ def sittings_of(plan: Plan, style: Domain, index: int) -> dict[str, Sitting]:
     names = different_expressions(len(persons), rng, neutral_first=False)
     strengths = (plan.pictures.min_strength, plan.pictures.max_strength)
     return {
-        role: sit(in_another_scene(person, donors, rng), style, name, strengths, test.size_px, rng)
+        role: sit(in_another_scene(person, donors, rng), domain, name, strengths, test.size_px, rng)
         for (role, person), name in zip(persons.items(), names, strict=True)
     }
 
 
 def _trial(
-    plan: Plan, style: Domain, people: range, faces: list[dict[str, Drawn]], vae: AutoencoderKLQwenImage
+    plan: Plan, domain: Domain, people: range, faces: list[dict[str, Drawn]], vae: AutoencoderKLQwenImage
 ) -> Trial:
-    rng = np.random.default_rng((plan.seed, plan.people.first_test_donor, DOMAINS.index(style), people.start))
+    rng = np.random.default_rng(
+        (plan.seed, plan.people.first_test_donor, DOMAINS.index(domain), people.start)
+    )
     noise = plan.verification.landmark_noise
     pictures = {}
     for role in faces[0]:
@@ -96,7 +98,7 @@ def _trial(
         pictures[role] = (torch.from_numpy(images_BHWC).permute(0, 3, 1, 2).float() / 255, landmarks_B52)
     images_BCHW, landmarks_B52 = pictures[SAME]
     pictures[RECONSTRUCTED] = (_reconstructed(vae, images_BCHW), landmarks_B52)
-    return Trial(style, people, pictures)
+    return Trial(domain, people, pictures)
 
 
 @torch.inference_mode()

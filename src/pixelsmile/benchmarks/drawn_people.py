@@ -53,7 +53,7 @@ class Shown:
     """What a picture shows: a person of `identity_seed` with an expression; neutral has strength 0."""
 
     identity_seed: int
-    style: Domain
+    domain: Domain
     expression: str
     strength: float
     variant: int
@@ -68,11 +68,11 @@ class Shown:
 
     def portrait(self) -> Portrait:
         """The picture, PICTURE_PX a side, and the truth about it."""
-        return draw_portrait(self.identity, self.units, self.style, PICTURE_PX)
+        return draw_portrait(self.identity, self.units, self.domain, PICTURE_PX)
 
     def face_box(self) -> Box:
         """Where the face is drawn, in whole pixels."""
-        painter = human if self.style == "human" else anime
+        painter = human if self.domain == "human" else anime
         box = painter.anchors(self.identity, self.units).face_box
         x0, y0, x1, y1 = (float(round(value * PICTURE_PX)) for value in box)
         return x0, y0, x1, y1

@@ -34,7 +34,7 @@ class EditJudging:
         judge: Judge,
         cache: VerdictCache,
         *,
-        num_in_flight: int = 8,
+        max_concurrency: int = 8,
         sample: MakeSample | None = None,
         ask_refused_again: bool = False,
         max_refusals: int = MAX_REFUSALS,
@@ -48,7 +48,7 @@ class EditJudging:
             judge,
             samples,
             cache=cache,
-            num_in_flight=num_in_flight,
+            max_concurrency=max_concurrency,
             ask_refused_again=ask_refused_again,
             max_refusals=max_refusals,
         )

@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
     asked = GRANULARITIES if options.instructions == "both" else (options.instructions,)
     benchmark = DrawnFedBenchmark(options.samples, granularities=asked)
     folder, measures = Path(options.output), _measures(options.judge, settings)
-    _show(run_bias(folder, benchmark, measures, num_in_flight=options.in_flight), options.quiet)
+    _show(run_bias(folder, benchmark, measures, max_concurrency=options.max_concurrency), options.quiet)
     found = load_bias(folder, measures.markers.id)
     text = json.dumps(found.as_json(), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     with staged(folder, ["bias.json", "bias.html"], force=True) as stage:

@@ -136,7 +136,7 @@ def _judge(
     asked: dict[str, Asking] = {}
     scores = None
     how = {
-        "num_in_flight": options.in_flight,
+        "max_concurrency": options.max_concurrency,
         "ask_refused_again": options.ask_again,
         "max_refusals": options.max_refusals,
     }

@@ -130,7 +130,7 @@ def _judge(options: argparse.Namespace, folder: "RunFolder", judge: "Judge") -> 
             folder,
             judge,
             cache,
-            num_in_flight=options.in_flight,
+            max_concurrency=options.max_concurrency,
             ask_refused_again=options.ask_again,
             max_refusals=options.max_refusals,
         )

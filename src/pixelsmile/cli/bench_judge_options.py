@@ -56,7 +56,7 @@ what the change of an expression is measured by:
 examples:
   pixelsmile bench fed judge runs/first
   pixelsmile bench fed judge runs/ours --judge gemini:gemini-3.1-pro-preview \\
-      --encoders arcface --in-flight 32
+      --encoders arcface --max-concurrency 32
   pixelsmile bench fed judge runs/ours --judge openai:my-model@http://localhost:8000/v1 \\
       --encoders arcface --representation landmarks
 
@@ -150,8 +150,8 @@ def add_refusal_options(parser: CommandParser) -> None:
 def add_server_options(parser: CommandParser) -> None:
     group = parser.add_argument_group("for judges behind a server")
     group.add_argument(
-        "--in-flight",
-        type=whole_number("in-flight", 1, 1024),
+        "--max-concurrency",
+        type=whole_number("max-concurrency", 1, 1024),
         default=8,
         metavar="N",
         help="requests at once (default 8)",

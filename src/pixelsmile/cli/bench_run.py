@@ -122,7 +122,7 @@ def _strengths(options: argparse.Namespace) -> tuple[float, ...]:
 
 
 _OWN_OPTIONS = (
-    *("model", "adapter", "steps", "shift", "region", "device", "dtype", "offload", "quantise"),
+    *("model", "adapter", "steps", "shift", "region", "device", "dtype", "offload", "quantization"),
     "tell",  # of FED-Bench alone
 )
 
@@ -166,7 +166,7 @@ def _open(
         device=options.device,
         dtype=options.dtype,
         offload=options.offload or "none",
-        quantise=options.quantise,
+        quantization=options.quantization,
         steps=options.steps,
         shift=options.shift,
         region=options.region or "auto",
@@ -269,7 +269,7 @@ def _memory_errors() -> Iterator[None]:
         if not isinstance(error, torch.OutOfMemoryError):
             raise
         raise DeviceError(
-            "the GPU has too little free memory: add --offload model, or --quantise 4bit"
+            "the GPU has too little free memory: add --offload model, or --quantization 4bit"
         ) from error
 
 

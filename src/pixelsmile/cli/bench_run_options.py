@@ -188,8 +188,8 @@ def _add_model(parser: CommandParser) -> argparse._ArgumentGroup:
         help="to save GPU memory: none (default), model, or sequential (least memory, slow)",
     )
     group.add_argument(
-        "--quantise",
-        type=one_of("quantise", QUANTISES),
+        "--quantization",
+        type=one_of("quantization", QUANTISES),
         metavar="BITS",
         help="8bit or 4bit weights, on a GPU",
     )

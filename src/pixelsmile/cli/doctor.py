@@ -79,8 +79,8 @@ def _full_model_advice(machine: Machine) -> list[str]:
             lines.append(
                 f"that needs more disk: set HF_HOME to a place with {FULL_MODEL_DOWNLOAD_GB} GB free"
             )
-    if "--quantise" in options and machine.extras["bitsandbytes"] is None:
-        lines.append('for --quantise: pip install -c constraints.txt -e ".[quantise]"')
+    if "--quantization" in options and machine.extras["bitsandbytes"] is None:
+        lines.append('for --quantization: pip install -c constraints.txt -e ".[quantization]"')
     return lines
 
 

@@ -168,7 +168,7 @@ def _load(options: argparse.Namespace, choice: "ModelChoice") -> "Editor":
             device=options.device,
             dtype=options.dtype,
             offload=options.offload,
-            quantise=options.quantise,
+            quantization=options.quantization,
         )
 
 
@@ -236,7 +236,7 @@ def _memory_errors() -> Iterator[None]:
         if not isinstance(error, torch.OutOfMemoryError):
             raise
         raise DeviceError(
-            "the GPU has too little free memory: add --batch-size 1, --offload model, or --quantise 4bit"
+            "the GPU has too little free memory: add --batch-size 1, --offload model, or --quantization 4bit"
         ) from error
 
 

@@ -41,7 +41,7 @@ def check_device(options: argparse.Namespace) -> None:
         return
     from pixelsmile.editing.devices import place
 
-    place(options.device, options.dtype, options.offload or "none", options.quantise)
+    place(options.device, options.dtype, options.offload or "none", options.quantization)
 
 
 def choose_model(requested: str | None, device: str | None, *, drawn: bool) -> ModelChoice:
@@ -101,9 +101,9 @@ def full_model_options(memory_gb: float) -> str:
     if memory_gb >= 46:  # the transformer alone, in 16 bits
         return f"{base} --offload model"
     if memory_gb >= 24:  # the transformer alone, in 8 bits
-        return f"{base} --offload model --quantise 8bit"
+        return f"{base} --offload model --quantization 8bit"
     if memory_gb >= 14:  # the transformer alone, in 4 bits
-        return f"{base} --offload model --quantise 4bit"
+        return f"{base} --offload model --quantization 4bit"
     return f"{base} --offload sequential"
 
 

@@ -15,12 +15,12 @@ from pixelsmile.expressions import NEUTRAL, format_blend, parse_blend, parse_exp
 if TYPE_CHECKING:
     from pixelsmile.portraits import GroundTruth
 
-_STYLES = ("human", "anime")
+DOMAINS = ("human", "anime")
 _MIN_SIZE_PX, _MAX_SIZE_PX = 32, 4096
 _MAX_SEED = 2**63 - 1
 _EPILOG = """examples:
   pixelsmile portrait --seed 7 -o face.png
-  pixelsmile portrait --seed 7 --style anime --expression happy=0.8 --size 1024
+  pixelsmile portrait --seed 7 --domain anime --expression happy=0.8 --size 1024
   pixelsmile portrait --seed 7 --expression happy=0.6,surprised=0.4 --truth truth.json
 """
 
@@ -49,8 +49,8 @@ def _parser() -> CommandParser:
         "--seed", type=whole_number("seed", 0, _MAX_SEED), default=0, help="who is drawn (default 0)"
     )
     parser.add_argument(
-        "--style",
-        type=one_of("style", _STYLES),
+        "--domain",
+        type=one_of("domain", DOMAINS),
         default="human",
         metavar="STYLE",
         help="human (default) or anime",
@@ -93,7 +93,7 @@ def _draw(options: argparse.Namespace, blend: Mapping[str, float], path: Path) -
     units = blend_units(blend, options.variant)
     with ExitStack() as stack:
         stage = stack.enter_context(staged(path.parent, [path.name], force=options.force))
-        portrait = draw_portrait(sample_identity(options.seed), units, options.style, options.size)
+        portrait = draw_portrait(sample_identity(options.seed), units, options.domain, options.size)
         if options.truth is not None:
             truth = Path(options.truth)
             beside = stack.enter_context(staged(truth.parent, [truth.name], force=options.force))
@@ -115,7 +115,7 @@ def _truth_json(truth: "GroundTruth") -> bytes:
 def _settings(options: argparse.Namespace, blend: Mapping[str, float]) -> dict[str, object]:
     return {
         "seed": options.seed,
-        "style": options.style,
+        "style": options.domain,
         "expression": format_blend(dict(blend)) or NEUTRAL,
         "variant": options.variant,
         "size_px": options.size,

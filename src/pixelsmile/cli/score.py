@@ -138,7 +138,7 @@ def asked_pictures(options: argparse.Namespace, paths: Sequence[str]) -> "list[A
     settings = judge_options(options, different)
     judges = {name: _judge(options, name, settings, choice) for name in different}
     return [
-        AskedPicture(path, judges[names[path]], options.domain or (portrait.style if portrait else "human"))
+        AskedPicture(path, judges[names[path]], options.domain or (portrait.domain if portrait else "human"))
         for path, portrait in portraits.items()
     ]
 

@@ -48,8 +48,9 @@ class Scoring:
     """One pass over pictures; to be iterated once. What the file has is not asked again: a picture is known
     there by the hash of its content, and by its judge.
 
-    options: output, by_folder, cache, in_flight, ask_again, max_refusals and quiet, as `pixelsmile score` has
-    them. A spent budget ends the pass: `stopped` says why. InputError where the file has other scores.
+    options: output, by_folder, cache, max_concurrency, ask_again, max_refusals and quiet, as `pixelsmile
+    score` has them. A spent budget ends the pass: `stopped` says why.
+    InputError where the file has other scores.
     """
 
     def __init__(self, options: argparse.Namespace, asked: Sequence[AskedPicture]) -> None:
@@ -85,7 +86,7 @@ class Scoring:
             judge,
             [Sample(one.path, one.path, one.domain) for one in asked],
             cache=cache,
-            num_in_flight=self._options.in_flight,
+            max_concurrency=self._options.max_concurrency,
             ask_refused_again=self._options.ask_again,
             max_refusals=self._options.max_refusals,
         )

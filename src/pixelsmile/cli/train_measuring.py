@@ -98,7 +98,7 @@ class FfeMeasure:
         and deleted otherwise.
         """
         settings = OwnSettings(
-            quantise=self._config.model.quantise,
+            quantization=self._config.model.quantization,
             steps=self._config.validation.num_sampling_steps,
             size=self._config.data.size_px,
         )

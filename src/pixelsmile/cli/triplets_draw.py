@@ -23,7 +23,7 @@ _MAX_SEED = 2**63 - 1
 _EPILOG = """examples:
   pixelsmile triplets draw -n 200 -o drawn
   pixelsmile triplets draw -n 1000 -o drawn     # more of the same: draws the 800 that are missing
-  pixelsmile triplets draw --style anime --size 512 -n 5000 --workers 8 -o anime
+  pixelsmile triplets draw --domain anime --size 512 -n 5000 --workers 8 -o anime
   pixelsmile triplets draw --levels -o levels   # labels like MEAD's: 0.5, 0.75 and 1, one-hot
 
 FOLDER gets triplets.jsonl, pictures/, plan.json and manifest.json. The same command again goes on where it
@@ -82,7 +82,7 @@ def _plan(options: "argparse.Namespace") -> "DrawnPlan":
     }
     return DrawnPlan(
         seed=options.seed,
-        styles=DOMAINS if options.style == "both" else (options.style,),
+        domains=DOMAINS if options.domain == "both" else (options.domain,),
         size_px=options.size,
         **{name: value for name, value in given.items() if value is not None},
     )
@@ -115,8 +115,8 @@ def _add_plan(parser: CommandParser) -> None:
     """The options that say what is drawn; the defaults are those of `DrawnPlan`."""
     group = parser.add_argument_group("what is drawn")
     group.add_argument(
-        "--style",
-        type=one_of("style", (*DOMAINS, "both")),
+        "--domain",
+        type=one_of("domain", (*DOMAINS, "both")),
         default="both",
         metavar="STYLE",
         help="human, anime or both by turns (default)",

@@ -92,7 +92,7 @@ def offload(parts: Components, placement: Placement) -> Any:
 
 def _model(kind: Any, folder: Path, subfolder: str, placement: Placement) -> Any:
     dtype_option = "dtype" if kind is Qwen2_5_VLForConditionalGeneration else "torch_dtype"
-    options = {dtype_option: placement.dtype, **_quantisation(kind, placement)}
+    options = {dtype_option: placement.dtype, **_quantization(kind, placement)}
     model, loading = _part(kind, folder, subfolder, use_safetensors=True, output_loading_info=True, **options)
     _check_tensors(folder / subfolder, loading)
     if placement.offload != "none":
@@ -122,7 +122,7 @@ def _one_line(part: Path) -> Iterator[None]:
         if "bitsandbytes" in str(error):
             raise ModelError(
                 f"{part} is quantised by bitsandbytes, which cannot be used here ({error}): install extra "
-                "`quantise` on a machine with a GPU, or take the model in bfloat16"
+                "`quantization` on a machine with a GPU, or take the model in bfloat16"
             ) from error
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"cannot load {part}: {reason}; fetch or save it again") from error
@@ -174,15 +174,15 @@ def _check_sizes(folder: Path) -> None:
             )
 
 
-def _quantisation(kind: Any, placement: Placement) -> dict[str, Any]:
+def _quantization(kind: Any, placement: Placement) -> dict[str, Any]:
     """The options that load a part in 8 or 4 bits, straight onto the GPU; none for the autoencoder."""
-    if placement.quantise is None or kind is AutoencoderKLQwenImage:
+    if placement.quantization is None or kind is AutoencoderKLQwenImage:
         return {}
     if kind is Qwen2_5_VLForConditionalGeneration:
         from transformers import BitsAndBytesConfig
     else:
         from diffusers.quantizers.quantization_config import BitsAndBytesConfig
-    if placement.quantise == "8bit":
+    if placement.quantization == "8bit":
         config = BitsAndBytesConfig(load_in_8bit=True)
     else:
         config = BitsAndBytesConfig(

@@ -8,9 +8,9 @@ import torch
 from pixelsmile.errors import DeviceError
 
 Offload = Literal["none", "model", "sequential"]
-Quantise = Literal["8bit", "4bit"]
+Quantization = Literal["8bit", "4bit"]
 OFFLOADS: tuple[Offload, ...] = get_args(Offload)
-QUANTISATIONS: tuple[Quantise, ...] = get_args(Quantise)
+QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 
 _BITSANDBYTES = "0.48"  # from here on, weights of 8 bits can leave the GPU
 
@@ -24,11 +24,14 @@ class Placement:
     device: torch.device
     dtype: torch.dtype
     offload: Offload = "none"
-    quantise: Quantise | None = None
+    quantization: Quantization | None = None
 
 
 def place(
-    device: str | None = None, dtype: str | None = None, offload: str = "none", quantise: str | None = None
+    device: str | None = None,
+    dtype: str | None = None,
+    offload: str = "none",
+    quantization: str | None = None,
 ) -> Placement:
     """The placement that was asked for, or what suits this machine: bfloat16 on a GPU, float32 on a CPU.
 
@@ -41,14 +44,14 @@ def place(
         raise DeviceError(f"unknown dtype {dtype!r}: choose from {', '.join(DTYPES)}")
     if offload not in OFFLOADS:
         raise DeviceError(f"unknown offload {offload!r}: choose from {', '.join(OFFLOADS)}")
-    if quantise is not None and quantise not in QUANTISATIONS:
-        raise DeviceError(f"unknown quantise {quantise!r}: choose from {', '.join(QUANTISATIONS)}")
-    if on_cpu and (offload != "none" or quantise):
-        option = f"quantise {quantise!r}" if quantise else f"offload {offload!r}"
+    if quantization is not None and quantization not in QUANTIZATIONS:
+        raise DeviceError(f"unknown quantization {quantization!r}: choose from {', '.join(QUANTIZATIONS)}")
+    if on_cpu and (offload != "none" or quantization):
+        option = f"quantization {quantization!r}" if quantization else f"offload {offload!r}"
         raise DeviceError(f"{option} needs a GPU, the device is {chosen}: leave it out")
-    if quantise:
-        _require_bitsandbytes(quantise)
-    return Placement(chosen, DTYPES[name], offload, quantise)
+    if quantization:
+        _require_bitsandbytes(quantization)
+    return Placement(chosen, DTYPES[name], offload, quantization)
 
 
 def _device(name: str | None) -> torch.device:
@@ -69,11 +72,11 @@ def _device(name: str | None) -> torch.device:
     return device
 
 
-def _require_bitsandbytes(quantise: str) -> None:
+def _require_bitsandbytes(quantization: str) -> None:
     from transformers.utils import is_bitsandbytes_available
 
     if not is_bitsandbytes_available(_BITSANDBYTES):
         raise DeviceError(
-            f"quantise {quantise!r} needs bitsandbytes {_BITSANDBYTES} or newer: "
-            'pip install -c constraints.txt -e ".[quantise]"'
+            f"quantization {quantization!r} needs bitsandbytes {_BITSANDBYTES} or newer: "
+            'pip install -c constraints.txt -e ".[quantization]"'
         )

@@ -69,7 +69,7 @@ class Source:
     @property
     def domain(self) -> Domain:
         """A drawn portrait's own style; human for everything else."""
-        return "human" if self.portrait is None else self.portrait.style
+        return "human" if self.portrait is None else self.portrait.domain
 
     @property
     def mode(self) -> str:

@@ -75,7 +75,7 @@ class Editor:
         device: str | None = None,
         dtype: str | None = None,
         offload: str = "none",
-        quantise: str | None = None,
+        quantization: str | None = None,
     ) -> "Editor":
         """Load a model and its adapters; the libraries stay silent meanwhile.
 
@@ -93,11 +93,11 @@ class Editor:
         if model is not None and not isinstance(model, str | Path):
             raise ModelError(f"a model is a name, a folder or a hub id, not {type(model).__name__}")
         if model == GEOMETRIC:
-            return cls(_geometric(adapter, device, dtype, offload, quantise))
+            return cls(_geometric(adapter, device, dtype, offload, quantization))
         from pixelsmile.editing.devices import place
         from pixelsmile.editing.engines.qwen import QwenEngine
 
-        placement = place(device, dtype, offload, quantise)
+        placement = place(device, dtype, offload, quantization)
         with quiet_libraries():
             engine = QwenEngine.load(str(model or EMBEDDED), adapter_specs(adapter), placement)
         return cls(engine, named=model is not None)
@@ -264,7 +264,7 @@ class Editor:
             "device": info.device,
             "dtype": info.dtype,
             "offload": info.offload,
-            "quantise": info.quantise,
+            "quantization": info.quantization,
             "request": request.label,
             "neutral_prompt": job.neutral,
             "target_prompts": list(job.targets[index].prompts),
@@ -315,7 +315,7 @@ def _geometric(
     device: str | None,
     dtype: str | None,
     offload: str,
-    quantise: str | None,
+    quantization: str | None,
 ) -> Engine:
     """The engine that has no weights to place. InputError for an option that it would not heed."""
     from pixelsmile.editing.engines.geometric import GeometricEngine
@@ -325,7 +325,7 @@ def _geometric(
         "device": device not in (None, "cpu"),
         "dtype": dtype not in (None, "float32"),
         "offload": offload != "none",
-        "quantise": quantise is not None,
+        "quantization": quantization is not None,
     }
     unheeded = [name for name, is_given in given.items() if is_given]
     if unheeded:

@@ -35,7 +35,7 @@ class EngineInfo:
     adapters: tuple[Mapping[str, Any], ...] = ()
     note: str = ""
     offload: str = "none"
-    quantise: str | None = None
+    quantization: str | None = None
     remarks: tuple[str, ...] = ()
     moves_units: bool = False
 

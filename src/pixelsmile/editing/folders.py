@@ -172,7 +172,7 @@ def weight_remarks(folder: Path) -> list[str]:
     """What is to be said about the weights of a model that can be used all the same."""
     return [
         f"the weights of {part} are 8-bit floats without scales: with an adapter such a model draws a grid "
-        "over the picture; better take it in bfloat16, and --quantise 8bit where memory is short"
+        "over the picture; better take it in bfloat16, and --quantization 8bit where memory is short"
         for part in _WEIGHTS
         if any(_is_float8(header) for header in headers(folder, part))
     ]
@@ -193,7 +193,7 @@ def _check_tensors(folder: Path, found: list[Header]) -> None:
     if scales:
         raise ModelError(
             f"{folder} holds scaled weights ({_some(scales)}), which would be read without their scales: "
-            "take the model in bfloat16, and --quantise 8bit where memory is short"
+            "take the model in bfloat16, and --quantization 8bit where memory is short"
         )
     foreign = [name for name in names if name.startswith(_COMFYUI)]
     if foreign:
@@ -210,7 +210,7 @@ def _check_tensors(folder: Path, found: list[Header]) -> None:
     if whole and not read_json_object(folder / "config.json", error=ModelError).get("quantization_config"):
         raise ModelError(
             f"{folder} holds weights in whole numbers ({_some(whole)}), which mean nothing without their "
-            "scales: take the model in bfloat16, and --quantise 8bit where memory is short"
+            "scales: take the model in bfloat16, and --quantization 8bit where memory is short"
         )
     lora = [name for name in names if _ADAPTER.search(name)]
     if lora:

@@ -230,7 +230,7 @@ def _check_keys(file: Path, value: Any, key: str = "") -> None:
     elif key == "quant_method" and value != "bitsandbytes":
         raise ModelError(
             f"{file} is quantised by {shown(value)}, which is not read here: take the model in bfloat16, and "
-            "--quantise 8bit where memory is short"
+            "--quantization 8bit where memory is short"
         )
     elif isinstance(value, str) and key.endswith("_file"):
         path_within(file.parent, value, through_links=True, error=ModelError)

@@ -2,7 +2,7 @@
 
     judge = ModelJudge(GeminiProvider("gemini-3.1-pro-preview"), budget=Budget(max_requests=500))
     with VerdictCache("verdicts.sqlite") as cache:
-        run = JudgingRun(judge, [Sample("a", "a.png", "human")], cache=cache, num_in_flight=16)
+        run = JudgingRun(judge, [Sample("a", "a.png", "human")], cache=cache, max_concurrency=16)
         for judgement in run:
             print(judgement.key, judgement.outcome)
         print(run.stopped, run.left)

@@ -13,7 +13,7 @@ class Panel:
     """A run of each judge, all at the same time; `async for` gives their judgements as they finish.
 
     Who judged stands in the outcome (`Judgement.outcome.judge`); `agreement` compares them afterwards. Each
-    judge has `num_in_flight` requests of its own. A JudgeError of one halts the others and is raised once
+    judge has `max_concurrency` requests of its own. A JudgeError of one halts the others and is raised once
     their requests in flight have come in.
     """
 
@@ -23,7 +23,7 @@ class Panel:
         samples: Sequence[Sample],
         *,
         cache: VerdictCache | None = None,
-        num_in_flight: int = 8,
+        max_concurrency: int = 8,
         reuse_no_verdicts: bool = False,
     ) -> None:
         ids = [judge.identity.id for judge in judges]
@@ -31,7 +31,11 @@ class Panel:
             raise ValueError(f"a panel has different judges, not {ids}")
         self.runs = {
             judge.identity.id: JudgingRun(
-                judge, samples, cache=cache, num_in_flight=num_in_flight, reuse_no_verdicts=reuse_no_verdicts
+                judge,
+                samples,
+                cache=cache,
+                max_concurrency=max_concurrency,
+                reuse_no_verdicts=reuse_no_verdicts,
             )
             for judge in judges
         }

@@ -64,7 +64,7 @@ class JudgingRun:
     is the picture, or where the judge has answered another question, now or in the cache. The run stops where
     it has not, and after `max_refusals` in a row.
 
-    `num_in_flight` requests at most are under way. A cached "no verdict" is asked about again: but for what
+    `max_concurrency` requests at most are under way. A cached "no verdict" is asked about again: but for what
     was refused, unless `ask_refused_again`; and but for all where `reuse_no_verdicts`.
     """
 
@@ -74,13 +74,13 @@ class JudgingRun:
         samples: Sequence[Sample],
         *,
         cache: VerdictCache | None = None,
-        num_in_flight: int = 8,
+        max_concurrency: int = 8,
         reuse_no_verdicts: bool = False,
         ask_refused_again: bool = False,
         max_refusals: int = MAX_REFUSALS,
     ) -> None:
-        if num_in_flight < 1:
-            raise ValueError(f"{num_in_flight} requests in flight judge nothing")
+        if max_concurrency < 1:
+            raise ValueError(f"{max_concurrency} requests in flight judge nothing")
         if max_refusals < 1:
             raise ValueError(f"no run goes on to {max_refusals} refusals")
         if len({sample.key for sample in samples}) != len(samples):
@@ -88,7 +88,7 @@ class JudgingRun:
         self._judge = judge
         self._samples = samples
         self._cache = cache
-        self._num_in_flight = num_in_flight
+        self._max_concurrency = max_concurrency
         self._reuse_no_verdicts = reuse_no_verdicts
         self._ask_refused_again = ask_refused_again
         self._max_refusals = max_refusals
@@ -125,7 +125,7 @@ class JudgingRun:
             while True:
                 while (
                     not self._halted
-                    and len(in_flight) < self._num_in_flight
+                    and len(in_flight) < self._max_concurrency
                     and (sample := next(waiting, None))
                 ):
                     in_flight.add(asyncio.create_task(self._judge_sample(sample)))

@@ -114,11 +114,11 @@ class DrawnRegion(nn.Module):
         return away_BKD.square().mean(-1).sqrt().amin(1)
 
     @torch.no_grad()
-    def fit(self, looks_BD: Tensor, styles_B: Tensor) -> None:
+    def fit(self, looks_BD: Tensor, domains_B: Tensor) -> None:
         """Take means and shape from the looks of drawn faces. styles_B: which of DOMAINS each is."""
         looks_BD = looks_BD.double()
-        means_KD = torch.stack([looks_BD[styles_B == style].mean(0) for style in range(len(DOMAINS))])
-        centred_BD = looks_BD - means_KD[styles_B]
+        means_KD = torch.stack([looks_BD[domains_B == domain].mean(0) for domain in range(len(DOMAINS))])
+        centred_BD = looks_BD - means_KD[domains_B]
         spread_D = centred_BD.square().mean(0).sqrt()
         spread_D = spread_D.clamp(min=_LEAST_SPREAD * float(spread_D.median()))
         scaled_BD = centred_BD / spread_D

@@ -3,7 +3,7 @@
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.identities import sample_identity
 from pixelsmile.portraits.identity import Identity
-from pixelsmile.portraits.portrait import GroundTruth, Portrait, Style, draw_portrait, render
+from pixelsmile.portraits.portrait import GroundTruth, Portrait, draw_portrait, render
 from pixelsmile.portraits.prototypes import NUM_VARIANTS, action_units, blend_units
 from pixelsmile.portraits.scores import scores
 
@@ -13,7 +13,6 @@ __all__ = [
     "GroundTruth",
     "Identity",
     "Portrait",
-    "Style",
     "action_units",
     "blend_units",
     "draw_portrait",

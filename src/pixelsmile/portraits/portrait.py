@@ -1,13 +1,14 @@
 """Drawing a portrait: identity and action units in, a picture and its ground truth out."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 import skia
 from PIL import Image, ImageDraw
 
 from pixelsmile.errors import InputError
+from pixelsmile.expressions import Domain
 from pixelsmile.portraits import human
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.anchors import FaceAnchors
@@ -47,9 +48,6 @@ def _mask(anchors: FaceAnchors, size: int) -> np.ndarray:
     return np.array(image, dtype=bool)
 
 
-Style = Literal["human", "anime"]
-
-
 class _Painter(Protocol):
     """What the module of a style offers."""
 
@@ -67,19 +65,19 @@ class Portrait:
 
 
 def draw_portrait(
-    identity: Identity, units: ActionUnits, style: Style = "human", size: int = 256
+    identity: Identity, units: ActionUnits, domain: Domain = "human", size: int = 256
 ) -> Portrait:
     """A portrait of `size` pixels a side with its ground truth; the same arguments give the same pixels."""
-    pixels = render(identity, units, style, size)
-    anchors = _painter(style).anchors(identity, units)
+    pixels = render(identity, units, domain, size)
+    anchors = _painter(domain).anchors(identity, units)
     return Portrait(Image.fromarray(pixels), ground_truth(anchors, units, size))
 
 
-def render(identity: Identity, units: ActionUnits, style: Style = "human", size: int = 256) -> np.ndarray:
-    """Only the pixels: uint8, size x size x 3. Raises InputError for an unknown style or a size below 16."""
+def render(identity: Identity, units: ActionUnits, domain: Domain = "human", size: int = 256) -> np.ndarray:
+    """Only the pixels: uint8, size x size x 3. Raises InputError for an unknown domain or a size below 16."""
     if size < 16:
         raise InputError(f"cannot draw a portrait of {size!r} pixels; choose a size of 16 or more")
-    painter = _painter(style)
+    painter = _painter(domain)
     pixels = np.empty((size, size, 4), np.uint8)
     info = skia.ImageInfo.Make(size, size, skia.kRGBA_8888_ColorType, skia.kOpaque_AlphaType)
     surface = skia.Surface.MakeRasterDirect(info, pixels)
@@ -89,12 +87,12 @@ def render(identity: Identity, units: ActionUnits, style: Style = "human", size:
     return np.ascontiguousarray(pixels[:, :, :3])
 
 
-def _painter(style: Style) -> _Painter:
-    match style:
+def _painter(domain: Domain) -> _Painter:
+    match domain:
         case "human":
             return cast(_Painter, human)
         case "anime":
             from pixelsmile.portraits import anime
 
             return cast(_Painter, anime)
-    raise InputError(f"unknown style {style!r}; choose 'human' or 'anime'")
+    raise InputError(f"unknown domain {domain!r}; choose 'human' or 'anime'")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain
@@ -17,10 +17,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DrawnPortrait:
-    """text: as it stands in the file; edits keep it. style: of the drawing."""
+    """text: as it stands in the file; edits keep it. domain: of the drawing."""
 
     text: str
-    style: Domain
+    domain: Domain
 
 
 class _Description(BaseModel):
@@ -28,13 +28,13 @@ class _Description(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    style: Domain
+    domain: Domain = Field(alias="style")  # as pictures say it
 
 
 def read_portrait(path: str | PathLike[str]) -> DrawnPortrait | None:
     """The drawn portrait that a picture file says it is; None for every other picture.
 
-    A text that is none, or of no known style, is logged and does not count.
+    A text that is none, or of no known domain, is logged and does not count.
     """
     text = picture_texts(path).get(PORTRAIT_KEY)
     if text is None:
@@ -45,13 +45,13 @@ def read_portrait(path: str | PathLike[str]) -> DrawnPortrait | None:
     except InputError as error:
         logger.warning("%s; taken for a picture that pixelsmile has not drawn", error)
         return None
-    return DrawnPortrait(text, described.style)
+    return DrawnPortrait(text, described.domain)
 
 
 def check_domain(path: Path, portrait: DrawnPortrait | None, domain: str) -> None:
-    """InputError where a drawn portrait is of the other style: its edits would be of neither."""
-    if portrait is not None and portrait.style != domain:
+    """InputError where a drawn portrait is of the other domain: its edits would be of neither."""
+    if portrait is not None and portrait.domain != domain:
         raise InputError(
-            f"{str(path)!r} is a drawn {portrait.style} portrait, not {domain}: "
-            f"its domain is {portrait.style}"
+            f"{str(path)!r} is a drawn {portrait.domain} portrait, not {domain}: "
+            f"its domain is {portrait.domain}"
         )

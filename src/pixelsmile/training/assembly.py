@@ -217,7 +217,7 @@ def _validator(
         domains=options.domains,
         prompts=options.prompts or {},
         note=options.note,
-        quantise=config.model.quantise,
+        quantization=config.model.quantization,
     )
     engine = QwenEngine(parts, networks.placement, info, options.condition_size)
     sources = list(dict.fromkeys(triplet.source.image for triplet in triplets))

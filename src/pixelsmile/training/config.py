@@ -32,7 +32,7 @@ class ModelSettings(_Section):
     """
 
     name: str = "embedded"
-    quantise: Literal["8bit", "4bit"] | None = None
+    quantization: Literal["8bit", "4bit"] | None = None
     device: Literal["cpu", "cuda"] | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     gradient_checkpointing: bool = False
@@ -226,7 +226,7 @@ class TrainingConfig(_Section):
 
     @model_validator(mode="after")
     def _fits_a_cpu(self) -> "TrainingConfig":
-        if self.model.device == "cpu" and self.model.quantise is not None:
+        if self.model.device == "cpu" and self.model.quantization is not None:
             raise InputError("model.quantise needs a GPU, and model.device is cpu: leave one of them out")
         if self.model.device == "cpu" and self.optimiser.kind == "adamw8bit":
             raise InputError("optimiser.kind 'adamw8bit' needs a GPU: use 'adamw'")

@@ -95,7 +95,7 @@ def estimate(config: TrainingConfig, on_gpu: bool, num_shards: int = 1) -> Estim
     shape = _shape(config, transformer, vae, options.condition_size)
     number_bytes = 2 if config.model.precision == "bfloat16" else 4
     weight_bytes = number_bytes if on_gpu else 4
-    frozen_bytes = {None: float(weight_bytes), "8bit": 1.0, "4bit": 0.53}[config.model.quantise]
+    frozen_bytes = {None: float(weight_bytes), "8bit": 1.0, "4bit": 0.53}[config.model.quantization]
     num_frozen, num_vae = _count(transformer.parameters()), _count(vae.parameters())
     add_adapter(transformer, config.adapter, seed=0)
     trained = _count(weight for weight in transformer.parameters() if weight.requires_grad)

@@ -68,7 +68,7 @@ def load_networks(config: TrainingConfig, triplets: Sequence[Triplet], device: t
     """
     folder = find_model(config.model.name)
     dtype = "float32" if device.type == "cpu" else config.model.precision
-    placement = place(str(device), dtype, quantise=config.model.quantise)
+    placement = place(str(device), dtype, quantization=config.model.quantization)
     objective, on_drawn = config.objective, config.model.name == EMBEDDED
     image_encoder = identity_encoder = detector = detector_sha256 = None
     if objective.contrastive.weight:

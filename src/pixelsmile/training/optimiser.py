@@ -42,7 +42,7 @@ def check_optimiser(settings: OptimiserSettings, device: torch.device) -> None:
     if importlib.util.find_spec("bitsandbytes") is None:
         raise DeviceError(
             "optimiser.kind 'adamw8bit' needs bitsandbytes: "
-            "pip install -c constraints.txt -e \".[quantise]\", or use 'adamw'"
+            "pip install -c constraints.txt -e \".[quantization]\", or use 'adamw'"
         )
 
 

@@ -56,7 +56,7 @@ class DrawnPlan:
     """
 
     seed: int = 0
-    styles: tuple[Domain, ...] = DOMAINS
+    domains: tuple[Domain, ...] = DOMAINS
     size_px: int = 256
     num_identities: int = 1_000_000
     confusing_share: float = 0.4
@@ -74,8 +74,8 @@ class DrawnPlan:
             if list(getattr(self, name)) != sorted(getattr(self, name)):
                 raise InputError(f"{name} {getattr(self, name)!r}: put the lower one first")
         _check_unit("levels", self.levels or ())
-        if not self.styles or not set(self.styles) <= set(DOMAINS):
-            raise InputError(f"styles {self.styles!r}: use one or more of {', '.join(DOMAINS)}")
+        if not self.domains or not set(self.domains) <= set(DOMAINS):
+            raise InputError(f"domains {self.domains!r}: use one or more of {', '.join(DOMAINS)}")
         if self.size_px < MIN_SIDE_PX:
             raise InputError(f"size_px {self.size_px!r}: pictures have at least {MIN_SIDE_PX} px a side")
         if self.seed < 0 or self.num_identities < 1 or self.levels == ():
@@ -97,7 +97,7 @@ class PlannedTriplet:
     """A triplet before it is drawn."""
 
     identity_seed: int
-    style: Domain
+    domain: Domain
     source: DrawnFace
     a: DrawnFace
     b: DrawnFace
@@ -128,7 +128,7 @@ def draw_triplet(plan: DrawnPlan, index: int, folder: Path = Path()) -> DrawnTri
         draw_portrait(
             identity,
             action_units(face.expression, face.strength, face.variant),
-            planned.style,
+            planned.domain,
             plan.size_px,
         )
         for face in faces
@@ -137,7 +137,7 @@ def draw_triplet(plan: DrawnPlan, index: int, folder: Path = Path()) -> DrawnTri
         SourceImage(_path(folder, index, "source"), _box(source), _landmarks(source)),
         _target(_path(folder, index, "a"), planned.a, a),
         _target(_path(folder, index, "b"), planned.b, b),
-        planned.style,
+        planned.domain,
         str(planned.identity_seed),
     )
     return DrawnTriplet(triplet, (source.image, a.image, b.image))
@@ -154,7 +154,7 @@ def plan_triplet(plan: DrawnPlan, index: int) -> PlannedTriplet:
     neutral = rng.random() < plan.neutral_share
     strength, variant = _uniform(plan.slight_strengths, rng), int(rng.integers(NUM_VARIANTS))
     source = DrawnFace(NEUTRAL, 0.0, 0) if neutral else DrawnFace(third, strength, variant)
-    return PlannedTriplet(identity_seed, plan.styles[index % len(plan.styles)], source, a, b)
+    return PlannedTriplet(identity_seed, plan.domains[index % len(plan.domains)], source, a, b)
 
 
 def _three_expressions(plan: DrawnPlan, rng: np.random.Generator) -> tuple[str, str, str]:

@@ -48,7 +48,7 @@ class OwnEditor:
             device=settings.device,
             dtype=settings.dtype,
             offload=settings.offload,
-            quantise=settings.quantise,
+            quantization=settings.quantization,
         )
         return cls(editor, settings, sweep)
 
@@ -80,7 +80,7 @@ class OwnEditor:
             "adapters": [dict(adapter) for adapter in info.adapters],
             "device": info.device.partition(":")[0],
             "dtype": info.dtype,
-            "quantise": settings.quantise,
+            "quantization": settings.quantization,
             "steps": settings.steps or info.steps,
             "shift": settings.shift,
             "size": settings.size or info.size,

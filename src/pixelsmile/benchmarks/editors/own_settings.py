@@ -26,7 +26,7 @@ class OwnSettings:
     device: str | None = None
     dtype: str | None = None
     offload: str = "none"
-    quantise: str | None = None
+    quantization: str | None = None
     steps: int | None = None
     shift: float | None = None
     size: int | None = None

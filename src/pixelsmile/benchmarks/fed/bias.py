@@ -122,7 +122,7 @@ class BiasResults:
 
 
 def run_bias(
-    path: Path, benchmark: DrawnFedBenchmark, measures: BiasMeasures, *, num_in_flight: int = 8
+    path: Path, benchmark: DrawnFedBenchmark, measures: BiasMeasures, *, max_concurrency: int = 8
 ) -> Iterator[BiasProgress]:
     """Make, judge and measure what the folder at `path` lacks, editor by editor.
 
@@ -135,7 +135,7 @@ def run_bias(
             made = fed_sanity_editor(editor, benchmark)
             for event in run_edits(benchmark, made, folder, "general", GENERAL_STRENGTHS):
                 yield BiasProgress(editor, "editing", event.num_done, event.num_edits)
-            for what, num_done, num_all in _measured(folder, measures, cache, num_in_flight):
+            for what, num_done, num_all in _measured(folder, measures, cache, max_concurrency):
                 yield BiasProgress(editor, what, num_done, num_all)
 
 
@@ -164,11 +164,11 @@ def bias_table(runs: Mapping[str, FedResults]) -> BiasTable:
 
 
 def _measured(
-    folder: RunFolder, measures: BiasMeasures, cache: VerdictCache, num_in_flight: int
+    folder: RunFolder, measures: BiasMeasures, cache: VerdictCache, max_concurrency: int
 ) -> Iterator[tuple[str, int, int]]:
     """All of `bench fed judge` for one run, and the single metrics."""
     background = BackgroundMeter(measures.meter.detector, measures.meter.detector_sha256)
-    scores = JudgedScores(folder, measures.scorer, cache, num_in_flight=num_in_flight)
+    scores = JudgedScores(folder, measures.scorer, cache, max_concurrency=max_concurrency)
     keep_markers(folder, measures.markers.record(scores.settings.id))
     for what, events in (
         ("comparing faces", measure_likeness(folder, measures.meter)),
@@ -179,7 +179,7 @@ def _measured(
             yield what, num_done, num_all
     for component in MARKED:
         judge = measures.markers.judge(component)
-        judging = marking(folder, component, judge, cache, num_in_flight=num_in_flight)
+        judging = marking(folder, component, judge, cache, max_concurrency=max_concurrency)
         for num_done, _ in enumerate(judging, 1):
             yield f"judging: {component.replace('_', ' ')}", num_done, judging.num_edits
     for num_done, _ in enumerate(scores, 1):

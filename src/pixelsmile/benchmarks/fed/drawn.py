@@ -17,10 +17,10 @@ from pixelsmile.portraits import NUM_VARIANTS, ActionUnits, Portrait, draw_portr
 
 # Which drawn portraits the embedded triplets show, and what each asks for: "drawn-fed-1".
 #
-# A list without end for each style, from which a benchmark takes the first ones, the styles by turns:
+# A list without end for each domain, from which a benchmark takes the first ones, the domains by turns:
 #
 # - Rounds of 42 hold each pair of two classes once, as source and ground truth; in every 7 each class is
-#   both once. Half a round of both styles together holds the same 42, and any 7 in a row each ground truth
+#   both once. Half a round of both domains together holds the same 42, and any 7 in a row each ground truth
 #   once.
 # - Both expressions are drawn at a strength from STRENGTHS, in any variant; neutral has neither.
 # - The people have the looks of `drawn_people`, for every class alike. Everybody appears once. The seeds
@@ -44,29 +44,29 @@ class PlannedTriplet:
     truth: Shown
 
 
-def planned_triplets(style: Domain) -> Iterator[PlannedTriplet]:
-    """The triplets of a style, in their order, without end."""
-    people = People(FIRST_SEEDS[style])
+def planned_triplets(domain: Domain) -> Iterator[PlannedTriplet]:
+    """The triplets of a domain, in their order, without end."""
+    people = People(FIRST_SEEDS[domain])
     num_classes, num_turns = len(ROUND), len(ROUND) - 1
-    place_of_style = DOMAINS.index(style)
+    place_of_domain = DOMAINS.index(domain)
     for place in itertools.count():
         block, lane = divmod(place, num_classes)
-        # Half a round apart, and so that the classes of one style follow on those of the other.
-        turn = 1 + (block + place_of_style * num_turns // len(DOMAINS)) % num_turns
-        target = ROUND[(lane + place_of_style * (num_classes + 1) // len(DOMAINS)) % num_classes]
+        # Half a round apart, and so that the classes of one domain follow on those of the other.
+        turn = 1 + (block + place_of_domain * num_turns // len(DOMAINS)) % num_turns
+        target = ROUND[(lane + place_of_domain * (num_classes + 1) // len(DOMAINS)) % num_classes]
         shown = ROUND[(ROUND.index(target) + turn) % num_classes]
         # Of all such steps, 7 and 8 spread the looks most evenly over the classes of sources and truths.
         person = people.next_with(LOOKS[(7 * block + 8 * lane) % len(LOOKS)])
-        rng = random.Random(f"{VERSION} {style} {place}")
-        source, truth = _shown(person, style, shown, rng), _shown(person, style, target, rng)
-        yield PlannedTriplet(f"{style}-{place:04}", source, truth)
+        rng = random.Random(f"{VERSION} {domain} {place}")
+        source, truth = _shown(person, domain, shown, rng), _shown(person, domain, target, rng)
+        yield PlannedTriplet(f"{domain}-{place:04}", source, truth)
 
 
-def _shown(person: int, style: Domain, expression: str, rng: random.Random) -> Shown:
+def _shown(person: int, domain: Domain, expression: str, rng: random.Random) -> Shown:
     strength, variant = round(rng.uniform(*STRENGTHS), 2), rng.randrange(NUM_VARIANTS)
     if expression == NEUTRAL:
         strength, variant = 0.0, 0
-    return Shown(person, style, expression, strength, variant)
+    return Shown(person, domain, expression, strength, variant)
 
 
 # The words for drawn ground truths: simple ones name the expression, dense ones say what moves, and how far.
@@ -151,7 +151,7 @@ MOVEMENTS: dict[str, dict[str, Movement]] = {
 def simple_instruction(truth: Shown) -> str:
     """`Make the person look happy.`; `character` takes the place of `person` for anime."""
     look = _LOOKS.get(truth.expression, truth.expression)
-    return f"Make the {_SUBJECTS[truth.style]} look {look}."
+    return f"Make the {_SUBJECTS[truth.domain]} look {look}."
 
 
 def dense_instruction(source: Shown, truth: Shown) -> str:
@@ -199,7 +199,7 @@ def _listed(phrases: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-NUM_TRIPLETS_A_STYLE = 120
+NUM_TRIPLETS_A_DOMAIN = 120
 
 _SIGNED = ("brow_tilt", "smirk", "gaze_x", "gaze_y")
 _MOST = 2.0  # the intensity that portraits are drawn up to
@@ -225,26 +225,27 @@ class DrawnPicture:
 
 
 class DrawnFedBenchmark(FedBenchmark):
-    """The first triplets of the plan in `drawn_plan`, the styles by turns.
+    """The first triplets of the plan in `drawn_plan`, the domains by turns.
 
-    num_samples: triplets in all; NUM_TRIPLETS_A_STYLE of each style by default. Fewer are the first of more.
-    InputError for no triplets or no styles.
+    num_samples: triplets in all; NUM_TRIPLETS_A_DOMAIN of each domain by default. Fewer are the first of
+    more.
+    InputError for no triplets or no domains.
     """
 
     def __init__(
         self,
         num_samples: int | None = None,
-        styles: Sequence[Domain] = DOMAINS,
+        domains: Sequence[Domain] = DOMAINS,
         granularities: Sequence[Granularity] = GRANULARITIES,
     ) -> None:
-        self.styles: tuple[Domain, ...] = tuple(style for style in DOMAINS if style in styles)
-        if not self.styles or len(self.styles) != len(styles):
-            raise InputError(f"styles {tuple(styles)!r}: name each of {', '.join(DOMAINS)} at most once")
+        self.domains: tuple[Domain, ...] = tuple(domain for domain in DOMAINS if domain in domains)
+        if not self.domains or len(self.domains) != len(domains):
+            raise InputError(f"domains {tuple(domains)!r}: name each of {', '.join(DOMAINS)} at most once")
         if num_samples is None:
-            num_samples = NUM_TRIPLETS_A_STYLE * len(self.styles)
+            num_samples = NUM_TRIPLETS_A_DOMAIN * len(self.domains)
         if num_samples < 1:
             raise InputError(f"num_samples {num_samples!r}: a benchmark has at least one triplet")
-        by_turns = itertools.chain.from_iterable(zip(*map(planned_triplets, self.styles), strict=True))
+        by_turns = itertools.chain.from_iterable(zip(*map(planned_triplets, self.domains), strict=True))
         planned: tuple[PlannedTriplet, ...] = tuple(itertools.islice(by_turns, num_samples))
         self._planned = {triplet.name: triplet for triplet in planned}
         super().__init__(VERSION, "embedded", tuple(map(_triplet, planned)), granularities)
@@ -270,21 +271,21 @@ class DrawnFedBenchmark(FedBenchmark):
         if share > 1 and planned.truth.expression == NEUTRAL:
             raise InputError(f"{source!r} asks for a neutral face: there is none beyond it")
         units = _on_the_way(planned.source.units, planned.truth.units, share)
-        return draw_portrait(planned.truth.identity, units, planned.truth.style, PICTURE_PX)
+        return draw_portrait(planned.truth.identity, units, planned.truth.domain, PICTURE_PX)
 
     def other_person(self, source: str) -> Portrait:
         """The ground truth's expression on another face, in the same place, clothes and pose."""
         truth = self.planned(source).truth
         scene = {name: getattr(truth.identity, name) for name in _SCENE}
         other = replace(sample_identity(truth.identity_seed + OTHER_PEOPLE), **scene)
-        return draw_portrait(other, truth.units, truth.style, PICTURE_PX)
+        return draw_portrait(other, truth.units, truth.domain, PICTURE_PX)
 
 
 def _triplet(planned: PlannedTriplet) -> FedTriplet:
     return FedTriplet(
         planned.name,
         planned.truth.expression,
-        planned.truth.style,
+        planned.truth.domain,
         dense_instruction(planned.source, planned.truth),
         simple_instruction(planned.truth),
         DrawnPicture(planned.source),

@@ -64,7 +64,7 @@ def marking(
     judge: Judge,
     cache: VerdictCache,
     *,
-    num_in_flight: int = 8,
+    max_concurrency: int = 8,
     ask_refused_again: bool = False,
     max_refusals: int = MAX_REFUSALS,
 ) -> EditJudging:
@@ -73,7 +73,7 @@ def marking(
         folder,
         judge,
         cache,
-        num_in_flight=num_in_flight,
+        max_concurrency=max_concurrency,
         sample=_samples(folder)[component],
         ask_refused_again=ask_refused_again,
         max_refusals=max_refusals,

@@ -17,10 +17,10 @@ from pixelsmile.portraits import NUM_VARIANTS, Portrait
 
 # Which drawn portraits the embedded benchmark shows, and what it asks of each: "drawn-ffe-1".
 #
-# A list without end for each style, from which a benchmark takes the first ones, the styles by turns:
+# A list without end for each domain, from which a benchmark takes the first ones, the domains by turns:
 #
 # - Targets come in rounds of 16: each expression once, those of the confusing pairs twice. Half a round of
-#   both styles together holds the same 16.
+#   both domains together holds the same 16.
 # - The people have the looks of `drawn_people`, for every target alike.
 # - Four sources in five are neutral. The fifth already shows another expression than the target, slightly.
 # - Everybody appears once. The seeds begin at FIRST_SEEDS; nothing in this project is trained on them.
@@ -46,19 +46,19 @@ class Planned:
     target: str
 
 
-def planned_tasks(style: Domain) -> Iterator[Planned]:
-    """The tasks of a style, in their order, without end."""
-    people = People(FIRST_SEEDS[style])
+def planned_tasks(domain: Domain) -> Iterator[Planned]:
+    """The tasks of a domain, in their order, without end."""
+    people = People(FIRST_SEEDS[domain])
     for place in itertools.count():
         round_, lane = divmod(place, len(ROUND))
         # Steps of 3 meet every look within ten lanes; the slight sources fall on other looks in each lane.
         look = LOOKS[(round_ + 3 * lane) % len(LOOKS)]
         slight = (round_ + lane) % SLIGHT_EVERY == 0
-        target = ROUND[(lane + len(ROUND) // len(DOMAINS) * DOMAINS.index(style)) % len(ROUND)]
-        rng = random.Random(f"{VERSION} {style} {place}")
+        target = ROUND[(lane + len(ROUND) // len(DOMAINS) * DOMAINS.index(domain)) % len(ROUND)]
+        rng = random.Random(f"{VERSION} {domain} {place}")
         expression, strength = _slight_expression(target, rng) if slight else (NEUTRAL, 0.0)
-        shown = Shown(people.next_with(look), style, expression, strength, rng.randrange(NUM_VARIANTS))
-        yield Planned(f"{style}-{place:04}", shown, target)
+        shown = Shown(people.next_with(look), domain, expression, strength, rng.randrange(NUM_VARIANTS))
+        yield Planned(f"{domain}-{place:04}", shown, target)
 
 
 def _slight_expression(target: str, rng: random.Random) -> tuple[str, float]:
@@ -66,25 +66,25 @@ def _slight_expression(target: str, rng: random.Random) -> tuple[str, float]:
     return expression, round(rng.uniform(*SLIGHT_STRENGTHS), 2)
 
 
-NUM_TASKS_A_STYLE = 240
+NUM_TASKS_A_DOMAIN = 240
 
 
 class DrawnBenchmark:
-    """The first tasks of the plan in `drawn_plan`, the styles by turns; pictures are drawn when asked for.
+    """The first tasks of the plan in `drawn_plan`, the domains by turns; pictures are drawn when asked for.
 
-    num_samples: tasks in all; NUM_TASKS_A_STYLE of each style by default. Fewer are the first of more.
-    InputError for no tasks or no styles.
+    num_samples: tasks in all; NUM_TASKS_A_DOMAIN of each domain by default. Fewer are the first of more.
+    InputError for no tasks or no domains.
     """
 
-    def __init__(self, num_samples: int | None = None, styles: Sequence[Domain] = DOMAINS) -> None:
-        self.styles: tuple[Domain, ...] = tuple(style for style in DOMAINS if style in styles)
-        if not self.styles or len(self.styles) != len(styles):
-            raise InputError(f"styles {tuple(styles)!r}: name each of {', '.join(DOMAINS)} at most once")
+    def __init__(self, num_samples: int | None = None, domains: Sequence[Domain] = DOMAINS) -> None:
+        self.domains: tuple[Domain, ...] = tuple(domain for domain in DOMAINS if domain in domains)
+        if not self.domains or len(self.domains) != len(domains):
+            raise InputError(f"domains {tuple(domains)!r}: name each of {', '.join(DOMAINS)} at most once")
         if num_samples is None:
-            num_samples = NUM_TASKS_A_STYLE * len(self.styles)
+            num_samples = NUM_TASKS_A_DOMAIN * len(self.domains)
         if num_samples < 1:
             raise InputError(f"num_samples {num_samples!r}: a benchmark has at least one task")
-        by_turns = itertools.chain.from_iterable(zip(*map(planned_tasks, self.styles), strict=True))
+        by_turns = itertools.chain.from_iterable(zip(*map(planned_tasks, self.domains), strict=True))
         planned = tuple(itertools.islice(by_turns, num_samples))
         self._shown = {task.source: task.shown for task in planned}
         self._tasks = tuple(map(_task, planned))
@@ -140,6 +140,6 @@ class DrawnBenchmark:
 
 
 def _task(planned: Planned) -> Task:
-    style = planned.shown.style
-    prompt = target_prompt(planned.target, style)
-    return Task(planned.source, planned.target, style, prompt, planned.shown.face_box())
+    domain = planned.shown.domain
+    prompt = target_prompt(planned.target, domain)
+    return Task(planned.source, planned.target, domain, prompt, planned.shown.face_box())

@@ -146,7 +146,7 @@ class QwenEngine:
             adapters=tuple(loaded),
             note=options.note,
             offload=placement.offload,
-            quantise=placement.quantise,
+            quantization=placement.quantization,
             remarks=tuple(remarks),
         )
         return cls(parts, placement, info, options.condition_size)
