@@ -26,7 +26,7 @@ def run(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     from pixelsmile.benchmarks.report.labels import run_labels
     from pixelsmile.benchmarks.report.paired import compare_runs
-    from pixelsmile.benchmarks.report.terminal import printable
+    from pixelsmile.benchmarks.report.text import printable
     from pixelsmile.benchmarks.results import load_results
     from pixelsmile.benchmarks.run_folder import RunFolder
 
@@ -58,7 +58,7 @@ def _parser() -> CommandParser:
 
 def _lines(found: "Comparison") -> list[str]:
     from pixelsmile.benchmarks.metrics import METRICS
-    from pixelsmile.benchmarks.report.terminal import format_interval, format_number, table_lines
+    from pixelsmile.benchmarks.report.text import format_interval, format_number, table_lines
 
     rows, notes = [], []
     for metric in METRICS:

@@ -73,7 +73,7 @@ def write_reports(
 
 def print_reports(runs: Sequence[str], page: Path, lines: Iterable[str], sentences: Iterable[str]) -> None:
     """The tables and where the files are; remarks to stderr."""
-    from pixelsmile.benchmarks.report.terminal import printable
+    from pixelsmile.benchmarks.report.text import printable
 
     print("\n".join(lines))
     print()

@@ -50,7 +50,7 @@ def _parser() -> CommandParser:
 
 
 def _print_question(ranks: "QuestionRanks") -> None:
-    from pixelsmile.benchmarks.report.terminal import format_interval, format_number, table_lines
+    from pixelsmile.benchmarks.report.text import format_interval, format_number, table_lines
 
     rows = [
         (
@@ -77,7 +77,7 @@ def _print_question(ranks: "QuestionRanks") -> None:
 
 def _print_published() -> None:
     from pixelsmile.benchmarks.published import published_table
-    from pixelsmile.benchmarks.report.terminal import format_number, table_lines
+    from pixelsmile.benchmarks.report.text import format_number, table_lines
 
     table = published_table("ffe_user_study")
     rows = [

@@ -101,7 +101,7 @@ def _open_all(options: "argparse.Namespace", triplets: "Sequence[Triplet]") -> l
 
 
 def _lines(path: Path, survey: "TripletSurvey") -> Iterator[str]:
-    from pixelsmile.benchmarks.report.terminal import printable, table_lines
+    from pixelsmile.benchmarks.report.text import printable, table_lines
     from pixelsmile.triplets.pairing import counted
 
     domains = ", ".join(f"{count:,} {name}" for name, count in survey.domains.items())

@@ -4,13 +4,8 @@ from collections.abc import Sequence
 
 from pixelsmile.benchmarks.fed.bias import BiasResults
 from pixelsmile.benchmarks.fed.bias_checks import CHECKS, METRICS_CHECKED
-from pixelsmile.benchmarks.report.terminal import (
-    bootstrap_words,
-    format_interval,
-    format_number,
-    printable,
-    table_lines,
-)
+from pixelsmile.benchmarks.report.terminal import bootstrap_words
+from pixelsmile.benchmarks.report.text import format_interval, format_number, printable, table_lines
 
 # The columns of the first table, in their order: everything that is checked, and REG.
 SHOWN: tuple[tuple[str, str, int], ...] = (

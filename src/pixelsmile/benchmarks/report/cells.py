@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pixelsmile.benchmarks.metrics import Figure
 from pixelsmile.benchmarks.published import PublishedTable
 from pixelsmile.benchmarks.report.html import Html, join, tag
-from pixelsmile.benchmarks.report.terminal import UNKNOWN, WARNING, format_number
+from pixelsmile.benchmarks.report.terminal import WARNING
+from pixelsmile.benchmarks.report.text import UNKNOWN, format_number
 
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 WAYS = {"higher": "higher is better", "lower": "lower is better", None: "neither end is best"}

@@ -8,7 +8,7 @@ from pixelsmile.benchmarks.metrics.harmonic import TradeOffPoint
 from pixelsmile.benchmarks.report.cells import interval_words
 from pixelsmile.benchmarks.report.frame import Frame, curve_class, legend, marker
 from pixelsmile.benchmarks.report.html import Html, join, tag
-from pixelsmile.benchmarks.report.terminal import format_number
+from pixelsmile.benchmarks.report.text import format_number
 
 NATURAL_IDENTITY = (0.6, 0.7)  # what real changes of expression leave of it (section 5.2)
 _TICK = 0.2

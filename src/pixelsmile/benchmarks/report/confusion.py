@@ -6,7 +6,7 @@ from pixelsmile.benchmarks.metrics import Figure, Summary
 from pixelsmile.benchmarks.metrics.confusion import PREDICTIONS, confusion_rates
 from pixelsmile.benchmarks.report.cells import interval_words, plain_table
 from pixelsmile.benchmarks.report.html import Html, join, tag
-from pixelsmile.benchmarks.report.terminal import format_number
+from pixelsmile.benchmarks.report.text import format_number
 from pixelsmile.expressions import EXPRESSIONS
 
 _DARK_FROM = 0.55  # a cell from which on its text is light

@@ -11,7 +11,7 @@ from pixelsmile.benchmarks.report.cells import interval_words
 from pixelsmile.benchmarks.report.fed_cases import LAZY_BELOW, OVERFIT_ABOVE
 from pixelsmile.benchmarks.report.frame import Frame, color_class, curve_class, legend, marker
 from pixelsmile.benchmarks.report.html import Html, join, tag
-from pixelsmile.benchmarks.report.terminal import format_number
+from pixelsmile.benchmarks.report.text import format_number
 
 LARGEST_GAIN = 3.0  # the end of the axis: what lies beyond is drawn on it
 _TICK = 0.5

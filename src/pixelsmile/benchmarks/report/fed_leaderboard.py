@@ -23,7 +23,7 @@ from pixelsmile.benchmarks.report.fed_numbers import (
     FedNumber,
 )
 from pixelsmile.benchmarks.report.html import Html, join, tag
-from pixelsmile.benchmarks.report.terminal import UNKNOWN, format_number
+from pixelsmile.benchmarks.report.text import UNKNOWN, format_number
 
 _TABLE_1 = (*COMPONENT_NUMBERS, SCORE_NUMBER)
 _DIMENSIONS = (*DIMENSION_NUMBERS, SCORE_NUMBER)

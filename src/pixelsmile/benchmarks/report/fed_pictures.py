@@ -10,7 +10,7 @@ from pixelsmile.benchmarks.report.fed_numbers import COMPONENT_NUMBERS, goodness
 from pixelsmile.benchmarks.report.html import Html, tag
 from pixelsmile.benchmarks.report.pictures import Thumbnails
 from pixelsmile.benchmarks.report.strips import excerpt
-from pixelsmile.benchmarks.report.terminal import UNKNOWN, format_number
+from pixelsmile.benchmarks.report.text import UNKNOWN, format_number
 from pixelsmile.benchmarks.run_folder import EditKey, EditRecord
 
 

@@ -11,15 +11,8 @@ from pixelsmile.benchmarks.report.fed_numbers import (
     DIMENSION_NUMBERS,
     SCORE_NUMBER,
 )
-from pixelsmile.benchmarks.report.terminal import (
-    UNKNOWN,
-    WARNING,
-    bootstrap_words,
-    format_interval,
-    format_number,
-    printable,
-    table_lines,
-)
+from pixelsmile.benchmarks.report.terminal import WARNING, bootstrap_words
+from pixelsmile.benchmarks.report.text import UNKNOWN, format_interval, format_number, printable, table_lines
 
 _TABLE_1 = (*COMPONENT_NUMBERS, SCORE_NUMBER)
 _ALL = (*COMPONENT_NUMBERS, *DIMENSION_NUMBERS, SCORE_NUMBER)

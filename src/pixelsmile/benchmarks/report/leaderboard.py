@@ -14,7 +14,8 @@ from pixelsmile.benchmarks.report.cells import (
     published_heading,
 )
 from pixelsmile.benchmarks.report.html import Html, tag
-from pixelsmile.benchmarks.report.terminal import PUBLISHED, format_number
+from pixelsmile.benchmarks.report.terminal import PUBLISHED
+from pixelsmile.benchmarks.report.text import format_number
 from pixelsmile.benchmarks.results import RunResults
 
 

@@ -20,7 +20,8 @@ from pixelsmile.benchmarks.report.leaderboard import leaderboard, missing_table
 from pixelsmile.benchmarks.report.remarks import benchmark_words, identity_words, remarks, strength_words
 from pixelsmile.benchmarks.report.sheet import Section, sheet, specification
 from pixelsmile.benchmarks.report.strips import Album, edit_card, sweep_strip, unscored_list
-from pixelsmile.benchmarks.report.terminal import bootstrap_words, format_number
+from pixelsmile.benchmarks.report.terminal import bootstrap_words
+from pixelsmile.benchmarks.report.text import format_number
 from pixelsmile.benchmarks.results import RunResults
 
 _SPECIFIED = ("run", "judges", "likeness", "code")  # the parts of a report that the numbers depend on

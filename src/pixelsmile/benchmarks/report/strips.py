@@ -8,7 +8,7 @@ from pixelsmile.benchmarks.opinions import current_outcomes
 from pixelsmile.benchmarks.report.cases import Point, ShownSweep, Why, leading
 from pixelsmile.benchmarks.report.html import Html, tag
 from pixelsmile.benchmarks.report.pictures import Thumbnails
-from pixelsmile.benchmarks.report.terminal import format_number
+from pixelsmile.benchmarks.report.text import format_number
 from pixelsmile.benchmarks.results import RunResults
 from pixelsmile.benchmarks.run_folder import EditKey, EditRecord
 from pixelsmile.judges.verdict import NoVerdict, Outcome

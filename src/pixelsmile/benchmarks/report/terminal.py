@@ -1,12 +1,12 @@
 """The report as plain text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from pixelsmile.benchmarks.metrics import METRICS, Bootstrap, Estimate
+from pixelsmile.benchmarks.metrics import METRICS, Bootstrap
 from pixelsmile.benchmarks.published import TableName, published_table
+from pixelsmile.benchmarks.report.text import format_interval, format_number, printable, table_lines
 from pixelsmile.benchmarks.results import RunResults
 
-UNKNOWN = "–"
 PUBLISHED: tuple[TableName, ...] = ("ffe_general", "ffe_linear", "ffe_ablation")
 WARNING = "another judge, other samples: not comparable directly"
 _METHODS = {"bca": "BCa", "percentile": "percentile"}
@@ -24,42 +24,12 @@ def report_lines(runs: Mapping[str, RunResults]) -> list[str]:
     return [printable(line) for line in lines]
 
 
-def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Aligned columns, the first to the left, the others to the right."""
-    lines = [header, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return [
-        "  ".join(
-            [line[0].ljust(widths[0])]
-            + [text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True)]
-        ).rstrip()
-        for line in lines
-    ]
-
-
-def format_number(value: float | None, digits: int = 3) -> str:
-    """`0.730`, or a dash where there is none."""
-    return UNKNOWN if value is None else f"{value:.{digits}f}"
-
-
-def format_interval(found: Estimate, digits: int = 3) -> str:
-    """`0.700..0.760`, or a dash where there is none."""
-    if found.low is None or found.high is None:
-        return UNKNOWN
-    return f"{found.low:.{digits}f}..{found.high:.{digits}f}"
-
-
 def bootstrap_words(plan: Bootstrap) -> str:
     """How the intervals were made."""
     return (
         f"{100 * plan.level:g}% interval ({_METHODS[plan.method]} bootstrap over source pictures, "
         f"{plan.num_replicates} draws)"
     )
-
-
-def printable(text: str) -> str:
-    """Names come from files: nothing in them may steer a terminal."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _leaderboard_lines(runs: Mapping[str, RunResults]) -> list[str]:
