@@ -49,7 +49,7 @@ from pixelsmile.training.losses.flow import flow_matching
 from pixelsmile.training.losses.identity import counting, has_face, identity_distances, identity_loss
 from pixelsmile.training.losses.objective import Objective, ObjectiveSettings
 from pixelsmile.training.step import TrainingStep, condition_batch, draw_noise
-from pixelsmile.triplets.drawn import DrawnPlan, draw_triplet
+from pixelsmile.triplets.drawn import DrawingSettings, draw_triplet
 
 OURS, PLAIN, PLAIN_OUR_DECODER = "ours", "plain", "plain, our decoder"
 KINDS = (OURS, PLAIN, PLAIN_OUR_DECODER)
@@ -93,14 +93,14 @@ def prepare(num_triplets: int, device: str, precision: str) -> Setting:
 def cache_triplets(folder: Path, num_triplets: int, size_px: int, parts: CacheParts) -> TrainingBatch:
     """Draw the triplets, fill a cache, and read it."""
     drawn = [
-        draw_triplet(DrawnPlan(size_px=size_px, domains=("human",)), index, folder)
+        draw_triplet(DrawingSettings(size_px=size_px, domains=("human",)), index, folder)
         for index in range(num_triplets)
     ]
-    for one in drawn:
-        for path, picture in zip(one.triplet.images, one.pictures, strict=True):
+    for triplet, pictures in drawn:
+        for path, picture in zip(triplet.images, pictures, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             picture.save(path)
-    triplets = [one.triplet for one in drawn]
+    triplets = [triplet for triplet, _ in drawn]
     cache = TripletCache(folder / "cache", size_px, parts.hashes)
     for _ in cache.fill(triplets, parts):
         pass

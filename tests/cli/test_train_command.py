@@ -25,7 +25,7 @@ from pixelsmile.editing.editor import Editor
 from pixelsmile.embedded import encoder_paths
 from pixelsmile.store.manifests import Manifest, read_manifest
 from pixelsmile.training.distribution import start_accelerator
-from pixelsmile.triplets.lines import write_triplets
+from pixelsmile.triplets.triplet import triplets_bytes
 
 CONFIG = {
     "model": {"device": "cpu", "precision": "float32"},
@@ -70,7 +70,8 @@ def tiny(tiny_model: Path, tiny_clip: Path) -> Path:
     for state in (AcceleratorState, GradientState, PartialState):
         state._reset_state()
     Path("data").mkdir()
-    write_triplets(Path("data/triplets.jsonl"), make_triplets(Path("data").absolute(), 5))
+    triplets = make_triplets(Path("data").absolute(), 5)
+    Path("data/triplets.jsonl").write_bytes(triplets_bytes(triplets, Path("data")))
     config = json.loads(json.dumps(CONFIG))
     config["model"]["name"] = str(tiny_model)
     config["objective"]["contrastive"]["encoder"] = str(tiny_clip)

@@ -8,7 +8,7 @@ import pytest
 from pixelsmile.cli import main
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.store.manifests import read_manifest
-from pixelsmile.triplets.lines import read_triplets
+from pixelsmile.triplets.triplet import read_triplets
 
 
 def annotate(path: Path, *rows: tuple[str, str, str, float], root: Path | None = None) -> None:

@@ -13,7 +13,7 @@ import pytest
 from pixelsmile.cli import main
 from pixelsmile.cli.triplets import COMMANDS
 from pixelsmile.triplets.drawn import MEAD_LEVELS
-from pixelsmile.triplets.lines import read_triplets
+from pixelsmile.triplets.triplet import read_triplets
 
 SMALL = ("--size", "32", "--workers", "1")
 
@@ -65,7 +65,7 @@ def test_what_is_drawn_can_be_chosen():
         (["--json"], "unknown option '--json'"),
         (["draw"], "required: -o/--output"),
         (["draw", "-o", "x", "-n", "0"], "number of triplets 0 is out of range"),
-        (["draw", "-o", "x", "--domain", "anme"], "unknown style 'anme': did you mean anime?"),
+        (["draw", "-o", "x", "--domain", "anme"], "unknown domain 'anme': did you mean anime?"),
         (["draw", "-o", "x", "--size", "16"], "size 16 is out of range"),
         (["draw", "-o", "x", "--workers", "0"], "workers 0 is out of range"),
         (["draw", "-o", "x", "--strengths", "0.9,0.1"], "put the lower one first"),

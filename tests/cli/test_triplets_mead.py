@@ -8,7 +8,7 @@ from training.drawn_mead import draw_mead, write_clip
 
 from pixelsmile.cli import main
 from pixelsmile.store.manifests import read_manifest
-from pixelsmile.triplets.lines import read_triplets
+from pixelsmile.triplets.triplet import read_triplets
 
 
 def strengths(path: str) -> set[float]:

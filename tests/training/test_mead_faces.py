@@ -10,9 +10,9 @@ from training.tiny_training import load_tiny_model, make_parts, save_tiny_model
 from pixelsmile.errors import InputError
 from pixelsmile.faces.detectors import load_detector
 from pixelsmile.training.cache import TripletCache
-from pixelsmile.triplets.lines import read_triplets, write_triplets
 from pixelsmile.triplets.mead import mead_pictures
-from pixelsmile.triplets.pairing import PairingChoices, build_triplets
+from pixelsmile.triplets.pairing import PairingSettings, build_triplets
+from pixelsmile.triplets.triplet import read_triplets, triplets_bytes
 
 # Of one length in tokens, as the tiny model's tokenizer has them.
 MEAD_PROMPTS = {name: f"person show {number} expression" for number, name in enumerate(EMOTIONS.values())}
@@ -25,8 +25,8 @@ def tiny(tmp_path_factory):
 
 def test_the_cache_finds_the_faces_of_mead(tmp_path: Path, tiny) -> None:
     truth = draw_mead(tmp_path / "mead")
-    pairing = build_triplets(mead_pictures(tmp_path / "mead"), PairingChoices(uses_per_picture=1))
-    write_triplets(tmp_path / "mead.jsonl", pairing.triplets)
+    pairing = build_triplets(mead_pictures(tmp_path / "mead"), PairingSettings(uses_per_picture=1))
+    (tmp_path / "mead.jsonl").write_bytes(triplets_bytes(pairing.triplets, tmp_path))
     triplets = read_triplets(tmp_path / "mead.jsonl")
     assert all(target.landmarks_5 is None for item in triplets for target in (item.a, item.b))
 

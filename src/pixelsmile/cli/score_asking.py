@@ -16,7 +16,7 @@ from pixelsmile.judges.pool import JudgingRun, Sample
 from pixelsmile.judges.verdict import NoVerdict, Outcome, Verdict
 from pixelsmile.store.json_lines import LineWriter, read_lines
 from pixelsmile.triplets.annotated import ScoredLine
-from pixelsmile.triplets.lines import relative_path
+from pixelsmile.triplets.triplet import relative_path
 
 
 @dataclass(frozen=True, eq=False)

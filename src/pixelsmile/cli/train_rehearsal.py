@@ -92,7 +92,7 @@ def _outline(
 ) -> _Outline:
     from pixelsmile.training.assembly import NUM_PORTRAITS
     from pixelsmile.training.loop import plan
-    from pixelsmile.triplets.lines import read_triplets
+    from pixelsmile.triplets.triplet import read_triplets
 
     triplets = read_triplets(Path(config.data.triplets), domain=config.data.domain)
     layout, num_steps = plan(config, len(triplets), accelerator)

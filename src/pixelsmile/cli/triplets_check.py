@@ -67,8 +67,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _check(options: "argparse.Namespace", path: Path) -> _Checked:
-    from pixelsmile.triplets.lines import check_files, read_numbered_triplets
     from pixelsmile.triplets.survey import survey_triplets
+    from pixelsmile.triplets.triplet import check_files, read_numbered_triplets
 
     root = None if options.root is None else Path(options.root)
     try:

@@ -16,7 +16,7 @@ from pixelsmile.expressions import DOMAINS
 if TYPE_CHECKING:
     import argparse
 
-    from pixelsmile.triplets.drawn import DrawnPlan
+    from pixelsmile.triplets.drawn import DrawingSettings
 
 _MIN_SIZE_PX, _MAX_SIZE_PX = 32, 4096
 _MAX_SEED = 2**63 - 1
@@ -66,12 +66,12 @@ def _draw(options: "argparse.Namespace", events: Iterator[int]) -> int:
     return num_done - num_before
 
 
-def _plan(options: "argparse.Namespace") -> "DrawnPlan":
+def _plan(options: "argparse.Namespace") -> "DrawingSettings":
     if options.levels and options.strengths is not None:
         raise InputError("--levels are the strengths of MEAD: leave out --strengths")
     if options.strengths is not None and len(options.strengths) != 2:
         raise InputError(f"--strengths wants LOW and HIGH, not {len(options.strengths)} numbers: try 0.1 1")
-    from pixelsmile.triplets.drawn import MEAD_LEVELS, DrawnPlan
+    from pixelsmile.triplets.drawn import MEAD_LEVELS, DrawingSettings
 
     given = {
         "num_identities": options.identities,
@@ -80,7 +80,7 @@ def _plan(options: "argparse.Namespace") -> "DrawnPlan":
         "strengths": None if options.strengths is None else tuple(options.strengths),
         "levels": MEAD_LEVELS if options.levels else None,
     }
-    return DrawnPlan(
+    return DrawingSettings(
         seed=options.seed,
         domains=DOMAINS if options.domain == "both" else (options.domain,),
         size_px=options.size,
@@ -112,7 +112,7 @@ def _parser() -> CommandParser:
 
 
 def _add_plan(parser: CommandParser) -> None:
-    """The options that say what is drawn; the defaults are those of `DrawnPlan`."""
+    """The options that say what is drawn; the defaults are those of `DrawingSettings`."""
     group = parser.add_argument_group("what is drawn")
     group.add_argument(
         "--domain",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pixelsmile.store.manifests import FileRecord
     from pixelsmile.triplets.annotated import AnnotatedPicture
-    from pixelsmile.triplets.pairing import Pairing, PairingChoices
+    from pixelsmile.triplets.pairing import Pairing, PairingSettings
 
 _MAX_SEED = 2**63 - 1
 
@@ -38,7 +38,7 @@ def add_output_options(parser: CommandParser) -> None:
 
 
 def add_pairing_options(parser: CommandParser) -> None:
-    """What makes a picture a target or a source; the defaults are those of `PairingChoices`."""
+    """What makes a picture a target or a source; the defaults are those of `PairingSettings`."""
     group = parser.add_argument_group("which pictures are paired")
     for option, what, default in (
         ("--min-score", "a target scores at least this for its own expression", 0.2),
@@ -71,7 +71,7 @@ def pair_pictures(options: argparse.Namespace, pictures: "Sequence[AnnotatedPict
     pairing = build_triplets(pictures, _choices(options), seed=options.seed)
     if not pairing.triplets:
         if not options.json:
-            print("\n".join(pairing.report.lines()))
+            print("\n".join(pairing.lines()))
         raise PixelSmileError(
             "no triplets came of these pictures, so nothing is written: a person needs a source that shows "
             "next to nothing, and clear pictures of two expressions"
@@ -89,7 +89,7 @@ def write_pairing(
 ) -> None:
     """Write the lines and their manifest, both or none, and print the report."""
     from pixelsmile.store.manifests import make_manifest, record_bytes
-    from pixelsmile.triplets.lines import triplets_bytes
+    from pixelsmile.triplets.triplet import triplets_bytes
 
     path = Path(options.output)
     with staged(path.parent, output_names(path), force=options.force) as stage:
@@ -100,7 +100,7 @@ def write_pairing(
                 **settings,
                 "choices": asdict(_choices(options)),
                 "seed": options.seed,
-                "report": pairing.report.to_record(),
+                "report": pairing.to_record(),
             },
             seeds=[options.seed],
             inputs=inputs,
@@ -109,9 +109,9 @@ def write_pairing(
         for name, data in zip(output_names(path), (lines, manifest.to_json()), strict=True):
             stage.write(name, data)
     if options.json:
-        print(json.dumps({"triplets": str(path), **settings, **pairing.report.to_record()}))
+        print(json.dumps({"triplets": str(path), **settings, **pairing.to_record()}))
         return
-    print("\n".join(pairing.report.lines()))
+    print("\n".join(pairing.lines()))
     print(f"next: pixelsmile triplets check {shlex.quote(str(path))}")
 
 
@@ -129,10 +129,10 @@ def output_names(path: Path) -> tuple[str, str]:
     return path.name, f"{path.stem}.manifest.json"
 
 
-def _choices(options: argparse.Namespace) -> "PairingChoices":
+def _choices(options: argparse.Namespace) -> "PairingSettings":
     from dataclasses import fields
 
-    from pixelsmile.triplets.pairing import PairingChoices
+    from pixelsmile.triplets.pairing import PairingSettings
 
-    given = {field.name: getattr(options, field.name) for field in fields(PairingChoices)}
-    return PairingChoices(**{name: value for name, value in given.items() if value is not None})
+    given = {field.name: getattr(options, field.name) for field in fields(PairingSettings)}
+    return PairingSettings(**{name: value for name, value in given.items() if value is not None})

@@ -27,8 +27,7 @@ from pixelsmile.training.run_folder import RunFolder
 from pixelsmile.training.step import TrainingStep
 from pixelsmile.training.validation import Measure, Validator
 from pixelsmile.training.window import TokenWindow
-from pixelsmile.triplets.lines import read_triplets
-from pixelsmile.triplets.triplet import Triplet
+from pixelsmile.triplets.triplet import Triplet, read_triplets
 
 _log = logging.getLogger(__name__)
 NUM_PORTRAITS = 2  # that are swept where none are named

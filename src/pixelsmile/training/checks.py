@@ -8,7 +8,7 @@ from pixelsmile.errors import AdapterError
 from pixelsmile.images import load_image
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.schedule import check_warmup
-from pixelsmile.triplets.lines import read_triplets
+from pixelsmile.triplets.triplet import read_triplets
 
 
 def check_training(config: TrainingConfig, num_processes: int) -> None:

@@ -9,8 +9,14 @@ from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain
 from pixelsmile.faces.face import Box
 from pixelsmile.limits import validated
 from pixelsmile.store.json_lines import read_numbered
-from pixelsmile.triplets.lines import Category, PictureLine, Scores, check_files
-from pixelsmile.triplets.triplet import Landmarks, check_scores
+from pixelsmile.triplets.triplet import (
+    Category,
+    Landmarks,
+    PictureLine,
+    Scores,
+    check_files,
+    check_scores,
+)
 
 
 @dataclass(frozen=True)

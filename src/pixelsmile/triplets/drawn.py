@@ -1,4 +1,4 @@
-"""Drawn portraits as triplets without end, each settled by (seed, index) alone and drawn when asked for.
+"""Triplets of drawn portraits, each settled by (seed, index) alone: on demand, or in a folder.
 
 A person by chance, and a pair of expressions, often a confusing one. The source is neutral, or now and then
 shows a third expression slightly. Boxes, landmarks and scores are the truth about each picture.
@@ -6,10 +6,19 @@ shows a third expression slightly. Boxes, landmarks and scores are the truth abo
 With `levels` the labels are like MEAD's (PixelSmile, Appendix C): each target belongs to a level, and its
 label is that level, one-hot. What is drawn strays from the level by up to `level_spread` (but not beyond 1),
 for one person's "medium" is another's "high"; by default as far as the middle between two levels of MEAD.
+
+A folder holds
+
+    plan.json                    written first: what is drawn here, however much of it
+    pictures/0000/               0000012-source.png, -a.png and -b.png
+    triplets.partial.jsonl       a line for each triplet whose pictures are on disk
+    triplets.jsonl               the same file, once it holds all of them
+    manifest.json                written last
+
+More can be drawn later: until all of it is there, triplets.jsonl and the manifest stay as they are.
 """
 
 import io
-import itertools
 import json
 import multiprocessing
 import os
@@ -33,22 +42,30 @@ from pixelsmile.portraits import NUM_VARIANTS, Portrait, action_units, draw_port
 from pixelsmile.store.json_lines import LineWriter, read_lines
 from pixelsmile.store.manifests import MANIFEST_NAME, make_manifest, read_manifest, record_file
 from pixelsmile.store.publication import SCRATCH_PREFIX, staged, write_file
-from pixelsmile.triplets.lines import TripletLine
 from pixelsmile.triplets.mead import LEVEL_STRENGTHS
-from pixelsmile.triplets.triplet import Landmarks, SourceImage, Target, Triplet, one_hot_scores
+from pixelsmile.triplets.triplet import Landmarks, SourceImage, Target, Triplet, TripletLine, one_hot_scores
+
+if sys.platform != "win32":
+    import fcntl
 
 FIRST_IDENTITY = 10_000_000  # the seeds below belong to the benchmarks and to the embedded models
 MEAD_LEVELS: tuple[float, ...] = tuple(LEVEL_STRENGTHS.values())
 
+LINES_NAME = "triplets.jsonl"
+PARTIAL_NAME = "triplets.partial.jsonl"
+PLAN_NAME = "plan.json"
+
+_LOCK_NAME = ".lock"
+_VERSION = "drawn-triplets-1"
 _NUM_DECIMALS = 3  # of pixels and scores, so that lines stay readable; the same in a file and on demand
 _FOLDER_SIZE = 1000  # triplets
 
 
 @dataclass(frozen=True)
-class DrawnPlan:
+class DrawingSettings:
     """Which triplets are drawn. InputError for numbers that make no sense.
 
-    styles: by turns. size_px: side of the pictures. num_identities: people to choose from, from seed
+    domains: by turns. size_px: side of the pictures. num_identities: people to choose from, from seed
     FIRST_IDENTITY on. confusing_share: of the triplets, those with a pair of CONFUSING_PAIRS; the others
     have any two expressions. neutral_share: of the sources, those that are neutral; the others show a third
     expression, uniformly between slight_strengths. strengths: of the targets, uniform between these two.
@@ -83,7 +100,7 @@ class DrawnPlan:
 
 
 @dataclass(frozen=True)
-class DrawnFace:
+class FaceSample:
     """What one picture shows. level: its label where labels are one-hot, else None."""
 
     expression: str
@@ -93,89 +110,99 @@ class DrawnFace:
 
 
 @dataclass(frozen=True)
-class PlannedTriplet:
+class TripletSample:
     """A triplet before it is drawn."""
 
     identity_seed: int
     domain: Domain
-    source: DrawnFace
-    a: DrawnFace
-    b: DrawnFace
+    source: FaceSample
+    a: FaceSample
+    b: FaceSample
 
 
-@dataclass(frozen=True)
-class DrawnTriplet:
-    """A triplet with its pictures: source, a, b. On disk they are only where `write_drawn` put them."""
+def draw_triplet(
+    settings: DrawingSettings, index: int, folder: Path = Path()
+) -> tuple[Triplet, tuple[Image.Image, Image.Image, Image.Image]]:
+    """Triplet `index`, whose files would lie in `folder`, and its pictures: source, a, b.
 
-    triplet: Triplet
-    pictures: tuple[Image.Image, Image.Image, Image.Image]
-
-
-def endless(plan: DrawnPlan, start: int = 0) -> Iterator[DrawnTriplet]:
-    """The triplets of a plan from index `start` on."""
-    return (draw_triplet(plan, index) for index in itertools.count(start))
-
-
-def draw_triplet(plan: DrawnPlan, index: int, folder: Path = Path()) -> DrawnTriplet:
-    """Triplet `index` of a plan: the same plan and index give the same pixels.
-
-    folder: where its paths lie. InputError below index 0.
+    The same settings and index give the same pixels. InputError below index 0.
     """
-    planned = plan_triplet(plan, index)
-    identity = sample_identity(planned.identity_seed)
-    faces = (planned.source, planned.a, planned.b)
-    source, a, b = (
-        draw_portrait(
-            identity,
-            action_units(face.expression, face.strength, face.variant),
-            planned.domain,
-            plan.size_px,
-        )
-        for face in faces
-    )
+    sample = sample_triplet(settings, index)
+    identity = sample_identity(sample.identity_seed)
+
+    def draw(face: FaceSample) -> Portrait:
+        units = action_units(face.expression, face.strength, face.variant)
+        return draw_portrait(identity, units, sample.domain, settings.size_px)
+
+    source, a, b = draw(sample.source), draw(sample.a), draw(sample.b)
     triplet = Triplet(
         SourceImage(_path(folder, index, "source"), _box(source), _landmarks(source)),
-        _target(_path(folder, index, "a"), planned.a, a),
-        _target(_path(folder, index, "b"), planned.b, b),
-        planned.domain,
-        str(planned.identity_seed),
+        _target(_path(folder, index, "a"), sample.a, a),
+        _target(_path(folder, index, "b"), sample.b, b),
+        sample.domain,
+        str(sample.identity_seed),
     )
-    return DrawnTriplet(triplet, (source.image, a.image, b.image))
+    return triplet, (source.image, a.image, b.image)
 
 
-def plan_triplet(plan: DrawnPlan, index: int) -> PlannedTriplet:
-    """What triplet `index` of a plan shows. InputError below 0."""
+def write_drawn(
+    folder: Path,
+    num_triplets: int,
+    settings: DrawingSettings | None = None,
+    *,
+    num_processes: int | None = None,
+) -> Iterator[int]:
+    """Draw the first triplets into `folder`; yields how many are there, from the start on.
+
+    The same call goes on where a killed one stopped, with the same result for any `num_processes` (by default
+    one a core). One that asks for more than a finished one draws what is missing to that. OutputError where
+    more are there than asked for, where the folder holds something else or has other settings, where another
+    process is drawing in it, or the disk fails.
+    """
+    settings = settings or DrawingSettings()
+    if num_triplets < 1:
+        raise InputError(f"{num_triplets!r} triplets to draw: ask for one or more")
+    with _claimed(folder, {"version": _VERSION, **asdict(settings)}):
+        if _num_finished(folder, num_triplets) < num_triplets:
+            yield from _draw_rest(folder, num_triplets, settings, num_processes or os.cpu_count() or 1)
+            os.replace(folder / PARTIAL_NAME, folder / LINES_NAME)
+        _finish(folder, num_triplets, settings)
+        yield num_triplets
+
+
+def sample_triplet(settings: DrawingSettings, index: int) -> TripletSample:
+    """What triplet `index` shows. InputError below 0."""
     if index < 0:
         raise InputError(f"triplet {index!r}: they are counted from 0")
-    rng = np.random.default_rng((plan.seed, index))
-    identity_seed = FIRST_IDENTITY + int(rng.integers(plan.num_identities))
-    first, second, third = _three_expressions(plan, rng)
-    a, b = _target_face(plan, first, rng), _target_face(plan, second, rng)
-    neutral = rng.random() < plan.neutral_share
-    strength, variant = _uniform(plan.slight_strengths, rng), int(rng.integers(NUM_VARIANTS))
-    source = DrawnFace(NEUTRAL, 0.0, 0) if neutral else DrawnFace(third, strength, variant)
-    return PlannedTriplet(identity_seed, plan.domains[index % len(plan.domains)], source, a, b)
+    rng = np.random.default_rng((settings.seed, index))
+    identity_seed = FIRST_IDENTITY + int(rng.integers(settings.num_identities))
+    first, second, third = _three_expressions(settings, rng)
+    a, b = _target_face(settings, first, rng), _target_face(settings, second, rng)
+    neutral = rng.random() < settings.neutral_share
+    strength, variant = _uniform(settings.slight_strengths, rng), int(rng.integers(NUM_VARIANTS))
+    source = FaceSample(NEUTRAL, 0.0, 0) if neutral else FaceSample(third, strength, variant)
+    return TripletSample(identity_seed, settings.domains[index % len(settings.domains)], source, a, b)
 
 
-def _three_expressions(plan: DrawnPlan, rng: np.random.Generator) -> tuple[str, str, str]:
+def _three_expressions(settings: DrawingSettings, rng: np.random.Generator) -> tuple[str, str, str]:
     """A pair in any order, and one that is neither."""
     a, b, third = rng.permutation(EXPRESSIONS)[:3].tolist()
-    if rng.random() < plan.confusing_share:
+    if rng.random() < settings.confusing_share:
         a, b = rng.permutation(CONFUSING_PAIRS[rng.integers(len(CONFUSING_PAIRS))]).tolist()
         third = rng.choice([name for name in EXPRESSIONS if name not in (a, b)]).item()
     return a, b, third
 
 
-def _target_face(plan: DrawnPlan, expression: str, rng: np.random.Generator) -> DrawnFace:
+def _target_face(settings: DrawingSettings, expression: str, rng: np.random.Generator) -> FaceSample:
     variant = int(rng.integers(NUM_VARIANTS))
-    if plan.levels is None:
-        return DrawnFace(expression, _uniform(plan.strengths, rng), variant)
-    level = plan.levels[rng.integers(len(plan.levels))]
-    strayed = level + _uniform((-plan.level_spread, plan.level_spread), rng)
-    return DrawnFace(expression, min(max(strayed, 0.0), 1.0), variant, level)
+    if settings.levels is None:
+        return FaceSample(expression, _uniform(settings.strengths, rng), variant)
+    level = settings.levels[rng.integers(len(settings.levels))]
+    strayed = level + _uniform((-settings.level_spread, settings.level_spread), rng)
+    return FaceSample(expression, min(max(strayed, 0.0), 1.0), variant, level)
 
 
-def _target(path: Path, face: DrawnFace, portrait: Portrait) -> Target:
+def _target(path: Path, face: FaceSample, portrait: Portrait) -> Target:
     scores = {name: round(score, _NUM_DECIMALS) for name, score in portrait.truth.scores.items()}
     if face.level is not None:
         scores = one_hot_scores(face.expression, face.level)
@@ -206,48 +233,6 @@ def _check_unit(name: str, values: tuple[float, ...]) -> None:
         raise InputError(f"{name} {values!r}: use numbers from 0 to 1")
 
 
-# Drawn triplets on disk, as any other training data: pictures, JSON lines and a manifest.
-#
-# pictures/0000/0000012-source.png   and -a.png, -b.png triplets.partial.jsonl             a line for each
-# triplet whose pictures are on disk triplets.jsonl                     the same file, once it holds all of
-# them manifest.json                      written last plan.json                          written first: what
-# is drawn here, however much of it
-#
-# More can be drawn later: until all of it is there, triplets.jsonl and the manifest stay as they are.
-
-
-if sys.platform != "win32":
-    import fcntl
-
-LINES_NAME = "triplets.jsonl"
-PARTIAL_NAME = "triplets.partial.jsonl"
-PLAN_NAME = "plan.json"
-
-_LOCK_NAME = ".lock"
-_VERSION = "drawn-triplets-1"
-
-
-def write_drawn(
-    folder: Path, num_triplets: int, plan: DrawnPlan | None = None, *, num_processes: int | None = None
-) -> Iterator[int]:
-    """Draw the first triplets of a plan into `folder`; yields how many are there, from the start on.
-
-    The same call goes on where a killed one stopped, with the same result for any `num_processes` (by default
-    one a core). One that asks for more than a finished one draws what is missing to that. OutputError where
-    more are there than asked for, where the folder holds something else or another plan, where another
-    process is drawing in it, or the disk fails.
-    """
-    plan = plan or DrawnPlan()
-    if num_triplets < 1:
-        raise InputError(f"{num_triplets!r} triplets to draw: ask for one or more")
-    with _claimed(folder, {"version": _VERSION, **asdict(plan)}):
-        if _num_finished(folder, num_triplets) < num_triplets:
-            yield from _draw_rest(folder, num_triplets, plan, num_processes or os.cpu_count() or 1)
-            os.replace(folder / PARTIAL_NAME, folder / LINES_NAME)
-        _finish(folder, num_triplets, plan)
-        yield num_triplets
-
-
 def _num_finished(folder: Path, num_wanted: int) -> int:
     """How many triplets LINES_NAME holds. OutputError where there are more than wanted, there or underway."""
     num_finished = len(read_lines(folder / LINES_NAME, TripletLine))
@@ -262,21 +247,25 @@ def _num_finished(folder: Path, num_wanted: int) -> int:
     return num_finished
 
 
-def _draw_rest(folder: Path, num_triplets: int, plan: DrawnPlan, num_processes: int) -> Iterator[int]:
+def _draw_rest(
+    folder: Path, num_triplets: int, settings: DrawingSettings, num_processes: int
+) -> Iterator[int]:
     if (folder / LINES_NAME).exists() and not (folder / PARTIAL_NAME).exists():
         write_file(folder / PARTIAL_NAME, (folder / LINES_NAME).read_bytes())
     num_done = len(read_lines(folder / PARTIAL_NAME, TripletLine))
     with LineWriter(folder / PARTIAL_NAME) as writer:
         yield num_done
-        for triplet in _written(folder, plan, range(num_done, num_triplets), num_processes):
+        for triplet in _written(folder, settings, range(num_done, num_triplets), num_processes):
             writer.write(TripletLine.of(triplet, folder))
             num_done += 1
             yield num_done
 
 
-def _written(folder: Path, plan: DrawnPlan, indices: range, num_processes: int) -> Iterator[Triplet]:
+def _written(
+    folder: Path, settings: DrawingSettings, indices: range, num_processes: int
+) -> Iterator[Triplet]:
     """The triplets in their order, each when its pictures are on disk."""
-    write = partial(_write, plan, folder)
+    write = partial(_write, settings, folder)
     if num_processes == 1 or len(indices) < 2:
         yield from map(write, indices)
         return
@@ -286,36 +275,32 @@ def _written(folder: Path, plan: DrawnPlan, indices: range, num_processes: int) 
         yield from processes.imap(write, indices, chunksize=4)
 
 
-def _write(plan: DrawnPlan, folder: Path, index: int) -> Triplet:
-    drawn = draw_triplet(plan, index, folder)
-    paths = drawn.triplet.images
+def _write(settings: DrawingSettings, folder: Path, index: int) -> Triplet:
+    triplet, pictures = draw_triplet(settings, index, folder)
+    paths = triplet.images
     with staged(paths[0].parent, [path.name for path in paths], force=True) as stage:
-        for path, picture in zip(paths, drawn.pictures, strict=True):
-            stage.write(path.name, _png(picture))
-    return drawn.triplet
+        for path, picture in zip(paths, pictures, strict=True):
+            file = io.BytesIO()
+            picture.save(file, "PNG")
+            stage.write(path.name, file.getvalue())
+    return triplet
 
 
-def _png(picture: Image.Image) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()
-
-
-def _finish(folder: Path, num_triplets: int, plan: DrawnPlan) -> None:
+def _finish(folder: Path, num_triplets: int, settings: DrawingSettings) -> None:
     path = folder / MANIFEST_NAME
     outputs = [record_file(folder / LINES_NAME).model_copy(update={"path": LINES_NAME})]
     if path.exists() and read_manifest(path).outputs == tuple(outputs):
         return
-    settings = {**read_json_object(folder / PLAN_NAME), "num_triplets": num_triplets}
+    plan = {**read_json_object(folder / PLAN_NAME), "num_triplets": num_triplets}
     manifest = make_manifest(
-        "drawn triplets", settings=settings, seeds=[plan.seed], inputs=[], outputs=outputs
+        "drawn triplets", settings=plan, seeds=[settings.seed], inputs=[], outputs=outputs
     )
     write_file(path, manifest.to_json(), force=True)
 
 
 @contextmanager
-def _claimed(folder: Path, settings: dict[str, object]) -> Iterator[None]:
-    """The folder, made if need be, for these settings and for this process alone."""
+def _claimed(folder: Path, plan: dict[str, object]) -> Iterator[None]:
+    """The folder, made if need be, for this plan and for this process alone."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         others = sorted(item.name for item in folder.iterdir() if not item.name.startswith("."))
@@ -327,7 +312,7 @@ def _claimed(folder: Path, settings: dict[str, object]) -> Iterator[None]:
     try:
         if sys.platform != "win32":  # two processes in one folder are the user's care there
             _hold(lock, folder)
-        _check_plan(folder, others, json.loads(json.dumps(settings)))
+        _check_plan(folder, others, json.loads(json.dumps(plan)))
         for scratch in list(folder.rglob(f"{SCRATCH_PREFIX}*")):
             shutil.rmtree(scratch, ignore_errors=True)
         yield
@@ -345,10 +330,10 @@ def _hold(lock: int, folder: Path) -> None:
         ) from error
 
 
-def _check_plan(folder: Path, others: list[str], settings: dict[str, object]) -> None:
+def _check_plan(folder: Path, others: list[str], plan: dict[str, object]) -> None:
     """Refuse a folder with other contents; write down the plan in a new one."""
     if not others:
-        write_file(folder / PLAN_NAME, (json.dumps(settings, indent=2) + "\n").encode())
+        write_file(folder / PLAN_NAME, (json.dumps(plan, indent=2) + "\n").encode())
         return
     try:
         begun = read_json_object(folder / PLAN_NAME)
@@ -357,10 +342,11 @@ def _check_plan(folder: Path, others: list[str], settings: dict[str, object]) ->
             f"{str(folder)!r} holds {others[0]!r} and no plan of drawn triplets ({error}): "
             "choose an empty folder"
         ) from error
-    changed = [key for key in settings if begun.get(key) != settings[key]]
+    begun.setdefault("domains", begun.get("styles"))  # as they were once called
+    changed = [key for key in plan if begun.get(key) != plan[key]]
     if changed:
         key = changed[0]
         raise OutputError(
-            f"{str(folder)!r} was begun with {key} {shown(begun.get(key))}, not {shown(settings[key])}: "
+            f"{str(folder)!r} was begun with {key} {shown(begun.get(key))}, not {shown(plan[key])}: "
             "choose another folder"
         )

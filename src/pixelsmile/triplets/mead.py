@@ -6,8 +6,8 @@ The folders are MEAD's own, whatever lies between its parts (`video` in the publ
     M003/video/front/angry/level_3/001/0057.png   a frame of it (`extract_frames` writes these), or
     M003/video/front/angry/level_3/001.png        the only frame of it
 
-MEAD has eight emotions, neutral in one level only, and no scores: a frame is given the level of its clip for
-its own expression, and 0 for the eleven others.
+Reading clips needs OpenCV. MEAD has eight emotions, neutral in one level only, and no scores: a frame is
+given the level of its clip for its own expression, and 0 for the eleven others.
 """
 
 import logging
@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from pixelsmile.errors import ExpressionError, InputError, OutputError
 from pixelsmile.expressions import NEUTRAL, parse_expression
@@ -34,7 +34,7 @@ _PERSON = re.compile(r"[MW][0-9]{3}")
 _LEVEL = re.compile(r"level_([0-9]+)")
 _VIEW = "front"
 
-T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def mead_pictures(root: Path, frames_per_clip: int = 1) -> tuple[AnnotatedPictur
 
     InputError where there are no frames of the frontal view, or names that are not MEAD's.
     """
+    _check_number(frames_per_clip)
     clips: defaultdict[Path, list[MeadFile]] = defaultdict(list)
     for file in find_mead(root, PICTURE_SUFFIXES):
         clips[file.clip].append(file)
@@ -61,7 +62,9 @@ def mead_pictures(root: Path, frames_per_clip: int = 1) -> tuple[AnnotatedPictur
             f"no frames like M003/video/front/angry/level_1/001/0001.png below {str(root)!r}: "
             "give the folder that holds MEAD's people, with frames extracted"
         )
-    return tuple(_annotated(file) for files in clips.values() for file in spread(files, frames_per_clip))
+    return tuple(
+        _annotated(files[index]) for files in clips.values() for index in spread(len(files), frames_per_clip)
+    )
 
 
 def find_mead(root: Path, suffixes: Sequence[str]) -> Iterator[MeadFile]:
@@ -81,20 +84,55 @@ def find_mead(root: Path, suffixes: Sequence[str]) -> Iterator[MeadFile]:
                 yield from _parse(Path(folder, name), root)
 
 
-def spread(items: Sequence[T], num: int) -> list[T]:
-    """`num` of the items: the middle of each of `num` equal parts, so never the resting face at both ends.
+@dataclass(frozen=True)
+class Extracted:
+    """How far it is. unreadable: clips that gave no frames, of which the log tells why."""
 
-    All of them where there are fewer. Appendix C.2: "we uniformly sample frames".
+    done: int
+    num_clips: int
+    unreadable: int
+
+
+def extract_frames(root: Path, folder: Path, frames_per_clip: int = 1) -> Iterator[Extracted]:
+    """Write frames of all frontal clips below `root` into `folder`, in the same folders.
+
+    From 001.mp4 come `frames_per_clip` frames like 001/0057.png, counted from 1, spread evenly over it;
+    they appear together. Clips that have so many are passed over, so the same call goes on where one was
+    killed; to fewer, what is missing is added. InputError without clips or without OpenCV, before anything
+    is written; OutputError when the disk fails.
     """
-    if num < 1:
-        raise InputError(f"{num!r} frames of a clip: use 1 or more")
-    return [items[index] for index in spread_indices(len(items), num)]
+    _check_number(frames_per_clip)
+    cv2 = _opencv()
+    clips = list(find_mead(root, CLIP_SUFFIXES))
+    if not clips:
+        raise InputError(
+            f"no clips like M003/video/front/angry/level_1/001.mp4 below {str(root)!r}: "
+            "give the folder that holds MEAD's people"
+        )
+    unreadable = 0
+    for done, clip in enumerate(clips, 1):
+        target = folder / clip.clip
+        if not _has_frames(target, frames_per_clip):
+            try:
+                _write(cv2, clip.path, target, frames_per_clip)
+            except _ClipError as error:
+                unreadable += 1
+                _log.warning("%s gives no frames: %s", clip.path, error)
+        yield Extracted(done, len(clips), unreadable)
 
 
-def spread_indices(length: int, num: int) -> list[int]:
-    """The indices of `spread` for `length` items."""
+def spread(length: int, num: int) -> list[int]:
+    """`num` of `length` frames, all where there are fewer. Appendix C.2: "we uniformly sample frames".
+
+    The middle of each of `num` equal parts, so never the resting face at both ends.
+    """
     num = min(num, length)
     return [(2 * part + 1) * length // (2 * num) for part in range(num)]
+
+
+def _check_number(frames_per_clip: int) -> None:
+    if frames_per_clip < 1:
+        raise InputError(f"{frames_per_clip!r} frames of a clip: use 1 or more")
 
 
 def _refuse(error: OSError) -> NoReturn:
@@ -129,50 +167,6 @@ def _annotated(file: MeadFile) -> AnnotatedPicture:
     return AnnotatedPicture(
         file.path, file.identity, file.expression, one_hot_scores(file.expression, strength)
     )
-
-
-# Frames of MEAD's clips as pictures, in MEAD's own folders. Needs OpenCV to read the clips.
-
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Extracted:
-    """How far it is. unreadable: clips that gave no frames, of which the log tells why."""
-
-    done: int
-    num_clips: int
-    unreadable: int
-
-
-def extract_frames(root: Path, folder: Path, frames_per_clip: int = 1) -> Iterator[Extracted]:
-    """Write frames of all frontal clips below `root` into `folder`, in the same folders.
-
-    From 001.mp4 come `frames_per_clip` frames like 001/0057.png, counted from 1, spread evenly over it;
-    they appear together. Clips that have so many are passed over, so the same call goes on where one was
-    killed; to fewer, what is missing is added. InputError without clips or without OpenCV, before anything
-    is written; OutputError when the disk fails.
-    """
-    if frames_per_clip < 1:
-        raise InputError(f"{frames_per_clip!r} frames of a clip: use 1 or more")
-    cv2 = _opencv()
-    clips = list(find_mead(root, CLIP_SUFFIXES))
-    if not clips:
-        raise InputError(
-            f"no clips like M003/video/front/angry/level_1/001.mp4 below {str(root)!r}: "
-            "give the folder that holds MEAD's people"
-        )
-    unreadable = 0
-    for done, clip in enumerate(clips, 1):
-        target = folder / clip.clip
-        if not _has_frames(target, frames_per_clip):
-            try:
-                _write(cv2, clip.path, target, frames_per_clip)
-            except _ClipError as error:
-                unreadable += 1
-                logger.warning("%s gives no frames: %s", clip.path, error)
-        yield Extracted(done, len(clips), unreadable)
 
 
 class _ClipError(Exception):
@@ -218,7 +212,7 @@ def _read(cv2: Any, clip: Path, frames_per_clip: int) -> list[tuple[int, Any]]:
         length = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
         if length < 1:
             raise _ClipError("it is damaged or no video")
-        wanted, frames = set(spread_indices(length, frames_per_clip)), []
+        wanted, frames = set(spread(length, frames_per_clip)), []
         for index in range(max(wanted) + 1):
             if not video.grab():
                 raise _ClipError(f"it ends after {index} of {length} frames")

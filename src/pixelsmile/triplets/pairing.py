@@ -24,9 +24,6 @@ from pixelsmile.expressions import CONFUSING_PAIRS, EXPRESSIONS, NEUTRAL
 from pixelsmile.triplets.annotated import AnnotatedPicture
 from pixelsmile.triplets.triplet import SourceImage, Target, Triplet
 
-# What became of the pictures that triplets were built from.
-
-
 ExpressionPair = tuple[str, str]  # in the order of EXPRESSIONS
 
 
@@ -43,62 +40,60 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A picture that is in no triplet."""
+class Pairing:
+    """The triplets, and what became of every picture.
 
-    image: Path
-    reason: Reason
+    overlaps: mean score of the pictures of two expressions for each other. left_out: the pictures that are
+    in no triplet, in their order.
+    """
 
-
-@dataclass(frozen=True)
-class PairingReport:
-    """Counts. expressions: targets by expression. pairs: triplets by pair. overlaps: as measured."""
-
+    triplets: tuple[Triplet, ...]
     num_pictures: int
     num_people: int
-    expressions: Mapping[str, int]
-    pairs: Mapping[ExpressionPair, int]
     overlaps: Mapping[ExpressionPair, float]
-    left_out: tuple[LeftOut, ...]
+    left_out: Mapping[Path, Reason]
 
     @property
-    def num_triplets(self) -> int:
-        """How many triplets came of the pictures."""
-        return sum(self.pairs.values())
+    def expressions(self) -> Counter[str]:
+        """How often each expression is a target."""
+        return Counter(target.expression for triplet in self.triplets for target in (triplet.a, triplet.b))
+
+    @property
+    def pairs(self) -> Counter[ExpressionPair]:
+        """How many triplets each pair of expressions has."""
+        return count_pairs(self.triplets)
 
     @property
     def reasons(self) -> Counter[Reason]:
         """How many pictures were left out for each reason."""
-        return Counter(item.reason for item in self.left_out)
+        return Counter(self.left_out.values())
 
     def lines(self) -> Iterator[str]:
         """The report as short lines of text."""
         pictures = counted(self.num_pictures, "picture")
         people = counted(self.num_people, "person", "people")
         left_out = counted(len(self.left_out), "picture")
-        yield f"{counted(self.num_triplets, 'triplet')} from {pictures} of {people}; {left_out} left out"
+        yield f"{counted(len(self.triplets), 'triplet')} from {pictures} of {people}; {left_out} left out"
         for reason, count in self.reasons.most_common():
-            first = next(item.image for item in self.left_out if item.reason == reason)
+            first = next(image for image, why in self.left_out.items() if why == reason)
             which = "it" if count == 1 else "each"
             yield f"  {count:,} left out: {which} {reason} (the first is {str(first)!r})"
-        if self.num_triplets:
-            yield "targets: " + ", ".join(f"{name} {self.expressions.get(name, 0):,}" for name in EXPRESSIONS)
-            yield "pairs: " + ", ".join(f"{a}-{b} {count:,}" for (a, b), count in self._most_common_pairs())
+        if self.triplets:
+            expressions, pairs = self.expressions, self.pairs.most_common()
+            yield "targets: " + ", ".join(f"{name} {expressions[name]:,}" for name in EXPRESSIONS)
+            yield "pairs: " + ", ".join(f"{a}-{b} {count:,}" for (a, b), count in pairs)
 
     def to_record(self) -> dict[str, JsonValue]:
         """The counts for a manifest."""
         return {
             "num_pictures": self.num_pictures,
             "num_people": self.num_people,
-            "num_triplets": self.num_triplets,
+            "num_triplets": len(self.triplets),
             "expressions": dict(self.expressions),
-            "pairs": {f"{a}-{b}": count for (a, b), count in self._most_common_pairs()},
+            "pairs": {f"{a}-{b}": count for (a, b), count in self.pairs.most_common()},
             "overlaps": {f"{a}-{b}": round(value, 4) for (a, b), value in self.overlaps.items()},
             "left_out": {str(reason): count for reason, count in self.reasons.most_common()},
         }
-
-    def _most_common_pairs(self) -> list[tuple[ExpressionPair, int]]:
-        return Counter(self.pairs).most_common()
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -111,11 +106,6 @@ def ordered(a: str, b: str) -> ExpressionPair:
     return (a, b) if EXPRESSIONS.index(a) < EXPRESSIONS.index(b) else (b, a)
 
 
-def count_expressions(triplets: Iterable[Triplet]) -> Counter[str]:
-    """How often each expression is a target."""
-    return Counter(target.expression for triplet in triplets for target in (triplet.a, triplet.b))
-
-
 def count_pairs(triplets: Iterable[Triplet]) -> Counter[ExpressionPair]:
     """How many triplets each pair of expressions has."""
     return Counter(ordered(triplet.a.expression, triplet.b.expression) for triplet in triplets)
@@ -125,7 +115,7 @@ _CONFUSING = frozenset(ordered(a, b) for a, b in CONFUSING_PAIRS)
 
 
 @dataclass(frozen=True)
-class PairingChoices:
+class PairingSettings:
     """What makes a picture a target or a source: our numbers, the paper has none. InputError for bad ones.
 
     min_score: of a target, for its own expression. min_margin: that score less the highest of the others.
@@ -147,22 +137,14 @@ class PairingChoices:
             raise InputError(f"uses_per_picture {self.uses_per_picture!r} leaves no triplet: use 1 or more")
 
 
-@dataclass(frozen=True)
-class Pairing:
-    """The triplets, and what became of every picture."""
-
-    triplets: tuple[Triplet, ...]
-    report: PairingReport
-
-
 def build_triplets(
-    pictures: Sequence[AnnotatedPicture], choices: PairingChoices | None = None, *, seed: int = 0
+    pictures: Sequence[AnnotatedPicture], choices: PairingSettings | None = None, *, seed: int = 0
 ) -> Pairing:
     """The triplets of these pictures; the same arguments give the same triplets in the same order.
 
-    There may be none: the report says why. InputError for the same picture twice.
+    There may be none: `left_out` says why. InputError for the same picture twice.
     """
-    choices = choices or PairingChoices()
+    choices = choices or PairingSettings()
     twice = [image for image, count in Counter(p.image for p in pictures).items() if count > 1]
     if twice:
         raise InputError(f"picture {str(twice[0])!r} is annotated twice: keep one of the annotations")
@@ -170,16 +152,14 @@ def build_triplets(
     people = [_Person(group, choices, rng) for group in _by_person(pictures)]
     rng.shuffle(people)
     triplets = tuple(_in_rounds(people, _Order(overlaps, choices.min_overlap, rng)))
-    left_out = {item.image: item for person in people for item in person.left_out()}
-    report = PairingReport(
+    left_out = dict(item for person in people for item in person.left_out())
+    return Pairing(
+        triplets=triplets,
         num_pictures=len(pictures),
         num_people=len(people),
-        expressions=count_expressions(triplets),
-        pairs=count_pairs(triplets),
         overlaps=overlaps,
-        left_out=tuple(left_out[p.image] for p in pictures if p.image in left_out),  # in their order
+        left_out={p.image: left_out[p.image] for p in pictures if p.image in left_out},  # in their order
     )
-    return Pairing(triplets, report)
 
 
 def measure_overlaps(pictures: Sequence[AnnotatedPicture]) -> dict[ExpressionPair, float]:
@@ -227,12 +207,12 @@ class _Person:
     """The pictures of one person, and which of them are still to be used."""
 
     def __init__(
-        self, pictures: Sequence[AnnotatedPicture], choices: PairingChoices, rng: random.Random
+        self, pictures: Sequence[AnnotatedPicture], choices: PairingSettings, rng: random.Random
     ) -> None:
         self._rng = rng
         self._sources: list[AnnotatedPicture] = []
         self._targets: defaultdict[str, list[AnnotatedPicture]] = defaultdict(list)
-        self._left_out: list[LeftOut] = []
+        self._left_out: list[tuple[Path, Reason]] = []
         for picture in rng.sample(pictures, len(pictures)):
             match _role(picture, choices):
                 case "source":
@@ -240,7 +220,7 @@ class _Person:
                 case "target":
                     self._targets[picture.expression].append(picture)
                 case Reason() as reason:
-                    self._left_out.append(LeftOut(picture.image, reason))
+                    self._left_out.append((picture.image, reason))
         self._waiting = {name: found * choices.uses_per_picture for name, found in self._targets.items()}
         self._triplets: list[Triplet] = []
         self._taken: set[frozenset[Path]] = set()  # the targets of these
@@ -256,7 +236,7 @@ class _Person:
                     return self._take(two)
         return None
 
-    def left_out(self) -> Iterator[LeftOut]:
+    def left_out(self) -> Iterator[tuple[Path, Reason]]:
         """The pictures that no triplet has, each with the reason."""
         yield from self._left_out
         used = {image for triplet in self._triplets for image in triplet.images}
@@ -268,7 +248,7 @@ class _Person:
             *((found, reason) for found in self._targets.values()),
             (self._sources, Reason.SPARE_SOURCE if self._triplets else Reason.ONE_EXPRESSION),
         ):
-            yield from (LeftOut(picture.image, why) for picture in pictures if picture.image not in used)
+            yield from ((picture.image, why) for picture in pictures if picture.image not in used)
 
     def _take(self, two: tuple[AnnotatedPicture, ...]) -> Triplet:
         self._taken.add(frozenset(picture.image for picture in two))
@@ -302,7 +282,7 @@ def _by_person(pictures: Sequence[AnnotatedPicture]) -> list[list[AnnotatedPictu
     return list(groups.values())
 
 
-def _role(picture: AnnotatedPicture, choices: PairingChoices) -> str | Reason:
+def _role(picture: AnnotatedPicture, choices: PairingSettings) -> str | Reason:
     """What a picture can be in a triplet: "target", "source", or why neither."""
     if picture.expression == NEUTRAL:
         return "source" if picture.top_score <= choices.max_source_score else Reason.NOT_NEUTRAL

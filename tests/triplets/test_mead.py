@@ -63,8 +63,8 @@ def test_triplets_of_mead(tmp_path: Path) -> None:
     for triplet in pairing.triplets:
         assert triplet.source.image.parts[-3:-1] == ("neutral", "level_1")
         assert triplet.a.strength in (0.5, 0.75, 1.0)
-    assert pairing.report.pairs["fear", "surprised"] > 3
-    assert not pairing.report.left_out
+    assert pairing.pairs["fear", "surprised"] > 3
+    assert not pairing.left_out
 
 
 def test_only_frontal_frames_of_people_count_in_the_layouts_that_go_around(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_frames_are_spread_evenly_in_the_order_of_their_numbers(tmp_path: Path) 
     [(10, 1, [5]), (10, 2, [2, 7]), (3, 3, [0, 1, 2]), (2, 5, [0, 1]), (0, 2, [])],
 )
 def test_spread(length: int, num: int, expected: list[int]) -> None:
-    assert spread(range(length), num) == expected
+    assert spread(length, num) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Drawn portraits as training data, on demand and on disk."""
 
-import itertools
 import json
 import multiprocessing
 import os
@@ -22,53 +21,52 @@ from pixelsmile.triplets.drawn import (
     LINES_NAME,
     MEAD_LEVELS,
     PARTIAL_NAME,
-    DrawnPlan,
+    DrawingSettings,
     draw_triplet,
-    endless,
-    plan_triplet,
+    sample_triplet,
     write_drawn,
 )
-from pixelsmile.triplets.lines import read_triplets
 from pixelsmile.triplets.pairing import ordered
+from pixelsmile.triplets.triplet import read_triplets
 
-SMALL = DrawnPlan(seed=4, size_px=32)
+SMALL = DrawingSettings(seed=4, size_px=32)
 CONFUSING = {ordered(*pair) for pair in CONFUSING_PAIRS}
 
 
 def test_a_triplet_is_settled_by_seed_and_index_alone() -> None:
-    drawn = draw_triplet(SMALL, 3)
-    (again,) = itertools.islice(endless(SMALL, start=3), 1)
-    assert again.triplet == drawn.triplet
-    for one, other in zip(again.pictures, drawn.pictures, strict=True):
+    (triplet, pictures), (again, others) = draw_triplet(SMALL, 3), draw_triplet(SMALL, 3)
+    assert again == triplet
+    for one, other in zip(pictures, others, strict=True):
         assert one.tobytes() == other.tobytes()
-    assert plan_triplet(SMALL, 4) != plan_triplet(SMALL, 3)
-    assert plan_triplet(replace(SMALL, seed=5), 3) != plan_triplet(SMALL, 3)
+    assert sample_triplet(SMALL, 4) != sample_triplet(SMALL, 3)
+    assert sample_triplet(replace(SMALL, seed=5), 3) != sample_triplet(SMALL, 3)
 
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_pictures_and_truth_are_of_one_person_with_the_planned_faces(index: int) -> None:
     plan = replace(SMALL, neutral_share=0.0)
-    planned, drawn = plan_triplet(plan, index), draw_triplet(plan, index)
-    assert planned.domain == drawn.triplet.domain == ("human", "anime")[index]
-    assert drawn.triplet.identity == str(planned.identity_seed)
-    places = (drawn.triplet.source, drawn.triplet.a, drawn.triplet.b)
+    planned = sample_triplet(plan, index)
+    triplet, pictures = draw_triplet(plan, index)
+    assert planned.domain == triplet.domain == ("human", "anime")[index]
+    assert triplet.identity == str(planned.identity_seed)
+    places = (triplet.source, triplet.a, triplet.b)
     faces = (planned.source, planned.a, planned.b)
-    for face, place, picture in zip(faces, places, drawn.pictures, strict=True):
+    for face, place, picture in zip(faces, places, pictures, strict=True):
         units = action_units(face.expression, face.strength, face.variant)
         portrait = draw_portrait(sample_identity(planned.identity_seed), units, planned.domain, 32)
         assert picture.tobytes() == portrait.image.tobytes()
         assert place.face_box == pytest.approx(portrait.truth.face_box, abs=1e-3)
         assert place.landmarks_5 is not None
         assert np.array(place.landmarks_5) == pytest.approx(portrait.truth.landmarks_5, abs=1e-3)
-    for face, target in ((planned.a, drawn.triplet.a), (planned.b, drawn.triplet.b)):
+    for face, target in ((planned.a, triplet.a), (planned.b, triplet.b)):
         assert target.expression == face.expression
         assert set(target.scores) == set(EXPRESSIONS)
         assert target.strength == pytest.approx(face.strength, abs=0.1)  # a variant may pass a little earlier
 
 
 def test_the_plan_is_kept_to() -> None:
-    plan = DrawnPlan(confusing_share=0.5, neutral_share=0.75, strengths=(0.2, 0.9))
-    planned = [plan_triplet(plan, index) for index in range(3000)]
+    plan = DrawingSettings(confusing_share=0.5, neutral_share=0.75, strengths=(0.2, 0.9))
+    planned = [sample_triplet(plan, index) for index in range(3000)]
     pairs = Counter(ordered(item.a.expression, item.b.expression) for item in planned)
     confusing = sum(pairs[pair] for pair in CONFUSING) / len(planned)
     assert confusing == pytest.approx(0.5 + 0.5 * 2 / 66, abs=0.03)
@@ -89,14 +87,14 @@ def test_the_plan_is_kept_to() -> None:
     seeds = {item.identity_seed for item in planned}
     assert len(seeds) > 2980
     assert min(seeds) >= FIRST_IDENTITY
-    few = {plan_triplet(replace(plan, num_identities=3), index).identity_seed for index in range(100)}
+    few = {sample_triplet(replace(plan, num_identities=3), index).identity_seed for index in range(100)}
     assert few == {FIRST_IDENTITY, FIRST_IDENTITY + 1, FIRST_IDENTITY + 2}
 
 
 def test_discrete_labels_are_levels_that_the_pictures_stray_from() -> None:
     plan = replace(SMALL, levels=MEAD_LEVELS)
     assert plan.levels == (0.5, 0.75, 1.0)
-    faces = [face for i in range(900) for face in (plan_triplet(plan, i).a, plan_triplet(plan, i).b)]
+    faces = [face for i in range(900) for face in (sample_triplet(plan, i).a, sample_triplet(plan, i).b)]
     counts = Counter(face.level for face in faces)
     assert set(counts) == set(MEAD_LEVELS)
     assert min(counts.values()) > 500
@@ -104,8 +102,8 @@ def test_discrete_labels_are_levels_that_the_pictures_stray_from() -> None:
     assert np.abs(strayed).max() == pytest.approx(0.125, abs=0.005)
     assert max(face.strength for face in faces) == 1.0
     exact = replace(plan, level_spread=0.0)
-    assert all(plan_triplet(exact, i).a.strength == plan_triplet(exact, i).a.level for i in range(50))
-    drawn = draw_triplet(plan, 0).triplet
+    assert all(sample_triplet(exact, i).a.strength == sample_triplet(exact, i).a.level for i in range(50))
+    drawn, _ = draw_triplet(plan, 0)
     for target in (drawn.a, drawn.b):
         assert target.strength in MEAD_LEVELS
         assert sum(score > 0 for score in target.scores.values()) == 1
@@ -133,16 +131,16 @@ def test_plans_that_make_no_sense_are_refused(change: dict[str, object], message
 
 def test_triplets_are_counted_from_0() -> None:
     with pytest.raises(InputError, match="counted from 0"):
-        plan_triplet(SMALL, -1)
+        sample_triplet(SMALL, -1)
 
 
 def test_files_hold_what_is_drawn_on_demand(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "drawn"
     assert list(write_drawn(folder, 3, SMALL, num_processes=1)) == [0, 1, 2, 3, 3]
     triplets = read_triplets(folder / LINES_NAME)
-    assert triplets == tuple(draw_triplet(SMALL, index, folder).triplet for index in range(3))
+    assert triplets == tuple(draw_triplet(SMALL, index, folder)[0] for index in range(3))
     for index, triplet in enumerate(triplets):
-        for path, picture in zip(triplet.images, draw_triplet(SMALL, index).pictures, strict=True):
+        for path, picture in zip(triplet.images, draw_triplet(SMALL, index)[1], strict=True):
             with Image.open(path) as image:
                 assert image.tobytes() == picture.tobytes()
     manifest = read_manifest(folder / "manifest.json")
@@ -177,7 +175,7 @@ def test_after_a_kill_several_processes_end_with_the_same_files(tmp_path: Path) 
     assert list(write_drawn(tmp_path, 4, SMALL, num_processes=2)) == [2, 3, 4, 4]
     assert not leftover.exists()
     assert read_triplets(tmp_path / LINES_NAME) == tuple(
-        draw_triplet(SMALL, index, tmp_path).triplet for index in range(4)
+        draw_triplet(SMALL, index, tmp_path)[0] for index in range(4)
     )
 
 
@@ -226,10 +224,11 @@ def test_a_manifest_that_a_kill_left_behind_is_written_again(tmp_path: Path) -> 
     assert contents(tmp_path) == expected
 
 
-def test_a_folder_whose_plan_names_a_number_is_gone_on_with(tmp_path: Path) -> None:
+def test_a_folder_with_a_plan_of_before_is_gone_on_with(tmp_path: Path) -> None:
     list(write_drawn(tmp_path, 1, SMALL, num_processes=1))
     plan = json.loads((tmp_path / "plan.json").read_text())
-    (tmp_path / "plan.json").write_text(json.dumps({**plan, "num_triplets": 1}))  # as it once was written
+    plan["styles"] = plan.pop("domains")  # as it once was written
+    (tmp_path / "plan.json").write_text(json.dumps({**plan, "num_triplets": 1}))
     list(write_drawn(tmp_path, 2, SMALL, num_processes=1))
     assert read_manifest(tmp_path / "manifest.json").settings["num_triplets"] == 2
 

@@ -1,4 +1,4 @@
-"""The reference's JSON lines, read and written."""
+"""What a triplet may be, and the reference's JSON lines, read and written."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,64 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pixelsmile.errors import InputError, OutputError
+from pixelsmile.errors import InputError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, JUDGE_LABELS, SYNONYMS
 from pixelsmile.triplets.annotated import AnnotatedPicture, read_annotated
-from pixelsmile.triplets.lines import TripletLine, read_triplets, write_triplets
-from pixelsmile.triplets.triplet import SourceImage, Target, Triplet
+from pixelsmile.triplets.triplet import (
+    SourceImage,
+    Target,
+    Triplet,
+    TripletLine,
+    one_hot_scores,
+    read_numbered_triplets,
+    read_triplets,
+    triplets_bytes,
+)
+
+SOURCE = SourceImage(Path("s.png"))
+FEAR = Target(Path("a.png"), "fear", {"fear": 0.8, "surprised": 0.9})
+
+
+def test_the_strength_is_the_score_for_its_own_expression_not_the_highest() -> None:
+    assert FEAR.strength == 0.8
+
+
+def test_images_come_as_source_a_b() -> None:
+    triplet = Triplet(SOURCE, FEAR, Target(Path("b.png"), "sad", {"sad": 0.0}))
+    assert triplet.images == (Path("s.png"), Path("a.png"), Path("b.png"))
+
+
+@pytest.mark.parametrize(
+    ("expression", "scores", "message"),
+    [
+        ("neutral", {"neutral": 0.0}, "'a.png' shows 'neutral'"),
+        ("Fear", {"fear": 0.5}, "'a.png' shows 'Fear'"),
+        ("fear", {"sad": 0.5}, "no score for its own expression fear"),
+        ("fear", {"fear": 1.01}, "a score of 1.01 for fear"),
+        ("fear", {"fear": 0.5, "sad": -0.1}, "a score of -0.1 for sad"),
+        ("fear", {"fear": float("nan")}, "a score of nan for fear"),
+        ("fear", {"fear": 0.5, "glee": 0.1}, "a score for 'glee'"),
+    ],
+)
+def test_a_target_that_makes_no_sense_is_refused(
+    expression: str, scores: dict[str, float], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        Target(Path("a.png"), expression, scores)
+
+
+def test_two_targets_of_one_expression_are_refused() -> None:
+    with pytest.raises(InputError, match=r"both targets of 's\.png' show fear"):
+        Triplet(SOURCE, FEAR, Target(Path("b.png"), "fear", {"fear": 0.1}))
+
+
+def test_one_hot_scores() -> None:
+    scores = one_hot_scores("shy", 0.75)
+    assert set(scores) == set(EXPRESSIONS)
+    assert scores.pop("shy") == 0.75
+    assert set(scores.values()) == {0.0}
+    assert set(one_hot_scores("neutral", 1.0).values()) == {0.0}
+
 
 REFERENCE_LINE: dict[str, Any] = {
     "src": {"image": "s.png", "boxes": [80, 60.5, 300, 310]},
@@ -98,7 +151,8 @@ def test_a_file_of_the_reference_is_read(tmp_path: Path) -> None:
     second = changed("dst", 0, "scores", to=labels)
     path = write(tmp_path / "train.jsonl", REFERENCE_LINE, second)
     path.write_text("\ufeff" + path.read_text() + "\r\n\n")
-    first, other = read_triplets(path, root=Path("/data"), domain="anime", need_files=False)
+    numbered = read_numbered_triplets(path, root=Path("/data"), domain="anime")
+    (_, first), (_, other) = numbered
     assert first.source == SourceImage(Path("/data/s.png"), (80.0, 60.5, 300.0, 310.0))
     assert first.a == Target(Path("/data/deep/a.png"), "fear", {"fear": 0.8, "surprised": 0.4})
     assert first.b == Target(Path("/far/b.png"), "surprised", {"surprised": 1.0})
@@ -112,8 +166,7 @@ def test_what_is_written_has_the_keys_of_the_reference_and_nothing_that_is_unkno
         Target(tmp_path / "a.png", "fear", {"fear": 0.5}, (1, 2, 3, 4)),
         Target(Path("/far/b.png"), "sad", {"sad": 0.25}),
     )
-    write_triplets(tmp_path / "train.jsonl", [triplet])
-    assert json.loads((tmp_path / "train.jsonl").read_text()) == {
+    assert json.loads(triplets_bytes([triplet], tmp_path)) == {
         "src": {"image": "s.png"},
         "dst": [
             {"image": "a.png", "category": "fear", "scores": {"fear": 0.5}, "boxes": [1, 2, 3, 4]},
@@ -121,14 +174,9 @@ def test_what_is_written_has_the_keys_of_the_reference_and_nothing_that_is_unkno
         ],
         "domain": "human",
     }
-    with pytest.raises(OutputError, match="already there"):
-        write_triplets(tmp_path / "train.jsonl", [triplet])
-    with pytest.raises(InputError, match="no triplets to write"):
-        write_triplets(tmp_path / "none.jsonl", [])
     odd = Triplet(SourceImage(tmp_path / "\udcff.png"), triplet.a, triplet.b)
     with pytest.raises(InputError, match="is not UTF-8: rename the picture"):
-        write_triplets(tmp_path / "odd.jsonl", [odd])
-    assert not (tmp_path / "odd.jsonl").exists()
+        triplets_bytes([odd], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -161,21 +209,21 @@ def test_what_is_written_has_the_keys_of_the_reference_and_nothing_that_is_unkno
 def test_a_wrong_line_is_named_with_key_value_and_advice(tmp_path: Path, line: Any, message: str) -> None:
     path = write(tmp_path / "train.jsonl", REFERENCE_LINE, line)
     with pytest.raises(InputError, match=rf"train\.jsonl', line 2: .*{message}"):
-        read_triplets(path, need_files=False)
+        read_numbered_triplets(path)
 
 
 def test_all_wrong_lines_are_counted(tmp_path: Path) -> None:
     bad = changed("dst", 0, "scores", "fear", to=2)
     path = write(tmp_path / "train.jsonl", REFERENCE_LINE, bad, REFERENCE_LINE, bad)
     with pytest.raises(InputError, match=r"line 2: .*; 2 lines are wrong in all"):
-        read_triplets(path, need_files=False)
+        read_numbered_triplets(path)
 
 
 def test_a_line_that_is_cut_is_no_json(tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
     path.write_text(json.dumps(REFERENCE_LINE)[:-20])
     with pytest.raises(InputError, match=r"line 1: it is no valid JSON"):
-        read_triplets(path, need_files=False)
+        read_numbered_triplets(path)
 
 
 def test_missing_pictures_are_counted_and_the_first_named(tmp_path: Path) -> None:
