@@ -27,7 +27,6 @@ import torch
 from judge_server import JudgeServer, OpenAI
 from judges import PATIENCE, TIMEOUT_S, serve
 
-from pixelsmile.benchmarks.claiming import claimed
 from pixelsmile.benchmarks.editors.drawn_fed import fed_sanity_editor
 from pixelsmile.benchmarks.fed.background import BackgroundMeter, measure_background
 from pixelsmile.benchmarks.fed.changes import measure_changes
@@ -74,7 +73,7 @@ def count(events: Iterable[object]) -> int:
 def begin(path: Path, num_triplets: int) -> RunFolder:
     """A run of dense instructions, whose edits are half of the ground truths: new pictures to all judges."""
     benchmark = DrawnFedBenchmark(num_triplets, granularities=("dense",))
-    with claimed(path) as folder:
+    with RunFolder.claimed(path) as folder:
         for _ in run_edits(
             benchmark, fed_sanity_editor("half", benchmark), folder, "general", GENERAL_STRENGTHS
         ):

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pixelsmile.benchmarks.claiming import claimed
 from pixelsmile.benchmarks.editors.drawn_fed import fed_sanity_editor
 from pixelsmile.benchmarks.fed.changes import ChangeRecord
 from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
@@ -40,7 +39,7 @@ PARTS: Mapping[str, tuple[float, ...]] = {
 def fed_results(path: Path, editor: str, num_triplets: int = NUM_TRIPLETS, **changed: Any) -> FedResults:
     """The results of that sanity editor on the first drawn triplets; `changed` replaces parts of them."""
     benchmark = DrawnFedBenchmark(num_triplets)
-    with claimed(path) as folder:
+    with RunFolder.claimed(path) as folder:
         for _ in run_edits(benchmark, fed_sanity_editor(editor, benchmark), folder, "general", (1.0,)):
             pass
     return made_up(folder, editor, **changed)

@@ -16,7 +16,6 @@ from benchmarks.run_examples import ENCODERS, drawn
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.benchmarks.claiming import claimed
 from pixelsmile.benchmarks.editors.editor import Made
 from pixelsmile.benchmarks.fed.background import BackgroundMeter, measure_background
 from pixelsmile.benchmarks.fed.changes import measure_changes
@@ -179,7 +178,7 @@ def write_fed_run(path: Path, triplets: Sequence[FedTriplet] = TRIPLETS) -> RunF
 
 def begin_fed_run(path: Path, triplets: Sequence[FedTriplet] = TRIPLETS) -> RunFolder:
     benchmark = fed_benchmark(triplets)
-    with claimed(path) as folder:
+    with RunFolder.claimed(path) as folder:
         for _ in run_edits(benchmark, OddEditor(benchmark), folder, "general", GENERAL_STRENGTHS):
             pass
     return folder

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.benchmarks.claiming import claimed
 from pixelsmile.benchmarks.editors.editor import Made
+from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.running import run_edits
 from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.errors import ImageError, InputError
@@ -79,7 +79,7 @@ def tinted(picture: Image.Image, target: str, strength: float, seed: int) -> Ima
 def run(folder: Path, seconds: float = 0.0) -> None:
     """Run the benchmark to its end."""
     editor = QuickEditor(folder.with_name(COUNT_FILE), seconds)
-    with claimed(folder) as claim:
+    with RunFolder.claimed(folder) as claim:
         for _ in run_edits(QuickBenchmark(), editor, claim, "linear", STRENGTHS, seed=3):
             pass
 

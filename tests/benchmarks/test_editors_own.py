@@ -13,10 +13,10 @@ from PIL import Image
 from pydantic import JsonValue
 from safetensors.numpy import save_file
 
-from pixelsmile.benchmarks.claiming import claimed
 from pixelsmile.benchmarks.editors.editor import Made
 from pixelsmile.benchmarks.editors.own import OwnEditor
 from pixelsmile.benchmarks.editors.own_settings import OwnSettings, Region
+from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.running import run_edits
 from pixelsmile.benchmarks.tasks import Box, Task
 from pixelsmile.editing.editor import Editor
@@ -176,7 +176,7 @@ def test_an_edit_of_numbers_that_are_none_is_a_failure_and_the_run_goes_on(
     weight = editor.engine.parts.transformer.proj_out.bias.detach()
     weight[0] = torch.nan
     own = OwnEditor(editor, OwnSettings(steps=1), (1.0,))
-    with claimed(tmp_path / "run") as folder:
+    with RunFolder.claimed(tmp_path / "run") as folder:
         for event in run_edits(TwoPictures(), own, folder, "general", (1.0,)):
             if event.num_done == 1:
                 weight[0] = 0

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from test_fed_lines import write_triplets
 
-from pixelsmile.benchmarks.claiming import claimed
 from pixelsmile.benchmarks.editors.choosing import EditorChoice, open_editor, parse_editor
 from pixelsmile.benchmarks.editors.drawn import CopyEditor
 from pixelsmile.benchmarks.editors.drawn_fed import (
@@ -22,6 +21,7 @@ from pixelsmile.benchmarks.editors.own_settings import OwnSettings
 from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
 from pixelsmile.benchmarks.fed.loading import load_fed_benchmark
 from pixelsmile.benchmarks.ffe.drawn import DrawnBenchmark
+from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.running import run_edits
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import NEUTRAL
@@ -106,7 +106,7 @@ def test_neutral_has_no_more():
 def test_a_run(tmp_path):
     """The runner of FFE-Bench serves: every edit is there or has its reason."""
     small = DrawnFedBenchmark(7)
-    with claimed(tmp_path / "run") as folder:
+    with RunFolder.claimed(tmp_path / "run") as folder:
         *_, last = run_edits(small, fed_sanity_editor("2x", small), folder, "general", (1.0,))
         assert (last.num_done, last.num_edits) == (14, 14)
         edits = folder.edits()

@@ -13,7 +13,6 @@ from PIL import Image
 from pydantic import JsonValue
 from quick_benchmark import COUNT_FILE, STRENGTHS, QuickBenchmark, QuickEditor, tinted
 
-from pixelsmile.benchmarks.claiming import claimed
 from pixelsmile.benchmarks.editors.editor import Made
 from pixelsmile.benchmarks.hardware import hardware
 from pixelsmile.benchmarks.run_folder import EditRecord, RunFolder
@@ -100,7 +99,7 @@ def test_what_cannot_be_edited_is_a_failure_with_its_reason(folder: Path) -> Non
 def test_a_second_run_tries_only_what_failed(folder: Path) -> None:
     before = content(folder)
     editor = QuickEditor(folder.with_name(COUNT_FILE))
-    with claimed(folder) as claim:
+    with RunFolder.claimed(folder) as claim:
         events = list(run_edits(QuickBenchmark(), editor, claim, "linear", STRENGTHS, 3))
     assert [event.num_done for event in events] == list(range(NUM_MADE, NUM_EDITS + 1))
     assert events[0].record is None
@@ -145,7 +144,7 @@ def test_killed_at_random_moments_it_is_as_if_nothing_had_happened(folder: Path,
 def test_a_folder_holds_one_run(folder: Path) -> None:
     editor = QuickEditor(folder.with_name(COUNT_FILE))
     before = files(folder)
-    with claimed(folder) as claim, pytest.raises(InputError, match="with another seed"):
+    with RunFolder.claimed(folder) as claim, pytest.raises(InputError, match="begun with seed = 3, not 4"):
         next(run_edits(QuickBenchmark(), editor, claim, "linear", STRENGTHS, seed=4))
     assert files(folder) == before
 
@@ -156,26 +155,26 @@ def test_the_first_difference_is_named(folder: Path) -> None:
             return {**super().to_record(), "kind": "other", "steps": 3}
 
     editor = Other(folder.with_name(COUNT_FILE))
-    reason = r"another editor: kind \('test', now 'other'\): choose"
-    with claimed(folder) as claim, pytest.raises(InputError, match=reason):
+    reason = r"begun with editor.kind = 'test', not 'other': choose"
+    with RunFolder.claimed(folder) as claim, pytest.raises(InputError, match=reason):
         next(run_edits(QuickBenchmark(), editor, claim, "linear", STRENGTHS, seed=3))
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(OutputError, match=r"holds 'mine\.txt' and no run"), claimed(tmp_path):
+    with pytest.raises(OutputError, match=r"holds 'mine\.txt' and no run"), RunFolder.claimed(tmp_path):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
     with (
-        claimed(tmp_path / "run"),
+        RunFolder.claimed(tmp_path / "run"),
         pytest.raises(OutputError, match="another process is at work"),
-        claimed(tmp_path / "run"),
+        RunFolder.claimed(tmp_path / "run"),
     ):
         pass
-    with claimed(tmp_path / "run"):  # and after it
+    with RunFolder.claimed(tmp_path / "run"):  # and after it
         pass
 
 
@@ -193,7 +192,7 @@ class OddEditor(QuickEditor):
 
 
 def first_sweep(folder: Path, editor: OddEditor) -> list[EditRecord]:
-    with claimed(folder) as claim:
+    with RunFolder.claimed(folder) as claim:
         events = run_edits(QuickBenchmark(), editor, claim, "linear", (0.0, 1.0))
         next(events)
         records = [next(events).record, next(events).record]
@@ -229,7 +228,7 @@ def test_impossible_strengths_are_refused_before_anything_is_written(
     tmp_path: Path, strengths: tuple[float, ...]
 ) -> None:
     editor = QuickEditor(tmp_path / COUNT_FILE)
-    with claimed(tmp_path / "run") as claim, pytest.raises(InputError):
+    with RunFolder.claimed(tmp_path / "run") as claim, pytest.raises(InputError):
         next(run_edits(QuickBenchmark(), editor, claim, "linear", strengths))
     assert not list(tmp_path.iterdir())
 

@@ -14,7 +14,7 @@ from pixelsmile.training.config_file import parse_config
 from pixelsmile.training.distribution import start_accelerator
 from pixelsmile.training.loop import Event, Job, Trainer
 from pixelsmile.training.order import Draw
-from pixelsmile.training.run_folder import claimed
+from pixelsmile.training.run_folder import RunFolder
 
 WIDTH, NUM_TRIPLETS = 6, 10
 CONFIG = """
@@ -75,7 +75,7 @@ def export(tensors: Mapping[str, Tensor]) -> bytes:
 def train(folder: Path, *changes: str, job: Job | None = None) -> list[Event]:
     """Train in `folder` as the command line does, on one process; all that happened."""
     config = small_config(*changes)
-    with claimed(folder) as run:
+    with RunFolder.claimed(folder) as run:
         run.begin(config)
         return list(Trainer(job or small_job(), config, run, start(folder)).run())
 

@@ -16,7 +16,7 @@ from small_job import SmallModule, small_config, small_job, train
 from pixelsmile.errors import InputError, OutputError, PixelSmileError
 from pixelsmile.hashing import sha256_file
 from pixelsmile.training.checkpoint import Checkpoints, Facts, State
-from pixelsmile.training.run_folder import RunFolder, claimed
+from pixelsmile.training.run_folder import RunFolder
 from pixelsmile.training.statistics import StatRecord
 
 HERE = Path(__file__).parent
@@ -183,7 +183,7 @@ def test_a_finished_run_has_nothing_to_do(tmp_path):
 
 def test_a_changed_configuration_is_refused_with_the_first_difference(tmp_path):
     train(tmp_path / "run", "run.num_steps=10")
-    with pytest.raises(InputError, match=r"has optimiser.ema_decay = 0.9, not 0.8: set it back"):
+    with pytest.raises(InputError, match=r"begun with optimiser.ema_decay = 0.9, not 0.8: set it back"):
         train(tmp_path / "run", "run.num_steps=10", "optimiser.ema_decay=0.8")
     with pytest.raises(InputError, match="num_steps = 10, not 9"):
         train(tmp_path / "run", "run.num_steps=9")
@@ -213,7 +213,7 @@ def test_a_run_may_grow_and_its_files_move(tmp_path):
 
 
 def test_before_the_first_checkpoint_everything_may_change(tmp_path):
-    with claimed(tmp_path / "run") as run:
+    with RunFolder.claimed(tmp_path / "run") as run:
         run.begin(small_config())
         run.begin(small_config("adapter.rank=3"))
     assert RunFolder(tmp_path / "run").saved_config().adapter.rank == 3
@@ -229,9 +229,9 @@ def test_a_folder_of_something_else(tmp_path):
 
 def test_one_training_at_a_time(tmp_path):
     with (
-        claimed(tmp_path / "run"),
+        RunFolder.claimed(tmp_path / "run"),
         pytest.raises(OutputError, match="another process is training"),
-        claimed(tmp_path / "run"),
+        RunFolder.claimed(tmp_path / "run"),
     ):
         pass
 

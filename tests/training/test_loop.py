@@ -17,7 +17,7 @@ from pixelsmile.training.config import OptimiserSettings
 from pixelsmile.training.loop import Saved, Trainer
 from pixelsmile.training.optimiser import Average, make_optimiser
 from pixelsmile.training.order import Layout, Order, derived_seed
-from pixelsmile.training.run_folder import claimed
+from pixelsmile.training.run_folder import RunFolder
 from pixelsmile.training.schedule import check_warmup, learning_rate
 from pixelsmile.training.statistics import StatRecord, ValidationRecord, duration, status_line
 from pixelsmile.training.trackers import check_trackers, tracking
@@ -217,7 +217,7 @@ class _Listener(GeneralTracker):
 
 def test_trackers_hear_what_the_file_says(tmp_path):
     listener, config = _Listener(), small_config("run.num_steps=8")
-    with claimed(tmp_path / "run") as folder:
+    with RunFolder.claimed(tmp_path / "run") as folder:
         folder.begin(config)
         accelerator = start(tmp_path / "run", trackers=(listener,))
         records = [

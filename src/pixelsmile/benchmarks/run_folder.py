@@ -23,11 +23,10 @@ folder, and an edit is shown or judged only if it is the one that was made.
 
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from PIL import Image
 from pydantic import AfterValidator, Field, JsonValue, model_validator
@@ -41,10 +40,13 @@ from pixelsmile.results.sweep import format_strength
 from pixelsmile.store.json_lines import Record, read_lines
 from pixelsmile.store.manifests import CodeRecord
 from pixelsmile.store.publication import write_file
+from pixelsmile.store.run_folder import WorkFolder, require_same
 
 SPEC_NAME = "spec.json"
 
 EditKey = tuple[str, str, float]  # source, target, strength
+
+_MAY_DIFFER = {"created", "hardware", "code"}  # between a run and its continuation
 
 
 def _of_a_file(name: str) -> str:
@@ -87,8 +89,8 @@ class FedTaskRecord(TaskRecord):
 class Spec(Record):
     """Everything that the edits of a run depend on, and where they are made.
 
-    `created` and `hardware` may differ when a run goes on; nothing else. without_instruction: what FED-Bench
-    could not ask, in the form of tasks without a prompt: no edit is made, and none is forgotten.
+    `created`, `hardware` and `code` may differ when a run goes on; nothing else. without_instruction: what
+    FED-Bench could not ask, as tasks without a prompt: no edit is made, and none is forgotten.
     """
 
     schema_version: Literal[1] = 1
@@ -167,11 +169,11 @@ class OutcomeRecord(EditLine):
 Line = TypeVar("Line", bound=EditLine)
 
 
-@dataclass(frozen=True)
-class RunFolder:
+class RunFolder(WorkFolder):
     """The places in a run's folder, and what they hold."""
 
-    path: Path
+    PLAN = SPEC_NAME
+    WORK = "at work on the run in"
 
     def begin(self, spec: Spec) -> Spec:
         """Write the specification, or check that the run that is here has the same; the one that counts.
@@ -180,7 +182,7 @@ class RunFolder:
         """
         if (self.path / SPEC_NAME).exists():
             found = self.spec()
-            _check_same(self.path, found, spec)
+            require_same(self.path, _decisive(found), _decisive(spec), "choose another folder with -o")
             return found
         write_file(self.path / SPEC_NAME, (spec.model_dump_json(indent=1) + "\n").encode())
         return spec
@@ -188,10 +190,9 @@ class RunFolder:
     def holds(self, spec: Spec) -> bool:
         """Whether the run that is here has that specification, so that it can go on."""
         try:
-            _check_same(self.path, self.spec(), spec)
+            return _decisive(self.spec()) == _decisive(spec)
         except InputError:
             return False
-        return True
 
     def spec(self) -> Spec:
         """The specification; InputError where the folder holds no run."""
@@ -317,21 +318,6 @@ def _no_run(problem: str) -> InputError:
     return InputError(f"{problem}; it is no run of this version: begin another")
 
 
-_MAY_DIFFER: Sequence[str] = ("created", "hardware")
-
-
-def _check_same(path: Path, found: Spec, wanted: Spec) -> None:
-    for name in Spec.model_fields:
-        was, now = getattr(found, name), getattr(wanted, name)
-        if name in _MAY_DIFFER or was == now:
-            continue
-        if name == "tasks":
-            was, now = f"{len(was)} tasks", f"{len(now)}, or others"
-        if name == "code":
-            was, now = f"{was.version} {was.source_sha256[:8]}", f"{now.version} {now.source_sha256[:8]}"
-        if isinstance(was, dict) and isinstance(now, dict):
-            entry = next(key for key in (*was, *now) if was.get(key) != now.get(key))
-            name, was, now = f"{name}: {shown(entry)[1:-1]}", shown(was.get(entry)), shown(now.get(entry))
-        raise InputError(
-            f"{str(path)!r} holds a run with another {name} ({was}, now {now}): choose another folder with -o"
-        )
+def _decisive(spec: Spec) -> dict[str, Any]:
+    """What a run that goes on must have again."""
+    return spec.model_dump(mode="json", exclude=_MAY_DIFFER)

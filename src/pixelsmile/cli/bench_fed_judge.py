@@ -41,13 +41,12 @@ def run(arguments: Sequence[str]) -> int:
     options = fed_parser().parse_args([*arguments])
     if options.quiet:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
-    from pixelsmile.benchmarks.claiming import claimed
     from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.faces.likeness import open_meter
     from pixelsmile.judges.cache import VerdictCache
 
     spec = RunFolder(Path(options.run)).spec_of("fed")
-    with claimed(Path(options.run)) as folder:
+    with RunFolder.claimed(Path(options.run)) as folder:
         num_edits_made(folder, "fed")
         drawn = is_drawn(spec)
         markers = _markers(options, judge_names(options, spec))

@@ -31,12 +31,11 @@ def run(arguments: Sequence[str]) -> int:
     options = ffe_parser().parse_args(arguments)
     if options.quiet:
         logging.getLogger("pixelsmile").setLevel(logging.ERROR)
-    from pixelsmile.benchmarks.claiming import claimed
     from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.judges.choosing import parse_judge
 
     spec = RunFolder(Path(options.run)).spec_of("ffe")
-    with claimed(Path(options.run)) as folder:
+    with RunFolder.claimed(Path(options.run)) as folder:
         num_made = num_edits_made(folder, "ffe")
         names = judge_names(options, spec)
         settings = judge_options(options, names)

@@ -71,10 +71,10 @@ def run_fed(arguments: Sequence[str]) -> int:
 
 
 def _run(options: argparse.Namespace, choice: "EditorChoice", plan: Plan) -> int:
-    from pixelsmile.benchmarks.claiming import claimed
+    from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.benchmarks.running import run_edits
 
-    with claimed(Path(options.output)) as folder, _memory_errors():
+    with RunFolder.claimed(Path(options.output)) as folder, _memory_errors():
         started = time.monotonic()
         with closing(_open(options, choice, plan, folder)) as editor:
             events = run_edits(plan.benchmark, editor, folder, plan.setting, plan.strengths, options.seed)

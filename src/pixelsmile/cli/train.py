@@ -78,7 +78,6 @@ def _train(
     from pixelsmile.cli.train_measuring import make_measure
     from pixelsmile.training.assembly import assemble
     from pixelsmile.training.loop import Trainer
-    from pixelsmile.training.run_folder import write_manifest
 
     started = time.monotonic()
     with _claimed(path, config, accelerator) as folder, _interruptions(display, path):
@@ -89,7 +88,7 @@ def _train(
         for event in trainer.run():
             display.event(event, trainer)
         if accelerator.is_main_process:
-            write_manifest(folder, config)
+            folder.write_manifest(config)
             _report(options, folder, trainer, time.monotonic() - started, display)
     return 0
 
@@ -111,10 +110,10 @@ def _interruptions(display: TrainDisplay, path: Path) -> Iterator[None]:
 def _claimed(path: Path, config: "TrainingConfig", accelerator: Any) -> Iterator["RunFolder"]:
     """The folder of the run, for these processes alone, with the configuration in it."""
     from pixelsmile.training.distribution import on_main
-    from pixelsmile.training.run_folder import RunFolder, claimed
+    from pixelsmile.training.run_folder import RunFolder
 
     with ExitStack() as held:
-        on_main(accelerator, lambda: held.enter_context(claimed(path)).begin(config))
+        on_main(accelerator, lambda: held.enter_context(RunFolder.claimed(path)).begin(config))
         yield RunFolder(path)
 
 

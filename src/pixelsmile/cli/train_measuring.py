@@ -15,7 +15,6 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from pixelsmile.benchmarks.claiming import claimed
 from pixelsmile.benchmarks.editors.own import OwnEditor
 from pixelsmile.benchmarks.editors.own_settings import OwnSettings
 from pixelsmile.benchmarks.ffe.loading import EMBEDDED, load_benchmark
@@ -104,14 +103,14 @@ class FfeMeasure:
         )
         own = _EditorInTraining(editor, settings, self._strengths, step, adapter_sha256)
         if folder is None or self._jury is None:
-            with TemporaryDirectory(prefix="pixelsmile-") as scratch, claimed(Path(scratch) / "run") as run:
+            with TemporaryDirectory() as scratch, RunFolder.claimed(Path(scratch) / "run") as run:
                 self._edit(own, run)
             return {}
         path = folder / f"step-{step:08d}-ffe"
         spec = specification(self._benchmark, own, "linear", self._strengths, self._config.validation.seed)
         if self._in_step or not RunFolder(path).holds(spec):
             _delete(path)
-        with claimed(path) as run:
+        with RunFolder.claimed(path) as run:
             self._edit(own, run)
             _look(run, self._jury, folder / "verdicts.sqlite")
             return _numbers(load_results(run, self._jury.judge.identity.id))

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pixelsmile.benchmarks.claiming import claimed
 from pixelsmile.benchmarks.editors.drawn_fed import FED_SANITY_EDITORS, fed_sanity_editor
 from pixelsmile.benchmarks.fed.background import BackgroundMeter, measure_background
 from pixelsmile.benchmarks.fed.bias_checks import (
@@ -131,7 +130,7 @@ def run_bias(
     """
     _check_folder(path)
     for editor in EDITORS:
-        with claimed(path / editor) as folder, VerdictCache(path / _CACHE) as cache:
+        with RunFolder.claimed(path / editor) as folder, VerdictCache(path / _CACHE) as cache:
             made = fed_sanity_editor(editor, benchmark)
             for event in run_edits(benchmark, made, folder, "general", GENERAL_STRENGTHS):
                 yield BiasProgress(editor, "editing", event.num_done, event.num_edits)
