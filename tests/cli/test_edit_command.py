@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from pixelsmile.cli import edit_options, main
-from pixelsmile.cli.edit_options import edit_parser
+from pixelsmile.cli.edit import parser as edit_parser
 from pixelsmile.cli.edit_orders import read_orders
 from pixelsmile.cli.edit_photographs import open_photographs
 from pixelsmile.editing.edit_files import read_source

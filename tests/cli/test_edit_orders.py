@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pixelsmile.cli.bench_run_options import ffe_parser
-from pixelsmile.cli.edit_options import DEFAULT_STRENGTHS, edit_parser
+from pixelsmile.cli.bench_run import ffe_parser
+from pixelsmile.cli.edit import parser as edit_parser
+from pixelsmile.cli.edit_options import DEFAULT_STRENGTHS
 from pixelsmile.cli.edit_orders import Order, default_folder, read_orders
 from pixelsmile.errors import ExpressionError, InputError, StrengthError
 from pixelsmile.expressions import EXPRESSIONS

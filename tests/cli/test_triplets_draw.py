@@ -11,24 +11,10 @@ from pathlib import Path
 import pytest
 
 from pixelsmile.cli import main
-from pixelsmile.cli.triplets import COMMANDS
 from pixelsmile.triplets.drawn import MEAD_LEVELS
 from pixelsmile.triplets.triplet import read_triplets
 
 SMALL = ("--size", "32", "--workers", "1")
-
-
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], *([name, "--help"] for name in COMMANDS)])
-def test_help(arguments, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(["triplets", *arguments])
-    assert ended.value.code == 0
-    captured = capsys.readouterr()
-    assert captured.out.startswith(
-        f"usage: pixelsmile triplets {arguments[0] if arguments[1:] else 'COMMAND'}"
-    )
-    assert "  pixelsmile triplets " in captured.out
-    assert captured.err == ""
 
 
 def test_drawn_extended_and_asked_again(capsys):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelsmile.cli.triplets_draw import run as draw
+from pixelsmile.cli import main
 from pixelsmile.editing.folders import read_options
 from pixelsmile.embedded import model_path
 from pixelsmile.training.config import TrainingConfig
@@ -52,7 +52,7 @@ def test_the_triplets_of_a_stage_can_be_drawn(stage, tmp_path):
     (command,) = [found for found in commands((stage,), "anime", tmp_path) if found[0] == "triplets"]
     words = list(command[2:])
     words[words.index("-n") + 1] = "1"
-    assert draw([*words, "--workers", "1", "-q"]) == 0
+    assert main(["triplets", "draw", *words, "--workers", "1", "-q"]) == 0
 
 
 def pretend(command, log, num_threads):

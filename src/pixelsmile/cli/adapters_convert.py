@@ -1,7 +1,7 @@
 """`pixelsmile adapters convert`: an adapter as another tool wants it."""
 
+import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from pixelsmile.cli.parsing import CommandParser, one_of
@@ -25,9 +25,8 @@ becomes a LoRA of its exact rank; a LoKr is no LoRA and is refused, as is what e
 """
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(options: argparse.Namespace) -> int:
     """Write the adapter in another format, and print where it is."""
-    options = _parser().parse_args(arguments)
     from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter
 
     target = Path(options.output)
@@ -56,8 +55,9 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> CommandParser:
-    parser = CommandParser("adapters convert", "Write an adapter for another tool.", _EPILOG)
+def parser() -> CommandParser:
+    """The options."""
+    parser = CommandParser("adapters convert", "Write an adapter for another tool.", run, _EPILOG)
     parser.add_argument("adapter", metavar="ADAPTER", help="file, folder or hub id, in any format")
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="file (peft: folder) to write")
     parser.add_argument(

@@ -1,8 +1,9 @@
 """`pixelsmile adapters show`: what adapter files hold, and what is wrong with them."""
 
+import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pixelsmile.cli.parsing import CommandParser
@@ -22,9 +23,8 @@ fits a model is seen where it is used. The exit code is 2 where a file cannot be
 """
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(options: argparse.Namespace) -> int:
     """Describe every adapter on stdout, its faults on stderr; exit code 2 where there are any."""
-    options = _parser().parse_args(arguments)
     records = [_record(source) for source in options.adapters]
     if options.json:
         print(json.dumps({"adapters": records}))
@@ -107,8 +107,9 @@ def _naming(tool: str) -> str:
     return tool if tool == BARE else f"names of {tool}"
 
 
-def _parser() -> CommandParser:
-    parser = CommandParser("adapters show", "Say what adapter files hold.", _EPILOG)
+def parser() -> CommandParser:
+    """The options."""
+    parser = CommandParser("adapters show", "Say what adapter files hold.", run, _EPILOG)
     parser.add_argument("adapters", nargs="+", metavar="ADAPTER", help="file, folder or hub id")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser

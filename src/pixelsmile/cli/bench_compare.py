@@ -1,8 +1,8 @@
 """`pixelsmile bench compare`: two runs, paired sample by sample."""
 
+import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,8 @@ much narrower than the two intervals of a report. One that leaves out 0 is no ac
 """
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(options: argparse.Namespace) -> int:
     """Print the differences."""
-    options = _parser().parse_args(arguments)
     from pixelsmile.benchmarks.report.labels import run_labels
     from pixelsmile.benchmarks.report.paired import compare_runs
     from pixelsmile.benchmarks.report.text import printable
@@ -47,8 +46,9 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> CommandParser:
-    parser = CommandParser("bench compare", "Compare two runs, paired sample by sample.", _EPILOG)
+def parser() -> CommandParser:
+    """The options."""
+    parser = CommandParser("bench compare", "Compare two runs, paired sample by sample.", run, _EPILOG)
     parser.add_argument("a", metavar="RUN_A", help="the folder of a judged run")
     parser.add_argument("b", metavar="RUN_B", help="the one it is compared with")
     add_choice_options(parser)

@@ -1,14 +1,14 @@
 """`pixelsmile bench fed bias`: does FED-Score rank what is known, and do single metrics?"""
 
+import argparse
 import json
-import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.bench_judge_options import add_server_options as add_server_options
-from pixelsmile.cli.bench_judge_options import judge_options
+from pixelsmile.cli.display import progress
+from pixelsmile.cli.judge_options import add_server, judge_options
 from pixelsmile.cli.parsing import CommandParser, one_of, whole_number
 
 if TYPE_CHECKING:
@@ -35,11 +35,8 @@ for each editor, bias.json and the page bias.html; `pixelsmile bench fed report`
 """
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(options: argparse.Namespace) -> int:
     """Do what the folder lacks, write bias.json and bias.html, print the tables; exit code 1 for a rest."""
-    options = _parser().parse_args(arguments)
-    if options.quiet:
-        logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     settings = judge_options(options, [options.judge])
     from pixelsmile.benchmarks.fed.bias import load_bias, run_bias
     from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
@@ -70,9 +67,10 @@ def run(arguments: Sequence[str]) -> int:
     return 1 if found.num_unjudged else 0
 
 
-def _parser() -> CommandParser:
+def parser() -> CommandParser:
+    """The options."""
     summary = "Test FED-Score and single metrics on edits whose order is known."
-    parser = CommandParser("bench fed bias", summary, _EPILOG)
+    parser = CommandParser("bench fed bias", summary, run, _EPILOG)
     parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="of the test")
     parser.add_argument(
         "--judge", default="embedded", metavar="JUDGE", help="who judges, as in `bench fed judge` (embedded)"
@@ -93,7 +91,7 @@ def _parser() -> CommandParser:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the tables")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")
-    add_server_options(parser)
+    add_server(parser)
     return parser
 
 
@@ -115,16 +113,6 @@ def _measures(judge: str, settings: "JudgeOptions") -> "BiasMeasures":
 
 def _show(events: "Iterator[BiasProgress]", quiet: bool) -> None:
     """Run `events` to their end, with a bar for each step where a person watches."""
-    if quiet or not sys.stderr.isatty():
-        for _ in events:
-            pass
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
+    with progress(quiet, "", unit="") as show:
         for event in events:
-            described = f"{event.editor}: {event.what}"
-            bar.update(task, description=described, completed=event.num_done, total=event.num_all)
+            show(event.num_done, event.num_all, what=f"{event.editor}: {event.what}")

@@ -1,21 +1,21 @@
 """`pixelsmile bench fed judge`: marks on the edits of a run, and what of its components is measured."""
 
 import argparse
-import json
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixelsmile.cli import bench_judge_options
 from pixelsmile.cli.bench_judge import (
     encoder_names,
     is_drawn,
     judge_names,
     measure_identity,
     num_edits_made,
-    progress_bar,
 )
-from pixelsmile.cli.bench_judge_options import fed_parser, judge_options
+from pixelsmile.cli.display import print_json, progress
+from pixelsmile.cli.judge_options import judge_options
+from pixelsmile.cli.parsing import CommandParser
 
 if TYPE_CHECKING:
     from pixelsmile.benchmarks.fed.background import OtherSizes
@@ -34,13 +34,15 @@ _SCORES = "scores"
 _NONE = "none"
 
 
-def run(arguments: Sequence[str]) -> int:
+def parser() -> CommandParser:
+    """`bench fed judge`."""
+    return bench_judge_options.fed_parser(run)
+
+
+def run(options: argparse.Namespace) -> int:
     """Mark and measure what is not yet; exit code 1 where a budget left something over, or
     no edit at all has a mark.
     """
-    options = fed_parser().parse_args([*arguments])
-    if options.quiet:
-        logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.faces.likeness import open_meter
     from pixelsmile.judges.cache import VerdictCache
@@ -56,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
         with VerdictCache(options.cache or folder.path / "verdicts.sqlite") as cache:
             summaries = [_judge(options, folder, one, scorer, measured, cache) for one, scorer in markers]
     if options.json:
-        print(json.dumps({"run": options.run, "judges": [summary.as_json() for summary in summaries]}))
+        print_json({"run": options.run, "judges": [summary.as_json() for summary in summaries]})
     else:
         print("\n".join(line for summary in summaries for line in summary.lines()))
     stopped = any(summary.stopped for summary in summaries)
@@ -161,7 +163,7 @@ def _ask(
     from pixelsmile.cli.bench_fed_judge_summary import Asking
 
     num_done = num_reused = 0
-    with progress_bar(options.quiet, f"judging: {what}") as show:
+    with progress(options.quiet, f"judging: {what}") as show:
         for num_done, judgement in enumerate(judging, 1):
             num_reused += judgement.source in ("cache", "twin")
             show(num_done, num_asked)
@@ -169,6 +171,6 @@ def _ask(
 
 
 def _show(options: argparse.Namespace, what: str, events: Iterator[tuple[int, int]]) -> None:
-    with progress_bar(options.quiet, what) as show:
+    with progress(options.quiet, what) as show:
         for num_done, num_edits in events:
             show(num_done, num_edits)

@@ -1,6 +1,6 @@
 """`pixelsmile bench fed report`: the numbers of runs, in the terminal, as JSON and as a page."""
 
-from collections.abc import Sequence
+import argparse
 from functools import partial
 
 from pixelsmile.cli.bench_report import page_path, print_reports, write_reports
@@ -16,9 +16,8 @@ file. What lies in a run's folder is replaced; a page elsewhere only with --forc
 """
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(options: argparse.Namespace) -> int:
     """Write report.json into each run and the page, and print the tables."""
-    options = _parser().parse_args(arguments)
     page = page_path(options.runs, options.output)
     from pixelsmile.benchmarks.fed.results import load_fed_results
     from pixelsmile.benchmarks.metrics import load_normalisation
@@ -40,9 +39,10 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> CommandParser:
+def parser() -> CommandParser:
+    """The options."""
     parser = CommandParser(
-        "bench fed report", "Report what runs of FED-Bench came to: tables, JSON and a page.", _EPILOG
+        "bench fed report", "Report what runs of FED-Bench came to: tables, JSON and a page.", run, _EPILOG
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of judged runs")
     parser.add_argument(

@@ -1,15 +1,15 @@
 """`pixelsmile bench ffe judge`: verdicts on the edits of a run, and their likeness to the source."""
 
 import argparse
-import json
-import logging
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.bench_judge_options import NO_ENCODERS, ffe_parser, judge_options
+from pixelsmile.cli import bench_judge_options
+from pixelsmile.cli.display import print_json, progress
+from pixelsmile.cli.judge_options import judge_options
+from pixelsmile.cli.options import NONE
+from pixelsmile.cli.parsing import CommandParser
 from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,13 +24,15 @@ EMBEDDED, PHOTO_ENCODER = "embedded", "dlib"
 _DRAWN = ("drawn-ffe", "drawn-fed")  # how the names of the embedded benchmarks begin
 
 
-def run(arguments: Sequence[str]) -> int:
+def ffe_parser() -> CommandParser:
+    """`bench ffe judge`."""
+    return bench_judge_options.ffe_parser(run)
+
+
+def run(options: argparse.Namespace) -> int:
     """Judge and measure what is not yet; exit code 1 where a budget left something over, or no
     edit at all has a verdict.
     """
-    options = ffe_parser().parse_args(arguments)
-    if options.quiet:
-        logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.judges.choosing import parse_judge
 
@@ -44,7 +46,10 @@ def run(arguments: Sequence[str]) -> int:
             measure_identity(options, folder, meter)
         standings = [_judge(options, folder, judge) for judge in judges]
         summary = _summary(options, folder, num_made, standings)
-    print(json.dumps(summary.as_json()) if options.json else "\n".join(summary.lines()))
+    if options.json:
+        print_json(summary.as_json())
+    else:
+        print("\n".join(summary.lines()))
     return 1 if summary.is_stopped or summary.is_fruitless else 0
 
 
@@ -79,10 +84,10 @@ def judge_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
 def encoder_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
     """Who compares the faces; none where likeness is not measured. InputError for `none` among others."""
     encoders: list[str] = options.encoders or [EMBEDDED if is_drawn(spec) else PHOTO_ENCODER]
-    if encoders == [NO_ENCODERS]:
+    if encoders == [NONE]:
         return []
-    if NO_ENCODERS in encoders:
-        raise InputError(f"--encoders {NO_ENCODERS} stands alone: leave out the others")
+    if NONE in encoders:
+        raise InputError(f"--encoders {NONE} stands alone: leave out the others")
     return encoders
 
 
@@ -110,7 +115,7 @@ def measure_identity(options: argparse.Namespace, folder: "RunFolder", meter: "L
     """The likenesses that are not measured yet."""
     from pixelsmile.benchmarks.likeness import measure_likeness
 
-    with progress_bar(options.quiet, "comparing faces") as show:
+    with progress(options.quiet, "comparing faces") as show:
         for num_done, num_edits in measure_likeness(folder, meter, force=options.force):
             show(num_done, num_edits)
 
@@ -123,7 +128,7 @@ def _judge(options: argparse.Namespace, folder: "RunFolder", judge: "Judge") -> 
     num_done = num_reused = 0
     with (
         VerdictCache(options.cache or folder.path / "verdicts.sqlite") as cache,
-        progress_bar(options.quiet, f"judging: {judge.identity.provider}") as show,
+        progress(options.quiet, f"judging: {judge.identity.provider}") as show,
     ):
         judging = EditJudging(
             folder,
@@ -146,18 +151,3 @@ def _summary(
 
     num_edits = len(folder.spec().edit_keys())
     return JudgeSummary(options.run, num_edits, num_made, likeness_standing(folder), standings)
-
-
-@contextmanager
-def progress_bar(quiet: bool, what: str, unit: str = "edits") -> Iterator[Callable[[int, int], None]]:
-    """Takes (done, of how many), and draws it where a person watches."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda num_done, num_edits: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda num_done, num_edits: bar.update(task, completed=num_done, total=num_edits)

@@ -32,9 +32,8 @@ file. What lies in a run's folder is replaced; a page elsewhere only with --forc
 """
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(options: argparse.Namespace) -> int:
     """Write report.json into each run and the page, and print the tables."""
-    options = _parser().parse_args(arguments)
     page = page_path(options.runs, options.output)
     from pixelsmile.benchmarks.report.page import report_page
     from pixelsmile.benchmarks.report.remarks import remarks
@@ -84,8 +83,11 @@ def print_reports(runs: Sequence[str], page: Path, lines: Iterable[str], sentenc
         print(f"pixelsmile: {printable(sentence)}", file=sys.stderr)
 
 
-def _parser() -> CommandParser:
-    parser = CommandParser("bench ffe report", "Report what runs came to: tables, JSON and a page.", _EPILOG)
+def parser() -> CommandParser:
+    """The options."""
+    parser = CommandParser(
+        "bench ffe report", "Report what runs came to: tables, JSON and a page.", run, _EPILOG
+    )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of judged runs")
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="the page, .html (one run: RUN/report.html where left out)"

@@ -1,20 +1,20 @@
 """`pixelsmile bench ffe run` and `fed run`: an editor makes the edits of a benchmark, to be judged."""
 
 import argparse
-import json
-import logging
 import shlex
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.bench_run_options import fed_parser, ffe_parser
-from pixelsmile.errors import DeviceError, InputError, one_line
+from pixelsmile.cli import bench_run_options
+from pixelsmile.cli.display import loading, print_json, progress, remark, silence_libraries
+from pixelsmile.cli.options import memory_errors
+from pixelsmile.cli.parsing import CommandParser
+from pixelsmile.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from pixelsmile.benchmarks.editors.choosing import EditorChoice
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pixelsmile.expressions import Domain
 
 _MAX_REASONS = 5
+_ADVICE = "add --offload model, or --quantization 4bit"
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,18 @@ class Plan:
     strengths: tuple[float, ...]
 
 
-def run(arguments: Sequence[str]) -> int:
+def ffe_parser() -> CommandParser:
+    """`bench ffe run`."""
+    return bench_run_options.ffe_parser(run_ffe)
+
+
+def fed_parser() -> CommandParser:
+    """`bench fed run`."""
+    return bench_run_options.fed_parser(run_fed)
+
+
+def run_ffe(options: argparse.Namespace) -> int:
     """FFE-Bench: make the edits that the folder lacks; exit code 1 where there is not one in the end."""
-    options = ffe_parser().parse_args([*arguments])
     from pixelsmile.benchmarks.editors.drawn import SANITY_EDITORS
 
     strengths = _strengths(options)
@@ -50,9 +60,8 @@ def run(arguments: Sequence[str]) -> int:
     return _run(options, choice, Plan("ffe", benchmark, options.setting, strengths))
 
 
-def run_fed(arguments: Sequence[str]) -> int:
+def run_fed(options: argparse.Namespace) -> int:
     """The same for FED-Bench: one edit for each instruction."""
-    options = fed_parser().parse_args([*arguments])
     from pixelsmile.benchmarks.editors.drawn_fed import FED_SANITY_EDITORS
 
     choice = _choice(options, FED_SANITY_EDITORS)
@@ -74,7 +83,7 @@ def _run(options: argparse.Namespace, choice: "EditorChoice", plan: Plan) -> int
     from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.benchmarks.running import run_edits
 
-    with RunFolder.claimed(Path(options.output)) as folder, _memory_errors():
+    with RunFolder.claimed(Path(options.output)) as folder, memory_errors(_ADVICE):
         started = time.monotonic()
         with closing(_open(options, choice, plan, folder)) as editor:
             events = run_edits(plan.benchmark, editor, folder, plan.setting, plan.strengths, options.seed)
@@ -86,8 +95,6 @@ def _choice(options: argparse.Namespace, sanity: Sequence[str]) -> "EditorChoice
     from pixelsmile.benchmarks.editors.choosing import parse_editor
     from pixelsmile.cli.model_choice import check_files
 
-    if options.quiet:
-        logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     choice = parse_editor(options.editor, sanity)
     _check_options(options, choice)
     if choice.kind == "own":
@@ -149,15 +156,14 @@ def _open(
         )
     from pixelsmile.cli.bench_judge import is_drawn_benchmark
     from pixelsmile.cli.model_choice import check_device, choose_model
-    from pixelsmile.cli.progress import Display, silence_libraries
     from pixelsmile.editing.folders import GEOMETRIC, find_model
 
-    with Display(options.quiet).loading("the libraries"):
+    with loading("the libraries", options.quiet):
         silence_libraries()
         check_device(options)
     model = choose_model(options.model, options.device, drawn=is_drawn_benchmark(plan.benchmark.to_record()))
     if model.reason is not None:
-        _remark(options, model.reason)
+        remark(model.reason, options.quiet)
     if model.model != GEOMETRIC:
         find_model(model.model)  # a download shows its own progress, and a bad folder is refused early
     settings = OwnSettings(
@@ -172,7 +178,7 @@ def _open(
         region=options.region or "auto",
         told=getattr(options, "tell", None) or "expression",
     )
-    with Display(options.quiet).loading(model.model):
+    with loading(model.model, options.quiet):
         editor = open_editor(choice, plan.benchmark, settings, folder.path, plan.strengths)
     _check_tasks(options, editor, plan.benchmark)
     return editor
@@ -197,25 +203,19 @@ def _check_tasks(options: argparse.Namespace, editor: "BenchmarkEditor", benchma
     if editor.moves_units and getattr(options, "tell", None) == "instruction":
         raise InputError("the model understands no instructions: leave out --tell, or name another --model")
     if editor.note and options.benchmark != "embedded":
-        _remark(options, f"the model says: {editor.note}")
+        remark(f"the model says: {editor.note}", options.quiet)
 
 
 def _work(events: Iterator["RunProgress"], quiet: bool) -> int:
-    """Run `events` to their end, with a bar where a person watches; how many edits are new."""
-    if quiet or not sys.stderr.isatty():
-        return sum(event.record is not None for event in events)
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("editing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    """Run `events` to their end; how many edits are new."""
     num_new = num_failed = 0
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("edits", total=None)
+    with progress(quiet, "editing") as show:
         for event in events:
             num_new += event.record is not None
             num_failed += event.record is not None and event.record.file is None
-            described = f"edits, {num_failed} failed" if num_failed else "edits"
-            bar.update(task, completed=event.num_done, total=event.num_edits, description=described)
+            show(
+                event.num_done, event.num_edits, unit=f"edits, {num_failed} failed" if num_failed else "edits"
+            )
     return num_new
 
 
@@ -226,7 +226,7 @@ def _report(options: argparse.Namespace, name: str, folder: "RunFolder", num_new
     num_made = len(records) - failures.total()
     if options.json:
         counts = {"edits": len(records), "made": num_made, "new": num_new, "failures": dict(failures)}
-        print(json.dumps({"run": options.output, **counts, "seconds": round(seconds, 2)}))
+        print_json({"run": options.output, **counts, "seconds": round(seconds, 2)})
     else:
         tasks = _counted(len(spec.tasks), "sample" if name == "ffe" else "instruction")
         print("\n".join(_summary(options.output, tasks, num_made, num_new, seconds, failures)))
@@ -256,23 +256,3 @@ def _summary(
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-@contextmanager
-def _memory_errors() -> Iterator[None]:
-    """One line where a GPU is too small, in place of the allocator's page."""
-    try:
-        yield
-    except RuntimeError as error:
-        import torch
-
-        if not isinstance(error, torch.OutOfMemoryError):
-            raise
-        raise DeviceError(
-            "the GPU has too little free memory: add --offload model, or --quantization 4bit"
-        ) from error
-
-
-def _remark(options: argparse.Namespace, text: str) -> None:
-    if not options.quiet:
-        print(f"pixelsmile: {text}", file=sys.stderr)

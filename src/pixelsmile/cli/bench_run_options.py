@@ -3,14 +3,21 @@
 import argparse
 
 from pixelsmile.benchmarks.editors.own_settings import REGIONS, TOLD
-from pixelsmile.cli.edit_options import DTYPES, MAX_STEPS, OFFLOADS, QUANTISES
-from pixelsmile.cli.parsing import CommandParser, ExtendList, listed, one_of, positive_number, whole_number
+from pixelsmile.cli.options import add_adapter, add_device, add_json, add_quiet, add_sampling, add_seed
+from pixelsmile.cli.parsing import (
+    CommandParser,
+    ExtendList,
+    Run,
+    listed,
+    one_of,
+    positive_number,
+    whole_number,
+)
 from pixelsmile.expressions import DOMAINS, MAX_STRENGTH, parse_strength
 
 GRANULARITIES = ("dense", "simple")
 SETTINGS = ("general", "linear")
 DEFAULT_EDITOR = "pixelsmile"
-_MAX_SEED = 2**63 - 1
 _FFE_EPILOG = """examples:
   pixelsmile bench ffe run --samples 12 -o runs/first
   pixelsmile bench ffe run --adapter PixelSmile.safetensors --benchmark FFE-Bench -o runs/ours
@@ -32,22 +39,22 @@ The same command again goes on where a run was interrupted, and tries once more 
 """
 
 
-def ffe_parser() -> CommandParser:
+def ffe_parser(run: Run) -> CommandParser:
     """The parser; every value is checked as far as that goes without loading a benchmark or a model."""
-    parser = CommandParser("bench ffe run", "Let an editor do the edits of FFE-Bench.", _FFE_EPILOG)
+    parser = CommandParser("bench ffe run", "Let an editor do the edits of FFE-Bench.", run, _FFE_EPILOG)
     group = parser.add_argument_group("what is asked")
     _add_benchmark(group, "embedded (drawn portraits, default), FFE-Bench in a folder, or a JSON-lines file")
     _add_sweep(group)
-    _add_seed(group)
+    add_seed(group, "of the run; each sample has its own from it")
     _add_editor(parser, "truth, copy, exaggerated, partner, random-strength")
     _add_model(parser)
     _add_output(parser)
     return parser
 
 
-def fed_parser() -> CommandParser:
+def fed_parser(run: Run) -> CommandParser:
     """The same for FED-Bench."""
-    parser = CommandParser("bench fed run", "Let an editor do the edits of FED-Bench.", _FED_EPILOG)
+    parser = CommandParser("bench fed run", "Let an editor do the edits of FED-Bench.", run, _FED_EPILOG)
     group = parser.add_argument_group("what is asked")
     _add_benchmark(group, "embedded (drawn portraits, default), FED-Bench in a folder, or a JSON-lines file")
     group.add_argument(
@@ -60,7 +67,7 @@ def fed_parser() -> CommandParser:
         metavar="WHICH",
         help="dense, simple or both (default)",
     )
-    _add_seed(group)
+    add_seed(group, "of the run; each sample has its own from it")
     _add_editor(parser, "truth, copy, half, 1.5x, 2x, wrong-expression, other-person, shifted, blurred")
     _add_model(parser).add_argument(
         "--tell",
@@ -117,16 +124,6 @@ def _add_sweep(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_seed(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--seed",
-        type=whole_number("seed", 0, _MAX_SEED),
-        default=0,
-        metavar="N",
-        help="of the run; each sample has its own from it (default 0)",
-    )
-
-
 def _add_editor(parser: CommandParser, sanity: str) -> None:
     group = parser.add_argument_group("who edits")
     group.add_argument(
@@ -149,22 +146,8 @@ def _add_model(parser: CommandParser) -> argparse._ArgumentGroup:
     group.add_argument(
         "--model", metavar="MODEL", help="`embedded`, a folder, or a hub id (default: what fits this machine)"
     )
-    group.add_argument(
-        "--adapter",
-        action="append",
-        metavar="FILE[=SCALE]",
-        help="a LoRA file and its scale (default 1), in place of the model's own; may be given more than "
-        "once; none: the model alone",
-    )
-    group.add_argument(
-        "--steps", type=whole_number("steps", 1, MAX_STEPS), metavar="N", help="sampling steps"
-    )
-    group.add_argument(
-        "--shift",
-        type=positive_number("shift"),
-        metavar="X",
-        help="fixed shift of the noise levels, for few-step adapters that ask for one (often 3)",
-    )
+    add_adapter(group)
+    add_sampling(group)
     group.add_argument(
         "--region",
         type=one_of("region", REGIONS),
@@ -172,32 +155,12 @@ def _add_model(parser: CommandParser) -> argparse._ArgumentGroup:
         help="face: edit around the sample's face box and paste back; whole: the whole picture; "
         "auto (default): the face where it is small or the picture not square",
     )
-    group.add_argument(
-        "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 (default: a GPU if there is one)"
-    )
-    group.add_argument(
-        "--dtype",
-        type=one_of("dtype", DTYPES),
-        metavar="DTYPE",
-        help=f"{', '.join(DTYPES)} (default: by device)",
-    )
-    group.add_argument(
-        "--offload",
-        type=one_of("offload", OFFLOADS),
-        metavar="HOW",
-        help="to save GPU memory: none (default), model, or sequential (least memory, slow)",
-    )
-    group.add_argument(
-        "--quantization",
-        type=one_of("quantization", QUANTISES),
-        metavar="BITS",
-        help="8bit or 4bit weights, on a GPU",
-    )
+    add_device(group)
     return group
 
 
 def _add_output(parser: CommandParser) -> None:
     group = parser.add_argument_group("what to write")
     group.add_argument("-o", "--output", metavar="RUN", required=True, help="the folder of the run")
-    group.add_argument("--json", action="store_true", help="print one JSON object instead of the summary")
-    group.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")
+    add_json(group, "the summary")
+    add_quiet(group)

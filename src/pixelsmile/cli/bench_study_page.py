@@ -1,8 +1,8 @@
 """`pixelsmile bench study page`: a page on which people rank the sweeps of several editors, blind."""
 
+import argparse
 import random
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from pixelsmile.cli.parsing import CommandParser, whole_number
@@ -17,9 +17,8 @@ page in a browser, ranks, and hands in a CSV; pixelsmile bench study rank reads 
 """
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(options: argparse.Namespace) -> int:
     """Write the page and its key, both or neither."""
-    options = _parser().parse_args(arguments)
     page = Path(options.output)
     if page.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"cannot write {str(page)!r}: use a name that ends in .html")
@@ -43,9 +42,13 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> CommandParser:
+def parser() -> CommandParser:
+    """The options."""
     parser = CommandParser(
-        "bench study page", "Write a page on which people rank the sweeps of several editors, blind.", _EPILOG
+        "bench study page",
+        "Write a page on which people rank the sweeps of several editors, blind.",
+        run,
+        _EPILOG,
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs on one benchmark, 2 to 9")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the page, .html")

@@ -1,5 +1,6 @@
 """`pixelsmile bench study rank`: from raters' CSV files to mean ranks and agreement."""
 
+import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +17,8 @@ _EPILOG = """examples:
 """
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(options: argparse.Namespace) -> int:
     """Print the ranks for both questions."""
-    options = _parser().parse_args(arguments)
     from pixelsmile.benchmarks.study.page import read_key
     from pixelsmile.benchmarks.study.ranks import rank_editors, read_answers
 
@@ -39,9 +39,10 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> CommandParser:
+def parser() -> CommandParser:
+    """The options."""
     parser = CommandParser(
-        "bench study rank", "Turn the CSV files of raters into mean ranks with intervals.", _EPILOG
+        "bench study rank", "Turn the CSV files of raters into mean ranks with intervals.", run, _EPILOG
     )
     parser.add_argument("answers", nargs="+", metavar="CSV", help="what raters saved, a file each")
     parser.add_argument("--key", required=True, metavar="FILE", help="the .key.json beside the study's page")

@@ -1,91 +1,226 @@
-"""A command that has commands of its own: finds the one that is asked for, and explains what there is."""
+"""Every command by what is typed, how the one that is asked for is found, and the help about all of them."""
 
+import argparse
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pixelsmile.cli.parsing import nearest
-from pixelsmile.cli.shell import is_asking, offer_words
+from pixelsmile.cli.completion import is_asking, offer_arguments, offer_words
+from pixelsmile.cli.parsing import CommandParser, nearest
 from pixelsmile.errors import InputError
 
-_ASKS = ("-h", "--help", "help")
+ASKS = ("-h", "--help", "help")
 
 
 @dataclass(frozen=True)
 class Command:
-    """A module of `pixelsmile.cli` with `run(arguments) -> exit code`, loaded when it is asked for."""
+    """entry: `module` or `module:function` of `pixelsmile.cli`; the function, `parser` where none is named,
+    gives the parser. Only the module of the command that is asked for is loaded.
+    """
 
-    module: str
+    entry: str
     summary: str
 
-    def run(self, arguments: Sequence[str]) -> int:
-        """Its exit code."""
-        entry: Callable[[list[str]], int] = importlib.import_module(f"pixelsmile.cli.{self.module}").run
-        return entry(list(arguments))
+    def run(self, words: Sequence[str]) -> int:
+        """Its exit code. InputError for words that it does not take."""
+        module, _, function = self.entry.partition(":")
+        parser: CommandParser = getattr(
+            importlib.import_module(f"pixelsmile.cli.{module}"), function or "parser"
+        )()
+        if is_asking():
+            offer_arguments(parser, len(words))
+        options: argparse.Namespace = parser.parse_args(words)
+        if getattr(options, "quiet", False):
+            logging.getLogger("pixelsmile").setLevel(logging.ERROR)
+        return parser.run(options)
 
 
 @dataclass(frozen=True)
-class CommandGroup:
-    """Commands by what is typed, in one word or two (`ffe run`).
+class Group:
+    """Commands whose names begin alike. line: in the list above it. remarks: below the list of its own."""
 
-    name: of the group. examples: lines to type. remark: the last line of its help.
-    """
-
-    name: str
+    line: str
     summary: str
-    commands: Mapping[str, Command]
     examples: Sequence[str]
-    remark: str = ""
+    remarks: Sequence[str] = ()
 
-    def run(self, arguments: Sequence[str]) -> int:
-        """Run the command that the first words name.
 
-        Help goes as in argparse: printed, and SystemExit(0). InputError with the nearest for other words.
-        """
-        if is_asking():
-            self._offer(arguments)
-        for num_words in (1, 2):
-            if command := self.commands.get(" ".join(arguments[:num_words])):
-                return command.run(arguments[num_words:])
-        words = [word for word in arguments if word not in _ASKS]
-        if words and arguments[0] in _ASKS:
-            return self.run([*arguments[1:], "--help"])
-        if not words or (len(words) == 1 and self._beginning_with(words[0])):
-            print(self.help(*words), end="")
-            raise SystemExit(0)
-        if words[0].startswith("-"):
-            raise InputError(f"unknown option {words[0]!r}: pixelsmile {self.name} --help explains")
-        seen = " ".join(word for word in words[:2] if not word.startswith("-"))
-        raise InputError(
-            f"unknown command '{self.name} {seen}': {nearest(seen, self.commands)} "
-            f"(pixelsmile {self.name} --help lists them)"
-        )
+COMMANDS = {
+    "edit": Command("edit", "change the expression in a portrait"),
+    "portrait": Command("portrait", "draw a portrait, to try things on"),
+    "expressions": Command("lists:expressions_parser", "list the expressions and their other names"),
+    "faces": Command("faces", "list the faces in a photo, and draw them"),
+    "score": Command("score", "which expressions pictures show, and how strongly"),
+    "likeness": Command("likeness", "what edits left of the person and of the background"),
+    "models": Command("lists:models_parser", "list and fetch the weights of face detectors and encoders"),
+    "triplets draw": Command("triplets_draw", "draw portraits, as many as wanted, with the truth about each"),
+    "triplets build": Command("triplets_pair:build_parser", "pair the annotated pictures of each person"),
+    "triplets mead": Command(
+        "triplets_pair:mead_parser", "pair frames of the MEAD data set, three levels as strengths"
+    ),
+    "triplets check": Command(
+        "triplets_check", "say what files of triplets hold, and what is wrong with them"
+    ),
+    "train": Command("train", "train an adapter for expressions"),
+    "adapters show": Command(
+        "adapters_show", "say what an adapter file holds: format, layers, rank, alpha, faults"
+    ),
+    "adapters convert": Command(
+        "adapters_convert", "write an adapter for another tool, with alpha folded in"
+    ),
+    "bench ffe run": Command("bench_run:ffe_parser", "let an editor do the edits of FFE-Bench"),
+    "bench ffe judge": Command(
+        "bench_judge:ffe_parser", "have the edits judged, and measure their likeness to the source"
+    ),
+    "bench ffe report": Command(
+        "bench_report", "the numbers of one or several runs, as a table, JSON and a page"
+    ),
+    "bench fed run": Command("bench_run:fed_parser", "let an editor do the edits of FED-Bench"),
+    "bench fed judge": Command("bench_fed_judge", "have the edits marked, and measure the other components"),
+    "bench fed report": Command(
+        "bench_fed_report", "components, dimensions and FED-Score of one or several runs"
+    ),
+    "bench fed bias": Command(
+        "bench_fed_bias", "do FED-Score and single metrics rank edits whose order is known?"
+    ),
+    "bench compare": Command(
+        "bench_compare", "two runs of FFE-Bench, paired: what is better, and how sure that is"
+    ),
+    "bench study page": Command("bench_study_page", "a page on which a person ranks sweeps, blind"),
+    "bench study rank": Command("bench_study_rank", "mean ranks and agreement from the pages' CSVs"),
+    "doctor": Command("doctor", "what this machine can run, and what is missing"),
+    "completion": Command("completion", "make a shell complete commands, options and values"),
+}
 
-    def help(self, first_word: str = "") -> str:
-        """What can be typed; of commands of two words, those that begin with the first."""
-        prog = f"pixelsmile {self.name} {first_word}".strip()
-        found = self._beginning_with(first_word) if first_word else self.commands
-        shown = {name.removeprefix(f"{first_word} "): command for name, command in found.items()}
-        width = max(map(len, shown))
-        lines = [
-            *(f"usage: {prog} COMMAND ...", "", *(() if first_word else (self.summary, "")), "commands:"),
-            *(f"  {name:<{width}}  {command.summary}" for name, command in shown.items()),
-            *("", f"  {prog} COMMAND --help   what a command takes", "", "try it:"),
-            *(f"  {line}" for line in self.examples if line.startswith(prog) or not first_word),
-            *(("", self.remark) if self.remark else ()),
-        ]
-        return "\n".join(lines) + "\n"
+GROUPS = {
+    "": Group(
+        "",
+        "Edit facial expressions in portraits with a continuous strength.",
+        (
+            "pixelsmile portrait --seed 7 -o face.png",
+            "pixelsmile edit face.png -e happy -s 0 0.5 1 1.5 --grid",
+        ),
+        (
+            "pixelsmile help COMMAND     what a command takes (also: pixelsmile COMMAND --help)",
+            "pixelsmile version          the version (also: pixelsmile --version)",
+            'pixelsmile COMMAND --json   for programs, where a command has it: errors too, as {"error": ...}',
+        ),
+    ),
+    "triplets": Group(
+        "make the data to train on: draw it, pair pictures, check files",
+        "Make triplets for `pixelsmile train`: a source and two targets of the same person, as JSON lines.",
+        (
+            "pixelsmile triplets draw -n 200 -o drawn",
+            "pixelsmile triplets check drawn/triplets.jsonl",
+            "pixelsmile train embedded --set data.triplets=drawn/triplets.jsonl --smoke",
+        ),
+    ),
+    "adapters": Group(
+        "look into adapter files of any tool, and convert them",
+        "Adapters (LoRA, DoRA, LoHa, LoKr) of PEFT, diffusers, kohya, musubi, LyCORIS, ComfyUI and others.",
+        (
+            "pixelsmile adapters show smile.safetensors",
+            "pixelsmile adapters convert smile.safetensors -o smile-kohya.safetensors --format kohya",
+        ),
+    ),
+    "bench": Group(
+        "measure any editor of expressions, and compare editors",
+        "Measure any editor of expressions: run, judge, report.",
+        (
+            "pixelsmile bench ffe run --samples 12 -o runs/first",
+            "pixelsmile bench ffe judge runs/first",
+            "pixelsmile bench ffe report runs/first",
+            "pixelsmile bench fed run --samples 12 -o runs/second",
+            "pixelsmile bench fed judge runs/second",
+            "pixelsmile bench fed report runs/second",
+            "pixelsmile bench compare runs/first runs/theirs",
+            "pixelsmile bench study page runs/first runs/theirs -o study.html",
+        ),
+    ),
+}
 
-    def _beginning_with(self, word: str) -> dict[str, Command]:
-        return {name: command for name, command in self.commands.items() if name.split()[0] == word}
 
-    def _offer(self, words: Sequence[str]) -> None:
-        """Offer the word that may come next, unless a command is whole."""
-        found = {}
-        for name, command in self.commands.items():
-            parts = name.split()
-            if list(words) == parts[: len(words)] and len(parts) > len(words):
-                rest = parts[len(words)]
-                found[rest] = command.summary if len(parts) == len(words) + 1 else f"commands of {rest}"
-        if found:
-            offer_words(found)
+def run_command(words: Sequence[str]) -> int:
+    """The exit code of the command that the first words name. InputError, with the nearest, for other words.
+
+    Help is printed where it is asked for, and where a command is not named to its end.
+    """
+    if is_asking():
+        _offer(words)
+    for num_words in (1, 2, 3):
+        if command := COMMANDS.get(" ".join(words[:num_words])):
+            return command.run(words[num_words:])
+    named = [word for word in words if word not in ASKS]
+    if len(named) < len(words) and any(" ".join(named[:count]) in COMMANDS for count in (1, 2, 3)):
+        return run_command([*named, "--help"])  # `help edit`, `bench help ffe run`
+    if " ".join(named) in ("", *_beginnings()):
+        print(help_about(" ".join(named)), end="")
+        return 0
+    raise InputError(_unknown(named))
+
+
+def help_about(beginning: str = "") -> str:
+    """What may be typed after those words."""
+    prog = f"pixelsmile {beginning}".strip()
+    group, above = GROUPS.get(beginning), GROUPS[beginning.partition(" ")[0]]
+    lines = _summaries(beginning)
+    width = 12 if not beginning else max(map(len, lines))
+    remarks = above.remarks or (f"{prog} COMMAND --help   what a command takes",)
+    blocks = [
+        [f"usage: {prog} COMMAND ..."],
+        [group.summary] if group else [],
+        [
+            "commands:",
+            *(f"  {name:<{width}} {'' if not beginning else ' '}{line}" for name, line in lines.items()),
+        ],
+        [f"  {remark}" for remark in remarks],
+        ["try it:", *(f"  {line}" for line in above.examples if line.startswith(prog) or group)],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _summaries(beginning: str) -> dict[str, str]:
+    """What each command does whose name begins so, by the rest of its name; at the top, by the first word."""
+    if beginning:
+        start = f"{beginning} "
+        return {
+            name.removeprefix(start): command.summary
+            for name, command in COMMANDS.items()
+            if name.startswith(start)
+        }
+    firsts = dict.fromkeys(name.partition(" ")[0] for name in COMMANDS)
+    return {name: GROUPS[name].line if name in GROUPS else COMMANDS[name].summary for name in firsts}
+
+
+def _beginnings() -> set[str]:
+    """`bench`, `bench ffe`, ...: what names commands, and not one."""
+    parts = [name.split() for name in COMMANDS]
+    return {" ".join(words[:count]) for words in parts for count in range(1, len(words))}
+
+
+def _unknown(words: Sequence[str]) -> str:
+    """What was typed that is no command, and what is like it."""
+    group = words[0] if words[0] in GROUPS else ""
+    prog = f"pixelsmile {group}".strip()
+    rest = words[1:] if group else words
+    if rest[0].startswith("-"):
+        return f"unknown option {rest[0]!r}: {prog} --help explains"
+    seen = " ".join([word for word in rest[: 2 if group else 1] if not word.startswith("-")])
+    known = _summaries(group)
+    return f"unknown command {f'{group} {seen}'.strip()!r}: {nearest(seen, known)} ({prog} --help lists them)"
+
+
+def _offer(words: Sequence[str]) -> None:
+    """Offer the word that may come next, unless a command is whole."""
+    words = [word for word in words if word != "help"]
+    offered: dict[str, str] = {}
+    for name, command in COMMANDS.items():
+        parts = name.split()
+        if list(words) == parts[: len(words)] and len(parts) > len(words):
+            word, is_last = parts[len(words)], len(parts) == len(words) + 1
+            offered[word] = command.summary if is_last else f"commands of {word}"
+    if not words:
+        offered = _summaries("") | {"help": "what a command takes", "version": "the version"}
+    if offered:
+        offer_words(offered)

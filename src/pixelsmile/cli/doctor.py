@@ -1,5 +1,6 @@
 """`pixelsmile doctor`: what this machine can run, what is missing, and what to type."""
 
+import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -13,11 +14,15 @@ FACE_EXTRAS = ("onnx", "opencv-python-headless", "scikit-image")
 _BROKEN = 1
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Print the findings; exit code 1 where not even the embedded model can run."""
-    parser = CommandParser("doctor", "Say what this machine can run, what is missing, and what to type.")
+def parser() -> CommandParser:
+    """The options."""
+    parser = CommandParser("doctor", "Say what this machine can run, what is missing, and what to type.", run)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the findings; exit code 1 where not even the embedded model can run."""
     machine = look_at_machine()
     lines = advice(machine)
     if options.json:

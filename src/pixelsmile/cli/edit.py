@@ -1,18 +1,17 @@
 """`pixelsmile edit`: portraits and expressions in, sweeps of rising strength out."""
 
 import argparse
-import json
-import logging
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from pixelsmile.cli.display import loading, print_json, progress, remark, silence_libraries
 from pixelsmile.cli.edit_options import edit_parser
-from pixelsmile.errors import DeviceError, InputError, PixelSmileError
+from pixelsmile.cli.options import memory_errors
+from pixelsmile.cli.parsing import CommandParser
+from pixelsmile.errors import InputError, PixelSmileError
 
 if TYPE_CHECKING:
     from pixelsmile.cli.edit_faces import FaceOrder
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pixelsmile.cli.model_choice import ModelChoice
     from pixelsmile.editing.edit_files import EditFiles, EditResult, FileForm, Source
     from pixelsmile.editing.editor import EditOptions, Editor
+    from pixelsmile.editing.engine import Progress
     from pixelsmile.editing.face_edits import PasteOptions
     from pixelsmile.faces.face import Face
 
@@ -43,19 +43,20 @@ class Prepared:
     paste: "PasteOptions"
 
 
-def run(arguments: Sequence[str]) -> int:
+def parser() -> CommandParser:
+    """The options; every value is checked as far as that goes without loading a model."""
+    return edit_parser(run)
+
+
+def run(options: argparse.Namespace) -> int:
     """Edit pictures. What can be refused is refused before the model loads.
 
     All files of a photograph appear, or none; those of the photographs before it stay.
     """
-    options = edit_parser().parse_args(arguments)
-    if options.quiet:
-        logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     from pixelsmile.cli.edit_faces import check_face_orders, parse_face_order
     from pixelsmile.cli.edit_orders import read_form, read_orders
     from pixelsmile.cli.edit_photographs import open_photographs
     from pixelsmile.cli.model_choice import check_device, check_files, choose_model
-    from pixelsmile.cli.progress import Display, silence_libraries
     from pixelsmile.editing.edit_files import file_names
     from pixelsmile.editing.folders import GEOMETRIC
     from pixelsmile.results import check_grid
@@ -73,8 +74,8 @@ def run(arguments: Sequence[str]) -> int:
     photographs = open_photographs(options, orders, form.picture)
     for photograph in photographs:
         check_place(photograph.folder, plan.names, force=options.force)
-    with _memory_errors():
-        with Display(options.quiet).loading("the libraries"):
+    with memory_errors("add --batch-size 1, --offload model, or --quantization 4bit"):
+        with loading("the libraries", options.quiet):
             drawn = _all_drawn(options, photographs)
             if drawn or options.device is not None or options.model not in (None, GEOMETRIC):
                 check_device(options)
@@ -107,7 +108,7 @@ def _prepare(
     from pixelsmile.cli.edit_faces import find_faces, read_paste, warn_of_misses
     from pixelsmile.cli.edit_photographs import Refusals
 
-    say = cache(partial(_remark, options))  # the same for many photographs is said once
+    say = cache(partial(remark, quiet=options.quiet))  # the same for many photographs is said once
     prepared = []
     refusals = Refusals(len(photographs) > 1)
     for photograph in photographs:
@@ -131,7 +132,9 @@ def _edit_all(
 
     num_between = len(plan.form.all_strengths(options.strengths)) - len(options.strengths)
     if num_between:
-        _remark(options, f"animations edit {num_between} more strengths of each sweep: --frames takes fewer")
+        remark(
+            f"animations edit {num_between} more strengths of each sweep: --frames takes fewer", options.quiet
+        )
     for index, one in enumerate(prepared):
         started = time.monotonic()
         photograph = one.photograph
@@ -152,14 +155,13 @@ def _edit_all(
 
 
 def _load(options: argparse.Namespace, choice: "ModelChoice") -> "Editor":
-    from pixelsmile.cli.progress import Display
     from pixelsmile.editing.folders import GEOMETRIC, find_model
 
     if choice.reason is not None:
-        _remark(options, choice.reason)
+        remark(choice.reason, options.quiet)
     if choice.model != GEOMETRIC:
         find_model(choice.model)  # a download shows its own progress, and a bad folder is refused early
-    with Display(options.quiet).loading(choice.model):
+    with loading(choice.model, options.quiet):
         from pixelsmile.editing.editor import Editor
 
         return Editor.from_pretrained(
@@ -167,7 +169,7 @@ def _load(options: argparse.Namespace, choice: "ModelChoice") -> "Editor":
             adapter=options.adapter,
             device=options.device,
             dtype=options.dtype,
-            offload=options.offload,
+            offload=options.offload or "none",
             quantization=options.quantization,
         )
 
@@ -180,7 +182,6 @@ def _edit(
     one: Prepared,
 ) -> list["EditResult"]:
     from pixelsmile.cli.edit_faces import edit_faces
-    from pixelsmile.cli.progress import Display
     from pixelsmile.editing.requests import Request
 
     how: EditOptions = {
@@ -202,7 +203,21 @@ def _edit(
             for order in plan.orders
         ]
         events = editor.stream(source, requests, **how)
-    return Display(options.quiet).results(events)
+    return _results(events, options.quiet)
+
+
+def _results(events: "Iterator[Progress | EditResult]", quiet: bool) -> list["EditResult"]:
+    """Run `events` to their end; the results among them, in order."""
+    from pixelsmile.editing.edit_files import EditResult
+
+    results = []
+    with progress(quiet, "reading the picture", "steps") as show:
+        for event in events:
+            if isinstance(event, EditResult):
+                results.append(event)
+            elif event.stage == "denoise":
+                show(event.done, event.total, what="editing")
+    return results
 
 
 def _report(
@@ -217,29 +232,9 @@ def _report(
     if options.json:
         record = {key: settings[key] for key in ("model", "device", "notes")}
         record |= {"photo": str(photograph.path), "seconds": round(seconds, 2)}
-        print(json.dumps({**record, **files.as_dict()}), flush=True)
+        print_json({**record, **files.as_dict()})
         return
     for path in files.paths():
         print(path, flush=True)
     count = len(files.pictures)
-    _remark(options, f"{count} picture{'s' if count > 1 else ''} in {seconds:.1f} s")
-
-
-@contextmanager
-def _memory_errors() -> Iterator[None]:
-    """One line where a GPU is too small, in place of the allocator's page."""
-    try:
-        yield
-    except RuntimeError as error:
-        import torch
-
-        if not isinstance(error, torch.OutOfMemoryError):
-            raise
-        raise DeviceError(
-            "the GPU has too little free memory: add --batch-size 1, --offload model, or --quantization 4bit"
-        ) from error
-
-
-def _remark(options: argparse.Namespace, text: str) -> None:
-    if not options.quiet:
-        print(f"pixelsmile: {text}", file=sys.stderr)
+    remark(f"{count} picture{'s' if count > 1 else ''} in {seconds:.1f} s", options.quiet)

@@ -2,23 +2,36 @@
 
 from pathlib import Path
 
-from pixelsmile.cli.parsing import CommandParser, ExtendList, listed, one_of, positive_number, whole_number
-from pixelsmile.errors import InputError, StrengthError
+from pixelsmile.cli.options import (
+    add_adapter,
+    add_detector,
+    add_device,
+    add_force,
+    add_quiet,
+    add_sampling,
+    add_seed,
+    add_size,
+)
+from pixelsmile.cli.parsing import (
+    CommandParser,
+    ExtendList,
+    Run,
+    listed,
+    one_of,
+    positive_number,
+    share,
+    whole_number,
+)
+from pixelsmile.errors import StrengthError
 from pixelsmile.expressions import DOMAINS, MAX_STRENGTH, parse_strength
 
 DEFAULT_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
-OFFLOADS = ("none", "model", "sequential")
-QUANTISES = ("8bit", "4bit")
-DTYPES = ("float32", "bfloat16", "float16")
 CONDITIONINGS = ("auto", "all", "span", "velocity")
-MAX_STEPS = 1000  # this and the next ones as `Editor.stream` has them
 FORMATS = ("png", "jpeg", "webp")  # this and the next ones as `results` has them
 ANIMATIONS = ("gif", "webp", "mp4")
 DEFAULT_NUM_FRAMES = 13
 MAX_NUM_FRAMES = 120
-_MAX_SIZE_PX = 4096
 _MAX_BATCH_SIZE = 4096
-_MAX_SEED = 2**63 - 1
 _EPILOG = """examples:
   pixelsmile edit face.png -e happy
   pixelsmile edit face.png -e happy,sad -s 0,0.5,1,1.5 --grid --animate webp
@@ -30,9 +43,9 @@ _EPILOG = """examples:
 """
 
 
-def edit_parser() -> CommandParser:
+def edit_parser(run: Run) -> CommandParser:
     """The parser; every value is checked as far as that goes without loading a model."""
-    parser = CommandParser("edit", "Change the expression in portraits, weakly to strongly.", _EPILOG)
+    parser = CommandParser("edit", "Change the expression in portraits, weakly to strongly.", run, _EPILOG)
     parser.add_argument("photos", nargs="+", metavar="PHOTO", help="the picture to edit, or several")
     _add_what(parser)
     _add_faces(parser)
@@ -87,7 +100,7 @@ def _add_what(parser: CommandParser) -> None:
     )
     group.add_argument(
         "--neutralise",
-        type=_share,
+        type=share("neutralise"),
         metavar="X",
         help="how much of the expression that the photograph shows goes first, 0 to 1 (default 1), for "
         "--model geometric",
@@ -98,16 +111,6 @@ def _add_what(parser: CommandParser) -> None:
         metavar="DOMAIN",
         help="human or anime (default human; drawn portraits know their own)",
     )
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = float("nan")
-    if not 0 <= share <= 1:
-        raise InputError(f"neutralise must be a number from 0 to 1, not {text!r}")
-    return share
 
 
 def _strength(text: str) -> float:
@@ -135,12 +138,7 @@ def _add_faces(parser: CommandParser) -> None:
         "model's size, and brings it back to its own (default: the only face; of a portrait that pixelsmile "
         "has drawn, the whole picture)",
     )
-    group.add_argument(
-        "--detector",
-        default="auto",
-        metavar="NAME",
-        help="auto (default), mesh, scrfd, yunet, cascade, embedded (drawn portraits), or an ONNX file",
-    )
+    add_detector(group)
     group.add_argument(
         "--context",
         type=positive_number("context"),
@@ -168,35 +166,10 @@ def _add_model(parser: CommandParser) -> None:
         help="`embedded`, `geometric` (photographs, no GPU), a folder, or a hub id (default: what fits this "
         "machine)",
     )
-    group.add_argument(
-        "--adapter",
-        action="append",
-        metavar="FILE[=SCALE]",
-        help="a LoRA file and its scale (default 1), in place of the model's own; may be given more than "
-        "once; none: the model alone",
-    )
-    group.add_argument(
-        "--steps", type=whole_number("steps", 1, MAX_STEPS), metavar="N", help="sampling steps"
-    )
-    group.add_argument(
-        "--shift",
-        type=positive_number("shift"),
-        metavar="X",
-        help="fixed shift of the noise levels, for few-step adapters that ask for one (often 3)",
-    )
-    group.add_argument(
-        "--seed",
-        type=whole_number("seed", 0, _MAX_SEED),
-        default=0,
-        metavar="N",
-        help="the same seed gives the same picture (default 0)",
-    )
-    group.add_argument(
-        "--size",
-        type=whole_number("size", 32, _MAX_SIZE_PX),
-        metavar="PX",
-        help="side to edit at (default: the model's own)",
-    )
+    add_adapter(group)
+    add_sampling(group)
+    add_seed(group, "the same seed gives the same picture")
+    add_size(group, "side to edit at", None)
     group.add_argument(
         "--conditioning",
         type=one_of("conditioning", CONDITIONINGS),
@@ -208,28 +181,7 @@ def _add_model(parser: CommandParser) -> None:
 
 def _add_machine(parser: CommandParser) -> None:
     group = parser.add_argument_group("where to run")
-    group.add_argument(
-        "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 (default: a GPU if there is one)"
-    )
-    group.add_argument(
-        "--dtype",
-        type=one_of("dtype", DTYPES),
-        metavar="DTYPE",
-        help=f"{', '.join(DTYPES)} (default: by device)",
-    )
-    group.add_argument(
-        "--offload",
-        type=one_of("offload", OFFLOADS),
-        default="none",
-        metavar="HOW",
-        help="to save GPU memory: none (default), model, or sequential (least memory, slow)",
-    )
-    group.add_argument(
-        "--quantization",
-        type=one_of("quantization", QUANTISES),
-        metavar="BITS",
-        help="8bit or 4bit weights, on a GPU",
-    )
+    add_device(group)
     group.add_argument(
         "--batch-size",
         type=whole_number("batch size", 1, _MAX_BATCH_SIZE),
@@ -278,10 +230,10 @@ def _add_output(parser: CommandParser) -> None:
         metavar="N",
         help=f"of an animation, from its lowest to its highest strength (default {DEFAULT_NUM_FRAMES})",
     )
-    group.add_argument("--force", action="store_true", help="replace files that exist")
+    add_force(group)
     group.add_argument(
         "--json",
         action="store_true",
         help="print one JSON object a photograph, a line each, instead of the paths; an error is one too",
     )
-    group.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")
+    add_quiet(group)

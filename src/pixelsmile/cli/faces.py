@@ -25,9 +25,8 @@ _EPILOG = """examples:
 """
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(options: argparse.Namespace) -> int:
     """List the faces, and draw them if asked; exit code 2 where there is none."""
-    options = _parser().parse_args(arguments)
     drawing = None if options.output is None else Path(options.output)
     if drawing is not None and drawing.suffix.lower() != ".png":
         raise OutputError(f"cannot write {str(drawing)!r}: use a name that ends in .png")
@@ -53,8 +52,9 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> CommandParser:
-    parser = CommandParser("faces", "List the faces in a photo, numbered for `edit --face`.", _EPILOG)
+def parser() -> CommandParser:
+    """The options."""
+    parser = CommandParser("faces", "List the faces in a photo, numbered for `edit --face`.", run, _EPILOG)
     parser.add_argument("photo", metavar="PHOTO", help="the picture")
     parser.add_argument(
         "--detector",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pixelsmile.cli.options import NONE, add_detector, add_json, add_one_face
 from pixelsmile.cli.parsing import CommandParser
 from pixelsmile.errors import FaceError, InputError
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pixelsmile.faces.face import Detector, Face
     from pixelsmile.faces.likeness import KnownFace, LikenessMeter
 
-NONE = "none"
 _AS_IT_WAS = 2.0  # of 255: root of the mean squared change of a face below which nobody sees one
 _PUBLISHED = ("arcface", "adaface", "facenet")  # of the paper
 _EPILOG = """examples:
@@ -61,9 +61,8 @@ class Compared:
         }
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(options: argparse.Namespace) -> int:
     """Compare each edit with the source, and print a table or one JSON object."""
-    options = _parser().parse_args(arguments)
     from pixelsmile.editing.edit_files import read_source
     from pixelsmile.images import load_image
 
@@ -92,23 +91,15 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> CommandParser:
+def parser() -> CommandParser:
+    """The options."""
     parser = CommandParser(
-        "likeness", "How much of the person is left in edits, and what else has changed.", _EPILOG
+        "likeness", "How much of the person is left in edits, and what else has changed.", run, _EPILOG
     )
     parser.add_argument("source", metavar="SOURCE", help="the picture before the edit")
     parser.add_argument("edits", metavar="EDIT", nargs="+", help="pictures after it, of the same size")
-    parser.add_argument(
-        "--face",
-        metavar="WHICH",
-        help="which face: as for `edit`, but for all and whole (default: the only one)",
-    )
-    parser.add_argument(
-        "--detector",
-        default="auto",
-        metavar="NAME",
-        help="auto (default), mesh, scrfd, yunet, cascade, embedded (drawn portraits), or an ONNX file",
-    )
+    add_one_face(parser)
+    add_detector(parser)
     parser.add_argument(
         "--encoders",
         nargs="+",
@@ -117,7 +108,7 @@ def _parser() -> CommandParser:
         "KIND=FILE, or none (default: embedded for drawn portraits, otherwise those of arcface, adaface and "
         "facenet that are there, or dlib)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
     return parser
 
 

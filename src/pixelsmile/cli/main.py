@@ -13,47 +13,12 @@ from contextlib import suppress
 from functools import partial
 from types import FrameType
 
-from pixelsmile.cli.commands import Command
-from pixelsmile.cli.parsing import nearest
-from pixelsmile.cli.shell import is_asking, offer_words, typed_words
+from pixelsmile.cli.commands import run_command
+from pixelsmile.cli.completion import is_asking, typed_words
 from pixelsmile.errors import InputError, PixelSmileError, one_line
 from pixelsmile.version import __version__
 
-# Each lives in a module of its name with `run(arguments) -> exit code`; only the one asked for is loaded.
-COMMANDS = {
-    "edit": "change the expression in a portrait",
-    "portrait": "draw a portrait, to try things on",
-    "expressions": "list the expressions and their other names",
-    "faces": "list the faces in a photo, and draw them",
-    "score": "which expressions pictures show, and how strongly",
-    "likeness": "what edits left of the person and of the background",
-    "models": "list and fetch the weights of face detectors and encoders",
-    "triplets": "make the data to train on: draw it, pair pictures, check files",
-    "train": "train an adapter for expressions",
-    "adapters": "look into adapter files of any tool, and convert them",
-    "bench": "measure any editor of expressions, and compare editors",
-    "doctor": "what this machine can run, and what is missing",
-    "completion": "make a shell complete commands, options and values",
-}
-
-HELP = f"""usage: pixelsmile COMMAND ...
-
-Edit facial expressions in portraits with a continuous strength.
-
-commands:
-{chr(10).join(f"  {name:<12} {summary}" for name, summary in COMMANDS.items())}
-
-  pixelsmile help COMMAND     what a command takes (also: pixelsmile COMMAND --help)
-  pixelsmile version          the version (also: pixelsmile --version)
-  pixelsmile COMMAND --json   for programs, where a command has it: errors too, as {{"error": ...}}
-
-try it:
-  pixelsmile portrait --seed 7 -o face.png
-  pixelsmile edit face.png -e happy -s 0 0.5 1 1.5 --grid
-"""
-
 _NAMES = "pixelsmile.names"  # how stdout writes what its encoding has no sign for
-_ASKS_FOR_HELP = ("-h", "--help", "help")
 _ASKS_FOR_VERSION = ("-V", "--version", "version")
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
@@ -117,24 +82,12 @@ def _prepare() -> None:
     signal.signal(signal.SIGTERM, _stop)
 
 
-def _run(arguments: list[str]) -> int:
-    if is_asking():
-        arguments = typed_words()
-        if not arguments or arguments == ["help"]:
-            offer_words(COMMANDS | {"help": "what a command takes", "version": "the version"})
-    if arguments and arguments[0] in _ASKS_FOR_HELP:
-        arguments = [*arguments[1:], "--help"]
-    if not arguments or arguments[0] in _ASKS_FOR_HELP:
-        print(HELP, end="")
-        return 0
-    if arguments[0] in _ASKS_FOR_VERSION:
+def _run(words: list[str]) -> int:
+    words = typed_words() if is_asking() else words
+    if words and words[0] in _ASKS_FOR_VERSION:
         print(f"pixelsmile {__version__}")
         return 0
-    name, *rest = arguments
-    if name not in COMMANDS:
-        kind = "option" if name.startswith("-") else "command"
-        raise InputError(f"unknown {kind} {name!r}: {nearest(name, COMMANDS)} (pixelsmile --help lists them)")
-    return Command(name, COMMANDS[name]).run(rest)
+    return run_command(words)
 
 
 def _as_bytes(error: UnicodeError) -> tuple[str | bytes, int]:

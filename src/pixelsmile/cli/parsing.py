@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
-from pixelsmile.cli.shell import is_asking, offer_arguments
 from pixelsmile.errors import InputError
 
 _WIDTH = 100  # of a help text
 _Value = TypeVar("_Value")
+Run = Callable[[argparse.Namespace], int]  # what a command does with its options; its exit code
 
 
 class CommandParser(argparse.ArgumentParser):
-    """An argparse parser that raises InputError instead of printing its usage."""
+    """An argparse parser that raises InputError instead of printing its usage; `run` is for the options."""
 
-    def __init__(self, command: str, summary: str, epilog: str = "") -> None:
+    def __init__(self, command: str, summary: str, run: Run, epilog: str = "") -> None:
+        self.run = run
         super().__init__(
             prog=f"pixelsmile {command}",
             description=summary,
@@ -34,8 +35,6 @@ class CommandParser(argparse.ArgumentParser):
         What has no option's name may stand anywhere: `a.png -e happy b.png`; after `--` nothing is an option.
         """
         words = list(args or ())
-        if is_asking():
-            offer_arguments(self, len(words))
         if "--" in words:
             mark = words.index("--") + 1
             words[mark:] = map(_Literal, words[mark:])
@@ -147,14 +146,26 @@ class ExtendList(argparse.Action):
 
 def positive_number(what: str) -> Callable[[str], float]:
     """An argparse type: a finite number above 0, or an InputError."""
+    return _number(
+        lambda number: 0 < number < math.inf, f"{what} {{!r}} is not a positive number: use for example 3"
+    )
 
+
+def share(what: str) -> Callable[[str], float]:
+    """An argparse type: a number from 0 to 1, or an InputError."""
+    return _number(
+        lambda number: 0 <= number <= 1, f"{what} {{!r}} is no number from 0 to 1: use for example 0.5"
+    )
+
+
+def _number(is_right: Callable[[float], bool], refusal: str) -> Callable[[str], float]:
     def parse(text: str) -> float:
         try:
             number = float(text)
         except ValueError:
             number = math.nan
-        if not 0 < number < math.inf:
-            raise InputError(f"{what} {text!r} is not a positive number: use for example 3")
+        if not is_right(number):
+            raise InputError(refusal.format(text))
         return number
 
     return parse

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -25,9 +25,8 @@ _EPILOG = """examples:
 """
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(options: argparse.Namespace) -> int:
     """Draw one portrait into a PNG, and its ground truth into a JSON file if asked."""
-    options = _parser().parse_args(arguments)
     blend = _blend(options.expression)
     path = Path(options.output or f"portrait-{options.seed}.png")
     _check_name(path, ".png")
@@ -43,8 +42,9 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> CommandParser:
-    parser = CommandParser("portrait", "Draw a portrait of a person who does not exist.", _EPILOG)
+def parser() -> CommandParser:
+    """The options."""
+    parser = CommandParser("portrait", "Draw a portrait of a person who does not exist.", run, _EPILOG)
     parser.add_argument(
         "--seed", type=whole_number("seed", 0, _MAX_SEED), default=0, help="who is drawn (default 0)"
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixelsmile.cli.bench_judge_options import add_refusal_options, add_server_options, judge_options
+from pixelsmile.cli.judge_options import add_refusals, add_server, judge_options
 from pixelsmile.cli.parsing import CommandParser, one_of
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
@@ -42,9 +42,8 @@ person in it, without which no triplets can be built.
 """
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(options: argparse.Namespace) -> int:
     """Score what is not scored yet; exit code 1 where a budget left something over or nothing has scores."""
-    options = _parser().parse_args(arguments)
     from pixelsmile.cli.score_asking import Scoring
 
     asked = asked_pictures(options, find_pictures(options.pictures))
@@ -64,9 +63,10 @@ def run(arguments: Sequence[str]) -> int:
     return 1 if scoring.stopped or not any(one.scores for one in found) else 0
 
 
-def _parser() -> CommandParser:
+def parser() -> CommandParser:
+    """The options."""
     parser = CommandParser(
-        "score", "Which expressions pictures show, and how strongly: scores 0 to 1.", _EPILOG
+        "score", "Which expressions pictures show, and how strongly: scores 0 to 1.", run, _EPILOG
     )
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="pictures, or folders with pictures")
     parser.add_argument("--judge", metavar="JUDGE", help="who judges (default: who knows such pictures)")
@@ -83,8 +83,8 @@ def _parser() -> CommandParser:
     parser.add_argument("--cache", metavar="FILE", help="share verdicts with other calls and runs")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")
-    add_server_options(parser)
-    add_refusal_options(parser)
+    add_server(parser)
+    add_refusals(parser)
     return parser
 
 

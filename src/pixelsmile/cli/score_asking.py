@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixelsmile.cli.bench_judge import progress_bar
+from pixelsmile.cli.display import progress
 from pixelsmile.errors import ImageError, InputError
 from pixelsmile.expressions import Domain
 from pixelsmile.hashing import sha256_file
@@ -90,7 +90,7 @@ class Scoring:
             ask_refused_again=self._options.ask_again,
             max_refusals=self._options.max_refusals,
         )
-        with progress_bar(self._options.quiet, f"judging: {judge.identity.provider}", "pictures") as show:
+        with progress(self._options.quiet, f"judging: {judge.identity.provider}", "pictures") as show:
             for num_done, judgement in enumerate(judging, 1):
                 show(num_done, len(asked))
                 yield judgement.key, judgement.outcome

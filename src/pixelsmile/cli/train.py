@@ -1,34 +1,78 @@
 """`pixelsmile train`: triplets in, an adapter out; stopped at any moment, the same command goes on."""
 
 import argparse
-import json
-import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixelsmile.cli.train_display import TrainDisplay
-from pixelsmile.cli.train_options import read_order, train_parser
-from pixelsmile.errors import DeviceError
+from pixelsmile.cli.display import StatusLine, print_json, silence_libraries
+from pixelsmile.cli.options import add_json, add_quiet, memory_errors
+from pixelsmile.cli.parsing import CommandParser, nearest
+from pixelsmile.cli.train_plan import dry_run, show_cache, smoke
+from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
     from pixelsmile.benchmarks.tasks import Benchmark
     from pixelsmile.training.config import TrainingConfig
-    from pixelsmile.training.loop import Trainer
+    from pixelsmile.training.loop import Event, Trainer
     from pixelsmile.training.run_folder import RunFolder
 
+_ADVICE = (
+    "lower run.batch_size (and raise run.accumulation), set model.gradient_checkpointing=true, "
+    "model.quantization=4bit or optimiser.kind=adamw8bit"
+)
+_RUNS = Path("runs")
+_EPILOG = """examples:
+  pixelsmile train embedded --set data.triplets=triplets.jsonl -o runs/first
+  pixelsmile train my.yaml --set optimiser.learning_rate=2e-4 --dry-run
+  pixelsmile train --resume runs/first
+  accelerate launch --num_processes 4 -m pixelsmile train human --set data.triplets=triplets.jsonl
 
-def run(arguments: Sequence[str]) -> int:
+The same command again goes on where a run was interrupted. How many steps there are may grow, and files may
+move; other changes of what decides the weights are refused.
+"""
+
+
+def parser() -> CommandParser:
+    """The options."""
+    summary = "Train an adapter on triplets of a source and two targets."
+    parser = CommandParser("train", summary, run, _EPILOG)
+    parser.add_argument(
+        "config",
+        nargs="?",
+        metavar="CONFIG",
+        help="a YAML file, or a recipe: human, anime (as in the paper), embedded (small, drawn portraits)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one setting, like optimiser.learning_rate=2e-4; may be given more than once",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="RUN", help="the folder of the run (default: runs/ and the config's name)"
+    )
+    parser.add_argument(
+        "--resume", metavar="RUN", help="go on with a run, by the configuration in its folder"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what it would take in memory and time, and train nothing"
+    )
+    parser.add_argument("--smoke", action="store_true", help="two steps of everything, and keep nothing")
+    add_json(parser)
+    add_quiet(parser)
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
     """Train, or say what it would take. Settings that cannot be are refused before anything is loaded."""
-    options = train_parser().parse_args(arguments)
-    if options.quiet:
-        logging.getLogger("pixelsmile").setLevel(logging.ERROR)
-    config, folder = read_order(options)
+    config, folder = _read_config(options)
     benchmark = _checked(config)
-    from pixelsmile.cli.progress import silence_libraries
     from pixelsmile.training.distribution import leave, settled, start_accelerator
     from pixelsmile.training.trackers import check_trackers
 
@@ -38,19 +82,50 @@ def run(arguments: Sequence[str]) -> int:
     accelerator = start_accelerator(config.model.device, trackers, str(folder))
     config = settled(config, accelerator.device)
     is_main = accelerator.is_main_process
-    with TrainDisplay(options.quiet or not is_main) as display, _memory_errors():
+    with StatusLine(options.quiet or not is_main) as display, memory_errors(_ADVICE):
         if options.dry_run:
-            from pixelsmile.cli.train_rehearsal import dry_run
-
-            code = dry_run(options, config, folder, benchmark, accelerator, display)
+            dry_run(options, config, folder, benchmark, accelerator, display)
         elif options.smoke:
-            from pixelsmile.cli.train_rehearsal import smoke
-
-            code = smoke(options, config, accelerator, display)
+            smoke(options, config, accelerator, display)
         else:
-            code = _train(options, config, folder, accelerator, display)
+            _train(options, config, folder, accelerator, display)
     leave(accelerator)
-    return code
+    return 0
+
+
+def _read_config(options: argparse.Namespace) -> tuple["TrainingConfig", Path]:
+    """What to train, and the folder of the run. InputError for what does not go together, or is not there."""
+    from pixelsmile.training.config_file import CONFIG_NAME, read_config
+
+    if options.dry_run and options.smoke:
+        raise InputError("--dry-run trains nothing, --smoke two steps: give one of them")
+    if options.resume is not None:
+        if options.config is not None or options.output is not None:
+            raise InputError("--resume takes the configuration and the folder of the run: give it alone")
+        folder = Path(options.resume)
+        path = folder / CONFIG_NAME
+        if not path.is_file():
+            raise InputError(f"{options.resume!r} is no run (it has no {CONFIG_NAME}): check the path")
+        return read_config(path, options.set), folder
+    if options.config is None:
+        raise InputError("nothing to train: name a YAML file or a recipe (pixelsmile train --help explains)")
+    path = _config_path(options.config)
+    folder = Path(options.output) if options.output is not None else _RUNS / path.stem
+    return read_config(path, options.set), folder
+
+
+def _config_path(text: str) -> Path:
+    """A file, or else the recipe of that name."""
+    from pixelsmile.training.presets import RECIPES, recipe_path
+
+    path = Path(text)
+    if path.is_file():
+        return path
+    if text in RECIPES:
+        return recipe_path(text)
+    if path.suffix or len(path.parts) > 1:
+        raise InputError(f"there is no file {text!r}: check the path")
+    raise InputError(f"no recipe {text!r}, and no such file: {nearest(text, RECIPES)}")
 
 
 def _checked(config: "TrainingConfig") -> "Benchmark | None":
@@ -69,32 +144,38 @@ def _checked(config: "TrainingConfig") -> "Benchmark | None":
 
 
 def _train(
-    options: argparse.Namespace,
-    config: "TrainingConfig",
-    path: Path,
-    accelerator: Any,
-    display: TrainDisplay,
-) -> int:
+    options: argparse.Namespace, config: "TrainingConfig", path: Path, accelerator: Any, display: StatusLine
+) -> None:
     from pixelsmile.cli.train_measuring import make_measure
     from pixelsmile.training.assembly import assemble
     from pixelsmile.training.loop import Trainer
 
     started = time.monotonic()
     with _claimed(path, config, accelerator) as folder, _interruptions(display, path):
-        display.loading(config.model.name)
+        if display.overwrites:
+            display.status(f"loading {config.model.name}")
         measure = make_measure(config, accelerator)
-        job = assemble(config, folder, accelerator, measure=measure, on_progress=display.caching)
+        job = assemble(config, folder, accelerator, measure=measure, on_progress=partial(show_cache, display))
         trainer = Trainer(job, config, folder, accelerator)
         for event in trainer.run():
-            display.event(event, trainer)
+            _show_event(display, event, trainer)
         if accelerator.is_main_process:
             folder.write_manifest(config)
             _report(options, folder, trainer, time.monotonic() - started, display)
-    return 0
+
+
+def _show_event(display: StatusLine, event: "Event", trainer: "Trainer") -> None:
+    from pixelsmile.training.statistics import StatRecord, ValidationRecord, status_line
+
+    if isinstance(event, StatRecord):
+        display.status(status_line(event, trainer.num_steps, trainer.layout.global_batch))
+    elif isinstance(event, ValidationRecord):
+        numbers = "".join(f"  {name} {value:g}" for name, value in event.numbers.items())
+        display.remark(f"validated after {event.step} steps: {len(event.pictures)} sheets{numbers}")
 
 
 @contextmanager
-def _interruptions(display: TrainDisplay, path: Path) -> Iterator[None]:
+def _interruptions(display: StatusLine, path: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
@@ -118,37 +199,17 @@ def _claimed(path: Path, config: "TrainingConfig", accelerator: Any) -> Iterator
 
 
 def _report(
-    options: argparse.Namespace,
-    folder: "RunFolder",
-    trainer: "Trainer",
-    seconds: float,
-    display: TrainDisplay,
+    options: argparse.Namespace, folder: "RunFolder", trainer: "Trainer", seconds: float, display: StatusLine
 ) -> None:
     from pixelsmile.training.statistics import duration
 
     num_steps = trainer.num_steps
     if options.json:
         record = {"run": str(folder.path), "steps": num_steps, "adapter": str(folder.adapter)}
-        print(json.dumps({**record, "seconds": round(seconds, 2)}))
+        print_json({**record, "seconds": round(seconds, 2)})
         return
     print(folder.adapter)
     if trainer.has_written:
         display.remark(f"{num_steps} steps done, {duration(seconds)} since this command began")
     else:
         display.remark(f"all {num_steps} steps were done before, and the adapter is whole: nothing to do")
-
-
-@contextmanager
-def _memory_errors() -> Iterator[None]:
-    """One line where a GPU is too small, in place of the allocator's page."""
-    try:
-        yield
-    except RuntimeError as error:
-        import torch
-
-        if not isinstance(error, torch.OutOfMemoryError):
-            raise
-        raise DeviceError(
-            "the GPU has too little free memory: lower run.batch_size (and raise run.accumulation), set "
-            "model.gradient_checkpointing=true, model.quantise=4bit or optimiser.kind=adamw8bit"
-        ) from error

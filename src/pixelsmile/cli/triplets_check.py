@@ -1,21 +1,18 @@
 """`pixelsmile triplets check`: what files of triplets hold, and what is wrong with them."""
 
-import json
-import sys
+import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.parsing import CommandParser, one_of
-from pixelsmile.cli.triplets_display import counting, remark
+from pixelsmile.cli.display import counted, print_json, progress, remark
+from pixelsmile.cli.options import add_domain, add_json, add_quiet
+from pixelsmile.cli.parsing import CommandParser
 from pixelsmile.errors import InputError
-from pixelsmile.expressions import DOMAINS
 
 if TYPE_CHECKING:
-    import argparse
-
     from pixelsmile.triplets.survey import Strengths, TripletSurvey
     from pixelsmile.triplets.triplet import Triplet
 
@@ -43,30 +40,46 @@ class _Checked:
     faults: list[str]
 
 
-def run(arguments: Sequence[str]) -> int:
+def parser() -> CommandParser:
+    """The options."""
+    summary = "Say what files of triplets hold, and what is wrong."
+    parser = CommandParser("triplets check", summary, run, _EPILOG)
+    parser.add_argument("files", nargs="+", metavar="FILE", help="JSON lines")
+    parser.add_argument(
+        "--root", metavar="FOLDER", help="what the paths are relative to (default: the file's own folder)"
+    )
+    add_domain(parser, both=False, what="of lines that name none")
+    parser.add_argument(
+        "--open", action="store_true", help="also open every picture, and look for faces outside of it"
+    )
+    add_json(parser)
+    add_quiet(parser)
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
     """Describe every file on stdout, its faults on stderr; exit code 1 where there are any."""
-    options = _parser().parse_args(arguments)
     for name in options.files:
         if not Path(name).is_file():
             raise InputError(f"there is no file {name!r}: check the path")
     if options.root is not None:
         remark(
-            options,
             "pixelsmile train takes paths relative to the file's own folder: move the file to "
             f"{options.root!r} before you train, or make its paths absolute",
+            options.quiet,
         )
     found = [_check(options, Path(name)) for name in options.files]
     for checked in found:
         if checked.survey is not None and not options.json:
             print("\n".join(_lines(checked.path, checked.survey)))
         for fault in checked.faults:
-            print(f"pixelsmile: {fault}", file=sys.stderr)
+            remark(fault)
     if options.json:
-        print(json.dumps({"files": [_record(checked) for checked in found]}))
+        print_json({"files": [_record(checked) for checked in found]})
     return 1 if any(checked.faults for checked in found) else 0
 
 
-def _check(options: "argparse.Namespace", path: Path) -> _Checked:
+def _check(options: argparse.Namespace, path: Path) -> _Checked:
     from pixelsmile.triplets.survey import survey_triplets
     from pixelsmile.triplets.triplet import check_files, read_numbered_triplets
 
@@ -86,12 +99,12 @@ def _check(options: "argparse.Namespace", path: Path) -> _Checked:
     return _Checked(path, survey_triplets(triplets), faults)
 
 
-def _open_all(options: "argparse.Namespace", triplets: "Sequence[Triplet]") -> list[str]:
+def _open_all(options: argparse.Namespace, triplets: "Sequence[Triplet]") -> list[str]:
     """The first picture that is wrong, and how many are."""
     from pixelsmile.triplets.survey import inspect_pictures
 
     problems = []
-    with counting(options.quiet, "opening", "pictures") as show:
+    with progress(options.quiet, "opening", "pictures") as show:
         for event in inspect_pictures(triplets):
             show(event.done, event.num_pictures)
             if event.problem is not None:
@@ -102,7 +115,6 @@ def _open_all(options: "argparse.Namespace", triplets: "Sequence[Triplet]") -> l
 
 def _lines(path: Path, survey: "TripletSurvey") -> Iterator[str]:
     from pixelsmile.benchmarks.report.text import printable, table_lines
-    from pixelsmile.triplets.pairing import counted
 
     domains = ", ".join(f"{count:,} {name}" for name, count in survey.domains.items())
     yield printable(
@@ -127,8 +139,6 @@ def _row(name: str, strengths: "Strengths") -> tuple[str, ...]:
 
 
 def _people(survey: "TripletSurvey") -> str:
-    from pixelsmile.triplets.pairing import counted
-
     if not survey.num_identities:
         return "people that are not named"
     nameless = f" and {counted(survey.num_nameless, 'triplet')} without a name" if survey.num_nameless else ""
@@ -159,24 +169,3 @@ def _of(number: int, total: int) -> str:
 def _record(checked: _Checked) -> dict[str, object]:
     survey = {} if checked.survey is None else checked.survey.to_record()
     return {"file": str(checked.path), "faults": checked.faults, **survey}
-
-
-def _parser() -> CommandParser:
-    parser = CommandParser("triplets check", "Say what files of triplets hold, and what is wrong.", _EPILOG)
-    parser.add_argument("files", nargs="+", metavar="FILE", help="JSON lines")
-    parser.add_argument(
-        "--root", metavar="FOLDER", help="what the paths are relative to (default: the file's own folder)"
-    )
-    parser.add_argument(
-        "--domain",
-        type=one_of("domain", DOMAINS),
-        default="human",
-        metavar="DOMAIN",
-        help="of lines that name none: human (default) or anime",
-    )
-    parser.add_argument(
-        "--open", action="store_true", help="also open every picture, and look for faces outside of it"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")
-    return parser

@@ -1,25 +1,21 @@
 """`pixelsmile triplets draw`: drawn portraits as training data, as many as wanted."""
 
-import json
+import argparse
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.parsing import CommandParser, ExtendList, listed, one_of, whole_number
-from pixelsmile.cli.triplets_display import counting, remark
-from pixelsmile.cli.triplets_numbers import share
+from pixelsmile.cli.display import counted, print_json, progress, remark
+from pixelsmile.cli.options import add_domain, add_json, add_quiet, add_seed, add_size
+from pixelsmile.cli.parsing import CommandParser, ExtendList, listed, share, whole_number
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import DOMAINS
 
 if TYPE_CHECKING:
-    import argparse
-
     from pixelsmile.triplets.drawn import DrawingSettings
 
-_MIN_SIZE_PX, _MAX_SIZE_PX = 32, 4096
-_MAX_SEED = 2**63 - 1
 _EPILOG = """examples:
   pixelsmile triplets draw -n 200 -o drawn
   pixelsmile triplets draw -n 1000 -o drawn     # more of the same: draws the 800 that are missing
@@ -31,65 +27,10 @@ was interrupted. Nothing that was drawn is drawn over or taken away: other setti
 """
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Draw what the folder lacks."""
-    options = _parser().parse_args(arguments)
-    plan = _plan(options)
-    from pixelsmile.triplets.drawn import LINES_NAME, write_drawn
-    from pixelsmile.triplets.pairing import counted
-
-    folder, started = Path(options.output), time.monotonic()
-    num_new = _draw(options, write_drawn(folder, options.num, plan, num_processes=options.workers))
-    lines, seconds = folder / LINES_NAME, time.monotonic() - started
-    if options.json:
-        counts = {"num_triplets": options.num, "num_new": num_new, "seconds": round(seconds, 2)}
-        print(json.dumps({"triplets": str(lines), **counts}))
-        return 0
-    took = f"{num_new:,} of them now, in {seconds:.1f} s" if num_new else "drawn before: nothing to do"
-    print(f"{lines}: {counted(options.num, 'triplet')}, {took}")
-    print(f"next: pixelsmile triplets check {shlex.quote(str(lines))}")
-    return 0
-
-
-def _draw(options: "argparse.Namespace", events: Iterator[int]) -> int:
-    """Run `events` to their end; how many triplets are new."""
-    num_before = num_done = 0
-    with counting(options.quiet, "drawing", "triplets") as show:
-        try:
-            num_before = num_done = next(events)
-            show(num_done, options.num)
-            for num_done in events:
-                show(num_done, options.num)
-        except KeyboardInterrupt:
-            remark(options, f"the same command goes on after {num_done:,} of {options.num:,} triplets")
-            raise
-    return num_done - num_before
-
-
-def _plan(options: "argparse.Namespace") -> "DrawingSettings":
-    if options.levels and options.strengths is not None:
-        raise InputError("--levels are the strengths of MEAD: leave out --strengths")
-    if options.strengths is not None and len(options.strengths) != 2:
-        raise InputError(f"--strengths wants LOW and HIGH, not {len(options.strengths)} numbers: try 0.1 1")
-    from pixelsmile.triplets.drawn import MEAD_LEVELS, DrawingSettings
-
-    given = {
-        "num_identities": options.identities,
-        "confusing_share": options.confusing_share,
-        "neutral_share": options.neutral_share,
-        "strengths": None if options.strengths is None else tuple(options.strengths),
-        "levels": MEAD_LEVELS if options.levels else None,
-    }
-    return DrawingSettings(
-        seed=options.seed,
-        domains=DOMAINS if options.domain == "both" else (options.domain,),
-        size_px=options.size,
-        **{name: value for name, value in given.items() if value is not None},
-    )
-
-
-def _parser() -> CommandParser:
-    parser = CommandParser("triplets draw", "Draw portraits to train on, with the truth about each.", _EPILOG)
+def parser() -> CommandParser:
+    """The options; the defaults of what is drawn are those of `DrawingSettings`."""
+    summary = "Draw portraits to train on, with the truth about each."
+    parser = CommandParser("triplets draw", summary, run, _EPILOG)
     parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where they go")
     parser.add_argument(
         "-n",
@@ -105,36 +46,10 @@ def _parser() -> CommandParser:
         metavar="N",
         help="processes that draw (default: one a core); the result is the same",
     )
-    _add_plan(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")
-    return parser
-
-
-def _add_plan(parser: CommandParser) -> None:
-    """The options that say what is drawn; the defaults are those of `DrawingSettings`."""
     group = parser.add_argument_group("what is drawn")
-    group.add_argument(
-        "--domain",
-        type=one_of("domain", (*DOMAINS, "both")),
-        default="both",
-        metavar="STYLE",
-        help="human, anime or both by turns (default)",
-    )
-    group.add_argument(
-        "--size",
-        type=whole_number("size", _MIN_SIZE_PX, _MAX_SIZE_PX),
-        default=256,
-        metavar="PX",
-        help="side of the pictures (default 256)",
-    )
-    group.add_argument(
-        "--seed",
-        type=whole_number("seed", 0, _MAX_SEED),
-        default=0,
-        metavar="N",
-        help="of everything that is left to chance (default 0)",
-    )
+    add_domain(group, both=True)
+    add_size(group, "side of the pictures", 256)
+    add_seed(group, "of everything that is left to chance")
     group.add_argument(
         "--levels",
         action="store_true",
@@ -165,4 +80,63 @@ def _add_plan(parser: CommandParser) -> None:
         type=share("share"),
         metavar="X",
         help="of the sources, those that are neutral; others show a third expression a little (default 0.8)",
+    )
+    add_json(parser)
+    add_quiet(parser)
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw what the folder lacks."""
+    plan = _plan(options)
+    from pixelsmile.triplets.drawn import LINES_NAME, write_drawn
+
+    folder, started = Path(options.output), time.monotonic()
+    num_new = _draw(options, write_drawn(folder, options.num, plan, num_processes=options.workers))
+    lines, seconds = folder / LINES_NAME, time.monotonic() - started
+    if options.json:
+        counts = {"num_triplets": options.num, "num_new": num_new, "seconds": round(seconds, 2)}
+        print_json({"triplets": str(lines), **counts})
+        return 0
+    took = f"{num_new:,} of them now, in {seconds:.1f} s" if num_new else "drawn before: nothing to do"
+    print(f"{lines}: {counted(options.num, 'triplet')}, {took}")
+    print(f"next: pixelsmile triplets check {shlex.quote(str(lines))}")
+    return 0
+
+
+def _draw(options: argparse.Namespace, events: Iterator[int]) -> int:
+    """Run `events` to their end; how many triplets are new."""
+    num_before = num_done = 0
+    with progress(options.quiet, "drawing", "triplets") as show:
+        try:
+            num_before = num_done = next(events)
+            show(num_done, options.num)
+            for num_done in events:
+                show(num_done, options.num)
+        except KeyboardInterrupt:
+            said = f"the same command goes on after {num_done:,} of {options.num:,} triplets"
+            remark(said, options.quiet)
+            raise
+    return num_done - num_before
+
+
+def _plan(options: argparse.Namespace) -> "DrawingSettings":
+    if options.levels and options.strengths is not None:
+        raise InputError("--levels are the strengths of MEAD: leave out --strengths")
+    if options.strengths is not None and len(options.strengths) != 2:
+        raise InputError(f"--strengths wants LOW and HIGH, not {len(options.strengths)} numbers: try 0.1 1")
+    from pixelsmile.triplets.drawn import MEAD_LEVELS, DrawingSettings
+
+    given = {
+        "num_identities": options.identities,
+        "confusing_share": options.confusing_share,
+        "neutral_share": options.neutral_share,
+        "strengths": None if options.strengths is None else tuple(options.strengths),
+        "levels": MEAD_LEVELS if options.levels else None,
+    }
+    return DrawingSettings(
+        seed=options.seed,
+        domains=DOMAINS if options.domain == "both" else (options.domain,),
+        size_px=options.size,
+        **{name: value for name, value in given.items() if value is not None},
     )

@@ -1,17 +1,18 @@
 """`pixelsmile train --dry-run` and `--smoke`: what a training would take, and whether it runs at all."""
 
 import argparse
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixelsmile.cli.train_display import TrainDisplay
+from pixelsmile.cli.display import StatusLine, print_json
 
 if TYPE_CHECKING:
     from pixelsmile.benchmarks.tasks import Benchmark
+    from pixelsmile.training.cache import CacheProgress
     from pixelsmile.training.config import TrainingConfig
     from pixelsmile.training.estimate import Estimate
     from pixelsmile.training.rehearsal import Rehearsal
@@ -20,25 +21,32 @@ _GPU_FLOPS = 400e12  # a second: about 40 % of what an H100 or H200 can do in bf
 _MEASURABLE_GB = 4  # of weights: a CPU takes two steps of such a model in seconds
 
 
+def show_cache(display: StatusLine, progress: "CacheProgress") -> None:
+    """One more picture is in the cache."""
+    tenth = max(1, progress.total // 10)
+    is_due = display.overwrites or progress.done % tenth == 0 or progress.done == progress.total
+    if progress.total and is_due:
+        display.status(f"caching pictures: {progress.done} of {progress.total}")
+
+
 def smoke(
-    options: argparse.Namespace, config: "TrainingConfig", accelerator: Any, display: TrainDisplay
-) -> int:
+    options: argparse.Namespace, config: "TrainingConfig", accelerator: Any, display: StatusLine
+) -> None:
     """Two steps of everything, and one line about them."""
     from pixelsmile.cli.train_measuring import make_measure
     from pixelsmile.training.rehearsal import rehearse, shortened
 
     measure = make_measure(shortened(config), accelerator)
-    found = rehearse(config, accelerator, measure=measure, on_progress=display.caching)
+    found = rehearse(config, accelerator, measure=measure, on_progress=partial(show_cache, display))
     if accelerator.is_main_process:
         if options.json:
-            print(json.dumps(_as_dict(found)))
+            print_json(_as_dict(found))
         else:
             losses = ", ".join(f"{name} {value:.4f}" for name, value in found.last.losses.items())
             print(
                 f"two steps of everything work: {losses}; a step takes {found.step_s:.2f} s, "
                 f"{found.last.memory_gb:.1f} GB, the adapter {found.adapter_bytes / 1e6:.1f} MB"
             )
-    return 0
 
 
 def dry_run(
@@ -47,8 +55,8 @@ def dry_run(
     folder: Path,
     benchmark: "Benchmark | None",
     accelerator: Any,
-    display: TrainDisplay,
-) -> int:
+    display: StatusLine,
+) -> None:
     """What the training will do and take; on a CPU with a small model two steps are measured."""
     from pixelsmile.training.estimate import estimate
     from pixelsmile.training.rehearsal import rehearse
@@ -59,13 +67,12 @@ def dry_run(
     measured = None
     if not on_gpu and expected.memory[0].size_gb < _MEASURABLE_GB:
         alone = config.model_copy(update={"validation": type(config.validation)()})
-        measured = rehearse(alone, accelerator, on_progress=display.caching, num_batches=1)
+        measured = rehearse(alone, accelerator, on_progress=partial(show_cache, display), num_batches=1)
     if accelerator.is_main_process:
         if options.json:
-            print(json.dumps(_summary(outline, expected, measured)))
+            print_json(_summary(outline, expected, measured))
         else:
             print("\n".join(_lines(config, outline, expected, measured)))
-    return 0
 
 
 @dataclass(frozen=True)
