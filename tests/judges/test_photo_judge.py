@@ -20,8 +20,8 @@ from pixelsmile.judges.choosing import parse_judge, parse_markers
 from pixelsmile.judges.fed_samples import consistency_sample, quality_sample, truth_alignment_sample
 from pixelsmile.judges.judge import JudgeIdentity
 from pixelsmile.judges.of_face import OfFace
+from pixelsmile.judges.photo import judge as photo_quality
 from pixelsmile.judges.photo.judge import PhotoJudge
-from pixelsmile.judges.photo.judge import judge as photo_quality
 from pixelsmile.judges.photo.judge import scores as photo_scores
 from pixelsmile.judges.photo.scores import CATEGORIES, CLASSES, SHAPES, Fitted, Way, load_fitted, weigh
 
