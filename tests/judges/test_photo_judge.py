@@ -21,8 +21,8 @@ from pixelsmile.judges.fed_samples import consistency_sample, quality_sample, tr
 from pixelsmile.judges.judge import JudgeIdentity
 from pixelsmile.judges.of_face import OfFace
 from pixelsmile.judges.photo import judge as photo_quality
+from pixelsmile.judges.photo import scores as photo_scores
 from pixelsmile.judges.photo.judge import PhotoJudge
-from pixelsmile.judges.photo.judge import scores as photo_scores
 from pixelsmile.judges.photo.scores import CATEGORIES, CLASSES, SHAPES, Fitted, Way, load_fitted, weigh
 
 
