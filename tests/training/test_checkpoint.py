@@ -110,13 +110,15 @@ def test_a_damaged_one_is_passed_over_and_said(tmp_path, damage, caplog):
 def test_what_a_kill_left_is_no_checkpoint(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=2)
     checkpoints.save(state(5))
-    (tmp_path / ".unfinished-step-00000010").mkdir()
-    (tmp_path / ".unfinished-step-00000010" / "weights.safetensors").write_bytes(b"half")
+    for left in (".unfinished-step-00000010", ".pixelsmile-1"):
+        (tmp_path / left).mkdir()
+        (tmp_path / left / "weights.safetensors").write_bytes(b"half")
     assert checkpoints.newest_step() == 5
-    checkpoints.save(state(10))  # over the unfinished one
-    (tmp_path / ".unfinished-step-00000005-old").mkdir()
-    checkpoints.clean()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000005", "step-00000010"]
+    checkpoints.save(state(10))
+    (tmp_path / RunFolder.PLAN).touch()
+    with RunFolder.claimed(tmp_path):
+        names = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+    assert names == {"step-00000005", "step-00000010"}
 
 
 @pytest.fixture

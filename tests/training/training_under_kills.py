@@ -54,7 +54,7 @@ def _wait_for_half_a_checkpoint(child: int, folder: Path, num_files: int) -> Non
 
 def _half_written(folder: Path) -> tuple[str, ...]:
     # Unlike Path.glob, glob.glob bears a folder that goes while it looks.
-    return tuple(sorted(glob.glob(f"{folder}/.unfinished-*/*")))
+    return tuple(sorted(glob.glob(f"{folder}/.pixelsmile-*/new/*/*")))
 
 
 def _is_running(child: int) -> bool:

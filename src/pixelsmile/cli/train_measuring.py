@@ -5,8 +5,6 @@ for `bench ffe report` and `bench compare`. Verdicts are shared: none is paid fo
 """
 
 import logging
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +28,12 @@ from pixelsmile.faces.likeness import LikenessMeter, open_meter
 from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.choosing import parse_judge
 from pixelsmile.judges.judge import Judge, JudgeError
+from pixelsmile.store.publication import remove_folder
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.distribution import on_main
 
 # The columns of the paper's tables 1 and 2.
 SHOWN = ("mscr", "acc_6", "acc_12", "cls_6", "cls_12", "hes", "id_sim")
-_UNFINISHED = ".unfinished-"  # being deleted
 
 _log = logging.getLogger(__name__)
 
@@ -167,12 +165,7 @@ def _numbers(results: RunResults) -> dict[str, float]:
 
 
 def _delete(run: Path) -> None:
-    """Under another name: a kill in the middle leaves nothing that looks like a run. OutputError."""
-    doomed = run.with_name(_UNFINISHED + run.name)
-    shutil.rmtree(doomed, ignore_errors=True)
     try:
-        if run.exists():
-            os.rename(run, doomed)
+        remove_folder(run)
     except OSError as error:
         raise OutputError(f"cannot delete {str(run)!r} ({error.strerror}): delete it yourself") from error
-    shutil.rmtree(doomed, ignore_errors=True)

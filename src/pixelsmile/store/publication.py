@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside their place, flushed, then moved there.
+"""Files and folders that appear whole or not at all: written beside their place, flushed, then moved there.
 
     PLACE/.pixelsmile-1a2b3c4d/lock          held by the process that works there; the name of its machine
     PLACE/.pixelsmile-1a2b3c4d/new, old      what waits; what has been replaced, until all is moved
@@ -13,10 +13,9 @@ import logging
 import os
 import platform
 import shutil
-import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -26,40 +25,16 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pixelsmile.errors import InputError, OutputError
-from pixelsmile.limits import path_within, read_record
-
-if sys.platform != "win32":
-    import fcntl
+from pixelsmile.limits import path_within, read_bytes, read_record
+from pixelsmile.store.locks import LockHeld, try_lock
 
 SCRATCH_PREFIX = ".pixelsmile-"
 _LOCK, _JOURNAL, _NEW, _OLD = "lock", "moves.json", "new", "old"
 # A lock says nothing about other machines on a shared disk, and a folder without one may be about to get it.
 _MAX_AGE_S = 7 * 24 * 3600.0
-_CAREFULLY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # it may be anybody's
+_MAX_HOST_BYTES = 1000
 
 _log = logging.getLogger(__name__)
-
-
-_Digits = Annotated[str, Field(pattern=r"^([0-9a-f]{2})+$")]
-
-
-class _Moves(BaseModel):
-    """moves.json. folder: relative to the place; inodes: of each new file, by its name.
-
-    Names are written as the hexadecimal digits of their bytes: not every one is text.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    folder: _Digits
-    inodes: dict[_Digits, int]
-
-    @field_validator("inodes")
-    @classmethod
-    def _in_one_folder(cls, inodes: dict[str, int]) -> dict[str, int]:
-        if any(_name(digits) != os.path.basename(_name(digits)) for digits in inodes):
-            raise ValueError("a name leads to another folder")
-        return inodes
 
 
 @dataclass(frozen=True)
@@ -75,10 +50,8 @@ class Stage:
         """Put one of the announced files on disk, flushed; OutputError when the disk is full or fails."""
         if name not in self.names:
             raise ValueError(f"{name!r} was not announced: the files are {self.names}")
-        with _output_errors(self.folder), (self.waiting / name).open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        with _output_errors(self.folder):
+            _write_flushed(self.waiting / name, data)
         self.written.append(name)
 
 
@@ -108,7 +81,7 @@ def check_place(folder: Path, names: Iterable[str], *, force: bool = False) -> N
     """Refuse, long before any work, what `staged` refuses on entry. OutputError."""
     _check_targets(folder, tuple(names), force)
     with _output_errors(folder):
-        tempfile.TemporaryFile(prefix=".pixelsmile-", dir=_nearest_folder(folder)).close()
+        tempfile.TemporaryFile(prefix=SCRATCH_PREFIX, dir=_nearest_folder(folder)).close()
 
 
 def write_file(path: Path, data: bytes, *, force: bool = False) -> None:
@@ -121,17 +94,47 @@ def write_file(path: Path, data: bytes, *, force: bool = False) -> None:
 
 
 @contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A new folder to fill: flushed, it takes the place of `target` when the block ends well.
+
+    If the block raises or the disk fails (OSError), `target` is as it was before.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(target.parent) as scratch:
+        waiting = scratch / _NEW / target.name
+        waiting.mkdir(parents=True)
+        yield waiting
+        for path in (*waiting.rglob("*"), waiting):
+            _flush(path)
+        _move_all(scratch, target.parent, [target.name])
+        _flush(target.parent)
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder in one step: a kill leaves it whole or leaves none. OSError where the disk refuses."""
+    with suppress(FileNotFoundError), scratch_folder(path.parent) as scratch:
+        os.rename(path, scratch / path.name)
+
+
+@contextmanager
 def scratch_folder(place: Path) -> Iterator[Path]:
     """A new folder in `place` for this block alone; what killed processes have left beside it goes first.
 
     OSError where the system refuses.
     """
-    scratch, lock = _locked_scratch(place)
-    try:
+    _clear_stale(place.absolute())
+    with ExitStack() as held:
+        while True:
+            scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=place))
+            held.callback(shutil.rmtree, scratch, ignore_errors=True)
+            with suppress(LockHeld):  # somebody is looking whether it is a stale one
+                lock = try_lock(scratch / _LOCK)
+                break
+        if lock is not None:
+            held.enter_context(lock)
+            with suppress(OSError):  # a full disk: what comes next says so
+                (scratch / _LOCK).write_text(platform.node())
         yield scratch
-    finally:
-        os.close(lock)
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _check_targets(folder: Path, names: Iterable[str], force: bool) -> None:
@@ -155,20 +158,67 @@ def _nearest_folder(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
-def _move_all(scratch: Path, folder: Path, names: list[str]) -> None:
-    """Move the files; where one fails, take the moved ones out and put the replaced ones back."""
+def _write_flushed(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush(path: Path) -> None:
+    """Onto the disk, a file or a folder's list of names."""
+    if path.is_dir() and os.name == "nt":  # which opens no folder
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+# Moving, and taking a move back.
+
+_Digits = Annotated[str, Field(pattern=r"^([0-9a-f]{2})+$")]
+
+
+class _Moves(BaseModel):
+    """moves.json. folder: relative to the place; inodes: of each that is new, by its name.
+
+    Names are written as the hexadecimal digits of their bytes: not every one is text.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: _Digits
+    inodes: dict[_Digits, int]
+
+    @field_validator("inodes")
+    @classmethod
+    def _in_one_folder(cls, inodes: dict[str, int]) -> dict[str, int]:
+        if any(_name(digits) != os.path.basename(_name(digits)) for digits in inodes):
+            raise ValueError("a name leads to another folder")
+        return inodes
+
+
+def _hex(name: str) -> str:
+    return os.fsencode(name).hex()
+
+
+def _name(digits: str) -> str:
+    return os.fsdecode(bytes.fromhex(digits))
+
+
+def _move_all(scratch: Path, folder: Path, names: Sequence[str]) -> None:
+    """Move files or folders; where one fails, take the moved ones out and put the replaced ones back."""
     new, old = scratch / _NEW, scratch / _OLD
-    if len(names) == 1:  # one step, and a reader sees one file or the other
+    if len(names) == 1 and not (folder / names[0]).is_dir():  # one step: a reader sees the one or the other
         os.replace(new / names[0], folder / names[0])
         return
     moves = _Moves(
         folder=_hex(os.path.relpath(folder, scratch.parent)),
         inodes={_hex(name): (new / name).stat().st_ino for name in names},
     )
-    with (scratch / _JOURNAL).open("wb") as file:
-        file.write(moves.model_dump_json().encode())
-        file.flush()
-        os.fsync(file.fileno())
+    _write_flushed(scratch / _JOURNAL, moves.model_dump_json().encode())
     old.mkdir()
     try:
         for name in names:
@@ -176,7 +226,8 @@ def _move_all(scratch: Path, folder: Path, names: list[str]) -> None:
                 os.replace(folder / name, old / name)
             os.replace(new / name, folder / name)
     except BaseException:
-        _undo(scratch)
+        if any(new.iterdir()):
+            _undo(scratch)
         raise
 
 
@@ -194,9 +245,8 @@ def _undo(scratch: Path) -> bool:
     for digits, inode in moves.inodes.items():
         name = _name(digits)
         place = folder / name
-        is_there, is_ours = os.path.lexists(place), False
-        if is_there:
-            is_ours = place.lstat().st_ino == inode
+        is_there = os.path.lexists(place)
+        is_ours = is_there and place.lstat().st_ino == inode
         if os.path.lexists(old / name) and (is_ours or not is_there):
             os.replace(old / name, place)
         elif is_ours:
@@ -205,44 +255,7 @@ def _undo(scratch: Path) -> bool:
     return not kept
 
 
-def _hex(name: str) -> str:
-    return os.fsencode(name).hex()
-
-
-def _name(digits: str) -> str:
-    return os.fsdecode(bytes.fromhex(digits))
-
-
-def _locked_scratch(place: Path) -> tuple[Path, int]:
-    """A new folder in `place` that no other process takes away until its lock is closed."""
-    _clear_stale(place.absolute())
-    while True:
-        scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=place))
-        with suppress(FileNotFoundError):  # somebody took it for a stale one, between two of these steps
-            lock = os.open(scratch / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-            with suppress(FileNotFoundError):
-                is_held = _hold(lock)
-                if is_held is not False and os.path.samestat(os.fstat(lock), (scratch / _LOCK).stat()):
-                    with suppress(OSError):  # a full disk: what comes next says so
-                        os.write(lock, platform.node().encode() if is_held else b"")
-                    return scratch, lock
-            os.close(lock)
-
-
-def _hold(lock: int) -> bool | None:
-    """Lock a file until it is closed, which a kill does too. False where another process has it.
-
-    None where there are no locks: on some shared disks, and on Windows.
-    """
-    if sys.platform == "win32":
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
+# What killed processes have left.
 
 
 @lru_cache(maxsize=1024)  # once a process and place: a run writes thousands of files
@@ -256,14 +269,14 @@ def _clear_stale(place: Path) -> None:
 
 def _clear(scratch: Path) -> None:
     """Take away a folder, unless its process may be alive, or it keeps what is nowhere else."""
-    lock = host = None
-    try:
-        with suppress(FileNotFoundError):
-            lock = os.open(scratch / _LOCK, os.O_RDWR | _CAREFULLY)
-            is_held = _hold(lock)
-            if is_held is False:
-                return
-            host = os.read(lock, 1000) if is_held else None
+    lock, host = scratch / _LOCK, b""
+    with ExitStack() as held:
+        if os.path.lexists(lock):
+            host = read_bytes(lock, max_bytes=_MAX_HOST_BYTES)
+            if (ours := try_lock(lock)) is None:
+                host = b""
+            else:
+                held.enter_context(ours)
         age_s = time.time() - max(path.stat().st_mtime for path in (scratch, *scratch.glob(_NEW)))
         if host != platform.node().encode() and age_s < _MAX_AGE_S:
             return
@@ -272,9 +285,6 @@ def _clear(scratch: Path) -> None:
             _log.warning("%s has files that a killed process was replacing: look at them", scratch / _OLD)
             return
         shutil.rmtree(scratch, ignore_errors=True)
-    finally:
-        if lock is not None:
-            os.close(lock)
 
 
 @contextmanager
@@ -290,27 +300,3 @@ def _output_errors(folder: Path) -> Iterator[None]:
         }.get(error.errno or 0, "choose a folder that you may write to with -o")
         reason = (error.strerror or str(error)).lower()
         raise OutputError(f"cannot write to {str(folder)!r} ({reason}): {advice}") from error
-
-
-# A file that is replaced in one step: a kill leaves the old one or the new one, and always one of them.
-
-
-_WAITING = ".unfinished-"
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, whatever was there, flushed before it takes its place. OutputError."""
-    waiting = path.with_name(_WAITING + path.name)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with waiting.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(waiting, path)
-    except OSError as error:
-        waiting.unlink(missing_ok=True)
-        raise OutputError(
-            f"cannot write {str(path)!r} ({(error.strerror or str(error)).lower()}): free some space, then "
-            "the same command goes on"
-        ) from error

@@ -20,6 +20,7 @@ from pixelsmile.store.manifests import MANIFEST_NAME, FileRecord, make_manifest,
 from pixelsmile.store.publication import SCRATCH_PREFIX, write_file
 
 _LOCK_NAME = ".lock"
+_LEFT_BY_KILLS = (f"{SCRATCH_PREFIX}*", ".unfinished-*")  # the latter by earlier versions
 
 
 class WorkFolder:
@@ -57,8 +58,9 @@ class WorkFolder:
                 "choose a folder that you may write to with -o"
             ) from error
         try:
-            for scratch in list(path.rglob(f"{SCRATCH_PREFIX}*")):  # of processes that were killed
-                shutil.rmtree(scratch, ignore_errors=True)
+            for pattern in _LEFT_BY_KILLS:
+                for scratch in list(path.rglob(pattern)):
+                    shutil.rmtree(scratch, ignore_errors=True)
             yield cls(path)
         finally:
             if lock is not None:

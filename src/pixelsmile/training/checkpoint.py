@@ -7,9 +7,7 @@ The random numbers, the learning rate and the place in the data are functions of
 """
 
 import logging
-import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,12 +21,12 @@ from torch import Tensor
 from pixelsmile.errors import InputError, OutputError, one_line
 from pixelsmile.hashing import sha256_file
 from pixelsmile.limits import MAX_FILE_BYTES, path_within, read_record, shown
+from pixelsmile.store.publication import remove_folder, whole_folder
 
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"step-(\d{8})")
 _FACTS = "facts.json"
 _UNREADABLE = (SafetensorError, ValueError, LookupError, TypeError, RuntimeError)  # what load_file can raise
-_UNFINISHED = ".unfinished-"  # written to, or being deleted
 
 Tensors = Mapping[str, Tensor]
 
@@ -98,15 +96,8 @@ class Checkpoints:
         OutputError where the disk is full or fails: everything saved before is still there.
         """
         target = self._folder / f"step-{state.facts.step:08d}"
-        waiting = self._folder / f"{_UNFINISHED}{target.name}"
-        with self._errors(state.facts.step, waiting):
-            shutil.rmtree(waiting, ignore_errors=True)
-            waiting.mkdir(parents=True)
+        with self._errors(state.facts.step), whole_folder(target) as waiting:
             _write(waiting, state)
-            if target.exists():  # a damaged one, or the state of a step that was taken again
-                self._drop(target)
-            os.rename(waiting, target)
-            _flush(self._folder)
         self._prune(target)
         return target
 
@@ -124,11 +115,6 @@ class Checkpoints:
         """The step of the newest checkpoint, by its name alone."""
         return max((int(path.name.removeprefix("step-")) for path in self._all()), default=None)
 
-    def clean(self) -> None:
-        """Take away what a kill has left half written or half deleted."""
-        for path in self._folder.glob(f"{_UNFINISHED}*"):
-            shutil.rmtree(path, ignore_errors=True)
-
     def _all(self) -> list[Path]:
         """Every checkpoint, oldest first."""
         return sorted(path for path in self._folder.glob("step-*") if _NAME.fullmatch(path.name))
@@ -139,21 +125,13 @@ class Checkpoints:
         older = [path for path in others if path < newest]
         kept = older[len(older) - (self._keep - 1) :] if self._keep - 1 < len(older) else older
         for path in set(others) - set(kept):
-            self._drop(path)
-
-    def _drop(self, path: Path) -> None:
-        """Delete under another name: a kill in the middle leaves nothing that looks like a checkpoint."""
-        doomed = self._folder / f"{_UNFINISHED}{path.name}-old"
-        shutil.rmtree(doomed, ignore_errors=True)
-        os.rename(path, doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+            remove_folder(path)
 
     @contextmanager
-    def _errors(self, step: int, waiting: Path) -> Iterator[None]:
+    def _errors(self, step: int) -> Iterator[None]:
         try:
             yield
         except (OSError, SafetensorError) as error:
-            shutil.rmtree(waiting, ignore_errors=True)
             reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
             last = self.newest_step()
             kept = "nothing was saved before" if last is None else f"step {last} is kept"
@@ -168,12 +146,9 @@ def _write(folder: Path, state: State) -> None:
     for name, tensors in state.tensors.items():
         path = folder / f"{name}.safetensors"
         save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, path)
-        _flush(path)
         files[path.name] = sha256_file(path)
     facts = folder / _FACTS
     facts.write_text(_Written(facts=state.facts, files=files).model_dump_json(indent=2) + "\n")
-    _flush(facts)
-    _flush(folder)
 
 
 def _read(folder: Path) -> State:
@@ -188,12 +163,3 @@ def _read(folder: Path) -> State:
             raise InputError(f"{shown(name)} has changed")
         tensors[path.stem] = load_file(path)
     return State(written.facts, tensors)
-
-
-def _flush(path: Path) -> None:
-    """Onto the disk, a file or a folder's list of names."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

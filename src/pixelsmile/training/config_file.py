@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from pixelsmile.errors import InputError
 from pixelsmile.limits import MAX_DEPTH, read_text, shown
-from pixelsmile.store.publication import replace_file
+from pixelsmile.store.publication import write_file
 from pixelsmile.training.config import TrainingConfig
 
 MAX_YAML_BYTES = 64 * 1024  # PyYAML takes a second for that much
@@ -98,7 +98,7 @@ def config_text(config: TrainingConfig) -> str:
 
 def save_config(config: TrainingConfig, path: Path) -> None:
     """Write `config_text`, whole or not at all, over what was there. OutputError."""
-    replace_file(path, config_text(config).encode())
+    write_file(path, config_text(config).encode(), force=True)
 
 
 def known_keys(section: type[BaseModel] = TrainingConfig, prefix: str = "") -> Iterator[str]:

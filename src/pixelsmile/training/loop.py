@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pixelsmile.errors import OutputError, PixelSmileError
 from pixelsmile.hashing import sha256_bytes, sha256_file
 from pixelsmile.store.json_lines import LineWriter
-from pixelsmile.store.publication import replace_file
+from pixelsmile.store.publication import write_file
 from pixelsmile.training.checkpoint import Checkpoints, Facts, State
 from pixelsmile.training.config import TrainingConfig, config_hash
 from pixelsmile.training.distribution import agree, gathered, is_spread, mean_over_processes, on_main, whole
@@ -241,14 +241,13 @@ class Trainer:
         def write() -> None:
             data, path = self._job.export(tensors), self._folder.adapter
             if not path.is_file() or sha256_file(path) != sha256_bytes(data):
-                replace_file(path, data)
+                write_file(path, data, force=True)
                 self.has_written = True
 
         on_main(self._accelerator, write)
 
     def _resume(self) -> int:
         """Take over the newest state; the number of steps that it has behind it, 0 where there is none."""
-        on_main(self._accelerator, self._checkpoints.clean)
         state = self._checkpoints.latest()
         step = 0 if state is None else state.facts.step
         if not agree(self._accelerator, step):

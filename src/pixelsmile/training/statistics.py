@@ -8,7 +8,7 @@ import torch
 from pydantic import BaseModel
 
 from pixelsmile.store.json_lines import LineWriter, Record, read_lines
-from pixelsmile.store.publication import replace_file
+from pixelsmile.store.publication import write_file
 
 
 class StatRecord(Record):
@@ -88,7 +88,7 @@ def reopened(path: Path, kind: type[StatRecord] | type[ValidationRecord], step: 
     records = read_lines(path, kind)
     kept = [record for record in records if record.step <= step]
     if len(kept) < len(records):
-        replace_file(path, b"".join(_line(record) for record in kept))
+        write_file(path, b"".join(_line(record) for record in kept), force=True)
     return LineWriter(path)
 
 

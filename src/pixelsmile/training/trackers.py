@@ -9,7 +9,7 @@ from typing import Any
 
 from pixelsmile.errors import InputError
 from pixelsmile.limits import read_text
-from pixelsmile.store.publication import replace_file
+from pixelsmile.store.publication import write_file
 from pixelsmile.training.config import LogSettings, TrainingConfig, flattened
 
 _ID_NAME = ".wandb-id"
@@ -50,5 +50,5 @@ def _run_id(folder: Path) -> str:
     """What W&B knows the run by: runs in folders of one name are not one run."""
     file = folder / _ID_NAME
     if not file.is_file():
-        replace_file(file, secrets.token_hex(8).encode())
+        write_file(file, secrets.token_hex(8).encode(), force=True)
     return read_text(file, max_bytes=100)

@@ -13,7 +13,7 @@ from pixelsmile.editing.requests import Request
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.images import load_image
 from pixelsmile.results import Sweep, check_grid, draw_grid, edited_picture
-from pixelsmile.store.publication import replace_file
+from pixelsmile.store.publication import write_file
 from pixelsmile.training.adapter import adapter_bytes, adapter_parameters
 from pixelsmile.training.config import AdapterSettings, ValidationSettings
 from pixelsmile.training.distribution import whole
@@ -97,7 +97,7 @@ class Validator:
             sweeps = [Sweep(result.label, result.images, result.strengths) for result in results]
             sheet = draw_grid(image, sweeps, f"{name}, after {step} steps")
             settings = _settings(results, step, adapter_sha256)
-            replace_file(self._folder / file, edited_picture(sheet, settings))
+            write_file(self._folder / file, edited_picture(sheet, settings), force=True)
         return file
 
 

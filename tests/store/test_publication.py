@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pixelsmile.errors import OutputError
-from pixelsmile.store.publication import staged, write_file
+from pixelsmile.store.publication import remove_folder, staged, whole_folder, write_file
 
 
 def names_in(folder: Path) -> set[str]:
@@ -139,7 +139,7 @@ def test_only_announced_files(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pixelsmile.store.publication import staged
+from pixelsmile.store.publication import remove_folder, staged, whole_folder, write_file
 
 replace, left = os.replace, [int(sys.argv[2])]
 
@@ -160,7 +160,7 @@ with staged(Path(sys.argv[1]), ["a", "b", "c"], force=True) as stage:
 ALIVE = """
 import sys
 from pathlib import Path
-from pixelsmile.store.publication import staged
+from pixelsmile.store.publication import remove_folder, staged, whole_folder, write_file
 
 with staged(Path(sys.argv[1]), ["alive"]) as stage:
     stage.write("alive", b"1")
@@ -252,3 +252,48 @@ def test_a_folder_that_a_stranger_has_made_moves_nothing(tmp_path, moves):
     write_file(place / "b", b"1")
     assert names_in(tmp_path) == {"place", "secret"}
     assert names_in(place) == {"b", ".pixelsmile-x"}
+
+
+# Folders.
+
+
+def fill(target: Path, content: bytes) -> None:
+    with whole_folder(target) as folder:
+        (folder / "a").write_bytes(content)
+        (folder / "b").mkdir()
+
+
+def test_a_folder_appears_whole_and_replaces_another(tmp_path):
+    target = tmp_path / "new" / "folder"
+    for content in (b"1", b"2"):
+        fill(target, content)
+        assert names_in(tmp_path / "new") == {"folder"}
+        assert (target / "a").read_bytes() == content
+    with pytest.raises(TypeError), whole_folder(target) as folder:
+        (folder / "a").write_bytes("no bytes")
+    assert (target / "a").read_bytes() == b"2"
+    assert names_in(tmp_path / "new") == {"folder"}
+
+
+def test_a_folder_that_cannot_be_moved_leaves_the_old_one(tmp_path, monkeypatch):
+    target, replace = tmp_path / "folder", os.replace
+    fill(target, b"old")
+
+    def fail_at_new(source, place):
+        if "new" in Path(source).parts:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        replace(source, place)
+
+    monkeypatch.setattr(os, "replace", fail_at_new)
+    with pytest.raises(OSError, match="Input/output"):
+        fill(target, b"new")
+    assert (target / "a").read_bytes() == b"old"
+    assert names_in(tmp_path) == {"folder"}
+
+
+def test_a_folder_goes_in_one_step(tmp_path):
+    fill(tmp_path / "folder", b"1")
+    remove_folder(tmp_path / "folder")
+    remove_folder(tmp_path / "folder")  # there is none any more
+    remove_folder(tmp_path / "nowhere" / "folder")
+    assert names_in(tmp_path) == set()
