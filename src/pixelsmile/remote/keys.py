@@ -1,14 +1,16 @@
-"""Keys of providers: read from the environment, sent to the provider, and shown to nobody."""
+"""Keys and the addresses that they are for: read from the environment, sent home alone, shown to nobody."""
 
 import base64
 import os
 import re
 from collections.abc import Iterator, Sequence
+from urllib.parse import SplitResult, urlsplit
 
-from pixelsmile.judges.judge import JudgeError
+from pixelsmile.remote.provider import RemoteError
 
 _MIN_SECRET_LENGTH = 8  # what is shorter (a local server's "none") is no secret, and would black out words
 _BLACK = "[key]"
+_LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
 class ApiKey:
@@ -45,15 +47,49 @@ class ApiKey:
 
 
 def read_key(names: Sequence[str]) -> ApiKey:
-    """The key in the first of these environment variables that is set; JudgeError where none is."""
+    """The key in the first of these environment variables that is set; RemoteError where none is."""
     for name in names:
         value = os.environ.get(name, "").strip()
         if not value:
             continue
         if not (value.isascii() and value.isprintable() and " " not in value):
-            raise JudgeError(f"the key in {name} has characters that no key has: set it again")
+            raise RemoteError(f"the key in {name} has characters that no key has: set it again")
         return ApiKey(value, name)
-    raise JudgeError(f"there is no key: set the environment variable {' or '.join(names)}")
+    raise RemoteError(f"there is no key: set the environment variable {' or '.join(names)}")
+
+
+def key_for(base_url: str, home: str, names: Sequence[str], key_env: str | None) -> ApiKey | None:
+    """The key that goes to an address: from `key_env`; without it that in `names` to `home`, else none."""
+    if key_env is not None:
+        return read_key([key_env])
+    return read_key(names) if is_same_server(base_url, home) else None
+
+
+def server_of(url: str) -> str:
+    """The host of an address, one name for all of this machine's own; RemoteError for what is no address."""
+    parts = _parts(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise RemoteError("the server's address is no URL: write it as http://localhost:8000/v1")
+    if parts.username or parts.password or parts.query:
+        raise RemoteError("the server's address holds a password or a query: keys come from the environment")
+    return "localhost" if parts.hostname in _LOCAL_HOSTS else parts.hostname
+
+
+def is_same_server(url: str, home: str) -> bool:
+    """Whether an address is that of `home`: a key that is meant for one is sent nowhere else."""
+    ours, theirs = _parts(url), _parts(home)
+    return all(getattr(ours, part) == getattr(theirs, part) for part in ("scheme", "hostname", "port"))
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # is checked when it is asked for
+    except ValueError as bad:
+        raise RemoteError(
+            f"the server's address is no URL ({bad}): write it as http://host:8000/v1"
+        ) from bad
+    return parts
 
 
 def _encodings(value: str) -> Iterator[str]:
