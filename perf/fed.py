@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 os.environ |= {"OPENAI_API_KEY": "a-key-for-nobody"}
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "judges"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import torch
 from judge_server import JudgeServer, OpenAI
@@ -38,10 +38,20 @@ from pixelsmile.benchmarks.likeness import measure_likeness
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.running import GENERAL_STRENGTHS, run_edits
 from pixelsmile.faces.likeness import open_meter
-from pixelsmile.judges import Judge, ModelJudge, OpenAIProvider, VerdictCache
+from pixelsmile.judges import (
+    Judge,
+    ModelJudge,
+    OpenAIProvider,
+    VerdictCache,
+)
 from pixelsmile.judges.choosing import Markers, parse_judge, parse_markers
-from pixelsmile.judges.providers.limits import Limits
-from pixelsmile.judges.rubrics import EXPRESSION_SCORES, FED_CONSISTENCY, FED_QUALITY, FED_TRUTH_ALIGNMENT
+from pixelsmile.judges.rubrics import (
+    EXPRESSION_SCORES,
+    FED_CONSISTENCY,
+    FED_QUALITY,
+    FED_TRUTH_ALIGNMENT,
+)
+from pixelsmile.remote import Limits
 
 Stage = Callable[[], int]  # does its work, and says how much
 

@@ -2,7 +2,7 @@
 
     python perf/judges.py [--verdicts 1000] [--max-concurrency 32] [--latency 0.2] [--faults 0.3]
 
-The server stands in tests/judges and has a process of its own; ideal is verdicts / in flight x latency. With
+The server stands in tests and has a process of its own; ideal is verdicts / in flight x latency. With
 --faults it misbehaves in that share of the requests (429, 500, timeouts, closed connections, broken answers,
 refusals). Every verdict is checked against what the server knows to be true.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "judges"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from judge_examples import PROVIDERS
 from judge_server import JudgeServer, at_random, truth
@@ -32,12 +32,12 @@ from pixelsmile.judges import (
     JudgingRun,
     ModelJudge,
     Picture,
-    Provider,
     RetryPolicy,
     Sample,
     Verdict,
     VerdictCache,
 )
+from pixelsmile.remote import Provider
 
 KEY = "a-key-for-nobody"
 TIMEOUT_S = 10.0

@@ -260,10 +260,10 @@ def training_kinds(shop: Path) -> dict[str, Kind]:
 
 def judge_kinds(shop: Path) -> dict[str, Kind]:
     """What a model answers to a judge's questions. An answer that is none is a MalformedAnswerError."""
-    from pixelsmile.judges import ScriptedProvider
     from pixelsmile.judges.rubrics.expression_scores import read_answer
     from pixelsmile.judges.rubrics.marked_answer import read_marked_answer
     from pixelsmile.judges.rubrics.reading import MalformedAnswerError
+    from pixelsmile.remote import ScriptedProvider
 
     names = (
         "Happiness",
@@ -296,9 +296,10 @@ def judge_kinds(shop: Path) -> dict[str, Kind]:
                 if len(str(error)) > 2000:
                     raise AssertionError("a malformed answer fills pages") from error
 
+    bodies = [_chat_body(answer), _content_body(answer), _IMAGES]
     return {
         "answer": Kind([text.encode() for text in valid], file_named("x.txt"), quiet(read)),
-        "reply": Kind([_chat_body(answer), _content_body(answer)], file_named("x.json"), quiet(_read_body)),
+        "reply": Kind(bodies, file_named("x.json"), quiet(_read_body)),
         "cache": _cache_kind(shop),
         "script": Kind(
             [json.dumps({"picture": "0" * 64, "answer": json.loads(answer)}).encode()],
@@ -306,6 +307,9 @@ def judge_kinds(shop: Path) -> dict[str, Kind]:
             quiet(ScriptedProvider.from_file),
         ),
     }
+
+
+_IMAGES = json.dumps({"data": [{"b64_json": "iVBORw0KGgo" + "A" * 1100}], "usage": None}).encode()
 
 
 def _chat_body(answer: str) -> bytes:
@@ -319,24 +323,30 @@ def _content_body(answer: str) -> bytes:
 
 
 def _read_body(path: Path) -> None:
-    """What both providers do with what a server says, whatever its status is."""
-    from pixelsmile.judges.providers.chat_completion import read_completion
-    from pixelsmile.judges.providers.connection import Answer
-    from pixelsmile.judges.providers.generated_content import read_content
-    from pixelsmile.judges.providers.server_error import error_of, parse_body
+    """What all providers do with what a server says, whatever its status is."""
+    from pixelsmile.remote import openai_images
+    from pixelsmile.remote.answers import Answer, error_of, without_pictures
+    from pixelsmile.remote.gemini import read_content
+    from pixelsmile.remote.openai_chat import read_completion
 
     body = path.read_bytes().decode(errors="replace")
-    value = parse_body(body)
+    answer = Answer(200, {}, *without_pictures(body))
     for status in (200, 400, 500):
-        error_of(Answer(status, {}, body), value)
-    for reply in (read_completion(value, body), read_content(value, body)):
+        error_of(Answer(status, {}, body))
+    for reply in (read_completion(answer), read_content(answer), openai_images.read_images(answer)):
         reply.transcript.encode(), reply.text.encode()
 
 
 def _cache_kind(shop: Path) -> Kind:
     """A cache of verdicts with one in it: the file of a database."""
     from pixelsmile.expressions import EXPRESSIONS
-    from pixelsmile.judges import JudgeIdentity, Question, Verdict, VerdictCache, cache_key
+    from pixelsmile.judges import (
+        JudgeIdentity,
+        Question,
+        Verdict,
+        VerdictCache,
+        cache_key,
+    )
 
     judge = JudgeIdentity("p", "m", "r", "00", {})
     question = Question.read(Image.new("RGB", (32, 32)), "human")

@@ -25,9 +25,13 @@ from PIL import Image
 from pixelsmile.embedded import judge_path
 from pixelsmile.expressions import DOMAINS, NEUTRAL
 from pixelsmile.judges.embedded.marks import EmbeddedMarker, EmbeddedMarkers, embedded_markers
-from pixelsmile.judges.fed_samples import consistency_sample, quality_sample, truth_alignment_sample
-from pixelsmile.judges.pool import Sample
-from pixelsmile.judges.question import Target
+from pixelsmile.judges.question import (
+    Sample,
+    Target,
+    consistency_sample,
+    quality_sample,
+    truth_alignment_sample,
+)
 from pixelsmile.judges.verdict import NoVerdict
 from pixelsmile.store.publication import write_file
 from recipes.judge.marks_pictures import DAMAGES, Ruin, Sitting, sitting_of

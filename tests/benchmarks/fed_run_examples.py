@@ -29,7 +29,14 @@ from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.faces.face import Face
-from pixelsmile.judges import JudgeIdentity, Mark, NoVerdict, Question, Verdict, VerdictCache
+from pixelsmile.judges import (
+    JudgeIdentity,
+    Mark,
+    NoVerdict,
+    Question,
+    Verdict,
+    VerdictCache,
+)
 from pixelsmile.judges.choosing import Markers
 from pixelsmile.store.json_lines import LineWriter
 

@@ -20,7 +20,12 @@ from pathlib import Path
 from pixelsmile.benchmarks.judging import EditJudging
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.expressions import EXPRESSIONS
-from pixelsmile.judges import JudgeIdentity, Question, Verdict, VerdictCache
+from pixelsmile.judges import (
+    JudgeIdentity,
+    Question,
+    Verdict,
+    VerdictCache,
+)
 
 IN_FLIGHT = 4
 

@@ -26,7 +26,12 @@ from pixelsmile.benchmarks.run_folder import (
     TaskRecord,
 )
 from pixelsmile.hashing import sha256_bytes
-from pixelsmile.judges import JudgeIdentity, NoVerdict, Outcome, Verdict
+from pixelsmile.judges import (
+    JudgeIdentity,
+    NoVerdict,
+    Outcome,
+    Verdict,
+)
 from pixelsmile.portraits import Portrait, action_units, draw_portrait, sample_identity, scores
 from pixelsmile.store.json_lines import LineWriter
 from pixelsmile.store.manifests import current_code

@@ -18,14 +18,14 @@ from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import JUDGE_LABELS
 from pixelsmile.hashing import sha256_bytes
-from pixelsmile.judges import Budget, JudgeError, ModelJudge, ScriptedProvider, VerdictCache
-from pixelsmile.judges.providers import Failure, Reply
+from pixelsmile.judges import Budget, ModelJudge, VerdictCache
+from pixelsmile.remote import NOTHING, Failure, RemoteError, Reply, ScriptedProvider
 from pixelsmile.store.json_lines import LineWriter
 
 NUM_KILLS = 20
 QUICK = Bootstrap(num_replicates=100)
 ANSWER = json.dumps({"scores": dict.fromkeys(JUDGE_LABELS, 0.5), "dominant": "Happiness"})
-NO_ANSWER = Reply("what a lovely face", "what a lovely face", 0)
+NO_ANSWER = Reply("what a lovely face", "what a lovely face", NOTHING)
 
 
 class Script:
@@ -127,7 +127,7 @@ def test_a_judge_that_cannot_be_asked_leaves_what_was_judged(folder):
     answers = iter([ANSWER, ANSWER])
     wrong_key = Failure("says 401: wrong key", stops=True)
     script = Script(lambda question: next(answers, wrong_key))
-    with pytest.raises(JudgeError, match="wrong key"):
+    with pytest.raises(RemoteError, match="wrong key"):
         judged(folder, script.judge(), max_concurrency=1)
     assert len(folder.outcomes(next(iter(folder.judges())))) == 2
     whole = Script()

@@ -10,8 +10,8 @@ from benchmarks.tiny_encoders import write_encoder
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.cli import main
 from pixelsmile.expressions import JUDGE_LABELS
-from pixelsmile.judges import Picture, ScriptedProvider
-from pixelsmile.judges.providers import Failure
+from pixelsmile.judges import Picture
+from pixelsmile.remote import NOTHING, Failure, ScriptedProvider
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def refusing(script: str):
 
     def ask(question):
         if question.sha256 == picture:
-            return Failure("400: inappropriate", refused="picture", num_tokens=0)
+            return Failure("400: inappropriate", refused="picture", usage=NOTHING)
         return json.dumps(answers[-1]["answer"])
 
     return ask
@@ -134,7 +134,7 @@ def test_a_refused_picture_is_left_out_and_asked_about_again_if_wanted(folder, s
 
 def test_several_refusals_stop_and_keep_what_is_done(folder, script, capsys, monkeypatch):
     answer = json.dumps({"scores": dict.fromkeys(JUDGE_LABELS, 0.25), "dominant": "Neutral"})
-    never = Failure("400: inappropriate", refused="picture", num_tokens=0)
+    never = Failure("400: inappropriate", refused="picture", usage=NOTHING)
     said = iter([answer, answer, never, never, never])
     provider = ScriptedProvider(lambda question: next(said), version="v")
     monkeypatch.setattr(ScriptedProvider, "from_file", lambda path: provider)

@@ -13,7 +13,14 @@ from scipy.spatial.distance import mahalanobis
 from pixelsmile import embedded
 from pixelsmile.errors import InputError, ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL
-from pixelsmile.judges import JudgingRun, NoVerdict, Question, Sample, Verdict, outcome_from_json
+from pixelsmile.judges import (
+    JudgingRun,
+    NoVerdict,
+    Question,
+    Sample,
+    Verdict,
+    outcome_from_json,
+)
 from pixelsmile.judges.embedded.judge import TEMPLATE_3, EmbeddedJudge, face_crop
 from pixelsmile.networks.expression_judge import (
     DrawnRegion,

@@ -14,7 +14,13 @@ from PIL import Image, ImageFilter
 from pixelsmile import embedded
 from pixelsmile.errors import ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL
-from pixelsmile.judges import JudgingRun, Mark, NoVerdict, Picture, Target
+from pixelsmile.judges import (
+    JudgingRun,
+    Mark,
+    NoVerdict,
+    Picture,
+    Target,
+)
 from pixelsmile.judges.choosing import parse_markers
 from pixelsmile.judges.embedded.marks import (
     CALIBRATION_FILE,
@@ -30,7 +36,7 @@ from pixelsmile.judges.embedded.marks import (
     missing,
     softness,
 )
-from pixelsmile.judges.fed_samples import consistency_sample, quality_sample, truth_alignment_sample
+from pixelsmile.judges.question import consistency_sample, quality_sample, truth_alignment_sample
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
 
 # Signs of damage

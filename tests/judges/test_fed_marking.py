@@ -15,13 +15,12 @@ from pixelsmile.judges import (
     ModelJudge,
     NoVerdict,
     RetryPolicy,
-    ScriptedProvider,
     VerdictCache,
 )
 from pixelsmile.judges.choosing import JudgeOptions, parse_markers
-from pixelsmile.judges.fed_samples import consistency_sample, quality_sample, truth_alignment_sample
-from pixelsmile.judges.providers import Reply
+from pixelsmile.judges.question import consistency_sample, quality_sample, truth_alignment_sample
 from pixelsmile.judges.rubrics import FED_CONSISTENCY, FED_QUALITY, FED_TRUTH_ALIGNMENT
+from pixelsmile.remote import NOTHING, Limits, Reply, ScriptedProvider
 
 WORDS = 'Make her smile "broadly".\nIgnore all else.'
 QUALITY = quality_sample("a", png_of(1))
@@ -174,22 +173,22 @@ def test_three_markers_are_three_judges():
 
 
 def test_an_edit_that_cannot_be_read_has_no_mark():
-    silent = ModelJudge(
-        ScriptedProvider(lambda question: Reply("", "", 0, "empty", "-"), version="v"), rubric=FED_QUALITY
-    )
+    silence = Reply("", "", NOTHING, "empty", "-")
+    silent = ModelJudge(ScriptedProvider(lambda prompt: silence, version="v"), rubric=FED_QUALITY)
     (judgement,) = JudgingRun(silent, [truth_alignment_sample("a", png_of(0), "no/such.png")])
     assert (judgement.outcome.reason, judgement.source) == ("unreadable", "picture")
     assert "no/such.png" in judgement.outcome.detail
 
 
 def test_two_pictures_reserve_the_tokens_of_two():
-    provider = PROVIDERS["openai"]("http://localhost:1")
-    one, two = (provider.max_tokens(each.question(), FED_QUALITY) for each in (QUALITY, TRUTH_ALIGNMENT))
-    assert two - one == 4096 + len("Reference")
-    longer = consistency_sample("a", png_of(0), png_of(1), WORDS + "ä").question()
-    assert provider.max_tokens(longer, FED_CONSISTENCY) == 2 + provider.max_tokens(
-        CONSISTENCY.question(), FED_CONSISTENCY
-    )
+    judge = ModelJudge(PROVIDERS["openai"]("http://localhost:1"), rubric=FED_CONSISTENCY)
+
+    def num_tokens(sample) -> int:
+        return Limits().bound(judge.prompt(sample.question())).num_tokens
+
+    assert num_tokens(TRUTH_ALIGNMENT) - num_tokens(QUALITY) == 4096 + len("Reference:\n")
+    longer = consistency_sample("a", png_of(0), png_of(1), WORDS + "ä")
+    assert num_tokens(longer) == 2 + num_tokens(CONSISTENCY)
 
 
 def test_a_sample_without_an_instruction():

@@ -14,7 +14,14 @@ from judge_examples import picture_of, png_of, question_of
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.hashing import sha256_json
-from pixelsmile.judges import JudgeIdentity, NoVerdict, Question, Verdict, VerdictCache, cache_key
+from pixelsmile.judges import (
+    JudgeIdentity,
+    NoVerdict,
+    Question,
+    Verdict,
+    VerdictCache,
+    cache_key,
+)
 
 JUDGE = JudgeIdentity("p", "m", "r-1", "00", {})
 QUESTION = question_of(0)
@@ -181,7 +188,12 @@ sys.path.insert(0, {tests!r})
 from judge_examples import samples_of
 from judge_server import truth
 from pixelsmile.expressions import EXPRESSIONS
-from pixelsmile.judges import JudgeIdentity, JudgingRun, Verdict, VerdictCache
+from pixelsmile.judges import (
+    JudgeIdentity,
+    JudgingRun,
+    Verdict,
+    VerdictCache,
+)
 
 class Slow:
     identity = JudgeIdentity("p", "m", "r-1", "00", {{}})
@@ -201,7 +213,7 @@ with VerdictCache({path!r}) as cache:
 
 def start(path: Path, first: int = 0, last: int = 40, mark: int = 0) -> subprocess.Popen:
     program = PROGRAM.format(
-        tests=str(Path(__file__).parent), path=str(path), first=first, last=last, mark=mark
+        tests=str(Path(__file__).parent.parent), path=str(path), first=first, last=last, mark=mark
     )
     return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
 

@@ -10,9 +10,9 @@ from judge_examples import GEMINI_KEY, OPENAI_KEY, picture_of, question_of
 
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import JUDGE_LABELS
-from pixelsmile.judges import Budget, BudgetSpentError, JudgeError, NoVerdict, Verdict
+from pixelsmile.judges import Budget, NoVerdict, Verdict
 from pixelsmile.judges.choosing import JudgeOptions, parse_judge
-from pixelsmile.judges.providers.limits import Limits
+from pixelsmile.remote import BudgetSpentError, Limits, RemoteError
 
 
 @pytest.fixture(autouse=True)
@@ -62,9 +62,9 @@ def test_the_options_reach_the_judge():
 
 def test_the_key_may_be_elsewhere(monkeypatch):
     monkeypatch.delenv("GEMINI_API_KEY")
-    with pytest.raises(JudgeError, match=r"set the environment variable GEMINI_API_KEY or GOOGLE_API_KEY"):
+    with pytest.raises(RemoteError, match=r"set the environment variable GEMINI_API_KEY or GOOGLE_API_KEY"):
         parse_judge("gemini:m")
-    with pytest.raises(JudgeError, match=r"set the environment variable MINE"):
+    with pytest.raises(RemoteError, match=r"set the environment variable MINE"):
         parse_judge("gemini:m", JudgeOptions(settings={"key_env": "MINE"}))
     monkeypatch.setenv("MINE", GEMINI_KEY)
     judge = parse_judge("gemini:m", JudgeOptions(settings={"key_env": "MINE"}))

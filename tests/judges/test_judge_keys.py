@@ -15,14 +15,14 @@ from judge_server import JudgeServer, SayingServer, at_random, completion
 
 from pixelsmile.judges import (
     GeminiProvider,
-    JudgeError,
     JudgingRun,
     ModelJudge,
     OpenAIProvider,
     RetryPolicy,
     VerdictCache,
 )
-from pixelsmile.judges.keys import ApiKey, read_key
+from pixelsmile.remote import RemoteError
+from pixelsmile.remote.keys import ApiKey, read_key
 
 KEYS = {"openai": OPENAI_KEY, "gemini": GEMINI_KEY}
 
@@ -30,17 +30,17 @@ KEYS = {"openai": OPENAI_KEY, "gemini": GEMINI_KEY}
 def test_where_keys_come_from(monkeypatch):
     assert read_key(["GEMINI_API_KEY", "GOOGLE_API_KEY"]).reveal() == GEMINI_KEY
     monkeypatch.delenv("GEMINI_API_KEY")
-    with pytest.raises(JudgeError, match="set the environment variable GEMINI_API_KEY or GOOGLE_API_KEY"):
+    with pytest.raises(RemoteError, match="set the environment variable GEMINI_API_KEY or GOOGLE_API_KEY"):
         GeminiProvider("m")
     monkeypatch.setenv("GOOGLE_API_KEY", " key-of-google ")
     assert read_key(["GEMINI_API_KEY", "GOOGLE_API_KEY"]).reveal() == "key-of-google"
-    with pytest.raises(JudgeError, match="MINE"):
+    with pytest.raises(RemoteError, match="MINE"):
         GeminiProvider("m", key_env="MINE")
     monkeypatch.setenv("OPENAI_API_KEY", "")
-    with pytest.raises(JudgeError, match="OPENAI_API_KEY"):
+    with pytest.raises(RemoteError, match="OPENAI_API_KEY"):
         OpenAIProvider("m")
     monkeypatch.setenv("OPENAI_API_KEY", "two\nlines-of-secret")
-    with pytest.raises(JudgeError, match="characters") as caught:
+    with pytest.raises(RemoteError, match="characters") as caught:
         OpenAIProvider("m")
     assert "secret" not in str(caught.value)
 
@@ -96,7 +96,7 @@ def test_a_key_in_headers_reaches_no_log(caplog):
     for status in (200, 301, 401, 500):
         with SayingServer(lambda request, nth, status=status: (status, headers, b"{}")) as server:
             run = JudgingRun(judge_at(server.url, "openai", RetryPolicy(1, 1)), samples_of(1))
-            with suppress(JudgeError):
+            with suppress(RemoteError):
                 list(run)
         assert server.num_requests == 1
     assert OPENAI_KEY not in caplog.text + "".join(map(repr, caplog.records))
@@ -150,7 +150,7 @@ def test_keys_show_nowhere(kind, tmp_path, caplog, capfd):
         judgements = list(JudgingRun(judge, samples_of(8), cache=cache))
         texts = [repr(judgements), repr(judge.identity), repr(judge), repr(PROVIDERS[kind](server.url))]
         files = [path.read_bytes() for path in tmp_path.iterdir()]
-    with Echo(kind, lambda digest, nth: "401") as server, pytest.raises(JudgeError) as caught:
+    with Echo(kind, lambda digest, nth: "401") as server, pytest.raises(RemoteError) as caught:
         list(JudgingRun(judge_at(server.url, kind), samples_of(2)))
     texts += [everything_about(caught.value), caplog.text, *map(repr, caplog.records), *capfd.readouterr()]
     assert all(KEYS[kind] not in text for text in texts)
@@ -160,7 +160,7 @@ def test_keys_show_nowhere(kind, tmp_path, caplog, capfd):
 
 
 def test_errors_of_the_sdk_do_not_hang_on_ours():
-    with JudgeServer(lambda digest, nth: "404") as server, pytest.raises(JudgeError) as caught:
+    with JudgeServer(lambda digest, nth: "404") as server, pytest.raises(RemoteError) as caught:
         list(JudgingRun(judge_at(server.url, "openai"), samples_of(1)))
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None

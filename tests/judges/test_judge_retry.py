@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from pixelsmile.judges import RetryPolicy
-from pixelsmile.judges.retry import is_retried, retry_after_s, retry_info_s
+from pixelsmile.remote.answers import is_retried, retry_after_s, retry_info_s
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 

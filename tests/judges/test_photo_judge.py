@@ -15,15 +15,28 @@ from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.faces.choice import ONLY, parse_choice
 from pixelsmile.faces.detectors.mesh import MeshDetector
 from pixelsmile.faces.mesh.points import BLENDSHAPES
-from pixelsmile.judges import NoVerdict, Question, Target, Verdict
+from pixelsmile.judges import (
+    NoVerdict,
+    Question,
+    Target,
+    Verdict,
+)
 from pixelsmile.judges.choosing import parse_judge, parse_markers
-from pixelsmile.judges.fed_samples import consistency_sample, quality_sample, truth_alignment_sample
 from pixelsmile.judges.judge import JudgeIdentity
 from pixelsmile.judges.of_face import OfFace
 from pixelsmile.judges.photo import judge as photo_quality
 from pixelsmile.judges.photo import scores as photo_scores
 from pixelsmile.judges.photo.judge import PhotoJudge
-from pixelsmile.judges.photo.scores import CATEGORIES, CLASSES, SHAPES, Fitted, Way, load_fitted, weigh
+from pixelsmile.judges.photo.scores import (
+    CATEGORIES,
+    CLASSES,
+    SHAPES,
+    Fitted,
+    Way,
+    load_fitted,
+    weigh,
+)
+from pixelsmile.judges.question import consistency_sample, quality_sample, truth_alignment_sample
 
 
 @pytest.fixture(scope="module")

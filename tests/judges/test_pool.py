@@ -14,7 +14,6 @@ from PIL.PngImagePlugin import PngInfo
 
 from pixelsmile.judges import (
     Budget,
-    JudgeError,
     Judgement,
     JudgingRun,
     ModelJudge,
@@ -22,11 +21,10 @@ from pixelsmile.judges import (
     Picture,
     Question,
     Sample,
-    ScriptedProvider,
     Verdict,
     VerdictCache,
 )
-from pixelsmile.judges.providers import Failure, Reply
+from pixelsmile.remote import Failure, RemoteError, Reply, ScriptedProvider, Usage
 
 
 class Scripted(ScriptedProvider):
@@ -38,13 +36,13 @@ class Scripted(ScriptedProvider):
         self.asked: Counter[str] = Counter()
         self.in_flight = self.most_in_flight = self.num_closed = 0
 
-    async def ask(self, question, rubric):
-        self.asked[question.sha256] += 1
+    async def ask(self, prompt):
+        self.asked[prompt.sha256] += 1
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await asyncio.sleep(self.delay_s)
-            return await super().ask(question, rubric)
+            return await super().ask(prompt)
         finally:
             self.in_flight -= 1
 
@@ -55,7 +53,7 @@ class Scripted(ScriptedProvider):
 
 def true_answer(question: Question) -> Reply:
     text = json.dumps(good_answer(question.sha256))
-    return Reply(text, text, 10)
+    return Reply(text, text, Usage(10))
 
 
 def is_true(outcome, seed: int) -> bool:
@@ -81,9 +79,9 @@ def test_results_come_as_they_are_ready():
         await asyncio.sleep(0.2 if question.sha256 == picture_of(0).sha256 else 0)
 
     class Uneven(Scripted):
-        async def ask(self, question, rubric):
-            await slow_first(question)
-            return await super().ask(question, rubric)
+        async def ask(self, prompt):
+            await slow_first(prompt)
+            return await super().ask(prompt)
 
     keys = [judgement.key for judgement in JudgingRun(ModelJudge(Uneven()), samples_of(5), max_concurrency=2)]
     assert keys[-1] == "sample 0"
@@ -124,7 +122,7 @@ def test_the_cache_pays(tmp_path):
     ],
 )
 def test_no_verdict_is_asked_for_again_but_for_a_refusal(tmp_path, reason, settings, num_asked):
-    refusing = ScriptedProvider(lambda question: Reply("", "no", 5, reason, "SAFETY"), version="test")
+    refusing = ScriptedProvider(lambda question: Reply("", "no", Usage(5), reason, "SAFETY"), version="test")
     with VerdictCache(tmp_path / "cache.sqlite") as cache:
         (refused,) = JudgingRun(ModelJudge(refusing), samples_of(1), cache=cache)
         assert isinstance(refused.outcome, NoVerdict)
@@ -186,7 +184,7 @@ def test_one_clear_line_where_nothing_can_be_judged():
     provider = Scripted(lambda q: failure if q.sha256 == wrong else true_answer(q), delay_s=0.01)
     run = JudgingRun(ModelJudge(provider), samples_of(40), max_concurrency=4)
     judged: list[Judgement] = []
-    with pytest.raises(JudgeError, match="401: bad key"):
+    with pytest.raises(RemoteError, match="401: bad key"):
         judged.extend(run)
     assert provider.asked.total() == len(judged) + 1 < 40, (
         "what was in flight came in, nothing was begun after"
@@ -197,7 +195,7 @@ def test_one_clear_line_where_nothing_can_be_judged():
 
 def test_too_much_patience():
     busy = ScriptedProvider(lambda question: Failure("429: quota", server_wait_s=7200.0), version="test")
-    with pytest.raises(JudgeError, match=r"asks for 7,200 s of patience \(429: quota\): run again later"):
+    with pytest.raises(RemoteError, match=r"asks for 7,200 s of patience \(429: quota\): run again later"):
         list(JudgingRun(ModelJudge(busy), samples_of(3)))
 
 
@@ -205,7 +203,7 @@ def test_a_judge_is_as_new_after_an_error():
     failures = iter([Failure("is closed", stops=True)])
     provider = Scripted(lambda question: next(failures, None) or true_answer(question))
     judge = ModelJudge(provider)
-    with pytest.raises(JudgeError):
+    with pytest.raises(RemoteError):
         list(JudgingRun(judge, samples_of(1)))
     assert len(list(JudgingRun(judge, samples_of(1)))) == 1
 

@@ -22,17 +22,15 @@ from pixelsmile.errors import InputError
 from pixelsmile.judges import (
     Budget,
     GeminiProvider,
-    JudgeError,
     JudgingRun,
     ModelJudge,
     NoVerdict,
     OpenAIProvider,
     RetryPolicy,
-    ScriptedProvider,
     Verdict,
 )
-from pixelsmile.judges.providers.limits import Limits
 from pixelsmile.judges.rubrics import EXPRESSION_SCORES
+from pixelsmile.remote import Limits, RemoteError, ScriptedProvider
 
 
 def judge_one(provider, **settings):
@@ -97,7 +95,7 @@ def test_the_strongest_format_that_the_server_takes_is_remembered(known, num_ref
 def test_a_bad_request_that_is_not_about_the_format():
     with (
         Choosy() as server,
-        pytest.raises(JudgeError, match=r"'m' at localhost cannot be asked \(400: .*fault 400"),
+        pytest.raises(RemoteError, match=r"'m' at localhost cannot be asked \(400: .*fault 400"),
     ):
         judge_one(openai_provider(server.url))
     assert server.met == {"400": 3}
@@ -117,7 +115,7 @@ def test_a_bad_request_that_is_not_about_the_format():
 def test_what_stops_the_run_at_once(kind, status):
     with JudgeServer(lambda digest, nth: status) as server:
         run = JudgingRun(judge_at(server.url, kind), samples_of(20), max_concurrency=2)
-        with pytest.raises(JudgeError, match=f"{status}: fault {status}.*check the") as caught:
+        with pytest.raises(RemoteError, match=f"{status}: fault {status}.*check the") as caught:
             list(run)
     assert server.met.total() <= 2
     assert "\n" not in str(caught.value)
@@ -177,14 +175,14 @@ def test_the_budget_counts_what_the_server_reports(kind):
     with JudgeServer(in_turn("429", "wrong keys")) as server:
         list(JudgingRun(judge_at(server.url, kind, budget=budget), samples_of(3)))
     assert (budget.spending.num_requests, budget.spending.num_tokens) == (9, 6000)
-    assert budget.spending.num_reserved_tokens == 0
+    assert budget.spending.reserved.num_tokens == 0
 
 
 @pytest.mark.parametrize("kind", ["openai", "gemini"])
 def test_tokens_stop_before_the_limit(kind):
     with JudgeServer() as server:
-        provider = judge_at(server.url, kind)._provider
-        bound = provider.max_tokens(question_of(0), EXPRESSION_SCORES)
+        judge = judge_at(server.url, kind)
+        bound = Limits().bound(judge.prompt(question_of(0))).num_tokens
         budget = Budget(max_tokens=bound + 3500)
         run = JudgingRun(judge_at(server.url, kind, budget=budget), samples_of(20), max_concurrency=8)
         assert len(list(run)) == 4
@@ -211,7 +209,7 @@ def test_no_credit_is_no_reason_to_wait():
         async def _answer(self, writer, protocol, digest, fault):
             return await super()._answer(writer, NoCredit(), digest, "429")
 
-    with Server() as server, pytest.raises(JudgeError, match=r"429: .*pay"):
+    with Server() as server, pytest.raises(RemoteError, match=r"429: .*pay"):
         judge_one(openai_provider(server.url))
 
 
@@ -234,19 +232,19 @@ def test_identities_name_server_and_settings_but_no_port_and_no_key():
 )
 def test_addresses_that_are_refused(url):
     for provider in (OpenAIProvider, GeminiProvider):
-        with pytest.raises(JudgeError, match="address") as caught:
+        with pytest.raises(RemoteError, match="address") as caught:
             provider("m", base_url=url)
         assert "word" not in str(caught.value).replace("password", "")
 
 
 def test_a_name_that_nobody_knows_gets_the_current_one():
-    with JudgeServer(lambda digest, nth: "404") as server, pytest.raises(JudgeError) as caught:
+    with JudgeServer(lambda digest, nth: "404") as server, pytest.raises(RemoteError) as caught:
         judge_one(gemini_provider(server.url))
     assert "(404: fault 404): check the model's name (gemini-3.1-pro-preview is current)" in str(caught.value)
 
 
 def test_a_name_that_was_shut_down_may_live_elsewhere():
-    with pytest.raises(JudgeError, match=r"gemini-3-pro-preview was shut down: use gemini:gemini-3\.1-pro"):
+    with pytest.raises(RemoteError, match=r"gemini-3-pro-preview was shut down: use gemini:gemini-3\.1-pro"):
         GeminiProvider("gemini-3-pro-preview")
     assert (
         GeminiProvider("gemini-3-pro-preview", base_url="http://localhost:1").model == "gemini-3-pro-preview"

@@ -10,8 +10,14 @@ from PIL import Image
 
 from pixelsmile.errors import ImageError, StrengthError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
-from pixelsmile.judges import JudgeIdentity, Question, Sample, Target, cache_key
-from pixelsmile.judges.fed_samples import consistency_sample, quality_sample, truth_alignment_sample
+from pixelsmile.judges import (
+    JudgeIdentity,
+    Question,
+    Sample,
+    Target,
+    cache_key,
+)
+from pixelsmile.judges.question import consistency_sample, quality_sample, truth_alignment_sample
 
 JUDGE = JudgeIdentity("p", "m", "r-1", "00", {})
 TARGETS = st.none() | st.builds(

@@ -6,7 +6,13 @@ import pytest
 from judge_examples import digest_of, judge_at, samples_of
 from judge_server import JudgeServer
 
-from pixelsmile.judges import JudgeError, JudgingRun, NoVerdict, Verdict, VerdictCache
+from pixelsmile.judges import (
+    JudgingRun,
+    NoVerdict,
+    Verdict,
+    VerdictCache,
+)
+from pixelsmile.remote import RemoteError
 
 INSPECTED = {"message": "Input data may contain inappropriate content.", "code": "data_inspection_failed"}
 UNABLE = {"message": "Unable to process input image. Please retry", "status": "INVALID_ARGUMENT"}
@@ -63,7 +69,7 @@ def test_a_picture_may_be_refused_before_anything_is_answered():
 def test_what_may_be_the_request_stops_a_judge_that_never_answered(tmp_path):
     with Refusing(413, TOO_LARGE, 0) as server, VerdictCache(tmp_path / "cache.sqlite") as cache:
         judge = judge_at(server.url, "openai")
-        with pytest.raises(JudgeError, match=r"cannot be asked \(413: Request Entity Too Large\)"):
+        with pytest.raises(RemoteError, match=r"cannot be asked \(413: Request Entity Too Large\)"):
             list(JudgingRun(judge, samples_of(3), cache=cache, max_concurrency=1))
         list(JudgingRun(judge, samples_of(2)[1:], cache=cache))
         run = JudgingRun(judge, samples_of(3), cache=cache, max_concurrency=1)
@@ -77,7 +83,7 @@ def test_several_in_a_row_stop_the_run(most, num_refused, tmp_path):
             judge_at(server.url, "gemini"), samples_of(20), cache=cache, max_concurrency=1, max_refusals=most
         )
         outcomes = []
-        with pytest.raises(JudgeError, match=rf"^{most} questions in a row .*\(400: Input") as caught:
+        with pytest.raises(RemoteError, match=rf"^{most} questions in a row .*\(400: Input") as caught:
             outcomes.extend(one.outcome for one in run)
     assert sum(isinstance(outcome, Verdict) for outcome in outcomes) == 3
     assert sum(isinstance(outcome, NoVerdict) for outcome in outcomes) == num_refused
@@ -96,7 +102,7 @@ def test_what_stops_at_once_also_after_answers(status, tmp_path):
     with Refusing(status, {"message": "no"}, 2) as server, VerdictCache(tmp_path / "cache.sqlite") as cache:
         run = JudgingRun(judge_at(server.url, "openai"), samples_of(9), cache=cache, max_concurrency=1)
         outcomes = []
-        with pytest.raises(JudgeError, match=f"{status}: no"):
+        with pytest.raises(RemoteError, match=f"{status}: no"):
             outcomes.extend(run)
     assert len(outcomes) == 2, "what was done is kept"
 

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
-from pixelsmile.judges import JudgeIdentity, NoVerdict, Verdict, outcome_from_json
+from pixelsmile.judges import (
+    JudgeIdentity,
+    NoVerdict,
+    Verdict,
+    outcome_from_json,
+)
 
 ZEROS = dict.fromkeys(EXPRESSIONS, 0.0)
 VERDICTS = st.builds(

@@ -20,7 +20,6 @@ from judge_server import JudgeServer, SayingServer, completion, good_answer, ref
 from pixelsmile.judges import (
     Budget,
     GeminiProvider,
-    JudgeError,
     JudgingRun,
     ModelJudge,
     NoVerdict,
@@ -28,9 +27,9 @@ from pixelsmile.judges import (
     RetryPolicy,
     Verdict,
 )
-from pixelsmile.judges.budget import counted
-from pixelsmile.judges.providers.connection import MAX_ANSWER_BYTES
-from pixelsmile.judges.rubrics import EXPRESSION_SCORES
+from pixelsmile.remote import Limits, RemoteError
+from pixelsmile.remote.answers import counted
+from pixelsmile.remote.connection import MAX_ANSWER_BYTES
 
 GOOD = json.dumps(good_answer("a"))
 HURRY = RetryPolicy(max_requests=3, max_answers=2, base_s=0.001)
@@ -114,7 +113,7 @@ def test_an_error_inside_of_200_is_one(provider, body, detail):
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_an_error_inside_of_200_stops_like_one_outside(status):
-    with pytest.raises(JudgeError, match=f"{status}: gone"):
+    with pytest.raises(RemoteError, match=f"{status}: gone"):
         outcome_of(always(refusal(200, "gone", code=status)))
 
 
@@ -133,7 +132,7 @@ def test_the_other_name_of_max_tokens():
 
 
 def test_a_name_is_changed_once():
-    with pytest.raises(JudgeError, match="max_completion_tokens is too large"):
+    with pytest.raises(RemoteError, match="max_completion_tokens is too large"):
         outcome_of(always(refusal(400, "max_completion_tokens is too large")), retry=HASTE)
 
 
@@ -150,9 +149,9 @@ def test_a_null_takes_a_field_out():
 
 
 def test_the_question_is_not_to_be_changed():
-    with pytest.raises(JudgeError, match="messages is not to be changed"):
+    with pytest.raises(RemoteError, match="messages is not to be changed"):
         openai_provider("http://localhost:1", extra_body={"messages": None})
-    with pytest.raises(JudgeError, match="contents is not to be changed"):
+    with pytest.raises(RemoteError, match="contents is not to be changed"):
         gemini_provider("http://localhost:1", settings={"contents": []})
 
 
@@ -173,7 +172,7 @@ def test_a_temperature_that_is_not_taken_is_left_out(caplog):
 
 
 def test_a_parameter_is_not_the_format_and_gets_advice():
-    with pytest.raises(JudgeError, match="no temperature in --extra"):
+    with pytest.raises(RemoteError, match="no temperature in --extra"):
         outcome_of(always(NO_TEMPERATURE), extra_body={"temperature": 1})
 
 
@@ -190,7 +189,7 @@ def test_a_parameter_is_not_the_format_and_gets_advice():
 def test_what_is_too_large_is_told_how_to_get_smaller(kind, status, message):
     with (
         SayingServer(always(refusal(status, message))) as server,
-        pytest.raises(JudgeError, match=r"--max-side 512.*--max-output-tokens$") as caught,
+        pytest.raises(RemoteError, match=r"--max-side 512.*--max-output-tokens$") as caught,
     ):
         list(JudgingRun(judge_at(server.url, kind), samples_of(1)))
     assert "key" not in str(caught.value)
@@ -216,7 +215,7 @@ def test_a_refusal_in_words(text, reason):
 
 
 def test_a_long_wait_is_said_once(caplog, monkeypatch):
-    monkeypatch.setattr("pixelsmile.judges.model_judge._LONG_WAIT_S", 0.01)
+    monkeypatch.setattr("pixelsmile.remote.client._LONG_WAIT_S", 0.01)
     say = always((429, {"Retry-After": "0.02"}, b"slow down"))
     assert outcome_of(say, retry=HURRY).reason == "unreachable"
     (said,) = [record.getMessage() for record in caplog.records]
@@ -228,7 +227,7 @@ def test_no_redirect_is_followed(status):
     with JudgeServer() as other:
         target = f"{other.url}/v1/chat/completions?key={OPENAI_KEY}"
         for provider in (openai_provider, gemini_provider):
-            with pytest.raises(JudgeError, match=f"{status}: a redirect to .*not followed") as caught:
+            with pytest.raises(RemoteError, match=f"{status}: a redirect to .*not followed") as caught:
                 outcome_of(always((status, {"Location": target}, b"")), provider)
             assert provider is gemini_provider or OPENAI_KEY not in str(caught.value)
     assert other.requests == []
@@ -250,8 +249,8 @@ def test_nothing_of_the_environment_goes_elsewhere(monkeypatch):
     "url", ["http://api.openai.com/v1", "https://api.openai.com:8443/v1", "https://openai.com/v1"]
 )
 def test_openai_s_key_is_for_its_address_alone(url):
-    assert OpenAIProvider("m", base_url=url)._key is None
-    assert OpenAIProvider("m")._key is not None
+    assert OpenAIProvider("m", base_url=url)._connection.key is None
+    assert OpenAIProvider("m")._connection.key is not None
 
 
 BOMB = gzip.compress(bytes(64 * MAX_ANSWER_BYTES))
@@ -319,8 +318,8 @@ def test_absurd_usage_counts_as_the_reservation(tokens):
     usage = {"total_tokens": tokens, "totalTokenCount": tokens}
     budget = Budget()
     assert isinstance(outcome_of(always(completion(GOOD, usage)), budget=budget), Verdict)
-    bound = openai_provider("http://localhost:1").max_tokens(question_of(0), EXPRESSION_SCORES)
-    assert budget.spending.num_tokens == bound
+    prompt = ModelJudge(openai_provider("http://localhost:1")).prompt(question_of(0))
+    assert budget.spending.used == Limits().bound(prompt)
 
 
 def test_usage_that_is_a_number():
@@ -339,5 +338,5 @@ def test_retry_after_may_be_anything(wait):
 
 @pytest.mark.parametrize("wait", ["1e9", "9" * 300, "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_nobody_waits_for_ever(wait):
-    with pytest.raises(JudgeError, match=r"asks for 86,400 s of patience \(429"):
+    with pytest.raises(RemoteError, match=r"asks for 86,400 s of patience \(429"):
         outcome_of(always((429, {"Retry-After": wait}, b"{}")))

@@ -12,7 +12,8 @@ from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.cli.train_measuring import FfeMeasure, Jury, make_measure
 from pixelsmile.editing.editor import Editor
 from pixelsmile.errors import InputError
-from pixelsmile.judges.judge import JudgeError, JudgeIdentity
+from pixelsmile.judges.judge import JudgeIdentity
+from pixelsmile.remote import RemoteError
 from pixelsmile.training.config_file import parse_config
 from pixelsmile.training.rehearsal import shortened
 
@@ -47,7 +48,7 @@ class Unreachable:
     identity = JudgeIdentity("nobody", "none", "r", "0", {})
 
     async def judge(self, *asked):
-        raise JudgeError("the key was refused: check it")
+        raise RemoteError("the key was refused: check it")
 
     async def aclose(self):
         """Nothing is open."""

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pixelsmile.benchmarks.opinions import current_outcomes
 from pixelsmile.benchmarks.run_folder import EditRecord, OutcomeRecord, RunFolder
-from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.judge import Judge, JudgeIdentity
-from pixelsmile.judges.pool import MAX_REFUSALS, Judgement, JudgingRun, Sample
-from pixelsmile.judges.question import Target
+from pixelsmile.judges.question import Sample, Target
+from pixelsmile.judges.run import Judgement, JudgingRun, VerdictCache
 from pixelsmile.judges.verdict import Outcome, is_final
+from pixelsmile.remote import MAX_REFUSALS
 from pixelsmile.store.json_lines import LineWriter
 
 MakeSample = Callable[[str, EditRecord], Sample]  # what to ask about an edit, under a key
@@ -24,7 +24,7 @@ class EditJudging:
     had come is in the run's file or in `cache`, from where it costs nothing.
 
     A spent budget ends the pass as if all were done: `stopped` says why, `num_left` how much is missing. A
-    JudgeError, also for `max_refusals` in a row, is raised once what was in flight is kept. InputError where
+    RemoteError, also for `max_refusals` in a row, is raised once what was in flight is kept. InputError where
     a picture is not the one that was made.
     """
 

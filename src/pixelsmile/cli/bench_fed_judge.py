@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pixelsmile.cli.bench_fed_judge_summary import Asking, FedJudgeSummary
     from pixelsmile.expressions import Domain
     from pixelsmile.faces.likeness import LikenessMeter
-    from pixelsmile.judges.cache import VerdictCache
     from pixelsmile.judges.judge import Judge
+    from pixelsmile.judges.run import VerdictCache
 
 _SCORES = "scores"
 _NONE = "none"
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     """
     from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.faces.likeness import open_meter
-    from pixelsmile.judges.cache import VerdictCache
+    from pixelsmile.judges.run import VerdictCache
 
     spec = RunFolder(Path(options.run)).spec_of("fed")
     with RunFolder.claimed(Path(options.run)) as folder:

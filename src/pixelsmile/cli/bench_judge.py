@@ -123,7 +123,7 @@ def measure_identity(options: argparse.Namespace, folder: "RunFolder", meter: "L
 def _judge(options: argparse.Namespace, folder: "RunFolder", judge: "Judge") -> "JudgeStanding":
     from pixelsmile.benchmarks.judging import EditJudging
     from pixelsmile.cli.bench_judge_summary import judge_standing
-    from pixelsmile.judges.cache import VerdictCache
+    from pixelsmile.judges.run import VerdictCache
 
     num_done = num_reused = 0
     with (

@@ -71,9 +71,8 @@ def add_server(parser: argparse.ArgumentParser) -> None:
 
 def judge_options(options: argparse.Namespace, names: Sequence[str]) -> "JudgeOptions":
     """What is set for the judges; InputError where it is set and none of them would take it."""
-    from pixelsmile.judges.budget import Budget
     from pixelsmile.judges.choosing import JudgeOptions, server_named
-    from pixelsmile.judges.providers.limits import Limits
+    from pixelsmile.remote import Budget, Limits
 
     given = {name: value for name in _OF_SERVERS if (value := getattr(options, name)) is not None}
     if given and not any(name.startswith(("gemini:", "openai:")) for name in names):

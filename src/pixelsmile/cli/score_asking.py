@@ -10,9 +10,9 @@ from pixelsmile.cli.display import progress
 from pixelsmile.errors import ImageError, InputError
 from pixelsmile.expressions import Domain
 from pixelsmile.hashing import sha256_file
-from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.judge import Judge
-from pixelsmile.judges.pool import JudgingRun, Sample
+from pixelsmile.judges.question import Sample
+from pixelsmile.judges.run import JudgingRun, VerdictCache
 from pixelsmile.judges.verdict import NoVerdict, Outcome, Verdict
 from pixelsmile.store.json_lines import LineWriter, read_lines
 from pixelsmile.triplets.annotated import ScoredLine

@@ -25,9 +25,10 @@ from pixelsmile.benchmarks.tasks import Benchmark
 from pixelsmile.editing.editor import Editor
 from pixelsmile.errors import OutputError
 from pixelsmile.faces.likeness import LikenessMeter, open_meter
-from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.choosing import parse_judge
-from pixelsmile.judges.judge import Judge, JudgeError
+from pixelsmile.judges.judge import Judge
+from pixelsmile.judges.run import VerdictCache
+from pixelsmile.remote import RemoteError
 from pixelsmile.store.publication import remove_folder
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.distribution import on_main
@@ -148,7 +149,7 @@ def _look(run: RunFolder, jury: Jury, verdicts: Path) -> None:
         try:
             for _ in judging:
                 pass
-        except JudgeError as error:
+        except RemoteError as error:
             _log.warning(
                 "%d edits in %s are not judged, the training goes on (%s)", judging.num_left, run.path, error
             )

@@ -7,26 +7,22 @@
             print(judgement.key, judgement.outcome)
         print(run.stopped, run.left)
 
-What speaks HTTP (extra `judges`) is loaded by the first request. `agreement` and `panel` are modules of
-their own.
+Models, budgets and what goes wrong on the way to them are in `pixelsmile.remote`. The judges that need no
+server, and `agreement`, are modules of their own.
 """
 
-from pixelsmile.judges.budget import Budget, Spending
-from pixelsmile.judges.cache import VerdictCache, cache_key
-from pixelsmile.judges.judge import BudgetSpentError, Judge, JudgeError, JudgeIdentity, QuestionRefusedError
+from pixelsmile.judges.judge import Judge, JudgeIdentity
 from pixelsmile.judges.model_judge import ModelJudge
-from pixelsmile.judges.pool import Judgement, JudgingRun, Sample
-from pixelsmile.judges.providers import GeminiProvider, OpenAIProvider, Provider, ScriptedProvider
-from pixelsmile.judges.question import Picture, Question, Target
-from pixelsmile.judges.retry import RetryPolicy
-from pixelsmile.judges.verdict import Mark, NoVerdict, Outcome, Verdict, outcome_from_json
+from pixelsmile.judges.question import Picture, Question, Sample, Target
+from pixelsmile.judges.run import Asker, Judgement, JudgingRun, VerdictCache, cache_key
+from pixelsmile.judges.verdict import Mark, NoVerdict, Outcome, Verdict, is_final, outcome_from_json
+from pixelsmile.remote import Budget, GeminiProvider, OpenAIProvider, RetryPolicy
 
 __all__ = [
+    "Asker",
     "Budget",
-    "BudgetSpentError",
     "GeminiProvider",
     "Judge",
-    "JudgeError",
     "JudgeIdentity",
     "Judgement",
     "JudgingRun",
@@ -36,16 +32,13 @@ __all__ = [
     "OpenAIProvider",
     "Outcome",
     "Picture",
-    "Provider",
     "Question",
-    "QuestionRefusedError",
     "RetryPolicy",
     "Sample",
-    "ScriptedProvider",
-    "Spending",
     "Target",
     "Verdict",
     "VerdictCache",
     "cache_key",
+    "is_final",
     "outcome_from_json",
 ]

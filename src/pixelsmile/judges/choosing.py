@@ -8,11 +8,8 @@ from typing import Any
 from pydantic import JsonValue
 
 from pixelsmile.errors import InputError
-from pixelsmile.judges.budget import Budget
 from pixelsmile.judges.judge import Judge
 from pixelsmile.judges.model_judge import ModelJudge
-from pixelsmile.judges.providers import GeminiProvider, OpenAIProvider, Provider, ScriptedProvider
-from pixelsmile.judges.providers.limits import Limits
 from pixelsmile.judges.rubrics import (
     EXPRESSION_SCORES,
     FED_CONSISTENCY,
@@ -20,6 +17,7 @@ from pixelsmile.judges.rubrics import (
     FED_TRUTH_ALIGNMENT,
     Rubric,
 )
+from pixelsmile.remote import Budget, GeminiProvider, Limits, OpenAIProvider, Provider, ScriptedProvider
 
 FORMS = "photo, embedded, gemini:MODEL, openai:MODEL, openai:MODEL@ADDRESS or scripted:FILE"
 EMBEDDED = "embedded"
@@ -61,7 +59,7 @@ def parse_judge(text: str, options: JudgeOptions | None = None) -> Judge:
     hold colons. A file has JSON lines {"picture": SHA-256 of the pixels (Picture.sha256), "answer": an answer
     in the rubric's form}.
 
-    InputError for other words and files; JudgeError (also one) for a missing key or an address that is none.
+    InputError for other words and files; RemoteError (also one) for a missing key or an address that is none.
     """
     if text == EMBEDDED:
         from pixelsmile.judges.embedded.judge import EmbeddedJudge  # torch takes seconds to load

@@ -7,7 +7,6 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
-from pixelsmile.errors import InputError, PixelSmileError
 from pixelsmile.hashing import sha256_json
 from pixelsmile.judges.question import Question
 from pixelsmile.judges.verdict import Outcome
@@ -68,33 +67,9 @@ class Judge(Protocol):
     async def judge(self, question: Question) -> Outcome:
         """A verdict or a mark, whichever this judge gives, or why there is none.
 
-        JudgeError where no question could be answered: the run stops. QuestionRefusedError (also one) where
-        another might be. BudgetSpentError before a limit is passed.
+        Errors of `remote` where the run is to stop: RemoteError where no question could be answered,
+        RequestRefusedError (also one) where another might be, BudgetSpentError before a limit is passed.
         """
 
     async def aclose(self) -> None:
         """Close what is open in this event loop. The judge may be asked again afterwards."""
-
-
-# What stops a run of judgements. A picture without a verdict is no error: that is a `NoVerdict`.
-
-
-class JudgeError(InputError):
-    """A judge that cannot be asked at all: a wrong key, model, address or request. The whole run stops."""
-
-
-class QuestionRefusedError(JudgeError):
-    """A question that the server would not take, where the question may be at fault and not the judge.
-
-    Whoever asks many decides whether the run stops. detail: what the server said. is_certain: it said that
-    the picture is the reason.
-    """
-
-    def __init__(self, message: object, detail: str, is_certain: bool) -> None:
-        super().__init__(message)
-        self.detail = detail
-        self.is_certain = is_certain
-
-
-class BudgetSpentError(PixelSmileError):
-    """The next request could pass the budget. An ordinary end: what was judged is kept, the rest is left."""

@@ -122,3 +122,56 @@ class Question:
         shown = [[caption, picture.sha256] for caption, picture in self.pictures.items()]
         target = self.target and [self.target.expression, self.target.strength]
         return sha256_json({"pictures": shown, "words": self.words, "target": target})
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What to ask about, before its pictures are read (see Question.read), and the caller's name for it.
+
+    `images` is one picture, or several by their captions, in the order in which they are shown.
+    """
+
+    key: str
+    images: ImageSource | Mapping[str, ImageSource]
+    domain: Domain
+    words: str = ""
+    target: Target | None = None
+
+    def question(self) -> Question:
+        """The question, with its pictures; ImageError where one cannot be read."""
+        return Question.read(self.images, self.domain, words=self.words, target=self.target)
+
+
+# What the judges of FED-Bench's three judged components are shown: each for the rubric of the same name
+# (rubrics/fed.py), and for its embedded counterparts.
+# Captions, as models read them. They are part of a question's hash.
+SOURCE, EDIT, TRUTH = "Source", "Edit", "Reference"
+
+
+def quality_sample(key: str, edit: ImageSource, domain: Domain = "human") -> Sample:
+    """PQ: the edit alone. Why the source is not beside it stands with its rubric."""
+    return Sample(key, {EDIT: edit}, domain)
+
+
+def consistency_sample(
+    key: str,
+    source: ImageSource,
+    edit: ImageSource,
+    instruction: str,
+    domain: Domain = "human",
+    target: Target | None = None,
+) -> Sample:
+    """SC: source, edit and instruction. target: what it asks for; the embedded counterpart reads no words.
+
+    ValueError for an instruction of no words: there is nothing to be consistent with.
+    """
+    if not instruction.strip():
+        raise ValueError(f"{key!r} has no instruction")
+    return Sample(key, {SOURCE: source, EDIT: edit}, domain, instruction, target)
+
+
+def truth_alignment_sample(
+    key: str, truth: ImageSource, edit: ImageSource, domain: Domain = "human"
+) -> Sample:
+    """GTA: ground truth and edit."""
+    return Sample(key, {TRUTH: truth, EDIT: edit}, domain)

@@ -1,28 +1,17 @@
-"""A budget of requests and tokens that stops before it would be passed.
+"""A budget of requests, tokens and money that stops before it would be passed.
 
-Before a request its tokens are reserved, at their upper bound; afterwards they are settled with what the
-server reports. Where it reports nothing (a timeout, a closed connection), the reservation counts as spent.
+Before a request its tokens and its cost are reserved, at their upper bound; afterwards they are settled with
+what the server reports. Where it reports nothing (a timeout, a closed connection), the reservation counts as
+spent.
 """
 
 import asyncio
-import math
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from threading import Lock
 
-from pixelsmile.judges.judge import BudgetSpentError
-
-_MOST_TOKENS = 10_000_000  # of one request: no model takes as many
-
-
-def counted(reported: object) -> int | None:
-    """A server's count of the tokens of one request; None, as if nothing were reported, for what is none.
-
-    None are texts, truths, what is not finite, less than one, and more than any model takes.
-    """
-    if isinstance(reported, bool) or not isinstance(reported, int | float):
-        return None
-    return math.ceil(reported) if 0 < reported <= _MOST_TOKENS else None
+from pixelsmile.remote.provider import BudgetSpentError, Usage
 
 
 @dataclass(frozen=True)
@@ -30,27 +19,33 @@ class Spending:
     """What has been sent and used so far, and what is reserved for requests in flight."""
 
     num_requests: int
-    num_tokens: int
-    num_reserved_tokens: int
+    used: Usage
+    reserved: Usage
+
+    @property
+    def num_tokens(self) -> int:
+        return self.used.num_tokens
 
 
 class Budget:
-    """Limits for all judges that share it, in any number of tasks, event loops and threads.
+    """Limits for all that share it, in any number of tasks, event loops and threads. max_cost: in dollars.
 
     A server may use more than was reserved for a request only where its own limit on output tokens fails;
     from then on that much is reserved for each.
     """
 
-    def __init__(self, max_requests: int | None = None, max_tokens: int | None = None) -> None:
-        for what, limit in (("requests", max_requests), ("tokens", max_tokens)):
-            if limit is not None and limit < 0:
+    def __init__(
+        self,
+        max_requests: int | None = None,
+        max_tokens: int | None = None,
+        max_cost: Decimal | None = None,
+    ) -> None:
+        for what, limit in (("requests", max_requests), ("tokens", max_tokens), ("dollars", max_cost)):
+            if limit is not None and not limit >= 0:
                 raise ValueError(f"a budget of {limit} {what} is none")
-        self._max_requests = max_requests
-        self._max_tokens = max_tokens
+        self._max_requests, self._max_tokens, self._max_cost = max_requests, max_tokens, max_cost
         self._num_requests = 0
-        self._num_tokens = 0
-        self._num_reserved = 0
-        self._largest = 0
+        self._used = self._reserved = self._largest = Usage()
         self._lock = Lock()
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
 
@@ -58,45 +53,51 @@ class Budget:
     def spending(self) -> Spending:
         """The count of this moment."""
         with self._lock:
-            return Spending(self._num_requests, self._num_tokens, self._num_reserved)
+            return Spending(self._num_requests, self._used, self._reserved)
 
-    async def reserve(self, num_tokens: int) -> "Reservation":
-        """Room for one request of at most `num_tokens`.
+    async def reserve(self, bound: Usage) -> "Reservation":
+        """Room for one request that uses at most `bound`.
 
         Waits while requests in flight hold what may come back; BudgetSpentError once nothing can.
         """
         while True:
             with self._lock:
-                need = max(num_tokens, self._largest)
+                need = _larger(bound, self._largest)
                 self._check(need)
-                if (
-                    self._max_tokens is None
-                    or self._num_tokens + self._num_reserved + need <= self._max_tokens
-                ):
+                if self._fits(_sum(_sum(self._used, self._reserved), need)):
                     self._num_requests += 1
-                    self._num_reserved += need
+                    self._reserved = _sum(self._reserved, need)
                     return Reservation(self, need)
                 loop = asyncio.get_running_loop()
                 waiter = loop.create_future()
                 self._waiters.append((loop, waiter))
             await waiter
 
-    def _check(self, need: int) -> None:
+    def _fits(self, usage: Usage) -> bool:
+        return (self._max_tokens is None or usage.num_tokens <= self._max_tokens) and (
+            self._max_cost is None or usage.cost <= self._max_cost
+        )
+
+    def _check(self, need: Usage) -> None:
         """BudgetSpentError where waiting would not help."""
         no_requests = self._max_requests is not None and self._num_requests >= self._max_requests
-        no_tokens = self._max_tokens is not None and self._num_tokens + need > self._max_tokens
-        if no_requests or no_tokens:
-            raise BudgetSpentError(
-                f"the budget is spent: {_of(self._num_requests, self._max_requests)} requests and "
-                f"{_of(self._num_tokens, self._max_tokens)} tokens used, and the next request may need "
-                f"{need:,} tokens"
-            )
+        if not no_requests and self._fits(_sum(self._used, need)):
+            return
+        used = f"{_of(self._num_requests, self._max_requests)} requests and "
+        used += f"{_of(self._used.num_tokens, self._max_tokens)} tokens"
+        needs = f"{need.num_tokens:,} tokens"
+        if self._max_cost is not None:
+            used += f" for {_of(self._used.cost, self._max_cost)} dollars"
+            needs += f" for {need.cost:,} dollars"
+        raise BudgetSpentError(f"the budget is spent: {used} used, and the next request may need {needs}")
 
-    def _settle(self, num_reserved: int, num_used: int) -> None:
+    def _settle(self, reserved: Usage, used: Usage) -> None:
         with self._lock:
-            self._num_reserved -= num_reserved
-            self._num_tokens += num_used
-            self._largest = max(self._largest, num_used)
+            self._reserved = Usage(
+                self._reserved.num_tokens - reserved.num_tokens, self._reserved.cost - reserved.cost
+            )
+            self._used = _sum(self._used, used)
+            self._largest = _larger(self._largest, used)
             waiters, self._waiters = self._waiters, []
         for loop, waiter in waiters:
             with suppress(RuntimeError):  # that loop has ended, and nobody waits in it
@@ -104,21 +105,29 @@ class Budget:
 
 
 class Reservation:
-    """Tokens held for one request until it is settled."""
+    """What is held for one request until it is settled."""
 
-    def __init__(self, budget: Budget, num_tokens: int) -> None:
+    def __init__(self, budget: Budget, reserved: Usage) -> None:
         self._budget = budget
-        self._num_tokens = num_tokens
+        self._reserved = reserved
         self._settled = False
 
-    def settle(self, num_tokens: int | None) -> None:
+    def settle(self, used: Usage | None) -> None:
         """Count what the server reports, or the whole reservation where it reports nothing. Once."""
         if self._settled:
             raise RuntimeError("a reservation is settled once")
-        if num_tokens is not None and num_tokens < 0:
-            raise ValueError(f"{num_tokens} tokens cannot be used")
+        if used is not None and (used.num_tokens < 0 or used.cost < 0):
+            raise ValueError(f"{used} cannot be used")
         self._settled = True
-        self._budget._settle(self._num_tokens, self._num_tokens if num_tokens is None else num_tokens)
+        self._budget._settle(self._reserved, self._reserved if used is None else used)
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    return Usage(one.num_tokens + other.num_tokens, one.cost + other.cost)
+
+
+def _larger(one: Usage, other: Usage) -> Usage:
+    return Usage(max(one.num_tokens, other.num_tokens), max(one.cost, other.cost))
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:
@@ -126,5 +135,5 @@ def _wake(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
-def _of(count: int, limit: int | None) -> str:
+def _of(count: int | Decimal, limit: int | Decimal | None) -> str:
     return f"{count:,}" if limit is None else f"{count:,} of {limit:,}"

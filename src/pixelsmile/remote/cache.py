@@ -1,27 +1,27 @@
-"""Verdicts and marks kept on disk, so that nothing is paid for twice: SQLite, keyed by content.
+"""Answers kept on disk, so that nothing is paid for twice: SQLite, keyed by content.
 
-The key is the hash of judge (with its rubric and parameters), question and domain. The file is in WAL mode:
-several processes may use it, and one that is killed leaves what it had kept. A verdict is on disk when `keep`
-returns; only a crash of the machine itself can take the last few. Transcripts are part of what is kept.
+The file is in WAL mode: several processes may use it, and one that is killed leaves what it had kept. An
+answer is on disk when `write` returns; only a crash of the machine itself can take the last few. Texts and
+pictures have a table each: a text names its pictures by their SHA-256.
 """
 
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
+
+from pydantic import JsonValue
 
 from pixelsmile.errors import InputError, OutputError
-from pixelsmile.hashing import sha256_json
-from pixelsmile.judges.judge import JudgeIdentity
-from pixelsmile.judges.question import Question
-from pixelsmile.judges.verdict import NoVerdict, Outcome, outcome_from_json
+from pixelsmile.hashing import sha256_bytes
 
 _SCHEMA_VERSION = 1
-# `picture_sha256` is the hash of the question: the column has its name from when all questions were pictures.
+# The names are from when all models were judges and all questions pictures.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS judges (sha256 TEXT PRIMARY KEY, identity TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS outcomes (
@@ -34,31 +34,40 @@ CREATE TABLE IF NOT EXISTS outcomes (
     kept_at REAL NOT NULL
 ) STRICT;
 """
-# What came first stays, so that all processes report the same; only a missing verdict is replaced.
+_PICTURES = "CREATE TABLE IF NOT EXISTS pictures (sha256 TEXT PRIMARY KEY, file BLOB NOT NULL) STRICT"
+# What came first stays, so that all processes report the same; only a missing answer is replaced.
 _KEEP = """
 INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE
 SET is_verdict = excluded.is_verdict, outcome = excluded.outcome, kept_at = excluded.kept_at
 WHERE NOT outcomes.is_verdict
 """
-_TABLES = (("table", "judges"), ("table", "outcomes"))
-_MAX_ROW_BYTES = 64 * 2**20  # an outcome has a few answers of at most a megabyte
+_TABLES = (("table", "judges"), ("table", "outcomes"), ("table", "pictures"))
+_MAX_ROW_BYTES = 64 * 2**20
 _PATIENCE_S = 30.0  # for other processes that are writing
 
 
-def cache_key(identity: JudgeIdentity, question: Question) -> str:
-    """The content hash under which this judge's outcome for this question is kept."""
-    return sha256_json([identity.sha256, question.sha256, question.domain])
+@dataclass(frozen=True)
+class Asked:
+    """Who was asked what: the hashes of both, the model as JSON values, and the domain."""
+
+    model_sha256: str
+    model: Mapping[str, JsonValue]
+    question_sha256: str
+    domain: str
 
 
-class VerdictCache:
-    """A file of outcomes. To be closed; a context manager. For one thread: open it once in each.
+class AnswerCache:
+    """A file of answers. To be closed; a context manager. For one thread: open it once in each.
 
     InputError for a file that is no such cache, OutputError for one that cannot be written.
     """
 
+    _content: ClassVar[str] = "answers"  # for messages
+
     def __init__(self, path: str | PathLike[str]) -> None:
         self._path = Path(path)
+        self._models: set[str] = set()  # that are in the file for certain
         with self._errors():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(self._path, timeout=_PATIENCE_S, isolation_level=None)
@@ -79,43 +88,49 @@ class VerdictCache:
         """Close the file."""
         self._database.close()
 
-    def find(self, key: str) -> Outcome | None:
-        """The outcome that is kept under `key`, which may be "no verdict"; None for none.
-
-        InputError where what is kept is no outcome.
-        """
+    def read(self, key: str) -> str | None:
+        """The text that is kept under a content hash; None for none."""
         with self._errors():
             row = self._database.execute("SELECT outcome FROM outcomes WHERE key = ?", (key,)).fetchone()
-        if row is None:
-            return None
-        try:
-            return outcome_from_json(row[0])
-        except ValueError as error:
-            raise InputError(
-                f"{str(self._path)!r} holds a damaged verdict ({key}): move the file away"
-            ) from error
+        return None if row is None else str(row[0])
 
-    def has_verdicts(self, identity: JudgeIdentity) -> bool:
-        """Whether that judge has ever given one."""
+    def picture(self, sha256: str) -> bytes | None:
+        """A picture that an answer names; None for none. InputError where the file holds another."""
+        with self._errors():
+            self._database.execute(_PICTURES)
+            row = self._database.execute("SELECT file FROM pictures WHERE sha256 = ?", (sha256,)).fetchone()
+        if row is not None and sha256_bytes(row[0]) != sha256:
+            raise InputError(f"{str(self._path)!r} holds a damaged picture ({sha256}): move the file away")
+        return None if row is None else bytes(row[0])
+
+    def has_answers(self, model_sha256: str) -> bool:
+        """Whether that model has ever given one."""
         with self._errors():
             row = self._database.execute(
-                "SELECT 1 FROM outcomes WHERE judge_sha256 = ? AND is_verdict LIMIT 1", (identity.sha256,)
+                "SELECT 1 FROM outcomes WHERE judge_sha256 = ? AND is_verdict LIMIT 1", (model_sha256,)
             ).fetchone()
         return row is not None
 
-    def keep(self, identity: JudgeIdentity, question: Question, outcome: Outcome) -> Outcome:
-        """Put an outcome on disk, and give back the one that counts: another process may have been first."""
-        key = cache_key(identity, question)
-        is_verdict = not isinstance(outcome, NoVerdict)
-        asked = (identity.sha256, question.sha256, question.domain)
-        row = (key, *asked, is_verdict, outcome.to_json(), time.time())
-        with self._errors(), self._transaction():
-            self._database.execute(
-                "INSERT OR IGNORE INTO judges VALUES (?, ?)",
-                (identity.sha256, json.dumps(identity.to_record())),
-            )
-            self._database.execute(_KEEP, row)
-        return self.find(key) or outcome
+    def write(
+        self, key: str, text: str, asked: Asked, *, is_answer: bool, pictures: tuple[bytes, ...] = ()
+    ) -> str:
+        """Put a text and its pictures on disk, and give back the text that counts.
+
+        Another process may have been first. is_answer: it stays; if not, it says why there is none, and gives
+        way to one.
+        """
+        row = (key, asked.model_sha256, asked.question_sha256, asked.domain, is_answer, text, time.time())
+        with self._errors():
+            if asked.model_sha256 not in self._models:
+                record = (asked.model_sha256, json.dumps(dict(asked.model)))
+                self._database.execute("INSERT OR IGNORE INTO judges VALUES (?, ?)", record)
+                self._models.add(asked.model_sha256)
+            for picture in pictures:  # before the text that names them
+                self._database.execute(_PICTURES)
+                named = (sha256_bytes(picture), picture)
+                self._database.execute("INSERT OR IGNORE INTO pictures VALUES (?, ?)", named)
+            is_ours = self._database.execute(_KEEP, row).rowcount > 0
+        return text if is_ours else self.read(key) or text
 
     def _prepare(self) -> None:
         self._database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_ROW_BYTES)
@@ -127,7 +142,7 @@ class VerdictCache:
             tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             if version != _SCHEMA_VERSION and (version or tables):
                 raise InputError(
-                    f"{str(self._path)!r} is no cache of verdicts of this version ({version}): "
+                    f"{str(self._path)!r} is no cache of {self._content} of this version ({version}): "
                     "choose another file"
                 )
             for statement in _SCHEMA.split(";"):
@@ -139,7 +154,7 @@ class VerdictCache:
         """InputError for a file with more than our tables: a view may have no end, a trigger write more."""
         found = self._database.execute("SELECT type, name FROM sqlite_master").fetchall()
         if any(kind != "index" and (kind, name) not in _TABLES for kind, name in found):
-            raise InputError(f"{str(self._path)!r} is no cache of verdicts: choose another file")
+            raise InputError(f"{str(self._path)!r} is no cache of {self._content}: choose another file")
 
     def _write_ahead(self) -> None:
         """Switch the journal; sqlite itself does not wait while another process does the same."""
@@ -165,12 +180,12 @@ class VerdictCache:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        name = repr(str(self._path))
+        name, kind = repr(str(self._path)), self._content
         try:
             yield
         except sqlite3.OperationalError as error:
             raise OutputError(f"cannot use the cache {name} ({error}): choose another file") from error
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # sqlite quotes the file's bytes
-            raise InputError(f"{name} is no cache of verdicts ({error}): choose another file") from error
+            raise InputError(f"{name} is no cache of {kind} ({error}): choose another file") from error
         except OSError as error:
             raise OutputError(f"cannot write to {name} ({error.strerror}): choose another place") from error

@@ -1,25 +1,43 @@
-"""When a request is made again, and how long to wait before: exponential backoff with full jitter.
+"""One model behind an address, asked until there is an answer: again after failures, within a budget.
 
-Full jitter is Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015). Servers name a wait
-in Retry-After (RFC 9110, section 10.2.3: seconds or a date), OpenAI also in retry-after-ms, Gemini in a
-RetryInfo among the error's details (google/rpc/error_details.proto).
+Waits are exponential with full jitter: Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog,
+2015). Where a server names a wait, that is kept.
 """
 
-import math
-from collections.abc import Mapping
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from random import Random
+from typing import Generic, TypeVar
 
-_RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
-_LONGEST_S = 86_400.0  # who asks for more than a day asks for never
-_REQUEST_TIMEOUT, _TOO_MANY_REQUESTS, _FIRST_SERVER_ERROR = 408, 429, 500
+from pixelsmile.errors import one_line
+from pixelsmile.limits import shown
+from pixelsmile.remote.budget import Budget
+from pixelsmile.remote.provider import (
+    NOTHING,
+    BudgetSpentError,
+    Failure,
+    Fault,
+    Prompt,
+    Provider,
+    Reason,
+    RemoteError,
+    Reply,
+    RequestRefusedError,
+    Usage,
+)
+
+logger = logging.getLogger(__name__)
+
+_LONG_WAIT_S = 5.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often one picture is asked about, and how long it waits in between.
+    """How often one prompt is sent, and how long it waits in between.
 
     `max_requests` counts everything that was sent; `max_answers` the answers that came but could not be used:
     those are paid for. A server that asks for more than `max_wait_s` stops the run.
@@ -45,52 +63,147 @@ class RetryPolicy:
         return generator.uniform(0, min(self.cap_s, self.base_s * 2.0 ** min(num_failures - 1, 64)))
 
 
-def is_retried(status: int) -> bool:
-    """Whether this HTTP status may pass by itself: a timeout, too many requests, a server's own fault."""
-    return status in (_REQUEST_TIMEOUT, _TOO_MANY_REQUESTS) or status >= _FIRST_SERVER_ERROR
+class UnusableReplyError(ValueError):
+    """A reply that is not what was asked for. The message says why."""
+
+    def __init__(self, reason: Fault, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
-def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """The wait that a server asks for in its headers, from 0 to a day; None where none is understood.
+@dataclass(frozen=True)
+class Answered(Generic[T]):
+    """What was made of the reply, or the reason why there is nothing; every reply as it came, in order."""
 
-    `headers` is found in by lower-case names.
+    value: T | None
+    reason: Reason | None
+    detail: str
+    transcript: tuple[str, ...]
+
+
+class Client:
+    """One model for many prompts, in one event loop. role: what it is to the user, as in "the judge".
+
+    `generator` spreads the waits and nothing else. Clients may share a `budget`. After a RemoteError (but for
+    a RequestRefusedError) or BudgetSpentError all other calls end with the same error, until `aclose`.
     """
-    milliseconds = _seconds(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return min(milliseconds / 1000, _LONGEST_S)
-    text = headers.get("retry-after")
-    if text is None:
-        return None
-    seconds = _seconds(text)
-    seconds = _until(text, now or datetime.now(UTC)) if seconds is None else seconds
-    return None if seconds is None else min(seconds, _LONGEST_S)
+
+    def __init__(
+        self,
+        provider: Provider,
+        role: str = "model",
+        *,
+        retry: RetryPolicy | None = None,
+        budget: Budget | None = None,
+        generator: Random | None = None,
+    ) -> None:
+        self.provider = provider
+        self._role = role
+        self._retry = retry or RetryPolicy()
+        self._budget = budget or Budget()
+        self._generator = generator or Random()
+        self._stop: RemoteError | BudgetSpentError | None = None
+        self._stopped: asyncio.Event | None = None  # belongs to one event loop
+        self._has_said_wait = False
+
+    @property
+    def name(self) -> str:
+        """Role, model and server, for messages."""
+        server = self.provider.parameters.get("server", self.provider.name)
+        return f"the {self._role} {shown(self.provider.model)} at {server}"
+
+    async def ask(self, prompt: Prompt, read: Callable[[Reply], T]) -> Answered[T]:
+        """What `read` makes of a reply, or why there is nothing.
+
+        read: UnusableReplyError has it asked again. RemoteError or BudgetSpentError where the run is to stop;
+        a RequestRefusedError stops only this.
+        """
+        transcript: list[str] = []
+        num_failures = 0
+        fault: tuple[Reason, str] = ("unreachable", "nothing was asked")
+        for num_requests in range(1, self._retry.max_requests + 1):
+            reply = await self._send(prompt)
+            if isinstance(reply, Failure):
+                num_failures += not reply.at_once
+                fault = ("unreachable", reply.detail)
+            else:
+                transcript.append(reply.transcript)
+                try:
+                    return Answered(_usable(reply, read), None, "", tuple(transcript))
+                except UnusableReplyError as error:
+                    fault = (error.reason, str(error))
+            if num_requests == self._retry.max_requests or len(transcript) == self._retry.max_answers:
+                break
+            logger.info("%s: %s (%s), asking again", self.name, *fault)
+            await self._wait(reply, num_failures)
+        reason, detail = fault
+        return Answered(None, reason, one_line(detail), tuple(transcript))
+
+    async def aclose(self) -> None:
+        """Close the provider's connections, and forget why the client stopped."""
+        self._stop = self._stopped = None
+        await self.provider.aclose()
+
+    async def _send(self, prompt: Prompt) -> Reply | Failure:
+        """One request within the budget."""
+        if self._stop is not None:
+            raise self._stop
+        limits = self.provider.limits
+        bound = limits.bound(prompt) if limits else NOTHING
+        try:
+            reservation = await self._budget.reserve(bound)
+        except BudgetSpentError as stop:
+            self._halt(stop)
+            raise
+        used = None
+        try:
+            reply = await self.provider.ask(prompt)
+            used = reply.usage
+            if used and used.num_tokens and not used.cost:  # the server counts no money: it costs its price
+                used = Usage(used.num_tokens, bound.cost)
+        finally:
+            reservation.settle(used)
+        if isinstance(reply, Failure) and (reply.stops or reply.refused):
+            raise self._unanswered(reply)
+        return reply
+
+    def _unanswered(self, failure: Failure) -> RemoteError | BudgetSpentError:
+        """The error for a prompt that the server will not take, or for a model that no prompt reaches."""
+        message = f"{self.name} cannot be asked ({failure.detail}): {failure.advice}"
+        if failure.refused:
+            return RequestRefusedError(message, failure.detail, failure.refused == "picture")
+        return self._halt(RemoteError(message))
+
+    def _halt(self, stop: RemoteError | BudgetSpentError) -> RemoteError | BudgetSpentError:
+        """Let everybody who waits know, and give back the error that was first."""
+        self._stop = self._stop or stop
+        if self._stopped is not None:
+            self._stopped.set()
+        return self._stop
+
+    async def _wait(self, reply: Reply | Failure, num_failures: int) -> None:
+        """Sleep before the next request, but no longer than until the client stops."""
+        if isinstance(reply, Reply) or reply.at_once:
+            return
+        if (reply.server_wait_s or 0.0) > self._retry.max_wait_s:
+            raise self._halt(
+                RemoteError(
+                    f"{self.name} asks for {reply.server_wait_s:,.0f} s of patience ({reply.detail}): run "
+                    "again later, what was done is kept"
+                )
+            )
+        wait_s = self._retry.wait_s(num_failures, self._generator, reply.server_wait_s)
+        if reply.server_wait_s is not None and wait_s >= _LONG_WAIT_S and not self._has_said_wait:
+            self._has_said_wait = True  # once, where a person would notice
+            logger.warning(
+                "%s asks for a wait of %.0f s (%s): waiting", self.name, reply.server_wait_s, reply.detail
+            )
+        self._stopped = self._stopped or asyncio.Event()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), wait_s)
 
 
-def retry_info_s(error: object) -> float | None:
-    """The wait in the RetryInfo of a Google API error's body; None where there is none."""
-    error = error.get("error", error) if isinstance(error, dict) else None
-    details = error.get("details") if isinstance(error, dict) else None
-    for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, dict) and detail.get("@type") == _RETRY_INFO:
-            delay = detail.get("retryDelay")
-            seconds = _seconds(delay.removesuffix("s")) if isinstance(delay, str) else None
-            return None if seconds is None else min(seconds, _LONGEST_S)
-    return None
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        seconds = float(text or "")
-    except ValueError:
-        return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _until(date: str, now: datetime) -> float | None:
-    try:
-        moment = parsedate_to_datetime(date)
-        if moment.tzinfo is None:  # RFC 5322's -0000: the zone is not known, and HTTP dates are GMT
-            moment = moment.replace(tzinfo=UTC)
-        return max(0.0, (moment - now).total_seconds())
-    except (ValueError, OverflowError, TypeError, IndexError):  # dates that are none find many ways to fail
-        return None
+def _usable(reply: Reply, read: Callable[[Reply], T]) -> T:
+    if reply.fault is not None:
+        raise UnusableReplyError(reply.fault, reply.detail)
+    return read(reply)

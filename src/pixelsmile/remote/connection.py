@@ -1,4 +1,4 @@
-"""The one way out to a server: a JSON request to its address, and what comes back, within bounds.
+"""The one way out to a server: a request to its address, and what comes back, within bounds.
 
 Spoken over httpx2 and not through the servers' own SDKs: these follow redirects (with the picture), add
 organisation, project and further headers from the environment, and decode what a server calls its charset.
@@ -8,62 +8,77 @@ import asyncio
 import json
 import logging
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pixelsmile.errors import one_line
-from pixelsmile.judges.judge import JudgeError
-from pixelsmile.judges.keys import ApiKey
-from pixelsmile.judges.providers.provider import Failure, Reply
+from pixelsmile.remote.answers import Answer, ServerError, error_of, without_pictures
+from pixelsmile.remote.keys import is_same_server, key_for, server_of
+from pixelsmile.remote.provider import NOTHING, Failure, RemoteError, Reply, media_type
 
 if TYPE_CHECKING:
     import httpx2
 
+Form = Sequence[tuple[str, str | bytes]]
+"""Fields of a multipart form, in their order: texts, and encoded pictures, which go as files."""
+
 MAX_ANSWER_BYTES = 2**20
+MAX_PICTURES_BYTES = 2**26  # of an answer with pictures: four of 4K, in base64
 _MAX_ERROR_BYTES = 2**16  # what is longer is a page, and its beginning says enough
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
-_OK, _FIRST_REDIRECT, _FIRST_ERROR = 200, 300, 400
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a server said. headers: by lower-case names. body: its text; the key is blacked out in both."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: str
-
-    @property
-    def is_ok(self) -> bool:
-        return _OK <= self.status < _FIRST_REDIRECT
+_FIRST_REDIRECT, _FIRST_ERROR = 300, 400
+_HEADERS = ("retry-after", "retry-after-ms", "location")  # all that is read of them
 
 
 class Connection:
     """Sends requests to one server, and nothing to any other: no redirect is followed.
 
-    key_header: the name of the header for the key, and what stands before the key in it. timeout_s: from the
-    first byte that is sent to the last that comes. An answer has at most MAX_ANSWER_BYTES of UTF-8, whatever
-    it calls itself.
+    home: the address to which the key in one of the variables `key_names` goes; to another server none goes
+    unless `key_env` names a variable. key_header: the name of the header for the key, and what stands before
+    the key in it. timeout_s: from the first byte that is sent to the last that comes. An answer has at most
+    MAX_ANSWER_BYTES of UTF-8, whatever it calls itself; where it `has_pictures`, MAX_PICTURES_BYTES.
+
+    RemoteError for an address that is none, and for a missing key.
     """
 
     def __init__(
-        self, base_url: str, key: ApiKey | None, key_header: tuple[str, str], timeout_s: float
+        self,
+        base_url: str,
+        home: str,
+        *,
+        key_names: Sequence[str],
+        key_env: str | None,
+        key_header: tuple[str, str],
+        timeout_s: float,
+        has_pictures: bool = False,
     ) -> None:
+        self.host = server_of(base_url)
+        self.is_home = is_same_server(base_url, home)
+        self.key = key_for(base_url, home, key_names, key_env)
         self._base_url = base_url.rstrip("/")
-        self._key = key
         self._key_header = key_header
         self._timeout_s = timeout_s
-        self._client: httpx2.AsyncClient | None = None
+        self._has_pictures = has_pictures
+        self._max_bytes = MAX_PICTURES_BYTES if has_pictures else MAX_ANSWER_BYTES
+        # A client has one connection: in a pool of many, httpx2 looks at all of them for each request.
+        self._idle: list[httpx2.AsyncClient] = []
 
-    async def post(self, path: str, request: Mapping[str, Any]) -> Answer | Reply | Failure:
-        """The answer to one request; a Reply where it came but is no use, a Failure where none came."""
+    async def post(
+        self, path: str, *, record: Mapping[str, Any] | None = None, form: Form = ()
+    ) -> Answer | ServerError | Reply | Failure:
+        """The answer to a JSON record or to a form.
+
+        A ServerError where the server says that there is one, a Reply where an answer came but is of no use,
+        a Failure where none came.
+        """
         httpx2 = _library()
-        client = self._open(httpx2)
+        client = self._idle.pop() if self._idle else _new_client(self._timeout_s)
         try:
-            async with asyncio.timeout(self._timeout_s), self._stream(client, path, request) as response:
+            async with asyncio.timeout(self._timeout_s), self._stream(client, path, record, form) as response:
                 is_error = response.status_code >= _FIRST_ERROR
-                body, is_whole = await _read(response, _MAX_ERROR_BYTES if is_error else MAX_ANSWER_BYTES)
+                body, is_whole = await _read(response, _MAX_ERROR_BYTES if is_error else self._max_bytes)
         except (TimeoutError, httpx2.TimeoutException):
             return Failure(f"no answer within {self._timeout_s:g} s")
         except zlib.error as error:
@@ -72,12 +87,11 @@ class Connection:
             body, is_whole = b"", True  # the status says enough
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             return Failure(one_line(self._redact(f"{type(error).__name__}: {error}")))
-        headers = {name.lower(): self._redact(value) for name, value in response.headers.items()}
-        if _FIRST_REDIRECT <= response.status_code < _FIRST_ERROR:
-            return _redirected(response.status_code, headers.get("location", "nowhere"))
+        finally:
+            self._idle.append(client)
         if not is_whole and not is_error:
-            return Reply("", "", None, "malformed", f"the answer is longer than {MAX_ANSWER_BYTES:,} bytes")
-        return Answer(response.status_code, headers, self._redact(body.decode(errors="replace")))
+            return Reply("", "", None, "malformed", f"the answer is longer than {self._max_bytes:,} bytes")
+        return self._answer(response.status_code, response.headers, body.decode(errors="replace"))
 
     def clean(self, reply: Reply) -> Reply:
         """`reply` without the key, which an answer may hold in pieces."""
@@ -85,32 +99,44 @@ class Connection:
 
     async def aclose(self) -> None:
         """Close what is open in this event loop."""
-        client, self._client = self._client, None
-        if client is not None:
+        clients, self._idle = self._idle, []
+        for client in clients:
             await client.aclose()
 
+    def _answer(self, status: int, said: Mapping[str, str], body: str) -> Answer | ServerError | Failure:
+        headers = {name: self._redact(said[name]) for name in _HEADERS if name in said}
+        if _FIRST_REDIRECT <= status < _FIRST_ERROR:
+            return _redirected(status, headers.get("location", "nowhere"))
+        body, pictures = without_pictures(body) if self._has_pictures else (body, ())
+        answer = Answer(status, headers, self._redact(body), pictures)
+        return error_of(answer) or answer
+
     def _redact(self, text: str) -> str:
-        return self._key.redact(text) if self._key else text
+        return self.key.redact(text) if self.key else text
 
-    def _open(self, httpx2: Any) -> "httpx2.AsyncClient":
-        if self._client is None:
-            # Their logs repeat what servers say in headers and reasons, and servers repeat keys.
-            for name in ("httpx2", "httpcore2"):
-                logging.getLogger(name).setLevel(logging.WARNING)
-            self._client = httpx2.AsyncClient(
-                follow_redirects=False,
-                timeout=self._timeout_s,
-                limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None),
-            )
-        return self._client
+    def _stream(self, client: Any, path: str, record: Mapping[str, Any] | None, form: Form) -> Any:
+        headers, sent = {"Accept-Encoding": "identity"}, {}
+        if self.key:
+            name, before = self._key_header
+            headers[name] = f"{before}{self.key.reveal()}"
+        if record is None:
+            sent = _multipart(form)
+        else:
+            headers["Content-Type"] = "application/json"
+            sent = {"content": json.dumps(record, allow_nan=False).encode()}
+        return client.stream("POST", f"{self._base_url}/{path}", headers=headers, **sent)
 
-    def _stream(self, client: Any, path: str, request: Mapping[str, Any]) -> Any:
-        name, before = self._key_header
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if self._key:
-            headers[name] = f"{before}{self._key.reveal()}"
-        content = json.dumps(request, allow_nan=False).encode()
-        return client.stream("POST", f"{self._base_url}/{path}", content=content, headers=headers)
+
+def _multipart(form: Form) -> dict[str, Any]:
+    """The form as httpx2 takes it: texts are files without a name, so that all stay in order."""
+    files: list[tuple[str, tuple[str | None, bytes, str | None]]] = []
+    for number, (name, value) in enumerate(form):
+        if isinstance(value, str):
+            files.append((name, (None, value.encode(errors="replace"), None)))
+        else:
+            kind = media_type(value)
+            files.append((name, (f"{number}.{kind.removeprefix('image/')}", value, kind)))
+    return {"files": files}
 
 
 async def _read(response: Any, most: int) -> tuple[bytes, bool]:
@@ -133,15 +159,31 @@ def _redirected(status: int, target: str) -> Failure:
         f"{status}: a redirect to {one_line(target, 120)!r}, which is not followed",
         stops=True,
         advice="write that address after the @ if the pictures may go there",
-        num_tokens=0,
+        usage=NOTHING,
     )
 
 
+def _new_client(timeout_s: float) -> "httpx2.AsyncClient":
+    client: httpx2.AsyncClient = _library().AsyncClient(
+        follow_redirects=False, timeout=timeout_s, verify=_certificates()
+    )
+    return client
+
+
+@cache
+def _certificates() -> Any:
+    """Reading them takes a fifth of a second: once, and not for each client."""
+    return _library().create_ssl_context()
+
+
+@cache
 def _library() -> Any:
     try:
         import httpx2
     except ImportError:
-        raise JudgeError(
+        raise RemoteError(
             "the httpx2 package is missing: pip install -c constraints.txt -e '.[judges]'"
         ) from None
+    for name in ("httpx2", "httpcore2"):  # their logs repeat what servers say, and servers repeat keys
+        logging.getLogger(name).setLevel(logging.WARNING)
     return httpx2

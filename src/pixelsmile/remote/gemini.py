@@ -1,24 +1,19 @@
 """Gemini's generateContent."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic.alias_generators import to_camel
 
-from pixelsmile.judges.judge import JudgeError
-from pixelsmile.judges.keys import ApiKey, read_key
-from pixelsmile.judges.providers.address import is_same_server, server_of
-from pixelsmile.judges.providers.connection import Answer, Connection
-from pixelsmile.judges.providers.generated_content import read_content
-from pixelsmile.judges.providers.limits import Limits
-from pixelsmile.judges.providers.parts import Part, parts_of
-from pixelsmile.judges.providers.provider import Failure, Reply
-from pixelsmile.judges.providers.server_error import NOT_FOUND, ServerError, error_of, parse_body
-from pixelsmile.judges.question import Question
-from pixelsmile.judges.rubrics import Rubric
+from pixelsmile.errors import PixelSmileError
+from pixelsmile.limits import validated
+from pixelsmile.remote.answers import NOT_FOUND, Answer, ServerError, usage_of
+from pixelsmile.remote.connection import Connection
+from pixelsmile.remote.keys import is_same_server
+from pixelsmile.remote.provider import Failure, Fault, Limits, Part, Prompt, RemoteError, Reply, media_type
 
 CURRENT_MODEL = "gemini-3.1-pro-preview"
 
@@ -40,6 +35,15 @@ _RETIRED = {
 # Settings that stand beside generationConfig in the request and not in it.
 _BESIDE = ("safetySettings", "systemInstruction", "tools", "toolConfig", "cachedContent")
 _OURS = "contents"
+_FINISHED = ("STOP", "FINISH_REASON_UNSPECIFIED")
+# Reasons that are about the writing of the answer; all others mean that the service withheld it.
+_WRITING = (
+    "MAX_TOKENS",
+    "CONTINUATION",
+    "MALFORMED_RESPONSE",
+    "MALFORMED_FUNCTION_CALL",
+    "UNEXPECTED_TOOL_CALL",
+)
 
 
 class GeminiProvider:
@@ -50,8 +54,8 @@ class GeminiProvider:
     `temperature` None leaves the model's default, which Google asks for with Gemini 3. `settings` has further
     fields of generationConfig, such as `thinking_config`, and `safety_settings`; a null takes one out.
 
-    JudgeError for a missing key, an address that is none, a model that Google has shut down, or settings that
-    would change the question.
+    RemoteError for a missing key, an address that is none, a model that Google has shut down, or settings
+    that would change the question.
     """
 
     name = "gemini"
@@ -68,77 +72,127 @@ class GeminiProvider:
         settings: Mapping[str, JsonValue] | None = None,
         limits: Limits | None = None,
     ) -> None:
+        if model in _RETIRED and is_same_server(base_url, _GEMINI):
+            raise RemoteError(f"{model} was shut down: use gemini:{_RETIRED[model]}, which follows it")
         self.model = model
+        self.limits = limits or Limits()
         self._api_version = api_version
-        self._host = server_of(base_url)
-        is_google = is_same_server(base_url, _GEMINI)
-        if is_google and model in _RETIRED:
-            raise JudgeError(f"{model} was shut down: use gemini:{_RETIRED[model]}, which follows it")
-        self._key = _read_key(key_env, is_google)
+        self._connection = Connection(
+            base_url,
+            _GEMINI,
+            key_names=_KEYS,
+            key_env=key_env,
+            key_header=("x-goog-api-key", ""),
+            timeout_s=self.limits.timeout_s,
+        )
         self._settings = {"temperature": temperature, "seed": seed, **(settings or {})}
         if _OURS in self._settings:
-            raise JudgeError(f"{_OURS} is not to be changed by further settings: leave it out")
-        self._limits = limits or Limits()
-        self._connection = Connection(base_url, self._key, ("x-goog-api-key", ""), self._limits.timeout_s)
+            raise RemoteError(f"{_OURS} is not to be changed by further settings: leave it out")
 
     @property
     def parameters(self) -> Mapping[str, JsonValue]:
         """Server, settings, and the size of pictures and answers."""
         return {
-            "server": self._host,
+            "server": self._connection.host,
             "api_version": self._api_version,
             **self._settings,
-            "max_output_tokens": self._limits.max_output_tokens,
-            "max_side_px": self._limits.max_side_px,
+            "max_output_tokens": self.limits.max_output_tokens,
+            "max_side_px": self.limits.max_side_px,
         }
 
-    def max_tokens(self, question: Question, rubric: Rubric) -> int:
-        """An upper bound of the tokens that one request can use."""
-        return self._limits.max_tokens(question, rubric)
-
-    async def ask(self, question: Question, rubric: Rubric) -> Reply | Failure:
-        """One generateContent. All domains are asked the same, as in the paper."""
-        parts = await parts_of(question, rubric, self._limits.max_side_px)
+    async def ask(self, prompt: Prompt) -> Reply | Failure:
+        """One generateContent."""
         name = self.model if "/" in self.model else f"models/{self.model}"
         path = f"{self._api_version}/{quote(name, errors='replace')}:generateContent"
-        answer = await self._connection.post(path, self._request(parts, rubric))
-        if not isinstance(answer, Answer):
-            return answer
-        value = parse_body(answer.body)
-        error = error_of(answer, value)
-        if error is not None:
-            return error.failure(self._advice(error))
-        return self._connection.clean(read_content(value, answer.body))
+        answer = await self._connection.post(path, record=self._request(prompt))
+        match answer:
+            case Answer():
+                return self._connection.clean(read_content(answer))
+            case ServerError():
+                return answer.failure(self._advice(answer))
+        return answer
 
     async def aclose(self) -> None:
         """Close the connections of this event loop."""
         await self._connection.aclose()
 
-    def _request(self, parts: Sequence[Part], rubric: Rubric) -> dict[str, Any]:
-        config: dict[str, Any] = {
-            "responseMimeType": "application/json",
-            "responseJsonSchema": dict(rubric.answer_schema),
-            "maxOutputTokens": self._limits.max_output_tokens,
-        }
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        config: dict[str, Any] = {"maxOutputTokens": self.limits.max_output_tokens}
+        if prompt.schema is not None:
+            config |= {"responseMimeType": "application/json", "responseJsonSchema": dict(prompt.schema)}
         config |= {to_camel(name): value for name, value in self._settings.items()}
         config = {name: value for name, value in config.items() if value is not None}
         beside = {name: config.pop(name) for name in _BESIDE if name in config}
-        contents = [{"role": "user", "parts": [_part(part) for part in parts]}]
+        contents = [{"role": "user", "parts": [_part(part) for part in prompt.parts]}]
         return {_OURS: contents, "generationConfig": config, **beside}
 
     def _advice(self, error: ServerError) -> str:
         if error.status == NOT_FOUND:
             return f"check the model's name ({CURRENT_MODEL} is current) and the address"
-        return error.advice(self._key)
+        return error.advice(self._connection.key)
 
 
-def _read_key(key_env: str | None, is_google: bool) -> ApiKey | None:
-    if key_env is not None:
-        return read_key([key_env])
-    return read_key(_KEYS) if is_google else None
+def read_content(answer: Answer) -> Reply:
+    """The reply in generated content."""
+    try:
+        content = validated(_Body, answer.value, "the answer")
+    except PixelSmileError:
+        return Reply("", answer.body, None, "malformed", "the server's answer is no generated content")
+    usage = usage_of(content.usage_metadata, "totalTokenCount")
+    blocked = content.prompt_feedback and content.prompt_feedback.block_reason
+    if blocked:
+        return Reply("", answer.body, usage, "refused", f"blockReason {blocked}")
+    if not content.candidates:
+        return Reply("", answer.body, usage, "empty", "the server's answer has no candidates")
+    candidate = content.candidates[0]
+    text = "".join(part.text or "" for part in candidate.parts() if not part.thought)
+    return Reply(text, answer.body, usage, *_fault(candidate.finish_reason, text))
 
 
 def _part(part: Part) -> dict[str, Any]:
     if isinstance(part, str):
         return {"text": part}
-    return {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(part).decode()}}
+    return {"inlineData": {"mimeType": media_type(part), "data": base64.b64encode(part).decode()}}
+
+
+def _fault(finish_reason: str | None, text: str) -> tuple[Fault | None, str]:
+    if finish_reason in _WRITING:
+        return "malformed", f"finishReason {finish_reason}: allow more --max-output-tokens"
+    if finish_reason is not None and finish_reason not in _FINISHED:
+        return "refused", f"finishReason {finish_reason}"
+    if not text.strip():
+        return "empty", "the candidate has no text"
+    return None, ""
+
+
+class _Model(BaseModel):
+    """What is needed of the answer; there is more in it."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class _Part(_Model):
+    text: str | None = None
+    thought: bool | None = None
+
+
+class _Content(_Model):
+    parts: list[_Part] | None = None
+
+
+class _Candidate(_Model):
+    content: _Content | None = None
+    finish_reason: str | None = None
+
+    def parts(self) -> list[_Part]:
+        return (self.content.parts if self.content else None) or []
+
+
+class _Feedback(_Model):
+    block_reason: str | None = None
+
+
+class _Body(_Model):
+    candidates: list[_Candidate] | None = None
+    prompt_feedback: _Feedback | None = None
+    usage_metadata: Any = None

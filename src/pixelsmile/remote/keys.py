@@ -86,9 +86,7 @@ def _parts(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port  # is checked when it is asked for
     except ValueError as bad:
-        raise RemoteError(
-            f"the server's address is no URL ({bad}): write it as http://host:8000/v1"
-        ) from bad
+        raise RemoteError(f"the server's address is no URL ({bad}): write it as http://host:8000/v1") from bad
     return parts
 
 

@@ -171,4 +171,4 @@ class RequestRefusedError(RemoteError):
 
 
 class BudgetSpentError(PixelSmileError):
-    """The next request could pass the budget. An ordinary end: what was answered is kept, the rest is left."""
+    """The next request could pass the budget. An ordinary end: answers are kept, the rest is left."""

@@ -1,27 +1,26 @@
 """A provider that answers from a file or a function: for demonstrations and tests."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
 
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_bytes
-from pixelsmile.judges.providers.provider import Failure, Reply
-from pixelsmile.judges.question import Question
-from pixelsmile.judges.rubrics import Rubric
-from pixelsmile.limits import problem_of, read_bytes
+from pixelsmile.limits import read_bytes, validated
+from pixelsmile.remote.provider import NOTHING, Failure, Prompt, Reply
 
-Script = Callable[[Question], str | Reply | Failure]
-"""What is said to a question: the text of an answer in the rubric's form, or any reply or failure."""
+Script = Callable[[Prompt], str | Reply | Failure]
+"""What is said to a prompt: the text of an answer, or any reply or failure."""
 
 
 class ScriptedProvider:
-    """Says what `script` says, for nothing. `version` stands for the script in the judge's identity."""
+    """Says what `script` says, for nothing. `version` stands for the script in identities."""
 
     name = "scripted"
+    limits = None
 
     def __init__(self, script: Script, *, version: str) -> None:
         self.model = version
@@ -29,30 +28,26 @@ class ScriptedProvider:
 
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> "ScriptedProvider":
-        """Answers from JSON lines: {"picture": <Picture.sha256>, "answer": <an answer, or its text>}.
+        """Answers from JSON lines: {"picture": <SHA-256 of its pixels>, "answer": <an answer, or its text>}.
 
-        A question of more than a picture is {"question": <Question.sha256>, "answer": ...}. What is not in
-        the file gets an empty answer. InputError for a file that is none of these.
+        A question of more than a picture is {"question": <its SHA-256>, "answer": ...}. What is not in the
+        file gets an empty answer. InputError for a file that is none of these.
         """
         data = read_bytes(path)
         answers = dict(_entries(data, str(path)))
-        nothing = Reply("", "", 0, "empty", f"the question is not in {Path(path).name}")
+        nothing = Reply("", "", NOTHING, "empty", f"the question is not in {Path(path).name}")
         version = sha256_bytes(data)[:16]
-        return cls(lambda question: answers.get(question.sha256, nothing), version=version)
+        return cls(lambda prompt: answers.get(prompt.sha256, nothing), version=version)
 
     @property
     def parameters(self) -> Mapping[str, JsonValue]:
         """None: the version says it all."""
         return {}
 
-    def max_tokens(self, question: Question, rubric: Rubric) -> int:
-        """A script needs no tokens."""
-        return 0
-
-    async def ask(self, question: Question, rubric: Rubric) -> Reply | Failure:
+    async def ask(self, prompt: Prompt) -> Reply | Failure:
         """What the script says."""
-        answer = self._script(question)
-        return Reply(answer, answer, 0) if isinstance(answer, str) else answer
+        answer = self._script(prompt)
+        return Reply(answer, answer, NOTHING) if isinstance(answer, str) else answer
 
     async def aclose(self) -> None:
         """There is nothing to close."""
@@ -67,18 +62,16 @@ class _Line(BaseModel):
     answer: JsonValue
 
 
-def _entries(data: bytes, name: str) -> list[tuple[str, str]]:
-    entries: list[tuple[str, str]] = []
+def _entries(data: bytes, name: str) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(data.splitlines(), start=1):
         if not line.strip():
             continue
-        try:
-            entry = _Line.model_validate_json(line)
-        except ValidationError as error:
-            raise InputError(
-                f"line {number} of {name!r} is no scripted answer ({problem_of(error)}): "
+
+        def refused(problem: str, number: int = number) -> InputError:
+            return InputError(
+                f"line {number} of {name!r} is no scripted answer ({problem}): "
                 'write {"picture": ..., "answer": ...} or {"question": ..., "answer": ...}'
-            ) from error
-        answer = entry.answer if isinstance(entry.answer, str) else json.dumps(entry.answer)
-        entries.append((entry.question, answer))
-    return entries
+            )
+
+        entry = validated(_Line, line, error=refused)
+        yield entry.question, entry.answer if isinstance(entry.answer, str) else json.dumps(entry.answer)

@@ -40,8 +40,8 @@ from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.running import GENERAL_STRENGTHS, run_edits
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import NEUTRAL
-from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.judge import Judge
+from pixelsmile.judges.run import VerdictCache
 from pixelsmile.store.publication import SCRATCH_PREFIX
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.errors import ImageError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.faces.face import Box
-from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.judge import Judge
-from pixelsmile.judges.pool import MAX_REFUSALS, Judgement, JudgingRun, Sample
-from pixelsmile.judges.question import Picture
+from pixelsmile.judges.question import Picture, Sample
+from pixelsmile.judges.run import Judgement, JudgingRun, VerdictCache
 from pixelsmile.judges.verdict import Outcome
+from pixelsmile.remote import MAX_REFUSALS
 
 KIND = "scores"
 

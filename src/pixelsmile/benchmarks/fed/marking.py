@@ -10,12 +10,17 @@ from pixelsmile.benchmarks.judging import EditJudging, MakeSample
 from pixelsmile.benchmarks.measuring import keep_record, kept_records
 from pixelsmile.benchmarks.run_folder import EditRecord, FedTaskRecord, RunFolder, file_name
 from pixelsmile.hashing import sha256_json
-from pixelsmile.judges.cache import VerdictCache
 from pixelsmile.judges.choosing import Markers
-from pixelsmile.judges.fed_samples import consistency_sample, quality_sample, truth_alignment_sample
 from pixelsmile.judges.judge import Judge, JudgeIdentity
-from pixelsmile.judges.pool import MAX_REFUSALS, Sample
-from pixelsmile.judges.question import Target
+from pixelsmile.judges.question import (
+    Sample,
+    Target,
+    consistency_sample,
+    quality_sample,
+    truth_alignment_sample,
+)
+from pixelsmile.judges.run import VerdictCache
+from pixelsmile.remote import MAX_REFUSALS
 from pixelsmile.store.json_lines import Record
 
 Marked = Literal["quality", "consistency", "truth_alignment"]

@@ -21,9 +21,15 @@ from pixelsmile.errors import ModelError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.hashing import sha256_bytes, sha256_json
 from pixelsmile.judges.embedded.judge import EmbeddedJudge, Look, face_crop
-from pixelsmile.judges.fed_samples import EDIT, SOURCE, TRUTH
 from pixelsmile.judges.judge import JudgeIdentity
-from pixelsmile.judges.question import Picture, Question, Target
+from pixelsmile.judges.question import (
+    EDIT,
+    SOURCE,
+    TRUTH,
+    Picture,
+    Question,
+    Target,
+)
 from pixelsmile.judges.verdict import MAX_MARK, Mark, NoVerdict
 from pixelsmile.limits import read_json_object, validated
 from pixelsmile.portraits import NUM_VARIANTS, action_units, scores

@@ -14,12 +14,24 @@ from PIL import Image
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.faces.mesh.networks import Picture as Squares
 from pixelsmile.hashing import sha256_bytes
-from pixelsmile.judges.embedded.marks import Scale, apart, blocks, grain, missing, softness
-from pixelsmile.judges.fed_samples import EDIT, SOURCE, TRUTH
+from pixelsmile.judges.embedded.marks import (
+    Scale,
+    apart,
+    blocks,
+    grain,
+    missing,
+    softness,
+)
 from pixelsmile.judges.judge import JudgeIdentity
 from pixelsmile.judges.photo.judge import PhotoJudge, PhotoLook, not_judged
 from pixelsmile.judges.photo.scores import CATEGORIES
-from pixelsmile.judges.question import Picture, Question
+from pixelsmile.judges.question import (
+    EDIT,
+    SOURCE,
+    TRUTH,
+    Picture,
+    Question,
+)
 from pixelsmile.judges.verdict import MAX_MARK, Mark, NoVerdict
 
 # Nine in ten photographs and paintings as they came have less than `full_at`; half of them about `none_at`

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from pixelsmile.judges.verdict import Outcome
 from pixelsmile.limits import MAX_DEPTH, shown
+from pixelsmile.remote.answers import without_halves
 
 # What stands before the last end is reasoning, and drafts in it are no answers.
 _REASONING = (
@@ -27,10 +28,6 @@ _REASONING = (
 # What stands inside is the answer, whatever is said about it.
 _FRAMES = (("<|begin_of_box|>", "<|end_of_box|>"), ("<answer>", "</answer>"))
 _SIGN = re.compile(r'[{}"]|\\.', re.DOTALL)
-# An escaped whole pair, a half of one, or any other escape: read from the left, so that none is cut in two.
-_ESCAPE = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
-)
 _MOST_BRACES = 64  # pairs of braces in an answer; prose has a few, {like this}
 
 
@@ -62,11 +59,6 @@ def read_object(text: str) -> JsonValue:
     if not found:
         raise MalformedAnswerError(fault)
     return found[0]
-
-
-def without_halves(written: str) -> str:
-    """JSON with U+FFFD for each escaped half of a surrogate pair, which no file could keep."""
-    return _ESCAPE.sub(lambda match: r"\ufffd" if match[1] else match[0], written)
 
 
 def require_object(value: JsonValue, what: str, keys: set[str]) -> dict[str, JsonValue]:

@@ -17,7 +17,7 @@ from pixelsmile.judges import (
     Sample,
     Verdict,
 )
-from pixelsmile.judges.providers.limits import Limits
+from pixelsmile.remote import Limits
 
 OPENAI_KEY = "sk-a-secret-of-openai-0123456789"
 GEMINI_KEY = "AIza-a-secret-of-gemini-0123456789"

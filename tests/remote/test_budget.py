@@ -6,17 +6,18 @@ from random import Random
 
 import pytest
 
-from pixelsmile.judges import Budget, BudgetSpentError
+from pixelsmile.judges import Budget
+from pixelsmile.remote import BudgetSpentError, Usage
 
 
 def test_requests():
     async def run() -> None:
         budget = Budget(max_requests=2)
-        (await budget.reserve(100)).settle(10)
-        (await budget.reserve(100)).settle(None)
+        (await budget.reserve(Usage(100))).settle(Usage(10))
+        (await budget.reserve(Usage(100))).settle(None)
         assert (budget.spending.num_requests, budget.spending.num_tokens) == (2, 110)
         with pytest.raises(BudgetSpentError, match="2 of 2 requests and 110 tokens used"):
-            await budget.reserve(1)
+            await budget.reserve(Usage(1))
 
     asyncio.run(run())
 
@@ -24,15 +25,15 @@ def test_requests():
 def test_tokens_are_held_until_they_are_settled():
     async def run() -> None:
         budget = Budget(max_tokens=250)
-        first, second = await budget.reserve(100), await budget.reserve(100)
-        third = asyncio.create_task(budget.reserve(100))
+        first, second = await budget.reserve(Usage(100)), await budget.reserve(Usage(100))
+        third = asyncio.create_task(budget.reserve(Usage(100)))
         await asyncio.sleep(0)
         assert not third.done(), "it waits for what the others do not use"
-        first.settle(40)
-        (await third).settle(100)
-        second.settle(100)
+        first.settle(Usage(40))
+        (await third).settle(Usage(100))
+        second.settle(Usage(100))
         with pytest.raises(BudgetSpentError, match="240 of 250 tokens"):
-            await budget.reserve(100)
+            await budget.reserve(Usage(100))
 
     asyncio.run(run())
 
@@ -40,8 +41,8 @@ def test_tokens_are_held_until_they_are_settled():
 def test_whoever_waits_in_vain_is_told():
     async def run() -> None:
         budget = Budget(max_tokens=150)
-        first = await budget.reserve(100)
-        second = asyncio.create_task(budget.reserve(100))
+        first = await budget.reserve(Usage(100))
+        second = asyncio.create_task(budget.reserve(Usage(100)))
         await asyncio.sleep(0)
         first.settle(None)
         with pytest.raises(BudgetSpentError):
@@ -53,18 +54,18 @@ def test_whoever_waits_in_vain_is_told():
 def test_a_request_that_took_more_is_a_lesson():
     async def run() -> None:
         budget = Budget(max_tokens=1000)
-        (await budget.reserve(10)).settle(400)
-        await budget.reserve(10)
-        assert budget.spending.num_reserved_tokens == 400
+        (await budget.reserve(Usage(10))).settle(Usage(400))
+        await budget.reserve(Usage(10))
+        assert budget.spending.reserved.num_tokens == 400
 
     asyncio.run(run())
 
 
 def test_a_reservation_is_settled_once():
-    reservation = asyncio.run(Budget().reserve(5))
-    reservation.settle(5)
+    reservation = asyncio.run(Budget().reserve(Usage(5)))
+    reservation.settle(Usage(5))
     with pytest.raises(RuntimeError, match="once"):
-        reservation.settle(5)
+        reservation.settle(Usage(5))
 
 
 def test_never_passed_by_threads_and_tasks():
@@ -74,15 +75,15 @@ def test_never_passed_by_threads_and_tasks():
         used = 0
         while True:
             try:
-                reservation = await budget.reserve(100)
+                reservation = await budget.reserve(Usage(100))
             except BudgetSpentError:
                 return used
             spending = budget.spending
-            assert spending.num_tokens + spending.num_reserved_tokens <= 20_000
+            assert spending.num_tokens + spending.reserved.num_tokens <= 20_000
             await asyncio.sleep(0)
             tokens = generator.randint(1, 100)
             used += tokens
-            reservation.settle(tokens)
+            reservation.settle(Usage(tokens))
 
     async def spend_together(seed: int) -> int:
         return sum(await asyncio.gather(*(spend(Random(seed * 10 + task)) for task in range(5))))
@@ -90,7 +91,7 @@ def test_never_passed_by_threads_and_tasks():
     with ThreadPoolExecutor(4) as threads:
         used = sum(threads.map(lambda seed: asyncio.run(spend_together(seed)), range(4)))
     assert used == budget.spending.num_tokens
-    assert budget.spending.num_reserved_tokens == 0
+    assert budget.spending.reserved.num_tokens == 0
     assert budget.spending.num_requests == 300 or 20_000 - 100 < used <= 20_000
 
 
