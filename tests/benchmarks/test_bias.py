@@ -11,8 +11,7 @@ from pixelsmile.benchmarks.fed.bias_checks import METRICS_CHECKED
 from pixelsmile.benchmarks.fed.bias_singles import SINGLES, measure_singles, singles
 from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
 from pixelsmile.benchmarks.fed.marking import MarkerSet
-from pixelsmile.benchmarks.report.bias_page import bias_page
-from pixelsmile.benchmarks.report.bias_terminal import bias_lines
+from pixelsmile.benchmarks.report.bias import bias_lines, bias_page
 from pixelsmile.embedded import features_path
 from pixelsmile.errors import OutputError
 from pixelsmile.faces.likeness import open_meter

@@ -17,9 +17,9 @@ from pixelsmile.benchmarks.fed.marking import MARKED, marking
 from pixelsmile.benchmarks.fed.results import load_fed_results
 from pixelsmile.benchmarks.judging import EditJudging
 from pixelsmile.benchmarks.metrics import Bootstrap
-from pixelsmile.benchmarks.report.fed_page import fed_page
-from pixelsmile.benchmarks.report.page import report_page
-from pixelsmile.benchmarks.report.pictures import data_uri
+from pixelsmile.benchmarks.report.fed import fed_page
+from pixelsmile.benchmarks.report.ffe import ffe_page
+from pixelsmile.benchmarks.report.page import data_uri
 from pixelsmile.benchmarks.results import load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.study.page import make_study
@@ -52,7 +52,7 @@ def report(run: Path) -> str:
     if run.name == "ffe":
         found = load_results(RunFolder(run), bootstrap=QUICK)
         assert found.to_json()
-        return report_page({"a": found, "b": found})
+        return ffe_page({"a": found, "b": found})
     found = load_fed_results(RunFolder(run), bootstrap=QUICK)
     assert found.to_json()
     return fed_page({"a": found, "b": found})

@@ -1,211 +1,97 @@
-"""The page and the terminal's tables: every number with what it rests on, and nothing from outside."""
+"""Pages: what comes from files stays text, and a page loads and runs nothing but its own script."""
 
+import base64
+import hashlib
 import json
 import re
-from dataclasses import fields, replace
-from datetime import UTC, datetime
+from html.parser import HTMLParser
 
-import pytest
-from run_examples import (
-    REFUSED,
-    UNMADE,
-    begin_run,
-    example_identity,
-    judge_run,
-    make_edits,
-    measure_run,
-    outcome_record,
-    write_run,
-)
-from test_report_html import Seen
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
-from pixelsmile.benchmarks.metrics import METRICS, Bootstrap, MetricChoices
-from pixelsmile.benchmarks.published import published_table
-from pixelsmile.benchmarks.report.cases import all_sweeps
-from pixelsmile.benchmarks.report.charts import trade_off_chart
-from pixelsmile.benchmarks.report.choice_words import MEANINGS
-from pixelsmile.benchmarks.report.labels import run_labels
-from pixelsmile.benchmarks.report.page import report_page
-from pixelsmile.benchmarks.report.remarks import remarks
-from pixelsmile.benchmarks.report.strips import Album, sweep_strip
-from pixelsmile.benchmarks.report.terminal import PUBLISHED, WARNING, report_lines
-from pixelsmile.benchmarks.results import PANEL, load_results
-from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.errors import InputError
-from pixelsmile.judges import Verdict
-from pixelsmile.store.json_lines import LineWriter
+from pixelsmile.benchmarks.report.page import data_uri, render
 
-QUICK = Bootstrap(num_replicates=100)
-NASTY = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>'
+# A parser turns carriage returns into line ends, and drops what HTML knows no character for.
+TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=40)
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    return load_results(write_run(tmp_path_factory.mktemp("runs") / "run"), bootstrap=QUICK)
+class Seen(HTMLParser):
+    """The tags, attributes and text of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
 
 
-@pytest.fixture(scope="module")
-def page(results):
-    return report_page({"ours": results})
-
-
-def test_the_page_needs_nothing_and_runs_nothing(page):
+def needs_nothing(page: str) -> None:
+    """Fails where a page loads anything, runs anything, or has an attribute that would."""
     for name, attributes in Seen(page).tags:
         assert name not in ("link", "iframe", "object", "base", "form")
         assert name != "script" or attributes["type"] == "application/json"
         assert attributes.get("src", "data:image/webp;base64,").startswith("data:image/webp;base64,")
         assert attributes.get("href", "#").startswith("#")
+        assert "onerror" not in attributes
     assert "@import" not in page
     assert "url(" not in page
 
 
-def test_the_same_run_gives_the_same_page(results, page):
-    assert report_page({"ours": results}) == page
+def document(title="a page", data=None, script="", body="", style=""):
+    return render("document.html", title, data or {}, script, body=body, style=style)
 
 
-def test_the_numbers_lie_in_the_page_as_json(results, page):
-    text = re.search(r'<script type="application/json" id="numbers">(.*?)</script>', page)[1]
-    assert json.loads(text) == {"ours": json.loads(json.dumps(results.as_json()))}
+@given(TEXT, TEXT)
+def test_any_text_comes_back_as_text(title, body):
+    seen = Seen(document(title=title, body=body))
+    assert [name for name, _ in seen.tags] == ["html", "head", *4 * ["meta"], "title", "style", "body"]
+    assert title in seen.text
+    assert body in seen.text
 
 
-def test_each_number_has_its_interval_and_what_it_rests_on(results, page):
-    for metric in METRICS:
-        figure = results.summary.metrics[metric.name]
-        found = figure.estimate
-        if found.value is not None:
-            assert f">{found.value:.3f}<" in page
-        if found.low is not None:
-            assert f"{found.low:.3f} – {found.high:.3f}" in page
-        if found.note is not None:
-            assert f"<li>{found.note}</li>" in page
-        assert f">n {figure.coverage.num_scored}" in page
-    assert "1 out" in page  # the refused edit
+@given(TEXT | st.floats(allow_nan=False, allow_infinity=False) | st.lists(TEXT))
+def test_json_in_a_page_cannot_end_its_block(value):
+    page = document(data={"numbers": {"value": value, "bad": "</script><script>alert(1)</script>"}})
+    (inner,) = re.findall('<script type="application/json" id="numbers">(.*?)</script>', page, re.DOTALL)
+    assert not set("<>&") & set(inner)
+    assert json.loads(inner)["value"] == value
 
 
-def test_published_numbers_are_marked_and_complete(page):
-    seen = Seen(page).text
-    for name in PUBLISHED:
-        table = published_table(name)
-        assert f"Published · {table.source} · judged by {table.judge}" in seen
-        assert all(row.model in seen for row in table.rows)
-    assert seen.count(WARNING) == len(PUBLISHED)
-
-
-def test_what_is_missing_is_said_with_its_reason(page):
-    text = Seen(page).text
-    assert "the editor made none: the process ended with code 1" in text
-    source, target, strength = REFUSED
-    assert f"{source} → {target} at {strength:g}: refused. a face that it will not judge" in text
-    assert "no face found" in text
-
-
-def test_a_sweep_with_a_picture_missing_says_why_in_its_place(results):
-    album = Album("ours", results)
-    sweep = next(s for s in all_sweeps(results) if (s.source, s.target) == UNMADE[:2])
-    strip = sweep_strip(album, sweep, "worst")
-    assert '<div class="no-picture">the editor made none: the process ended with code 1</div>' in strip
-    assert strip.count("<img ") == 1 + 2  # the source, and the edits that were made
-
-
-def test_every_choice_is_explained():
-    assert set(MEANINGS) == {field.name for field in fields(MetricChoices)}
-
-
-def test_choices_that_are_not_the_default_stand_out(results):
-    again = load_results(results.folder, choices=MetricChoices(ties="unscored"), bootstrap=QUICK)
-    assert "<strong>unscored (default split)</strong>" in report_page({"ours": again})
-
-
-def test_nothing_from_a_file_becomes_markup(tmp_path):
-    folder = begin_run(tmp_path / "run", editor=NASTY)
-    make_edits(folder)
-    judge_run(folder)
-    measure_run(folder)
-    identity = example_identity("drawing")
-    key = ("human-0", "happy", 1.0)
-    scores = {name: 0.0 for name in load_results(folder, bootstrap=QUICK).edits[0].scores} | {"sad": 1.0}
-    with LineWriter(folder.outcomes_file(identity.id)) as lines:
-        lines.write(outcome_record(folder.edits()[key], Verdict(identity.id, scores, "sad", (NASTY,))))
-    results = load_results(folder, bootstrap=QUICK)
-    page = report_page(dict(zip(run_labels([folder]), [results], strict=True)))
-    seen = Seen(page)
-    assert {tag for tag, attributes in seen.tags if "onerror" in attributes} == set()
-    assert sum(tag == "script" for tag, _ in seen.tags) == 1
-    assert seen.text.count(NASTY) >= 3  # the title, the leaderboard, the judge's answer
-    assert "asked for happy, seen as sad" in seen.text
-    assert "\x1b" not in "\n".join(report_lines({"\x1b[31mred": results}))
-
-
-def test_two_runs_in_one_chart_and_side_by_side(results, tmp_path):
-    other = write_run(tmp_path / "other", editor="copy")
-    runs = {"ours": results, "theirs": load_results(other, bootstrap=QUICK)}
-    page = report_page(runs)
-    assert "The same tasks, drawn by lot" in page
-    assert page.count('class="curve c1"') == 3  # the legend, and the drawings for wide and slim pages
-    assert remarks(runs) == []
-    mixed = remarks({**runs, "odd": replace(runs["theirs"], judge_id="example:other")})
-    assert len(mixed) == 1
-    assert mixed[0].startswith("The runs have different judges")
-    assert "odd: example:other" in mixed[0]
-
-
-def test_one_strength_no_identity_and_a_panel(tmp_path):
-    folder = begin_run(tmp_path / "run", strengths=(1.0,))
-    make_edits(folder)
-    judge_run(folder)
-    judge_run(folder, "half", share=0.5)
-    results = load_results(folder, PANEL, bootstrap=QUICK)
-    text = Seen(report_page({"ours": results})).text
-    assert "2 judges on" in text
-    assert "identity not measured" in text
-    assert "undefined on these samples" in text  # CLS of one strength
-
-
-def test_the_chart_puts_points_where_their_numbers_are(results):
-    chart = trade_off_chart({"ours": results.summary.trade_off})
-    wide = re.search(r'<svg viewBox="0 0 860 470".*?</svg>', chart)[0]
-    points = [tuple(map(float, pair.split(","))) for pair in re.search(r'points="([^"]+)"', wide)[1].split()]
-    known = [point for point in results.summary.trade_off if point.expression.value is not None]
-    assert len(points) == len(known) == 3
-    for (x, y), point in zip(points, known, strict=True):
-        assert x == pytest.approx(46 + 794 * point.expression.value, abs=0.06)
-        assert y == pytest.approx(14 + 412 * (1 - point.identity.value) / (1 - 0.4), abs=0.06)
-
-
-def test_a_chart_of_nothing_is_empty_axes(tmp_path):
-    assert "<polyline" not in trade_off_chart({"none": ()})
-
-
-def test_the_terminal_shows_values_intervals_and_published_rows(results):
-    lines = report_lines({"ours": results})
-    found = results.summary.metrics["hes"]
-    row = next(line for line in lines if line.startswith("HES"))
-    assert f"{found.estimate.value:.3f}" in row
-    assert f"{found.estimate.low:.3f}..{found.estimate.high:.3f}" in row
-    assert f"{found.coverage.num_scored} edits" in row
-    assert sum(WARNING in line for line in lines) == len(PUBLISHED)
-    assert max(map(len, lines)) <= 120
-
-
-def test_a_run_that_was_stopped_lacks_pictures(results, tmp_path):
-    begun = begin_run(tmp_path / "begun")
-    source = begun.spec().tasks[0].source
-    begun.source_file(source).unlink(missing_ok=True)
-    album = Album("begun", replace(results, folder=begun))
-    assert "not begun yet" in str(album.source(source))
-
-
-def test_labels_tell_runs_apart(tmp_path):
-    a, b = begin_run(tmp_path / "a"), begin_run(tmp_path / "b")
-    c = begin_run(tmp_path / "deep" / "a", editor="copy")
-    assert run_labels([a, c]) == ("truth", "copy")
-    assert run_labels([a, b]) == ("truth (a)", "truth (b)")
-    with pytest.raises(InputError, match="given twice"):
-        run_labels([a, RunFolder(tmp_path / "b" / ".." / "a")])
-
-
-def test_a_date_is_all_that_tells_when(results):
-    later = replace(
-        results, spec=results.spec.model_copy(update={"created": datetime(2027, 2, 3, tzinfo=UTC)})
+def test_a_page_may_load_nothing_and_run_its_own_script_alone():
+    script = "document.title = 'run';"
+    page = document("a <title>", script=script)
+    policy = next(
+        a["content"] for t, a in Seen(page).tags if a.get("http-equiv") == "Content-Security-Policy"
     )
-    assert "2027-02-03" in report_page({"ours": later})
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert policy.endswith(f"script-src 'sha256-{digest}'")
+    assert f"<script>{script}</script>" in page
+    assert "<title>a &lt;title&gt;</title>" in page
+    assert "script-src" not in document()
+
+
+def test_the_name_of_a_file_that_is_no_text_is_escaped():
+    page = document("run\udcff", data={"numbers": {"name": "run\udcff"}})
+    assert "<title>run\\xff</title>" in page
+    assert json.loads(re.search(r'id="numbers">(.*?)</script>', page)[1]) == {"name": "run\\xff"}
+
+
+def test_pictures_are_small_and_carry_nothing_but_pixels(tmp_path):
+    image = Image.new("RGB", (640, 320), "red")
+    image.info["comment"] = "made by the secret editor"
+    uri = data_uri(image, 160)
+    data = base64.b64decode(re.fullmatch(r"data:image/webp;base64,(.*)", uri)[1])
+    (tmp_path / "a.webp").write_bytes(data)
+    with Image.open(tmp_path / "a.webp") as found:
+        assert found.size == (160, 80)
+        assert found.convert("RGB").getpixel((10, 10))[0] > 245
+    assert b"secret" not in data

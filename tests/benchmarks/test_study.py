@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from run_examples import SOURCES, UNMADE, write_run
-from test_report_html import Seen
+from test_report_page import Seen
 
 from pixelsmile.benchmarks.metrics import Bootstrap
 from pixelsmile.benchmarks.study.page import (

@@ -4,13 +4,9 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pixelsmile.cli.bench_choices import add_choice_options, read_choices
 from pixelsmile.cli.parsing import CommandParser
-
-if TYPE_CHECKING:
-    from pixelsmile.benchmarks.metrics import Comparison, Metric
 
 _EPILOG = """examples:
   pixelsmile bench compare runs/ours runs/theirs
@@ -23,9 +19,9 @@ much narrower than the two intervals of a report. One that leaves out 0 is no ac
 
 def run(options: argparse.Namespace) -> int:
     """Print the differences."""
-    from pixelsmile.benchmarks.report.labels import run_labels
-    from pixelsmile.benchmarks.report.paired import compare_runs
-    from pixelsmile.benchmarks.report.text import printable
+    from pixelsmile.benchmarks.report.comparison import compare_runs, comparison_lines
+    from pixelsmile.benchmarks.report.remarks import run_labels
+    from pixelsmile.benchmarks.report.tables import printable
     from pixelsmile.benchmarks.results import load_results
     from pixelsmile.benchmarks.run_folder import RunFolder
 
@@ -40,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     print(f"A {printable(labels[0])}, B {printable(labels[1])}; judged by {printable(a.judge_id)}")
     print(f"{found.comparison.num_samples} samples in both; difference is A - B")
-    print("\n".join(_lines(found.comparison)))
+    print("\n".join(comparison_lines(found.comparison)))
     for sentence in found.remarks:
         print(f"pixelsmile: {printable(sentence)}", file=sys.stderr)
     return 0
@@ -54,37 +50,3 @@ def parser() -> CommandParser:
     add_choice_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
-
-
-def _lines(found: "Comparison") -> list[str]:
-    from pixelsmile.benchmarks.metrics import METRICS
-    from pixelsmile.benchmarks.report.text import format_interval, format_number, table_lines
-
-    rows, notes = [], []
-    for metric in METRICS:
-        each = found.differences[metric.name]
-        gap, num_out = each.difference, sum(each.coverage.unscored.values())
-        if gap.note is not None:
-            notes.append(f"{metric.label}: {gap.note}")
-        rows.append(
-            (
-                metric.label,
-                format_number(each.a),
-                format_number(each.b),
-                "–" if gap.value is None else f"{gap.value:+.3f}",
-                format_interval(gap),
-                f"{each.coverage.num_scored} {each.coverage.unit}",
-                str(num_out),
-                _verdict(metric, gap.low, gap.high),
-            )
-        )
-    interval = f"{100 * found.bootstrap.level:g}% interval"
-    header = ("", "A", "B", "A - B", interval, "scored", "unscored", "better")
-    return table_lines(header, rows) + notes
-
-
-def _verdict(metric: "Metric", low: float | None, high: float | None) -> str:
-    """Who is better, where the interval leaves out 0 and the metric has a better end."""
-    if low is None or high is None or low <= 0 <= high or metric.better is None:
-        return ""
-    return "A" if (low > 0) == (metric.better == "higher") else "B"

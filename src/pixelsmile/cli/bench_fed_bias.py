@@ -41,8 +41,7 @@ def run(options: argparse.Namespace) -> int:
     from pixelsmile.benchmarks.fed.bias import load_bias, run_bias
     from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
     from pixelsmile.benchmarks.fed.triplets import GRANULARITIES
-    from pixelsmile.benchmarks.report.bias_page import bias_page
-    from pixelsmile.benchmarks.report.bias_terminal import bias_lines
+    from pixelsmile.benchmarks.report.bias import bias_lines, bias_page
     from pixelsmile.store.publication import staged
 
     asked = GRANULARITIES if options.instructions == "both" else (options.instructions,)

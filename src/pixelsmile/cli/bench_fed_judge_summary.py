@@ -11,7 +11,7 @@ from pixelsmile.benchmarks.fed.marking import MarkersRecord, identities_of
 from pixelsmile.benchmarks.metrics.fed_score import load_normalisation
 from pixelsmile.benchmarks.metrics.fed_summary import COMPONENTS
 from pixelsmile.benchmarks.metrics.measure import count_reasons
-from pixelsmile.benchmarks.report.fed_numbers import COMPONENT_NUMBERS
+from pixelsmile.benchmarks.report.columns import COMPONENTS as COMPONENT_COLUMNS
 from pixelsmile.benchmarks.run_folder import RunFolder
 
 _MARKED = ("quality", "consistency", "truth_alignment")  # the components that judges mark
@@ -109,11 +109,11 @@ class FedJudgeSummary:
         yield f"{self.judge}: {num_new} answers now{reused}; REG by {self.representation or 'nothing'}"
         if self.remark:
             yield f"  {self.remark}"
-        for number in COMPONENT_NUMBERS:
-            standing = self.components[number.name]
-            yield f"  {number.label:<3}  {standing.num_scored} scored"
+        for column in COMPONENT_COLUMNS:
+            standing = self.components[column.name]
+            yield f"  {column.label:<3}  {standing.num_scored} scored"
             for reason, count in standing.unscored.items():
-                example = self._example(number.name, reason)
+                example = self._example(column.name, reason)
                 yield f"       {count} without: {reason}{f' (as {example})' if example else ''}"
         yield f"  all six: {self.num_scored} of {self.num_tasks}"
         if self.stopped:

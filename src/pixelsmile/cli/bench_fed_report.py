@@ -21,9 +21,8 @@ def run(options: argparse.Namespace) -> int:
     page = page_path(options.runs, options.output)
     from pixelsmile.benchmarks.fed.results import load_fed_results
     from pixelsmile.benchmarks.metrics import load_normalisation
-    from pixelsmile.benchmarks.report.fed_page import fed_page
-    from pixelsmile.benchmarks.report.fed_remarks import fed_remarks
-    from pixelsmile.benchmarks.report.fed_terminal import fed_report_lines
+    from pixelsmile.benchmarks.report.fed import fed_lines, fed_page
+    from pixelsmile.benchmarks.report.remarks import fed_remarks
 
     constants = None if options.normalisation is None else load_normalisation(options.normalisation)
     load = partial(
@@ -34,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
         constants=constants,
     )
     runs = write_reports(options, page, load, fed_page)
-    lines = fed_report_lines(runs, classes=options.classes, published=options.published)
+    lines = fed_lines(runs, classes=options.classes, published=options.published)
     print_reports(options.runs, page, lines, fed_remarks(runs))
     return 0
 

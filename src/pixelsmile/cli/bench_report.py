@@ -35,16 +35,13 @@ file. What lies in a run's folder is replaced; a page elsewhere only with --forc
 def run(options: argparse.Namespace) -> int:
     """Write report.json into each run and the page, and print the tables."""
     page = page_path(options.runs, options.output)
-    from pixelsmile.benchmarks.report.page import report_page
-    from pixelsmile.benchmarks.report.remarks import remarks
-    from pixelsmile.benchmarks.report.terminal import report_lines
+    from pixelsmile.benchmarks.report.ffe import ffe_lines, ffe_page
+    from pixelsmile.benchmarks.report.remarks import ffe_remarks
     from pixelsmile.benchmarks.results import load_results
 
     choices = read_choices(options)
-    runs = write_reports(
-        options, page, lambda folder: load_results(folder, options.judge, choices), report_page
-    )
-    print_reports(options.runs, page, report_lines(runs), remarks(runs))
+    runs = write_reports(options, page, lambda folder: load_results(folder, options.judge, choices), ffe_page)
+    print_reports(options.runs, page, ffe_lines(runs), ffe_remarks(runs))
     return 0
 
 
@@ -55,7 +52,7 @@ def write_reports(
     draw: Callable[[Mapping[str, R]], str],
 ) -> dict[str, R]:
     """Load the runs, write the page and each run's report.json; the results by label."""
-    from pixelsmile.benchmarks.report.labels import run_labels
+    from pixelsmile.benchmarks.report.remarks import run_labels
     from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.store.publication import staged, write_file
 
@@ -72,7 +69,7 @@ def write_reports(
 
 def print_reports(runs: Sequence[str], page: Path, lines: Iterable[str], sentences: Iterable[str]) -> None:
     """The tables and where the files are; remarks to stderr."""
-    from pixelsmile.benchmarks.report.text import printable
+    from pixelsmile.benchmarks.report.tables import printable
 
     print("\n".join(lines))
     print()

@@ -240,7 +240,7 @@ def _report(options: argparse.Namespace, name: str, folder: "RunFolder", num_new
 def _summary(
     run: str, tasks: str, num_made: int, num_new: int, seconds: float, failures: Counter[str | None]
 ) -> Iterator[str]:
-    from pixelsmile.benchmarks.report.text import printable
+    from pixelsmile.benchmarks.report.tables import printable
 
     num_edits = num_made + failures.total()
     now = "" if num_new == num_edits else f"{num_new} of them now, "

@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     if page.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"cannot write {str(page)!r}: use a name that ends in .html")
     key = page.with_suffix(".key.json")
-    from pixelsmile.benchmarks.report.labels import run_labels
+    from pixelsmile.benchmarks.report.remarks import run_labels
     from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.benchmarks.study.page import make_study
     from pixelsmile.store.publication import staged

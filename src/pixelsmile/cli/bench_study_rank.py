@@ -51,7 +51,7 @@ def parser() -> CommandParser:
 
 
 def _print_question(ranks: "QuestionRanks") -> None:
-    from pixelsmile.benchmarks.report.text import format_interval, format_number, table_lines
+    from pixelsmile.benchmarks.report.tables import format_interval, format_number, table_lines
 
     rows = [
         (
@@ -78,7 +78,7 @@ def _print_question(ranks: "QuestionRanks") -> None:
 
 def _print_published() -> None:
     from pixelsmile.benchmarks.published import published_table
-    from pixelsmile.benchmarks.report.text import format_number, table_lines
+    from pixelsmile.benchmarks.report.tables import format_number, table_lines
 
     table = published_table("ffe_user_study")
     rows = [

@@ -114,7 +114,7 @@ def _open_all(options: argparse.Namespace, triplets: "Sequence[Triplet]") -> lis
 
 
 def _lines(path: Path, survey: "TripletSurvey") -> Iterator[str]:
-    from pixelsmile.benchmarks.report.text import printable, table_lines
+    from pixelsmile.benchmarks.report.tables import printable, table_lines
 
     domains = ", ".join(f"{count:,} {name}" for name, count in survey.domains.items())
     yield printable(

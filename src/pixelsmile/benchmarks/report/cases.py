@@ -1,15 +1,17 @@
-"""Which sweeps and edits of a run a report shows: the best, the middle, the worst, and some by lot.
+"""Which sweeps and edits a report shows: the best, the middle, the worst, some by lot, and the failures.
 
+Of FFE-Bench sweeps and single edits, of FED-Bench tasks and the two patterns that REG tells apart.
 Shape suffixes: Q sweeps, P points of a sweep, E edits.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
+from pixelsmile.benchmarks.fed.results import FedResults, ScoredEdit
 from pixelsmile.benchmarks.metrics import EditTable, JudgedEdit, sweeps, tabulate
 from pixelsmile.benchmarks.metrics.harmonic import harmonic_score, identities
 from pixelsmile.benchmarks.metrics.linearity import pearson
@@ -18,12 +20,17 @@ from pixelsmile.benchmarks.metrics.table import NO_POINT, FloatArray
 from pixelsmile.benchmarks.results import RunResults
 from pixelsmile.expressions import EXPRESSIONS
 
-Why = Literal["best", "median", "worst", "by lot"]
+# The paper shows the patterns and draws no line. Ours: half of the expected change lacks, or is too much.
+LAZY_BELOW, OVERFIT_ABOVE = 0.5, 1.5
+
+T = TypeVar("T")
+Pattern = Literal["lazy", "near", "overfit"]
+Together = tuple[str, tuple[ScoredEdit, ...]]  # why a task is shown, and the edit of each run
 
 
 @dataclass(frozen=True)
 class Point:
-    """An edit of a sweep: its score for the target and its S_ID, None where there is none."""
+    """An edit: its score for the target and its S_ID, None where there is none."""
 
     edit: JudgedEdit
     score: float | None
@@ -47,9 +54,8 @@ class ShownSweep:
 
 def all_sweeps(run: RunResults) -> list[ShownSweep]:
     """Every sweep of the run, ordered by source and target."""
-    table = tabulate(run.edits)
+    table, score_E, identity_E = _tabulated(run)
     found = sweeps(table)
-    score_E, identity_E = table.target_scores(), _similarity(table, run)
     score_QP, identity_QP = found.values(score_E), found.values(identity_E)
     quality_Q = _quality(score_QP, identity_QP if np.isfinite(identity_E).any() else None)
     r_Q = pearson(found.strength, score_QP)
@@ -57,9 +63,7 @@ def all_sweeps(run: RunResults) -> list[ShownSweep]:
         ShownSweep(
             source=table.samples[found.sample[q]],
             target=EXPRESSIONS[found.target[q]],
-            points=tuple(
-                Point(table.edits[e], _known(score_E[e]), _known(identity_E[e])) for e in row if e != NO_POINT
-            ),
+            points=tuple(_point(table, e, score_E, identity_E) for e in row if e != NO_POINT),
             linearity=_known(r_Q[q]),
             quality=_known(quality_Q[q]),
         )
@@ -69,20 +73,15 @@ def all_sweeps(run: RunResults) -> list[ShownSweep]:
 
 def chosen_sweeps(
     found: Sequence[ShownSweep], seed: int, num_by_lot: int = 1
-) -> list[tuple[Why, ShownSweep]]:
+) -> list[tuple[str, ShownSweep]]:
     """The best, the median and the worst by quality, and some that `seed` draws from the rest; each once."""
+    chosen = _best_median_worst(found, lambda sweep: sweep.quality)
+    shown = [sweep for _, sweep in chosen]
     ranked = sorted(
-        (sweep for sweep in found if sweep.quality is not None), key=lambda sweep: -(sweep.quality or 0)
+        (s for s in found if s.quality is not None and s not in shown), key=lambda s: -(s.quality or 0)
     )
-    if not ranked:
-        return []
-    places: dict[int, Why] = {0: "best"}
-    places.setdefault((len(ranked) - 1) // 2, "median")
-    places.setdefault(len(ranked) - 1, "worst")
-    rest = [place for place in range(len(ranked)) if place not in places]
-    for place in random.Random(seed).sample(rest, min(num_by_lot, len(rest))):
-        places[place] = "by lot"
-    return [(why, ranked[place]) for place, why in places.items()]
+    drawn = random.Random(seed).sample(ranked, min(num_by_lot, len(ranked)))
+    return [*chosen, *(("by lot", sweep) for sweep in drawn)]
 
 
 def shared_sweeps(runs: Sequence[Sequence[ShownSweep]], seed: int, num: int) -> list[tuple[ShownSweep, ...]]:
@@ -95,20 +94,21 @@ def shared_sweeps(runs: Sequence[Sequence[ShownSweep]], seed: int, num: int) -> 
 
 def most_confused(run: RunResults, num: int) -> list[Point]:
     """The edits at the strengths of accuracy in which another expression leads by most, the worst first."""
-    table = tabulate(run.edits)
-    identity_E = _similarity(table, run)
-    lead_E = _lead(table)
-    lead_E[~table.at(run.summary.choices.accuracy_strengths)] = np.nan
-    places = [e for e in np.argsort(-lead_E, kind="stable") if lead_E[e] > 0][:num]
-    return [Point(table.edits[e], _known(table.target_scores()[e]), _known(identity_E[e])) for e in places]
+    table, score_E, identity_E = _tabulated(run)
+    others_EX = table.scores.copy()
+    others_EX[np.arange(len(table.edits)), table.target] = -np.inf
+    lead_E = np.where(
+        table.at(run.summary.choices.accuracy_strengths), others_EX.max(axis=1) - score_E, np.nan
+    )
+    worst = [e for e in np.argsort(-lead_E, kind="stable") if lead_E[e] > 0]
+    return [_point(table, e, score_E, identity_E) for e in worst[:num]]
 
 
 def least_alike(run: RunResults, num: int) -> list[Point]:
     """The edits that kept the least of the person, the worst first."""
-    table = tabulate(run.edits)
-    identity_E, score_E = _similarity(table, run), table.target_scores()
-    places = [e for e in np.argsort(identity_E, kind="stable") if np.isfinite(identity_E[e])][:num]
-    return [Point(table.edits[e], _known(score_E[e]), _known(identity_E[e])) for e in places]
+    table, score_E, identity_E = _tabulated(run)
+    worst = [e for e in np.argsort(identity_E, kind="stable") if np.isfinite(identity_E[e])]
+    return [_point(table, e, score_E, identity_E) for e in worst[:num]]
 
 
 def leading(edit: JudgedEdit, num: int) -> list[tuple[str, float]]:
@@ -116,15 +116,69 @@ def leading(edit: JudgedEdit, num: int) -> list[tuple[str, float]]:
     return sorted((edit.scores or {}).items(), key=lambda item: -item[1])[:num]
 
 
-def _lead(table: EditTable) -> FloatArray:
-    """By how much the highest score of another expression is above that of the target, (E,)."""
-    others = table.scores.copy()
-    others[np.arange(len(table.edits)), table.target] = -np.inf
-    return np.asarray(others.max(axis=1) - table.target_scores())
+def shared_tasks(runs: Mapping[str, FedResults], seed: int, num: int = 2) -> list[Together]:
+    """Tasks that all runs have an edit of: those with scores furthest apart, then some that `seed` draws.
+
+    Each triplet once, though it asks twice.
+    """
+    by_task = [{(each.task.source, each.task.target): each for each in run.edits} for run in runs.values()]
+    tasks = [
+        tuple(found[task] for found in by_task)
+        for task in by_task[0]
+        if all(task in found and found[task].file is not None for found in by_task)
+    ]
+    apart = [(gap, task) for task in tasks if (gap := _apart(task)) is not None]
+    furthest = [task for _, task in sorted(apart, key=lambda found: -found[0])]
+    chosen = [("scores furthest apart", task) for task in _each_triplet_once(furthest)[:num]]
+    seen = {task[0].edit.sample for _, task in chosen}
+    rest = _each_triplet_once([task for task in tasks if task[0].edit.sample not in seen])
+    drawn = random.Random(seed).sample(rest, min(num, len(rest)))
+    return [*chosen, *(("drawn by lot", task) for task in drawn)]
 
 
-def _similarity(table: EditTable, run: RunResults) -> FloatArray:
-    return identities(table, run.summary.choices).similarity
+def ranked_tasks(run: FedResults) -> list[Together]:
+    """The best, the median and the worst edit of a run by FED-Score."""
+    return [(why, (each,)) for why, each in _best_median_worst(run.edits, lambda each: each.score)]
+
+
+def pattern(gain: float) -> Pattern:
+    """What an edit of that REG is."""
+    return "lazy" if gain < LAZY_BELOW else "overfit" if gain > OVERFIT_ABOVE else "near"
+
+
+def examples(run: FedResults, kind: Pattern, num: int) -> list[ScoredEdit]:
+    """The edits that show that pattern most, the furthest from 1 first; each triplet once."""
+    gains = [(each.edit.components["gain"], each) for each in run.edits if each.file is not None]
+    found = [(gain, each) for gain, each in gains if gain is not None and pattern(gain) == kind]
+    away = [(each,) for _, each in sorted(found, key=lambda pair: -abs(pair[0] - 1))]
+    return [each for (each,) in _each_triplet_once(away)[:num]]
+
+
+def pattern_counts(run: FedResults) -> dict[Pattern, int]:
+    """How many edits show each; those without a REG show none."""
+    gains = [each.edit.components["gain"] for each in run.edits]
+    found = [pattern(gain) for gain in gains if gain is not None]
+    return {"lazy": found.count("lazy"), "near": found.count("near"), "overfit": found.count("overfit")}
+
+
+def _best_median_worst(cases: Sequence[T], value: Callable[[T], float | None]) -> list[tuple[str, T]]:
+    """Three of those that have a value, each once: with one it is the best, with two best and worst."""
+    known = [(number, case) for case in cases if (number := value(case)) is not None]
+    ranked = [case for _, case in sorted(known, key=lambda pair: -pair[0])]
+    places = {0: "best"}
+    places.setdefault((len(ranked) - 1) // 2, "median")
+    places.setdefault(len(ranked) - 1, "worst")
+    return [(why, ranked[place]) for place, why in places.items()] if ranked else []
+
+
+def _tabulated(run: RunResults) -> tuple[EditTable, FloatArray, FloatArray]:
+    """The edits as a table, the score for the target (E,), and S_ID (E,)."""
+    table = tabulate(run.edits)
+    return table, table.target_scores(), identities(table, run.summary.choices).similarity
+
+
+def _point(table: EditTable, e: int, score_E: FloatArray, identity_E: FloatArray) -> Point:
+    return Point(table.edits[e], _known(score_E[e]), _known(identity_E[e]))
 
 
 def _quality(score_QP: FloatArray, identity_QP: FloatArray | None) -> FloatArray:
@@ -143,3 +197,16 @@ def _row_means(values_QP: FloatArray) -> FloatArray:
 
 def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
+
+
+def _apart(task: Sequence[ScoredEdit]) -> float | None:
+    """How far the scores of a task lie apart; None where fewer than two are scored."""
+    scores = [each.score for each in task if each.score is not None]
+    return max(scores) - min(scores) if len(scores) > 1 else None
+
+
+def _each_triplet_once(tasks: Sequence[tuple[ScoredEdit, ...]]) -> list[tuple[ScoredEdit, ...]]:
+    first: dict[str, tuple[ScoredEdit, ...]] = {}
+    for task in tasks:
+        first.setdefault(task[0].edit.sample, task)
+    return list(first.values())

@@ -1,89 +1,176 @@
-"""The strength-identity trade-off (figure 4 of the paper) as a picture made of lines and words."""
+"""Charts: a figure is a function that gives a Chart, and templates/chart.html draws any of them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+
+from pixelsmile.benchmarks.fed.results import FedResults
 from pixelsmile.benchmarks.metrics import Estimate
+from pixelsmile.benchmarks.metrics.fed_score import gain_factor
 from pixelsmile.benchmarks.metrics.harmonic import TradeOffPoint
-from pixelsmile.benchmarks.report.cells import interval_words
-from pixelsmile.benchmarks.report.frame import Frame, curve_class, legend, marker
-from pixelsmile.benchmarks.report.html import Html, join, tag
-from pixelsmile.benchmarks.report.text import format_number
+from pixelsmile.benchmarks.report.cases import LAZY_BELOW, OVERFIT_ABOVE
+from pixelsmile.benchmarks.report.tables import format_interval, format_number
 
-NATURAL_IDENTITY = (0.6, 0.7)  # what real changes of expression leave of it (section 5.2)
-_TICK = 0.2
+NATURAL_IDENTITY = (0.6, 0.7)  # what real changes of expression leave of it (PixelSmile, section 5.2)
+LARGEST_GAIN = 3.0  # the end of the axis: what lies beyond is drawn on it
+NUM_COLORS = 8
+_SIZES = ((860, "wide"), (370, "slim"))
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 20, 14, 44  # margins
 
 
-def trade_off_chart(curves: Mapping[str, Sequence[TradeOffPoint]]) -> Html:
-    """A line for each editor (by label) from its weakest to its strongest edits; crosses are the intervals.
+@dataclass(frozen=True)
+class Axis:
+    """What an axis shows, and its ticks: the first and the last are its ends."""
 
-    Two drawings of the same, of which a page shows the one that suits its width.
+    name: str
+    ticks: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A mark with its intervals as a cross. words: appear on pointing at it. beside: stands beside it."""
+
+    across: Estimate
+    up: Estimate
+    words: str
+    beside: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    """What is drawn for one editor: marks, joined by a line or not, and a cloud of dots."""
+
+    label: str
+    points: Sequence[Point] = ()
+    is_line: bool = False
+    cloud: Sequence[tuple[float, float]] = ()
+
+
+@dataclass(frozen=True)
+class Band:
+    """A shaded part with its name."""
+
+    across: tuple[float, float]
+    up: tuple[float, float]
+    name: str
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure: numbers to the right and upwards. limit: a dashed line. height: of the wide drawing."""
+
+    title: str
+    across: Axis
+    up: Axis
+    series: Sequence[Series]
+    bands: Sequence[Band] = ()
+    limit: Sequence[tuple[float, float]] = ()
+    height: int = 430
+
+    def frames(self) -> Iterator["Frame"]:
+        """Two drawings of the same, of which a page shows the one that suits its width."""
+        for width, style in _SIZES:
+            yield Frame(width, self.height if style == "wide" else 340, style, self)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A drawing of `width` by `height` units, and where numbers lie in it."""
+
+    width: int
+    height: int
+    style: str
+    chart: Chart
+
+    def x(self, number: float) -> float:
+        low, high = self.chart.across.ticks[0], self.chart.across.ticks[-1]
+        share = min(max((number - low) / (high - low), 0.0), 1.0)
+        return round(_LEFT + (self.width - _LEFT - _RIGHT) * share, 1)
+
+    def y(self, number: float) -> float:
+        low, high = self.chart.up.ticks[0], self.chart.up.ticks[-1]
+        share = min(max((high - number) / (high - low), 0.0), 1.0)
+        return round(_TOP + (self.height - _TOP - _BOTTOM) * share, 1)
+
+    def path(self, points: Sequence[tuple[float, float]]) -> str:
+        """`points` as those of a polyline."""
+        return " ".join(f"{self.x(across)},{self.y(up)}" for across, up in points)
+
+
+def color_class(place: int) -> str:
+    """The class that has the colour of the editor at that place."""
+    return f"c{place % NUM_COLORS}"
+
+
+def trade_off_chart(curves: Mapping[str, Sequence[TradeOffPoint]]) -> Chart:
+    """Expression against identity (PixelSmile, figure 4): a line for each editor, weak to strong."""
+    series = [Series(label, _trade_off(points), is_line=True) for label, points in curves.items()]
+    lows = [low for each in series for point in each.points for low in (point.up.value, point.up.low)]
+    least = min([low for low in lows if low is not None] + [NATURAL_IDENTITY[0] - 0.01])
+    return Chart(
+        "Expression score against identity, a line for each editor",
+        Axis("expression score for the target (S_E)", _ticks(0.0, 1.0, 0.2)),
+        Axis("identity (S_ID)", _ticks(math.floor(least / 0.2) * 0.2, 1.0, 0.2)),
+        series,
+        [Band((0.0, 1.0), NATURAL_IDENTITY, "natural range (paper, 5.2)")],
+        height=470,
+    )
+
+
+def gain_chart(runs: Mapping[str, FedResults]) -> Chart:
+    """REG against FED-Score (FED-Bench, figure 5): a dot for each edit, and the means.
+
+    The lazy and the overfit side are marked; the dashed line is the most that a REG allows.
     """
-    drawn = (
-        _Chart(width, height, curves).as_html(class_)
-        for width, height, class_ in ((860, 470, "wide"), (370, 340, "slim"))
+    constants = next(iter(runs.values())).summary.constants
+    gains = np.linspace(0.0, LARGEST_GAIN, 61)
+    heights = gain_factor(gains, constants)
+    return Chart(
+        "REG against FED-Score, a dot for each edit",
+        Axis("change over the expected change (REG)", _ticks(0.0, LARGEST_GAIN, 0.5)),
+        Axis("FED-Score", _ticks(0.0, 1.0, 0.25)),
+        [Series(label, _means(label, run), cloud=_cloud(run)) for label, run in runs.items()],
+        [
+            Band((0.0, LAZY_BELOW), (0.0, 1.0), "lazy", "pattern"),
+            Band((OVERFIT_ABOVE, LARGEST_GAIN), (0.0, 1.0), "overfit", "pattern"),
+        ],
+        [(float(x), float(y)) for x, y in zip(gains, heights, strict=True)],
     )
-    return tag("figure", legend(list(curves)), *drawn, class_="chart")
 
 
-class _Chart:
-    """One drawing: expression (0..1) to the right, identity upwards."""
-
-    def __init__(self, width: int, height: int, curves: Mapping[str, Sequence[TradeOffPoint]]) -> None:
-        self.curves = curves
-        lows = [
-            number
-            for points in curves.values()
-            for point in points
-            for number in (point.identity.value, point.identity.low)
-            if number is not None
-        ]
-        self.floor = math.floor(min([*lows, NATURAL_IDENTITY[0] - 0.01]) / _TICK) * _TICK
-        self.frame = Frame(width, height, (0.0, 1.0), (self.floor, 1.0))
-
-    def as_html(self, class_: str) -> Html:
-        lines = (self._curve(place, points) for place, points in enumerate(self.curves.values()))
-        title = "Expression score against identity, a line for each editor"
-        return self.frame.svg(title, class_, self._axes(), *lines)
-
-    def _axes(self) -> Html:
-        frame = self.frame
-        words = tag(
-            "text", "natural range (paper, 5.2)", x=frame.x(0) + 8, y=frame.y(NATURAL_IDENTITY[0]) - 8
+def _trade_off(points: Sequence[TradeOffPoint]) -> list[Point]:
+    """Those that have both numbers, the first and the last with their strength."""
+    known = [p for p in points if p.expression.value is not None and p.identity.value is not None]
+    return [
+        Point(
+            point.expression,
+            point.identity,
+            f"strength {point.strength:g}: expression {_with_interval(point.expression)}, identity "
+            f"{_with_interval(point.identity)}, n {point.coverage.num_scored}",
+            f"{point.strength:g}" if point in (known[0], known[-1]) else "",
         )
-        across = [round(_TICK * step, 1) for step in range(6)]
-        up = [round(self.floor + _TICK * step, 1) for step in range(round((1 - self.floor) / _TICK) + 1)]
-        names = frame.names("expression score for the target (S_E)", "identity (S_ID)")
-        band = frame.band((0.0, 1.0), NATURAL_IDENTITY)
-        return join((band, *frame.ticks(across, up), words, *names))
-
-    def _curve(self, place: int, points: Sequence[TradeOffPoint]) -> Html:
-        known = [(point, self._at(point)) for point in points]
-        there = [(point, at) for point, at in known if at is not None]
-        if not there:
-            return Html("")
-        path = " ".join(f"{x},{y}" for _, (x, y) in there)
-        parts = [tag("polyline", points=path)]
-        for point, (x, y) in there:
-            cross = self.frame.cross(point.expression, point.identity, x, y)
-            parts += [cross, marker(place, x, y, _words(point))]
-        for point, (x, y) in there[:1] + there[1:][-1:]:
-            beside = {"x": x - 9, "class_": "end"} if x > self.frame.x(0.9) else {"x": x + 9}
-            parts.append(tag("text", f"{point.strength:g}", y=y - 8, **beside))
-        return tag("g", *parts, class_=curve_class(place))
-
-    def _at(self, point: TradeOffPoint) -> tuple[float, float] | None:
-        expression, identity = point.expression.value, point.identity.value
-        if expression is None or identity is None:
-            return None
-        return self.frame.x(expression), self.frame.y(identity)
+        for point in known
+    ]
 
 
-def _words(point: TradeOffPoint) -> str:
-    def both(found: Estimate) -> str:
-        return f"{format_number(found.value)} ({interval_words(found.low, found.high)})"
+def _means(label: str, run: FedResults) -> list[Point]:
+    gain, score = (run.summary.overall[name].estimate for name in ("gain", "fed_score"))
+    if gain.value is None or score.value is None:
+        return []
+    return [Point(gain, score, f"{label}: REG {_with_interval(gain, 2)}, FED-Score {_with_interval(score)}")]
 
-    return (
-        f"strength {point.strength:g}: expression {both(point.expression)}, identity {both(point.identity)}, "
-        f"n {point.coverage.num_scored}"
-    )
+
+def _cloud(run: FedResults) -> list[tuple[float, float]]:
+    found = ((each.edit.components["gain"], each.score) for each in run.edits)
+    return [(gain, score) for gain, score in found if gain is not None and score is not None]
+
+
+def _with_interval(found: Estimate, digits: int = 3) -> str:
+    return f"{format_number(found.value, digits)} ({format_interval(found, digits, ' – ')})"
+
+
+def _ticks(low: float, high: float, step: float) -> list[float]:
+    return [round(low + step * place, 2) for place in range(round((high - low) / step) + 1)]

@@ -1,189 +1,130 @@
-"""The report as one page: everything inside, nothing loaded, nothing run."""
+"""Pages that stand alone: everything inside one file, nothing loaded, nothing run but a page's own script.
 
+The templates lie in templates/; what they are given is escaped unless it is markup already.
+"""
+
+import base64
+import hashlib
+import io
+import json
 from collections.abc import Mapping
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
 
-from pixelsmile.benchmarks.report.cases import (
-    Point,
-    all_sweeps,
-    chosen_sweeps,
-    leading,
-    least_alike,
-    most_confused,
-    shared_sweeps,
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from pixelsmile.benchmarks.report.charts import color_class
+from pixelsmile.benchmarks.report.tables import (
+    WARNING,
+    Footnotes,
+    bootstrap_words,
+    format_interval,
+    format_number,
+    level_words,
 )
-from pixelsmile.benchmarks.report.cells import plain_table
-from pixelsmile.benchmarks.report.charts import trade_off_chart
-from pixelsmile.benchmarks.report.choice_words import choices_table
-from pixelsmile.benchmarks.report.confusion import confusion_figure, pairs_table
-from pixelsmile.benchmarks.report.html import Html, join, tag
-from pixelsmile.benchmarks.report.leaderboard import leaderboard, missing_table
-from pixelsmile.benchmarks.report.remarks import benchmark_words, identity_words, remarks, strength_words
-from pixelsmile.benchmarks.report.sheet import Section, sheet, specification
-from pixelsmile.benchmarks.report.strips import Album, edit_card, sweep_strip, unscored_list
-from pixelsmile.benchmarks.report.terminal import bootstrap_words
-from pixelsmile.benchmarks.report.text import format_number
-from pixelsmile.benchmarks.results import RunResults
+from pixelsmile.benchmarks.run_folder import EditKey, EditRecord, RunFolder
+from pixelsmile.images import load_image
+from pixelsmile.utf8 import escaped, recordable
 
-_SPECIFIED = ("run", "judges", "likeness", "code")  # the parts of a report that the numbers depend on
-_SEED = 0  # of what is drawn by lot
-_NUM_SHARED = 3
-_NUM_CONFUSED = 6
-_NUM_UNLIKE = 3
-_NUM_UNSCORED = 5
+_SIDE_PX = 224
+_EXCERPT_LETTERS = 420
 
 
-def report_page(runs: Mapping[str, RunResults]) -> str:
-    """The report of `runs`, by the label of each."""
-    albums = {label: Album(label, run) for label, run in runs.items()}
-    records = {label: run.as_json() for label, run in runs.items()}
-    sections = (
-        Section("leaderboard", "Leaderboard", _leaderboard(runs)),
-        Section("trade-off", "Expression against identity", _trade_off(runs)),
-        Section("confusion", "Confusion", _confusion(runs)),
-        Section("sweeps", "Sweeps", _sweeps(runs, albums)),
-        Section("worst", "Worst cases", _worst(runs, albums)),
-        Section("missing", "What is missing", _missing(runs, albums)),
-        Section("choices", "Where the paper is silent", _choices(runs)),
-        Section("specification", "Specification", specification(records, _SPECIFIED)),
+def render(template: str, title: str, data: Mapping[str, Any], script: str = "", **values: Any) -> str:
+    """The page that a template makes of `values`.
+
+    data: lies in the page as JSON, each under its id, to be read by scripts and people. The page may load
+    nothing, and run nothing but `script`: the browser is told so.
+    """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = _templates().get_template(template)
+    text = page.render(title=title, data=recordable(dict(data)), script=script, digest=digest, **values)
+    return escaped(text)
+
+
+class Pictures:
+    """The pictures of one run as its page shows them: data URIs, each read once, or words in their place."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._uris: dict[Path, str] = {}
+
+    @cached_property
+    def made(self) -> Mapping[EditKey, EditRecord]:
+        """Every edit that the run has come to."""
+        return self._folder.edits()
+
+    def source(self, source: str, words: str = "source") -> dict[str, str]:
+        """What the editor got."""
+        return self._given(self._folder.source_file(source), words)
+
+    def truth(self, triplet: str) -> dict[str, str]:
+        """What was asked for, in FED-Bench."""
+        return self._given(self._folder.truth_file(triplet), "ground truth")
+
+    def edit(self, key: EditKey, words: str, reason: str | None) -> dict[str, str]:
+        """What was made; `reason`: why there may be none."""
+        record = self.made.get(key)
+        if record is None or record.file is None:
+            return {"missing": reason or ""}
+        if (fault := self._folder.fault_of(record)) is not None:
+            return {"missing": f"not shown: the picture {fault}"}
+        return self._shown(self._folder.path / record.file, words)
+
+    def _given(self, file: Path, words: str) -> dict[str, str]:
+        return self._shown(file, words) if file.is_file() else {"missing": f"no {words}: not begun yet"}
+
+    def _shown(self, file: Path, words: str) -> dict[str, str]:
+        if file not in self._uris:
+            self._uris[file] = data_uri(load_image(file), _SIDE_PX)
+        return {"uri": self._uris[file], "words": words}
+
+
+def data_uri(image: Image.Image, max_side_px: int, quality: int = 82) -> str:
+    """`image` as a WebP in a data URI, no side longer than `max_side_px`.
+
+    It is written from the pixels alone: no metadata of the file tells who made it.
+    """
+    bare = Image.new("RGB", image.size)
+    bare.paste(image)
+    bare.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    bare.save(buffer, "WEBP", quality=quality, method=4)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def excerpt(text: str) -> str:
+    """`text` on one line, cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= _EXCERPT_LETTERS else line[:_EXCERPT_LETTERS].rstrip() + " …"
+
+
+def specified(records: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> dict[str, str]:
+    """Those entries of each record, by its label, as text: what the edits and the numbers depend on."""
+    return {
+        label: json.dumps({name: record[name] for name in names}, indent=1, ensure_ascii=False)
+        for label, record in records.items()
+    }
+
+
+@cache
+def _templates() -> Environment:
+    made = Environment(
+        loader=PackageLoader("pixelsmile.benchmarks.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return sheet(f"FFE-Bench: {', '.join(runs)}", _head(runs), sections, records)
-
-
-def _head(runs: Mapping[str, RunResults]) -> Html:
-    header = (
-        "Run",
-        "Benchmark",
-        "Setting",
-        "Strengths",
-        "Samples",
-        "Edits",
-        "Judge",
-        "Identity",
-        "Seed",
-        "Begun",
-    )
-    rows = (_run_row(label, run) for label, run in runs.items())
-    warnings = (tag("p", sentence, class_="warning") for sentence in remarks(runs))
-    return tag(
-        "header",
-        tag("p", "FFE-Bench report", class_="kicker"),
-        tag("h1", ", ".join(runs)),
-        plain_table(header, rows),
-        *warnings,
-    )
-
-
-def _run_row(label: str, run: RunResults) -> Html:
-    cells = (
-        benchmark_words(run),
-        run.spec.setting,
-        strength_words(run),
-        run.summary.num_samples,
-        run.summary.num_edits,
-        run.judge_id + (f" ({len(run.judges)} judges)" if len(run.judges) > 1 else ""),
-        identity_words(run, digits=0),
-        run.spec.seed,
-        tag("time", f"{run.spec.created:%Y-%m-%d}"),
-    )
-    return tag("tr", tag("th", label, scope="row"), *(tag("td", cell) for cell in cells))
-
-
-def _leaderboard(runs: Mapping[str, RunResults]) -> Html:
-    plan = next(iter(runs.values())).summary.bootstrap
-    words = (
-        f"Each number with its {bootstrap_words(plan)} and n, the edits or sweeps it rests on. “Out” are "
-        "those without a verdict or a likeness: unscored, never zero. The line below a number shows its "
-        "interval on the metric's whole scale, −1 to 1 for CLS and 0 to 1 for the others. ID Sim is best "
-        "near 0.6 to 0.7 (paper, 5.2): more is a copy."
-    )
-    return join((tag("p", words), leaderboard(runs), *_agreements(runs)))
-
-
-def _agreements(runs: Mapping[str, RunResults]) -> list[Html]:
-    return [
-        tag(
-            "p",
-            f"{label}: {len(found.judges)} judges on {found.num_paired} pictures that two or more scored; "
-            f"Krippendorff's alpha {format_number(found.all_scores, 2)} for the scores, "
-            f"{format_number(found.dominant, 2)} for the dominant expression (1: full agreement, 0: chance).",
-        )
-        for label, run in runs.items()
-        if (found := run.agreement) is not None
-    ]
-
-
-def _trade_off(runs: Mapping[str, RunResults]) -> Html:
-    words = (
-        "As figure 4 of the paper: a line for each editor, a point for each strength, the first and the last "
-        "with its number. Crosses are intervals. Far to the right and inside the band is best: strong "
-        "expressions on the same person."
-    )
-    curves = {label: run.summary.trade_off for label, run in runs.items()}
-    return join((tag("p", words), trade_off_chart(curves)))
-
-
-def _confusion(runs: Mapping[str, RunResults]) -> Html:
-    figures = (confusion_figure(label, run.summary) for label, run in runs.items())
-    pairs = (tag("div", pairs_table(label, run.summary)) for label, run in runs.items())
-    words = "Pairs that are often taken for one another; mSCR is the mean of their BCR."
-    return join(
-        (tag("div", *figures, class_="figures"), tag("p", words), tag("div", *pairs, class_="figures"))
-    )
-
-
-def _sweeps(runs: Mapping[str, RunResults], albums: Mapping[str, Album]) -> Html:
-    words = (
-        "Below each picture: strength, score for the target, identity. r is the correlation of strength and "
-        "score (CLS of the sweep); quality, by which the best and the worst were chosen, the harmonic mean "
-        "of mean score and mean identity."
-    )
-    found = {label: all_sweeps(run) for label, run in runs.items()}
-    parts = [tag("p", words)]
-    if len(runs) > 1:
-        parts.append(tag("h3", f"The same tasks, drawn by lot (seed {_SEED})"))
-        for sweeps in shared_sweeps(list(found.values()), _SEED, _NUM_SHARED):
-            strips = (
-                sweep_strip(albums[label], sweep, label) for label, sweep in zip(runs, sweeps, strict=True)
-            )
-            parts.append(tag("div", *strips, class_="together"))
-    for label in runs:
-        parts.append(tag("h3", label))
-        parts += (sweep_strip(albums[label], sweep, why) for why, sweep in chosen_sweeps(found[label], _SEED))
-    return join(parts)
-
-
-def _worst(runs: Mapping[str, RunResults], albums: Mapping[str, Album]) -> Html:
-    parts = [
-        tag(
-            "p",
-            "The edits in which another expression leads the target by most, with the beginning of the "
-            "judge's answer; then those that kept least of the person.",
-        )
-    ]
-    for label, run in runs.items():
-        parts.append(tag("h3", label))
-        confused = [
-            edit_card(
-                albums[label], point, f"asked for {point.edit.target}, seen as {leading(point.edit, 1)[0][0]}"
-            )
-            for point in most_confused(run, _NUM_CONFUSED)
-        ]
-        unlike = [edit_card(albums[label], point, _unlike(point)) for point in least_alike(run, _NUM_UNLIKE)]
-        if not confused:
-            parts.append(tag("p", "No other expression leads the target in any edit."))
-        parts.append(tag("div", *confused, *unlike, class_="cards"))
-    return join(parts)
-
-
-def _unlike(point: Point) -> str:
-    return f"kept least of the person: {point.edit.target}"
-
-
-def _missing(runs: Mapping[str, RunResults], albums: Mapping[str, Album]) -> Html:
-    return join((missing_table(runs), *(unscored_list(album, _NUM_UNSCORED) for album in albums.values())))
-
-
-def _choices(runs: Mapping[str, RunResults]) -> Html:
-    words = "The paper leaves these open. Each is recorded with the numbers, and can be set with "
-    example = tag("code", "--choice name=value")
-    return join((tag("p", words, example, "."), choices_table(next(iter(runs.values())).summary.choices)))
+    made.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False}
+    made.filters |= {"number": format_number, "interval": format_interval, "excerpt": excerpt}
+    made.globals |= {
+        "Footnotes": Footnotes,
+        "WARNING": WARNING,
+        "bootstrap_words": bootstrap_words,
+        "level_words": level_words,
+        "color_class": color_class,
+    }
+    return made

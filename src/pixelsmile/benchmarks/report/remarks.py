@@ -1,54 +1,67 @@
-"""What to know before runs are read and compared: what judges say of themselves, and where runs differ."""
+"""What runs are called side by side, and what to know before their numbers are compared."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol, TypeVar
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from pydantic import JsonValue
 
-from pixelsmile.benchmarks.likeness_settings import LikenessSettings
+from pixelsmile.benchmarks.fed.results import FedResults
 from pixelsmile.benchmarks.results import RunResults
-from pixelsmile.benchmarks.run_folder import Spec
+from pixelsmile.benchmarks.run_folder import RunFolder, Spec
+from pixelsmile.errors import InputError
+from pixelsmile.utf8 import escaped
 
-R = TypeVar("R")
-
-
-class Measured(Protocol):
-    """A run of either benchmark."""
-
-    @property
-    def spec(self) -> Spec: ...
-
-    @property
-    def likeness(self) -> LikenessSettings | None: ...
+R = TypeVar("R", RunResults, FedResults)
 
 
-def remarks(runs: Mapping[str, RunResults]) -> list[str]:
-    """A sentence for each thing in which the runs (by label) differ and that a comparison rests on.
+def run_labels(runs: Sequence[RunFolder]) -> tuple[str, ...]:
+    """A different name for each run: its editor's, with the folder where editors share one.
 
-    Before them, what the judges say of themselves.
+    InputError where a folder is given twice.
     """
-    asked: tuple[tuple[str, Callable[[RunResults], str]], ...] = (
-        ("judges", lambda run: run.judge_id),
-        ("benchmarks", benchmark_words),
-        ("settings", lambda run: run.spec.setting),
-        ("strengths", strength_words),
-        ("measures of identity", identity_words),
-    )
-    differences = [sentence for what, seen in asked if (sentence := difference(what, seen, runs))]
-    return [*judge_remarks(record for run in runs.values() for record in run.judges.values()), *differences]
+    places = Counter(run.path.resolve() for run in runs)
+    if twice := [place for place, count in places.items() if count > 1]:
+        raise InputError(f"{str(twice[0])!r} is given twice: name each run once")
+    names = [_editor_name(run.spec()) for run in runs]
+    labels = [
+        name if names.count(name) == 1 else f"{name} ({escaped(run.path.name)})"
+        for name, run in zip(names, runs, strict=True)
+    ]
+    if len(set(labels)) == len(labels):
+        return tuple(labels)
+    return tuple(f"{name} ({escaped(str(run.path))})" for name, run in zip(names, runs, strict=True))
 
 
-def judge_remarks(records: Iterable[Mapping[str, JsonValue]]) -> list[str]:
-    """A sentence for each judge whose identity has a remark."""
-    found = {
-        f"Judge {record.get('provider')}:{record.get('model')}: {record['remark']}."
-        for record in records
-        if record.get("remark")
+def ffe_remarks(runs: Mapping[str, RunResults]) -> list[str]:
+    """What the judges say of themselves, then a sentence for each thing in which the runs (by label) differ
+    and that a comparison rests on."""
+    asked: dict[str, Callable[[RunResults], str]] = {
+        "judges": lambda run: run.judge_id,
+        "benchmarks": benchmark_words,
+        "settings": lambda run: run.spec.setting,
+        "strengths": strength_words,
+        "measures of identity": identity_words,
     }
-    return sorted(found)
+    judges = (record for run in runs.values() for record in run.judges.values())
+    return [*_judge_remarks(judges), *_differences(runs, asked)]
 
 
-def benchmark_words(run: Measured) -> str:
+def fed_remarks(runs: Mapping[str, FedResults]) -> list[str]:
+    """The same for runs of FED-Bench."""
+    asked: dict[str, Callable[[FedResults], str]] = {
+        "judges": lambda run: run.judge_id,
+        "benchmarks": benchmark_words,
+        "measures of identity": lambda run: f"{', '.join(run.identity_encoders)} of {identity_words(run)}",
+        "measures of the background": _background_words,
+        "representations of the expression": gain_words,
+        "constants": lambda run: f"normalisation {run.summary.constants.version}",
+    }
+    judges = (record for run in runs.values() for record in run.markers.values())
+    return [*_judge_remarks(judges), *_differences(runs, asked)]
+
+
+def benchmark_words(run: RunResults | FedResults) -> str:
     """The benchmark's name, and the start of the hash of its content."""
     about = run.spec.benchmark
     digest = about.get("sha256")
@@ -59,8 +72,8 @@ def strength_words(run: RunResults) -> str:
     return ", ".join(f"{strength:g}" for strength in run.spec.strengths)
 
 
-def identity_words(run: Measured, digits: int = 8) -> str:
-    """The encoders that S_ID is the mean of, with the start of their hashes, and who found the faces."""
+def identity_words(run: RunResults | FedResults, digits: int = 8) -> str:
+    """The encoders that measured identity, with the start of their hashes, and who found the faces."""
     if run.likeness is None:
         return "not measured"
     encoders = ", ".join(
@@ -69,12 +82,46 @@ def identity_words(run: Measured, digits: int = 8) -> str:
     return f"{encoders}; faces by {run.likeness.detector}"
 
 
-def difference(what: str, seen: Callable[[R], str], runs: Mapping[str, R]) -> str | None:
-    """The sentence that says who differs in `what`; None where all are `seen` to have the same."""
-    found: dict[str, list[str]] = {}
-    for label, run in runs.items():
-        found.setdefault(seen(run), []).append(label)
-    if len(found) < 2:
-        return None
-    parts = "; ".join(f"{', '.join(labels)}: {words}" for words, labels in found.items())
-    return f"The runs have different {what}, so their numbers do not compare directly ({parts})."
+def gain_words(run: FedResults) -> str:
+    """In what the change of the expression is measured."""
+    return "not measured" if run.representation is None else run.representation.id
+
+
+def _background_words(run: FedResults) -> str:
+    """Who finds the face that the background is around, and what becomes of other sizes."""
+    found = run.background
+    if found is None:
+        return "not measured"
+    detector = f"faces by {found.detector} {(found.detector_sha256 or '')[:8]}"
+    return f"{detector}, grown {found.grow:g} times; edits of another size {found.other_sizes}"
+
+
+def _editor_name(spec: Spec) -> str:
+    """What the editor calls itself."""
+    return str(spec.editor.get("name") or spec.editor.get("kind") or "unnamed editor")
+
+
+def _judge_remarks(records: Iterable[Mapping[str, JsonValue]]) -> list[str]:
+    """A sentence for each judge whose identity has a remark."""
+    return sorted(
+        {
+            f"Judge {record.get('provider')}:{record.get('model')}: {record['remark']}."
+            for record in records
+            if record.get("remark")
+        }
+    )
+
+
+def _differences(runs: Mapping[str, R], asked: Mapping[str, Callable[[R], str]]) -> list[str]:
+    """Who differs in what."""
+    sentences = []
+    for what, seen in asked.items():
+        found: dict[str, list[str]] = {}
+        for label, run in runs.items():
+            found.setdefault(seen(run), []).append(label)
+        if len(found) > 1:
+            parts = "; ".join(f"{', '.join(labels)}: {words}" for words, labels in found.items())
+            sentences.append(
+                f"The runs have different {what}, so their numbers do not compare directly ({parts})."
+            )
+    return sentences

@@ -1,4 +1,4 @@
-"""Mean ranks of the editors, how sure they are, and how far raters agree.
+"""From raters' CSV files to mean ranks of the editors, how sure they are, and how far raters agree.
 
 Shape suffixes: J raters, T tasks, E editors, C source pictures, R replicates.
 """
@@ -29,12 +29,12 @@ from pixelsmile.judges.agreement import krippendorff_alpha
 from pixelsmile.limits import read_text, shown, validated
 from pixelsmile.store.json_lines import Record
 
-# What raters answered: the pages' CSV files, checked against the key.
-
-
 AnswerKey = tuple[str, str, Question]  # rater, task, question
 
+FloatArray = npt.NDArray[np.float64]
+
 COLUMNS = ("study", "rater", "task", "question", "code", "rank")
+BEST_SCORE, WORST_SCORE = 5.0, 1.0
 
 
 class _Line(Record):
@@ -92,53 +92,6 @@ def read_answers(paths: Sequence[Path], key: StudyKey) -> Answers:
         num_incomplete=len(ranks) - len(complete),
         num_expected=len(file_of) * len(key.tasks) * len(QUESTIONS),
     )
-
-
-def _lines(path: Path) -> list[tuple[int, _Line]]:
-    """Every answer with the number of its line in the file."""
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), restkey="", strict=True)
-    found = []
-    try:
-        if sorted(reader.fieldnames or ()) != sorted(COLUMNS):
-            raise InputError(
-                f"{str(path)!r} lacks the columns {', '.join(COLUMNS)}: give the CSV of the page"
-            )
-        for row in reader:
-            found.append((reader.line_num, validated(_Line, row, f"{str(path)!r}, line {reader.line_num}")))
-    except csv.Error as error:
-        raise InputError(
-            f"{str(path)!r}, line {reader.line_num} is no CSV ({error}): give the CSV that the page saved"
-        ) from error
-    if not found:
-        raise InputError(f"{str(path)!r} has no answers: leave it out")
-    return found
-
-
-def _check(line: _Line, key: StudyKey) -> None:
-    if line.study != key.study:
-        raise InputError(
-            f"study {shown(line.study)} is not the key's ({key.study!r}): use the key of its page"
-        )
-    if line.task not in key.tasks or line.code not in key.tasks[line.task].sweeps:
-        raise InputError(
-            f"the key has no sweep {shown(line.code)} in task {shown(line.task)}: use the key of its page"
-        )
-    if line.rank > len(key.editors):
-        raise InputError(f"rank {shown(line.rank)} of {len(key.editors)} sweeps: delete the line")
-
-
-def _add(ranks: dict[str, int], line: _Line, key: StudyKey) -> None:
-    editor = key.tasks[line.task].sweeps[line.code]
-    if editor in ranks or line.rank in ranks.values():
-        raise InputError(
-            f"task {line.task!r}, {line.question}: a sweep or a rank comes twice: delete one of the lines"
-        )
-    ranks[editor] = line.rank
-
-
-FloatArray = npt.NDArray[np.float64]
-
-BEST_SCORE, WORST_SCORE = 5.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -236,6 +189,48 @@ def crossed_means(
     counts_R1 = np.einsum("rt,rt->r", task_RT, rater_RJ @ answered_JT.astype(np.float64))[:, None]
     undefined_RE = np.full_like(sums_RE, np.nan)
     return np.divide(sums_RE, counts_R1, out=undefined_RE, where=counts_R1 > 0)
+
+
+def _lines(path: Path) -> list[tuple[int, _Line]]:
+    """Every answer with the number of its line in the file."""
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), restkey="", strict=True)
+    found = []
+    try:
+        if sorted(reader.fieldnames or ()) != sorted(COLUMNS):
+            raise InputError(
+                f"{str(path)!r} lacks the columns {', '.join(COLUMNS)}: give the CSV of the page"
+            )
+        for row in reader:
+            found.append((reader.line_num, validated(_Line, row, f"{str(path)!r}, line {reader.line_num}")))
+    except csv.Error as error:
+        raise InputError(
+            f"{str(path)!r}, line {reader.line_num} is no CSV ({error}): give the CSV that the page saved"
+        ) from error
+    if not found:
+        raise InputError(f"{str(path)!r} has no answers: leave it out")
+    return found
+
+
+def _check(line: _Line, key: StudyKey) -> None:
+    if line.study != key.study:
+        raise InputError(
+            f"study {shown(line.study)} is not the key's ({key.study!r}): use the key of its page"
+        )
+    if line.task not in key.tasks or line.code not in key.tasks[line.task].sweeps:
+        raise InputError(
+            f"the key has no sweep {shown(line.code)} in task {shown(line.task)}: use the key of its page"
+        )
+    if line.rank > len(key.editors):
+        raise InputError(f"rank {shown(line.rank)} of {len(key.editors)} sweeps: delete the line")
+
+
+def _add(ranks: dict[str, int], line: _Line, key: StudyKey) -> None:
+    editor = key.tasks[line.task].sweeps[line.code]
+    if editor in ranks or line.rank in ranks.values():
+        raise InputError(
+            f"task {line.task!r}, {line.question}: a sweep or a rank comes twice: delete one of the lines"
+        )
+    ranks[editor] = line.rank
 
 
 def _question_ranks(answers: Answers, key: StudyKey, question: Question, plan: Bootstrap) -> QuestionRanks:

@@ -1,9 +1,24 @@
-"""Two runs on the work that both have done: what can be compared, and what is left out."""
+"""Two runs of FFE-Bench on the work that both have done: what can be compared, and what is left out."""
 
 from dataclasses import dataclass, replace
 
-from pixelsmile.benchmarks.metrics import Bootstrap, Comparison, JudgedEdit, MetricChoices, compare
+from pixelsmile.benchmarks.metrics import (
+    METRICS,
+    Bootstrap,
+    Comparison,
+    JudgedEdit,
+    Metric,
+    MetricChoices,
+    compare,
+)
 from pixelsmile.benchmarks.report.remarks import benchmark_words, identity_words, strength_words
+from pixelsmile.benchmarks.report.tables import (
+    UNKNOWN,
+    format_interval,
+    format_number,
+    level_words,
+    table_lines,
+)
 from pixelsmile.benchmarks.results import RunResults
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_file
@@ -37,8 +52,42 @@ def compare_runs(
             f"identity was measured differently ({identity_words(a)}; {identity_words(b)}): "
             "ID Sim and HES are left out"
         )
-        edits_a, edits_b = ([_without_likeness(edit) for edit in edits] for edits in (edits_a, edits_b))
+        edits_a, edits_b = (
+            [replace(edit, similarities={}, no_identity=None) for edit in edits]
+            for edits in (edits_a, edits_b)
+        )
     return PairedRuns(compare(edits_a, edits_b, choices, bootstrap), tuple(remarks))
+
+
+def comparison_lines(found: Comparison) -> list[str]:
+    """A line for each metric: both values, their difference with its interval, and who is better."""
+    rows, notes = [], []
+    for metric in METRICS:
+        each = found.differences[metric.name]
+        gap, coverage = each.difference, each.coverage
+        if gap.note is not None:
+            notes.append(f"{metric.label}: {gap.note}")
+        rows.append(
+            (
+                metric.label,
+                format_number(each.a),
+                format_number(each.b),
+                UNKNOWN if gap.value is None else f"{gap.value:+.3f}",
+                format_interval(gap),
+                f"{coverage.num_scored} {coverage.unit}",
+                str(sum(coverage.unscored.values())),
+                _better(metric, gap.low, gap.high),
+            )
+        )
+    header = ("", "A", "B", "A - B", level_words(found.bootstrap), "scored", "unscored", "better")
+    return table_lines(header, rows) + notes
+
+
+def _better(metric: Metric, low: float | None, high: float | None) -> str:
+    """A or B, where the interval leaves out 0 and the metric has a better end."""
+    if low is None or high is None or low <= 0 <= high or metric.better is None:
+        return ""
+    return "A" if (low > 0) == (metric.better == "higher") else "B"
 
 
 def _common(a: RunResults, b: RunResults, remarks: list[str]) -> tuple[list[JudgedEdit], list[JudgedEdit]]:
@@ -77,7 +126,3 @@ def _nothing_common(a: RunResults, b: RunResults, same_sources: bool) -> str:
         f"the runs share no edit (strengths {strength_words(a)} and {strength_words(b)}): run both editors "
         "on the same tasks and strengths"
     )
-
-
-def _without_likeness(edit: JudgedEdit) -> JudgedEdit:
-    return replace(edit, similarities={}, no_identity=None)

@@ -1,0 +1,227 @@
+"""The report of FFE-Bench: its tables for the terminal, and its page (templates/ffe.html)."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from pixelsmile.benchmarks.metrics import Figure, JudgedEdit, MetricChoices, Summary
+from pixelsmile.benchmarks.metrics.confusion import PREDICTIONS, confusion_rates
+from pixelsmile.benchmarks.opinions import current_outcomes
+from pixelsmile.benchmarks.published import TableName
+from pixelsmile.benchmarks.report.cases import (
+    all_sweeps,
+    chosen_sweeps,
+    leading,
+    least_alike,
+    most_confused,
+    shared_sweeps,
+)
+from pixelsmile.benchmarks.report.charts import trade_off_chart
+from pixelsmile.benchmarks.report.columns import FFE_COLUMNS
+from pixelsmile.benchmarks.report.page import Pictures, excerpt, render, specified
+from pixelsmile.benchmarks.report.remarks import benchmark_words, ffe_remarks, identity_words, strength_words
+from pixelsmile.benchmarks.report.tables import Row, Table, interval_lines, printable, value_lines
+from pixelsmile.benchmarks.results import RunResults
+from pixelsmile.benchmarks.run_folder import EditKey
+from pixelsmile.expressions import EXPRESSIONS
+from pixelsmile.judges.verdict import NoVerdict, Outcome
+
+PUBLISHED: tuple[TableName, ...] = ("ffe_general", "ffe_linear", "ffe_ablation")
+_SPECIFIED = ("run", "judges", "likeness", "code")  # the parts of a report that the numbers depend on
+_SEED = 0  # of what is drawn by lot
+_NUM_SHARED = 3
+_NUM_CONFUSED = 6
+_NUM_UNLIKE = 3
+
+# What each choice of the metrics means: the paper is silent on all of them.
+MEANINGS = {
+    "confusing_pairs": "the pairs that mSCR is the mean over; the paper names these two",
+    "dominant": "what an edit shows: the highest of the scores, or what the judge names",
+    "ties": "equal highest scores: split evenly, unscored, for the target, or for the other",
+    "neutral_at_most": "a highest score up to this shows a neutral face",
+    "confusion_strengths": "strengths that enter mSCR and the confusion matrix",
+    "accuracy_strengths": "strengths that enter Acc-6 and Acc-12",
+    "expression_strengths": "strengths that enter S_E",
+    "identity_strengths": "strengths that enter ID Sim",
+    "harmonic_strengths": "strengths that enter HES",
+    "identity_encoders": "encoders that S_ID is the mean of; none named: all that measured",
+    "partial_identity": "an encoder found nothing: the edit is unscored, or has the mean of the others",
+    "missing_faces": "no face in the edit: unscored, or similarity zero",
+    "harmonic": "HES of the two means, or the mean of each sweep's or each edit's",
+    "negative_identity": "a similarity below zero: HES is zero, or undefined",
+    "linearity": "CLS as the mean of each sweep's correlation, or one over all points pooled",
+    "max_strength": "the largest strength of CLS; none: all that there are",
+    "num_points": "how many evenly spaced strengths CLS takes; none: all that there are",
+    "min_points": "scored points that a sweep needs at least",
+    "incomplete_sweeps": "a sweep with points missing: used from min_points on, or unscored",
+    "constant_sweeps": "a sweep whose scores are all equal: undefined and counted, or zero",
+}
+
+
+def ffe_lines(runs: Mapping[str, RunResults]) -> list[str]:
+    """The leaderboard of `runs` (by label) above the published rows, then each run with its intervals."""
+    lines = value_lines(leaderboard(runs, domains=False))
+    for label, run in runs.items():
+        found = run.summary
+        domains = run.by_domain if len(run.by_domain) > 1 else {}
+        parts = {domain: part.metrics for domain, part in domains.items()}
+        lines += ["", f"{label}: {found.num_samples} samples, judged by {run.judge_id}"]
+        lines += interval_lines(FFE_COLUMNS, found.metrics, found.bootstrap, parts)
+    return [printable(line) for line in lines]
+
+
+def ffe_page(runs: Mapping[str, RunResults]) -> str:
+    """The page of `runs`, by the label of each."""
+    records = {label: run.as_json() for label, run in runs.items()}
+    sweeps = {label: all_sweeps(run) for label, run in runs.items()}
+    shared = shared_sweeps(list(sweeps.values()), _SEED, _NUM_SHARED) if len(runs) > 1 else []
+    return render(
+        "ffe.html",
+        f"FFE-Bench: {', '.join(runs)}",
+        {"numbers": records},
+        runs=runs,
+        albums={label: _Album(run) for label, run in runs.items()},
+        about=[_about(label, run) for label, run in runs.items()],
+        remarks=ffe_remarks(runs),
+        board=leaderboard(runs),
+        chart=trade_off_chart({label: run.summary.trade_off for label, run in runs.items()}),
+        confusion={label: _confusion(run.summary) for label, run in runs.items()},
+        seed=_SEED,
+        shared=[list(zip(runs, together, strict=True)) for together in shared],
+        chosen={label: chosen_sweeps(found, _SEED) for label, found in sweeps.items()},
+        confused={label: most_confused(run, _NUM_CONFUSED) for label, run in runs.items()},
+        unlike={label: least_alike(run, _NUM_UNLIKE) for label, run in runs.items()},
+        leading=leading,
+        missing=[row for label, run in runs.items() for row in _missing(label, run)],
+        choices=list(_choices(next(iter(runs.values())).summary.choices)),
+        specified=specified(records, _SPECIFIED),
+    )
+
+
+def leaderboard(runs: Mapping[str, RunResults], *, domains: bool = True) -> Table:
+    """Each run as a whole and, with `domains`, by domain; and the published rows."""
+    groups = [
+        [
+            _row(label, run.summary),
+            *(
+                _row(domain, part, is_part=True)
+                for domain, part in run.by_domain.items()
+                if domains and len(run.by_domain) > 1
+            ),
+        ]
+        for label, run in runs.items()
+    ]
+    return Table("Leaderboard", FFE_COLUMNS, groups, published=PUBLISHED)
+
+
+class _Album:
+    """The pictures of one run, and what its judges said of them."""
+
+    def __init__(self, run: RunResults) -> None:
+        self._pictures = Pictures(run.folder)
+        made = self._pictures.made
+        self._outcomes: dict[str, Mapping[EditKey, Outcome]] = {
+            judge: current_outcomes(run.folder, judge, made) for judge in run.judges
+        }
+
+    def source(self, source: str) -> dict[str, str]:
+        return self._pictures.source(source, f"{source}, the source")
+
+    def edit(self, edit: JudgedEdit) -> dict[str, str]:
+        words = f"{edit.sample}, {edit.target} at strength {edit.strength:g}"
+        return self._pictures.edit(edit.key, words, edit.no_verdict)
+
+    def said(self, edit: JudgedEdit) -> str:
+        """The beginning of the last answer about that edit, of the first judge that gave any."""
+        outcomes = (by_key.get(edit.key) for by_key in self._outcomes.values())
+        return next((excerpt(found.transcript[-1]) for found in outcomes if found and found.transcript), "")
+
+    def unscored(self) -> list[tuple[str, str]]:
+        """The edits that a judge gave no verdict on, with the reason; and what it said."""
+        return [
+            (
+                f"{source} → {target} at {strength:g}: {outcome.reason}. {excerpt(outcome.detail)}",
+                excerpt(outcome.transcript[-1]) if outcome.transcript else "",
+            )
+            for outcomes in self._outcomes.values()
+            for (source, target, strength), outcome in outcomes.items()
+            if isinstance(outcome, NoVerdict)
+        ]
+
+
+def _row(label: str, found: Summary, is_part: bool = False) -> Row:
+    return Row(label, [found.metrics], f"{found.num_samples} samples", is_part)
+
+
+def _about(label: str, run: RunResults) -> tuple[object, ...]:
+    return (
+        label,
+        benchmark_words(run),
+        run.spec.setting,
+        strength_words(run),
+        run.summary.num_samples,
+        run.summary.num_edits,
+        run.judge_id + (f" ({len(run.judges)} judges)" if len(run.judges) > 1 else ""),
+        identity_words(run, digits=0),
+        run.spec.seed,
+        f"{run.spec.created:%Y-%m-%d}",
+    )
+
+
+def _confusion(found: Summary) -> dict[str, Any]:
+    """The matrix, the share of each target that shows what (Eq. 1); and the pairs in words: BCR (Eq. 2)."""
+    at = found.choices.confusion_strengths
+    return {
+        "strength": f"at strength {at:g}" if isinstance(at, (int, float)) else f"at {at} strengths",
+        "predictions": PREDICTIONS,
+        "rows": [
+            (
+                target,
+                [None if math.isnan(rate) else float(rate) for rate in rates],
+                f"{counts.sum():g}",
+            )
+            for target, rates, counts in zip(
+                EXPRESSIONS, confusion_rates(found.confusion), found.confusion, strict=True
+            )
+        ],
+        "pairs": [_pair(name, figure) for name, figure in found.pairs.items()],
+    }
+
+
+def _pair(name: str, figure: Figure) -> tuple[str, Figure, int]:
+    words = name.replace("->", " shown as ") if "->" in name else f"{name.replace('-', ' and ')} (BCR)"
+    return words, figure, sum(figure.coverage.unscored.values())
+
+
+def _missing(label: str, run: RunResults) -> Iterator[tuple[str, str, str, int]]:
+    """How many edits lack a picture, a verdict or a likeness, and why."""
+    missing = run.missing
+    for what, reasons in (
+        ("no picture", missing.not_made),
+        ("no verdict", missing.not_judged),
+        ("no likeness", missing.no_identity),
+    ):
+        yield from ((label, what, reason, count) for reason, count in reasons.items())
+    if missing.num_neutral:
+        yield label, "left out", "towards neutral: no metric is about it", missing.num_neutral
+
+
+def _choices(choices: MetricChoices) -> Iterator[tuple[str, str, str, str]]:
+    """The name of every choice, its value, the default where it is another, and what it means."""
+    default, record = MetricChoices().as_json(), choices.as_json()
+    for field in fields(choices):
+        usual, value = default[field.name], record[field.name]
+        yield field.name, _words(value), "" if value == usual else _words(usual), MEANINGS[field.name]
+
+
+def _words(value: object) -> str:
+    match value:
+        case None:
+            return "none"
+        case [*parts]:
+            return ", ".join("–".join(part) if isinstance(part, list) else str(part) for part in parts)
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value)

@@ -1,0 +1,211 @@
+"""Tables of a report: columns of numbers, rows of editors, published rows; and all of it as plain text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pixelsmile.benchmarks.metrics import Bootstrap, Estimate, Figure
+from pixelsmile.benchmarks.published import PublishedTable, TableName, published_table
+
+UNKNOWN = "–"
+WARNING = "another judge, other samples: not comparable directly"
+_ARROWS = {"higher": "↑", "lower": "↓", None: ""}
+_WAYS = {"higher": "higher is better", "lower": "lower is better", None: "neither end is best"}
+_METHODS = {"bca": "BCa", "percentile": "percentile"}
+
+Figures = Mapping[str, Figure]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A number that a table shows: what it is called, which way is better, and how it is written.
+
+    name: its key among a row's figures. low, high: the ends of its scale. best: its best value where that is
+    neither end. published: its key in the papers' tables, which have it with `published_digits`.
+    """
+
+    name: str
+    label: str
+    meaning: str = ""
+    better: Literal["higher", "lower"] | None = "higher"
+    low: float = 0.0
+    high: float = 1.0
+    digits: int = 3
+    best: float | None = None
+    published: str = ""
+    published_digits: int = 3
+
+    @property
+    def arrow(self) -> str:
+        return _ARROWS[self.better] if self.best is None else f"→ {self.best:g}"
+
+    @property
+    def hint(self) -> str:
+        """What the number is, and which way is better."""
+        way = _WAYS[self.better] if self.best is None else f"best at {self.best:g}"
+        return f"{self.meaning}; {way}" if self.meaning else way
+
+    def place(self, value: float) -> float:
+        """Where a value lies on the whole scale, in percent; at its end where it is beyond."""
+        return round(100 * min(max((value - self.low) / (self.high - self.low), 0), 1), 1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Figures under a label: one mapping for each half of the table. is_part: of the row above it."""
+
+    label: str
+    halves: Sequence[Figures]
+    note: str = ""
+    is_part: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows in groups under `columns`, which come once for each name in `halves`.
+
+    label: says what the table is where it cannot be seen. published: tables whose rows stand below.
+    """
+
+    label: str
+    columns: Sequence[Column]
+    groups: Sequence[Sequence[Row]]
+    halves: Sequence[str] = ("",)
+    published: Sequence[TableName] = ()
+    heading: str = "Editor"
+    style: str = ""
+
+    @property
+    def published_tables(self) -> list[PublishedTable]:
+        return [published_table(name) for name in self.published]
+
+    def published_rows(self, table: PublishedTable) -> dict[str, list[str]]:
+        """The numbers of each model as they were published, in the order of our columns."""
+        found: dict[str, dict[str, Mapping[str, float]]] = {}
+        for row in table.rows:
+            half = row.group if row.group in self.halves else ""
+            found.setdefault(row.model, {})[half or ""] = row.values
+        return {
+            model: [
+                format_number(by_half.get(half, {}).get(column.published), column.published_digits)
+                for half in self.halves
+                for column in self.columns
+            ]
+            for model, by_half in found.items()
+        }
+
+
+@dataclass
+class Footnotes:
+    """Sentences below a table, each once, with the number that stands in the table."""
+
+    sentences: list[str] = field(default_factory=list)
+
+    def mark(self, sentence: str | None) -> int | None:
+        """The number of `sentence`; None for none."""
+        if sentence is None:
+            return None
+        if sentence not in self.sentences:
+            self.sentences.append(sentence)
+        return self.sentences.index(sentence) + 1
+
+
+def value_lines(table: Table) -> list[str]:
+    """The values alone, aligned over all rows: whose they are stands above the published ones."""
+    blocks = [("", [(row.label, *_values(table.columns, row)) for group in table.groups for row in group])]
+    for published in table.published_tables:
+        heading = f"published: {published.source}, judged by {published.judge} ({WARNING})"
+        blocks.append((heading, [(name, *row) for name, row in table.published_rows(published).items()]))
+    first, *others = [column.label for column in table.columns]
+    header = ["", *(label for half in table.halves for label in (f"{half} {first}".strip(), *others))]
+    head, *aligned = table_lines(header, [row for _, block in blocks for row in block])
+    lines, rest = [head], iter(aligned)
+    for heading, block in blocks:
+        lines += [*(["", heading] if heading else []), *(next(rest) for _ in block)]
+    return lines
+
+
+def interval_lines(
+    columns: Sequence[Column], figures: Figures, plan: Bootstrap, parts: Mapping[Any, Figures]
+) -> Iterator[str]:
+    """A line for each column: value, interval, what it rests on, and each part; then why some lack."""
+    rows: list[tuple[str, ...]] = []
+    notes: dict[str, list[str]] = {}
+    for column in columns:
+        figure, digits = figures[column.name], column.digits
+        if figure.estimate.note is not None:
+            notes.setdefault(figure.estimate.note, []).append(column.label)
+        estimates = (part[column.name].estimate for part in parts.values())
+        rows.append(
+            (
+                column.label,
+                *value_interval_and_n(figure, digits),
+                *(
+                    f"{format_number(each.value, digits)} {format_interval(each, digits)}"
+                    for each in estimates
+                ),
+            )
+        )
+    yield from table_lines(("", "value", level_words(plan), "scored", "unscored", *parts), rows)
+    yield from (f"{', '.join(labels)}: {note}" for note, labels in notes.items())
+
+
+def value_interval_and_n(figure: Figure, digits: int) -> tuple[str, str, str, str]:
+    """A figure in words: its value, its interval, what is scored and what is not."""
+    found, coverage = figure.estimate, figure.coverage
+    return (
+        format_number(found.value, digits),
+        format_interval(found, digits),
+        f"{coverage.num_scored} {coverage.unit}",
+        str(sum(coverage.unscored.values())),
+    )
+
+
+def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Aligned columns, the first to the left, the others to the right."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return [
+        "  ".join(
+            [line[0].ljust(widths[0])]
+            + [text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True)]
+        ).rstrip()
+        for line in lines
+    ]
+
+
+def format_number(value: float | None, digits: int = 3) -> str:
+    """`0.730`, or a dash where there is none."""
+    return UNKNOWN if value is None else f"{value:.{digits}f}"
+
+
+def format_interval(found: Estimate, digits: int = 3, between: str = "..") -> str:
+    """`0.700..0.760`, or a dash where there is none."""
+    if found.low is None or found.high is None:
+        return UNKNOWN
+    return f"{found.low:.{digits}f}{between}{found.high:.{digits}f}"
+
+
+def level_words(plan: Bootstrap) -> str:
+    """`95% interval`."""
+    return f"{100 * plan.level:g}% interval"
+
+
+def bootstrap_words(plan: Bootstrap) -> str:
+    """How the intervals were made."""
+    return (
+        f"{level_words(plan)} ({_METHODS[plan.method]} bootstrap over source pictures, "
+        f"{plan.num_replicates} draws)"
+    )
+
+
+def printable(text: str) -> str:
+    """`text` with nothing in it that could steer a terminal: names come from files."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def _values(columns: Sequence[Column], row: Row) -> Iterator[str]:
+    for figures in row.halves:
+        for column in columns:
+            found = figures.get(column.name)
+            yield UNKNOWN if found is None else format_number(found.estimate.value, column.digits)
