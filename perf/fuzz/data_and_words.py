@@ -157,8 +157,9 @@ def training_kinds(shop: Path) -> dict[str, Kind]:
     """Configurations, triplets, annotated pictures, plans of drawn triplets, checkpoints."""
     from importlib import resources
 
+    from pixelsmile.store.configuration import read_configuration
     from pixelsmile.training.checkpoint import Checkpoints
-    from pixelsmile.training.config_file import read_config
+    from pixelsmile.training.config import TrainingConfig
 
     recipe = (resources.files("pixelsmile.training.presets") / "embedded.yaml").read_bytes()
     scores = {
@@ -218,12 +219,14 @@ def training_kinds(shop: Path) -> dict[str, Kind]:
 
     def change(path: Path) -> None:
         text = path.read_text("utf-8", "surrogateescape")
-        read_config(shop / "ok.yaml", ["data.triplets=a.jsonl", text])
+        read_configuration(shop / "ok.yaml", TrainingConfig, ["data.triplets=a.jsonl", text])
 
     (shop / "ok.yaml").write_bytes(recipe)
     return {
         "yaml": Kind(
-            [recipe], file_named("x.yaml"), quiet(lambda path: read_config(path, ["data.triplets=a.jsonl"]))
+            [recipe],
+            file_named("x.yaml"),
+            quiet(lambda path: read_configuration(path, TrainingConfig, ["data.triplets=a.jsonl"])),
         ),
         "set": Kind(
             [

@@ -8,14 +8,16 @@ import difflib
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from pixelsmile.errors import InputError, PixelSmileError, one_line
 
@@ -142,25 +144,77 @@ def read_record(
 
 
 def problem_of(error: Exception, kind: type[BaseModel] | None = None) -> str:
-    """The first thing that pydantic found wrong: where, what was seen, why.
+    """The first thing that pydantic found wrong, as `described`."""
+    return described(first_problem(error), kind) if isinstance(error, ValidationError) else _reason(error)
 
-    kind: of the record, for the key that an unknown one was meant to be.
+
+def first_problem(error: ValidationError) -> ErrorDetails:
+    """An unknown key before all others: it is often the one that is missing, misspelt."""
+    return min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+
+
+def described(problem: ErrorDetails, kind: type[BaseModel] | None = None) -> str:
+    """One sentence: where, what was seen, why it is wrong, what to do.
+
+    kind: of the record, for the key that an unknown one was meant to be, and for what a section lacks.
     """
-    if not isinstance(error, ValidationError):
-        return _reason(error)
-    first = error.errors()[0]
-    where = one_line(".".join(map(str, first["loc"])), _MAX_SHOWN)
-    reason = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
-    match first["type"]:
-        case "missing":
-            return f"{where} is missing: add it"
+    key, value = ".".join(map(str, problem["loc"])), problem["input"]
+    reason = f"{problem['msg'][:1].lower()}{problem['msg'][1:]}"
+    match problem["type"]:
+        case "missing" if isinstance(problem["loc"][-1], str):
+            needed = (name for name in _needed_keys(kind) if name.startswith(f"{key}."))
+            return f"{one_line(next(needed, key), _MAX_SHOWN)} is missing: add it"
+        case "missing":  # in a list
+            return f"{one_line(key.rpartition('.')[0], _MAX_SHOWN)} is {shown(value)}: it needs more values"
         case "extra_forbidden":
-            near = difflib.get_close_matches(str(first["loc"][-1])[:_MAX_SHOWN], sorted(_keys(kind)), n=1)
-            return f"unknown key {where}: " + (f"did you mean {near[0]!r}?" if near else "take it out")
+            while isinstance(value, dict) and len(value) == 1:  # {a: {b: 1}} is about a.b
+                (below, value), *_ = value.items()
+                key = f"{key}.{below}"
+            return f"unknown key {one_line(key, _MAX_SHOWN)}: {key_advice(key, kind)}"
         case "value_error":  # a check of ours, which says what it has seen
-            reason = first["msg"].removeprefix("Value error, ")
-            return f"{where}: {reason}" if where else reason
-    return f"{where or 'it'} is {shown(first['input'])}: {reason}"
+            reason = problem["msg"].removeprefix("Value error, ")
+            return f"{one_line(key, _MAX_SHOWN)}: {reason}" if key else reason
+    return f"{one_line(key, _MAX_SHOWN) or 'it'} is {shown(value)}: {reason}"
+
+
+def key_advice(key: str, kind: type[BaseModel] | None) -> str:
+    """What to write for an unknown key: the nearest one by its whole name, or by its last part."""
+    known = [] if kind is None else list(known_keys(kind))
+    section, _, name = re.sub(r"\.\d+(?=\.)", "", key)[-_MAX_SHOWN:].rpartition(".")
+    last = {one.rpartition(".")[2]: one for one in known}
+    near = difflib.get_close_matches(f"{section}.{name}".lstrip("."), known, n=1, cutoff=0.7)
+    near = near or [last[one] for one in difflib.get_close_matches(name, last, n=1)]
+    if near:
+        return f"did you mean {near[0]!r}?"
+    beside = [one for one in known if one.rpartition(".")[0] == section]
+    beside = beside or [one for one in known if "." not in one]
+    return f"known here are {', '.join(beside)}" if beside else "take it out"
+
+
+def known_keys(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every key of a record in its dotted form, those of the records in it too."""
+    for name, field in kind.model_fields.items():
+        key = prefix + (field.alias or name)
+        yield key
+        for part in _records_in(field.annotation):
+            yield from known_keys(part, f"{key}.")
+
+
+def _needed_keys(kind: type[BaseModel] | None, prefix: str = "") -> Iterator[str]:
+    """Those without a default."""
+    for name, field in ({} if kind is None else kind.model_fields).items():
+        key, parts = prefix + (field.alias or name), list(_records_in(field.annotation))
+        for part in parts:
+            yield from _needed_keys(part, f"{key}.")
+        if field.is_required() and not parts:
+            yield key
+
+
+def _records_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _records_in(part)
 
 
 def shown(value: object) -> str:
@@ -197,15 +251,6 @@ def path_within(
     if not Path(plain(path)).is_relative_to(plain(folder)):
         raise error(f"{str(folder)!r} names {shown(name)}, which lies outside of it: make it again")
     return path
-
-
-def _keys(kind: type[BaseModel] | None) -> set[str]:
-    """Of the objects in a record of that kind, at any depth."""
-    if kind is None:
-        return set()
-    schema = kind.model_json_schema()
-    objects = (schema, *schema.get("$defs", {}).values())
-    return {key for each in objects for key in each.get("properties", {})}
 
 
 def _problems(value: Any, max_depth: int) -> Iterator[str]:

@@ -93,14 +93,20 @@ def test_lines(tmp_path):
         ({"category": "happy"}, "image is missing: add it"),
         ({"image": "a.png", "category": "hapy"}, "unknown expression 'hapy': did you mean happy or sad?"),
         ({"image": "a.png", "category": "neutral"}, "category 'neutral' is no target"),
-        ({"image": "a.png", "category": "happy", "strength": 1}, "unknown key strength: take it out"),
+        (
+            {"image": "a.png", "category": "happy", "strength": 1},
+            "unknown key strength: known here are",
+        ),
         ({"image": "none.png", "category": "happy"}, "there is no file"),
         ({"image": "a.png", "category": "happy", "id": "a/b"}, "source 'a/b' cannot name a file"),
         (
             {"image": "a.png", "category": "happy", "domain": "cat"},
             "domain is 'cat': input should be 'human' or 'anime'",
         ),
-        ({"image": "a.png", "category": "happy", "face_box": [1, 2, 3]}, "face_box.3 is missing: add it"),
+        (
+            {"image": "a.png", "category": "happy", "face_box": [1, 2, 3]},
+            "face_box is [1, 2, 3]: it needs more values",
+        ),
         (
             {"image": "a.png", "category": "happy", "face_box": [200, 10, 280, 90]},
             "is not in its picture of 120 x 100",

@@ -11,8 +11,8 @@ import pytest
 from pixelsmile.cli import main
 from pixelsmile.editing.folders import read_options
 from pixelsmile.embedded import model_path
+from pixelsmile.store.configuration import read_configuration
 from pixelsmile.training.config import TrainingConfig
-from pixelsmile.training.config_file import read_config
 from pixelsmile.training.presets import recipe_path
 from pixelsmile.training.run_folder import ADAPTER_NAME
 from recipes.adapters import __main__ as program
@@ -22,7 +22,9 @@ from recipes.adapters.stages import STAGES, commands
 def configs(work: Path) -> list[TrainingConfig]:
     trainings = [command for command in commands(STAGES, "human", work) if command[0] == "train"]
     return [
-        read_config(recipe_path(name), [word for flag, word in pairwise(rest) if flag == "--set"])
+        read_configuration(
+            recipe_path(name), TrainingConfig, [word for flag, word in pairwise(rest) if flag == "--set"]
+        )
         for _, name, *rest in trainings
     ]
 

@@ -14,7 +14,8 @@ from pixelsmile.editing.editor import Editor
 from pixelsmile.errors import InputError
 from pixelsmile.judges.judge import JudgeIdentity
 from pixelsmile.remote import RemoteError
-from pixelsmile.training.config_file import parse_config
+from pixelsmile.store.configuration import parse_configuration
+from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.rehearsal import shortened
 
 CONFIG = """
@@ -73,7 +74,7 @@ def measure(tmp_path_factory) -> FfeMeasure:
 
 
 def made(folder: Path, *changes: str) -> FfeMeasure:
-    measure = make_measure(parse_config(CONFIG, "my.yaml", changes), start(folder))
+    measure = make_measure(parse_configuration(CONFIG, "my.yaml", TrainingConfig, changes), start(folder))
     assert measure is not None
     return measure
 
@@ -149,14 +150,19 @@ def test_a_judge_that_is_out_of_reach_stops_no_training(measure, editor, tmp_pat
 
 
 def test_a_rehearsal_looks_at_two_samples():
-    config = parse_config(CONFIG, "my.yaml", ["validation.num_samples=", "validation.num_sampling_steps="])
+    config = parse_configuration(
+        CONFIG, "my.yaml", TrainingConfig, ["validation.num_samples=", "validation.num_sampling_steps="]
+    )
     validation = shortened(config).validation
     assert (validation.every, validation.num_samples, validation.num_sampling_steps) == (2, 2, 2)
 
 
 @pytest.mark.parametrize("change", ["validation.every=", "validation.benchmark="])
 def test_nobody_wants_to_look(change, tmp_path):
-    assert make_measure(parse_config(CONFIG, "my.yaml", [change]), start(tmp_path)) is None
+    assert (
+        make_measure(parse_configuration(CONFIG, "my.yaml", TrainingConfig, [change]), start(tmp_path))
+        is None
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from two_processes import spread_weights
 
+from pixelsmile.store.configuration import read_configuration
 from pixelsmile.training.assembly import assemble
-from pixelsmile.training.config_file import read_config
+from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.distribution import is_spread, leave, on_main, settled, start_accelerator
 from pixelsmile.training.loop import Trainer
 from pixelsmile.training.run_folder import RunFolder
@@ -16,7 +17,7 @@ from pixelsmile.training.trained import trainable
 def main(config_file: Path, folder: RunFolder) -> None:
     accelerator = start_accelerator("cpu")
     spread_weights(accelerator, "QwenImageTransformerBlock")
-    config = settled(read_config(config_file), accelerator.device)
+    config = settled(read_configuration(config_file, TrainingConfig), accelerator.device)
     on_main(accelerator, lambda: folder.path.mkdir(exist_ok=True) or folder.begin(config))
     job = assemble(config, folder, accelerator)
     list(Trainer(job, config, folder, accelerator).run())

@@ -9,8 +9,8 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from pixelsmile.store.configuration import parse_configuration
 from pixelsmile.training.config import TrainingConfig
-from pixelsmile.training.config_file import parse_config
 from pixelsmile.training.distribution import start_accelerator
 from pixelsmile.training.loop import Event, Job, Trainer
 from pixelsmile.training.order import Draw
@@ -61,7 +61,7 @@ class SmallModule(nn.Module):
 
 
 def small_config(*changes: str) -> TrainingConfig:
-    return parse_config(CONFIG, "small.yaml", changes)
+    return parse_configuration(CONFIG, "small.yaml", TrainingConfig, changes)
 
 
 def small_job(module: nn.Module | None = None, data: str = "d", **more: Any) -> Job:

@@ -8,8 +8,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pixelsmile.errors import InputError
+from pixelsmile.limits import known_keys
+from pixelsmile.store.configuration import (
+    configuration_text,
+    parse_configuration,
+    read_configuration,
+    write_configuration,
+)
 from pixelsmile.training.config import TrainingConfig, config_hash, first_difference, flattened
-from pixelsmile.training.config_file import config_text, known_keys, parse_config, read_config, save_config
 from pixelsmile.training.presets import RECIPES, recipe_path
 
 MINIMAL = """data:
@@ -21,14 +27,14 @@ run:
 
 def refusal(text: str, *changes: str) -> str:
     with pytest.raises(InputError) as refused:
-        parse_config(text, "my.yaml", changes)
+        parse_configuration(text, "my.yaml", TrainingConfig, changes)
     message = str(refused.value)
     assert "\n" not in message
     return message
 
 
 def test_defaults_are_those_of_the_paper():
-    config = parse_config(MINIMAL, "my.yaml")
+    config = parse_configuration(MINIMAL, "my.yaml", TrainingConfig)
     assert (config.adapter.rank, config.adapter.lora_alpha, config.adapter.dropout) == (64, 128, 0)
     optimiser = config.optimiser
     assert (optimiser.learning_rate, optimiser.num_warmup_steps, optimiser.betas) == (1e-4, 500, (0.9, 0.999))
@@ -42,14 +48,17 @@ def test_defaults_are_those_of_the_paper():
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_lack_nothing_but_their_triplets(name):
-    config = read_config(recipe_path(name), ["data.triplets=a.jsonl"])
+    config = read_configuration(recipe_path(name), TrainingConfig, ["data.triplets=a.jsonl"])
     assert config.data.domain == ("anime" if name == "anime" else "human")
     with pytest.raises(InputError, match=r"data\.triplets is missing"):
-        read_config(recipe_path(name))
+        read_configuration(recipe_path(name), TrainingConfig)
 
 
 def test_the_papers_recipes_differ_where_the_reference_does():
-    human, anime = (flattened(read_config(recipe_path(n), ["data.triplets=a"])) for n in ("human", "anime"))
+    human, anime = (
+        flattened(read_configuration(recipe_path(n), TrainingConfig, ["data.triplets=a"]))
+        for n in ("human", "anime")
+    )
     assert {key for key in human if human[key] != anime[key]} == {"data.domain", "objective.identity.weight"}
     assert human["run.num_epochs"] == 100
 
@@ -59,27 +68,27 @@ def test_the_papers_recipes_differ_where_the_reference_does():
     [
         (
             "data:\n  tripletts: a",
-            "my.yaml, line 2: unknown key 'data.tripletts' ('a'): did you mean data.triplets?",
+            "my.yaml, line 2: unknown key data.tripletts: did you mean 'data.triplets'?",
         ),
         (
             MINIMAL + "learning_rate: 3",
-            "my.yaml, line 5: unknown key 'learning_rate' (3): did you mean optimiser",
+            "my.yaml, line 5: unknown key learning_rate: did you mean 'optimiser",
         ),
-        (MINIMAL + "foo: {bar: 3}", "line 5: unknown key 'foo.bar' (3): known here are model, adapter,"),
-        (MINIMAL + "foo: 3", "line 5: unknown key 'foo' (3): known here are model, adapter, data,"),
-        (MINIMAL + "adapter:\n  rank: many", "line 6: adapter.rank is 'many', it should be a valid integer"),
-        (MINIMAL + "adapter:\n  rank: '64'", "line 6: adapter.rank is '64', it should be a valid integer"),
-        (MINIMAL + "adapter: {rank: true}", "line 5: adapter.rank is True, it should be a valid integer"),
-        (MINIMAL + "adapter: {rank: 0}", "adapter.rank is 0, it should be greater than or equal to 1"),
-        (MINIMAL + "adapter: {lora_alpha: .nan}", "adapter.lora_alpha is nan, it should be a finite number"),
-        (MINIMAL + "adapter: 64", "line 5: adapter is 64, it should be an object"),
+        (MINIMAL + "foo: {bar: 3}", "line 5: unknown key foo.bar: known here are model, adapter,"),
+        (MINIMAL + "foo: 3", "line 5: unknown key foo: known here are model, adapter, data,"),
+        (MINIMAL + "adapter:\n  rank: many", "line 6: adapter.rank is 'many': input should be a valid int"),
+        (MINIMAL + "adapter:\n  rank: '64'", "line 6: adapter.rank is '64': input should be a valid int"),
+        (MINIMAL + "adapter: {rank: true}", "line 5: adapter.rank is True: input should be a valid int"),
+        (MINIMAL + "adapter: {rank: 0}", "adapter.rank is 0: input should be greater than or equal to 1"),
+        (MINIMAL + "adapter: {lora_alpha: .nan}", "adapter.lora_alpha is nan: input should be a finite"),
+        (MINIMAL + "adapter: 64", "line 5: adapter is 64: input should be an object"),
         (MINIMAL + "run: {num_steps: 3}", "my.yaml, line 5: 'run' is given twice"),
         (MINIMAL + "optimiser: {betas: [0.9]}", "optimiser.betas is a list of 1: it needs more values"),
         (
             MINIMAL + "objective: {flow_weight: 0, contrastive: {weight: 0}, identity: {weight: 0}}",
             "all weights",
         ),
-        (MINIMAL + "validation:\n  strengths: [0, -1]", "line 6: validation.strengths.1 is -1, it should"),
+        (MINIMAL + "validation:\n  strengths: [0, -1]", "line 6: validation.strengths.1 is -1: input should"),
         (
             "run: {num_steps: 3}",
             "my.yaml: data.triplets is missing: add it, or give it with --set data.triplets=",
@@ -102,12 +111,12 @@ def test_slips_are_named_with_their_line(text, message):
     [
         (
             "optimiser.learning_rat=1",
-            "--set optimiser.learning_rat=1: unknown key 'optimiser.learning_rat' (1): did",
+            "--set optimiser.learning_rat=1: unknown key optimiser.learning_rat: did",
         ),
-        ("optimiser.learning_rate=fast", "is 'fast', it should be a valid number"),
-        ("optimizer.learning_rate=1", "did you mean optimiser.learning_rate?"),
-        ("a.b=1", "unknown key 'a.b' (1): known here are model"),
-        ("objective.contrastive.form=info", "it should be 'infonce', 'hinge' or 'log_ratio'"),
+        ("optimiser.learning_rate=fast", "is 'fast': input should be a valid number"),
+        ("optimizer.learning_rate=1", "did you mean 'optimiser.learning_rate'?"),
+        ("a.b=1", "unknown key a.b: known here are model"),
+        ("objective.contrastive.form=info", "input should be 'infonce', 'hinge' or 'log_ratio'"),
         ("data.triplets.x=1", "triplets is no section"),
         ("run.num_steps", "changes nothing: write it like"),
         ("=3", "changes nothing"),
@@ -121,26 +130,29 @@ def test_set_slips(change, message):
 
 def test_set_speaks_yaml():
     changes = ["optimiser.learning_rate=2e-4", "log.trackers=[wandb]", "model.device=", "adapter={rank: 3}"]
-    config = parse_config(MINIMAL + "model: {device: cpu}", "my.yaml", changes)
+    config = parse_configuration(MINIMAL + "model: {device: cpu}", "my.yaml", TrainingConfig, changes)
     assert (config.optimiser.learning_rate, config.log.trackers) == (2e-4, ("wandb",))
     assert (config.model.device, config.adapter.rank) == (None, 3)
 
 
 def test_a_file_that_is_not_there_or_no_text(tmp_path):
     with pytest.raises(InputError, match="check the path"):
-        read_config(tmp_path / "none.yaml")
+        read_configuration(tmp_path / "none.yaml", TrainingConfig)
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="no UTF-8 text"):
-        read_config(tmp_path / "x.yaml")
+        read_configuration(tmp_path / "x.yaml", TrainingConfig)
 
 
 def test_saved_and_read_again(tmp_path):
-    config = parse_config(
-        MINIMAL, "my.yaml", ["validation.every=5", "validation.portraits=['1e5', '2026-01-01']"]
+    config = parse_configuration(
+        MINIMAL,
+        "my.yaml",
+        TrainingConfig,
+        ["validation.every=5", "validation.portraits=['1e5', '2026-01-01']"],
     )
-    save_config(config, tmp_path / "config.yaml")
-    assert read_config(tmp_path / "config.yaml") == config
-    assert set(flattened(config)) <= set(known_keys())
+    write_configuration(config, tmp_path / "config.yaml")
+    assert read_configuration(tmp_path / "config.yaml", TrainingConfig) == config
+    assert set(flattened(config)) <= set(known_keys(TrainingConfig))
 
 
 @settings(max_examples=25, deadline=None)
@@ -148,13 +160,13 @@ def test_saved_and_read_again(tmp_path):
 @example("a\x85b\u2028", 1.0, 1, True)
 @example("\x85", 1.0, 1, False)
 def test_any_setting_survives_the_file(text, rate, steps, symmetric):
-    plain = parse_config(MINIMAL, "my.yaml").model_dump(mode="json")
+    plain = parse_configuration(MINIMAL, "my.yaml", TrainingConfig).model_dump(mode="json")
     plain["data"]["triplets"] = text
     plain["run"]["num_steps"] = steps
     plain["optimiser"]["learning_rate"] = rate
     plain["objective"]["contrastive"]["symmetric"] = symmetric
     config = TrainingConfig.model_validate({**plain}, strict=False)
-    assert parse_config(config_text(config), "again.yaml") == config
+    assert parse_configuration(configuration_text(config), "again.yaml", TrainingConfig) == config
 
 
 @settings(max_examples=150, deadline=None)
@@ -165,7 +177,7 @@ def test_any_text_is_read_or_refused_in_one_line(text, change):
     for changes in ((), (change,), (f"data.triplets={change}",)):
         message = ""
         try:
-            parse_config(text, "my.yaml", changes)
+            parse_configuration(text, "my.yaml", TrainingConfig, changes)
         except InputError as error:
             message = str(error)
         assert "\n" not in message
@@ -188,15 +200,15 @@ def test_any_text_is_read_or_refused_in_one_line(text, change):
         (MINIMAL, ["run.seed=" + "[" * 5000], "changes nothing"),
         (MINIMAL, ["run.seed=" + "[" * 4000], "more than 32 lists and sections"),
         (MINIMAL, ["run.seed=" + "x" * 4000], "run.seed is 'xxx"),
-        (MINIMAL, ["x" * 4000 + "=1"], "unknown key 'xxx"),
-        (MINIMAL + "x" * 1000 + ": 1", [], "unknown key 'xxx"),
+        (MINIMAL, ["x" * 4000 + "=1"], "unknown key xxx"),
+        (MINIMAL + "x" * 1000 + ": 1", [], "unknown key xxx"),
     ],
 )
 def test_hostile_texts_are_refused_at_once(tmp_path, text, changes, message):
     (tmp_path / "my.yaml").write_text(text)
     started = time.monotonic()
     with pytest.raises(InputError) as refused:
-        read_config(tmp_path / "my.yaml", changes)
+        read_configuration(tmp_path / "my.yaml", TrainingConfig, changes)
     assert time.monotonic() - started < 3
     assert (message or "is longer than 65,536 bytes") in str(refused.value)
 
@@ -218,7 +230,10 @@ def test_hostile_texts_are_refused_at_once(tmp_path, text, changes, message):
     ],
 )
 def test_what_may_change_when_a_run_goes_on(change, difference):
-    before, now = parse_config(MINIMAL, "a"), parse_config(MINIMAL, "a", [change])
+    before, now = (
+        parse_configuration(MINIMAL, "a", TrainingConfig),
+        parse_configuration(MINIMAL, "a", TrainingConfig, [change]),
+    )
     assert first_difference(before, now) == difference
     if difference is None:
         assert config_hash(before) == config_hash(now)
@@ -227,16 +242,19 @@ def test_what_may_change_when_a_run_goes_on(change, difference):
 
 
 def test_a_step_count_in_place_of_epochs_is_a_change():
-    before, now = parse_config(MINIMAL, "a", ["run.num_steps="]), parse_config(MINIMAL, "a")
+    before, now = (
+        parse_configuration(MINIMAL, "a", TrainingConfig, ["run.num_steps="]),
+        parse_configuration(MINIMAL, "a", TrainingConfig),
+    )
     assert first_difference(before, now) == ("run.num_steps", None, 10)
 
 
 def test_steps_of_epochs():
-    run = parse_config(MINIMAL, "a", ["run={num_epochs: 3}"]).run
+    run = parse_configuration(MINIMAL, "a", TrainingConfig, ["run={num_epochs: 3}"]).run
     assert run.steps(num_samples=10, global_batch=4) == 8  # 30 triplets in batches of 4
-    assert parse_config(MINIMAL, "a").run.steps(num_samples=10, global_batch=4) == 10
+    assert parse_configuration(MINIMAL, "a", TrainingConfig).run.steps(num_samples=10, global_batch=4) == 10
 
 
 def test_a_folder_is_no_config(tmp_path: Path):
     with pytest.raises(InputError, match="is a folder"):
-        read_config(tmp_path)
+        read_configuration(tmp_path, TrainingConfig)

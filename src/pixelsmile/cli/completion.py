@@ -119,9 +119,10 @@ def _recipes() -> Iterable[str]:
 
 
 def _settings() -> Iterable[str]:
-    from pixelsmile.training.config_file import known_keys
+    from pixelsmile.limits import known_keys
+    from pixelsmile.training.config import TrainingConfig
 
-    keys = list(known_keys())
+    keys = list(known_keys(TrainingConfig))
     sections = {key.rpartition(".")[0] for key in keys}
     return (f"{key}=" for key in keys if key not in sections)
 

@@ -95,7 +95,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _read_config(options: argparse.Namespace) -> tuple["TrainingConfig", Path]:
     """What to train, and the folder of the run. InputError for what does not go together, or is not there."""
-    from pixelsmile.training.config_file import CONFIG_NAME, read_config
+    from pixelsmile.store.configuration import read_configuration
+    from pixelsmile.training.config import CONFIG_NAME, TrainingConfig
 
     if options.dry_run and options.smoke:
         raise InputError("--dry-run trains nothing, --smoke two steps: give one of them")
@@ -106,12 +107,12 @@ def _read_config(options: argparse.Namespace) -> tuple["TrainingConfig", Path]:
         path = folder / CONFIG_NAME
         if not path.is_file():
             raise InputError(f"{options.resume!r} is no run (it has no {CONFIG_NAME}): check the path")
-        return read_config(path, options.set), folder
+        return read_configuration(path, TrainingConfig, options.set), folder
     if options.config is None:
         raise InputError("nothing to train: name a YAML file or a recipe (pixelsmile train --help explains)")
     path = _config_path(options.config)
     folder = Path(options.output) if options.output is not None else _RUNS / path.stem
-    return read_config(path, options.set), folder
+    return read_configuration(path, TrainingConfig, options.set), folder
 
 
 def _config_path(text: str) -> Path:

@@ -12,6 +12,8 @@ from pixelsmile.errors import InputError
 from pixelsmile.expressions import check_strengths, parse_expression
 from pixelsmile.hashing import sha256_json
 
+CONFIG_NAME = "config.yaml"  # in the folder of a run
+
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]

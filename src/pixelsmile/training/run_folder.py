@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from pixelsmile.errors import InputError
+from pixelsmile.store.configuration import read_configuration, write_configuration
 from pixelsmile.store.manifests import record_file
 from pixelsmile.store.run_folder import WorkFolder, require_same
 from pixelsmile.training.checkpoint import Checkpoints
-from pixelsmile.training.config import TrainingConfig, first_difference
-from pixelsmile.training.config_file import CONFIG_NAME, read_config, save_config
+from pixelsmile.training.config import CONFIG_NAME, TrainingConfig, first_difference
 
 ADAPTER_NAME = "adapter.safetensors"
 
@@ -31,7 +31,7 @@ class RunFolder(WorkFolder):
         """What the run was started with. InputError where this is no run."""
         if not self.config.is_file():
             raise InputError(f"{str(self.path)!r} is no run (it has no {CONFIG_NAME}): check the path")
-        return read_config(self.config)
+        return read_configuration(self.config, TrainingConfig)
 
     def begin(self, config: TrainingConfig) -> None:
         """Write the configuration of a new run, or of one that goes on with changes that it may make.
@@ -47,7 +47,7 @@ class RunFolder(WorkFolder):
                 advice = "set it back to go on, or start another run with -o"
                 require_same(self.path, {key: before}, {key: now}, advice)
         if saved != config:
-            save_config(config, self.config)
+            write_configuration(config, self.config)
 
     def write_manifest(self, config: TrainingConfig) -> None:
         """Say what was trained, from which triplets, by which code, into which file. OutputError."""
