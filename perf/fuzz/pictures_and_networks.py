@@ -18,7 +18,7 @@ _INDEX = "diffusion_pytorch_model.safetensors.index.json"
 
 def picture_kinds(shop: Path) -> dict[str, Kind]:
     """Pictures of every format, and the text of drawn portraits."""
-    from pixelsmile.editing.edit_files import read_source
+    from pixelsmile.editing.pictures import read_source
     from pixelsmile.images import load_image
 
     square = Image.effect_mandelbrot((64, 48), (-2, -1.2, 1, 1.2), 20).convert("RGB")

@@ -16,13 +16,13 @@ import torch
 from PIL import Image
 
 from pixelsmile.cli import edit_options, main
-from pixelsmile.cli.edit import parser as edit_parser
-from pixelsmile.cli.edit_orders import read_orders
-from pixelsmile.cli.edit_photographs import open_photographs
-from pixelsmile.editing.edit_files import read_source
+from pixelsmile.editing.photographs import open_photographs
+from pixelsmile.editing.pictures import read_source
+from pixelsmile.editing.requests import Request
+from pixelsmile.editing.session import Edit
 from pixelsmile.errors import ImageError
 from pixelsmile.hashing import sha256_file
-from pixelsmile.results import PictureForm, animation
+from pixelsmile.results import animation
 from pixelsmile.results.pictures import SUFFIXES
 from pixelsmile.store.manifests import read_manifest
 
@@ -196,7 +196,7 @@ def test_refusals_leave_nothing(arguments, line, edit, capsys):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("--quantization 4bit --device cpu", "quantise '4bit' needs a GPU"),
+        ("--quantization 4bit --device cpu", "quantization '4bit' needs a GPU"),
         ("--adapter none.safetensors", "no adapter file, folder or hub id 'none.safetensors'"),
         ("--conditioning spam", "unknown conditioning 'spam': did you mean span?"),
         ("--size 5000", "size 5000 is out of range: use one from 32 to 4096"),
@@ -331,8 +331,7 @@ def test_what_is_done_stays_when_a_later_photograph_fails(model_folder, capsys, 
 
 def test_a_photograph_that_changes_in_the_meantime(tmp_path):
     portraits("a.png", "b.png")
-    options = edit_parser().parse_args(["a.png", "b.png", "-e", "happy"])
-    first, second = open_photographs(options, read_orders(options), PictureForm())
+    first, second = open_photographs([Path("a.png"), Path("b.png")], Edit([Request("happy")], (1.0,)))
     assert first.source().record.sha256 == first.sha256
     portraits("c.png", "b.png")
     second = replace(second, path=Path("c.png"))

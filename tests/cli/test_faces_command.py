@@ -10,7 +10,7 @@ from PIL import Image
 from skimage import data
 
 from pixelsmile.cli import main
-from pixelsmile.cli.faces_drawing import draw_faces
+from pixelsmile.cli.faces import draw_faces
 from pixelsmile.faces.face import Face
 
 STRIDE = 16

@@ -10,12 +10,10 @@ from PIL import Image
 from pixelsmile.editing.edit_files import (
     EditResult,
     FileForm,
-    NamedSweep,
-    Source,
     file_names,
-    read_source,
     write_files,
 )
+from pixelsmile.editing.pictures import Source, open_source, read_source
 from pixelsmile.errors import InputError, OutputError, StrengthError
 from pixelsmile.hashing import sha256_file
 from pixelsmile.store.manifests import read_manifest
@@ -73,14 +71,14 @@ def test_saved_as_the_command_does(tmp_path):
 
 
 def test_a_picture_without_a_file_is_saved_too(tmp_path):
-    source = Source(None, Image.new("RGB", (64, 48)))
+    source = open_source(Image.new("RGB", (64, 48)))
     paths = result_of(source).save(str(tmp_path / "out"))
     assert read_manifest(paths[-1]).inputs == ()
 
 
 @pytest.mark.parametrize(("form", "suffix"), [("jpeg", ".jpg"), ("webp", ".webp")])
 def test_saved_in_other_formats(form, suffix, tmp_path):
-    result = result_of(Source(None, Image.new("RGB", (64, 48))))
+    result = result_of(open_source(Image.new("RGB", (64, 48))))
     paths = result.save(tmp_path, format=form, quality=80)
     assert [path.name for path in paths] == [
         f"happy-0.00{suffix}",
@@ -94,7 +92,7 @@ def test_saved_in_other_formats(form, suffix, tmp_path):
 
 
 def test_a_format_that_cannot_hold_the_picture(tmp_path):
-    result = result_of(Source(None, Image.new("RGB", (64, 48))))
+    result = result_of(open_source(Image.new("RGB", (64, 48))))
     clear = replace(result, images=[image.convert("RGBA") for image in result.images])
     with pytest.raises(OutputError, match=r"jpeg does not hold transparency: write png or webp \(--format\)"):
         clear.save(tmp_path / "out", format="jpeg")
@@ -105,9 +103,9 @@ def test_a_format_that_cannot_hold_the_picture(tmp_path):
 def test_the_frames_in_between_are_edited_but_not_kept(tmp_path):
     form = FileForm(animations=("gif",), frames=(0.0, 0.25, 0.5))
     assert form.all_strengths((0.0, 0.5)) == (0.0, 0.5, 0.25)
-    result = result_of(Source(None, Image.new("RGB", (64, 48))), strengths=(0.0, 0.5, 0.25))
+    result = result_of(open_source(Image.new("RGB", (64, 48))), strengths=(0.0, 0.5, 0.25))
     with staged(tmp_path / "out", file_names(["happy"], (0.0, 0.5), form)) as stage:
-        files = write_files(stage, [NamedSweep("happy", "happy", result)], (0.0, 0.5), form)
+        files = write_files(stage, {"happy": "happy"}, [result], (0.0, 0.5), form)
     assert [path.name for path in files.paths()] == [
         "happy-0.00.png",
         "happy-0.50.png",
@@ -124,7 +122,7 @@ def test_the_frames_in_between_are_edited_but_not_kept(tmp_path):
 
 
 def test_nothing_is_overwritten(tmp_path):
-    result = result_of(Source(None, Image.new("RGB", (64, 48))))
+    result = result_of(open_source(Image.new("RGB", (64, 48))))
     (tmp_path / "happy-0.50.png").write_bytes(b"mine")
     with pytest.raises(OutputError, match="already there"):
         result.save(tmp_path)

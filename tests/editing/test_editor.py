@@ -13,9 +13,10 @@ from huggingface_hub.utils import are_progress_bars_disabled
 from PIL import Image
 
 from pixelsmile.editing.edit_files import EditResult
-from pixelsmile.editing.editor import Editor, open_source
+from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engine import Progress
 from pixelsmile.editing.engines.qwen import QwenEngine
+from pixelsmile.editing.pictures import open_source
 from pixelsmile.editing.requests import Request
 from pixelsmile.errors import ExpressionError, ImageError, InputError, StrengthError
 

@@ -93,12 +93,12 @@ def _run(options: argparse.Namespace, choice: "EditorChoice", plan: Plan) -> int
 
 def _choice(options: argparse.Namespace, sanity: Sequence[str]) -> "EditorChoice":
     from pixelsmile.benchmarks.editors.choosing import parse_editor
-    from pixelsmile.cli.model_choice import check_files
+    from pixelsmile.editing.model_choice import check_files
 
     choice = parse_editor(options.editor, sanity)
     _check_options(options, choice)
     if choice.kind == "own":
-        check_files(options)
+        check_files(options.model, options.adapter)
     return choice
 
 
@@ -155,12 +155,12 @@ def _open(
             choice, plan.benchmark, OwnSettings(), folder.path, plan.strengths, options.timeout
         )
     from pixelsmile.cli.bench_judge import is_drawn_benchmark
-    from pixelsmile.cli.model_choice import check_device, choose_model
     from pixelsmile.editing.folders import GEOMETRIC, find_model
+    from pixelsmile.editing.model_choice import check_device, choose_model
 
     with loading("the libraries", options.quiet):
         silence_libraries()
-        check_device(options)
+        check_device(options.model, options.device, options.dtype, options.offload, options.quantization)
     model = choose_model(options.model, options.device, drawn=is_drawn_benchmark(plan.benchmark.to_record()))
     if model.reason is not None:
         remark(model.reason, options.quiet)

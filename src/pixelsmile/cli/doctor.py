@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from pixelsmile.cli.machine import Machine, look_at_machine
-from pixelsmile.cli.model_choice import FULL_MODEL_DOWNLOAD_GB, FULL_MODEL_MEMORY_GB, full_model_options
 from pixelsmile.cli.parsing import CommandParser
 from pixelsmile.editing.folders import FULL_MODEL
+from pixelsmile.editing.model_choice import FULL_MODEL_DOWNLOAD_GB, FULL_MODEL_MEMORY_GB, full_model_options
 
 FACE_EXTRAS = ("onnx", "opencv-python-headless", "scikit-image")
 _BROKEN = 1

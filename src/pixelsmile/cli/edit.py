@@ -2,45 +2,25 @@
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelsmile.cli.display import loading, print_json, progress, remark, silence_libraries
-from pixelsmile.cli.edit_options import edit_parser
+from pixelsmile.cli.edit_options import DEFAULT_NUM_FRAMES, edit_parser
 from pixelsmile.cli.options import memory_errors
-from pixelsmile.cli.parsing import CommandParser
+from pixelsmile.cli.parsing import CommandParser, parts_of
 from pixelsmile.errors import InputError, PixelSmileError
 
 if TYPE_CHECKING:
-    from pixelsmile.cli.edit_faces import FaceOrder
-    from pixelsmile.cli.edit_orders import Order
-    from pixelsmile.cli.edit_photographs import Photograph
-    from pixelsmile.cli.model_choice import ModelChoice
-    from pixelsmile.editing.edit_files import EditFiles, EditResult, FileForm, Source
-    from pixelsmile.editing.editor import EditOptions, Editor
-    from pixelsmile.editing.engine import Progress
-    from pixelsmile.editing.face_edits import PasteOptions
-    from pixelsmile.faces.face import Face
+    from pixelsmile.editing.edit_files import EditFiles, FileForm
+    from pixelsmile.editing.editor import Editor
+    from pixelsmile.editing.model_choice import ModelChoice
+    from pixelsmile.editing.photographs import Photograph
+    from pixelsmile.editing.requests import FaceRequest, Request
+    from pixelsmile.editing.session import Edit
 
-
-@dataclass(frozen=True)
-class Plan:
-    """What is made of every photograph: sweeps, and files of these names."""
-
-    orders: "Sequence[Order]"
-    form: "FileForm"
-    names: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A photograph with the faces that are edited in it, and how they return into it."""
-
-    photograph: "Photograph"
-    faces: "Sequence[tuple[FaceOrder, list[Face]]]"
-    paste: "PasteOptions"
+ALL = "all"
 
 
 def parser() -> CommandParser:
@@ -53,105 +33,151 @@ def run(options: argparse.Namespace) -> int:
 
     All files of a photograph appear, or none; those of the photographs before it stay.
     """
-    from pixelsmile.cli.edit_faces import check_face_orders, parse_face_order
-    from pixelsmile.cli.edit_orders import read_form, read_orders
-    from pixelsmile.cli.edit_photographs import open_photographs
-    from pixelsmile.cli.model_choice import check_device, check_files, choose_model
-    from pixelsmile.editing.edit_files import file_names
-    from pixelsmile.editing.folders import GEOMETRIC
-    from pixelsmile.results import check_grid
+    edit = read_edit(options)
+    from pixelsmile.editing.model_choice import check_files
+    from pixelsmile.editing.photographs import open_photographs, with_faces
+    from pixelsmile.editing.session import FaceFinder
     from pixelsmile.store.publication import check_place
 
-    face_orders = [parse_face_order(text) for text in options.face]
-    check_face_orders(face_orders, options)
-    orders = read_orders(options)
-    if options.grid:
-        check_grid(len(orders), len(options.strengths))
-    slugs = [order.slug for order in orders]
-    form = read_form(options)
-    plan = Plan(orders, form, file_names(slugs, options.strengths, form))
-    check_files(options)
-    photographs = open_photographs(options, orders, form.picture)
+    check_files(options.model, options.adapter)
+    output = None if options.output is None else Path(options.output)
+    photographs = open_photographs([Path(photo) for photo in options.photos], edit, output)
     for photograph in photographs:
-        check_place(photograph.folder, plan.names, force=options.force)
+        check_place(photograph.folder, edit.file_names, force=options.force)
     with memory_errors("add --batch-size 1, --offload model, or --quantization 4bit"):
         with loading("the libraries", options.quiet):
-            drawn = _all_drawn(options, photographs)
-            if drawn or options.device is not None or options.model not in (None, GEOMETRIC):
-                check_device(options)
-            choice = choose_model(options.model, options.device, drawn=drawn)
-            if choice.model != GEOMETRIC:  # which needs none of them
-                silence_libraries()
-                check_device(options)
-        prepared = _prepare(options, face_orders, photographs)
-        _edit_all(_load(options, choice), options, plan, prepared)
+            choice = _choose_model(options, photographs)
+        finder = FaceFinder(options.detector, lambda text: remark(text, options.quiet))
+        photographs = with_faces(photographs, edit, finder)
+        _edit_all(_load(options, choice), options, edit, photographs)
     return 0
 
 
-def _all_drawn(options: argparse.Namespace, photographs: "Sequence[Photograph]") -> bool:
-    """Whether the pictures are drawn portraits. InputError for both kinds where nobody named a model."""
-    drawn = [photograph.path for photograph in photographs if photograph.is_drawn]
-    if options.model is None and 0 < len(drawn) < len(photographs):
+def read_edit(options: argparse.Namespace) -> "Edit":
+    """What the options ask for, checked as far as that goes without a picture."""
+    from pixelsmile.editing.face_edits import PasteOptions
+    from pixelsmile.editing.session import Edit
+    from pixelsmile.faces.crops import DEFAULT_CONTEXT
+    from pixelsmile.faces.masks import load_masker
+    from pixelsmile.results import check_grid
+
+    form = _file_form(options)
+    strengths = form.all_strengths(options.strengths)
+    faces = _face_requests(options, strengths)
+    requests = [] if any(face.request for face in faces) else _requests(options, strengths)
+    if options.grid:
+        check_grid(max(1, len(requests)), len(options.strengths))
+    return Edit(
+        requests,
+        options.strengths,
+        faces,
+        form,
+        PasteOptions(
+            context=options.context or DEFAULT_CONTEXT,
+            guard_drift=not options.no_drift_guard,
+            masker=None if options.parser is None else load_masker(options.parser),
+        ),
+        {
+            "seed": options.seed,
+            "steps": options.steps,
+            "size": options.size,
+            "domain": options.domain,
+            "conditioning": options.conditioning,
+            "batch_size": options.batch_size,
+            "shift": options.shift,
+            "neutralise": options.neutralise,
+        },
+    )
+
+
+def _face_requests(options: argparse.Namespace, strengths: Sequence[float]) -> "list[FaceRequest]":
+    """Either one --face and expressions for it, or several --face with an expression each. InputError."""
+    from pixelsmile.editing.requests import parse_face_request
+
+    faces = [parse_face_request(text, strengths) for text in options.face]
+    own = [face for face in faces if face.request]
+    if own and len(own) < len(faces):
+        bare = next(face.text for face in faces if face not in own)
+        raise InputError(f"--face {bare} has no expression, the others have: write --face {bare}=happy")
+    if own and (options.expression or options.blend or options.units or options.prompt):
+        raise InputError("--face has expressions of its own: leave out -e, --blend, --units and --prompt")
+    if not own and len(faces) > 1:
+        first = faces[0].text
         raise InputError(
-            f"{str(drawn[0])!r} was drawn by pixelsmile, others here were not, and each kind has a model of "
-            "its own: edit them apart, or name a --model"
+            f"several --face need an expression each, like --face {first}=happy; or use --face all"
         )
-    return len(drawn) == len(photographs)
+    if own and any(face.choice.kind == "all" for face in own) and len(own) > 1:
+        raise InputError("--face all leaves no other face: give it alone")
+    if own and any(face.choice.kind == "whole" for face in own):
+        raise InputError("--face whole has no expression of its own: give it alone, and -e happy")
+    return faces
 
 
-def _prepare(
-    options: argparse.Namespace,
-    face_orders: "Sequence[FaceOrder]",
-    photographs: "Sequence[Photograph]",
-) -> list[Prepared]:
-    """The faces of every photograph; a refusal names all those in which they cannot be found."""
-    from pixelsmile.cli.edit_faces import find_faces, read_paste, warn_of_misses
-    from pixelsmile.cli.edit_photographs import Refusals
+def _requests(options: argparse.Namespace, strengths: Sequence[float]) -> "list[Request]":
+    """The sweeps by expressions, blends, units, prompts; what is asked for twice is made once."""
+    from pixelsmile.editing.requests import Request
+    from pixelsmile.expressions import parse_blend
+    from pixelsmile.portraits.action_units import parse_units
 
-    say = cache(partial(remark, quiet=options.quiet))  # the same for many photographs is said once
-    prepared = []
-    refusals = Refusals(len(photographs) > 1)
-    for photograph in photographs:
-        with refusals.of(photograph.path):
-            source = photograph.source()
-            faces = find_faces(face_orders, source, options.detector, say)
-            paste = read_paste(options, faces, source.image.size)
-            warn_of_misses(faces, source, options.detector, say)
-            prepared.append(Prepared(photograph, faces, paste))
-    refusals.end()
-    return prepared
-
-
-def _edit_all(
-    editor: "Editor", options: argparse.Namespace, plan: Plan, prepared: Sequence[Prepared]
-) -> None:
-    """Edit one photograph after the other; a failure says how many are done, whose files are kept."""
-    from pixelsmile.cli.edit_photographs import named
-    from pixelsmile.editing.edit_files import NamedSweep, write_files
-    from pixelsmile.store.publication import staged
-
-    num_between = len(plan.form.all_strengths(options.strengths)) - len(options.strengths)
-    if num_between:
-        remark(
-            f"animations edit {num_between} more strengths of each sweep: --frames takes fewer", options.quiet
+    requests = [Request(name, strengths=strengths) for name in _expressions(options.expression)]
+    requests += [Request(blend=parse_blend(text), strengths=strengths) for text in options.blend]
+    requests += [Request(units=parse_units(text), strengths=strengths) for text in options.units]
+    requests += [Request(prompt=_prompt(text), strengths=strengths) for text in options.prompt]
+    if not requests:
+        raise InputError(
+            "nothing to change: add -e happy, --blend happy=0.6,surprised=0.4, --units jaw_drop=0.4 or "
+            "--prompt TEXT"
         )
-    for index, one in enumerate(prepared):
-        started = time.monotonic()
-        photograph = one.photograph
-        try:
-            with staged(photograph.folder, plan.names, force=options.force) as stage:
-                results = _edit(editor, options, photograph.source(), plan, one)
-                sweeps = [
-                    NamedSweep(order.label, order.slug, result)
-                    for order, result in zip(plan.orders, results, strict=True)
-                ]
-                files = write_files(stage, sweeps, options.strengths, plan.form)
-        except PixelSmileError as error:
-            if len(prepared) == 1:
-                raise
-            done = f"{index} of {len(prepared)} photographs are done and kept, the others are not"
-            raise type(error)(f"{named(photograph.path, error)} ({done})") from error
-        _report(options, photograph, files, results, time.monotonic() - started)
+    return [request for index, request in enumerate(requests) if request not in requests[:index]]
+
+
+def _expressions(texts: Sequence[str]) -> list[str]:
+    from pixelsmile.expressions import EXPRESSIONS, parse_expression
+
+    names: list[str] = []
+    for given in texts:
+        if "=" in given:
+            raise InputError(f"weights make a blend: write --blend {given}, or -e {given.partition('=')[0]}")
+    for text in (part for given in texts for part in parts_of(given)):
+        names += EXPRESSIONS if text.lower() == ALL else [parse_expression(text)]
+    return names
+
+
+def _prompt(text: str) -> str:
+    if prompt := " ".join(text.split()):
+        return prompt
+    raise InputError(f"the prompt {text!r} is empty: describe the expression")
+
+
+def _file_form(options: argparse.Namespace) -> "FileForm":
+    """What the files are. InputError, StrengthError."""
+    from pixelsmile.editing.edit_files import FileForm
+    from pixelsmile.results import PictureForm, check_animation, frame_strengths
+
+    animations = tuple(dict.fromkeys([*(["gif"] if options.gif else []), *options.animate]))
+    if not animations and options.frames is not None:
+        raise InputError("--frames counts the frames of an animation: add --gif, or --animate gif,webp,mp4")
+    for animation in animations:
+        check_animation(animation)
+    num_frames = options.frames or DEFAULT_NUM_FRAMES
+    frames = tuple(frame_strengths(options.strengths, num_frames)) if animations else ()
+    return FileForm(PictureForm(options.format, options.quality), options.grid, animations, frames)
+
+
+def _choose_model(options: argparse.Namespace, photographs: "Sequence[Photograph]") -> "ModelChoice":
+    from pixelsmile.editing.folders import GEOMETRIC
+    from pixelsmile.editing.model_choice import check_device, choose_model
+    from pixelsmile.editing.photographs import all_drawn
+
+    placing = (options.model, options.device, options.dtype, options.offload, options.quantization)
+    drawn = all_drawn(photographs, is_named=options.model is not None)
+    if drawn or options.device is not None or options.model not in (None, GEOMETRIC):
+        check_device(*placing)
+    choice = choose_model(options.model, options.device, drawn=drawn)
+    if choice.model != GEOMETRIC:  # which needs none of them
+        silence_libraries()
+        check_device(*placing)
+    return choice
 
 
 def _load(options: argparse.Namespace, choice: "ModelChoice") -> "Editor":
@@ -174,63 +200,49 @@ def _load(options: argparse.Namespace, choice: "ModelChoice") -> "Editor":
         )
 
 
-def _edit(
-    editor: "Editor",
-    options: argparse.Namespace,
-    source: "Source",
-    plan: Plan,
-    one: Prepared,
-) -> list["EditResult"]:
-    from pixelsmile.cli.edit_faces import edit_faces
-    from pixelsmile.editing.requests import Request
+def _edit_all(
+    editor: "Editor", options: argparse.Namespace, edit: "Edit", photographs: "Sequence[Photograph]"
+) -> None:
+    """Edit one photograph after the other; a failure says how many are done, whose files are kept."""
+    from pixelsmile.editing.photographs import named
 
-    how: EditOptions = {
-        "seed": options.seed,
-        "steps": options.steps,
-        "size": options.size,
-        "domain": options.domain or source.domain,
-        "conditioning": options.conditioning,
-        "batch_size": options.batch_size,
-        "shift": options.shift,
-        "neutralise": options.neutralise,
-    }
-    strengths = plan.form.all_strengths(options.strengths)
-    if one.faces:
-        events = edit_faces(editor, source, one.faces, plan.orders, strengths, one.paste, how)
-    else:
-        requests = [
-            Request(order.expression, order.blend, order.prompt, strengths, order.units)
-            for order in plan.orders
-        ]
-        events = editor.stream(source, requests, **how)
-    return _results(events, options.quiet)
+    num_between = len(edit.form.all_strengths(edit.strengths)) - len(edit.strengths)
+    if num_between:
+        remark(
+            f"animations edit {num_between} more strengths of each sweep: --frames takes fewer", options.quiet
+        )
+    for index, one in enumerate(photographs):
+        try:
+            _edit_one(editor, options, edit, one)
+        except PixelSmileError as error:
+            if len(photographs) == 1:
+                raise
+            done = f"{index} of {len(photographs)} photographs are done and kept, the others are not"
+            raise type(error)(f"{named(one.path, error)} ({done})") from error
 
 
-def _results(events: "Iterator[Progress | EditResult]", quiet: bool) -> list["EditResult"]:
-    """Run `events` to their end; the results among them, in order."""
-    from pixelsmile.editing.edit_files import EditResult
+def _edit_one(editor: "Editor", options: argparse.Namespace, edit: "Edit", one: "Photograph") -> None:
+    from pixelsmile.editing.edit_files import EditFiles
+    from pixelsmile.editing.engine import Progress
 
-    results = []
-    with progress(quiet, "reading the picture", "steps") as show:
-        for event in events:
-            if isinstance(event, EditResult):
-                results.append(event)
-            elif event.stage == "denoise":
+    started = time.monotonic()
+    files = None
+    with progress(options.quiet, "reading the picture", "steps") as show:
+        for event in edit.save(editor, one.source(), one.faces, one.folder, force=options.force):
+            if isinstance(event, EditFiles):
+                files = event
+            elif isinstance(event, Progress) and event.stage == "denoise":
                 show(event.done, event.total, what="editing")
-    return results
+    assert files is not None  # the last event
+    _report(options, one, files, time.monotonic() - started)
 
 
 def _report(
-    options: argparse.Namespace,
-    photograph: "Photograph",
-    files: "EditFiles",
-    results: Sequence["EditResult"],
-    seconds: float,
+    options: argparse.Namespace, photograph: "Photograph", files: "EditFiles", seconds: float
 ) -> None:
     """One line of JSON, or the paths and a remark, as soon as a photograph is done."""
-    settings = results[0].settings
     if options.json:
-        record = {key: settings[key] for key in ("model", "device", "notes")}
+        record = {key: files.settings[key] for key in ("model", "device", "notes")}
         record |= {"photo": str(photograph.path), "seconds": round(seconds, 2)}
         print_json({**record, **files.as_dict()})
         return

@@ -22,16 +22,15 @@ from pixelsmile.cli.parsing import (
     share,
     whole_number,
 )
+from pixelsmile.editing.options import CONDITIONINGS, MAX_BATCH_SIZE
 from pixelsmile.errors import StrengthError
 from pixelsmile.expressions import DOMAINS, MAX_STRENGTH, parse_strength
 
 DEFAULT_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
-CONDITIONINGS = ("auto", "all", "span", "velocity")
 FORMATS = ("png", "jpeg", "webp")  # this and the next ones as `results` has them
 ANIMATIONS = ("gif", "webp", "mp4")
 DEFAULT_NUM_FRAMES = 13
 MAX_NUM_FRAMES = 120
-_MAX_BATCH_SIZE = 4096
 _EPILOG = """examples:
   pixelsmile edit face.png -e happy
   pixelsmile edit face.png -e happy,sad -s 0,0.5,1,1.5 --grid --animate webp
@@ -184,7 +183,7 @@ def _add_machine(parser: CommandParser) -> None:
     add_device(group)
     group.add_argument(
         "--batch-size",
-        type=whole_number("batch size", 1, _MAX_BATCH_SIZE),
+        type=whole_number("batch size", 1, MAX_BATCH_SIZE),
         metavar="N",
         help="pictures made at a time",
     )

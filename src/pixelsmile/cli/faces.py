@@ -2,22 +2,25 @@
 
 import argparse
 import io
-import json
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixelsmile.cli.display import print_json, remark
+from pixelsmile.cli.options import add_detector, add_force, add_json
 from pixelsmile.cli.parsing import CommandParser
 from pixelsmile.errors import FaceError, OutputError
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageDraw
 
-    from pixelsmile.editing.edit_files import Source
+    from pixelsmile.editing.pictures import Source
     from pixelsmile.faces.face import Face
 
+_LINE = (255, 221, 51)
+_EDGE = (20, 20, 24)  # around every line, so that it shows on white as well
+_LINES_ACROSS = 300  # a line is this fraction of the longer side
 _EPILOG = """examples:
   pixelsmile faces photo.jpg
   pixelsmile faces photo.jpg -o faces.png
@@ -30,8 +33,7 @@ def run(options: argparse.Namespace) -> int:
     drawing = None if options.output is None else Path(options.output)
     if drawing is not None and drawing.suffix.lower() != ".png":
         raise OutputError(f"cannot write {str(drawing)!r}: use a name that ends in .png")
-    from pixelsmile.cli.faces_drawing import draw_faces
-    from pixelsmile.editing.edit_files import read_source
+    from pixelsmile.editing.pictures import read_source
     from pixelsmile.store.publication import staged
 
     source = read_source(Path(options.photo))
@@ -44,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         if stage is not None and drawing is not None:
             stage.write(drawing.name, _png(draw_faces(image, faces)))
     if options.json:
-        print(json.dumps(_record(options, image, detector, faces)))
+        print_json(_record(options, image, detector, faces))
     else:
         _print_table(faces, image.size)
         if drawing is not None:
@@ -56,31 +58,26 @@ def parser() -> CommandParser:
     """The options."""
     parser = CommandParser("faces", "List the faces in a photo, numbered for `edit --face`.", run, _EPILOG)
     parser.add_argument("photo", metavar="PHOTO", help="the picture")
-    parser.add_argument(
-        "--detector",
-        default="auto",
-        metavar="NAME",
-        help="auto (default), mesh, scrfd, yunet, cascade, embedded (drawn portraits), or an ONNX file",
-    )
+    add_detector(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="write the photo with the faces drawn, a PNG")
-    parser.add_argument("--force", action="store_true", help="replace a file that exists")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_force(parser, "a file that exists")
+    add_json(parser)
     return parser
 
 
 def _detect(options: argparse.Namespace, source: "Source") -> tuple[str, "list[Face]"]:
     """The detector's name and the faces in the order of their numbers."""
-    from pixelsmile.cli.edit_faces import see_faces
+    from pixelsmile.editing.session import FaceFinder
     from pixelsmile.faces.choice import numbered
 
-    detector, found = see_faces(source, options.detector, _remark)
-    faces = numbered(found)
+    finder = FaceFinder(options.detector, remark)
+    name, faces = finder.detector(source).name, numbered(finder.faces(source))
     if not faces:
         raise FaceError(
-            f"{detector.name} found no face in {options.photo!r}: try another --detector (pixelsmile models "
+            f"{name} found no face in {options.photo!r}: try another --detector (pixelsmile models "
             "list shows what there is), or edit with a box by hand: --face x,y,width,height"
         )
-    return detector.name, faces
+    return name, faces
 
 
 def _print_table(faces: "Sequence[Face]", size: tuple[int, int]) -> None:
@@ -129,11 +126,53 @@ def _record(
     }
 
 
-def _remark(text: str) -> None:
-    print(f"pixelsmile: {text}", file=sys.stderr)
-
-
 def _png(image: "Image.Image") -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def draw_faces(image: "Image.Image", faces: "Sequence[Face]") -> "Image.Image":
+    """A copy of the picture with boxes, landmarks and numbers from 1, legible on light and dark."""
+    from PIL import ImageDraw
+
+    drawn = image.copy()
+    draw = ImageDraw.Draw(drawn)
+    line = max(2, round(max(image.size) / _LINES_ACROSS))
+    for face in faces:
+        _box(draw, face, line)
+    for face in faces:
+        _landmarks(draw, face, line)
+    for number, face in enumerate(faces, 1):  # last, so that no neighbour covers them
+        _number(draw, face, str(number), line, image.size)
+    return drawn
+
+
+def _box(draw: "ImageDraw.ImageDraw", face: "Face", line: int) -> None:
+    edge = max(1, line // 2)
+    x0, y0, x1, y1 = (round(value) for value in face.box)
+    draw.rectangle((x0 - edge, y0 - edge, x1 + edge, y1 + edge), outline=_EDGE, width=line + 2 * edge)
+    draw.rectangle((x0, y0, x1, y1), outline=_LINE, width=line)
+
+
+def _landmarks(draw: "ImageDraw.ImageDraw", face: "Face", line: int) -> None:
+    if face.landmarks_5 is None:
+        return
+    radius = min(1.5 * line, face.width / 20)
+    for x, y in face.landmarks_5:
+        for reach, colour in ((radius + max(1, line // 2), _EDGE), (radius, _LINE)):
+            draw.ellipse((x - reach, y - reach, x + reach, y + reach), fill=colour)
+
+
+def _number(draw: "ImageDraw.ImageDraw", face: "Face", text: str, line: int, size: tuple[int, int]) -> None:
+    """On a plate above the box's left corner, moved into the picture where it would stick out."""
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(max(16, 8 * line))
+    left, top, right, bottom = font.getbbox(text)
+    margin = max(2, line)
+    width, height = right - left + 2 * margin, bottom - top + 2 * margin
+    x = min(max(face.box[0] - line, 0), max(size[0] - width, 0))
+    y = min(max(face.box[1] - height, 0), max(size[1] - height, 0))
+    draw.rectangle((x, y, x + width, y + height), fill=_EDGE, outline=_LINE, width=max(1, line // 2))
+    draw.text((x + margin - left, y + margin - top), text, fill=_LINE, font=font)

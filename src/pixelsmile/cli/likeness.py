@@ -15,7 +15,7 @@ from pixelsmile.errors import FaceError, InputError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from pixelsmile.editing.edit_files import Source
+    from pixelsmile.editing.pictures import Source
     from pixelsmile.faces.drift import Background
     from pixelsmile.faces.face import Detector, Face
     from pixelsmile.faces.likeness import KnownFace, LikenessMeter
@@ -63,7 +63,7 @@ class Compared:
 
 def run(options: argparse.Namespace) -> int:
     """Compare each edit with the source, and print a table or one JSON object."""
-    from pixelsmile.editing.edit_files import read_source
+    from pixelsmile.editing.pictures import read_source
     from pixelsmile.images import load_image
 
     source = read_source(Path(options.source))
@@ -114,19 +114,16 @@ def parser() -> CommandParser:
 
 def _face(options: argparse.Namespace, source: "Source") -> "tuple[Detector, Face]":
     """Who finds faces, and the face that is meant; a box by hand lies at the same place in the edits."""
-    from pixelsmile.cli.edit_faces import FaceOrder, see_faces, warn_of_misses
-    from pixelsmile.faces.choice import ONLY, choose, parse_choice
+    from pixelsmile.editing.requests import FaceRequest
+    from pixelsmile.editing.session import FaceFinder
+    from pixelsmile.faces.choice import ONLY, parse_choice
 
-    choice = parse_choice(options.face) if options.face else ONLY
-    if choice.kind in ("all", "whole"):
+    wanted = FaceRequest(options.face or "", parse_choice(options.face) if options.face else ONLY)
+    if wanted.choice.kind in ("all", "whole"):
         raise InputError(f"--face {options.face}: faces are compared one at a time, choose one")
-    if choice.kind == "box":
-        (face,) = choose(choice, [], source.image.size)
-        warn_of_misses([(FaceOrder(options.face, choice), [face])], source, options.detector, _remark)
-        return _ByHand(face), face
-    detector, faces = see_faces(source, options.detector, _remark)
-    (face,) = choose(choice, faces, source.image.size)
-    return detector, face
+    finder = FaceFinder(options.detector, _remark)
+    ((face, _),) = finder.choose(source, [wanted])
+    return _ByHand(face) if wanted.choice.kind == "box" else finder.detector(source), face
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixelsmile.cli.model_choice import is_downloaded
 from pixelsmile.editing.folders import FULL_MODEL, check_folder, read_options
+from pixelsmile.editing.model_choice import is_downloaded
 from pixelsmile.embedded import model_path
 from pixelsmile.errors import ModelError
 from pixelsmile.version import __version__

@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pixelsmile.cli.parsing import one_of, positive_number, whole_number
+from pixelsmile.editing.options import (
+    DTYPE_NAMES,
+    MAX_SEED,
+    MAX_SIZE_PX,
+    MAX_STEPS,
+    MIN_SIZE_PX,
+    OFFLOADS,
+    QUANTIZATIONS,
+)
 from pixelsmile.errors import DeviceError
 from pixelsmile.expressions import DOMAINS
 
-MAX_SEED = 2**63 - 1
-MAX_STEPS = 1000  # of sampling, as `Editor.stream` has it
-MIN_SIZE_PX, MAX_SIZE_PX = 32, 4096
 NONE = "none"
-DTYPES = ("float32", "bfloat16", "float16")
-OFFLOADS = ("none", "model", "sequential")
-QUANTIZATIONS = ("8bit", "4bit")
 Options = argparse._ActionsContainer  # a parser, or a group of its options
 
 
@@ -95,9 +98,9 @@ def add_device(to: Options) -> None:
     to.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1 (default: a GPU if there is one)")
     to.add_argument(
         "--dtype",
-        type=one_of("dtype", DTYPES),
+        type=one_of("dtype", DTYPE_NAMES),
         metavar="DTYPE",
-        help=f"{', '.join(DTYPES)} (default: by device)",
+        help=f"{', '.join(DTYPE_NAMES)} (default: by device)",
     )
     to.add_argument(
         "--offload",

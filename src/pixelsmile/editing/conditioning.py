@@ -2,7 +2,11 @@
 
 Every form below is one weighted sum over the prompts of an edit, the neutral one among them: with weights
 w_k on the targets, the neutral prompt has 1 - sum w_k. Applied to embeddings it is Eq. 4 and 5,
-e_neu + sum_k w_k (e_k - e_neu); applied to predicted velocities it serves prompts of any length.
+e_neu + sum_k w_k (e_k - e_neu); applied to predicted velocities it serves prompts of any length. The forms:
+
+    all        every token is interpolated (the published adapter)
+    span       only the tokens in which the prompts differ; the rest are the neutral prompt's
+    velocity   the predictions are interpolated, one forward a prompt
 
 Shape suffixes: T tokens of a prompt, D channels of an embedding.
 """
@@ -11,18 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
-from pixelsmile.errors import ExpressionError, InputError
+from pixelsmile.editing.options import FORMS, Form, check_conditioning
+from pixelsmile.errors import ExpressionError
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-# all: every token is interpolated (the published adapter). span: only the tokens in which the prompts
-# differ, the rest are the neutral prompt's. velocity: the predictions are interpolated, one forward a prompt.
-Form = Literal["all", "span", "velocity"]
-FORMS: tuple[Form, ...] = get_args(Form)
-CONDITIONINGS: tuple[str, ...] = ("auto", *FORMS)
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,6 @@ class Term:
 
     weight: float
     embedding: Tensor
-
-
-def check_conditioning(conditioning: str) -> None:
-    """InputError for a name that is not in CONDITIONINGS."""
-    if conditioning not in CONDITIONINGS:
-        raise InputError(f"unknown conditioning {conditioning!r}: choose from {', '.join(CONDITIONINGS)}")
 
 
 def choose_form(conditioning: str, neutral: Prompt, targets: Sequence[Prompt]) -> Form:

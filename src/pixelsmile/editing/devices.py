@@ -1,25 +1,20 @@
 """Devices, number formats, and the ways to fit a large model on a small card."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 
+from pixelsmile.editing.options import DTYPE_NAMES, OFFLOADS, QUANTIZATIONS, Offload, Quantization
 from pixelsmile.errors import DeviceError
-
-Offload = Literal["none", "model", "sequential"]
-Quantization = Literal["8bit", "4bit"]
-OFFLOADS: tuple[Offload, ...] = get_args(Offload)
-QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 
 _BITSANDBYTES = "0.48"  # from here on, weights of 8 bits can leave the GPU
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPE_NAMES}
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a model runs and in which numbers. quantise applies to the transformer and the text encoder."""
+    """Where a model runs and in which numbers. quantization: of the transformer and the text encoder."""
 
     device: torch.device
     dtype: torch.dtype

@@ -1,4 +1,4 @@
-"""An edit as it is kept: its source, one sweep of pictures, and the files that they become."""
+"""An edit as it is kept: one sweep of pictures, and the files that sweeps become."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,23 +8,20 @@ from typing import Any
 from PIL import Image
 
 from pixelsmile.editing.folders import GEOMETRIC
+from pixelsmile.editing.pictures import Source
 from pixelsmile.errors import OutputError, StrengthError
-from pixelsmile.expressions import Domain
-from pixelsmile.images import load_image, load_original
-from pixelsmile.originals import Original
+from pixelsmile.images import load_image
 from pixelsmile.results import (
     PNG,
-    DrawnPortrait,
     PictureForm,
     Sweep,
     animated,
     draw_grid,
     edited_picture,
     file_slug,
-    read_portrait,
+    format_strength,
 )
-from pixelsmile.results.sweep import format_strength
-from pixelsmile.store.manifests import MANIFEST_NAME, FileRecord, make_manifest, record_bytes, record_file
+from pixelsmile.store.manifests import MANIFEST_NAME, FileRecord, make_manifest, record_bytes
 from pixelsmile.store.publication import Stage, staged
 from pixelsmile.version import __version__
 
@@ -46,50 +43,6 @@ class FileForm:
     def all_strengths(self, strengths: Sequence[float]) -> tuple[float, ...]:
         """What to edit: the strengths of the pictures, then those of the frames in between."""
         return tuple(dict.fromkeys((*strengths, *self.frames)))
-
-
-@dataclass(frozen=True)
-class Source:
-    """The picture to edit; `portrait` says what was drawn, where it is one of our drawn portraits.
-
-    image: as editors see it, RGB. path, record: of its file; None where a picture or an array was given.
-    original: what editors do not see of it.
-    """
-
-    path: Path | None
-    image: Image.Image
-    record: FileRecord | None = None
-    portrait: DrawnPortrait | None = None
-    original: Original | None = None
-
-    @property
-    def is_drawn(self) -> bool:
-        return self.portrait is not None
-
-    @property
-    def domain(self) -> Domain:
-        """A drawn portrait's own style; human for everything else."""
-        return "human" if self.portrait is None else self.portrait.domain
-
-    @property
-    def mode(self) -> str:
-        """Pillow's mode of its edits: RGB, RGBA, L, LA or I;16."""
-        return "RGB" if self.original is None else self.original.mode
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What editing takes from the picture, in a line each."""
-        return () if self.original is None else self.original.notes
-
-    def restored(self, edit: Image.Image) -> Image.Image:
-        """An edit of `image`, RGB and of its size, as transparent, grey and deep as the original."""
-        return edit if self.original is None else self.original.restored(edit)
-
-
-def read_source(path: Path) -> Source:
-    """The picture with its hash and, for a drawn portrait, its description; ImageError if unreadable."""
-    original = load_original(path)
-    return Source(path, original.rgb, record_file(path), read_portrait(path), original)
 
 
 @dataclass(frozen=True)
@@ -128,9 +81,9 @@ class EditResult:
         if not isinstance(folder, str | Path) or "\0" in str(folder):
             raise OutputError(f"a folder to save to is a path, not {folder!r}: give its name")
         form = FileForm(PictureForm(format, quality))
-        sweep = NamedSweep(self.label, file_slug(self.label), self)
-        with staged(Path(folder), file_names([sweep.slug], self.strengths, form), force=force) as stage:
-            return write_files(stage, [sweep], self.strengths, form).paths()
+        slug = file_slug(self.label)
+        with staged(Path(folder), file_names([slug], self.strengths, form), force=force) as stage:
+            return write_files(stage, {slug: self.label}, [self], self.strengths, form).paths()
 
 
 def _settings_at(settings: Mapping[str, Any], indices: Sequence[int]) -> dict[str, Any]:
@@ -147,22 +100,14 @@ def _settings_at(settings: Mapping[str, Any], indices: Sequence[int]) -> dict[st
 
 
 @dataclass(frozen=True)
-class NamedSweep:
-    """A result with what it is called beside its pictures, and how the names of its files begin."""
-
-    label: str
-    slug: str
-    result: EditResult
-
-
-@dataclass(frozen=True)
 class EditFiles:
-    """The names of what was written into `folder`."""
+    """The names of what was written into `folder`. settings: how the first sweep was made."""
 
     folder: Path
     pictures: tuple[tuple[str, str, float], ...]  # name, label, strength
     animations: tuple[tuple[str, str], ...]  # name, label
     grid: str | None
+    settings: Mapping[str, Any]
 
     def paths(self) -> list[Path]:
         """Every file, the pictures first, the manifest last."""
@@ -199,13 +144,18 @@ def file_names(slugs: Sequence[str], strengths: Sequence[float], form: FileForm)
 
 
 def write_files(
-    stage: Stage, sweeps: Sequence[NamedSweep], strengths: Sequence[float], form: FileForm
+    stage: Stage,
+    labels: Mapping[str, str],
+    results: Sequence[EditResult],
+    strengths: Sequence[float],
+    form: FileForm,
 ) -> EditFiles:
     """Put everything that was asked for on the stage, whose names are those of `file_names`.
 
-    Each sweep shows `form.all_strengths(strengths)`. OutputError where the format cannot hold the pictures.
+    labels: what each sweep is called beside its pictures, by how its files' names begin. results: in the same
+    order, each at `form.all_strengths(strengths)`. OutputError where the format cannot hold the pictures.
     """
-    shown = [replace(sweep, result=sweep.result.at(strengths)) for sweep in sweeps]
+    shown = {slug: result.at(strengths) for slug, result in zip(labels, results, strict=True)}
     pictures, animations = [], []
     outputs: list[FileRecord] = []
 
@@ -213,21 +163,22 @@ def write_files(
         stage.write(name, data)
         outputs.append(record_bytes(name, data))
 
-    for sweep in shown:
+    for slug, result in shown.items():
         for index, strength in enumerate(strengths):
-            name = _picture_name(sweep.slug, strength, form)
-            keep(name, _picture(sweep.result, index, form.picture))
-            pictures.append((name, sweep.label, strength))
-    for sweep in sweeps if form.animations else ():
-        frames = _seen(sweep.result.at(form.frames))
+            name = _picture_name(slug, strength, form)
+            keep(name, _picture(result, index, form.picture))
+            pictures.append((name, labels[slug], strength))
+    for slug, result in zip(labels, results, strict=True) if form.animations else ():
+        frames = _seen(result.at(form.frames))
         for moving in form.animations:
-            keep(_animation_name(sweep.slug, moving), animated(frames, moving))
-            animations.append((_animation_name(sweep.slug, moving), sweep.label))
-    if form.grid:
-        keep(_grid_name(form), _sheet(shown, form.picture))
-    stage.write(MANIFEST_NAME, _manifest([sweep.result for sweep in sweeps], form, outputs))
+            keep(_animation_name(slug, moving), animated(frames, moving))
+            animations.append((_animation_name(slug, moving), labels[slug]))
     grid = _grid_name(form) if form.grid else None
-    return EditFiles(stage.folder, tuple(pictures), tuple(animations), grid)
+    if grid:
+        rows = [Sweep(labels[slug], _seen(result), result.strengths) for slug, result in shown.items()]
+        keep(grid, _sheet(rows, list(shown.values()), form.picture))
+    stage.write(MANIFEST_NAME, _manifest(results, form, outputs))
+    return EditFiles(stage.folder, tuple(pictures), tuple(animations), grid, results[0].settings)
 
 
 def _picture_name(slug: str, strength: float, form: FileForm) -> str:
@@ -258,11 +209,10 @@ def _seen(result: EditResult) -> list[Image.Image]:
     return [load_image(image) for image in result.images]
 
 
-def _sheet(sweeps: Sequence[NamedSweep], form: PictureForm) -> bytes:
-    first = sweeps[0].result
-    rows = [Sweep(sweep.label, _seen(sweep.result), sweep.result.strengths) for sweep in sweeps]
+def _sheet(rows: Sequence[Sweep], results: Sequence[EditResult], form: PictureForm) -> bytes:
+    first = results[0]
     sheet = draw_grid(first.source.image, rows, _caption(first.settings))
-    return edited_picture(sheet, {"sweeps": [sweep.result.settings for sweep in sweeps]}, form=form)
+    return edited_picture(sheet, {"sweeps": [result.settings for result in results]}, form=form)
 
 
 def _caption(settings: dict[str, Any]) -> str:

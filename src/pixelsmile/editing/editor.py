@@ -4,59 +4,32 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
-import numpy as np
 from PIL import Image
 
 from pixelsmile.editing.adapters.files import AdapterLike, adapter_specs, is_for
-from pixelsmile.editing.conditioning import check_conditioning
-from pixelsmile.editing.edit_files import EditResult, Source, read_source
+from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.engine import Edited, EditJob, Engine, Progress
 from pixelsmile.editing.folders import EMBEDDED, GEOMETRIC
 from pixelsmile.editing.library_noise import quiet_libraries
-from pixelsmile.editing.pictures import centre_box, centre_square, fit_size, resized
+from pixelsmile.editing.options import EditOptions, complete
+from pixelsmile.editing.pictures import (
+    ImageLike,
+    Source,
+    centre_box,
+    centre_square,
+    fit_size,
+    open_source,
+    resized,
+)
 from pixelsmile.editing.requests import DEFAULT_STRENGTHS, Request, neutral_text, target_of
-from pixelsmile.errors import ImageError, InputError, ModelError
+from pixelsmile.errors import InputError, ModelError
 from pixelsmile.faces.pasting import fit_change, fit_whole
-from pixelsmile.images import load_original
 from pixelsmile.results import check_domain
 from pixelsmile.version import __version__
 
 _log = logging.getLogger(__name__)
-
-MAX_SIZE_PX = 4096
-
-ImageLike = Image.Image | np.ndarray | str | Path | Source
-
-
-class EditOptions(TypedDict, total=False):
-    """What `edit`, `edit_many` and `stream` take, all of it optional (in brackets: range; default).
-
-    seed: of the noise, the same for every picture (0 to 2**63 - 1; 0).
-    steps: of the sampler (1 to 1000; None: the model's own number).
-    size: root of the area that is edited at, in pixels (32 to 4096; None: the model's own).
-    domain: "human" or "anime" (None: a drawn portrait's own, else human).
-    conditioning: "auto", "all", "span" or "velocity", how strengths steer the model (see `conditioning.py`;
-    "auto").
-    batch_size: forwards at a time (1 to 4096; None: the engine's choice).
-    shift: fixes the shift of the noise levels, for few-step adapters that ask for one (above 0; None: the
-    model's own schedule).
-    restore: edits come back as large, transparent, grey and deep as the picture came in, with its own pixels
-    where the model changed next to nothing; False: as the model made them (True).
-    neutralise: how much of what the face shows already goes before action units are added, for the
-    geometric model (0 to 1; None: all of it).
-    """
-
-    seed: int
-    steps: int | None
-    size: int | None
-    domain: str | None
-    conditioning: str
-    batch_size: int | None
-    shift: float | None
-    restore: bool
-    neutralise: float | None
 
 
 class Editor:
@@ -86,7 +59,7 @@ class Editor:
         other than 1); the model's own where it has some if None, and none at all if `()` or "none". device:
         "cpu", "cuda", "cuda:1" (None: a GPU if there is one). dtype: "float32", "bfloat16" or "float16"
         (None: bfloat16 on a GPU, float32 on a CPU). offload: "none", "model" or "sequential", to save GPU
-        memory. quantise: "8bit" or "4bit" weights, on a GPU (None: as they are).
+        memory. quantization: "8bit" or "4bit" weights, on a GPU (None: as they are).
 
         Raises ModelError, AdapterError, DeviceError, InputError.
         """
@@ -139,81 +112,59 @@ class Editor:
         return [event for event in self.stream(image, requests, **options) if isinstance(event, EditResult)]
 
     def stream(
-        self,
-        image: ImageLike,
-        requests: Sequence[Request],
-        *,
-        seed: int = 0,
-        steps: int | None = None,
-        size: int | None = None,
-        domain: str | None = None,
-        conditioning: str = "auto",
-        batch_size: int | None = None,
-        shift: float | None = None,
-        restore: bool = True,
-        neutralise: float | None = None,
+        self, image: ImageLike, requests: Sequence[Request], **options: Unpack[EditOptions]
     ) -> Iterator[Progress | EditResult]:
         """The same as a generator: Progress events, then an EditResult for each request, in order.
 
-        image: a PIL picture, a path, uint8 (H, W, 3), or an opened Source. The options are those of
-        EditOptions. Raises ExpressionError, StrengthError, ImageError and InputError, all but one kind at the
-        call: only the lengths of prompts are known after they were encoded.
+        image: a PIL picture, a path, uint8 (H, W, 3), or an opened Source. options: as for `edit`. Closing
+        the generator ends the work. Raises ExpressionError, StrengthError, ImageError and InputError, all but
+        one kind at the call: only the lengths of prompts are known after they were encoded.
         """
         checked = _checked(requests)
-        _check_numbers(seed, steps, size, batch_size, shift)
-        check_conditioning(conditioning)
-        self._check_options(steps, conditioning, batch_size, shift, neutralise)
+        given = complete(**options)
+        self._check_heeded(given)
         source = open_source(image)
-        domain = source.domain if domain is None else domain
+        domain = source.domain if given["domain"] is None else given["domain"]
         targets = tuple(target_of(request, self.engine, domain) for request in checked)
         if source.path is not None:
             check_domain(source.path, source.portrait, domain)
-        working, notes = self._working_picture(source.image, size)
+        working, notes = self._working_picture(source.image, given["size"])
+        neutralise = given["neutralise"]
         job = EditJob(
             image=working,
             neutral=neutral_text(self.engine.info, domain),
             targets=targets,
-            seed=seed,
-            num_steps=steps or self.engine.info.steps,
-            conditioning=conditioning,
-            shift=shift,
-            batch_size=batch_size,
+            seed=given["seed"],
+            num_steps=given["steps"] or self.engine.info.steps,
+            conditioning=given["conditioning"],
+            shift=given["shift"],
+            batch_size=given["batch_size"],
             domain=domain,
             neutralise=1.0 if neutralise is None else neutralise,
         )
         notes = [*notes, *self._adapter_notes(domain)]
-        if restore:
-            notes = [*source.notes, *notes]
+        if given["restore"]:
+            notes = [*source.original.notes, *notes]
             self.warn_of(source)
-        return self._run(job, checked, source, {"domain": domain, "notes": notes}, restore)
+        return self._run(job, checked, source, {"domain": domain, "notes": notes}, given["restore"])
 
-    def _check_options(
-        self,
-        steps: int | None,
-        conditioning: str,
-        batch_size: int | None,
-        shift: float | None,
-        neutralise: float | None,
-    ) -> None:
+    def _check_heeded(self, given: EditOptions) -> None:
         """Refuse what the engine would not heed. InputError."""
-        info = self.engine.info
-        if not info.moves_units:
-            unheeded = ["neutralise"] if neutralise is not None else []
+        if self.engine.info.moves_units:
+            unheeded = [name for name in ("steps", "batch_size", "shift") if given[name] is not None]
+            unheeded += ["conditioning"] if given["conditioning"] != "auto" else []
         else:
-            given = {"steps": steps, "batch_size": batch_size, "shift": shift}
-            unheeded = [name for name, value in given.items() if value is not None]
-            unheeded += ["conditioning"] if conditioning != "auto" else []
+            unheeded = ["neutralise"] if given["neutralise"] is not None else []
         if unheeded:
-            raise InputError(f"the model {info.model} does not use {', '.join(unheeded)}: leave it out")
-        if neutralise is not None and not 0 <= neutralise <= 1:
-            raise InputError(f"neutralise must be a number from 0 to 1, not {neutralise!r}")
+            model = self.engine.info.model
+            raise InputError(f"the model {model} does not use {', '.join(unheeded)}: leave it out")
 
     def warn_of(self, source: Source) -> None:
         """Log what is lost of a picture, and that the model does not know its like, where it is a file's.
 
         ModelError for such a file where nobody chose the model.
         """
-        for note in source.notes:
+        for note in source.original.notes:
             _log.warning("%s: %s", source.path or "the picture", note)
         info = self.engine.info
         if info.note and not info.moves_units and source.path is not None and not source.is_drawn:
@@ -249,11 +200,11 @@ class Editor:
         """What the model made of a picture, as the picture came in."""
         size = source.image.size
         if edit.size == size:
-            return source.restored(edit.copy())
+            return source.original.restored(edit.copy())
         if self.engine.info.moves_units:
-            return source.restored(fit_change(source.image, edit))
+            return source.original.restored(fit_change(source.image, edit))
         box = centre_box(size) if self.engine.info.square else (0, 0, *size)
-        return source.restored(fit_whole(source.image, edit, box))
+        return source.original.restored(fit_whole(source.image, edit, box))
 
     def _settings(self, job: EditJob, index: int, request: Request, edited: Edited) -> dict[str, Any]:
         info = self.engine.info
@@ -342,25 +293,6 @@ def _units_of(job: EditJob, index: int) -> dict[str, Any]:
     return {"units": shown, "neutralise": job.neutralise}
 
 
-def open_source(image: ImageLike) -> Source:
-    """The picture as upright RGB (see `pixelsmile.images`), with the record of its file where it has one.
-
-    ImageError for what is no picture.
-    """
-    if isinstance(image, Source):
-        return image
-    if isinstance(image, str | Path):
-        return read_source(Path(image))
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise ImageError(f"an array must be uint8 (H, W, 3), not {image.dtype} {image.shape}: convert it")
-        image = Image.fromarray(image)
-    if not isinstance(image, Image.Image):
-        raise ImageError(f"not a picture: {type(image).__name__}; give a PIL picture, a path or an array")
-    original = load_original(image)
-    return Source(None, original.rgb, original=original)
-
-
 def _checked(requests: Sequence[Request]) -> list[Request]:
     if not isinstance(requests, Iterable) or isinstance(requests, str | Mapping):
         raise InputError(f'requests must be a list like [Request("happy")], not {requests!r}')
@@ -371,21 +303,3 @@ def _checked(requests: Sequence[Request]) -> list[Request]:
     if not requests:
         raise InputError("no requests given: ask for at least one expression, blend or prompt")
     return [request.checked() for request in requests]
-
-
-def _check_numbers(
-    seed: int, steps: int | None, size: int | None, batch_size: int | None, shift: float | None
-) -> None:
-    limits = (
-        ("seed", seed, 0, 2**63 - 1),
-        ("steps", steps, 1, 1000),
-        ("size", size, 32, MAX_SIZE_PX),
-        ("batch_size", batch_size, 1, 4096),
-    )
-    for name, value, low, high in limits:
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high
-        ):
-            raise InputError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
-    if shift is not None and not (isinstance(shift, int | float) and 0 < shift < float("inf")):
-        raise InputError(f"shift must be a positive number, not {shift!r}")

@@ -8,9 +8,11 @@ from typing import Any, Unpack
 import numpy as np
 from PIL import Image
 
-from pixelsmile.editing.edit_files import EditResult, Source
-from pixelsmile.editing.editor import EditOptions, Editor, ImageLike, open_source
+from pixelsmile.editing.edit_files import EditResult
+from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engine import Progress
+from pixelsmile.editing.options import EditOptions
+from pixelsmile.editing.pictures import ImageLike, Source, open_source
 from pixelsmile.editing.requests import Request
 from pixelsmile.errors import FaceError, InputError
 from pixelsmile.faces.crops import DEFAULT_CONTEXT, FaceCrop, crop_to_edit
@@ -87,8 +89,8 @@ def stream_faces(
             else:
                 below.append(_pasted(source, onto, face, crop, event, how))
     for result in map(_together, layers):
-        notes = [*source.notes, *result.settings["notes"]]
-        images = [source.restored(picture) for picture in result.images]
+        notes = [*source.original.notes, *result.settings["notes"]]
+        images = [source.original.restored(picture) for picture in result.images]
         yield replace(result, images=images, settings={**result.settings, "notes": notes})
 
 

@@ -1,4 +1,4 @@
-"""Pictures in and out of the engine: working sizes, crops, and tensors in -1..1.
+"""Pictures on their way in and out: opened with their records, brought to working sizes, tensors in -1..1.
 
 Shape suffixes: B pictures, C channels (RGB), H and W height and width in pixels.
 """
@@ -6,13 +6,73 @@ Shape suffixes: B pictures, C channels (RGB), H and W height and width in pixels
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from pixelsmile.errors import ImageError
+from pixelsmile.expressions import Domain
+from pixelsmile.images import load_original
+from pixelsmile.originals import Original
+from pixelsmile.results import DrawnPortrait, read_portrait
+from pixelsmile.store.manifests import FileRecord, record_file
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture to edit, with what editors do not see of it, and what is known of its file.
+
+    path, record: of the file; None where a picture or an array was given. portrait: what was drawn, where it
+    is one of our drawn portraits.
+    """
+
+    original: Original
+    path: Path | None = None
+    record: FileRecord | None = None
+    portrait: DrawnPortrait | None = None
+
+    @property
+    def image(self) -> Image.Image:
+        """As editors see it: upright, RGB."""
+        return self.original.rgb
+
+    @property
+    def is_drawn(self) -> bool:
+        return self.portrait is not None
+
+    @property
+    def domain(self) -> Domain:
+        """A drawn portrait's own; human for everything else."""
+        return "human" if self.portrait is None else self.portrait.domain
+
+
+ImageLike = Image.Image | np.ndarray | str | Path | Source
+
+
+def read_source(path: Path) -> Source:
+    """The picture with its hash and, for a drawn portrait, its description; ImageError if unreadable."""
+    return Source(load_original(path), path, record_file(path), read_portrait(path))
+
+
+def open_source(image: ImageLike) -> Source:
+    """A path, a PIL picture or a uint8 array (H, W, 3) as a Source. ImageError for what is no picture."""
+    if isinstance(image, Source):
+        return image
+    if isinstance(image, str | Path):
+        return read_source(Path(image))
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise ImageError(f"an array must be uint8 (H, W, 3), not {image.dtype} {image.shape}: convert it")
+        image = Image.fromarray(image)
+    if not isinstance(image, Image.Image):
+        raise ImageError(f"not a picture: {type(image).__name__}; give a PIL picture, a path or an array")
+    return Source(load_original(image))
 
 
 def fit_size(width: int, height: int, size: int, multiple: int) -> tuple[int, int]:

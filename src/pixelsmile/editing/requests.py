@@ -1,8 +1,11 @@
-"""What a person asks for: an expression, a blend, or a prompt, at some strengths."""
+"""What a person asks for: an expression, a blend, a prompt or action units, at some strengths; of which face.
+
+A request is what options, a page or Python give, and what an editor takes.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from pixelsmile.editing.conditioning import blend_weights
@@ -15,12 +18,15 @@ from pixelsmile.expressions import (
     check_strengths,
     format_blend,
     neutral_prompt,
+    parse_blend,
     parse_expression,
     target_prompt,
 )
+from pixelsmile.faces.choice import FaceChoice, parse_choice
 from pixelsmile.limits import shown
 from pixelsmile.portraits.action_units import checked_units
 from pixelsmile.portraits.prototypes import blend_units
+from pixelsmile.results import file_slug
 from pixelsmile.utf8 import is_utf8
 
 DEFAULT_STRENGTHS = (0.0, 0.5, 1.0)
@@ -67,12 +73,67 @@ class Request:
 
     @property
     def label(self) -> str:
-        """What to call it beside its pictures."""
-        if isinstance(self.blend, Mapping):
-            return format_blend(dict(self.blend))
-        if isinstance(self.units, Mapping):
-            return format_blend(dict(self.units))
-        return self.expression or self.prompt or ""
+        """What it is called in records, as options take it: `happy=0.6,surprised=0.4` of a blend or units."""
+        mixed = self._mixed
+        return self.expression or self.prompt or "" if mixed is None else format_blend(mixed)
+
+    @property
+    def title(self) -> str:
+        """What it is called beside its pictures: `happy 0.6 + surprised 0.4`."""
+        mixed = self._mixed
+        return self.label if mixed is None else " + ".join(f"{name} {x:g}" for name, x in mixed.items())
+
+    @property
+    def _mixed(self) -> dict[str, float] | None:
+        given = self.units if self.blend is None else self.blend
+        return dict(given) if isinstance(given, Mapping) else None
+
+
+@dataclass(frozen=True)
+class FaceRequest:
+    """A face to edit, and the request of its own that it may have. text: how it was named."""
+
+    text: str
+    choice: FaceChoice
+    request: Request | None = None
+
+    @property
+    def title(self) -> str:
+        """What its sweep is called beside those of other faces."""
+        return self.text if self.request is None else f"{self.text} {self.request.label}"
+
+
+def parse_face_request(text: str, strengths: Sequence[float] = DEFAULT_STRENGTHS) -> FaceRequest:
+    """`largest`, `2=happy`, `10,20,80,80=happy=0.6,surprised=0.4`; FaceError, ExpressionError."""
+    which, equals, wanted = text.partition("=")
+    choice = parse_choice(which)
+    request = None
+    if equals:
+        request = Request(strengths=strengths)
+        if "=" in wanted:
+            request = replace(request, blend=parse_blend(wanted))
+        else:
+            request = replace(request, expression=parse_expression(wanted))
+    return FaceRequest(which.strip(), choice, request)
+
+
+def sweep_titles(requests: Sequence[Request], faces: Sequence[FaceRequest] = ()) -> dict[str, str]:
+    """What each sweep is called beside its pictures, by how the names of its files begin (no two alike).
+
+    Faces with requests of their own share one sweep.
+    """
+    if any(face.request for face in faces):
+        title = ", ".join(face.title for face in faces)
+        return {file_slug(title): title}
+    titles: dict[str, str] = {}
+    for request in requests:
+        beginning = slug = file_slug(request.label)
+        number = 1
+        while slug in titles or slug == "grid":  # which is the sheet's
+            number += 1
+            slug = f"{beginning}-{number}"
+        titles[slug] = request.title
+    return titles
 
 
 def neutral_text(info: EngineInfo, domain: str) -> str:

@@ -11,9 +11,10 @@ from pixelsmile.benchmarks.editors.editor import Made
 from pixelsmile.benchmarks.editors.own_settings import OwnSettings
 from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.editing.edit_files import EditResult
-from pixelsmile.editing.editor import EditOptions, Editor
+from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.face_edits import stream_faces
 from pixelsmile.editing.folders import GEOMETRIC, MODEL_INDEX, OPTIONS_FILE, PARTS, find_model
+from pixelsmile.editing.options import EditOptions
 from pixelsmile.editing.requests import Request
 from pixelsmile.embedded import photo_sources
 from pixelsmile.faces.choice import manual_face

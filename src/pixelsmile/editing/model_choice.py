@@ -1,9 +1,10 @@
-"""Which model edits when nobody names one, and why."""
+"""Which model edits when nobody names one, and why; and what is refused before one is fetched and loaded."""
 
-import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixelsmile.editing.adapters.files import adapter_specs, find_adapter
 from pixelsmile.editing.folders import EMBEDDED, FULL_MODEL, GEOMETRIC, check_folder, find_model, is_hub_id
 from pixelsmile.errors import ModelError
 
@@ -19,29 +20,29 @@ class ModelChoice:
     reason: str | None = None
 
 
-def check_files(options: argparse.Namespace) -> None:
+def check_files(model: str | None, adapter: Sequence[str] | None) -> None:
     """Refuse an adapter and a model's folder that are not there or not whole, within a second.
 
     Without torch, and before anything is fetched but adapters. AdapterError, ModelError.
     """
-    from pixelsmile.editing.adapters.files import adapter_specs, find_adapter
-
-    for spec in adapter_specs(options.adapter) or ():
+    for spec in adapter_specs(adapter) or ():
         find_adapter(spec)
-    if options.model not in (None, GEOMETRIC) and not is_hub_id(options.model):
-        find_model(options.model)
+    if model is not None and model != GEOMETRIC and not is_hub_id(model):
+        find_model(model)
 
 
-def check_device(options: argparse.Namespace) -> None:
+def check_device(
+    model: str | None, device: str | None, dtype: str | None, offload: str | None, quantization: str | None
+) -> None:
     """Refuse a device and a way to fit it before a model is chosen, fetched and loaded. DeviceError.
 
     The geometric model is not placed: what it does not heed, it refuses itself.
     """
-    if options.model == GEOMETRIC:
+    if model == GEOMETRIC:
         return
     from pixelsmile.editing.devices import place
 
-    place(options.device, options.dtype, options.offload or "none", options.quantization)
+    place(device, dtype, offload or "none", quantization)
 
 
 def choose_model(requested: str | None, device: str | None, *, drawn: bool) -> ModelChoice:

@@ -1,15 +1,16 @@
-"""The photographs of one `pixelsmile edit`: each read and checked, each with a folder for its edits."""
+"""The photographs that one command edits: each read, checked and given a folder and faces before any work."""
 
-import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pixelsmile.cli.edit_orders import Order, default_folder
-from pixelsmile.editing.edit_files import Source, read_source
-from pixelsmile.errors import ImageError, PixelSmileError
-from pixelsmile.results import PictureForm, check_domain
+from pixelsmile.editing.pictures import Source, read_source
+from pixelsmile.editing.session import ChosenFace, Edit, FaceFinder
+from pixelsmile.errors import ImageError, InputError, PixelSmileError
+from pixelsmile.results import check_domain
+
+_MAX_NAMED_IN_FOLDER = 3
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Photograph:
     sha256: str
     is_drawn: bool
     kept: Source | None
+    faces: Sequence[ChosenFace] = ()
 
     def source(self) -> Source:
         """The picture; ImageError where it is no longer the one that was checked."""
@@ -32,37 +34,71 @@ class Photograph:
         return source
 
 
-def open_photographs(
-    options: argparse.Namespace, orders: Sequence[Order], form: PictureForm
-) -> list[Photograph]:
-    """Every photograph once, all readable, and their edits writable in `form`; else ImageError, OutputError.
+def open_photographs(paths: Sequence[Path], edit: Edit, output: Path | None = None) -> list[Photograph]:
+    """Every photograph once, all readable, their edits writable in that form; else ImageError, OutputError.
 
-    The edits of one alone go into the output folder itself, those of several into a folder each inside of it,
-    called as the file is (`face`, and `face-2` for another face.jpg).
+    output: a folder. The edits of one photograph go into it, those of several into a folder each inside of
+    it, called as the file is (`face`, and `face-2` for another face.jpg). None: `face-happy` and so on, here.
     """
-    named_once: dict[Path, Path] = {}
-    for path in map(Path, options.photos):
-        named_once.setdefault(path.absolute(), path)
-    paths = list(named_once.values())
+    once: dict[Path, Path] = {}
+    for path in paths:
+        once.setdefault(path.absolute(), path)
+    paths = list(once.values())
     several = len(paths) > 1
-    if options.output is None:
-        folders = _distinct([default_folder(path, orders) for path in paths])
+    if output is None:
+        folders = _distinct([default_folder(path, list(edit.titles)) for path in paths])
     elif several:
-        folders = _distinct([Path(options.output, path.stem) for path in paths])
+        folders = _distinct([output / path.stem for path in paths])
     else:
-        folders = [Path(options.output)]
+        folders = [output]
     photographs = []
     refusals = Refusals(several)
     for path, folder in zip(paths, folders, strict=True):
         with refusals.of(path):
             source = read_source(path)
-            form.check_mode(source.mode)
-            check_domain(path, source.portrait, options.domain or source.domain)
+            edit.form.picture.check_mode(source.original.mode)
+            check_domain(path, source.portrait, edit.options.get("domain") or source.domain)
             assert source.record is not None  # it was read from a file
             kept = None if several else source
             photographs.append(Photograph(path, folder, source.record.sha256, source.is_drawn, kept))
     refusals.end()
     return photographs
+
+
+def default_folder(photo: Path, slugs: Sequence[str]) -> Path:
+    """`face-happy`, `face-happy-sad`, or `face-12-edits`, in the current folder."""
+    if len(slugs) > _MAX_NAMED_IN_FOLDER:
+        return Path(f"{photo.stem}-{len(slugs)}-edits")
+    return Path("-".join([photo.stem, *slugs]))
+
+
+def all_drawn(photographs: Sequence[Photograph], *, is_named: bool) -> bool:
+    """Whether the pictures are drawn portraits.
+
+    is_named: whether somebody named a model; if not, InputError for both kinds together.
+    """
+    drawn = [photograph.path for photograph in photographs if photograph.is_drawn]
+    if not is_named and 0 < len(drawn) < len(photographs):
+        raise InputError(
+            f"{str(drawn[0])!r} was drawn by pixelsmile, others here were not, and each kind has a model of "
+            "its own: edit them apart, or name a --model"
+        )
+    return len(drawn) == len(photographs)
+
+
+def with_faces(photographs: Sequence[Photograph], edit: Edit, finder: FaceFinder) -> list[Photograph]:
+    """The same with the faces that are edited in each; a refusal names all in which they cannot be found.
+
+    FaceError, ModelError, InputError.
+    """
+    found = []
+    refusals = Refusals(len(photographs) > 1)
+    for photograph in photographs:
+        with refusals.of(photograph.path):
+            faces = finder.choose(photograph.source(), edit.faces, edit.paste.context)
+            found.append(replace(photograph, faces=faces))
+    refusals.end()
+    return found
 
 
 @dataclass(frozen=True)

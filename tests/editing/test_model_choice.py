@@ -2,9 +2,9 @@
 
 import pytest
 
-from pixelsmile.cli import model_choice
-from pixelsmile.cli.model_choice import choose_model, full_model_options, is_downloaded
+from pixelsmile.editing import model_choice
 from pixelsmile.editing.folders import EMBEDDED, FULL_MODEL, GEOMETRIC
+from pixelsmile.editing.model_choice import choose_model, full_model_options, is_downloaded
 
 
 @pytest.fixture
