@@ -86,7 +86,7 @@ def test_beyond_full_there_is_less_and_less():
 
 def test_units_are_of_the_table_or_written_out():
     written_out = {"upper_lid_raise", "lid_tighten", "lip_press", "eyes_closed"}
-    assert set(unit_fields()) | written_out == set(SEEN)
+    assert {name for name in unit_fields() if "+" not in name} | written_out == set(SEEN)
 
 
 def test_units_in_words():

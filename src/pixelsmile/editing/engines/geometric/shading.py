@@ -4,7 +4,7 @@ All of it is drawn in canonical centimetres on the moved surface, as strong as i
 the photograph. Where a fold goes (a smile that ends) the skin is smoothed along it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,74 +22,65 @@ from pixelsmile.portraits.brush import WHITE, fill, stroke
 Place = tuple[float, float]
 _SHADE = np.array([0.55, 0.40, 0.36], np.float32)  # of the skin, in the depth of a fold
 _BLUSH = np.array([1.0, 0.66, 0.68], np.float32)
+_DRY_UNTIL, _ALL_TEARS_AT = 0.6, 1.0  # intensities
+_TRACK = ((2.75, 1.75), (2.78, 1.3), (2.9, 0.8), (3.0, 0.3), (3.05, -0.2), (3.1, -0.7))
+# Where drops may stand (of the right half), the likeliest first, and how large they are.
+_DROP_PLACES = ((5.9, 3.6), (4.6, 6.6), (6.3, 2.2), (2.6, 6.9), (6.2, 0.6), (0.9, 6.6))
+_DROP_SIZES = (0.25, 0.18)
+_SKIN_LIKE = 0.22  # the largest difference of colour, in shares of the skin's, that is still skin
 
 
 @dataclass(frozen=True)
 class Fold:
-    """A line of shade through `places` (x, y; cm) of the right half, mirrored unless `single`.
+    """A line of shade through `places` (x, y; cm) of the right half, and its mirror image.
 
-    depth: of its shade at given units, 0..1. width, soft: cm. ridge: how far beside it lies the lighter ridge
-    of skin, along x and y; None for none. side: which half (+1, -1), where the units have one.
+    depths: of its shade at an intensity of 1 of each unit, 0..1. width, soft: cm. ridge: how far beside it
+    lies the lighter ridge of skin, along x and y; None for none.
     """
 
     places: tuple[Place, ...]
-    depth: Callable[[ActionUnits], float]
-    width: float = 0.10
-    soft: float = 0.09
-    ridge: Place | None = None
-    single: bool = False
+    depths: Mapping[str, float]
+    width: float
+    soft: float
+    ridge: Place | None
+
+    def depth(self, units: ActionUnits) -> float:
+        return sum(share * getattr(units, name) for name, share in self.depths.items())
 
 
-NASOLABIAL = ((1.95, -1.1), (2.55, -2.0), (3.10, -3.0), (3.42, -4.1))
-FOLDS = (
-    Fold(
-        NASOLABIAL,
-        lambda u: 0.34 * u.lip_corner_pull + 0.28 * u.nose_wrinkle + 0.26 * u.upper_lip_raise,
-        0.18,
-        0.22,
-        (0.34, 0.22),
-    ),
-    Fold(
-        ((2.62, -3.5), (2.95, -4.2), (2.85, -4.8)),
-        lambda u: 0.38 * u.dimple + 0.15 * u.lip_corner_pull,
-        0.08,
-        0.09,
-    ),
-    Fold(((2.62, -4.6), (2.95, -5.2), (3.0, -5.9)), lambda u: 0.36 * u.lip_corner_depress, 0.10, 0.12),
-    Fold(((0.52, 3.2), (0.40, 4.0), (0.56, 4.95)), lambda u: 0.62 * u.brow_lower, 0.13, 0.12, (-0.3, 0.0)),
-    Fold(((0.0, 3.35), (0.3, 3.3), (0.65, 3.1)), lambda u: 0.45 * u.nose_wrinkle, 0.18, 0.17, (0.0, 0.35)),
-    Fold(((0.5, 1.7), (0.7, 2.15), (1.0, 2.6)), lambda u: 0.6 * u.nose_wrinkle, 0.15, 0.13, (-0.25, 0.15)),
-    Fold(((4.75, 2.75), (5.25, 3.0), (5.75, 3.35)), lambda u: 0.22 * u.cheek_raise, 0.05, 0.06),
-    Fold(((4.80, 2.5), (5.35, 2.45), (5.85, 2.45)), lambda u: 0.24 * u.cheek_raise, 0.05, 0.06),
-    Fold(((4.70, 2.2), (5.20, 1.95), (5.65, 1.65)), lambda u: 0.20 * u.cheek_raise, 0.05, 0.06),
-    Fold(
-        ((2.1, 1.75), (2.9, 1.35), (3.8, 1.45), (4.5, 1.95)),
-        lambda u: 0.22 * u.cheek_raise + 0.16 * u.lid_tighten,
-        0.08,
-        0.10,
-        (0.0, 0.22),
-    ),
-    Fold(
-        ((0.0, 5.95), (1.2, 6.05), (2.4, 6.2), (3.4, 6.1)),
-        lambda u: 0.16 * u.inner_brow_raise + 0.08 * u.outer_brow_raise,
-        0.07,
-        0.10,
-        (0.0, 0.22),
-    ),
-    Fold(
-        ((0.0, 6.65), (1.2, 6.75), (2.4, 6.85), (3.3, 6.7)),
-        lambda u: 0.15 * u.inner_brow_raise + 0.08 * u.outer_brow_raise,
-        0.07,
-        0.10,
-        (0.0, 0.22),
-    ),
-    Fold(
-        ((0.0, -6.15), (0.6, -6.1), (1.2, -5.85)),
-        lambda u: 0.32 * u.chin_raise + 0.12 * u.lip_press,
-        0.10,
-        0.14,
-    ),
-)
+# Width and softness | ridge | places | depth at an intensity of 1 of each unit.
+_FOLDS = """
+.18 .22|.34,.22 |1.95,-1.1 2.55,-2 3.1,-3 3.42,-4.1 |.34 lip_corner_pull .28 nose_wrinkle .26 upper_lip_raise
+.08 .09|        |2.62,-3.5 2.95,-4.2 2.85,-4.8      |.38 dimple .15 lip_corner_pull
+.1 .12 |        |2.62,-4.6 2.95,-5.2 3,-5.9         |.36 lip_corner_depress
+.13 .12|-.3,0   |.52,3.2 .4,4 .56,4.95              |.62 brow_lower
+.18 .17|0,.35   |0,3.35 .3,3.3 .65,3.1              |.45 nose_wrinkle
+.15 .13|-.25,.15|.5,1.7 .7,2.15 1,2.6               |.6 nose_wrinkle
+.05 .06|        |4.75,2.75 5.25,3 5.75,3.35         |.22 cheek_raise
+.05 .06|        |4.8,2.5 5.35,2.45 5.85,2.45        |.24 cheek_raise
+.05 .06|        |4.7,2.2 5.2,1.95 5.65,1.65         |.2 cheek_raise
+.08 .1 |0,.22   |2.1,1.75 2.9,1.35 3.8,1.45 4.5,1.95|.22 cheek_raise .16 lid_tighten
+.07 .1 |0,.22   |0,5.95 1.2,6.05 2.4,6.2 3.4,6.1    |.16 inner_brow_raise .08 outer_brow_raise
+.07 .1 |0,.22   |0,6.65 1.2,6.75 2.4,6.85 3.3,6.7   |.15 inner_brow_raise .08 outer_brow_raise
+.1 .14 |        |0,-6.15 .6,-6.1 1.2,-5.85          |.32 chin_raise .12 lip_press
+"""
+
+
+@cache
+def folds() -> tuple[Fold, ...]:
+    """The table of folds; those beside the mouth come first."""
+    found = []
+    for row in _FOLDS.strip().splitlines():
+        (width, soft), ridge, places, depths = (cell.split() for cell in row.split("|"))
+        shares = {name: float(share) for share, name in zip(depths[::2], depths[1::2], strict=True)}
+        aside = _place(ridge[0]) if ridge else None
+        found.append(Fold(tuple(map(_place, places)), shares, float(width), float(soft), aside))
+    return tuple(found)
+
+
+def _place(text: str) -> Place:
+    x, y = map(float, text.split(","))
+    return x, y
 
 
 def shade_skin(picture: np.ndarray, moved: Moved) -> None:
@@ -160,7 +151,7 @@ def _draw_folds(picture: np.ndarray, moved: Moved, halves: tuple[ActionUnits, Ac
     dark, light = (np.zeros((*shape, 4), np.uint8) for _ in range(2))
     dark_canvas, light_canvas = (skia.Surface(pixels).getCanvas() for pixels in (dark, light))
     drawn = False
-    for fold in FOLDS:
+    for fold in folds():
         for units, mirrored in ((halves[1], False), (halves[0], True)):
             depth = min(0.8, fold.depth(units))
             if depth < 0.02:
@@ -205,7 +196,8 @@ def _smooth_folds(picture: np.ndarray, moved: Moved, gone: float) -> None:
     if gone < 0.1:
         return
     scale = moved.face.px_per_cm
-    for places in (NASOLABIAL, _mirrored(NASOLABIAL)):
+    beside_mouth = folds()[0].places
+    for places in (beside_mouth, _mirrored(beside_mouth)):
         line = _pinned(places).on(moved.moved)[:, :2]
         margin = 1.4 * scale
         x0, y0 = np.maximum(0, (line.min(0) - margin)).astype(int)
@@ -244,15 +236,6 @@ def _draw_blush(picture: np.ndarray, moved: Moved, blush: float) -> None:
     for rows in _used_rows(drawn):
         red = picture[rows] * (_BLUSH.mean() if is_tinted else _BLUSH)
         picture[rows] += drawn[rows][..., 3:] * np.float32(1 / 255) * (red - picture[rows])
-
-
-_DRY_UNTIL, _ALL_TEARS_AT = 0.6, 1.0  # intensities
-_TRACK = ((2.75, 1.75), (2.78, 1.3), (2.9, 0.8), (3.0, 0.3), (3.05, -0.2), (3.1, -0.7))
-
-# Where drops may stand (of the right half), the likeliest first, and how large they are.
-_DROP_PLACES = ((5.9, 3.6), (4.6, 6.6), (6.3, 2.2), (2.6, 6.9), (6.2, 0.6), (0.9, 6.6))
-_DROP_SIZES = (0.25, 0.18)
-_SKIN_LIKE = 0.22  # the largest difference of colour, in shares of the skin's, that is still skin
 
 
 def _draw_sweat(picture: np.ndarray, moved: Moved, sweat: float) -> None:

@@ -5,7 +5,7 @@ viewer's) and mirrored. Lids and lips also know one another: what slides over th
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -33,113 +33,63 @@ from pixelsmile.faces.mesh.points import (
 )
 from pixelsmile.portraits.action_units import ActionUnits
 
-Vector = tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class Pull:
-    """Skin around `anchors` (vertices of the right half or the middle) moves `by` so many centimetres, less
-    and less over `radius`. where: all, upper (above the mouth's line), lower, brow and brow_down (above the
-    lids). single: not mirrored.
-    """
-
-    anchors: tuple[int, ...]
-    by: Vector
-    radius: float
-    where: str = "all"
-    single: bool = False
-
-
-CORNER = (291,)
-PULLS: Mapping[str, tuple[Pull, ...]] = {
-    "inner_brow_raise": (
-        Pull((336, 285, 296), (-0.12, 0.66, 0.0), 1.0, "brow"),
-        Pull((9, 151), (0.0, 0.20, 0.0), 1.2, "brow"),
-    ),
-    "outer_brow_raise": (Pull((334, 293, 300, 283), (0.05, 0.70, 0.0), 1.2, "brow"),),
-    "brow_lower": (
-        Pull((285, 336), (-0.36, -0.50, 0.15), 0.85, "brow_down"),
-        Pull((295, 296, 282), (-0.10, -0.26, 0.05), 0.85, "brow_down"),
-        Pull((334, 283, 293), (0.0, -0.12, 0.0), 0.9, "brow_down"),
-        Pull((168,), (0.0, -0.20, 0.1), 0.7),
-    ),
-    "brow_tilt": (
-        Pull((334, 293, 296, 300), (0.0, 0.70, 0.0), 1.15, "brow", single=True),
-        Pull((105, 52, 65, 107), (0.15, -0.42, 0.0), 1.05, "brow_down", single=True),
-    ),
-    "cheek_raise": (
-        Pull((330, 347, 280), (0.05, 0.42, 0.12), 1.25),
-        Pull((446, 265), (-0.12, 0.0, 0.0), 0.8),
-    ),
-    "nose_wrinkle": (
-        Pull((278, 358, 279), (0.10, 0.30, 0.0), 0.75),
-        Pull((437, 399), (0.0, 0.22, 0.05), 0.8),
-        Pull((391, 393), (0.05, 0.20, 0.0), 0.8, "upper"),
-        Pull((1, 2, 94), (0.0, 0.24, 0.05), 0.6, "upper"),
-        Pull((285, 417), (-0.10, -0.16, 0.05), 0.7, "brow_down"),
-    ),
-    "upper_lip_raise": (
-        Pull((269, 270, 267), (0.08, 0.50, 0.05), 0.85, "upper"),
-        Pull((0,), (0.0, 0.34, 0.05), 0.55, "upper"),
-        Pull((426, 423), (0.08, 0.28, 0.08), 0.9),
-    ),
-    "lip_corner_pull": (
-        Pull(CORNER, (0.70, 0.70, -0.50), 1.15),
-        Pull((425, 436), (0.22, 0.34, 0.16), 1.25),
-        Pull((0, 267), (0.0, 0.10, -0.15), 0.7, "upper"),
-        Pull((17, 314), (0.0, 0.14, -0.15), 0.9, "lower"),
-    ),
-    "smirk": (
-        Pull(CORNER, (0.46, 0.52, -0.35), 1.0, single=True),
-        Pull((425, 436), (0.14, 0.24, 0.12), 1.1, single=True),
-    ),
-    "dimple": (Pull(CORNER, (0.34, 0.06, -0.40), 0.8),),
-    "lip_corner_depress": (
-        Pull(CORNER, (0.14, -0.70, -0.10), 0.95),
-        Pull((0,), (0.0, -0.06, 0.0), 0.8, "upper"),
-        Pull((17, 14), (0.0, 0.10, 0.1), 0.7, "lower"),
-        Pull((432, 422), (0.05, -0.30, 0.05), 1.0),
-    ),
-    "lower_lip_depress": (
-        Pull((405, 314, 321), (0.12, -0.40, 0.0), 0.85, "lower"),
-        Pull((17,), (0.0, -0.16, 0.0), 0.7, "lower"),
-        Pull((321, 375), (0.10, -0.20, 0.0), 0.55, "lower"),
-        Pull((200, 313), (0.04, -0.18, 0.0), 0.9, "lower"),
-    ),
-    "chin_raise": (
-        Pull((17, 14, 314), (0.0, 0.34, 0.18), 0.9, "lower"),
-        Pull((199, 175, 200), (0.0, 0.34, 0.05), 1.3, "lower"),
-        Pull((0, 13, 267), (0.0, 0.16, 0.12), 0.9, "upper"),
-    ),
-    "lip_pucker": (
-        Pull(CORNER, (-0.72, 0.0, 0.55), 1.0),
-        Pull((0, 267), (0.0, 0.14, 0.65), 0.9, "upper"),
-        Pull((17, 314), (0.0, -0.10, 0.65), 0.9, "lower"),
-    ),
-    "lip_stretch": (Pull(CORNER, (0.66, -0.26, -0.45), 1.1), Pull((432,), (0.25, -0.16, -0.1), 1.2)),
-    "lips_part": (
-        Pull((13, 312, 311), (0.0, 0.16, 0.0), 0.75, "upper"),
-        Pull((14, 317, 402), (0.0, -0.30, 0.0), 0.75, "lower"),
-    ),
-    "jaw_drop": (
-        Pull(CORNER, (-0.28, -0.20, 0.0), 1.0),
-        Pull((436, 432), (-0.18, -0.12, -0.1), 1.2),
-    ),
-}
-
-# What two units do together beyond their sum, as strong as the weaker of them.
-TOGETHER: Mapping[tuple[str, str], tuple[Pull, ...]] = {
-    (
-        "inner_brow_raise",
-        "brow_lower",
-    ): (  # brows knit: their inner ends go up and together, the outer ones sink
-        Pull((285, 336), (-0.26, 0.42, 0.1), 0.8, "brow"),
-        Pull((300, 293, 283), (0.0, -0.30, 0.0), 0.9, "brow_down"),
-    ),
-    ("nose_wrinkle", "upper_lip_raise"): (  # a sneer is square: the lip's sides rise as its middle does
-        Pull((270, 409), (0.16, 0.26, 0.0), 0.55, "upper"),
-    ),
-}
+# Skin around `anchors` (vertices of the right half or the middle) moves by x, y, z centimetres, less and less
+# over `radius`; where: all, upper (above the mouth's line), lower, brow and brow_down (above the lids). Of
+# `a+b`: what two units do together beyond their sum, as strong as the weaker of them (brows knit; a sneer is
+# square).
+_PULLS = """
+unit                          anchors              x      y      z  radius where
+inner_brow_raise              336,285,296      -0.12   0.66      0     1  brow
+inner_brow_raise              9,151                0    0.2      0   1.2  brow
+outer_brow_raise              334,293,300,283   0.05    0.7      0   1.2  brow
+brow_lower                    285,336          -0.36   -0.5   0.15  0.85  brow_down
+brow_lower                    295,296,282       -0.1  -0.26   0.05  0.85  brow_down
+brow_lower                    334,283,293          0  -0.12      0   0.9  brow_down
+brow_lower                    168                  0   -0.2    0.1   0.7  all
+brow_tilt                     334,293,296,300      0    0.7      0  1.15  brow
+brow_tilt                     105,52,65,107     0.15  -0.42      0  1.05  brow_down
+cheek_raise                   330,347,280       0.05   0.42   0.12  1.25  all
+cheek_raise                   446,265          -0.12      0      0   0.8  all
+nose_wrinkle                  278,358,279        0.1    0.3      0  0.75  all
+nose_wrinkle                  437,399              0   0.22   0.05   0.8  all
+nose_wrinkle                  391,393           0.05    0.2      0   0.8  upper
+nose_wrinkle                  1,2,94               0   0.24   0.05   0.6  upper
+nose_wrinkle                  285,417           -0.1  -0.16   0.05   0.7  brow_down
+upper_lip_raise               269,270,267       0.08    0.5   0.05  0.85  upper
+upper_lip_raise               0                    0   0.34   0.05  0.55  upper
+upper_lip_raise               426,423           0.08   0.28   0.08   0.9  all
+lip_corner_pull               291                0.7    0.7   -0.5  1.15  all
+lip_corner_pull               425,436           0.22   0.34   0.16  1.25  all
+lip_corner_pull               0,267                0    0.1  -0.15   0.7  upper
+lip_corner_pull               17,314               0   0.14  -0.15   0.9  lower
+smirk                         291               0.46   0.52  -0.35     1  all
+smirk                         425,436           0.14   0.24   0.12   1.1  all
+dimple                        291               0.34   0.06   -0.4   0.8  all
+lip_corner_depress            291               0.14   -0.7   -0.1  0.95  all
+lip_corner_depress            0                    0  -0.06      0   0.8  upper
+lip_corner_depress            17,14                0    0.1    0.1   0.7  lower
+lip_corner_depress            432,422           0.05   -0.3   0.05     1  all
+lower_lip_depress             405,314,321       0.12   -0.4      0  0.85  lower
+lower_lip_depress             17                   0  -0.16      0   0.7  lower
+lower_lip_depress             321,375            0.1   -0.2      0  0.55  lower
+lower_lip_depress             200,313           0.04  -0.18      0   0.9  lower
+chin_raise                    17,14,314            0   0.34   0.18   0.9  lower
+chin_raise                    199,175,200          0   0.34   0.05   1.3  lower
+chin_raise                    0,13,267             0   0.16   0.12   0.9  upper
+lip_pucker                    291              -0.72      0   0.55     1  all
+lip_pucker                    0,267                0   0.14   0.65   0.9  upper
+lip_pucker                    17,314               0   -0.1   0.65   0.9  lower
+lip_stretch                   291               0.66  -0.26  -0.45   1.1  all
+lip_stretch                   432               0.25  -0.16   -0.1   1.2  all
+lips_part                     13,312,311           0   0.16      0  0.75  upper
+lips_part                     14,317,402           0   -0.3      0  0.75  lower
+jaw_drop                      291              -0.28   -0.2      0     1  all
+jaw_drop                      436,432          -0.18  -0.12   -0.1   1.2  all
+inner_brow_raise+brow_lower   285,336          -0.26   0.42    0.1   0.8  brow
+inner_brow_raise+brow_lower   300,293,283          0   -0.3      0   0.9  brow_down
+nose_wrinkle+upper_lip_raise  270,409           0.16   0.26      0  0.55  upper
+"""
+ONE_SIDED = ("smirk", "brow_tilt")  # drawn as they are; at intensities below 0 mirrored
 
 _CANONICAL = canonical_mesh().vertices_cm
 JAW_AXIS = np.array([0.0, -1.2, -2.5])  # through the joints, before the ears
@@ -222,45 +172,36 @@ def move(rest: np.ndarray, movement: Movement) -> np.ndarray:
 
 @cache
 def unit_fields() -> Mapping[str, np.ndarray]:
-    """For each unit of PULLS the displacement (M, 3) at an intensity of 1."""
-    return {name: _sum_of(pulls) for name, pulls in PULLS.items()}
-
-
-@cache
-def _fields_together() -> Mapping[tuple[str, str], np.ndarray]:
-    return {names: _sum_of(pulls) for names, pulls in TOGETHER.items()}
-
-
-def _sum_of(pulls: tuple[Pull, ...]) -> np.ndarray:
+    """For each unit, and for some pairs (`a+b`), the displacement (M, 3) at an intensity of 1."""
     face = surface()
-    return np.asarray(sum((_field(face, pull) for pull in pulls), np.zeros_like(face.vertices_cm)))
+    fields: dict[str, np.ndarray] = {}
+    for row in _PULLS.strip().splitlines()[1:]:
+        unit, anchors, x, y, z, radius, where = row.split()
+        vertices = [int(anchor) for anchor in anchors.split(",")]
+        field = _reach(face, vertices, float(radius))[:, None] * np.array([float(x), float(y), float(z)])
+        if unit not in ONE_SIDED and any(face.vertices_cm[vertex, 0] > 0.01 for vertex in vertices):
+            field = field + _mirrored(face, field)
+        fields[unit] = fields.get(unit, 0.0) + field * _where(face, where)[:, None]
+    return fields
+
+
+def _mirrored(face: Surface, field: np.ndarray) -> np.ndarray:
+    return np.asarray(field[face.mirror] * np.array([-1.0, 1.0, 1.0]))
 
 
 def _pulled(units: ActionUnits) -> np.ndarray:
     face = surface()
     total = np.zeros_like(face.vertices_cm)
-    for name, field in unit_fields().items():
-        intensity = getattr(units, name)
-        if intensity and name in ("smirk", "brow_tilt") and intensity < 0:  # the mirrored movement
-            total += -intensity * field[face.mirror] * np.array([-1.0, 1.0, 1.0])
-        elif intensity:
+    for names, field in unit_fields().items():
+        intensity = min(getattr(units, name) for name in names.split("+"))
+        if intensity < 0 and names in ONE_SIDED:
+            total += -intensity * _mirrored(face, field)
+        elif intensity > 0 or "+" not in names:
             total += intensity * field
-    for (one, other), field in _fields_together().items():
-        both = min(getattr(units, one), getattr(units, other))
-        if both > 0:
-            total += both * field
     return total
 
 
-def _field(face: Surface, pull: Pull) -> np.ndarray:
-    weights = _reach(face, pull.anchors, pull.radius)
-    field = weights[:, None] * np.array(pull.by)
-    if not pull.single and any(face.vertices_cm[anchor, 0] > 0.01 for anchor in pull.anchors):
-        field = field + field[face.mirror] * np.array([-1.0, 1.0, 1.0])
-    return field * _where(face, pull.where)[:, None]
-
-
-def _reach(face: Surface, anchors: tuple[int, ...], radius: float) -> np.ndarray:
+def _reach(face: Surface, anchors: Sequence[int], radius: float) -> np.ndarray:
     """1 at the anchors, falling as a Gaussian around all of them together."""
     left = np.ones(len(face.vertices_cm))
     for anchor in anchors:
