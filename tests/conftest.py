@@ -17,6 +17,12 @@ _LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost", "testserver")
 
 
 @pytest.fixture(autouse=True)
+def no_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered of weights goes with the tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
 def same_logging() -> Iterator[None]:
     """Commands set how much is said, for the whole process: the next test begins as this one did."""
     logger = logging.getLogger("pixelsmile")

@@ -6,7 +6,6 @@ from functools import cache
 from os import PathLike
 from pathlib import Path
 
-_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 _PACKAGE = Path(__file__).parent
 
 
@@ -19,14 +18,6 @@ def sha256_file(path: str | PathLike[str]) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal, read in pieces."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sha256_weights(path: Path) -> str:
-    """Of a network's file and the config.json beside it, where it has one; of both in a folder."""
-    if path.is_file() and not (path.suffix == ".safetensors" and path.with_name(_CONFIG).is_file()):
-        return sha256_file(path)
-    config, weights = (path.with_name(_CONFIG), path) if path.is_file() else (path / _CONFIG, path / _WEIGHTS)
-    return sha256_json({_CONFIG: sha256_file(config), _WEIGHTS: sha256_file(weights)})
 
 
 def sha256_json(value: object) -> str:

@@ -24,7 +24,7 @@ from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.faces.encoders.onnx_runtime import NAME, photo_encoder
 from pixelsmile.faces.face import Box, Detector, Face
 from pixelsmile.faces.weights import WEIGHTS
-from pixelsmile.hashing import sha256_weights
+from pixelsmile.store.weight_hashes import sha256_weights
 
 MIN_OVERLAP = 0.1  # intersection over union: a face that shares less is another one
 

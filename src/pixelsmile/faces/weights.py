@@ -4,7 +4,6 @@ None of them ships with pixelsmile. Sizes and checksums are those that the hub s
 """
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,7 @@ from typing import Literal
 from pixelsmile.errors import InputError, ModelError, OutputError
 from pixelsmile.hashing import sha256_file
 from pixelsmile.store.publication import scratch_folder
+from pixelsmile.store.weight_hashes import remembered_sha256, user_cache_folder
 
 FOLDER_VARIABLE = "PIXELSMILE_MODELS"
 
@@ -61,10 +61,10 @@ class WeightFile:
         return self.path.is_file()
 
     def state(self) -> State:
-        """`ready` if every byte is as published. Reads the whole file."""
+        """`ready` if every byte is as published. Reads the whole file, unless its hash is remembered."""
         if not self.is_there:
             return "absent"
-        whole = self.path.stat().st_size == self.size_bytes and sha256_file(self.path) == self.sha256
+        whole = self.path.stat().st_size == self.size_bytes and remembered_sha256(self.path) == self.sha256
         return "ready" if whole else "damaged"
 
     def require(self) -> Path:
@@ -90,22 +90,11 @@ class WeightFile:
 def models_folder() -> Path:
     """$PIXELSMILE_MODELS, or pixelsmile/models in the user's cache folder of this platform."""
     chosen = os.environ.get(FOLDER_VARIABLE)
-    return Path(os.path.expanduser(chosen)) if chosen else _cache_folder() / "pixelsmile" / "models"
-
-
-def _home() -> Path:
-    home = os.path.expanduser("~")  # unlike Path.home, it leaves what it does not know
-    if home.startswith("~"):
+    if chosen:
+        return Path(os.path.expanduser(chosen))
+    if (folder := user_cache_folder()) is None:
         raise ModelError(f"no home folder is known to keep weights in: set {FOLDER_VARIABLE} to a folder")
-    return Path(home)
-
-
-def _cache_folder() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return _home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache")
+    return folder / "pixelsmile" / "models"
 
 
 _INSIGHTFACE = Licence(

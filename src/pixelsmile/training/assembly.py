@@ -12,6 +12,7 @@ from pixelsmile.editing.devices import DTYPES
 from pixelsmile.editing.engine import EngineInfo
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.hashing import sha256_file, sha256_json
+from pixelsmile.store.weight_hashes import remembered_sha256
 from pixelsmile.training.adapter import adapter_bytes, add_adapter, load_adapter
 from pixelsmile.training.batch import TrainingBatch, collate
 from pixelsmile.training.cache import CacheProgress, TripletCache
@@ -158,9 +159,12 @@ def _filled_cache(
 ) -> TripletCache:
     """The cache with all of `triplets` in it: the main process fills it, the others wait."""
     parts = networks.cache_parts()
-    cache = TripletCache(Path(config.data.cache), config.data.size_px, parts.hashes, window)
 
-    def fill() -> None:
+    def opened() -> TripletCache:
+        return TripletCache(Path(config.data.cache), config.data.size_px, parts.hashes, window)
+
+    def filled() -> TripletCache:
+        cache = opened()
         for progress in cache.fill(triplets, parts):
             if on_progress is not None:
                 on_progress(progress)
@@ -172,10 +176,10 @@ def _filled_cache(
                 report.num_pictures,
             )
 
-    on_main(accelerator, fill)
-    if not accelerator.is_main_process:
-        cache.refresh()
-    return cache
+        return cache
+
+    # Whoever opens the cache reads what is new in it: one process, then the others remember its hashes.
+    return on_main(accelerator, filled) or opened()
 
 
 def _data_hash(path: Path, start: Path | None, networks: Networks, content: str, limit: int | None) -> str:
@@ -185,7 +189,7 @@ def _data_hash(path: Path, start: Path | None, networks: Networks, content: str,
     """
     return sha256_json(
         {
-            "start": None if start is None else sha256_file(start),
+            "start": None if start is None else remembered_sha256(start),
             "triplets": sha256_file(path),
             "limit": limit,
             "transformer": transformer_hash(networks.folder),

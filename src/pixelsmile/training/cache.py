@@ -81,10 +81,6 @@ class TripletCache:
                 self._store.flush()
             yield CacheProgress(done, len(works))
 
-    def refresh(self) -> None:
-        """Take in what other processes have filled in since."""
-        self._store.refresh()
-
     def has(self, triplet: Triplet) -> bool:
         """Whether all of it is cached."""
         return all(key in self._store for key in self._maker.keys(triplet).all())

@@ -18,8 +18,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from pixelsmile.errors import InputError
-from pixelsmile.hashing import sha256_bytes, sha256_file
+from pixelsmile.hashing import sha256_bytes
 from pixelsmile.store.publication import write_file
+from pixelsmile.store.weight_hashes import remembered_sha256
 
 SHARD_BYTES = 64 * 2**20
 
@@ -30,9 +31,9 @@ _log = logging.getLogger(__name__)
 class TensorStore:
     """The tensors in a folder. InputError where the folder cannot be read.
 
-    Opening reads every shard once: one whose bytes are not what its name says is logged, taken away and
-    counted in `num_damaged`; what it held is then absent, to be made again. shard_bytes: what is added is
-    written by `flush_full` once it takes that much.
+    Opening reads every shard that is new to this machine: one whose bytes are not what its name says is
+    logged, taken away and counted in `num_damaged`; what it held is then absent, to be made again.
+    shard_bytes: what is added is written by `flush_full` once it takes that much.
     """
 
     def __init__(self, folder: Path, shard_bytes: int = SHARD_BYTES) -> None:
@@ -97,7 +98,7 @@ class TensorStore:
     def _take_in(self, name: str) -> None:
         path = self.folder / name
         with suppress(FileNotFoundError):  # another process was first to find it damaged
-            if sha256_file(path) == name.removesuffix(_SUFFIX):
+            if remembered_sha256(path) == name.removesuffix(_SUFFIX):
                 with suppress(SafetensorError):
                     self._open(name)
                     return

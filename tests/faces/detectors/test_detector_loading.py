@@ -20,7 +20,8 @@ from pixelsmile.faces.detectors.onnx_boxes import OnnxBoxesDetector
 from pixelsmile.faces.detectors.scrfd import ScrfdDetector
 from pixelsmile.faces.detectors.yunet import YunetDetector
 from pixelsmile.faces.weights import WEIGHTS
-from pixelsmile.hashing import sha256_file, sha256_weights
+from pixelsmile.hashing import sha256_file
+from pixelsmile.store.weight_hashes import sha256_weights
 
 
 @pytest.fixture

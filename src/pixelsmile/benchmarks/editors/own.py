@@ -20,7 +20,8 @@ from pixelsmile.embedded import photo_sources
 from pixelsmile.faces.choice import manual_face
 from pixelsmile.faces.crops import DEFAULT_CONTEXT, crop_around
 from pixelsmile.faces.face import Face
-from pixelsmile.hashing import sha256_file, sha256_json
+from pixelsmile.hashing import sha256_json
+from pixelsmile.store.weight_hashes import remembered_sha256
 
 _PORTRAIT_SHARE = (
     0.75  # of a square picture's side: a face's surroundings of this size are the portrait itself
@@ -137,11 +138,11 @@ def _weights_hash(model: str) -> str:
 
 @cache
 def _model_hash(folder: Path) -> str:
-    """One hash of the files that a model is loaded from, by their names; read once: they may be 60 GB.
+    """One hash of the files that a model is loaded from, by their names; they may be 60 GB.
 
     Its own adapters, which may or may not act, are recorded for themselves.
     """
     found = [path for part in PARTS for path in (folder / part).rglob("*")]
     files = sorted(path for path in found if path.suffix in _MODEL_FILES)
     files += [path for path in (folder / MODEL_INDEX, folder / OPTIONS_FILE) if path.is_file()]
-    return sha256_json({path.relative_to(folder).as_posix(): sha256_file(path) for path in files})
+    return sha256_json({path.relative_to(folder).as_posix(): remembered_sha256(path) for path in files})

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pixelsmile.editing.adapters.files import AdapterFile, AdapterSpec, find_adapter, is_for
 from pixelsmile.editing.adapters.updates import Kronecker, LowRank, Update, read_updates
 from pixelsmile.errors import AdapterError
-from pixelsmile.hashing import sha256_file
+from pixelsmile.store.weight_hashes import remembered_sha256
 
 __all__ = ["AdapterSpec", "activate", "find_adapter", "fitting_updates", "is_for", "load_adapters"]
 
@@ -110,7 +110,7 @@ def _record(spec: AdapterSpec, file: AdapterFile, num_modules: int) -> dict[str,
         "source": spec.source,
         "scale": spec.scale,
         "modules": num_modules,
-        "sha256": sha256_file(file.path),
+        "sha256": remembered_sha256(file.path),
         "format": f"{file.contents.method} ({file.contents.tool})",
         "alpha": file.alphas.source or "none stated: scale 1",
     }

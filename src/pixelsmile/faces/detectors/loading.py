@@ -20,7 +20,8 @@ from pixelsmile.faces.detectors.yunet import YunetDetector
 from pixelsmile.faces.face import Detector, Face
 from pixelsmile.faces.onnx import EXTRA, OnnxFile
 from pixelsmile.faces.weights import WEIGHTS
-from pixelsmile.hashing import sha256_file, sha256_json, sha256_weights
+from pixelsmile.hashing import sha256_json
+from pixelsmile.store.weight_hashes import remembered_sha256, sha256_weights
 
 AUTO, MESH = "auto", "mesh"
 _CASCADE = "it finds frontal faces only and may miss others: `pixelsmile faces` shows what it sees"
@@ -125,12 +126,12 @@ def detector_sha256(name: str = AUTO, *, drawn: bool = False) -> str | None:
     choice = choose_detector(name, drawn=drawn).name
     kind = DETECTORS.get(choice)
     if kind is None:
-        return sha256_file(Path(os.path.expanduser(choice)))
+        return remembered_sha256(Path(os.path.expanduser(choice)))
     if kind.only_drawn:
         return sha256_weights(detector_path())
     if choice == MESH:
-        return sha256_json({file: sha256_file(photo_path() / file) for file in MESH_FILES})
-    return None if kind.weights is None else sha256_file(WEIGHTS[kind.weights].path)
+        return sha256_json({file: remembered_sha256(photo_path() / file) for file in MESH_FILES})
+    return None if kind.weights is None else remembered_sha256(WEIGHTS[kind.weights].path)
 
 
 def load_detector(name: str = AUTO, *, drawn: bool = False) -> Detector:

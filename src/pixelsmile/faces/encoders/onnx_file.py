@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from pixelsmile.errors import ModelError
-from pixelsmile.hashing import sha256_file
+from pixelsmile.store.weight_hashes import remembered_sha256
 
 INSTALL = 'pip install -c constraints.txt -e ".[faces]"'
 
@@ -71,7 +71,7 @@ def read_onnx(path: Path, size_px: int) -> OnnxFile:
         size_px=size,
         fixed_batch=batch == 1,
         normalises_itself=normalises_itself(graph.node),
-        sha256=sha256_file(path),
+        sha256=remembered_sha256(path),
     )
 
 

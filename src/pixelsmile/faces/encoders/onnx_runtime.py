@@ -14,7 +14,7 @@ from pixelsmile.faces.alignment import Alignment
 from pixelsmile.faces.encoders.encoder import PREPROCESSING, ArrayT, Preprocessing, require_embeddings
 from pixelsmile.faces.encoders.onnx_file import INSTALL, OnnxFile
 from pixelsmile.faces.onnx import open_session, run_session
-from pixelsmile.hashing import sha256_file
+from pixelsmile.store.weight_hashes import remembered_sha256
 
 
 class OnnxRuntimeEncoder:
@@ -140,5 +140,5 @@ def photo_encoder() -> OnnxRuntimeEncoder:
     """The encoder, loaded once, on the CPU. ModelError where the installation lacks it."""
     path = photo_path() / "identity.onnx"
     size_px = PREPROCESSING[NAME].size_px
-    file = OnnxFile(path, None, "image", "embedding", size_px, True, False, sha256_file(path))
+    file = OnnxFile(path, None, "image", "embedding", size_px, True, False, remembered_sha256(path))
     return OnnxRuntimeEncoder(NAME, PREPROCESSING[NAME], file, "cpu", num_threads=1)
