@@ -27,16 +27,16 @@ import torch
 from judge_server import JudgeServer, OpenAI
 from judges import PATIENCE, TIMEOUT_S, serve
 
-from pixelsmile.benchmarks.editors.drawn_fed import fed_sanity_editor
 from pixelsmile.benchmarks.fed.background import BackgroundMeter, measure_background
 from pixelsmile.benchmarks.fed.changes import measure_changes
 from pixelsmile.benchmarks.fed.changes_of_scores import JudgedScores
-from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
+from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark
 from pixelsmile.benchmarks.fed.marking import MARKED, MarkerSet, keep_markers, marking
 from pixelsmile.benchmarks.fed.results import load_fed_results
 from pixelsmile.benchmarks.likeness import measure_likeness
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.benchmarks.running import GENERAL_STRENGTHS, run_edits
+from pixelsmile.benchmarks.runner import GENERAL_STRENGTHS, run_edits
+from pixelsmile.editors.sanity import SanityEditor
 from pixelsmile.faces.likeness import open_meter
 from pixelsmile.judges import (
     Judge,
@@ -82,11 +82,9 @@ def count(events: Iterable[object]) -> int:
 
 def begin(path: Path, num_triplets: int) -> RunFolder:
     """A run of dense instructions, whose edits are half of the ground truths: new pictures to all judges."""
-    benchmark = DrawnFedBenchmark(num_triplets, granularities=("dense",))
+    benchmark = drawn_fed_benchmark(num_triplets, granularities=("dense",))
     with RunFolder.claimed(path) as folder:
-        for _ in run_edits(
-            benchmark, fed_sanity_editor("half", benchmark), folder, "general", GENERAL_STRENGTHS
-        ):
+        for _ in run_edits(benchmark, SanityEditor("half"), folder, "general", GENERAL_STRENGTHS):
             pass
     return folder
 

@@ -9,8 +9,8 @@ easily confused with the right one, or a strength drawn by lot. Goes on where it
 import argparse
 from pathlib import Path
 
-from pixelsmile.benchmarks.editors.drawn import SANITY_EDITORS
 from pixelsmile.cli import main as pixelsmile
+from pixelsmile.editors.sanity import SANITY_EDITORS
 
 
 def main() -> int:

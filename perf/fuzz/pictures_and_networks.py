@@ -98,8 +98,8 @@ def adapter_kinds(shop: Path) -> dict[str, Kind]:
 
 def network_kinds(shop: Path) -> dict[str, Kind]:
     """JSON of model folders, and the ONNX and safetensors files of face networks."""
-    from pixelsmile.benchmarks.editors.own import _model_hash
     from pixelsmile.editing.folders import find_model, read_options
+    from pixelsmile.editors.own import _model_hash
     from pixelsmile.embedded import model_path
     from pixelsmile.faces.detectors import load_detector
     from pixelsmile.faces.encoders.loading import load_encoder

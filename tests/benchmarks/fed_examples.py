@@ -10,16 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pixelsmile.benchmarks.editors.drawn_fed import fed_sanity_editor
 from pixelsmile.benchmarks.fed.changes import ChangeRecord
-from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
+from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark
 from pixelsmile.benchmarks.fed.representations import RepresentationSettings
 from pixelsmile.benchmarks.fed.results import FedMissing, FedResults, ScoredEdit
 from pixelsmile.benchmarks.metrics import Bootstrap, FedComponents, FedEdit, fed_scores, fed_summarise
 from pixelsmile.benchmarks.metrics.fed_score import load_normalisation
 from pixelsmile.benchmarks.metrics.fed_summary import COMPONENTS, DIMENSIONS
 from pixelsmile.benchmarks.run_folder import EditRecord, RunFolder
-from pixelsmile.benchmarks.running import run_edits
+from pixelsmile.benchmarks.runner import run_edits
+from pixelsmile.editors.sanity import SanityEditor
 from pixelsmile.expressions import EXPRESSIONS
 
 NUM_TRIPLETS = 5  # the last asks for a neutral face, which 2x refuses
@@ -38,9 +38,9 @@ PARTS: Mapping[str, tuple[float, ...]] = {
 
 def fed_results(path: Path, editor: str, num_triplets: int = NUM_TRIPLETS, **changed: Any) -> FedResults:
     """The results of that sanity editor on the first drawn triplets; `changed` replaces parts of them."""
-    benchmark = DrawnFedBenchmark(num_triplets)
+    benchmark = drawn_fed_benchmark(num_triplets)
     with RunFolder.claimed(path) as folder:
-        for _ in run_edits(benchmark, fed_sanity_editor(editor, benchmark), folder, "general", (1.0,)):
+        for _ in run_edits(benchmark, SanityEditor(editor), folder, "general", (1.0,)):
             pass
     return made_up(folder, editor, **changed)
 

@@ -8,7 +8,7 @@ Each triplet but GOOD has something wrong with it: see TRIPLETS and OddEditor.
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +16,17 @@ from benchmarks.run_examples import ENCODERS, drawn
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.benchmarks.editors.editor import Made
+from pixelsmile.benchmarks.benchmark import Benchmark
 from pixelsmile.benchmarks.fed.background import BackgroundMeter, measure_background
 from pixelsmile.benchmarks.fed.changes import measure_changes
 from pixelsmile.benchmarks.fed.changes_of_scores import JudgedScores
 from pixelsmile.benchmarks.fed.marking import MARKED, MarkerSet, keep_markers, marking
-from pixelsmile.benchmarks.fed.triplets import FedBenchmark, FedTriplet
+from pixelsmile.benchmarks.fed.triplets import FedTriplet, fed_benchmark
 from pixelsmile.benchmarks.likeness_settings import LikenessSettings, keep_likeness_settings
 from pixelsmile.benchmarks.run_folder import EditKey, IdentityRecord, RunFolder
-from pixelsmile.benchmarks.running import GENERAL_STRENGTHS, run_edits
-from pixelsmile.benchmarks.tasks import Task
+from pixelsmile.benchmarks.runner import GENERAL_STRENGTHS, run_edits
+from pixelsmile.editors.editor import Capabilities, EditOutcome
+from pixelsmile.editors.task import Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.faces.face import Face
@@ -93,15 +94,17 @@ TRIPLETS = (
 class OddEditor:
     """Gives the ground truth where nothing is said about the triplet."""
 
-    def __init__(self, benchmark: FedBenchmark) -> None:
-        self._benchmark = benchmark
+    capabilities = Capabilities()
+    max_concurrency = 1
 
     def to_record(self) -> dict[str, JsonValue]:
         return {"name": "odd", "kind": "test"}
 
-    def edit(self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int) -> Iterator[Made]:
-        name = self._benchmark.triplet_of(task.source).name
-        truth = self._benchmark.truth(task.source).copy()
+    async def edit(
+        self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int
+    ) -> AsyncGenerator[EditOutcome, None]:
+        name = task.triplet
+        truth = task.truth.load().copy()
         if name == UNMADE:
             raise InputError("I will not: ask another")
         if name == SMALLER:
@@ -112,9 +115,9 @@ class OddEditor:
             truth.paste(RED, (0, 0, 1, 1))
         if name == SILENT:
             truth = truth.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        yield Made(strengths[0], truth)
+        yield EditOutcome(strengths[0], truth)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Nothing is held."""
 
 
@@ -170,8 +173,8 @@ def example_markers() -> MarkerSet:
     return MarkerSet(Markers(*(ExampleJudge(component) for component in MARKED)))
 
 
-def fed_benchmark(triplets: Sequence[FedTriplet] = TRIPLETS) -> FedBenchmark:
-    return FedBenchmark("example", "tests", triplets)
+def example_benchmark(triplets: Sequence[FedTriplet] = TRIPLETS) -> Benchmark:
+    return fed_benchmark("example", "tests", triplets)
 
 
 def write_fed_run(path: Path, triplets: Sequence[FedTriplet] = TRIPLETS) -> RunFolder:
@@ -184,9 +187,9 @@ def write_fed_run(path: Path, triplets: Sequence[FedTriplet] = TRIPLETS) -> RunF
 
 
 def begin_fed_run(path: Path, triplets: Sequence[FedTriplet] = TRIPLETS) -> RunFolder:
-    benchmark = fed_benchmark(triplets)
+    benchmark = example_benchmark(triplets)
     with RunFolder.claimed(path) as folder:
-        for _ in run_edits(benchmark, OddEditor(benchmark), folder, "general", GENERAL_STRENGTHS):
+        for _ in run_edits(benchmark, OddEditor(), folder, "general", GENERAL_STRENGTHS):
             pass
     return folder
 

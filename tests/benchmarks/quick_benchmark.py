@@ -3,22 +3,26 @@
 python quick_benchmark.py FOLDER NUM_KILLS SEED    run, kill at random moments, run to the end
 """
 
+import asyncio
+import hashlib
 import os
 import random
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.benchmarks.editors.editor import Made
+from pixelsmile.benchmarks.benchmark import Benchmark
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.benchmarks.running import run_edits
-from pixelsmile.benchmarks.tasks import Task
+from pixelsmile.benchmarks.runner import run_edits
+from pixelsmile.editors.editor import Capabilities, EditOutcome
+from pixelsmile.editors.task import Task
 from pixelsmile.errors import ImageError, InputError
 from pixelsmile.expressions import target_prompt
 
@@ -30,26 +34,34 @@ UNREADABLE = "c"  # of the benchmark's pictures
 COUNT_FILE = "calls"  # a letter for each edit that was begun, beside the run's folder
 
 
-class QuickBenchmark:
-    """Four targets of each of four flat pictures; one picture cannot be read."""
+@dataclass(frozen=True)
+class FlatPicture:
+    """A flat picture; one of the four cannot be read."""
 
-    tasks = tuple(
-        Task(source, target, "human", target_prompt(target), (4.0, 4.0, 44.0, 44.0))
-        for source in "abcd"
-        for target in TARGETS
-    )
+    source: str
 
-    def picture(self, source: str) -> Image.Image:
-        if source == UNREADABLE:
-            raise ImageError(f"picture {source!r} is damaged: copy it again")
-        return Image.new("RGB", (SIDE_PX, SIDE_PX), (60 * "abcd".index(source), 90, 120))
+    def load(self) -> Image.Image:
+        if self.source == UNREADABLE:
+            raise ImageError(f"picture {self.source!r} is damaged: copy it again")
+        return Image.new("RGB", (SIDE_PX, SIDE_PX), (60 * "abcd".index(self.source), 90, 120))
 
-    def to_record(self) -> dict[str, JsonValue]:
-        return {"name": "quick"}
+    def sha256(self) -> str:
+        return hashlib.sha256(self.source.encode()).hexdigest()
+
+
+TASKS = tuple(
+    Task(source, target, "human", target_prompt(target), (4.0, 4.0, 44.0, 44.0), picture=FlatPicture(source))
+    for source in "abcd"
+    for target in TARGETS
+)
+QUICK = Benchmark("quick", "tests", TASKS, dict)
 
 
 class QuickEditor:
     """Tints pictures by target and strength, and keeps count of its work. It refuses one task half-way."""
+
+    capabilities = Capabilities()
+    max_concurrency = 1
 
     def __init__(self, calls: Path, seconds: float = 0.0) -> None:
         self._calls, self._seconds = calls, seconds
@@ -57,16 +69,18 @@ class QuickEditor:
     def to_record(self) -> dict[str, JsonValue]:
         return {"name": "quick", "kind": "test"}
 
-    def edit(self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int) -> Iterator[Made]:
+    async def edit(
+        self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int
+    ) -> AsyncGenerator[EditOutcome, None]:
         for strength in strengths:
             if (task.source, task.target) == REFUSED and strength > 0.5:
                 raise InputError("too strong for me: use less")
             with self._calls.open("a") as file:
                 file.write("x")
-            time.sleep(self._seconds)
-            yield Made(strength, tinted(picture, task.target, strength, seed))
+            await asyncio.sleep(self._seconds)
+            yield EditOutcome(strength, tinted(picture, task.target, strength, seed))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Nothing is held."""
 
 
@@ -80,7 +94,7 @@ def run(folder: Path, seconds: float = 0.0) -> None:
     """Run the benchmark to its end."""
     editor = QuickEditor(folder.with_name(COUNT_FILE), seconds)
     with RunFolder.claimed(folder) as claim:
-        for _ in run_edits(QuickBenchmark(), editor, claim, "linear", STRENGTHS, seed=3):
+        for _ in run_edits(QUICK, editor, claim, "linear", STRENGTHS, seed=3):
             pass
 
 

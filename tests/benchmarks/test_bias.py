@@ -5,13 +5,14 @@ import json
 import pytest
 from fed_examples import QUICK, fed_results
 
-from pixelsmile.benchmarks.editors.drawn_fed import FED_SANITY_EDITORS
+from pixelsmile.benchmarks.benchmark import Benchmark
 from pixelsmile.benchmarks.fed.bias import BiasMeasures, bias_table, expression_score, load_bias, run_bias
 from pixelsmile.benchmarks.fed.bias_checks import METRICS_CHECKED
 from pixelsmile.benchmarks.fed.bias_singles import SINGLES, measure_singles, singles
-from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
+from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark
 from pixelsmile.benchmarks.fed.marking import MarkerSet
 from pixelsmile.benchmarks.report.bias import bias_lines, bias_page
+from pixelsmile.editors.sanity import FED_SANITY_EDITORS
 from pixelsmile.embedded import features_path
 from pixelsmile.errors import OutputError
 from pixelsmile.faces.likeness import open_meter
@@ -32,8 +33,8 @@ def measures() -> BiasMeasures:
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> DrawnFedBenchmark:
-    return DrawnFedBenchmark(1, granularities=("dense",))
+def benchmark() -> Benchmark:
+    return drawn_fed_benchmark(1, granularities=("dense",))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from pixelsmile.benchmarks.editors.drawn_fed import FED_SANITY_EDITORS
 from pixelsmile.benchmarks.fed.bias_checks import (
     CHECKS,
     METRICS_CHECKED,
@@ -15,6 +14,7 @@ from pixelsmile.benchmarks.fed.bias_checks import (
     run_checks,
 )
 from pixelsmile.benchmarks.metrics import Bootstrap
+from pixelsmile.editors.sanity import FED_SANITY_EDITORS
 
 PLAN = Bootstrap(num_replicates=400)
 NUM_TRIPLETS = 12

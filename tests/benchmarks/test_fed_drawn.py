@@ -3,26 +3,25 @@
 import itertools
 import re
 from collections import Counter
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import pytest
+from benchmark_examples import triplet_names
 
-from pixelsmile.benchmarks.drawn_people import Shown, look_of
-from pixelsmile.benchmarks.fed.drawn import (
-    FIRST_SEEDS,
+from pixelsmile.benchmarks.drawn_people import look_of
+from pixelsmile.benchmarks.fed.drawn import FIRST_SEEDS, ROUND, STRENGTHS, drawn_fed_benchmark
+from pixelsmile.benchmarks.fed.instructions import (
     LEAST_MENTIONED,
     MOVEMENTS,
-    OTHER_PEOPLE,
-    ROUND,
-    STRENGTHS,
-    DrawnFedBenchmark,
     dense_instruction,
+    movement_phrases,
     simple_instruction,
-    told_movements,
 )
-from pixelsmile.benchmarks.fed.triplets import CLASSES, GRANULARITIES
+from pixelsmile.benchmarks.fed.triplets import CLASSES
 from pixelsmile.benchmarks.ffe.drawn import FIRST_SEEDS as FFE_SEEDS
+from pixelsmile.editors.drawn_portrait import OTHER_PEOPLE, DrawnPortrait
 from pixelsmile.errors import InputError, StrengthError
 from pixelsmile.expressions import DOMAINS, NEUTRAL
 from pixelsmile.portraits import NUM_VARIANTS, ActionUnits, sample_identity
@@ -30,12 +29,20 @@ from pixelsmile.portraits import NUM_VARIANTS, ActionUnits, sample_identity
 
 @cache
 def whole():
-    return DrawnFedBenchmark()
+    return drawn_fed_benchmark()
 
 
-def planned(domain=None):
-    found = [whole().planned(f"{triplet.name}-dense") for triplet in whole().triplets]
-    return [each for each in found if domain in (None, each.source.domain)]
+@dataclass(frozen=True)
+class Drawn:
+    """What a triplet shows."""
+
+    source: DrawnPortrait
+    truth: DrawnPortrait
+
+
+def drawn(domain=None):
+    dense = [task for task in whole().tasks if task.granularity == "dense"]
+    return [Drawn(task.picture, task.truth) for task in dense if domain in (None, task.domain)]
 
 
 # What is asked, and of whom
@@ -43,24 +50,20 @@ def planned(domain=None):
 
 def test_classes_are_balanced():
     assert set(ROUND) == set(CLASSES)
-    pairs = Counter((each.source.expression, each.truth.expression) for each in planned())
+    pairs = Counter((each.source.expression, each.truth.expression) for each in drawn())
     assert set(pairs) == set(itertools.permutations(CLASSES, 2))
     assert set(pairs.values()) == {5, 6}
-    assert len(set(planned_targets(whole().triplets[:7]))) == 7
-    first = {(each.source.expression, each.truth.expression) for each in planned()[:42]}
+    assert len({each.truth.expression for each in drawn()[:7]}) == 7
+    first = {(each.source.expression, each.truth.expression) for each in drawn()[:42]}
     assert len(first) == 42
     for domain in DOMAINS:
-        targets = Counter(each.truth.expression for each in planned(domain))
+        targets = Counter(each.truth.expression for each in drawn(domain))
         assert set(targets.values()) == {17, 18}
-
-
-def planned_targets(triplets):
-    return [triplet.expression for triplet in triplets]
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_who_is_shown(domain):
-    seeds = [each.source.identity_seed for each in planned(domain)]
+    seeds = [each.source.identity_seed for each in drawn(domain)]
     assert len(set(seeds)) == 120
     assert FIRST_SEEDS[domain] <= min(seeds)
     assert max(seeds) < FIRST_SEEDS[domain] + OTHER_PEOPLE
@@ -68,7 +71,7 @@ def test_who_is_shown(domain):
     assert looks.mean(axis=0) == pytest.approx([0.4] * 3, abs=0.02)
     for side in ("source", "truth"):
         for name in CLASSES:
-            shown = [getattr(each, side).expression == name for each in planned(domain)]
+            shown = [getattr(each, side).expression == name for each in drawn(domain)]
             assert looks[shown].mean(axis=0) == pytest.approx([0.4] * 3, abs=0.11)
 
 
@@ -81,7 +84,7 @@ def test_nobody_is_shown_twice_in_the_project():
 
 
 def test_source_and_truth():
-    for each in planned():
+    for each in drawn():
         assert each.source.identity_seed == each.truth.identity_seed
         assert each.source.domain == each.truth.domain
         for shown in (each.source, each.truth):
@@ -89,14 +92,14 @@ def test_source_and_truth():
                 assert (shown.strength, shown.variant) == (0, 0)
             else:
                 assert STRENGTHS[0] <= shown.strength <= STRENGTHS[1]
-    variants = Counter(each.truth.variant for each in planned() if each.truth.expression != NEUTRAL)
+    variants = Counter(each.truth.variant for each in drawn() if each.truth.expression != NEUTRAL)
     assert set(variants) == set(range(NUM_VARIANTS))
 
 
 def test_fewer_are_the_first_of_more():
     for num in (1, 7, 30):
-        assert DrawnFedBenchmark(num).tasks == whole().tasks[: 2 * num]
-    anime = DrawnFedBenchmark(5, ["anime"], ["simple"])
+        assert drawn_fed_benchmark(num).tasks == whole().tasks[: 2 * num]
+    anime = drawn_fed_benchmark(5, ["anime"], ["simple"])
     assert (
         anime.tasks
         == tuple(
@@ -104,7 +107,7 @@ def test_fewer_are_the_first_of_more():
         )[:5]
     )
     assert whole().tasks[0].source == "human-0000-dense"
-    assert (len(whole().triplets), len(whole().tasks)) == (240, 480)
+    assert (len(triplet_names(whole())), len(whole().tasks)) == (240, 480)
 
 
 def test_it_stays_what_it_is():
@@ -133,46 +136,39 @@ def test_it_stays_what_it_is():
 )
 def test_refusals(arguments, said):
     with pytest.raises(InputError, match=said):
-        DrawnFedBenchmark(*arguments)
+        drawn_fed_benchmark(*arguments)
 
 
 # What is true
 
 
 def test_pictures():
-    benchmark = DrawnFedBenchmark(3)
-    task = benchmark.tasks[0]
-    source, truth = benchmark.picture(task.source), benchmark.truth(task.source)
+    task = drawn_fed_benchmark(3).tasks[0]
+    shown = task.picture
+    source, truth = shown.load(), task.truth.load()
     assert (source.size, source.mode, truth.size, truth.mode) == ((256, 256), "RGB") * 2
-    shown = benchmark.planned(task.source).truth
-    again = benchmark.portrait(task.source, shown.expression, shown.strength, shown.variant)
+    again = shown.with_expression(task.truth.expression, task.truth.strength, task.truth.variant)
     assert again.image.tobytes() == truth.tobytes() != source.tobytes()
     assert max(again.truth.scores, key=again.truth.scores.__getitem__) == task.target
-    assert benchmark.truth_at(task.source, 0.0).image.tobytes() == source.tobytes()
-    assert benchmark.truth_at(task.source, 1.0).image.tobytes() == truth.tobytes()
-    assert benchmark.truth_at(task.source, 0.0).truth.face_box == pytest.approx(task.face_box, abs=0.5)
-    assert {benchmark.picture(f"human-0000-{each}").tobytes() for each in GRANULARITIES} == {source.tobytes()}
+    assert shown.on_the_way_to(task.truth, 0.0).image.tobytes() == source.tobytes()
+    assert shown.on_the_way_to(task.truth, 1.0).image.tobytes() == truth.tobytes()
+    assert shown.on_the_way_to(task.truth, 0.0).truth.face_box == pytest.approx(task.face_box, abs=0.5)
     with pytest.raises(StrengthError):
-        benchmark.portrait(task.source, "happy", 2.5)
+        shown.with_expression("happy", 2.5)
     with pytest.raises(StrengthError, match="the share of the change"):
-        benchmark.truth_at(task.source, 2.5)
-    with pytest.raises(InputError, match="'embedded' has no task with source 'human-0000'"):
-        benchmark.truth("human-0000")
+        shown.on_the_way_to(task.truth, 2.5)
 
 
 def test_the_way_goes_on_beyond_the_truth():
-    benchmark = whole()
-    for triplet in benchmark.triplets[:14]:
-        source = f"{triplet.name}-dense"
-        start = np.array(benchmark.planned(source).source.units.as_tuple())
-        end = np.array(benchmark.planned(source).truth.units.as_tuple())
-        halfway = benchmark.truth_at(source, 0.5).truth.action_units.as_tuple()
+    for each in drawn()[:14]:
+        start, end = np.array(each.source.units.as_tuple()), np.array(each.truth.units.as_tuple())
+        halfway = each.source.on_the_way_to(each.truth, 0.5).truth.action_units.as_tuple()
         assert halfway == pytest.approx((start + end) / 2)
-        if triplet.expression == NEUTRAL:
+        if each.truth.expression == NEUTRAL:
             with pytest.raises(InputError, match="asks for a neutral face: there is none beyond it"):
-                benchmark.truth_at(source, 1.5)
+                each.source.on_the_way_to(each.truth, 1.5)
             continue
-        beyond = np.array(benchmark.truth_at(source, 2.0).truth.action_units.as_tuple())
+        beyond = np.array(each.source.on_the_way_to(each.truth, 2.0).truth.action_units.as_tuple())
         new = (start == 0) & (end > 0)
         assert beyond[new] == pytest.approx(2 * end[new])
         assert np.linalg.norm(beyond - start) > 1.4 * np.linalg.norm(end - start)
@@ -181,8 +177,8 @@ def test_the_way_goes_on_beyond_the_truth():
 
 
 def test_another_person_in_the_same_place():
-    source = "human-0000-dense"
-    other, truth = whole().other_person(source), whole().truth_at(source, 1.0)
+    shown = drawn()[0].truth
+    other, truth = shown.of_another_person(), shown.portrait()
     assert other.truth.action_units == truth.truth.action_units
     corner = (slice(0, 60), slice(0, 60))
     assert np.array_equal(np.asarray(other.image)[corner], np.asarray(truth.image)[corner])
@@ -219,14 +215,14 @@ def every_truth():
     for expression in CLASSES:
         for variant in range(NUM_VARIANTS):
             for strength in (0.6, 0.8, 1.0):
-                yield Shown(1, "human", expression, strength, variant)
+                yield DrawnPortrait(1, "human", expression, strength, variant)
 
 
 @pytest.mark.parametrize(
     "truth", list(every_truth()), ids=lambda t: f"{t.expression} {t.strength} {t.variant}"
 )
 def test_every_active_unit_is_mentioned(truth):
-    text = dense_instruction(Shown(1, "human", NEUTRAL, 0.0, 0), truth).lower()
+    text = dense_instruction(DrawnPortrait(1, "human", NEUTRAL, 0.0, 0), truth).lower()
     for name in unit_names():
         value = getattr(truth.units, name)
         for key, movement in unit_phrases(name):
@@ -236,20 +232,20 @@ def test_every_active_unit_is_mentioned(truth):
 
 
 def test_other_truths_have_other_words():
-    shown = Shown(1, "human", NEUTRAL, 0.0, 0)
+    shown = DrawnPortrait(1, "human", NEUTRAL, 0.0, 0)
     moving = [truth for truth in every_truth() if truth.expression != NEUTRAL]
     assert len({dense_instruction(shown, truth) for truth in moving}) == len(moving) == 54
     assert len({simple_instruction(truth) for truth in every_truth()}) == 7
-    happy = Shown(1, "human", "happy", 1.0, 0)
+    happy = DrawnPortrait(1, "human", "happy", 1.0, 0)
     assert dense_instruction(shown, happy) == dense_instruction(shown, happy)
-    assert told_movements(ActionUnits()) == []
+    assert movement_phrases(ActionUnits()) == []
 
 
 def test_what_the_words_say():
-    angry, neutral = Shown(1, "human", "angry", 0.7, 0), Shown(1, "human", NEUTRAL, 0.0, 0)
-    happy = Shown(1, "anime", "happy", 1.0, 2)
+    angry, neutral = DrawnPortrait(1, "human", "angry", 0.7, 0), DrawnPortrait(1, "human", NEUTRAL, 0.0, 0)
+    happy = DrawnPortrait(1, "anime", "happy", 1.0, 2)
     assert simple_instruction(happy) == "Make the character look happy."
-    assert simple_instruction(Shown(1, "human", "fear", 1.0, 0)) == "Make the person look afraid."
+    assert simple_instruction(DrawnPortrait(1, "human", "fear", 1.0, 0)) == "Make the person look afraid."
     assert dense_instruction(angry, happy) == (
         "Let go of the expression of anger. "
         "Lift the cheeks clearly so that they push up the lower eyelids and redden the cheeks a little. "
@@ -260,5 +256,5 @@ def test_what_the_words_say():
     at_rest = dense_instruction(angry, neutral)
     assert at_rest.startswith("Let go of the expression of anger. Let the whole face rest: brows level")
     assert "The result is a restrained but clear expression of anger." in dense_instruction(
-        neutral, Shown(1, "human", "angry", 0.6, 0)
+        neutral, DrawnPortrait(1, "human", "angry", 0.6, 0)
     )

@@ -5,12 +5,14 @@ import json
 import logging
 
 import pytest
+from benchmark_examples import triplet_names, truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_fed_lines import SIZE, refusal, save
 
-from pixelsmile.benchmarks.fed.hub import ALIASES, DOWNLOAD, PictureShelf
-from pixelsmile.benchmarks.fed.loading import load_fed_benchmark
+from pixelsmile.benchmarks.catalogue import load_fed_benchmark
+from pixelsmile.benchmarks.fed.hub import ALIASES, DOWNLOAD, PictureIndex
+from pixelsmile.editors.task import GRANULARITIES
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import FED_BENCH_CLASSES
 
@@ -54,23 +56,19 @@ def write_json(path, content):
 
 def check(benchmark):
     """What every layout should give: four triplets, by class and shades of their pictures."""
-    assert len(benchmark.triplets) == 4
+    assert len(triplet_names(benchmark)) == 4
     found = {}
-    for triplet in benchmark.triplets:
-        found[triplet.expression] = (
-            triplet.source.load().getpixel((0, 0))[0],
-            triplet.truth.load().getpixel((0, 0))[0],
-            triplet.dense,
-            triplet.simple,
-        )
+    for task in benchmark.tasks:
+        shades = [each.load().getpixel((0, 0))[0] for each in (task.picture, task.truth)]
+        found[task.target, task.granularity] = (*shades, task.prompt)
     assert found == {
-        FED_BENCH_CLASSES[PUBLISHED[place + 3]]: (
+        (FED_BENCH_CLASSES[PUBLISHED[place + 3]], granularity): (
             10 + place,
             200 + place,
-            f"dense {place}",
-            f"simple {place}",
+            f"{granularity} {place}",
         )
         for place in range(4)
+        for granularity in GRANULARITIES
     }
     assert benchmark.to_record()["num_tasks"] == 8
     assert benchmark.to_record()["without_instruction"] == {"dense": [], "simple": []}
@@ -192,7 +190,7 @@ def test_one_still_with_two_targets(tmp_path, sfew):
     write_json(folder / "all.json", [{**row, "class": "sad", "gt": "a"}, {**row, "class": "fear", "gt": "b"}])
     benchmark = load_fed_benchmark(str(folder), sources=sfew)
     assert [task.source for task in benchmark.tasks] == ["one-sad-simple", "one-fear-simple"]
-    assert benchmark.truth("one-fear-simple").getpixel((0, 0))[0] == 201
+    assert truth(benchmark, "one-fear-simple").getpixel((0, 0))[0] == 201
 
 
 def test_missing_pictures_are_listed(tmp_path, sfew):
@@ -283,38 +281,38 @@ def test_pictures_of_no_triplet(tmp_path, sfew, caplog):
     indices_apart(folder)
     write_json(folder / "indices.json", rows()[:3])
     with caplog.at_level(logging.WARNING):
-        assert len(load_fed_benchmark(str(folder), sources=sfew).triplets) == 3
+        assert len(triplet_names(load_fed_benchmark(str(folder), sources=sfew))) == 3
     assert "that belong to no triplet, left out: 1" in caplog.text
 
 
 # Finding pictures by name
 
 
-def test_the_shelf(tmp_path):
+def test_the_index(tmp_path):
     save(tmp_path / "Val" / "Sad" / "a.png", 1)
     save(tmp_path / "Train" / "Sad" / "a.png", 2)
     save(tmp_path / "Train" / "Sad" / "B.1.PNG", 3)
     save(tmp_path / ".cache" / "c.png", 3)
-    shelf = PictureShelf(tmp_path)
-    assert shelf.find("train/sad/A.PNG") == tmp_path / "Train" / "Sad" / "a.png"
-    assert shelf.find("x\\Val\\Sad\\a.jpg") == tmp_path / "Val" / "Sad" / "a.png"
-    assert shelf.find("b.1") == shelf.find("/else/where/b.1.jpeg") == tmp_path / "Train" / "Sad" / "B.1.PNG"
-    assert shelf.find("c.png") is shelf.find("") is shelf.find("..") is shelf.find("b") is None
+    index = PictureIndex(tmp_path)
+    assert index.find("train/sad/A.PNG") == tmp_path / "Train" / "Sad" / "a.png"
+    assert index.find("x\\Val\\Sad\\a.jpg") == tmp_path / "Val" / "Sad" / "a.png"
+    assert index.find("b.1") == index.find("/else/where/b.1.jpeg") == tmp_path / "Train" / "Sad" / "B.1.PNG"
+    assert index.find("c.png") is index.find("") is index.find("..") is index.find("b") is None
     with pytest.raises(InputError, match=r"'a\.png' may be Train/Sad/a\.png and Val/Sad/a\.png"):
-        shelf.find("a.png")
+        index.find("a.png")
     save(tmp_path / "Val" / "Sad" / "a.png", 2)  # the same picture twice is no question
-    assert shelf.find("a.png") is not None
+    assert index.find("a.png") is not None
     assert (
-        PictureShelf(tmp_path, without=[tmp_path / "Val"]).find("Val/Sad/a.png").parent.parent.name == "Train"
+        PictureIndex(tmp_path, without=[tmp_path / "Val"]).find("Val/Sad/a.png").parent.parent.name == "Train"
     )
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=30))
 def test_any_name_is_looked_for(tmp_path_factory, name):
-    folder = tmp_path_factory.mktemp("shelf")
+    folder = tmp_path_factory.mktemp("index")
     save(folder / "a.png")
-    found = PictureShelf(folder).find(name)
+    found = PictureIndex(folder).find(name)
     assert found in (None, folder / "a.png")
 
 

@@ -5,14 +5,14 @@ import logging
 from contextlib import suppress
 
 import pytest
+from benchmark_examples import picture, triplet_names, truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pixelsmile.benchmarks.fed.loading import load_fed_benchmark
-from pixelsmile.benchmarks.fed.pictures import PictureFile
-from pixelsmile.benchmarks.fed.triplets import FedBenchmark, FedTriplet, parse_class
-from pixelsmile.benchmarks.tasks import Task
+from pixelsmile.benchmarks.catalogue import load_fed_benchmark
+from pixelsmile.benchmarks.fed.triplets import FedTriplet, fed_benchmark, parse_class
+from pixelsmile.editors.task import PictureFile
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import FED_BENCH_CLASSES
 from pixelsmile.results import portrait_png
@@ -47,16 +47,19 @@ def test_lines(tmp_path):
     box = [10, 20, 90.5, 95]
     rows = [ROW, {**other, "name": "lady", "domain": "anime", "face_box": box}]
     benchmark = load_fed_benchmark(write_triplets(tmp_path, rows))
-    assert benchmark.tasks == (
-        Task("gt-a-dense", "happy", "human", "Smile widely.", triplet="gt-a"),
-        Task("gt-a-simple", "happy", "human", "Smile", triplet="gt-a"),
-        Task("lady-simple", "surprised", "anime", "Gasp", (10, 20, 90.5, 95), triplet="lady"),
-    )
+    asked = [(task.source, task.target, task.domain, task.prompt, task.face_box) for task in benchmark.tasks]
+    assert asked == [
+        ("gt-a-dense", "happy", "human", "Smile widely.", None),
+        ("gt-a-simple", "happy", "human", "Smile", None),
+        ("lady-simple", "surprised", "anime", "Gasp", (10, 20, 90.5, 95)),
+    ]
+    assert [(task.triplet, task.granularity) for task in benchmark.tasks] == [
+        *(("gt-a", "dense"), ("gt-a", "simple"), ("lady", "simple")),
+    ]
+    assert [(task.source, task.prompt) for task in benchmark.unasked] == [("lady-dense", "")]
     assert [task.sample for task in benchmark.tasks] == ["gt-a", "gt-a", "lady"]
-    assert benchmark.picture("lady-simple").getpixel((0, 0)) == (1, 80, 120)
-    assert benchmark.truth("lady-simple").getpixel((0, 0)) == (2, 80, 120)
-    assert benchmark.triplet_of("lady-simple").name == "lady"
-    assert benchmark.granularity_of("gt-a-dense") == "dense"
+    assert picture(benchmark, "lady-simple").getpixel((0, 0)) == (1, 80, 120)
+    assert truth(benchmark, "lady-simple").getpixel((0, 0)) == (2, 80, 120)
     record = benchmark.to_record()
     assert (record["name"], record["origin"]) == ("mine", "mine.jsonl")
     assert (record["num_triplets"], record["num_tasks"]) == (2, 3)
@@ -67,10 +70,6 @@ def test_lines(tmp_path):
     assert again.to_record()["sha256"] != record["sha256"]
     dense = load_fed_benchmark(str(tmp_path / "mine.jsonl"), granularities=["dense"])
     assert [task.source for task in dense.tasks] == ["gt-a-dense"]
-    with pytest.raises(
-        InputError, match=r"no task with source 'lady-simple': it has 2 triplets, each with d"
-    ):
-        dense.picture("lady-simple")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +130,7 @@ def test_other_sizes_are_told(tmp_path, caplog):
     assert "1 of 1 triplets have a source and a ground truth of different size" in caplog.text
     assert "gt-a 120 x 100 and 60 x 50" in caplog.text
     assert "1 of 1 triplets have no dense instruction" in caplog.text
-    assert benchmark.truth("gt-a-simple").size == (60, 50)
+    assert truth(benchmark, "gt-a-simple").size == (60, 50)
 
 
 def test_a_part_is_balanced(tmp_path):
@@ -139,7 +138,7 @@ def test_a_part_is_balanced(tmp_path):
     rows = [{**ROW, "name": f"t{place}", "class": name} for place, name in enumerate(sorted(classes))]
     path = write_triplets(tmp_path, rows)
     part = load_fed_benchmark(path, num_samples=7)
-    assert {triplet.expression for triplet in part.triplets} == set(FED_BENCH_CLASSES.values())
+    assert {task.target for task in part.tasks} == set(FED_BENCH_CLASSES.values())
     assert "22 triplets of a benchmark that has 21 human" in refusal(path, num_samples=22)
     assert "all anime triplets of a benchmark that has 21 human" in refusal(path, domains=["anime"])
 
@@ -154,12 +153,14 @@ def test_published_classes(published, ours):
 
 
 def test_triplets_are_checked():
-    picture = PictureFile("nowhere.png")
+    nowhere = PictureFile("nowhere.png")
     with pytest.raises(InputError, match="triplet 'a' has class 'surprise': use one of happy"):
-        FedTriplet("a", "surprise", "human", "d", "s", picture, picture)
-    triplet = FedTriplet("a", "happy", "human", None, "s", picture, picture)
-    assert (triplet.task("dense"), triplet.task("simple").source) == (None, "a-simple")
-    assert FedBenchmark("n", "o", [triplet]).without_instruction() == {"dense": ("a",), "simple": ()}
+        FedTriplet("a", "surprise", "human", "d", "s", nowhere, nowhere)
+    triplet = FedTriplet("a", "happy", "human", None, "s", nowhere, nowhere)
+    assert (triplet.task("dense").prompt, triplet.task("simple").source) == ("", "a-simple")
+    benchmark = fed_benchmark("n", "o", [triplet])
+    assert [task.source for task in benchmark.tasks] == ["a-simple"]
+    assert [task.source for task in benchmark.unasked] == ["a-dense"]
 
 
 KEYS = ("source", "truth", "class", "dense", "simple", "name", "domain", "face_box", "other")
@@ -179,7 +180,7 @@ VALUES = (
 def test_any_lines_are_triplets_or_a_refusal(tmp_path_factory, rows):
     path = write_triplets(tmp_path_factory.mktemp("lines"), rows)
     with suppress(InputError):
-        assert len(load_fed_benchmark(path).triplets) == len(rows)
+        assert len(triplet_names(load_fed_benchmark(path))) == len(rows)
         return
     refusal(path)  # in one line
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks import benchmark_examples
 from benchmarks.fed_run_examples import (
     DOUBLED,
     FACELESS,
@@ -23,9 +24,9 @@ from benchmarks.fed_run_examples import (
     BoxDetector,
     ExampleJudge,
     begin_fed_run,
+    example_benchmark,
     example_markers,
     example_scores,
-    fed_benchmark,
     mark_fed_run,
     measure_fed_run,
     triplet,
@@ -81,10 +82,10 @@ def test_the_folder_holds_all_that_judging_needs(folder):
     (unasked,) = spec.without_instruction
     assert (unasked.triplet, unasked.granularity, unasked.prompt) == (UNWORDED, "dense", "")
     for task in spec.fed_tasks:
-        benchmark = fed_benchmark()
+        benchmark = example_benchmark()
         assert task.source == f"{task.triplet}-{task.granularity}"
         truth = load_image(folder.truth_file(task.triplet))
-        assert truth.tobytes() == benchmark.truth(task.source).tobytes()
+        assert truth.tobytes() == benchmark_examples.truth(benchmark, task.source).tobytes()
     assert RunFolder(folder.path).spec() == spec
     assert {task.target for task in spec.fed_tasks} == {"happy", "neutral"}
 

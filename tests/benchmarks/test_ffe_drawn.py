@@ -5,10 +5,11 @@ from functools import cache
 
 import numpy as np
 import pytest
+from benchmark_examples import task_of
 
+from pixelsmile.benchmarks.catalogue import load_ffe_benchmark
 from pixelsmile.benchmarks.drawn_people import look_of
-from pixelsmile.benchmarks.ffe.drawn import FIRST_SEEDS, SLIGHT_STRENGTHS, DrawnBenchmark
-from pixelsmile.benchmarks.ffe.loading import load_benchmark
+from pixelsmile.benchmarks.ffe.drawn import FIRST_SEEDS, SLIGHT_STRENGTHS, drawn_ffe_benchmark
 from pixelsmile.errors import InputError, StrengthError
 from pixelsmile.expressions import CONFUSING_PAIRS, DOMAINS, EXPRESSIONS, NEUTRAL
 from pixelsmile.portraits import sample_identity
@@ -18,7 +19,7 @@ PAIRED = {name for pair in CONFUSING_PAIRS for name in pair}
 
 @cache
 def whole():
-    return DrawnBenchmark()
+    return drawn_ffe_benchmark()
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -32,7 +33,7 @@ def test_what_is_asked_for(domain):
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_who_is_shown(domain):
     tasks = [task for task in whole().tasks if task.domain == domain]
-    shown = [whole().shown(task.source) for task in tasks]
+    shown = [task.picture for task in tasks]
     seeds = [each.identity_seed for each in shown]
     assert len(set(seeds)) == 240
     assert FIRST_SEEDS[domain] <= min(seeds)
@@ -53,13 +54,13 @@ def test_who_is_shown(domain):
 
 def test_fewer_are_the_first_of_more():
     for num in (1, 16, 37):
-        assert DrawnBenchmark(num).tasks == whole().tasks[:num]
+        assert drawn_ffe_benchmark(num).tasks == whole().tasks[:num]
     first = Counter(task.target for task in whole().tasks[:16])
     assert first == {name: 2 if name in PAIRED else 1 for name in EXPRESSIONS}
-    human = DrawnBenchmark(5, ["human"]).tasks
+    human = drawn_ffe_benchmark(5, ["human"]).tasks
     assert human == tuple(task for task in whole().tasks if task.domain == "human")[:5]
     assert (
-        load_benchmark("embedded", num_samples=4, domains=["anime"]).tasks
+        load_ffe_benchmark("embedded", num_samples=4, domains=["anime"]).tasks
         == tuple(task for task in whole().tasks if task.domain == "anime")[:4]
     )
 
@@ -72,7 +73,7 @@ def test_it_stays_what_it_is():
         "num_tasks": 480,
         "sha256": "b9947ec2ba81e748280f36d2a6bf9abbb417adc235ccf6a07317a0a16c9b3c6e",
     }
-    assert DrawnBenchmark(16).to_record()["sha256"] != whole().to_record()["sha256"]
+    assert drawn_ffe_benchmark(16).to_record()["sha256"] != whole().to_record()["sha256"]
 
 
 @pytest.mark.parametrize(
@@ -81,28 +82,27 @@ def test_it_stays_what_it_is():
 )
 def test_refusals(arguments, said):
     with pytest.raises(InputError, match=said):
-        DrawnBenchmark(*arguments)
+        drawn_ffe_benchmark(*arguments)
 
 
 def test_pictures_and_their_truth():
-    benchmark = DrawnBenchmark(40)
-    neutral = next(task for task in benchmark.tasks if benchmark.shown(task.source).expression == NEUTRAL)
-    slight = next(task for task in benchmark.tasks if benchmark.shown(task.source).expression != NEUTRAL)
-    picture = benchmark.picture(neutral.source)
+    tasks = drawn_ffe_benchmark(40).tasks
+    neutral = next(task for task in tasks if task.picture.expression == NEUTRAL)
+    slight = next(task for task in tasks if task.picture.expression != NEUTRAL)
+    picture = neutral.picture.load()
     assert (picture.size, picture.mode) == ((256, 256), "RGB")
-    assert picture.tobytes() == DrawnBenchmark(40).picture(neutral.source).tobytes()
-    at_rest = benchmark.truth(neutral, 0.0)
+    assert picture.tobytes() == task_of(drawn_ffe_benchmark(40), neutral.source).picture.load().tobytes()
+    at_rest = neutral.picture.with_expression(neutral.target, 0.0)
     assert at_rest.image.tobytes() == picture.tobytes()
     assert at_rest.truth.face_box == pytest.approx(neutral.face_box, abs=0.5)
     assert at_rest.truth.scores == dict.fromkeys(EXPRESSIONS, 0.0)
     # a slight expression goes: the truth at 0 is the neutral face
-    assert benchmark.truth(slight, 0.0).image.tobytes() != benchmark.picture(slight.source).tobytes()
-    assert benchmark.truth(slight, 0.0).truth.scores == dict.fromkeys(EXPRESSIONS, 0.0)
+    at_rest = slight.picture.with_expression(slight.target, 0.0)
+    assert at_rest.image.tobytes() != slight.picture.load().tobytes()
+    assert at_rest.truth.scores == dict.fromkeys(EXPRESSIONS, 0.0)
     for variant in range(3):
-        full = benchmark.truth(slight, 1.0, variant)
+        full = slight.picture.with_expression(slight.target, 1.0, variant)
         assert max(full.truth.scores, key=full.truth.scores.__getitem__) == slight.target
         assert full.truth.scores[slight.target] == pytest.approx(1)
     with pytest.raises(StrengthError):
-        benchmark.truth(slight, 2.5)
-    with pytest.raises(InputError, match="has no source 'human-9999'"):
-        benchmark.picture("human-9999")
+        slight.picture.with_expression(slight.target, 2.5)

@@ -13,7 +13,7 @@ from benchmarks.run_examples import begin_run, make_edits
 from pixelsmile.benchmarks.fed.results import load_fed_results
 from pixelsmile.benchmarks.metrics import Bootstrap
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.benchmarks.running import sample_seed
+from pixelsmile.benchmarks.runner import sample_seed
 from pixelsmile.cli import main
 
 

@@ -6,24 +6,16 @@ more, in all combinations. In people drawn by chance it is a fifth, a quarter an
 
 import itertools
 from collections import defaultdict, deque
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
-from pixelsmile.benchmarks.tasks import Box
-from pixelsmile.expressions import Domain
-from pixelsmile.portraits import (
-    ActionUnits,
-    Identity,
-    Portrait,
-    action_units,
-    anime,
-    draw_portrait,
-    human,
-    sample_identity,
-)
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import DOMAINS, Domain
+from pixelsmile.portraits import Identity, sample_identity
 
-PICTURE_PX = 256
 TILTED_DEGREES = 4.0
+
+T = TypeVar("T")
 
 
 class Look(NamedTuple):
@@ -48,36 +40,6 @@ LOOKS: tuple[Look, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What a picture shows: a person of `identity_seed` with an expression; neutral has strength 0."""
-
-    identity_seed: int
-    domain: Domain
-    expression: str
-    strength: float
-    variant: int
-
-    @property
-    def identity(self) -> Identity:
-        return sample_identity(self.identity_seed)
-
-    @property
-    def units(self) -> ActionUnits:
-        return action_units(self.expression, self.strength, self.variant)
-
-    def portrait(self) -> Portrait:
-        """The picture, PICTURE_PX a side, and the truth about it."""
-        return draw_portrait(self.identity, self.units, self.domain, PICTURE_PX)
-
-    def face_box(self) -> Box:
-        """Where the face is drawn, in whole pixels."""
-        painter = human if self.domain == "human" else anime
-        box = painter.anchors(self.identity, self.units).face_box
-        x0, y0, x1, y1 = (float(round(value * PICTURE_PX)) for value in box)
-        return x0, y0, x1, y1
-
-
 def look_of(identity: Identity) -> Look:
     """What makes this face harder to edit. Stubble hides no mouth and counts as no beard."""
     return Look(
@@ -100,3 +62,19 @@ class People:
             seed = next(self._seeds)
             self._waiting[look_of(sample_identity(seed))].append(seed)
         return self._waiting[look].popleft()
+
+
+def first_by_turns(
+    endless: Callable[[Domain], Iterator[T]], num_items: int, domains: Sequence[Domain], what: str
+) -> tuple[T, ...]:
+    """The first of what a benchmark draws without end, the domains by turns: fewer are the first of more.
+
+    InputError, which calls them `what`, for none, and for domains that are none or named twice.
+    """
+    asked = [domain for domain in DOMAINS if domain in domains]
+    if not asked or len(asked) != len(domains):
+        raise InputError(f"domains {tuple(domains)!r}: name each of {', '.join(DOMAINS)} at most once")
+    if num_items < 1:
+        raise InputError(f"num_samples {num_items!r}: a benchmark has at least one {what}")
+    by_turns = itertools.chain.from_iterable(zip(*map(endless, asked), strict=True))
+    return tuple(itertools.islice(by_turns, num_items))

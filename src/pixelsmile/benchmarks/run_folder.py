@@ -31,7 +31,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from PIL import Image
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
-from pixelsmile.benchmarks.tasks import check_name
+from pixelsmile.editors.task import check_name
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, MAX_STRENGTH, NEUTRAL, Domain
 from pixelsmile.hashing import sha256_file

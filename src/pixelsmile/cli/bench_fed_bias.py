@@ -39,13 +39,13 @@ def run(options: argparse.Namespace) -> int:
     """Do what the folder lacks, write bias.json and bias.html, print the tables; exit code 1 for a rest."""
     settings = judge_options(options, [options.judge])
     from pixelsmile.benchmarks.fed.bias import load_bias, run_bias
-    from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
-    from pixelsmile.benchmarks.fed.triplets import GRANULARITIES
+    from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark
     from pixelsmile.benchmarks.report.bias import bias_lines, bias_page
+    from pixelsmile.editors.task import GRANULARITIES
     from pixelsmile.store.publication import staged
 
     asked = GRANULARITIES if options.instructions == "both" else (options.instructions,)
-    benchmark = DrawnFedBenchmark(options.samples, granularities=asked)
+    benchmark = drawn_fed_benchmark(options.samples, granularities=asked)
     folder, measures = Path(options.output), _measures(options.judge, settings)
     _show(run_bias(folder, benchmark, measures, max_concurrency=options.max_concurrency), options.quiet)
     found = load_bias(folder, measures.markers.id)

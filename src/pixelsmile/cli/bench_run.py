@@ -5,7 +5,6 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +16,11 @@ from pixelsmile.cli.parsing import CommandParser
 from pixelsmile.errors import InputError, one_line
 
 if TYPE_CHECKING:
-    from pixelsmile.benchmarks.editors.choosing import EditorChoice
-    from pixelsmile.benchmarks.editors.editor import BenchmarkEditor
+    from pixelsmile.benchmarks.benchmark import Benchmark
     from pixelsmile.benchmarks.run_folder import RunFolder
-    from pixelsmile.benchmarks.running import RunProgress, Setting
-    from pixelsmile.benchmarks.tasks import Benchmark
+    from pixelsmile.benchmarks.runner import RunProgress, Setting
+    from pixelsmile.editors.choice import EditorChoice
+    from pixelsmile.editors.editor import TaskEditor
     from pixelsmile.expressions import Domain
 
 _MAX_REASONS = 5
@@ -50,24 +49,24 @@ def fed_parser() -> CommandParser:
 
 def run_ffe(options: argparse.Namespace) -> int:
     """FFE-Bench: make the edits that the folder lacks; exit code 1 where there is not one in the end."""
-    from pixelsmile.benchmarks.editors.drawn import SANITY_EDITORS
+    from pixelsmile.editors.sanity import SANITY_EDITORS
 
     strengths = _strengths(options)
     choice = _choice(options, SANITY_EDITORS)
-    from pixelsmile.benchmarks.ffe.loading import load_benchmark
+    from pixelsmile.benchmarks.catalogue import load_ffe_benchmark
 
-    benchmark = load_benchmark(options.benchmark, num_samples=options.samples, domains=_domains(options))
+    benchmark = load_ffe_benchmark(options.benchmark, num_samples=options.samples, domains=_domains(options))
     return _run(options, choice, Plan("ffe", benchmark, options.setting, strengths))
 
 
 def run_fed(options: argparse.Namespace) -> int:
     """The same for FED-Bench: one edit for each instruction."""
-    from pixelsmile.benchmarks.editors.drawn_fed import FED_SANITY_EDITORS
+    from pixelsmile.editors.sanity import FED_SANITY_EDITORS
 
     choice = _choice(options, FED_SANITY_EDITORS)
-    from pixelsmile.benchmarks.fed.loading import load_fed_benchmark
-    from pixelsmile.benchmarks.fed.triplets import GRANULARITIES
-    from pixelsmile.benchmarks.running import GENERAL_STRENGTHS
+    from pixelsmile.benchmarks.catalogue import load_fed_benchmark
+    from pixelsmile.benchmarks.runner import GENERAL_STRENGTHS
+    from pixelsmile.editors.task import GRANULARITIES
 
     benchmark = load_fed_benchmark(
         options.benchmark,
@@ -81,19 +80,19 @@ def run_fed(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, choice: "EditorChoice", plan: Plan) -> int:
     from pixelsmile.benchmarks.run_folder import RunFolder
-    from pixelsmile.benchmarks.running import run_edits
+    from pixelsmile.benchmarks.runner import run_edits
 
     with RunFolder.claimed(Path(options.output)) as folder, memory_errors(_ADVICE):
         started = time.monotonic()
-        with closing(_open(options, choice, plan, folder)) as editor:
-            events = run_edits(plan.benchmark, editor, folder, plan.setting, plan.strengths, options.seed)
-            new = _work(events, options.quiet)
+        editor = _open(options, choice, plan, folder)
+        events = run_edits(plan.benchmark, editor, folder, plan.setting, plan.strengths, options.seed)
+        new = _work(events, options.quiet)
         return _report(options, plan.name, folder, new, time.monotonic() - started)
 
 
 def _choice(options: argparse.Namespace, sanity: Sequence[str]) -> "EditorChoice":
-    from pixelsmile.benchmarks.editors.choosing import parse_editor
     from pixelsmile.editing.model_choice import check_files
+    from pixelsmile.editors.choice import parse_editor
 
     choice = parse_editor(options.editor, sanity)
     _check_options(options, choice)
@@ -107,7 +106,7 @@ def _domains(options: argparse.Namespace) -> "tuple[Domain, ...] | None":
 
 
 def _strengths(options: argparse.Namespace) -> tuple[float, ...]:
-    from pixelsmile.benchmarks.running import GENERAL_STRENGTHS, uniform_strengths
+    from pixelsmile.benchmarks.runner import GENERAL_STRENGTHS, uniform_strengths
 
     uniform = {
         name: value
@@ -137,22 +136,30 @@ _OWN_OPTIONS = (
 def _check_options(options: argparse.Namespace, choice: "EditorChoice") -> None:
     """Options that an editor has no use for are mistakes."""
     useless = [] if choice.kind == "own" else list(_OWN_OPTIONS)
-    useless += [] if choice.kind == "command" else ["timeout"]
+    useless += [] if choice.kind == "command" else ["timeout", "max_concurrency"]
     for name in useless:
         if getattr(options, name, None) is not None:
-            owner = "command:..." if name == "timeout" else "pixelsmile"
-            raise InputError(f"--{name} is for --editor {owner}, not {options.editor!r}: leave it out")
+            owner = "pixelsmile" if name in _OWN_OPTIONS else "command:..."
+            raise InputError(
+                f"--{name.replace('_', '-')} is for --editor {owner}, not {options.editor!r}: leave it out"
+            )
 
 
 def _open(
     options: argparse.Namespace, choice: "EditorChoice", plan: Plan, folder: "RunFolder"
-) -> "BenchmarkEditor":
-    from pixelsmile.benchmarks.editors.choosing import open_editor
-    from pixelsmile.benchmarks.editors.own_settings import OwnSettings
+) -> "TaskEditor":
+    from pixelsmile.editors.choice import open_editor
+    from pixelsmile.editors.own import OwnSettings
 
     if choice.kind != "own":
         return open_editor(
-            choice, plan.benchmark, OwnSettings(), folder.path, plan.strengths, options.timeout
+            choice,
+            plan.benchmark.tasks,
+            OwnSettings(),
+            folder.path,
+            plan.strengths,
+            timeout_s=options.timeout,
+            max_concurrency=options.max_concurrency,
         )
     from pixelsmile.cli.bench_judge import is_drawn_benchmark
     from pixelsmile.editing.folders import GEOMETRIC, find_model
@@ -179,31 +186,10 @@ def _open(
         told=getattr(options, "tell", None) or "expression",
     )
     with loading(model.model, options.quiet):
-        editor = open_editor(choice, plan.benchmark, settings, folder.path, plan.strengths)
-    _check_tasks(options, editor, plan.benchmark)
+        editor = open_editor(choice, plan.benchmark.tasks, settings, folder.path, plan.strengths)
+    if (note := editor.capabilities.note) and options.benchmark != "embedded":
+        remark(f"the model says: {note}", options.quiet)
     return editor
-
-
-def _check_tasks(options: argparse.Namespace, editor: "BenchmarkEditor", benchmark: "Benchmark") -> None:
-    """Say before it edits what a model does not know: other pictures than drawn ones, a domain of the tasks.
-
-    InputError where it does not know the domain of every task, and for instructions that it does not
-    understand.
-    """
-    from pixelsmile.benchmarks.editors.own import OwnEditor
-
-    if not isinstance(editor, OwnEditor):
-        return
-    unknown = sorted({task.domain for task in benchmark.tasks} - set(editor.domains))
-    if unknown:
-        raise InputError(
-            f"the model knows {' and '.join(editor.domains)} pictures, and some tasks are {unknown[0]}: add "
-            f"--domain {editor.domains[0]}, or name another --model"
-        )
-    if editor.moves_units and getattr(options, "tell", None) == "instruction":
-        raise InputError("the model understands no instructions: leave out --tell, or name another --model")
-    if editor.note and options.benchmark != "embedded":
-        remark(f"the model says: {editor.note}", options.quiet)
 
 
 def _work(events: Iterator["RunProgress"], quiet: bool) -> int:

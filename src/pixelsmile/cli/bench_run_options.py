@@ -2,7 +2,6 @@
 
 import argparse
 
-from pixelsmile.benchmarks.editors.own_settings import REGIONS, TOLD
 from pixelsmile.cli.options import add_adapter, add_device, add_json, add_quiet, add_sampling, add_seed
 from pixelsmile.cli.parsing import (
     CommandParser,
@@ -13,6 +12,7 @@ from pixelsmile.cli.parsing import (
     positive_number,
     whole_number,
 )
+from pixelsmile.editors.own import REGIONS, TOLD
 from pixelsmile.expressions import DOMAINS, MAX_STRENGTH, parse_strength
 
 GRANULARITIES = ("dense", "simple")
@@ -138,6 +138,12 @@ def _add_editor(parser: CommandParser, sanity: str) -> None:
         type=positive_number("timeout"),
         metavar="SECONDS",
         help="how long a command may be silent (default 600)",
+    )
+    group.add_argument(
+        "--max-concurrency",
+        type=whole_number("max-concurrency", 1, 1000),
+        metavar="N",
+        help="how many samples a command is given at once (default 1)",
     )
 
 

@@ -16,7 +16,7 @@ from pixelsmile.cli.train_plan import dry_run, show_cache, smoke
 from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
-    from pixelsmile.benchmarks.tasks import Benchmark
+    from pixelsmile.benchmarks.benchmark import Benchmark
     from pixelsmile.training.config import TrainingConfig
     from pixelsmile.training.loop import Event, Trainer
     from pixelsmile.training.run_folder import RunFolder
@@ -131,7 +131,7 @@ def _config_path(text: str) -> Path:
 
 def _checked(config: "TrainingConfig") -> "Benchmark | None":
     """The benchmark that it is validated with, if any; all that it names is looked at before torch loads."""
-    from pixelsmile.benchmarks.ffe.loading import load_benchmark
+    from pixelsmile.benchmarks.catalogue import load_ffe_benchmark
     from pixelsmile.training.checks import check_training
 
     check_training(config, num_processes=int(os.environ.get("WORLD_SIZE", "1")))  # of `accelerate launch`
@@ -139,7 +139,7 @@ def _checked(config: "TrainingConfig") -> "Benchmark | None":
     if settings.every is None or settings.benchmark is None:
         return None
     domains = (config.data.domain,)
-    benchmark = load_benchmark(settings.benchmark, num_samples=settings.num_samples, domains=domains)
+    benchmark = load_ffe_benchmark(settings.benchmark, num_samples=settings.num_samples, domains=domains)
     settings.check_judges()
     return benchmark
 

@@ -13,16 +13,15 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from pixelsmile.benchmarks.editors.own import OwnEditor
-from pixelsmile.benchmarks.editors.own_settings import OwnSettings
-from pixelsmile.benchmarks.ffe.loading import EMBEDDED, load_benchmark
+from pixelsmile.benchmarks.benchmark import Benchmark
+from pixelsmile.benchmarks.catalogue import EMBEDDED, load_ffe_benchmark
 from pixelsmile.benchmarks.judging import EditJudging
 from pixelsmile.benchmarks.likeness import measure_likeness
 from pixelsmile.benchmarks.results import RunResults, load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.benchmarks.running import run_edits, specification
-from pixelsmile.benchmarks.tasks import Benchmark
+from pixelsmile.benchmarks.runner import run_edits, specification
 from pixelsmile.editing.editor import Editor
+from pixelsmile.editors.own import OwnEditor, OwnSettings
 from pixelsmile.errors import OutputError
 from pixelsmile.faces.likeness import LikenessMeter, open_meter
 from pixelsmile.judges.choosing import parse_judge
@@ -43,13 +42,13 @@ def make_measure(config: TrainingConfig, accelerator: Any) -> "FfeMeasure | None
     """The benchmark that the configuration names, ready to look on; None where it names none.
 
     Judge and encoders are loaded on the main process alone, which is the one that judges. Raises what they
-    and `load_benchmark` raise, on all processes.
+    and `load_ffe_benchmark` raise, on all processes.
     """
     settings = config.validation
     if settings.every is None or settings.benchmark is None:
         return None
     domain = config.data.domain
-    benchmark = load_benchmark(settings.benchmark, num_samples=settings.num_samples, domains=(domain,))
+    benchmark = load_ffe_benchmark(settings.benchmark, num_samples=settings.num_samples, domains=(domain,))
     jury = on_main(accelerator, lambda: Jury.load(config))
     return FfeMeasure(config, benchmark, jury, in_step=accelerator.is_fsdp2)
 

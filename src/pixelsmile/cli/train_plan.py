@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pixelsmile.cli.display import StatusLine, print_json
 
 if TYPE_CHECKING:
-    from pixelsmile.benchmarks.tasks import Benchmark
+    from pixelsmile.benchmarks.benchmark import Benchmark
     from pixelsmile.training.cache import CacheProgress
     from pixelsmile.training.config import TrainingConfig
     from pixelsmile.training.estimate import Estimate

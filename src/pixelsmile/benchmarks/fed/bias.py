@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pixelsmile.benchmarks.editors.drawn_fed import FED_SANITY_EDITORS, fed_sanity_editor
+from pixelsmile.benchmarks.benchmark import Benchmark
 from pixelsmile.benchmarks.fed.background import BackgroundMeter, measure_background
 from pixelsmile.benchmarks.fed.bias_checks import (
     CHECKS,
@@ -27,7 +27,6 @@ from pixelsmile.benchmarks.fed.bias_singles import SINGLES, measure_singles, sin
 from pixelsmile.benchmarks.fed.changes import measure_changes
 from pixelsmile.benchmarks.fed.changes_of_scores import JudgedScores
 from pixelsmile.benchmarks.fed.components import NO_CHANGE
-from pixelsmile.benchmarks.fed.drawn import DrawnFedBenchmark
 from pixelsmile.benchmarks.fed.marking import MARKED, MarkerSet, keep_markers, marking
 from pixelsmile.benchmarks.fed.results import FedResults, ScoredEdit, load_fed_results
 from pixelsmile.benchmarks.likeness import measure_likeness
@@ -37,7 +36,8 @@ from pixelsmile.benchmarks.metrics.summary import Figure
 from pixelsmile.benchmarks.metrics.table import FloatArray
 from pixelsmile.benchmarks.opinions import NOT_JUDGED
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.benchmarks.running import GENERAL_STRENGTHS, run_edits
+from pixelsmile.benchmarks.runner import GENERAL_STRENGTHS, run_edits
+from pixelsmile.editors.sanity import FED_SANITY_EDITORS, SanityEditor
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import NEUTRAL
 from pixelsmile.judges.judge import Judge
@@ -121,7 +121,7 @@ class BiasResults:
 
 
 def run_bias(
-    path: Path, benchmark: DrawnFedBenchmark, measures: BiasMeasures, *, max_concurrency: int = 8
+    path: Path, benchmark: Benchmark, measures: BiasMeasures, *, max_concurrency: int = 8
 ) -> Iterator[BiasProgress]:
     """Make, judge and measure what the folder at `path` lacks, editor by editor.
 
@@ -131,8 +131,7 @@ def run_bias(
     _check_folder(path)
     for editor in EDITORS:
         with RunFolder.claimed(path / editor) as folder, VerdictCache(path / _CACHE) as cache:
-            made = fed_sanity_editor(editor, benchmark)
-            for event in run_edits(benchmark, made, folder, "general", GENERAL_STRENGTHS):
+            for event in run_edits(benchmark, SanityEditor(editor), folder, "general", GENERAL_STRENGTHS):
                 yield BiasProgress(editor, "editing", event.num_done, event.num_edits)
             for what, num_done, num_all in _measured(folder, measures, cache, max_concurrency):
                 yield BiasProgress(editor, what, num_done, num_all)

@@ -1,26 +1,22 @@
-"""FED-Bench as editors see it: a source, an instruction in two granularities, and the ground truth.
+"""FED-Bench's tasks: a source, an instruction in two granularities, and the ground truth.
 
 Each triplet gives a task for each granularity. A task's source is called NAME-dense or NAME-simple, so that
-two edits of one picture have different names; it leads back to its triplet.
+two edits of one picture have different names.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
 
-from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.benchmarks.fed.pictures import Picture
-from pixelsmile.benchmarks.reading import all_or_error, box_within
-from pixelsmile.benchmarks.tasks import Box, Task, check_name
+from pixelsmile.benchmarks.benchmark import Benchmark, all_or_error, box_within
+from pixelsmile.editors.task import GRANULARITIES, Box, Granularity, Picture, Task, check_name
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import FED_BENCH_CLASSES, Domain, parse_expression
 from pixelsmile.hashing import sha256_json
 
-Granularity = Literal["dense", "simple"]
-GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
 CLASSES: tuple[str, ...] = tuple(FED_BENCH_CLASSES.values())
 
 _MAX_LISTED = 3  # names in a message
@@ -59,113 +55,48 @@ class FedTriplet:
         text = self.dense if granularity == "dense" else self.simple
         return text if text and text.strip() else None
 
-    def asked_strength(self, granularity: Granularity) -> float | None:
-        """How strong an expression the words in that granularity ask for; None where they leave it open."""
-        return self.dense_strength if granularity == "dense" else None
+    def task(self, granularity: Granularity) -> Task:
+        """What an editor is asked; without an instruction, a task with an empty prompt."""
+        return Task(
+            f"{self.name}-{granularity}",
+            self.expression,
+            self.domain,
+            self.instruction(granularity) or "",
+            self.face_box,
+            self.name,
+            granularity,
+            self.dense_strength if granularity == "dense" else None,
+            picture=self.source,
+            truth=self.truth,
+        )
 
-    def task(self, granularity: Granularity) -> Task | None:
-        """What an editor is asked; None without an instruction."""
-        prompt = self.instruction(granularity)
-        if prompt is None:
-            return None
-        source = f"{self.name}-{granularity}"
-        return Task(source, self.expression, self.domain, prompt, self.face_box, triplet=self.name)
 
-
-class FedBenchmark:
-    """Triplets as tasks: of each triplet the granularities in their order. A `Benchmark` for `run_edits`.
+def fed_benchmark(
+    name: str,
+    origin: str,
+    triplets: Sequence[FedTriplet],
+    granularities: Sequence[Granularity] = GRANULARITIES,
+) -> Benchmark:
+    """Triplets as tasks: of each triplet the granularities in their order.
 
     name: which benchmark it is. origin: the folder or file it came from. InputError for two triplets of one
     name, and where there is not one instruction.
     """
-
-    def __init__(
-        self,
-        name: str,
-        origin: str,
-        triplets: Sequence[FedTriplet],
-        granularities: Sequence[Granularity] = GRANULARITIES,
-    ) -> None:
-        self._name, self._origin = name, origin
-        self.triplets = tuple(triplets)
-        self.granularities = checked_granularities(granularities)
-        self._by_source: dict[str, tuple[FedTriplet, Granularity]] = {}
-        tasks = []
-        for triplet in self.triplets:
-            for granularity in self.granularities:
-                source = f"{triplet.name}-{granularity}"
-                if source in self._by_source:
-                    raise InputError(f"two triplets are called {triplet.name!r}: give each a name of its own")
-                self._by_source[source] = triplet, granularity
-                tasks.append(triplet.task(granularity))
-        self._tasks = tuple(task for task in tasks if task is not None)
-        if not self._tasks:
-            raise InputError(
-                f"no triplet of {origin!r} has an instruction that is {' or '.join(self.granularities)}: "
-                "there is nothing to ask for"
-            )
-
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        """All tasks, in the order of the triplets."""
-        return self._tasks
-
-    def picture(self, source: str) -> Image.Image:
-        """The source picture of a task."""
-        return self.triplet_of(source).source.load()
-
-    def truth(self, source: str) -> Image.Image:
-        """What a task asks for: the ground truth, upright RGB; it can differ from the source in size."""
-        return self.triplet_of(source).truth.load()
-
-    def triplet_of(self, source: str) -> FedTriplet:
-        """The triplet behind a task's source; InputError for a name that is none."""
-        return self._found(source)[0]
-
-    def granularity_of(self, source: str) -> Granularity:
-        """Whether that task's instruction is dense or simple; InputError for a name that is none."""
-        return self._found(source)[1]
-
-    def without_instruction(self) -> dict[Granularity, tuple[str, ...]]:
-        """The names of the triplets that lack one, by granularity: they have no task, and no score."""
-        return {
-            granularity: tuple(
-                triplet.name for triplet in self.triplets if triplet.instruction(granularity) is None
-            )
-            for granularity in self.granularities
-        }
-
-    def to_record(self) -> dict[str, JsonValue]:
-        """Name, origin, what lacks an instruction, and a hash of all words and pictures."""
-        defined = [
-            {
-                "name": triplet.name,
-                "expression": triplet.expression,
-                "domain": triplet.domain,
-                "instructions": {each: triplet.instruction(each) for each in self.granularities},
-                "face_box": triplet.face_box,
-                "source": triplet.source.sha256(),
-                "truth": triplet.truth.sha256(),
-            }
-            for triplet in self.triplets
-        ]
-        return {
-            "name": self._name,
-            "origin": self._origin,
-            "num_triplets": len(self.triplets),
-            "num_tasks": len(self._tasks),
-            "granularities": list(self.granularities),
-            "without_instruction": {each: list(names) for each, names in self.without_instruction().items()},
-            "sha256": sha256_json(defined),
-        }
-
-    def _found(self, source: str) -> tuple[FedTriplet, Granularity]:
-        if source not in self._by_source:
-            raise InputError(
-                f"{self._origin!r} has no task with source {source!r}: it has {len(self.triplets)} triplets, "
-                f"each with {' and '.join(self.granularities)}"
-            )
-        return self._by_source[source]
+    asked = checked_granularities(granularities)
+    for twice, count in Counter(triplet.name for triplet in triplets).items():
+        if count > 1:
+            raise InputError(f"two triplets are called {twice!r}: give each a name of its own")
+    every = [triplet.task(granularity) for triplet in triplets for granularity in asked]
+    tasks = tuple(task for task in every if task.prompt)
+    if not tasks:
+        raise InputError(
+            f"no triplet of {origin!r} has an instruction that is {' or '.join(asked)}: there is nothing to "
+            "ask for"
+        )
+    unasked = tuple(
+        task for granularity in asked for task in every if task.granularity == granularity and not task.prompt
+    )
+    return Benchmark(name, origin, tasks, lambda: _description(triplets, asked, tasks), unasked)
 
 
 def checked_granularities(granularities: Sequence[Granularity]) -> tuple[Granularity, ...]:
@@ -198,8 +129,7 @@ def checked_triplets(triplets: Sequence[FedTriplet], origin: str) -> tuple[FedTr
         source, truth = triplet.source.load().size, triplet.truth.load().size
         if source != truth:
             other_sizes.append(f"{triplet.name} {source[0]} x {source[1]} and {truth[0]} x {truth[1]}")
-        box = None if triplet.face_box is None else box_within(triplet.face_box, source)
-        return replace(triplet, face_box=box)
+        return replace(triplet, face_box=box_within(triplet.face_box, source))
 
     labelled = ((triplet.name, triplet) for triplet in triplets)
     found = all_or_error(labelled, checked, f"triplets of {origin!r}", "mend or remove them")
@@ -215,3 +145,32 @@ def checked_triplets(triplets: Sequence[FedTriplet], origin: str) -> tuple[FedTr
             listed,
         )
     return found
+
+
+def _description(
+    triplets: Sequence[FedTriplet], granularities: Sequence[Granularity], tasks: Sequence[Task]
+) -> dict[str, JsonValue]:
+    """What lacks an instruction, and a hash of all words and pictures."""
+    without: dict[str, JsonValue] = {
+        granularity: [triplet.name for triplet in triplets if triplet.instruction(granularity) is None]
+        for granularity in granularities
+    }
+    defined = [
+        {
+            "name": triplet.name,
+            "expression": triplet.expression,
+            "domain": triplet.domain,
+            "instructions": {each: triplet.instruction(each) for each in granularities},
+            "face_box": triplet.face_box,
+            "source": triplet.source.sha256(),
+            "truth": triplet.truth.sha256(),
+        }
+        for triplet in triplets
+    ]
+    return {
+        "num_triplets": len(triplets),
+        "num_tasks": len(tasks),
+        "granularities": list(granularities),
+        "without_instruction": without,
+        "sha256": sha256_json(defined),
+    }

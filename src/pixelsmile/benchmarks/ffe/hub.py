@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pixelsmile.benchmarks.ffe.photographs import Sample, parse_target
-from pixelsmile.benchmarks.metadata import SUFFIXES, Aliases, Row, StoredPicture, fields_of, read_rows
-from pixelsmile.benchmarks.reading import MAX_PATH, all_or_error, parse_box, source_name
-from pixelsmile.benchmarks.tasks import Task
+from pixelsmile.benchmarks.benchmark import MAX_PATH, all_or_error, parse_box, source_name
+from pixelsmile.benchmarks.ffe.tasks import parse_target
+from pixelsmile.benchmarks.rows import SUFFIXES, Aliases, Row, StoredPicture, fields_of, read_rows
+from pixelsmile.editors.task import Picture, PictureFile, Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain, target_prompt
 from pixelsmile.limits import shown
@@ -47,8 +47,8 @@ _DOMAIN_WORDS: Mapping[Domain, tuple[str, ...]] = {
 logger = logging.getLogger(__name__)
 
 
-def read_hub_folder(folder: Path) -> tuple[Sample, ...]:
-    """The samples in a downloaded folder. InputError that counts and names what is missing.
+def read_hub_folder(folder: Path) -> tuple[Task, ...]:
+    """The tasks in a downloaded folder. InputError that counts and names what is missing.
 
     A sample without prompt gets the published adapter's; one without box leaves the face to the editor. Both
     are logged with their number.
@@ -60,16 +60,16 @@ def read_hub_folder(folder: Path) -> tuple[Sample, ...]:
         )
     rows = _without_other_files(rows)
     _check_keys(folder, rows)
-    samples = all_or_error(
+    tasks = all_or_error(
         [(f"{row.file.relative_to(folder)} row {row.number}", (row, fields)) for row, fields in rows],
-        lambda item: _sample(folder, *item),
+        lambda item: _task(folder, *item),
         f"rows in {folder.resolve().name!r}",
         f"mend them, or get FFE-Bench again with `{DOWNLOAD}`",
     )
     for field, effect in (("prompt", "they get ours"), ("face_box", "the editor has to find the face")):
         if num_without := sum(field not in fields for _, fields in rows):
             logger.warning("%d of %d samples have no %s: %s", num_without, len(rows), field, effect)
-    return samples
+    return tasks
 
 
 def _without_other_files(rows: Sequence[tuple[Row, dict[str, Any]]]) -> list[tuple[Row, dict[str, Any]]]:
@@ -95,7 +95,7 @@ def _check_keys(folder: Path, rows: Sequence[tuple[Row, dict[str, Any]]]) -> Non
             )
 
 
-def _sample(folder: Path, row: Row, fields: Mapping[str, Any]) -> Sample:
+def _task(folder: Path, row: Row, fields: Mapping[str, Any]) -> Task:
     for field in ("image", "category"):
         if field not in fields:
             raise InputError(f"no {field}")
@@ -106,10 +106,10 @@ def _sample(folder: Path, row: Row, fields: Mapping[str, Any]) -> Sample:
     if domain not in source:
         source = f"{domain}-{source}"
     prompt = str(fields.get("prompt") or target_prompt(target, domain))
-    return Sample(Task(source, target, domain, prompt, parse_box(fields.get("face_box"))), picture)
+    return Task(source, target, domain, prompt, parse_box(fields.get("face_box")), picture=picture)
 
 
-def _picture(folder: Path, row: Row, fields: Mapping[str, Any]) -> tuple[Path | bytes, PurePosixPath]:
+def _picture(folder: Path, row: Row, fields: Mapping[str, Any]) -> tuple[Picture, PurePosixPath]:
     """The picture of a row, and the path that it goes by."""
     image, name = fields["image"], None
     if isinstance(image, dict):  # as the `datasets` library embeds pictures
@@ -117,7 +117,7 @@ def _picture(folder: Path, row: Row, fields: Mapping[str, Any]) -> tuple[Path | 
         image = image.get("bytes") or name
     if isinstance(image, StoredPicture):
         name = name or f"{fields.get('id', f'{row.file.stem}-{row.number:04}')}.png"
-        return image.read(), PurePosixPath(name)
+        return image, PurePosixPath(name)
     if not isinstance(image, str) or len(image) > MAX_PATH:
         raise InputError(f"image {shown(image)} is no path")
     # Paths as of the machine that wrote them end like those here; nothing outside the folder is opened.
@@ -128,16 +128,16 @@ def _picture(folder: Path, row: Row, fields: Mapping[str, Any]) -> tuple[Path | 
         for place in (beside, folder, beside / row.file.stem, beside / "images"):
             picture = place.joinpath(*ending)
             if ".." not in ending and ending[0] != "/" and os.path.isfile(picture):
-                return picture, PurePosixPath(picture.relative_to(folder))
+                return PictureFile(picture), PurePosixPath(picture.relative_to(folder))
     raise InputError(f"there is no picture {shown(image)}")
 
 
-def _domain(told: object, picture: PurePosixPath, file: Path) -> Domain:
+def _domain(given: object, picture: PurePosixPath, file: Path) -> Domain:
     """From the row's own word, else from the names of its picture and file."""
-    text = str(told) if told is not None else f"{picture} {file}"
+    text = str(given) if given is not None else f"{picture} {file}"
     words = set(re.split(r"[^a-z]+", text.lower()))
     domains = [domain for domain, names in _DOMAIN_WORDS.items() if words & set(names)]
     if len(domains) != 1:
-        seen = f"domain {shown(told)}" if told is not None else f"no domain, and picture {str(picture)!r}"
+        seen = f"domain {shown(given)}" if given is not None else f"no domain, and picture {str(picture)!r}"
         raise InputError(f"{seen}: not clear whether human or anime")
     return domains[0]

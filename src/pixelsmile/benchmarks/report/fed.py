@@ -5,7 +5,7 @@ from typing import Any
 
 from pixelsmile.benchmarks.fed.components import STRENGTH
 from pixelsmile.benchmarks.fed.results import FedResults, ScoredEdit
-from pixelsmile.benchmarks.fed.triplets import CLASSES, GRANULARITIES
+from pixelsmile.benchmarks.fed.triplets import CLASSES
 from pixelsmile.benchmarks.metrics import FedNormalisation
 from pixelsmile.benchmarks.published import TableName
 from pixelsmile.benchmarks.report.cases import (
@@ -44,6 +44,7 @@ from pixelsmile.benchmarks.report.tables import (
     table_lines,
     value_lines,
 )
+from pixelsmile.editors.task import GRANULARITIES
 
 _TABLE_1 = (*COMPONENTS, SCORE)
 _NOT_SPECIFIED = ("schema_version", "edits", "summary", "by_domain", "missing")

@@ -4,20 +4,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 import pytest
 import quick_benchmark
 from PIL import Image
 from pydantic import JsonValue
-from quick_benchmark import COUNT_FILE, STRENGTHS, QuickBenchmark, QuickEditor, tinted
+from quick_benchmark import COUNT_FILE, QUICK, STRENGTHS, FlatPicture, QuickEditor, tinted
 
-from pixelsmile.benchmarks.editors.editor import Made
-from pixelsmile.benchmarks.hardware import hardware
 from pixelsmile.benchmarks.run_folder import EditRecord, RunFolder
-from pixelsmile.benchmarks.running import run_edits, sample_seed, uniform_strengths
-from pixelsmile.benchmarks.tasks import Task
+from pixelsmile.benchmarks.runner import hardware, run_edits, sample_seed, uniform_strengths
+from pixelsmile.editors.editor import EditOutcome
+from pixelsmile.editors.task import Task
 from pixelsmile.errors import InputError, OutputError, PixelSmileError
 from pixelsmile.hashing import sha256_file
 from pixelsmile.store.json_lines import read_lines
@@ -76,14 +75,14 @@ def test_a_run(folder: Path) -> None:
     edits = run.edits()
     assert tuple(edits) == run.spec().edit_keys()
     assert run.spec().strengths == STRENGTHS
-    assert (run.spec().benchmark, run.spec().seed) == ({"name": "quick"}, 3)
+    assert (run.spec().benchmark, run.spec().seed) == (QUICK.to_record(), 3)
     record = edits["d", "angry", 0.25]
     assert record.file == "edits/d/angry_0.25.png"
-    wanted = tinted(QuickBenchmark().picture("d"), "angry", 0.25, sample_seed(3, "d"))
+    wanted = tinted(FlatPicture("d").load(), "angry", 0.25, sample_seed(3, "d"))
     with Image.open(folder / record.file) as image:
         assert image.tobytes() == wanted.tobytes()
     with Image.open(run.source_file("d")) as image:
-        assert image.tobytes() == QuickBenchmark().picture("d").tobytes()
+        assert image.tobytes() == FlatPicture("d").load().tobytes()
     assert num_calls(folder) == NUM_MADE
 
 
@@ -100,7 +99,7 @@ def test_a_second_run_tries_only_what_failed(folder: Path) -> None:
     before = content(folder)
     editor = QuickEditor(folder.with_name(COUNT_FILE))
     with RunFolder.claimed(folder) as claim:
-        events = list(run_edits(QuickBenchmark(), editor, claim, "linear", STRENGTHS, 3))
+        events = list(run_edits(QUICK, editor, claim, "linear", STRENGTHS, 3))
     assert [event.num_done for event in events] == list(range(NUM_MADE, NUM_EDITS + 1))
     assert events[0].record is None
     assert all(event.record is not None and event.record.failure for event in events[1:])
@@ -145,7 +144,7 @@ def test_a_folder_holds_one_run(folder: Path) -> None:
     editor = QuickEditor(folder.with_name(COUNT_FILE))
     before = files(folder)
     with RunFolder.claimed(folder) as claim, pytest.raises(InputError, match="begun with seed = 3, not 4"):
-        next(run_edits(QuickBenchmark(), editor, claim, "linear", STRENGTHS, seed=4))
+        next(run_edits(QUICK, editor, claim, "linear", STRENGTHS, seed=4))
     assert files(folder) == before
 
 
@@ -157,7 +156,7 @@ def test_the_first_difference_is_named(folder: Path) -> None:
     editor = Other(folder.with_name(COUNT_FILE))
     reason = r"begun with editor.kind = 'test', not 'other': choose"
     with RunFolder.claimed(folder) as claim, pytest.raises(InputError, match=reason):
-        next(run_edits(QuickBenchmark(), editor, claim, "linear", STRENGTHS, seed=3))
+        next(run_edits(QUICK, editor, claim, "linear", STRENGTHS, seed=3))
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
@@ -181,10 +180,12 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
 class OddEditor(QuickEditor):
     """Gives what it was told to give."""
 
-    def __init__(self, *made: Made | PixelSmileError | Exception) -> None:
+    def __init__(self, *made: EditOutcome | PixelSmileError | Exception) -> None:
         self._made = made
 
-    def edit(self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int) -> Iterator[Made]:
+    async def edit(
+        self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int
+    ) -> AsyncGenerator[EditOutcome, None]:
         for one in self._made:
             if isinstance(one, Exception):
                 raise one
@@ -193,7 +194,7 @@ class OddEditor(QuickEditor):
 
 def first_sweep(folder: Path, editor: OddEditor) -> list[EditRecord]:
     with RunFolder.claimed(folder) as claim:
-        events = run_edits(QuickBenchmark(), editor, claim, "linear", (0.0, 1.0))
+        events = run_edits(QUICK, editor, claim, "linear", (0.0, 1.0))
         next(events)
         records = [next(events).record, next(events).record]
     return [record for record in records if record is not None]
@@ -201,7 +202,7 @@ def first_sweep(folder: Path, editor: OddEditor) -> list[EditRecord]:
 
 def test_any_order_will_do_and_silence_is_a_failure(tmp_path: Path) -> None:
     grey = Image.new("L", (40, 30), 7)
-    full, neutral = first_sweep(tmp_path / "run", OddEditor(Made(1.0, grey)))
+    full, neutral = first_sweep(tmp_path / "run", OddEditor(EditOutcome(1.0, grey)))
     assert (full.strength, neutral.strength) == (1.0, 0.0)
     assert neutral.failure == "the editor gave neither an edit nor a reason"
     assert full.file is not None
@@ -211,14 +212,14 @@ def test_any_order_will_do_and_silence_is_a_failure(tmp_path: Path) -> None:
 
 def test_what_was_made_before_a_refusal_is_kept(tmp_path: Path) -> None:
     picture = Image.new("RGB", (32, 32))
-    editor = OddEditor(Made(0.0, picture), InputError("no more"))
+    editor = OddEditor(EditOutcome(0.0, picture), InputError("no more"))
     neutral, full = first_sweep(tmp_path / "run", editor)
     assert neutral.file is not None
     assert full.failure == "no more"
 
 
-@pytest.mark.parametrize("fault", [RuntimeError("broken"), Made(0.3, None, "unasked")])
-def test_faults_of_the_program_stop_the_run(tmp_path: Path, fault: Made | Exception) -> None:
+@pytest.mark.parametrize("fault", [RuntimeError("broken"), EditOutcome(0.3, None, "unasked")])
+def test_faults_of_the_program_stop_the_run(tmp_path: Path, fault: EditOutcome | Exception) -> None:
     with pytest.raises((RuntimeError, ValueError), match=r"broken|0\.3"):
         first_sweep(tmp_path / "run", OddEditor(fault))
 
@@ -229,7 +230,7 @@ def test_impossible_strengths_are_refused_before_anything_is_written(
 ) -> None:
     editor = QuickEditor(tmp_path / COUNT_FILE)
     with RunFolder.claimed(tmp_path / "run") as claim, pytest.raises(InputError):
-        next(run_edits(QuickBenchmark(), editor, claim, "linear", strengths))
+        next(run_edits(QUICK, editor, claim, "linear", strengths))
     assert not list(tmp_path.iterdir())
 
 

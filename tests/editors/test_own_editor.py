@@ -1,26 +1,29 @@
 """Our editor as a benchmark sees it, on a tiny model with random weights."""
 
+import asyncio
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from editing.conftest import model_folder
+from editors import editor_examples
+from editors.editor_examples import a_task
 from PIL import Image
-from pydantic import JsonValue
 from safetensors.numpy import save_file
 
-from pixelsmile.benchmarks.editors.editor import Made
-from pixelsmile.benchmarks.editors.own import OwnEditor
-from pixelsmile.benchmarks.editors.own_settings import OwnSettings, Region
+from pixelsmile.benchmarks.benchmark import Benchmark
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.benchmarks.running import run_edits
-from pixelsmile.benchmarks.tasks import Box, Task
+from pixelsmile.benchmarks.runner import run_edits
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engines.qwen import QwenEngine
+from pixelsmile.editors.own import OwnEditor, OwnSettings, Region
+from pixelsmile.editors.task import Box, Task
 from pixelsmile.errors import FaceError
 from pixelsmile.hashing import sha256_file
 
@@ -52,7 +55,7 @@ def sweep(
     seed: int = 0,
 ) -> dict[float, Image.Image]:
     own = OwnEditor(editor, OwnSettings(region=region, steps=1), together)
-    made: list[Made] = list(own.edit(Task("s", target, "human", "smile", box), image, strengths, seed))
+    made = editor_examples.sweep(own, a_task(target, box=box), image, strengths, seed)
     assert [one.strength for one in made] == list(strengths)
     assert all(one.failure is None for one in made)
     return {one.strength: one.image for one in made if one.image is not None}
@@ -153,7 +156,7 @@ def test_the_record(model_folder, tmp_path):
             "notes": ["it states no alpha: scale 1"],
         }
     ]
-    editor.close()
+    asyncio.run(editor.close())
 
     same, other = tmp_path / "same", tmp_path / "other"
     for folder in (same, other):
@@ -177,7 +180,7 @@ def test_an_edit_of_numbers_that_are_none_is_a_failure_and_the_run_goes_on(
     weight[0] = torch.nan
     own = OwnEditor(editor, OwnSettings(steps=1), (1.0,))
     with RunFolder.claimed(tmp_path / "run") as folder:
-        for event in run_edits(TwoPictures(), own, folder, "general", (1.0,)):
+        for event in run_edits(TWO_PICTURES, own, folder, "general", (1.0,)):
             if event.num_done == 1:
                 weight[0] = 0
     failed, made = (record for _, record in sorted(folder.edits().items()))
@@ -188,13 +191,22 @@ def test_an_edit_of_numbers_that_are_none_is_a_failure_and_the_run_goes_on(
     assert made.file is not None
 
 
-class TwoPictures:
-    """A benchmark of two tasks."""
+@dataclass(frozen=True)
+class NoisePicture:
+    """What `picture` makes."""
 
-    tasks = (Task("a", "happy", "human", "smile"), Task("b", "happy", "human", "smile"))
+    name: str
 
-    def picture(self, source: str) -> Image.Image:
+    def load(self) -> Image.Image:
         return picture(64, 64)
 
-    def to_record(self) -> dict[str, JsonValue]:
-        return {"name": "two"}
+    def sha256(self) -> str:
+        return hashlib.sha256(self.name.encode()).hexdigest()
+
+
+TWO_PICTURES = Benchmark(
+    "two",
+    "tests",
+    tuple(Task(name, "happy", "human", "smile", picture=NoisePicture(name)) for name in "ab"),
+    dict,
+)

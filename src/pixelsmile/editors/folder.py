@@ -9,15 +9,14 @@ called by their other names, pictures have any format and size that `load_image`
 
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image
 from pydantic import Field, JsonValue
 
-from pixelsmile.benchmarks.editors.editor import Made
-from pixelsmile.benchmarks.run_folder import EditKey
-from pixelsmile.benchmarks.tasks import Task
+from pixelsmile.editors.editor import Capabilities, EditOutcome
+from pixelsmile.editors.task import PICTURE_SUFFIXES, Task
 from pixelsmile.errors import ExpressionError, ImageError, InputError
 from pixelsmile.expressions import parse_expression
 from pixelsmile.hashing import sha256_file, sha256_json
@@ -26,7 +25,8 @@ from pixelsmile.limits import validated
 from pixelsmile.store.json_lines import Record, read_numbered
 
 MANIFEST = "manifest.jsonl"
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif")
+
+Key = tuple[str, str, float]  # source, target, strength
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +40,9 @@ class _Line(Record):
 
 class FolderEditor:
     """Answers with the pictures of a folder; what is missing or unreadable is a failure."""
+
+    max_concurrency = 1
+    capabilities = Capabilities()
 
     def __init__(self, folder: Path) -> None:
         """InputError where there is no such folder, a manifest that cannot be read, or no picture."""
@@ -62,22 +65,24 @@ class FolderEditor:
             "sha256": sha256_json(hashes),
         }
 
-    def edit(self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int) -> Iterator[Made]:
+    async def edit(
+        self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int
+    ) -> AsyncGenerator[EditOutcome, None]:
         """The pictures at these strengths, as they are; a seed has no say in them."""
         for strength in strengths:
             path = self._files.get((task.source, task.target, strength))
             if path is None:
-                yield Made(strength, None, self._why_missing(task))
+                yield EditOutcome(strength, None, self._why_missing(task))
                 continue
             try:
                 image = load_image(path)
             except ImageError as error:
-                yield Made(strength, None, str(error))
+                yield EditOutcome(strength, None, str(error))
                 continue
             self._num_resized += image.size != picture.size
-            yield Made(strength, image)
+            yield EditOutcome(strength, image)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Say how many pictures have another size than their source."""
         if self._num_resized:
             _log.warning("pictures of another size than their source: %d", self._num_resized)
@@ -94,9 +99,9 @@ class FolderEditor:
         return "the folder has no picture of this source"
 
 
-def _pictures(folder: Path) -> dict[EditKey, Path]:
+def _pictures(folder: Path) -> dict[Key, Path]:
     manifest = folder / MANIFEST
-    found: dict[EditKey, Path] = {}
+    found: dict[Key, Path] = {}
     for key, path in _from_manifest(manifest) if manifest.exists() else _from_names(folder):
         if key in found:
             source, target, strength = key
@@ -112,18 +117,18 @@ def _pictures(folder: Path) -> dict[EditKey, Path]:
     return found
 
 
-def _from_manifest(manifest: Path) -> Iterable[tuple[EditKey, Path]]:
-    def listed(text: str) -> tuple[EditKey, Path]:
+def _from_manifest(manifest: Path) -> Iterable[tuple[Key, Path]]:
+    def listed(text: str) -> tuple[Key, Path]:
         line = validated(_Line, text)
         return (line.source, parse_expression(line.target), line.strength), manifest.parent / line.file
 
     return (found for _, found in read_numbered(manifest, listed, needed="picture"))
 
 
-def _from_names(folder: Path) -> Iterable[tuple[EditKey, Path]]:
+def _from_names(folder: Path) -> Iterable[tuple[Key, Path]]:
     for path in sorted(folder.glob("*/*")):
         target, _, strength = path.stem.rpartition("_")
-        if path.suffix.lower() not in _SUFFIXES:
+        if path.suffix.lower() not in PICTURE_SUFFIXES:
             continue
         try:
             key = path.parent.name, parse_expression(target), float(strength)

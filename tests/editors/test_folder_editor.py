@@ -1,24 +1,26 @@
 """A folder of pictures as an editor."""
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
 
 import pytest
-import quick_benchmark
+from benchmarks import quick_benchmark
+from editors.editor_examples import a_task, sweep
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pixelsmile.benchmarks.editors.editor import Made
-from pixelsmile.benchmarks.editors.folder import MANIFEST, FolderEditor
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.benchmarks.running import sample_seed
-from pixelsmile.benchmarks.tasks import Task
+from pixelsmile.benchmarks.runner import sample_seed
+from pixelsmile.editors.editor import EditOutcome
+from pixelsmile.editors.folder import MANIFEST, FolderEditor
+from pixelsmile.editors.task import Task
 from pixelsmile.errors import InputError
 
 SOURCE = Image.new("RGB", (40, 40))
-HAPPY = Task("anna", "happy", "human", "smile")
+HAPPY = a_task(source="anna")
 
 
 def picture(path: Path, level: int, size: tuple[int, int] = (40, 40)) -> Path:
@@ -30,10 +32,10 @@ def picture(path: Path, level: int, size: tuple[int, int] = (40, 40)) -> Path:
 def levels(editor: FolderEditor, task: Task, *strengths: float) -> list[int | str | None]:
     """The grey of each picture, or the reason why there is none."""
 
-    def level(made: Made) -> int | str | None:
+    def level(made: EditOutcome) -> int | str | None:
         return made.failure if made.image is None else made.image.getpixel((0, 0))[0]
 
-    made = list(editor.edit(task, SOURCE, strengths, 0))
+    made = sweep(editor, task, SOURCE, strengths)
     assert [one.strength for one in made] == list(strengths)
     return [level(one) for one in made]
 
@@ -71,13 +73,11 @@ def test_names_without_a_manifest(tmp_path):
     editor = FolderEditor(tmp_path)
     assert editor.to_record()["num_pictures"] == 3
     assert levels(editor, HAPPY, 0.5, 1.0) == [10, 20]
-    assert levels(editor, Task("anna", "sad", "human", ""), 0.1) == [30]
-    assert levels(editor, Task("anna", "shy", "human", ""), 1.0) == [
+    assert levels(editor, a_task("sad", source="anna"), 0.1) == [30]
+    assert levels(editor, a_task("shy", source="anna"), 1.0) == [
         "the folder has no picture of this source with this expression"
     ]
-    assert levels(editor, Task("bert", "happy", "human", ""), 1.0) == [
-        "the folder has no picture of this source"
-    ]
+    assert levels(editor, a_task(source="bert"), 1.0) == ["the folder has no picture of this source"]
 
 
 def test_the_edits_of_a_run_are_such_a_folder(tmp_path):
@@ -86,8 +86,8 @@ def test_the_edits_of_a_run_are_such_a_folder(tmp_path):
     editor = FolderEditor(tmp_path / "run" / "edits")
     assert editor.to_record()["num_pictures"] == len(made)
     for source, target, strength in made:
-        [edit] = editor.edit(Task(source, target, "human", ""), SOURCE, [strength], 0)
-        picture = quick_benchmark.QuickBenchmark().picture(source)
+        [edit] = sweep(editor, a_task(target, source=source), SOURCE, [strength])
+        picture = quick_benchmark.FlatPicture(source).load()
         wanted = quick_benchmark.tinted(picture, target, strength, sample_seed(3, source))
         assert edit.image is not None
         assert edit.image.tobytes() == wanted.tobytes()
@@ -108,7 +108,7 @@ def test_other_sizes_are_taken_and_noted(tmp_path, caplog):
     picture(tmp_path / "anna" / "happy_1.png", 20, size=(64, 50))
     editor = FolderEditor(tmp_path)
     assert levels(editor, HAPPY, 0.0, 1.0) == [10, 20]
-    editor.close()
+    asyncio.run(editor.close())
     assert caplog.messages == ["pictures of another size than their source: 1"]
 
 

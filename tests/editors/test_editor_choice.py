@@ -3,15 +3,15 @@
 from contextlib import suppress
 
 import pytest
+from benchmarks.quick_benchmark import TASKS, run
 from hypothesis import given
 from hypothesis import strategies as st
-from quick_benchmark import QuickBenchmark, run
 
-from pixelsmile.benchmarks.editors.choosing import EditorChoice, open_editor, parse_editor
-from pixelsmile.benchmarks.editors.command import DEFAULT_TIMEOUT_S, CommandEditor
-from pixelsmile.benchmarks.editors.drawn import SANITY_EDITORS, CopyEditor
-from pixelsmile.benchmarks.editors.folder import FolderEditor
-from pixelsmile.benchmarks.editors.own_settings import OwnSettings
+from pixelsmile.editors.choice import EditorChoice, open_editor, parse_editor
+from pixelsmile.editors.command import DEFAULT_TIMEOUT_S, CommandEditor
+from pixelsmile.editors.folder import FolderEditor
+from pixelsmile.editors.own import OwnSettings
+from pixelsmile.editors.sanity import FED_SANITY_EDITORS, SANITY_EDITORS, SanityEditor
 from pixelsmile.errors import InputError
 
 
@@ -53,6 +53,15 @@ def test_what_cannot(text, hint):
     assert hint in str(refusal.value)
 
 
+def test_each_benchmark_has_editors_of_its_own():
+    for name in FED_SANITY_EDITORS:
+        assert parse_editor(f" {name.upper()}", FED_SANITY_EDITORS) == EditorChoice("sanity", name)
+    with pytest.raises(InputError, match=r"did you mean wrong-expression\?"):
+        parse_editor("wrong expression", FED_SANITY_EDITORS)
+    with pytest.raises(InputError, match="unknown editor 'other-person'"):
+        parse_editor("other-person")
+
+
 @given(st.text())
 def test_any_text_is_an_editor_or_a_refusal(text):
     with suppress(InputError):
@@ -62,14 +71,15 @@ def test_any_text_is_an_editor_or_a_refusal(text):
 def test_opening(tmp_path):
     run(tmp_path / "run")
 
-    def opened(text: str, timeout_s: float | None = None):
-        return open_editor(parse_editor(text), QuickBenchmark(), OwnSettings(), tmp_path, (1.0,), timeout_s)
+    def opened(text: str, **how: float | int):
+        return open_editor(parse_editor(text), TASKS, OwnSettings(), tmp_path, (1.0,), **how)
 
-    assert isinstance(opened("copy"), CopyEditor)
+    assert isinstance(opened("copy"), SanityEditor)
     assert isinstance(opened(f"folder:{tmp_path}/run/edits"), FolderEditor)
     command = opened("command:python x")
     assert isinstance(command, CommandEditor)
-    assert command._timeout_s == DEFAULT_TIMEOUT_S
-    assert opened("command:python x", 3.0)._timeout_s == 3.0
+    assert (command._timeout_s, command.max_concurrency) == (DEFAULT_TIMEOUT_S, 1)
+    command = opened("command:python x", timeout_s=3.0, max_concurrency=4)
+    assert (command._timeout_s, command.max_concurrency) == (3.0, 4)
     with pytest.raises(InputError, match="embedded benchmark"):
         opened("truth")

@@ -9,16 +9,16 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 
 import pytest
+from benchmark_examples import picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pixelsmile.benchmarks import metadata
+from pixelsmile.benchmarks import rows as parquet_rows
+from pixelsmile.benchmarks.benchmark import balanced_part, source_name
+from pixelsmile.benchmarks.catalogue import load_ffe_benchmark
 from pixelsmile.benchmarks.ffe.hub import ALIASES, DOWNLOAD
-from pixelsmile.benchmarks.ffe.loading import load_benchmark
-from pixelsmile.benchmarks.ffe.photographs import Sample, select
-from pixelsmile.benchmarks.reading import source_name
-from pixelsmile.benchmarks.tasks import Task
+from pixelsmile.editors.task import check_name
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, JUDGE_LABELS, target_prompt
 from pixelsmile.results import portrait_png
@@ -46,7 +46,7 @@ def write_lines(path, rows):
 
 def refusal(name_or_path, **wanted):
     with pytest.raises(InputError) as caught:
-        load_benchmark(str(name_or_path), **wanted)
+        load_ffe_benchmark(str(name_or_path), **wanted)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -71,20 +71,19 @@ def test_lines(tmp_path):
     ]
     path = tmp_path / "mine.jsonl"
     path.write_text("\n\n".join(map(json.dumps, rows)))  # the last line has no end
-    benchmark = load_benchmark(str(path))
-    assert benchmark.tasks == (
-        Task("faces-a", "happy", "human", target_prompt("happy")),
-        Task("faces-a", "fear", "human", target_prompt("fear"), (10, 20, 90.5, 95)),
-        Task("lady", "sad", "anime", "Weep"),
-    )
-    assert benchmark.picture("lady").getpixel((0, 0)) == (2, 80, 120)
+    benchmark = load_ffe_benchmark(str(path))
+    asked = [(task.source, task.target, task.domain, task.prompt, task.face_box) for task in benchmark.tasks]
+    assert asked == [
+        ("faces-a", "happy", "human", target_prompt("happy"), None),
+        ("faces-a", "fear", "human", target_prompt("fear"), (10, 20, 90.5, 95)),
+        ("lady", "sad", "anime", "Weep", None),
+    ]
+    assert picture(benchmark, "lady").getpixel((0, 0)) == (2, 80, 120)
     record = benchmark.to_record()
     assert (record["name"], record["origin"], record["num_tasks"]) == ("mine", "mine.jsonl", 3)
-    assert load_benchmark(str(path)).to_record() == record
+    assert load_ffe_benchmark(str(path)).to_record() == record
     save(tmp_path / "b.png", 3)
-    assert load_benchmark(str(path)).to_record()["sha256"] != record["sha256"]
-    with pytest.raises(InputError, match=r"'mine\.jsonl' has no source 'nobody'"):
-        benchmark.picture("nobody")
+    assert load_ffe_benchmark(str(path)).to_record()["sha256"] != record["sha256"]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +171,7 @@ def test_no_benchmark(tmp_path):
 def test_boxes_may_stick_out_a_little(tmp_path):
     save(tmp_path / "a.png")
     row = {"image": "a.png", "category": "sad", "face_box": [-5, 20, 90, 101]}
-    benchmark = load_benchmark(write_lines(tmp_path / "mine.jsonl", [row]))
+    benchmark = load_ffe_benchmark(write_lines(tmp_path / "mine.jsonl", [row]))
     assert benchmark.tasks[0].face_box == (0, 20, 90, 100)
 
 
@@ -193,11 +192,15 @@ def published(folder, per_domain=6):
 
 
 def test_hub_folder(tmp_path):
-    benchmark = load_benchmark(str(published(tmp_path / "FFE-Bench")))
+    benchmark = load_ffe_benchmark(str(published(tmp_path / "FFE-Bench")))
     assert Counter(task.domain for task in benchmark.tasks) == {"human": 6, "anime": 6}
     first = next(task for task in benchmark.tasks if task.domain == "human")
-    assert first == Task("human-images-0000", "angry", "human", "prompt 0", (10, 20, 90.5, 95))
-    assert benchmark.picture("anime-images-0005").getpixel((0, 0))[0] == 105
+    assert (first.key, first.prompt, first.face_box) == (
+        "human-images-0000/angry",
+        "prompt 0",
+        (10, 20, 90.5, 95),
+    )
+    assert picture(benchmark, "anime-images-0005").getpixel((0, 0))[0] == 105
     record = benchmark.to_record()
     assert (record["name"], record["origin"], record["num_tasks"]) == ("ffe-bench", "FFE-Bench", 12)
 
@@ -245,7 +248,7 @@ def test_layouts(tmp_path, layout):
     (tmp_path / "dataset_infos.json").write_text('{"default": {"splits": {"train": 8}}}')
     for name, content in LAYOUTS[layout](rows):
         (tmp_path / name).write_text(json.dumps(content))
-    tasks = load_benchmark(str(tmp_path)).tasks
+    tasks = load_ffe_benchmark(str(tmp_path)).tasks
     assert {(task.source, task.target, task.domain, task.face_box) for task in tasks} == {
         (f"{row['domain']}-{row['n']}", row["category"], row["domain"], tuple(BOX)) for row in rows
     }
@@ -312,7 +315,7 @@ def test_what_is_left_out_is_logged(tmp_path, caplog):
     save(tmp_path / "human" / "a.png")
     write_lines(tmp_path / "human" / "metadata.jsonl", [{"image": "a.png", "category": "happy", "boxes": []}])
     with caplog.at_level(logging.WARNING):
-        (task,) = load_benchmark(str(tmp_path)).tasks
+        (task,) = load_ffe_benchmark(str(tmp_path)).tasks
     assert task.face_box is None
     assert task.prompt == target_prompt("happy", "human")
     assert "1 of 1 samples have no prompt" in caplog.text
@@ -368,14 +371,14 @@ def test_parquet(tmp_path):
     ).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     (tmp_path / "data").mkdir()
     parquet.write_table(table, tmp_path / "data" / "anime-00000-of-00001.parquet")
-    benchmark = load_benchmark(str(tmp_path))
+    benchmark = load_ffe_benchmark(str(tmp_path))
     assert [(task.source, task.target) for task in benchmark.tasks] == [
         ("anime-00000-of-00001-0001", JUDGE_LABELS[names[3]]),
         ("anime-1", JUDGE_LABELS[names[4]]),
         ("anime-2", JUDGE_LABELS[names[5]]),
     ]
-    assert benchmark.picture("anime-2").getpixel((0, 0)) == (2, 80, 120)
-    assert benchmark.to_record() == load_benchmark(str(tmp_path)).to_record()
+    assert picture(benchmark, "anime-2").getpixel((0, 0)) == (2, 80, 120)
+    assert benchmark.to_record() == load_ffe_benchmark(str(tmp_path)).to_record()
     (tmp_path / "data" / "broken.parquet").write_bytes(b"PAR1 no")
     assert "download it again" in refusal(tmp_path)
 
@@ -391,14 +394,14 @@ def test_parquet_without_its_library(tmp_path, monkeypatch):
 
 def test_a_part_is_balanced(tmp_path):
     folder = published(tmp_path / "FFE-Bench", per_domain=24)
-    tasks = load_benchmark(str(folder), num_samples=24).tasks
+    tasks = load_ffe_benchmark(str(folder), num_samples=24).tasks
     assert Counter((task.domain, task.target) for task in tasks) == {
         (domain, target): 1 for domain in ("human", "anime") for target in EXPRESSIONS
     }
-    fewer = load_benchmark(str(folder), num_samples=7).tasks
+    fewer = load_ffe_benchmark(str(folder), num_samples=7).tasks
     assert set(fewer) < set(tasks)
     assert Counter(task.domain for task in fewer).most_common()[0][1] == 4
-    anime = load_benchmark(str(folder), domains=["anime"]).tasks
+    anime = load_ffe_benchmark(str(folder), domains=["anime"]).tasks
     assert {task.domain for task in anime} == {"anime"}
     assert "49 tasks of a benchmark that has 24 anime and 24 human" in refusal(folder, num_samples=49)
     assert "0 tasks of a benchmark" in refusal(folder, num_samples=0)
@@ -413,16 +416,18 @@ def test_a_part_is_balanced(tmp_path):
     st.data(),
 )
 def test_parts_keep_the_order_and_nest(kinds, data):
-    samples = [
-        Sample(Task(f"s{place}", target, domain, "p"), b"") for place, (domain, target) in enumerate(kinds)
-    ]
-    num = data.draw(st.integers(1, len(samples)))
-    chosen = select(samples, num, None)
+    numbered = list(enumerate(kinds))
+
+    def part(num):
+        return balanced_part(numbered, lambda item: item[1], num, None, "tasks")
+
+    num = data.draw(st.integers(1, len(numbered)))
+    chosen = part(num)
     assert len(chosen) == num
-    assert [s for s in samples if s in chosen] == list(chosen)
-    assert set(s.task.key for s in select(samples, max(1, num - 1), None)) <= {s.task.key for s in chosen}
-    left_out = Counter((s.task.domain, s.task.target) for s in samples if s not in chosen)
-    counts = Counter((s.task.domain, s.task.target) for s in chosen)
+    assert [item for item in numbered if item in chosen] == list(chosen)
+    assert set(part(max(1, num - 1))) <= set(chosen)
+    left_out = Counter(kind for item in numbered if item not in chosen for kind in item[1:])
+    counts = Counter(kind for _, kind in chosen)
     for kind in left_out:
         assert all(counts[kind] >= count - 1 for count in counts.values())
 
@@ -433,7 +438,7 @@ def test_parts_keep_the_order_and_nest(kinds, data):
 def test_any_path_gives_a_name_or_an_error(text):
     name = source_name(PurePosixPath(text.replace("\0", "x") or "x"))
     if name:
-        Task(name, "happy", "human", "p")
+        check_name(name, "source")
 
 
 def parquet_file(path, columns, **options):
@@ -455,7 +460,7 @@ def test_parquet_that_unpacks_to_far_more_than_it_is(tmp_path, monkeypatch):
     assert "unpacks to more than 268,435,456 bytes of text" in refusal(tmp_path)
     parquet_file(tmp_path / "a.parquet", {"image": pyarrow.nulls(1_000_001)})
     assert "would unpack to 1000001 rows" in refusal(tmp_path)
-    monkeypatch.setattr(metadata, "MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr(parquet_rows, "MAX_FILE_BYTES", 2**20)
     parquet_file(tmp_path / "a.parquet", {"image": ["x" * 3_000_000]}, use_dictionary=False)
     assert "would unpack to 1 rows and 30000" in refusal(tmp_path)
 
@@ -497,4 +502,4 @@ def test_any_bytes_of_a_parquet_file_are_rows_or_one_line(tmp_path_factory, data
         whole[place] = data.draw(st.integers(0, 255))
     (folder / "human.parquet").write_bytes(whole)
     with suppress(InputError):  # anything else fails the test
-        load_benchmark(str(folder))
+        load_ffe_benchmark(str(folder))

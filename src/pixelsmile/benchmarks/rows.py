@@ -9,9 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
 from pydantic import BaseModel, ValidationError
 
 from pixelsmile.errors import InputError, PixelSmileError, one_line
+from pixelsmile.hashing import sha256_bytes
+from pixelsmile.images import load_image
 from pixelsmile.limits import MAX_FILE_BYTES, parse_json, read_json, shown
 from pixelsmile.store.json_lines import read_numbered
 
@@ -38,12 +41,18 @@ class Row:
 
 @dataclass(frozen=True)
 class StoredPicture:
-    """A picture inside a Parquet file: where the bytes of its file are. They are read when asked for."""
+    """A `Picture` inside a Parquet file: where the bytes of its file are."""
 
     file: Path
     row_group: int
     row: int  # in the group, from 0
     column: str
+
+    def load(self) -> Image.Image:
+        return load_image(self.read())
+
+    def sha256(self) -> str:
+        return sha256_bytes(self.read())
 
     def read(self) -> bytes:
         """InputError where the file cannot be read any more."""

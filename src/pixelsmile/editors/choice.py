@@ -4,17 +4,15 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from pixelsmile.benchmarks.editors.drawn import SANITY_EDITORS, sanity_editor
-from pixelsmile.benchmarks.editors.drawn_fed import fed_sanity_editor
-from pixelsmile.benchmarks.editors.own_settings import OwnSettings
-from pixelsmile.benchmarks.fed.triplets import FedBenchmark
+from pixelsmile.editors.command import DEFAULT_TIMEOUT_S, CommandEditor
+from pixelsmile.editors.editor import TaskEditor
+from pixelsmile.editors.folder import FolderEditor
+from pixelsmile.editors.own import OwnEditor, OwnSettings
+from pixelsmile.editors.sanity import SANITY_EDITORS, SanityEditor
+from pixelsmile.editors.task import Task
 from pixelsmile.errors import InputError
-
-if TYPE_CHECKING:
-    from pixelsmile.benchmarks.editors.editor import BenchmarkEditor
-    from pixelsmile.benchmarks.tasks import Benchmark
 
 OWN = "pixelsmile"
 
@@ -32,7 +30,7 @@ class EditorChoice:
 def parse_editor(text: str, sanity: Sequence[str] = SANITY_EDITORS) -> EditorChoice:
     """`pixelsmile`, `folder:PATH`, `command:LINE`, one of `sanity`; InputError with the nearest otherwise.
 
-    sanity: the benchmark's own, SANITY_EDITORS or FED_SANITY_EDITORS.
+    sanity: those of the benchmark, SANITY_EDITORS or FED_SANITY_EDITORS.
     """
     word, colon, argument = text.partition(":")
     word = word.strip().lower()
@@ -49,33 +47,36 @@ def parse_editor(text: str, sanity: Sequence[str] = SANITY_EDITORS) -> EditorCho
 
 def open_editor(
     choice: EditorChoice,
-    benchmark: "Benchmark",
+    tasks: Sequence[Task],
     own: OwnSettings,
     folder: Path,
     strengths: Sequence[float],
+    *,
     timeout_s: float | None = None,
-) -> "BenchmarkEditor":
-    """The editor, ready to work; close it after use.
+    max_concurrency: int | None = None,
+) -> TaskEditor:
+    """The editor, ready to work on `tasks`; close it after use.
 
-    own: how ours is loaded. folder: the run's, for the log of a command. strengths: of the run. timeout_s:
-    how long a command may be silent (None: its own default). Raises what the editors' own makers raise.
+    own: how ours is loaded. folder: the run's, for the log of a command. strengths: of the run. timeout_s,
+    max_concurrency: how long a command may be silent, and how many sweeps it gets at once (None: its own
+    defaults). Raises what the editors raise when they are made, and InputError for tasks that say too little.
     """
     match choice.kind:
         case "own":
-            from pixelsmile.benchmarks.editors.own import OwnEditor
-
             return OwnEditor.load(own, strengths)
         case "folder":
-            from pixelsmile.benchmarks.editors.folder import FolderEditor
-
             return FolderEditor(Path(choice.argument))
         case "command":
-            from pixelsmile.benchmarks.editors.command import DEFAULT_TIMEOUT_S, CommandEditor
-
-            return CommandEditor(choice.argument, folder, timeout_s=timeout_s or DEFAULT_TIMEOUT_S)
+            return CommandEditor(
+                choice.argument,
+                folder,
+                timeout_s=timeout_s or DEFAULT_TIMEOUT_S,
+                max_concurrency=max_concurrency or 1,
+            )
         case "sanity":
-            open_sanity = fed_sanity_editor if isinstance(benchmark, FedBenchmark) else sanity_editor
-            return open_sanity(choice.argument, benchmark)
+            editor = SanityEditor(choice.argument)
+            editor.check(tasks)
+            return editor
 
 
 def _given(argument: str, example: str) -> str:

@@ -1,32 +1,63 @@
-"""Our own editor as a benchmark sees it: any model of the engine, with any adapters."""
+"""Our own editor as one of many: any model of the engine, with any adapters."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal, get_args
 
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.benchmarks.editors.editor import Made
-from pixelsmile.benchmarks.editors.own_settings import OwnSettings
-from pixelsmile.benchmarks.tasks import Task
 from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.face_edits import stream_faces
 from pixelsmile.editing.folders import GEOMETRIC, MODEL_INDEX, OPTIONS_FILE, PARTS, find_model
 from pixelsmile.editing.options import EditOptions
 from pixelsmile.editing.requests import Request
+from pixelsmile.editors.editor import Capabilities, EditOutcome
+from pixelsmile.editors.task import Task
 from pixelsmile.embedded import photo_sources
+from pixelsmile.errors import InputError
 from pixelsmile.faces.choice import manual_face
 from pixelsmile.faces.crops import DEFAULT_CONTEXT, crop_around
 from pixelsmile.faces.face import Face
 from pixelsmile.hashing import sha256_json
 from pixelsmile.store.weight_hashes import remembered_sha256
 
-_PORTRAIT_SHARE = (
-    0.75  # of a square picture's side: a face's surroundings of this size are the portrait itself
-)
+Region = Literal["auto", "face", "whole"]
+REGIONS: tuple[Region, ...] = get_args(Region)
+Told = Literal["expression", "instruction"]
+TOLD: tuple[Told, ...] = get_args(Told)
+
+# Of a square picture's side: a face's surroundings of this size are the portrait itself.
+_PORTRAIT_SHARE = 0.75
 _MODEL_FILES = (".safetensors", ".json", ".txt", ".jinja")
+
+
+@dataclass(frozen=True)
+class OwnSettings:
+    """How our editor is loaded and used. What is None is the model's or the machine's own choice.
+
+    size: root of the area that is edited, in pixels.
+    adapters: FILE or FILE=SCALE; `none` alone is the model without any. region: `face` edits the square
+    around the task's face box and pastes it back, as `pixelsmile edit --face`; `whole` edits the whole
+    picture; `auto` takes the face where the picture is no portrait of it (not square, or the face small).
+    Without a face box, all of it is edited. told: `expression`, the model's own prompt for the task's target,
+    or `instruction`, the task's words as they are.
+    """
+
+    model: str = "embedded"
+    adapters: tuple[str, ...] | None = None
+    device: str | None = None
+    dtype: str | None = None
+    offload: str = "none"
+    quantization: str | None = None
+    steps: int | None = None
+    shift: float | None = None
+    size: int | None = None
+    region: Region = "auto"
+    told: Told = "expression"
 
 
 class OwnEditor:
@@ -36,14 +67,21 @@ class OwnEditor:
     interrupted run needs this to go on as if nothing had happened.
     """
 
+    max_concurrency = 1
+
     def __init__(self, editor: Editor, settings: OwnSettings, sweep: Sequence[float] = ()) -> None:
+        """InputError for a model that is to be told instructions and understands none."""
+        if settings.told == "instruction" and editor.engine.info.moves_units:
+            raise InputError(
+                "the model understands no instructions: leave out --tell, or name another --model"
+            )
         self._editor = editor
         self._settings = settings
         self._sweep = tuple(sweep)
 
     @classmethod
     def load(cls, settings: OwnSettings, sweep: Sequence[float] = ()) -> "OwnEditor":
-        """Raises ModelError, AdapterError, DeviceError."""
+        """Raises ModelError, AdapterError, DeviceError, and InputError as the constructor."""
         editor = Editor.from_pretrained(
             settings.model,
             adapter=settings.adapters,
@@ -55,19 +93,9 @@ class OwnEditor:
         return cls(editor, settings, sweep)
 
     @property
-    def note(self) -> str:
-        """What the model says about its limits; nothing for most."""
-        return self._editor.engine.info.note
-
-    @property
-    def domains(self) -> tuple[str, ...]:
-        """Of the pictures that the model knows."""
-        return tuple(self._editor.engine.info.domains)
-
-    @property
-    def moves_units(self) -> bool:
-        """Whether it moves action units, and understands no words."""
-        return self._editor.engine.info.moves_units
+    def capabilities(self) -> Capabilities:
+        info = self._editor.engine.info
+        return Capabilities(domains=info.domains, words=not info.moves_units, note=info.note)
 
     def to_record(self) -> dict[str, JsonValue]:
         """Model and adapters with the hashes of their files, and every setting that reaches the pictures."""
@@ -91,7 +119,9 @@ class OwnEditor:
             "told": settings.told,
         }
 
-    def edit(self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int) -> Iterator[Made]:
+    async def edit(
+        self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int
+    ) -> AsyncGenerator[EditOutcome, None]:
         """One sweep. FaceError where the face box is too small or outside; what `Editor` raises."""
         together = tuple(dict.fromkeys((*self._sweep, *strengths)))
         request = (
@@ -115,9 +145,10 @@ class OwnEditor:
         for event in events:
             if isinstance(event, EditResult):
                 images = dict(zip(event.strengths, event.images, strict=True))
-                yield from (Made(strength, images[strength]) for strength in strengths)
+                for strength in strengths:
+                    yield EditOutcome(strength, images[strength])
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let the model go."""
         del self._editor
 

@@ -1,5 +1,6 @@
 """Editors behind a command: every fault is a failure with a reason, never a crash and never a hang."""
 
+import asyncio
 import json
 import sys
 import time
@@ -7,11 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from editors import editor_examples
+from editors.editor_examples import a_task
 from PIL import Image, ImageEnhance
 
-from pixelsmile.benchmarks.editors.command import MAX_FRUITLESS_STARTS, CommandEditor
-from pixelsmile.benchmarks.editors.editor import Made
-from pixelsmile.benchmarks.tasks import Task
+from pixelsmile.editors.command import MAX_FRUITLESS_STARTS, CommandEditor
+from pixelsmile.editors.editor import EditOutcome
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_file
 
@@ -21,43 +23,58 @@ STRENGTHS = (0.0, 0.5, 1.0)
 PICTURE = Image.radial_gradient("L").resize((40, 40)).convert("RGB")
 
 
+Start = Callable[..., CommandEditor]
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[asyncio.Runner]:
+    """Where all commands of this file live."""
+    with asyncio.Runner() as runner:
+        runners[:] = [runner]
+        yield runner
+
+
+runners: list[asyncio.Runner] = []
+
+
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., CommandEditor]]:
+def start(tmp_path: Path, loop: asyncio.Runner) -> Iterator[Start]:
     """Starts editors, and closes them; their folder is the test's own."""
     editors = []
 
-    def make(command: str, timeout_s: float = 600.0) -> CommandEditor:
-        editors.append(CommandEditor(command, tmp_path, timeout_s=timeout_s))
+    def make(command: str, timeout_s: float = 600.0, max_concurrency: int = 1) -> CommandEditor:
+        how = {"timeout_s": timeout_s, "max_concurrency": max_concurrency}
+        editors.append(CommandEditor(command, tmp_path, **how))
         return editors[-1]
 
     yield make
     for editor in editors:
-        editor.close()
+        loop.run(editor.close())
     assert [path.name for path in tmp_path.iterdir() if path.name != "editor.log"] == []
 
 
-def odd(start: Callable[..., CommandEditor], timeout_s: float = 600.0) -> CommandEditor:
+def odd(start: Start, timeout_s: float = 600.0) -> CommandEditor:
     return start(f"{sys.executable} {HERE / 'odd_command.py'}", timeout_s)
 
 
-def sweep(editor: CommandEditor, misdeeds: dict[str, str] | None = None) -> dict[float, Made]:
+def sweep(editor: CommandEditor, misdeeds: dict[str, str] | None = None) -> dict[float, EditOutcome]:
     """By strength; what was made shows the source."""
-    task = Task("s", "happy", "human", json.dumps(misdeeds or {}), (1.0, 2.0, 30.0, 40.0))
-    made = list(editor.edit(task, PICTURE, STRENGTHS, seed=5))
+    task = a_task(prompt=json.dumps(misdeeds or {}), box=(1.0, 2.0, 30.0, 40.0))
+    made = editor_examples.sweep(editor, task, PICTURE, STRENGTHS, 5, runners[0])
     assert len(made) == len(STRENGTHS)
     assert all((one.image is None) != (one.failure is None) for one in made)
     assert all(one.image.tobytes() == PICTURE.tobytes() for one in made if one.image is not None)
     return {one.strength: one for one in made}
 
 
-def failures(made: dict[float, Made]) -> dict[float, str]:
+def failures(made: dict[float, EditOutcome]) -> dict[float, str]:
     return {strength: one.failure for strength, one in made.items() if one.failure is not None}
 
 
 def test_the_example(start, tmp_path):
     editor = start(f"{sys.executable} {EXAMPLE}")
-    task = Task("s", "happy", "human", "smile", None)
-    made = {one.strength: one.image for one in editor.edit(task, PICTURE, STRENGTHS, 0)}
+    outcomes = editor_examples.sweep(editor, a_task(), PICTURE, STRENGTHS, 0, runners[0])
+    made = {one.strength: one.image for one in outcomes}
     assert set(made) == set(STRENGTHS)
     assert made[0.0].tobytes() == PICTURE.tobytes()
     assert made[0.5].tobytes() == ImageEnhance.Color(PICTURE).enhance(1.5).tobytes()
@@ -69,11 +86,11 @@ def test_the_example(start, tmp_path):
 def test_one_start_for_many_tasks_and_answers_in_any_order(start, tmp_path):
     editor = odd(start)
     assert failures(sweep(editor)) == {}
-    process = editor._process
+    program = editor._program
     made = sweep(editor, {"0.0": "late", "0.5": "late"})
     assert list(made) == [1.0, 0.5, 0.0]
     assert failures(made) == {}
-    assert editor._process is process
+    assert editor._program is program
 
 
 @pytest.mark.parametrize(
@@ -109,20 +126,24 @@ def test_silence_and_chatter_end(start, misdeed):
     assert failures(sweep(editor)) == {}
 
 
-def test_to_end_with_nothing_to_do_is_no_fault(start):
+async def ended(program) -> None:
+    while not program.has_ended:
+        await asyncio.sleep(0.01)
+
+
+def test_to_end_with_nothing_to_do_is_no_fault(start, loop):
     editor = odd(start)
     assert failures(sweep(editor, {"1.0": "answer and end"})) == {}
-    process = editor._process
-    assert process is not None
-    while not process.has_ended:
-        time.sleep(0.01)
+    program = editor._program
+    assert program is not None
+    loop.run(ended(program))
     assert failures(sweep(editor)) == {}
-    assert editor._process is not process
+    assert editor._program is not program
 
 
 def test_a_line_without_end_is_no_answer(start):
     failed = failures(sweep(odd(start), {"0.0": "endless line"}))
-    assert failed[0.0].startswith("answered 'xxxx")
+    assert failed[0.0].startswith("answered 'a line without end'")
     assert len(failed[0.0]) < 200
 
 
@@ -140,8 +161,8 @@ def test_a_command_that_never_answers_is_given_up(start, tmp_path):
 
 def test_a_command_that_reads_nothing_is_no_hang(start):
     editor = start(f'{sys.executable} -c "import time; time.sleep(60)"', timeout_s=0.3)
-    task = Task("s", "happy", "human", "x" * 200_000, None)  # more than a pipe holds
-    made = list(editor.edit(task, PICTURE, STRENGTHS, 0))
+    task = a_task(prompt="x" * 200_000)  # more than a pipe holds
+    made = editor_examples.sweep(editor, task, PICTURE, STRENGTHS, 0, runners[0])
     assert [one.failure is None for one in made] == [False] * 3
 
 

@@ -1,0 +1,88 @@
+"""From what a person names to a benchmark: the embedded one, a folder from the hub, or lines of one's own."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pixelsmile.benchmarks.benchmark import Benchmark, Kind, balanced_part
+from pixelsmile.benchmarks.fed import hub as fed_hub
+from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark
+from pixelsmile.benchmarks.fed.triplets import FedTriplet, checked_triplets, fed_benchmark
+from pixelsmile.benchmarks.ffe import hub as ffe_hub
+from pixelsmile.benchmarks.ffe.drawn import drawn_ffe_benchmark
+from pixelsmile.benchmarks.ffe.tasks import ffe_benchmark
+from pixelsmile.benchmarks.lines import read_task_lines, read_triplet_lines
+from pixelsmile.editors.task import GRANULARITIES, Granularity, Task
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import DOMAINS, Domain
+
+EMBEDDED = "embedded"
+
+
+def load_ffe_benchmark(
+    name_or_path: str, *, num_samples: int | None = None, domains: Sequence[Domain] | None = None
+) -> Benchmark:
+    """`embedded`, a folder with FFE-Bench as it is on the hub, or a file of JSON lines.
+
+    num_samples: so many tasks in all, balanced over domains and targets. domains: only these.
+    InputError for anything else, and for a benchmark that is incomplete.
+    """
+    if name_or_path == EMBEDDED:
+        return drawn_ffe_benchmark(num_samples, DOMAINS if domains is None else domains)
+
+    def kind(task: Task) -> Kind:
+        return task.domain, task.target
+
+    path = Path(name_or_path)
+    if _is_lines(path, f"{ffe_hub.HUB_NAME} (`{ffe_hub.DOWNLOAD}`)"):
+        tasks, name = read_task_lines(path), path.stem
+    else:
+        tasks, name = ffe_hub.read_hub_folder(path), "ffe-bench"
+    part = balanced_part(tasks, kind, num_samples, domains, "tasks")
+    return ffe_benchmark(name, path.resolve().name, part)
+
+
+def load_fed_benchmark(
+    name_or_path: str,
+    *,
+    sources: Path | None = None,
+    num_samples: int | None = None,
+    domains: Sequence[Domain] | None = None,
+    granularities: Sequence[Granularity] = GRANULARITIES,
+) -> Benchmark:
+    """`embedded`, a folder with FED-Bench as it is on the hub, or a file of JSON lines.
+
+    sources: the user's folder of SFEW 2.0, for the hub's folder alone. num_samples: so many triplets in all;
+    the first drawn ones, else balanced over domains and classes. domains: only these. granularities: of the
+    instructions. InputError for anything else, and for a benchmark that is incomplete.
+    """
+    path = Path(name_or_path)
+    if sources is not None and (name_or_path == EMBEDDED or not os.path.isdir(path)):
+        raise InputError(
+            f"sources are for the folder of {fed_hub.HUB_NAME}, not for {name_or_path!r}: leave them out"
+        )
+    if name_or_path == EMBEDDED:
+        return drawn_fed_benchmark(num_samples, DOMAINS if domains is None else domains, granularities)
+
+    def kind(triplet: FedTriplet) -> Kind:
+        return triplet.domain, triplet.expression
+
+    if _is_lines(path, f"{fed_hub.HUB_NAME} (`{fed_hub.DOWNLOAD}`)"):
+        triplets, name = read_triplet_lines(path), path.stem
+    else:
+        triplets, name = fed_hub.read_hub_folder(path, sources), "fed-bench"
+    part = balanced_part(triplets, kind, num_samples, domains, "triplets")
+    origin = path.resolve().name
+    return fed_benchmark(name, origin, checked_triplets(part, origin), granularities)
+
+
+def _is_lines(path: Path, published: str) -> bool:
+    """Whether it is a file of lines, not a folder; InputError for what is neither."""
+    if os.path.isdir(path):
+        return False
+    if os.path.isfile(path) and path.suffix.lower() != ".parquet":
+        return True
+    raise InputError(
+        f"there is no benchmark {str(path)!r}: use {EMBEDDED!r}, a file of JSON lines, or the folder of "
+        f"{published}"
+    )

@@ -1,1 +1,0 @@
-"""Editors that a benchmark measures: ours, a folder of pictures, a command, and drawn ones for sanity."""

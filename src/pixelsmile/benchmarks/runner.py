@@ -1,0 +1,285 @@
+"""The first step of a benchmark: an editor makes the edits, and every one of them is kept.
+
+After a kill at any moment the same call goes on where it stood: an edit counts as made once its file is whole
+and its line is written; what failed is tried again.
+"""
+
+import asyncio
+import os
+import platform
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from PIL import Image
+from pydantic import JsonValue
+
+from pixelsmile.benchmarks.benchmark import Benchmark
+from pixelsmile.benchmarks.run_folder import (
+    EditKey,
+    EditRecord,
+    FedTaskRecord,
+    RunFolder,
+    Spec,
+    TaskRecord,
+    png_bytes,
+)
+from pixelsmile.editors.editor import EditOutcome, TaskEditor, check_tasks
+from pixelsmile.editors.task import Task
+from pixelsmile.errors import InputError, PixelSmileError, StrengthError
+from pixelsmile.expressions import MAX_STRENGTH, check_strength, check_strengths
+from pixelsmile.hashing import sha256_bytes, sha256_json
+from pixelsmile.store.json_lines import LineWriter
+from pixelsmile.store.manifests import current_code
+from pixelsmile.store.publication import write_file
+
+T = TypeVar("T")
+
+Setting = Literal["general", "linear"]
+
+GENERAL_STRENGTHS: tuple[float, ...] = (1.0,)
+DEFAULT_POINTS = 5
+_UNANSWERED = "the editor gave neither an edit nor a reason"
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """num_done of num_edits are settled; `record` is the newest, None at the start."""
+
+    num_done: int
+    num_edits: int
+    record: EditRecord | None = None
+
+
+def uniform_strengths(num_points: int = DEFAULT_POINTS, max_strength: float = 1.0) -> tuple[float, ...]:
+    """Evenly spaced from 0 to max_strength, to four decimals (CLS, section 3.2). InputError."""
+    if num_points < 2:
+        raise InputError(f"a sweep of {num_points} points is none: use at least 2")
+    if check_strength(max_strength, "the largest strength") == 0:
+        raise StrengthError(f"the largest strength is 0: use one above, up to {MAX_STRENGTH:g}")
+    return tuple(round(max_strength * index / (num_points - 1), 4) for index in range(num_points))
+
+
+def run_edits(
+    benchmark: Benchmark,
+    editor: TaskEditor,
+    folder: RunFolder,
+    setting: Setting,
+    strengths: Sequence[float],
+    seed: int = 0,
+) -> Iterator[RunProgress]:
+    """Have every edit made that `folder` lacks. An event at the start, then one for each edit.
+
+    As many tasks are under way as the editor takes at once; it rests while the caller works on an event, and
+    is closed at the end. folder: from `RunFolder.claimed`. seed: of the run; each sample has its own from it
+    (`sample_seed`). What the editor refuses about one task (any error of ours) is kept as that task's
+    failure; other exceptions end the run. InputError where the folder holds another run, or for tasks that
+    the editor cannot do; OutputError where it cannot be written.
+    """
+    check_tasks(editor.capabilities, benchmark.tasks, strengths)
+    spec = folder.begin(specification(benchmark, editor, setting, strengths, seed))
+    whole = _whole_edits(folder)
+    keys = spec.edit_keys()
+    num_done = sum(key in whole for key in keys)
+    yield RunProgress(num_done, len(keys))
+    sweeps = (
+        _records(editor, folder, task, missing, sample_seed(seed, task.sample))
+        for task in benchmark.tasks
+        if (missing := [s for s in spec.strengths if (task.source, task.target, s) not in whole])
+    )
+    with LineWriter(folder.edits_file) as lines:
+        for record in _without_loop(_merged(sweeps, editor)):
+            lines.write(record)
+            num_done += 1
+            yield RunProgress(num_done, len(keys), record)
+
+
+def specification(
+    benchmark: Benchmark, editor: TaskEditor, setting: Setting, strengths: Sequence[float], seed: int
+) -> Spec:
+    """What `run_edits` writes down of a run, or finds in its folder. StrengthError."""
+    checked = tuple(strength + 0.0 for strength in check_strengths(strengths))  # -0 becomes 0
+    if len(set(checked)) < len(checked):
+        raise StrengthError(f"strengths {' '.join(f'{s:g}' for s in checked)} name one twice: leave it out")
+    return Spec(
+        created=datetime.now(UTC).replace(microsecond=0),
+        hardware=hardware(),
+        code=current_code(),
+        benchmark=benchmark.to_record(),
+        editor=editor.to_record(),
+        setting=setting,
+        strengths=checked,
+        seed=seed,
+        tasks=tuple(map(_task_record, benchmark.tasks)),
+        without_instruction=tuple(FedTaskRecord(**task.as_json()) for task in benchmark.unasked),
+    )
+
+
+def sample_seed(seed: int, sample: str) -> int:
+    """The seed of all edits of a sample (0 to 2^31 - 1), from that of the run.
+
+    One noise for every picture would make a run a measurement of that noise: whatever it favours, it favours
+    in all samples alike, and no interval over samples would show it.
+    """
+    return int(sha256_json([seed, sample])[:8], 16) >> 1
+
+
+def _task_record(task: Task) -> TaskRecord:
+    return TaskRecord(**task.as_json()) if task.triplet is None else FedTaskRecord(**task.as_json())
+
+
+def _whole_edits(folder: RunFolder) -> set[EditKey]:
+    """The edits whose file is there as it was written."""
+    whole = set()
+    for key, record in folder.edits().items():
+        if record.file is not None and folder.fault_of(record) is None:
+            whole.add(key)
+    return whole
+
+
+async def _merged(
+    sweeps: Iterator[AsyncGenerator[EditRecord, None]], editor: TaskEditor
+) -> AsyncGenerator[EditRecord, None]:
+    """What all sweeps give, as it comes; of each, the next edit is begun once the one before was taken."""
+    under_way: dict[asyncio.Task[EditRecord | None], AsyncGenerator[EditRecord, None]] = {}
+    try:
+        while True:
+            while len(under_way) < editor.max_concurrency and (sweep := next(sweeps, None)) is not None:
+                under_way[asyncio.create_task(_next(sweep))] = sweep
+            if not under_way:
+                return
+            finished, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for step in finished:
+                if (record := step.result()) is not None:
+                    yield record
+                    under_way[asyncio.create_task(_next(under_way[step]))] = under_way[step]
+                del under_way[step]
+    finally:
+        for step in under_way:
+            step.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        for sweep in under_way.values():
+            await sweep.aclose()
+        await editor.close()
+
+
+async def _records(
+    editor: TaskEditor, folder: RunFolder, task: Task, strengths: Sequence[float], seed: int
+) -> AsyncGenerator[EditRecord, None]:
+    """The edits of a task as they are made, each with its file in place."""
+    try:
+        picture = task.picture.load()
+        if task.triplet is not None and task.truth is not None:
+            _keep(folder.truth_file(task.triplet), task.truth.load)
+        _keep(folder.source_file(task.source), lambda: picture)
+    except PixelSmileError as error:
+        for strength in strengths:
+            yield _record(folder, task, EditOutcome(strength, None, str(error)), None)
+        return
+    started = time.monotonic()
+    async with aclosing(_outcomes(editor, task, picture, strengths, seed)) as outcomes:
+        async for outcome in outcomes:
+            yield _record(folder, task, outcome, round(time.monotonic() - started, 3))
+            started = time.monotonic()
+
+
+async def _outcomes(
+    editor: TaskEditor, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int
+) -> AsyncGenerator[EditOutcome, None]:
+    """Each of the strengths once, whatever the editor does."""
+    waiting, reason = list(strengths), _UNANSWERED
+    try:
+        async with aclosing(editor.edit(task, picture, strengths, seed)) as outcomes:
+            async for outcome in outcomes:
+                if outcome.strength not in waiting:
+                    raise ValueError(
+                        f"the editor made {task.key} at {outcome.strength!r}, where {waiting} is wanted"
+                    )
+                waiting.remove(outcome.strength)
+                yield outcome
+    except PixelSmileError as error:
+        reason = str(error)
+    for strength in waiting:
+        yield EditOutcome(strength, None, reason)
+
+
+def _keep(path: Path, load: Callable[[], Image.Image]) -> None:
+    if not path.exists():
+        write_file(path, png_bytes(load()))
+
+
+def _record(folder: RunFolder, task: Task, outcome: EditOutcome, seconds: float | None) -> EditRecord:
+    """Write the picture, if there is one, and say so."""
+    named = {"source": task.source, "target": task.target}
+    if outcome.image is None:
+        failure = outcome.failure or _UNANSWERED
+        return EditRecord(**named, strength=outcome.strength, failure=failure, seconds=seconds)
+    data = png_bytes(outcome.image)
+    name = folder.edit_name((task.source, task.target, outcome.strength))
+    write_file(folder.path / name, data, force=True)  # a killed run may have left it without its line
+    digest = sha256_bytes(data)
+    return EditRecord(**named, strength=outcome.strength, file=name, sha256=digest, seconds=seconds)
+
+
+def _without_loop(stream: AsyncGenerator[T, None]) -> Iterator[T]:
+    """What comes out of `stream`, for a caller without an event loop.
+
+    Ctrl-C ends it at once, also where an editor computes: asyncio.Runner would let that come to its end.
+    """
+    loop = asyncio.new_event_loop()
+    step: asyncio.Task[T | None] | None = None
+    try:
+        while True:
+            step = loop.create_task(_next(stream))
+            if (found := loop.run_until_complete(step)) is None:
+                return
+            yield found
+    finally:
+        if step is not None and not step.done():
+            step.cancel()
+            loop.run_until_complete(asyncio.wait([step]))
+        loop.run_until_complete(stream.aclose())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+async def _next(stream: AsyncGenerator[T, None]) -> T | None:
+    return await anext(stream, None)
+
+
+def hardware() -> dict[str, JsonValue]:
+    """The machine that a run is made on, as far as numbers may depend on it; nothing in it names the machine.
+
+    System, processors that this process may use, memory in GB, and the GPUs where torch is loaded.
+    """
+    return {
+        "platform": f"{platform.system()} {platform.machine()}",
+        "num_processors": _num_processors(),
+        "memory_gb": _memory_gb(),
+        "gpus": _gpus(),
+    }
+
+
+def _num_processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory_gb() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (AttributeError, OSError, ValueError):  # not on every system
+        return None
+
+
+def _gpus() -> list[JsonValue]:
+    torch = sys.modules.get("torch")  # loading it to look would take seconds
+    if torch is None or not torch.cuda.is_available():
+        return []
+    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
