@@ -24,8 +24,8 @@ os.environ |= {"OPENAI_API_KEY": "a-key-for-nobody"}
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import torch
-from judge_server import JudgeServer, OpenAI
 from judges import PATIENCE, TIMEOUT_S, serve
+from model_server import JudgeServer, OpenAI
 
 from pixelsmile.benchmarks.fed.background import BackgroundMeter, measure_background
 from pixelsmile.benchmarks.fed.changes import measure_changes

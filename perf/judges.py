@@ -23,8 +23,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from judge_examples import PROVIDERS
-from judge_server import JudgeServer, at_random, truth
+from model_examples import PROVIDERS
+from model_server import JudgeServer, at_random, truth
 
 from pixelsmile.judges import (
     Budget,

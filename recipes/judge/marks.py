@@ -25,14 +25,7 @@ from PIL import Image
 from pixelsmile.embedded import judge_path
 from pixelsmile.expressions import DOMAINS
 from pixelsmile.judges.embedded.judge import EmbeddedJudge, Look
-from pixelsmile.judges.embedded.marks import (
-    CALIBRATION_FILE,
-    Calibration,
-    Scale,
-    apart,
-    damage,
-    missing,
-)
+from pixelsmile.judges.embedded.marks import CALIBRATION_FILE, Calibration, Scale, apart, damage, missing
 from pixelsmile.judges.question import Target
 from pixelsmile.judges.verdict import NoVerdict
 from pixelsmile.store.publication import write_file

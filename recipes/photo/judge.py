@@ -28,14 +28,7 @@ from pixelsmile.faces.mesh.networks import Picture
 from pixelsmile.faces.mesh.units import source_units
 from pixelsmile.images import load_image
 from pixelsmile.judges.photo.judge import PhotoJudge
-from pixelsmile.judges.photo.scores import (
-    CATEGORIES,
-    CLASSES,
-    FILE,
-    SHAPES,
-    Way,
-    shape_features,
-)
+from pixelsmile.judges.photo.scores import CATEGORIES, CLASSES, FILE, SHAPES, Way, shape_features
 from pixelsmile.judges.verdict import NoVerdict
 from pixelsmile.portraits import NUM_VARIANTS, action_units
 

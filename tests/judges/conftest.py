@@ -1,7 +1,7 @@
 """Keys for the judges under test, and an environment in which nobody interferes."""
 
 import pytest
-from judge_examples import GEMINI_KEY, OPENAI_KEY
+from model_examples import GEMINI_KEY, OPENAI_KEY
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,8 @@ import json
 from random import Random
 
 import pytest
-from judge_examples import HASTE, PROVIDERS, picture_of, png_of
-from judge_server import Gemini, JudgeServer, OpenAI, in_turn
+from model_examples import HASTE, PROVIDERS, picture_of, png_of
+from model_server import Gemini, JudgeServer, OpenAI, in_turn
 
 from pixelsmile.errors import InputError
 from pixelsmile.judges import (

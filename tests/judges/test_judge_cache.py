@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from judge_examples import picture_of, png_of, question_of
+from model_examples import picture_of, png_of, question_of
 
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import EXPRESSIONS
@@ -185,8 +185,8 @@ def test_a_damaged_verdict_is_not_guessed(tmp_path):
 PROGRAM = """
 import asyncio, sys
 sys.path.insert(0, {tests!r})
-from judge_examples import samples_of
-from judge_server import truth
+from model_examples import samples_of
+from model_server import truth
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.judges import (
     JudgeIdentity,

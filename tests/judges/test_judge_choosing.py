@@ -6,7 +6,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from judge_examples import GEMINI_KEY, OPENAI_KEY, picture_of, question_of
+from model_examples import GEMINI_KEY, OPENAI_KEY, picture_of, question_of
 
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import JUDGE_LABELS

@@ -10,8 +10,8 @@ from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
-from judge_examples import GEMINI_KEY, OPENAI_KEY, PROVIDERS, judge_at, samples_of
-from judge_server import JudgeServer, SayingServer, at_random, completion
+from model_examples import GEMINI_KEY, OPENAI_KEY, PROVIDERS, judge_at, samples_of
+from model_server import JudgeServer, SayingServer, at_random, completion
 
 from pixelsmile.judges import (
     GeminiProvider,

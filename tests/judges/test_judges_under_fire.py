@@ -1,8 +1,8 @@
 """Servers that misbehave: every sample is judged in the end, none wrongly, none twice."""
 
 import pytest
-from judge_examples import is_true, judge_at, samples_of
-from judge_server import FAULTS, JudgeServer, at_random, in_turn
+from model_examples import is_true, judge_at, samples_of
+from model_server import FAULTS, JudgeServer, at_random, in_turn
 
 from pixelsmile.judges import JudgingRun, Verdict, VerdictCache
 

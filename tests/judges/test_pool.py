@@ -7,8 +7,8 @@ from collections import Counter
 from contextlib import aclosing
 
 import pytest
-from judge_examples import picture_of, png_of, question_of, samples_of
-from judge_server import good_answer, truth
+from model_examples import picture_of, png_of, question_of, samples_of
+from model_server import good_answer, truth
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 

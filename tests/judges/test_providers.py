@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from judge_examples import (
+from model_examples import (
     GEMINI_KEY,
     HASTE,
     OPENAI_KEY,
@@ -16,7 +16,7 @@ from judge_examples import (
     question_of,
     samples_of,
 )
-from judge_server import JudgeServer, OpenAI, good_answer, in_turn, truth
+from model_server import JudgeServer, OpenAI, good_answer, in_turn, truth
 
 from pixelsmile.errors import InputError
 from pixelsmile.judges import (

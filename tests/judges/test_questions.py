@@ -5,7 +5,7 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from judge_examples import picture_of, png_of, question_of
+from model_examples import picture_of, png_of, question_of
 from PIL import Image
 
 from pixelsmile.errors import ImageError, StrengthError

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from judge_examples import digest_of, judge_at, samples_of
-from judge_server import JudgeServer
+from model_examples import digest_of, judge_at, samples_of
+from model_server import JudgeServer
 
 from pixelsmile.judges import (
     JudgingRun,

@@ -6,7 +6,7 @@ import json
 import zlib
 
 import pytest
-from judge_examples import (
+from model_examples import (
     HASTE,
     OPENAI_KEY,
     gemini_provider,
@@ -15,7 +15,7 @@ from judge_examples import (
     question_of,
     samples_of,
 )
-from judge_server import JudgeServer, SayingServer, completion, good_answer, refusal
+from model_server import JudgeServer, SayingServer, completion, good_answer, refusal
 
 from pixelsmile.judges import (
     Budget,

@@ -10,14 +10,7 @@ import numpy as np
 from pixelsmile.benchmarks.run_folder import EditKey, EditRecord, OutcomeRecord, RunFolder
 from pixelsmile.errors import InputError, one_line
 from pixelsmile.expressions import EXPRESSIONS
-from pixelsmile.judges.verdict import (
-    Mark,
-    NoVerdict,
-    Outcome,
-    Reason,
-    Verdict,
-    outcome_from_json,
-)
+from pixelsmile.judges.verdict import Mark, NoVerdict, Outcome, Reason, Verdict, outcome_from_json
 
 NOT_JUDGED = "not judged yet"
 _MAX_EXAMPLE = 160  # characters

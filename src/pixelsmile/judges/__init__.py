@@ -13,10 +13,10 @@ server, and `agreement`, are modules of their own.
 
 from pixelsmile.judges.judge import Judge, JudgeIdentity
 from pixelsmile.judges.model_judge import ModelJudge
-from pixelsmile.judges.question import Picture, Question, Sample, Target
+from pixelsmile.judges.question import Question, Sample, Target
 from pixelsmile.judges.run import Asker, Judgement, JudgingRun, VerdictCache, cache_key
 from pixelsmile.judges.verdict import Mark, NoVerdict, Outcome, Verdict, is_final, outcome_from_json
-from pixelsmile.remote import Budget, GeminiProvider, OpenAIProvider, RetryPolicy
+from pixelsmile.remote import Budget, GeminiProvider, OpenAIProvider, Picture, RetryPolicy
 
 __all__ = [
     "Asker",

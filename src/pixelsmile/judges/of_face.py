@@ -10,8 +10,9 @@ from pixelsmile.faces.choice import FaceChoice, choose
 from pixelsmile.faces.crops import crop_to_edit
 from pixelsmile.faces.face import Detector
 from pixelsmile.judges.judge import Judge
-from pixelsmile.judges.question import Picture, Question
+from pixelsmile.judges.question import Question
 from pixelsmile.judges.verdict import NoVerdict, Outcome
+from pixelsmile.remote import Picture
 
 
 class OfFace:

@@ -15,6 +15,7 @@ from pixelsmile.remote.client import Answered, Client, RetryPolicy, UnusableRepl
 from pixelsmile.remote.gemini import GeminiProvider
 from pixelsmile.remote.openai_chat import OpenAIProvider
 from pixelsmile.remote.openai_images import OpenAIImages
+from pixelsmile.remote.picture import Picture
 from pixelsmile.remote.pool import MAX_REFUSALS, Once, Pool, Refusals, in_step
 from pixelsmile.remote.provider import (
     NOTHING,
@@ -45,6 +46,7 @@ __all__ = [
     "Once",
     "OpenAIImages",
     "OpenAIProvider",
+    "Picture",
     "Pool",
     "Prompt",
     "Provider",

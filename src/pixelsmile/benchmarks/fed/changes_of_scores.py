@@ -13,10 +13,10 @@ from pixelsmile.errors import ImageError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.faces.face import Box
 from pixelsmile.judges.judge import Judge
-from pixelsmile.judges.question import Picture, Sample
+from pixelsmile.judges.question import Sample
 from pixelsmile.judges.run import Judgement, JudgingRun, VerdictCache
 from pixelsmile.judges.verdict import Outcome
-from pixelsmile.remote import MAX_REFUSALS
+from pixelsmile.remote import MAX_REFUSALS, Picture
 
 KIND = "scores"
 

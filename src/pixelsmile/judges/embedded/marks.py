@@ -26,13 +26,13 @@ from pixelsmile.judges.question import (
     EDIT,
     SOURCE,
     TRUTH,
-    Picture,
     Question,
     Target,
 )
 from pixelsmile.judges.verdict import MAX_MARK, Mark, NoVerdict
 from pixelsmile.limits import read_json_object, validated
 from pixelsmile.portraits import NUM_VARIANTS, action_units, scores
+from pixelsmile.remote import Picture
 
 if TYPE_CHECKING:
     from pixelsmile.judges.embedded.judge import Look

@@ -29,10 +29,10 @@ from pixelsmile.judges.question import (
     EDIT,
     SOURCE,
     TRUTH,
-    Picture,
     Question,
 )
 from pixelsmile.judges.verdict import MAX_MARK, Mark, NoVerdict
+from pixelsmile.remote import Picture
 
 # Nine in ten photographs and paintings as they came have less than `full_at`; half of them about `none_at`
 # when blurred by a twentieth of the face, in noise of 25, or as JPEG of quality 5 (recipes/photo/marks.py).

@@ -4,7 +4,7 @@ import hashlib
 import io
 
 import numpy as np
-from judge_server import truth
+from model_server import truth
 from PIL import Image
 
 from pixelsmile.judges import (

@@ -1,4 +1,4 @@
-"""A server that speaks the OpenAI and the Gemini protocol, and misbehaves as often as it is told to.
+"""A server that speaks the protocols of OpenAI and Gemini, and misbehaves as often as it is told to.
 
 What it says about a picture follows from the picture's bytes, and how it misbehaves from these and from how
 often it was asked about them: a run meets the same faults in whatever order its requests arrive.
@@ -7,13 +7,17 @@ often it was asked about them: a run meets the same faults in whatever order its
 import asyncio
 import base64
 import hashlib
+import io
 import json
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from email import message_from_bytes
 from email.utils import formatdate
 from random import Random
+
+from PIL import Image, ImageOps
 
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, TAXONOMY
 
@@ -35,6 +39,7 @@ ANSWERS = (
     "empty",
     "cut off",
 )
+IMAGE_ANSWERS = ("no images", "address", "two pictures", "no picture", "no base64")
 FAULTS = (
     "429",
     "429 seconds",
@@ -138,9 +143,9 @@ class JudgeServer:
         """Answer one request; False where the connection is over."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
-        request = json.loads(await reader.readexactly(int(headers["content-length"])))
-        path = head[0].split()[1]
-        protocol = self.gemini() if ":generateContent" in path else self.openai()
+        body = await reader.readexactly(int(headers["content-length"]))
+        protocol = self.protocol(head[0].split()[1])
+        request = protocol.parse(headers, body)
         digest = hashlib.sha256(protocol.picture(request)).hexdigest()
         self.asked[digest] += 1
         if self.keep_requests:
@@ -155,6 +160,11 @@ class JudgeServer:
             return await self._answer(writer, protocol, digest, fault)
         finally:
             self._in_flight -= 1
+
+    def protocol(self, path: str) -> "Protocol":
+        if path.endswith("/images/edits"):
+            return Images()
+        return self.gemini() if ":generateContent" in path else self.openai()
 
     async def _answer(self, writer, protocol, digest: str, fault: str | None) -> bool:
         if fault == "timeout":
@@ -205,10 +215,13 @@ def refusal(status: int, message: object, **more: object) -> tuple[int, dict[str
 
 
 class Protocol:
-    """What both protocols share: errors, and answers that are wrong in themselves."""
+    """What the protocols share: errors, and answers that are wrong in themselves."""
+
+    def parse(self, headers: dict[str, str], body: bytes) -> dict:
+        return json.loads(body)
 
     def answer(self, digest: str, fault: str | None) -> tuple[int, dict[str, str], bytes]:
-        if fault is None or fault == "half a body" or fault in ANSWERS:
+        if fault is None or fault == "half a body" or fault in (*ANSWERS, *IMAGE_ANSWERS):
             body = json.dumps(self.body(digest, fault), allow_nan=True).encode()
             return 200, {}, body[:-20] if fault == "broken body" else body
         if fault == "503 page":
@@ -303,6 +316,42 @@ class Gemini(Protocol):
         if fault == "no choices":
             body["candidates"] = []
         return body
+
+
+class Images(Protocol):
+    """Edits of pictures: a form in, the picture's negative out."""
+
+    def parse(self, headers: dict[str, str], body: bytes) -> dict:
+        head = f"Content-Type: {headers['content-type']}\r\n\r\n".encode()
+        fields: dict[str, list] = {}
+        for part in message_from_bytes(head + body).get_payload():
+            name = part.get_param("name", header="content-disposition")
+            fields.setdefault(name, []).append((part.get_content_type(), part.get_payload(decode=True)))
+        return fields
+
+    def picture(self, request: dict) -> bytes:
+        self.shown = [file for name in ("image", "image[]") for _, file in request.get(name, [])]
+        return b"".join(self.shown)
+
+    def body(self, digest: str, fault: str | None) -> object:
+        edit = base64.b64encode(negative(self.shown[0])).decode()
+        images = {
+            "no images": [],
+            "address": [{"url": "http://localhost:1/a.png"}],
+            "two pictures": [{"b64_json": edit}] * 2,
+            "no picture": [{"b64_json": base64.b64encode(b"no picture" * 200).decode()}],
+            "no base64": [{"b64_json": "#" + edit}],
+        }
+        data = images.get(fault, [{"b64_json": edit, "revised_prompt": "Smile!"}])
+        return {"created": 1, "data": data, "usage": {"total_tokens": 1000}}
+
+
+def negative(file: bytes) -> bytes:
+    """The picture in other colours, as a PNG file."""
+    edited = io.BytesIO()
+    with Image.open(io.BytesIO(file)) as picture:
+        ImageOps.invert(picture.convert("RGB")).save(edited, "PNG")
+    return edited.getvalue()
 
 
 JudgeServer.openai, JudgeServer.gemini = OpenAI, Gemini  # a subclass may speak otherwise
