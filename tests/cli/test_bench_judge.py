@@ -216,7 +216,7 @@ def test_pictures_that_nobody_here_knows_want_a_judge(tmp_path, capsys):
         (["--judge", "openai:m", "--judge", "gemini:m", "--key-env", "X"], "--key-env is for one server"),
         (["--judge", "gemini:gemini-3-pro-preview"], "use gemini:gemini-3.1-pro-preview, which follows it"),
         (["--max-refusals", "0"], "max-refusals 0 is out of range"),
-        (["--max-concurrency", "0"], "in-flight 0 is out of range"),
+        (["--max-concurrency", "0"], "max-concurrency 0 is out of range"),
         (["--max-token", "5"], "did you mean --max-tokens?"),
         (["--judge", "gemini:m"], "set the environment variable GEMINI_API_KEY"),
     ],

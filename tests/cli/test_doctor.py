@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from pixelsmile.cli import doctor, machine, main
-from pixelsmile.cli.machine import Gpu, Machine, look_at_machine
+from pixelsmile.cli import doctor, main
+from pixelsmile.cli.doctor import Gpu, Machine, look_at_machine
 from pixelsmile.editing.folders import FULL_MODEL
 
 
@@ -56,7 +56,7 @@ def test_faces_need_their_extra(whole):
 
 def test_an_extra_counts_whichever_distribution_brings_it(tmp_path, monkeypatch):
     extras = {"forked": "forked_module", "built-by-hand": "hand_module", "removed": "removed_module"}
-    monkeypatch.setattr(machine, "_EXTRAS", extras)
+    monkeypatch.setattr(doctor, "_EXTRAS", extras)
     monkeypatch.syspath_prepend(tmp_path)
     for module in ("forked_module", "hand_module"):
         (tmp_path / f"{module}.py").write_text("")
