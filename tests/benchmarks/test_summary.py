@@ -17,7 +17,6 @@ from pixelsmile.benchmarks.metrics import (
     MetricChoices,
     compare,
     summarise,
-    training_dynamics,
 )
 from pixelsmile.benchmarks.metrics.linearity import CONSTANT
 from pixelsmile.benchmarks.metrics.measure import ONLY_OTHER_VALUE
@@ -175,20 +174,3 @@ def test_comparison_refuses_other_samples():
         compare(a, [a[0], edit("b", "sad", "sad", strength=0.5)])
     with pytest.raises(InputError, match="measured with adaface, arcface, facenet and with nothing"):
         compare(a, [edit("a", "happy", "happy", identity=None), edit("b", "sad", "sad", identity=None)])
-
-
-def test_training_dynamics():
-    first = [edit("a", "fear", "surprised"), edit("b", "surprised", "surprised")]
-    last = [edit("a", "fear", "fear"), edit("b", "surprised", "surprised")]
-    choices = MetricChoices(confusing_pairs=(("fear", "surprised"),))
-    losses = {0: 4.0, 50: 3.0, 100: 2.0, 150: 1.0, 250: 0.5}
-    points = training_dynamics({200: last, 100: first}, losses, choices, FEW)
-    assert [(point.step, point.loss, point.num_losses) for point in points] == [(100, 3.0, 3), (200, 1.0, 1)]
-    assert [point.metrics["mscr"].estimate.value for point in points] == [0.5, 0]
-    assert [point.metrics["acc_6"].estimate.value for point in points] == [0.5, 1]
-    assert training_dynamics({100: first}, {}, choices, FEW)[0].loss is None
-    json.dumps(points[0].as_json(), allow_nan=False)
-    with pytest.raises(InputError, match="steps 100 and 200 were judged on different edits"):
-        training_dynamics({100: first, 200: last[:1]}, {}, choices, FEW)
-    with pytest.raises(InputError, match="the loss at step 7 is nan"):
-        training_dynamics({100: first}, {7: float("nan")}, choices, FEW)

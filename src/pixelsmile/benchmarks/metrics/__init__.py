@@ -1,7 +1,6 @@
 """The metrics of FFE-Bench and FED-Bench: pure functions on arrays, in float64."""
 
 from pixelsmile.benchmarks.metrics.choices import MetricChoices, uniform_strengths
-from pixelsmile.benchmarks.metrics.dynamics import DynamicsPoint, training_dynamics
 from pixelsmile.benchmarks.metrics.fed_score import (
     FedComponents,
     FedNormalisation,
@@ -40,7 +39,6 @@ __all__ = [
     "Bootstrap",
     "Comparison",
     "Difference",
-    "DynamicsPoint",
     "EditTable",
     "Estimate",
     "FedComponents",
@@ -63,6 +61,5 @@ __all__ = [
     "summarise",
     "sweeps",
     "tabulate",
-    "training_dynamics",
     "uniform_strengths",
 ]

@@ -141,6 +141,15 @@ def gain_chart(runs: Mapping[str, FedResults]) -> Chart:
     )
 
 
+def nice_ticks(low: float, high: float) -> list[float]:
+    """Round numbers from `low` or below to `high` or above, at most seven."""
+    rough = (high - low) / 5 or 1.0
+    magnitude = 10.0 ** math.floor(math.log10(rough))
+    step = magnitude * next(factor for factor in (1, 2, 5, 10) if factor * magnitude >= rough * (1 - 1e-9))
+    first, last = math.floor(low / step), max(math.ceil(high / step), math.floor(low / step) + 1)
+    return [place * step for place in range(first, last + 1)]
+
+
 def _trade_off(points: Sequence[TradeOffPoint]) -> list[Point]:
     """Those that have both numbers, the first and the last with their strength."""
     known = [p for p in points if p.expression.value is not None and p.identity.value is not None]

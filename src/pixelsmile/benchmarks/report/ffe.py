@@ -19,6 +19,7 @@ from pixelsmile.benchmarks.report.cases import (
 )
 from pixelsmile.benchmarks.report.charts import trade_off_chart
 from pixelsmile.benchmarks.report.columns import FFE_COLUMNS
+from pixelsmile.benchmarks.report.dynamics import dynamics
 from pixelsmile.benchmarks.report.page import Pictures, excerpt, render, specified
 from pixelsmile.benchmarks.report.remarks import benchmark_words, ffe_remarks, identity_words, strength_words
 from pixelsmile.benchmarks.report.tables import Row, Table, interval_lines, printable, value_lines
@@ -93,6 +94,7 @@ def ffe_page(runs: Mapping[str, RunResults]) -> str:
         confused={label: most_confused(run, _NUM_CONFUSED) for label, run in runs.items()},
         unlike={label: least_alike(run, _NUM_UNLIKE) for label, run in runs.items()},
         leading=leading,
+        dynamics=dynamics(runs),
         missing=[row for label, run in runs.items() for row in _missing(label, run)],
         choices=list(_choices(next(iter(runs.values())).summary.choices)),
         specified=specified(records, _SPECIFIED),

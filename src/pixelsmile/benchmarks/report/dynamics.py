@@ -1,0 +1,111 @@
+"""The dynamics of a training (PixelSmile, figure 9): loss and confusion along its steps.
+
+A training that looks at FFE-Bench leaves a run for each look, validation/step-00000500-ffe in its folder, and
+what it logged of its losses in stats.jsonl. A report on two or more of these runs gets this section.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from pixelsmile.benchmarks.metrics import Estimate
+from pixelsmile.benchmarks.report.charts import Axis, Chart, Point, Series, nice_ticks
+from pixelsmile.benchmarks.report.columns import FFE_COLUMNS
+from pixelsmile.benchmarks.report.tables import format_interval, format_number
+from pixelsmile.benchmarks.results import RunResults
+from pixelsmile.store.json_lines import read_lines
+
+COLUMNS = tuple(column for column in FFE_COLUMNS if column.name in ("mscr", "acc_6", "acc_12"))
+_LOOK = re.compile(r"step-(\d{8})-ffe")
+
+
+class _Logged(BaseModel, extra="ignore", allow_inf_nan=False):
+    """A line of stats.jsonl: the mean losses since the line before, by term."""
+
+    step: int = Field(ge=0)
+    losses: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A training after `step` steps. loss: the mean of those logged since the look before, or None."""
+
+    step: int
+    loss: float | None
+    run: RunResults
+
+
+def looks(runs: Mapping[str, RunResults]) -> tuple[list[Look], list[tuple[int, float]]]:
+    """The looks of the one training that all of `runs` are of, by rising step, and each logged total loss.
+
+    Nothing where they are of none, or of several, or there is one run alone.
+    """
+    found = {int(name[1]): run for run in runs.values() if (name := _LOOK.fullmatch(run.folder.path.name))}
+    folders = {run.folder.path.resolve().parent for run in runs.values()}
+    if len(found) < max(2, len(runs)) or len(folders) > 1:
+        return [], []
+    lines = read_lines(folders.pop().parent / "stats.jsonl", _Logged)
+    logged = [(line.step, line.losses["total"]) for line in lines if "total" in line.losses]
+    seen, before = [], -1
+    for step, run in sorted(found.items()):
+        since = [loss for at, loss in logged if before < at <= step]
+        seen.append(Look(step, math.fsum(since) / len(since) if since else None, run))
+        before = step
+    return seen, logged
+
+
+def dynamics(runs: Mapping[str, RunResults]) -> dict[str, Any] | None:
+    """The section: its charts and the rows of its table; None where `runs` are no training's."""
+    found, logged = looks(runs)
+    if not found:
+        return None
+    steps = Axis("step", nice_ticks(0, found[-1].step))
+    ends = [loss for _, loss in logged] or [0.0]
+    return {
+        "charts": [
+            Chart(
+                "Loss along the training",
+                steps,
+                Axis("loss", nice_ticks(min(0.0, *ends), max(ends))),
+                [Series("loss (dots: as logged)", _losses(found), is_line=True, cloud=logged)],
+                height=300,
+            ),
+            Chart(
+                "Confusion and accuracy along the training",
+                steps,
+                Axis("share of the edits", nice_ticks(0.0, 1.0)),
+                [Series(column.label, _points(found, column.name), is_line=True) for column in COLUMNS],
+                height=340,
+            ),
+        ],
+        "header": ("Step", "Loss", *(column.label for column in COLUMNS)),
+        "rows": [_row(look) for look in found],
+    }
+
+
+def _losses(found: list[Look]) -> list[Point]:
+    points = [(look.step, look.loss) for look in found if look.loss is not None]
+    return [Point(_exactly(step), _exactly(loss), f"step {step}: loss {loss:.4g}") for step, loss in points]
+
+
+def _points(found: list[Look], name: str) -> list[Point]:
+    estimates = [(look.step, look.run.summary.metrics[name].estimate) for look in found]
+    return [
+        Point(_exactly(step), seen, f"step {step}: {format_number(seen.value)} ({format_interval(seen)})")
+        for step, seen in estimates
+        if seen.value is not None
+    ]
+
+
+def _row(look: Look) -> tuple[str, ...]:
+    estimates = (look.run.summary.metrics[column.name].estimate for column in COLUMNS)
+    numbers = (f"{format_number(seen.value)} ({format_interval(seen, between=' – ')})" for seen in estimates)
+    return str(look.step), format_number(look.loss, 4), *numbers
+
+
+def _exactly(value: float) -> Estimate:
+    return Estimate(value, None, None)
