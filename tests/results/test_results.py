@@ -64,7 +64,7 @@ def test_an_edit_in_another_format_says_the_same(form, tmp_path):
     texts = picture_texts(tmp_path / "edit")
     assert json.loads(texts[SETTINGS_KEY]) == {"seed": 7}
     assert texts[PORTRAIT_KEY] == portrait
-    assert read_portrait(tmp_path / "edit").style == "anime"
+    assert read_portrait(tmp_path / "edit").domain == "anime"
 
 
 def test_settings_too_long_for_a_jpeg_are_left_to_the_manifest(tmp_path):
@@ -247,7 +247,7 @@ def test_the_portrait_that_a_file_says_it_is(tmp_path):
     path = tmp_path / "face.png"
     path.write_bytes(portrait_png(Image.new("RGB", (48, 48)), {"seed": 7, "style": "anime"}))
     portrait = read_portrait(path)
-    assert portrait.style == "anime"
+    assert portrait.domain == "anime"
     assert json.loads(portrait.text) == {"seed": 7, "style": "anime"}
     check_domain(path, portrait, "anime")
     with pytest.raises(InputError, match=r"is a drawn anime portrait, not human: its domain is anime"):

@@ -1,6 +1,7 @@
 """Files of records that survive a kill."""
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +11,15 @@ from hypothesis import strategies as st
 
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.limits import validated
-from pixelsmile.store.json_lines import LineWriter, Record, read_lines, read_numbered
+from pixelsmile.store.json_lines import (
+    LineWriter,
+    Record,
+    escaped,
+    is_utf8,
+    read_lines,
+    read_numbered,
+    recordable,
+)
 
 
 class _Note(Record):
@@ -101,3 +110,25 @@ def test_all_wrong_lines_are_counted_and_the_first_is_named(tmp_path: Path) -> N
     assert read_lines(path, _Note) == ()
     with pytest.raises(InputError, match="holds no note"):
         read_numbered(path, str, needed="note")
+
+
+# Text on its way to files, whatever a file is called.
+
+NAME = os.fsdecode(b"caf\xe9 \xf0\x9f\x98\x80.png")  # Latin 1, then UTF-8
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("plain", "plain"),
+        ("\u00e9\U0001f600", "\u00e9\U0001f600"),
+        (NAME, "caf\\xe9 \U0001f600.png"),
+        ("half \ud800", "half \\ud800"),
+        ("line\nend", "line\nend"),
+    ],
+)
+def test_what_is_written(text, written):
+    assert escaped(text) == written
+    assert is_utf8(text) == (text == written)
+    assert recordable({text: [text, (text, 1, None)]}) == {written: [written, (written, 1, None)]}
+    json.loads(json.dumps(recordable({text: text}), ensure_ascii=False).encode())

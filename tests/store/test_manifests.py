@@ -1,6 +1,7 @@
 """Manifests and the hashes in them."""
 
 import json
+import os
 
 import pytest
 
@@ -58,3 +59,24 @@ def test_missing_and_broken_manifests(tmp_path):
     (tmp_path / "half.json").write_text('{"kind": "ed')
     with pytest.raises(InputError, match="a manifest of this version is needed"):
         read_manifest(tmp_path / "half.json")
+
+
+NAME = os.fsdecode(b"caf\xe9 \xf0\x9f\x98\x80.png")  # Latin 1, then UTF-8
+
+
+def test_a_manifest_of_a_name_that_is_no_text(tmp_path):
+    manifest = make_manifest(
+        "edit",
+        settings={"model": NAME, "adapters": [{"source": NAME}]},
+        seeds=[],
+        inputs=[record_bytes(NAME, b"")],
+        outputs=[],
+    )
+    path = tmp_path / "manifest.json"
+    path.write_bytes(manifest.to_json())
+    assert read_manifest(path) == manifest  # so that a run can be compared with what was asked before
+    assert manifest.inputs[0].path == manifest.settings["model"] == "caf\\xe9 \U0001f600.png"
+
+
+def test_settings_with_such_a_name_have_a_hash():
+    assert sha256_json({"a": NAME}) != sha256_json({"a": "caf"})

@@ -36,7 +36,7 @@ from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, MAX_STRENGTH, NEUTRAL, Domain
 from pixelsmile.hashing import sha256_file
 from pixelsmile.limits import MAX_FILE_BYTES, path_within, read_json_object, read_record, shown
-from pixelsmile.results.sweep import format_strength
+from pixelsmile.results.grid import format_strength
 from pixelsmile.store.json_lines import Record, read_lines
 from pixelsmile.store.manifests import CodeRecord
 from pixelsmile.store.publication import write_file

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pixelsmile.editing.part_configs import check_settings
 from pixelsmile.errors import ModelError
 from pixelsmile.limits import path_within, read_json_object, regular_file, shown, validated
+from pixelsmile.store.json_lines import is_utf8
 from pixelsmile.store.safetensors_header import Header, kind_of, read_header
-from pixelsmile.utf8 import is_utf8
 
 EMBEDDED = "embedded"
 GEOMETRIC = "geometric"  # no folder: the mesh of a photographed face, moved

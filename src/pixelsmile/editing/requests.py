@@ -27,7 +27,7 @@ from pixelsmile.limits import shown
 from pixelsmile.portraits.action_units import checked_units
 from pixelsmile.portraits.prototypes import blend_units
 from pixelsmile.results import file_slug
-from pixelsmile.utf8 import is_utf8
+from pixelsmile.store.json_lines import is_utf8
 
 DEFAULT_STRENGTHS = (0.0, 0.5, 1.0)
 

@@ -1,8 +1,14 @@
 """Expressions: names, prompts, strengths and blends."""
 
-from pixelsmile.expressions.parsing import format_blend, parse_blend, parse_expression
-from pixelsmile.expressions.prompts import neutral_prompt, target_prompt
-from pixelsmile.expressions.strengths import MAX_STRENGTH, check_strength, check_strengths, parse_strength
+from pixelsmile.expressions.parsing import (
+    MAX_STRENGTH,
+    check_strength,
+    check_strengths,
+    format_blend,
+    parse_blend,
+    parse_expression,
+    parse_strength,
+)
 from pixelsmile.expressions.taxonomy import (
     BASIC_SIX,
     CONFUSING_PAIRS,
@@ -16,6 +22,8 @@ from pixelsmile.expressions.taxonomy import (
     Domain,
     Expression,
     confusing_partner,
+    neutral_prompt,
+    target_prompt,
 )
 
 __all__ = [

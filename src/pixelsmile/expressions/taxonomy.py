@@ -1,12 +1,15 @@
-"""The expressions that this project knows, and their names in the field.
+"""The expressions that this project knows, their names in the field, and the prompts that ask for them.
 
 Sources: the twelve categories and their order, PixelSmile's published adapter; the judge's labels, its
 benchmark prompts; the basic six, Ekman (1992); the seven classes, FED-Bench; the confusing pairs, PixelSmile
-sections 1, 3.2 and 4.2 (the paper names two, its full list is not published).
+sections 1, 3.2 and 4.2 (the paper names two, its full list is not published); the prompts, the published
+adapter.
 """
 
 from dataclasses import dataclass
 from typing import Literal, get_args
+
+from pixelsmile.errors import ExpressionError
 
 Domain = Literal["human", "anime"]
 DOMAINS: tuple[Domain, ...] = get_args(Domain)
@@ -74,3 +77,18 @@ def confusing_partner(expression: str) -> str | None:
         if expression in (a, b):
             return b if expression == a else a
     return None
+
+
+_SUBJECTS: dict[Domain, str] = {"human": "person", "anime": "character"}
+
+
+def target_prompt(expression: str, domain: Domain = "human") -> str:
+    """`Edit the person to show a happy expression`; `character` takes the place of `person` for anime."""
+    if domain not in _SUBJECTS:
+        raise ExpressionError(f"unknown domain {domain!r}: choose from {', '.join(DOMAINS)}")
+    return f"Edit the {_SUBJECTS[domain]} to show a {expression} expression"
+
+
+def neutral_prompt(domain: Domain = "human") -> str:
+    """The prompt at strength 0: where every direction starts (paper, equation 4)."""
+    return target_prompt(NEUTRAL, domain)

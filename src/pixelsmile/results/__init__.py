@@ -1,18 +1,19 @@
 """What a person gets to see and keep: pictures that say what they are, labelled grids, animations."""
 
 from pixelsmile.results.animation import animated, check_animation, frame_strengths
-from pixelsmile.results.grid import check_grid, draw_grid
+from pixelsmile.results.grid import Sweep, check_grid, draw_grid, file_slug, format_strength
 from pixelsmile.results.pictures import (
     PNG,
     PORTRAIT_KEY,
     SETTINGS_KEY,
+    DrawnPortrait,
     PictureForm,
+    check_domain,
     edited_picture,
     picture_texts,
     portrait_png,
+    read_portrait,
 )
-from pixelsmile.results.portrait_text import DrawnPortrait, check_domain, read_portrait
-from pixelsmile.results.sweep import Sweep, file_slug, format_strength
 
 __all__ = [
     "PNG",

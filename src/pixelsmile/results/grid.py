@@ -1,5 +1,9 @@
-"""A labelled sheet: a row for each expression, a column for each strength, the source first."""
+"""Sweeps of one picture over rising strengths, the names of their files, and the labelled sheet of them.
 
+A row of the sheet is a sweep (an expression, a blend, a prompt), a column a strength; the source comes first.
+"""
+
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,7 +11,6 @@ from functools import cached_property
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from pixelsmile.errors import ImageError
-from pixelsmile.results.sweep import Sweep
 
 _PAPER = (250, 249, 246)
 _INK = (38, 38, 44)
@@ -15,6 +18,66 @@ _MUTED = (132, 129, 124)
 _MAX_TILE_PX = 320
 _MASK_OVERSAMPLING = 4
 MAX_TILES = 800  # about 80 million pixels at the largest tile
+_MAX_SLUG_LENGTH = 60
+_BLEND = re.compile(r"[a-z]+=[\d.]+(,[a-z]+=[\d.]+)*")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The edits of one picture towards one expression, in the order of the strengths."""
+
+    label: str  # as a person reads it
+    images: Sequence[Image.Image]
+    strengths: Sequence[float]
+
+    def __post_init__(self) -> None:
+        if len(self.images) != len(self.strengths):
+            raise ValueError(f"{len(self.images)} images for {len(self.strengths)} strengths")
+
+
+def file_slug(label: str) -> str:
+    """How the files of a sweep begin: `happy`, `happy0.6+sad0.4` of a blend, words with dashes."""
+    text = label.lower()
+    if _BLEND.fullmatch(text):
+        text = text.replace("=", "").replace(",", "+")
+    slug = re.sub(r"[^\w.+]+", "-", text).strip("-.")[:_MAX_SLUG_LENGTH]
+    return slug or "prompt"
+
+
+def format_strength(strength: float) -> str:
+    """`0.50` for 0.5: as many digits as the number has, two at least, so that file names sort."""
+    text = f"{strength:.2f}"
+    return text if float(text) == strength else repr(strength)
+
+
+def draw_grid(source: Image.Image, sweeps: Sequence[Sweep], caption: str) -> Image.Image:
+    """The sheet of `sweeps` (all over the same strengths, all of one size), with `caption` below.
+
+    Pictures keep their size up to 320 px, larger ones are scaled down; the source is cropped to their shape.
+    ImageError where `check_grid` refuses.
+    """
+    strengths = list(sweeps[0].strengths)
+    check_grid(len(sweeps), len(strengths))
+    if any(list(sweep.strengths) != strengths for sweep in sweeps):
+        raise ValueError("the sweeps of one grid share their strengths")
+    tile = min(_MAX_TILE_PX, max(sweeps[0].images[0].size))
+    layout = _Layout(tile, tuple(sweep.label for sweep in sweeps), 1 + len(strengths))
+    sheet = Image.new("RGB", layout.size, _PAPER)
+    _draw_header(sheet, layout, strengths)
+    mask = _rounded_mask(tile)
+    source = ImageOps.fit(source, sweeps[0].images[0].size, Image.Resampling.LANCZOS)
+    for row, sweep in enumerate(sweeps):
+        _draw_label(sheet, layout, row)
+        for column, image in enumerate([source, *sweep.images]):
+            sheet.paste(_fit(image, tile), (layout.column_x(column), layout.row_y(row)), mask)
+    _draw_caption(sheet, layout, caption)
+    return sheet
+
+
+def check_grid(num_sweeps: int, num_strengths: int) -> None:
+    """ImageError where a sheet would be too large to look at."""
+    if num_sweeps * (1 + num_strengths) > MAX_TILES:
+        raise ImageError(f"a grid of {num_sweeps} x {num_strengths} pictures is too large: ask for fewer")
 
 
 @dataclass(frozen=True)
@@ -75,36 +138,6 @@ class _Layout:
 
     def row_y(self, row: int) -> int:
         return self.margin // 2 + self.header + row * (self.tile + self.gap)
-
-
-def draw_grid(source: Image.Image, sweeps: Sequence[Sweep], caption: str) -> Image.Image:
-    """The sheet of `sweeps` (all over the same strengths, all of one size), with `caption` below.
-
-    Pictures keep their size up to 320 px, larger ones are scaled down; the source is cropped to their shape.
-    ImageError where `check_grid` refuses.
-    """
-    strengths = list(sweeps[0].strengths)
-    check_grid(len(sweeps), len(strengths))
-    if any(list(sweep.strengths) != strengths for sweep in sweeps):
-        raise ValueError("the sweeps of one grid share their strengths")
-    tile = min(_MAX_TILE_PX, max(sweeps[0].images[0].size))
-    layout = _Layout(tile, tuple(sweep.label for sweep in sweeps), 1 + len(strengths))
-    sheet = Image.new("RGB", layout.size, _PAPER)
-    _draw_header(sheet, layout, strengths)
-    mask = _rounded_mask(tile)
-    source = ImageOps.fit(source, sweeps[0].images[0].size, Image.Resampling.LANCZOS)
-    for row, sweep in enumerate(sweeps):
-        _draw_label(sheet, layout, row)
-        for column, image in enumerate([source, *sweep.images]):
-            sheet.paste(_fit(image, tile), (layout.column_x(column), layout.row_y(row)), mask)
-    _draw_caption(sheet, layout, caption)
-    return sheet
-
-
-def check_grid(num_sweeps: int, num_strengths: int) -> None:
-    """ImageError where a sheet would be too large to look at."""
-    if num_sweeps * (1 + num_strengths) > MAX_TILES:
-        raise ImageError(f"a grid of {num_sweeps} x {num_strengths} pictures is too large: ask for fewer")
 
 
 def _draw_header(sheet: Image.Image, layout: _Layout, strengths: Sequence[float]) -> None:

@@ -2,23 +2,28 @@
 
 All formats hold a sentence, the program, the settings as JSON, and XMP with the IPTC digital source type,
 which viewers and platforms read to label synthetic pictures: PNG in text chunks, JPEG and WebP in EXIF
-(ImageDescription, Software, UserComment) and in their own place for XMP.
+(ImageDescription, Software, UserComment) and in their own place for XMP. A drawn portrait says who was drawn.
+Whatever is read back are words that anybody may have written there.
 """
 
 import io
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from os import PathLike
+from pathlib import Path
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from pydantic import BaseModel, ConfigDict, Field
 
 from pixelsmile.errors import InputError, OutputError
+from pixelsmile.expressions import Domain
 from pixelsmile.images import exif_comment, png_texts
-from pixelsmile.limits import parse_json
-from pixelsmile.utf8 import recordable
+from pixelsmile.limits import parse_json, validated
+from pixelsmile.store.json_lines import recordable
 from pixelsmile.version import __version__
 
 SETTINGS_KEY = "pixelsmile:settings"  # how an edit was made
@@ -51,6 +56,9 @@ _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
  </rdf:RDF>
 </x:xmpmeta>
 <?xpacket end="w"?>"""
+
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,48 @@ def picture_texts(path: str | PathLike[str]) -> dict[str, str]:
     if not isinstance(found, dict):
         return {}
     return {key: text for key, text in found.items() if isinstance(text, str)}
+
+
+@dataclass(frozen=True)
+class DrawnPortrait:
+    """text: as it stands in the file; edits keep it. domain: of the drawing."""
+
+    text: str
+    domain: Domain
+
+
+def read_portrait(path: str | PathLike[str]) -> DrawnPortrait | None:
+    """The drawn portrait that a picture file says it is; None for every other picture.
+
+    A text that is none, or of no known domain, is logged and does not count.
+    """
+    text = picture_texts(path).get(PORTRAIT_KEY)
+    if text is None:
+        return None
+    what = f"the text {PORTRAIT_KEY} of {str(path)!r}"
+    try:
+        described = validated(_Description, parse_json(text, what), what)
+    except InputError as error:
+        _logger.warning("%s; taken for a picture that pixelsmile has not drawn", error)
+        return None
+    return DrawnPortrait(text, described.domain)
+
+
+def check_domain(path: Path, portrait: DrawnPortrait | None, domain: str) -> None:
+    """InputError where a drawn portrait is of the other domain: its edits would be of neither."""
+    if portrait is not None and portrait.domain != domain:
+        raise InputError(
+            f"{str(path)!r} is a drawn {portrait.domain} portrait, not {domain}: "
+            f"its domain is {portrait.domain}"
+        )
+
+
+class _Description(BaseModel):
+    """What must be in the text; what else is there depends on who wrote it."""
+
+    model_config = ConfigDict(strict=True)
+
+    domain: Domain = Field(alias="style")  # as pictures say it
 
 
 def _png(image: Image.Image, description: str, source_type: str, texts: Mapping[str, str]) -> bytes:

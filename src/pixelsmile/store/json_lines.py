@@ -1,6 +1,12 @@
-"""Text files of one JSON record a line: read from anybody, and added to while they are made."""
+"""Records, and text files of one a line: read from anybody, and added to while they are made.
+
+Files are UTF-8, whatever the files are called that they speak of. A name on disk is bytes. Where they are no
+UTF-8, Python carries each as half of a surrogate pair, which no JSON reader, browser or database takes. What
+is recorded has `\\xff` for such a byte.
+"""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -10,10 +16,12 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.limits import decoded, read_bytes, read_text, validated
-from pixelsmile.utf8 import recordable
 
 R = TypeVar("R", bound=BaseModel)
 T = TypeVar("T")
+
+_HALVES = re.compile("[\ud800-\udfff]")  # of surrogate pairs
+_BYTES = range(0xDC80, 0xDD00)  # PEP 383: byte 0x80 is U+DC80
 
 
 class Record(BaseModel):
@@ -116,3 +124,32 @@ class LineWriter:
         return OutputError(
             f"cannot write to {str(self._path)!r} ({error.strerror}): free some space or choose another place"
         )
+
+
+# Text that can be written.
+
+
+def is_utf8(text: str) -> bool:
+    """Whether `text` is text throughout, or the name of a file that is none."""
+    return text.isascii() or _HALVES.search(text) is None
+
+
+def escaped(text: str) -> str:
+    """`text` with what UTF-8 cannot hold escaped."""
+    return text if text.isascii() else _HALVES.sub(_escape, text)
+
+
+def recordable(value: Any) -> Any:
+    """A value of JSON with every text in it `escaped`; other values as they are."""
+    if isinstance(value, str):
+        return escaped(value)
+    if isinstance(value, dict):
+        return {recordable(key): recordable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(recordable, value))
+    return value
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code - 0xDC00:02x}" if code in _BYTES else f"\\u{code:04x}"

@@ -26,7 +26,7 @@ from pixelsmile.benchmarks.report.tables import (
 )
 from pixelsmile.benchmarks.run_folder import EditKey, EditRecord, RunFolder
 from pixelsmile.images import load_image
-from pixelsmile.utf8 import escaped, recordable
+from pixelsmile.store.json_lines import escaped, recordable
 
 _SIDE_PX = 224
 _EXCERPT_LETTERS = 420

@@ -10,7 +10,7 @@ from pixelsmile.benchmarks.fed.results import FedResults
 from pixelsmile.benchmarks.results import RunResults
 from pixelsmile.benchmarks.run_folder import RunFolder, Spec
 from pixelsmile.errors import InputError
-from pixelsmile.utf8 import escaped
+from pixelsmile.store.json_lines import escaped
 
 R = TypeVar("R", RunResults, FedResults)
 

@@ -12,8 +12,8 @@ from typing import Any
 from pixelsmile.editing.adapters.alphas import Alphas, read_alphas
 from pixelsmile.editing.adapters.formats import Contents, recognise
 from pixelsmile.errors import AdapterError
+from pixelsmile.store.json_lines import is_utf8
 from pixelsmile.store.safetensors_header import Header, read_header
-from pixelsmile.utf8 import is_utf8
 
 NO_ADAPTER = "none"
 
