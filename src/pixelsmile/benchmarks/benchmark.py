@@ -50,6 +50,11 @@ class Benchmark:
         return {"name": self.name, "origin": self.origin, **self.describe()}
 
 
+def is_drawn(name: str) -> bool:
+    """Whether that benchmark shows portraits which pixelsmile draws, and the embedded parts know."""
+    return name.startswith(("drawn-ffe", "drawn-fed"))
+
+
 def all_or_error(
     labelled: Iterable[tuple[str, R]], make: Callable[[R], S], what: str, advice: str
 ) -> tuple[S, ...]:

@@ -9,11 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli import bench_run_options
-from pixelsmile.cli.display import loading, print_json, progress, remark, silence_libraries
-from pixelsmile.cli.options import memory_errors
-from pixelsmile.cli.parsing import CommandParser
+from pixelsmile.cli.display import counted, loading, print_json, progress, remark, silence_libraries
+from pixelsmile.cli.options import (
+    add_adapter,
+    add_device,
+    add_domain,
+    add_json,
+    add_quiet,
+    add_sampling,
+    add_seed,
+    memory_errors,
+)
+from pixelsmile.cli.parsing import CommandParser, ExtendList, listed, one_of, positive_number, whole_number
+from pixelsmile.editors.own import REGIONS, TOLD
 from pixelsmile.errors import InputError, one_line
+from pixelsmile.expressions import MAX_STRENGTH, parse_strength
 
 if TYPE_CHECKING:
     from pixelsmile.benchmarks.benchmark import Benchmark
@@ -25,26 +35,165 @@ if TYPE_CHECKING:
 
 _MAX_REASONS = 5
 _ADVICE = "add --offload model, or --quantization 4bit"
+_OWN_OPTIONS = (
+    *("model", "adapter", "steps", "shift", "region", "device", "dtype", "offload", "quantization"),
+    "tell",  # of FED-Bench alone
+)
+_FFE_EPILOG = """examples:
+  pixelsmile bench ffe run --samples 12 -o runs/first
+  pixelsmile bench ffe run --adapter PixelSmile.safetensors --benchmark FFE-Bench -o runs/ours
+  pixelsmile bench ffe run --editor folder:edits --benchmark FFE-Bench \\
+      --setting general -o runs/theirs
+  pixelsmile bench ffe run --editor command:"python my_editor.py" -o runs/mine
+
+The same command again goes on where a run was interrupted, and tries once more what failed.
+"""
+_FED_EPILOG = """examples:
+  pixelsmile bench fed run --samples 12 -o runs/first
+  pixelsmile bench fed run --benchmark FED-Bench --sources SFEW \\
+      --adapter PixelSmile.safetensors -o runs/ours
+  pixelsmile bench fed run --editor folder:edits --benchmark mine.jsonl \\
+      --instructions dense -o runs/theirs
+  pixelsmile bench fed run --editor truth --samples 12 -o runs/truth
+
+The same command again goes on where a run was interrupted, and tries once more what failed.
+"""
+
+
+def ffe_parser() -> CommandParser:
+    """`bench ffe run`; every value is checked as far as that goes without a benchmark or a model."""
+    parser = CommandParser("bench ffe run", "Let an editor do the edits of FFE-Bench.", run_ffe, _FFE_EPILOG)
+    _add_sweep(_add_benchmark(parser, "FFE-Bench"))
+    _add_editor(parser, "truth, copy, exaggerated, partner, random-strength")
+    _add_model(parser)
+    _add_output(parser)
+    return parser
+
+
+def fed_parser() -> CommandParser:
+    """`bench fed run`."""
+    parser = CommandParser("bench fed run", "Let an editor do the edits of FED-Bench.", run_fed, _FED_EPILOG)
+    group = _add_benchmark(parser, "FED-Bench")
+    group.add_argument(
+        "--sources", metavar="FOLDER", help="your copy of SFEW 2.0, whose stills FED-Bench's sources are"
+    )
+    group.add_argument(
+        "--instructions",
+        type=one_of("instructions", ("dense", "simple", "both")),
+        default="both",
+        metavar="WHICH",
+        help="dense, simple or both (default)",
+    )
+    _add_editor(parser, "truth, copy, half, 1.5x, 2x, wrong-expression, other-person, shifted, blurred")
+    _add_model(parser).add_argument(
+        "--tell",
+        type=one_of("tell", TOLD),
+        metavar="WHAT",
+        help="expression (default): the model's own prompt for the class; instruction: the task's words",
+    )
+    _add_output(parser)
+    return parser
+
+
+def _add_benchmark(parser: CommandParser, name: str) -> argparse._ArgumentGroup:
+    group = parser.add_argument_group("what is asked")
+    which = f"embedded (drawn portraits, default), {name} in a folder, or a JSON-lines file"
+    group.add_argument("--benchmark", default="embedded", metavar="WHICH", help=which)
+    group.add_argument(
+        "--samples", type=whole_number("samples", 1), metavar="N", help="only so many (default: all)"
+    )
+    add_domain(group, both=True)
+    add_seed(group, "of the run; each sample has its own from it")
+    return group
+
+
+def _add_sweep(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--setting",
+        type=one_of("setting", ("general", "linear")),
+        default="linear",
+        metavar="HOW",
+        help="linear (default): a sweep of strengths for each sample; general: one edit, at strength 1",
+    )
+    group.add_argument(
+        "-s",
+        "--strengths",
+        nargs="+",
+        action=ExtendList,
+        type=listed(parse_strength),
+        metavar="S",
+        help=f"of the sweep: 0 is neutral, 1 full, up to {MAX_STRENGTH:g} (default 0,0.25,0.5,0.75,1)",
+    )
+    group.add_argument(
+        "--points",
+        type=whole_number("points", 2, 1000),
+        metavar="N",
+        help="instead: that many strengths, evenly spaced from 0 (default 5)",
+    )
+    group.add_argument(
+        "--max-strength",
+        type=parse_strength,
+        metavar="X",
+        help="the largest of evenly spaced strengths (default 1)",
+    )
+
+
+def _add_editor(parser: CommandParser, sanity: str) -> None:
+    group = parser.add_argument_group("who edits")
+    group.add_argument(
+        "--editor",
+        default="pixelsmile",
+        metavar="EDITOR",
+        help="pixelsmile (default); folder:PATH, pictures made elsewhere; command:LINE, your program; or, "
+        f"to check the measures: {sanity}",
+    )
+    group.add_argument(
+        "--timeout",
+        type=positive_number("timeout"),
+        metavar="SECONDS",
+        help="how long a command may be silent (default 600)",
+    )
+    group.add_argument(
+        "--max-concurrency",
+        type=whole_number("max-concurrency", 1, 1000),
+        metavar="N",
+        help="how many samples a command is given at once (default 1)",
+    )
+
+
+def _add_model(parser: CommandParser) -> argparse._ArgumentGroup:
+    group = parser.add_argument_group("for --editor pixelsmile")
+    group.add_argument(
+        "--model", metavar="MODEL", help="`embedded`, a folder, or a hub id (default: what fits this machine)"
+    )
+    add_adapter(group)
+    add_sampling(group)
+    group.add_argument(
+        "--region",
+        type=one_of("region", REGIONS),
+        metavar="WHAT",
+        help="face: edit around the sample's face box and paste back; whole: the whole picture; "
+        "auto (default): the face where it is small or the picture not square",
+    )
+    add_device(group)
+    return group
+
+
+def _add_output(parser: CommandParser) -> None:
+    group = parser.add_argument_group("what to write")
+    group.add_argument("-o", "--output", metavar="RUN", required=True, help="the folder of the run")
+    add_json(group, "the summary")
+    add_quiet(group)
 
 
 @dataclass(frozen=True)
-class Plan:
+class _Plan:
     """What one benchmark asks for. name: of its commands. strengths: of each task."""
 
     name: str
     benchmark: "Benchmark"
     setting: "Setting"
     strengths: tuple[float, ...]
-
-
-def ffe_parser() -> CommandParser:
-    """`bench ffe run`."""
-    return bench_run_options.ffe_parser(run_ffe)
-
-
-def fed_parser() -> CommandParser:
-    """`bench fed run`."""
-    return bench_run_options.fed_parser(run_fed)
 
 
 def run_ffe(options: argparse.Namespace) -> int:
@@ -56,7 +205,7 @@ def run_ffe(options: argparse.Namespace) -> int:
     from pixelsmile.benchmarks.catalogue import load_ffe_benchmark
 
     benchmark = load_ffe_benchmark(options.benchmark, num_samples=options.samples, domains=_domains(options))
-    return _run(options, choice, Plan("ffe", benchmark, options.setting, strengths))
+    return _run(options, choice, _Plan("ffe", benchmark, options.setting, strengths))
 
 
 def run_fed(options: argparse.Namespace) -> int:
@@ -75,10 +224,10 @@ def run_fed(options: argparse.Namespace) -> int:
         domains=_domains(options),
         granularities=GRANULARITIES if options.instructions == "both" else (options.instructions,),
     )
-    return _run(options, choice, Plan("fed", benchmark, "general", GENERAL_STRENGTHS))
+    return _run(options, choice, _Plan("fed", benchmark, "general", GENERAL_STRENGTHS))
 
 
-def _run(options: argparse.Namespace, choice: "EditorChoice", plan: Plan) -> int:
+def _run(options: argparse.Namespace, choice: "EditorChoice", plan: _Plan) -> int:
     from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.benchmarks.runner import run_edits
 
@@ -127,12 +276,6 @@ def _strengths(options: argparse.Namespace) -> tuple[float, ...]:
     return tuple(options.strengths)
 
 
-_OWN_OPTIONS = (
-    *("model", "adapter", "steps", "shift", "region", "device", "dtype", "offload", "quantization"),
-    "tell",  # of FED-Bench alone
-)
-
-
 def _check_options(options: argparse.Namespace, choice: "EditorChoice") -> None:
     """Options that an editor has no use for are mistakes."""
     useless = [] if choice.kind == "own" else list(_OWN_OPTIONS)
@@ -146,7 +289,7 @@ def _check_options(options: argparse.Namespace, choice: "EditorChoice") -> None:
 
 
 def _open(
-    options: argparse.Namespace, choice: "EditorChoice", plan: Plan, folder: "RunFolder"
+    options: argparse.Namespace, choice: "EditorChoice", plan: _Plan, folder: "RunFolder"
 ) -> "TaskEditor":
     from pixelsmile.editors.choice import open_editor
     from pixelsmile.editors.own import OwnSettings
@@ -161,14 +304,14 @@ def _open(
             timeout_s=options.timeout,
             max_concurrency=options.max_concurrency,
         )
-    from pixelsmile.cli.bench_judge import is_drawn_benchmark
+    from pixelsmile.benchmarks.benchmark import is_drawn
     from pixelsmile.editing.folders import GEOMETRIC, find_model
     from pixelsmile.editing.model_choice import check_device, choose_model
 
     with loading("the libraries", options.quiet):
         silence_libraries()
         check_device(options.model, options.device, options.dtype, options.offload, options.quantization)
-    model = choose_model(options.model, options.device, drawn=is_drawn_benchmark(plan.benchmark.to_record()))
+    model = choose_model(options.model, options.device, drawn=is_drawn(plan.benchmark.name))
     if model.reason is not None:
         remark(model.reason, options.quiet)
     if model.model != GEOMETRIC:
@@ -199,9 +342,8 @@ def _work(events: Iterator["RunProgress"], quiet: bool) -> int:
         for event in events:
             num_new += event.record is not None
             num_failed += event.record is not None and event.record.file is None
-            show(
-                event.num_done, event.num_edits, unit=f"edits, {num_failed} failed" if num_failed else "edits"
-            )
+            unit = f"edits, {num_failed} failed" if num_failed else "edits"
+            show(event.num_done, event.num_edits, unit=unit)
     return num_new
 
 
@@ -214,10 +356,10 @@ def _report(options: argparse.Namespace, name: str, folder: "RunFolder", num_new
         counts = {"edits": len(records), "made": num_made, "new": num_new, "failures": dict(failures)}
         print_json({"run": options.output, **counts, "seconds": round(seconds, 2)})
     else:
-        tasks = _counted(len(spec.tasks), "sample" if name == "ffe" else "instruction")
+        tasks = counted(len(spec.tasks), "sample" if name == "ffe" else "instruction")
         print("\n".join(_summary(options.output, tasks, num_made, num_new, seconds, failures)))
         if spec.without_instruction:
-            print(f"{_counted(len(spec.without_instruction), 'instruction')} missing: they are unscored")
+            print(f"{counted(len(spec.without_instruction), 'instruction')} missing: they are unscored")
         if num_made:
             print(f"next: pixelsmile bench {name} judge {shlex.quote(options.output)}")
     return 0 if num_made else 1
@@ -231,14 +373,10 @@ def _summary(
     num_edits = num_made + failures.total()
     now = "" if num_new == num_edits else f"{num_new} of them now, "
     took = f"{now}in {seconds:.1f} s" if num_new else "finished before: nothing to do"
-    yield f"{run}: {_counted(num_edits, 'edit')} of {tasks}, {took}"
+    yield f"{run}: {counted(num_edits, 'edit')} of {tasks}, {took}"
     if failures:
         yield f"{failures.total()} failed; the same command tries them once more:"
         for reason, count in failures.most_common(_MAX_REASONS):
             yield f"  {count} x {printable(one_line(reason))}"
         if len(failures) > _MAX_REASONS:
             yield f"  and {len(failures) - _MAX_REASONS} other reasons: see edits.jsonl there"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
