@@ -26,29 +26,32 @@ import torch
 from torch import Tensor
 
 from pixelsmile.editing.autoencoder import denormalise
-from pixelsmile.editing.components import Components, load_components
+from pixelsmile.editing.components import load_components
 from pixelsmile.editing.devices import DTYPES, place
 from pixelsmile.editing.flow import PATCH, add_noise, unpack
 from pixelsmile.editing.folders import read_options
 from pixelsmile.editing.pictures import to_pictures
-from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.embedded import encoder_paths, features_path, model_path
 from pixelsmile.faces.alignment import align_batch
 from pixelsmile.faces.detectors import load_detector
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.features.drawn import DrawnEncoder
 from pixelsmile.training.adapter import adapter_parameters, add_adapter
-from pixelsmile.training.batch import TrainingBatch, collate
+from pixelsmile.training.batch import TrainingBatch, draw_noise
 from pixelsmile.training.cache import TripletCache
-from pixelsmile.training.cache_keys import CacheParts
-from pixelsmile.training.cache_work import find_landmarks
-from pixelsmile.training.config import AdapterSettings
-from pixelsmile.training.decoding import LatentDecoder
-from pixelsmile.training.losses.contrastive import symmetric_contrastive
-from pixelsmile.training.losses.flow import flow_matching
-from pixelsmile.training.losses.identity import counting, has_face, identity_distances, identity_loss
-from pixelsmile.training.losses.objective import Objective, ObjectiveSettings
-from pixelsmile.training.step import TrainingStep, condition_batch, draw_noise
+from pixelsmile.training.cache_filling import fill, find_landmarks
+from pixelsmile.training.config import AdapterSettings, ObjectiveSettings
+from pixelsmile.training.networks import Networks
+from pixelsmile.training.objective import (
+    Objective,
+    counting,
+    flow_matching,
+    has_face,
+    identity_distances,
+    identity_loss,
+    symmetric_contrastive,
+)
+from pixelsmile.training.step import LatentDecoder, TrainingStep
 from pixelsmile.triplets.drawn import DrawingSettings, draw_triplet
 
 OURS, PLAIN, PLAIN_OUR_DECODER = "ours", "plain", "plain, our decoder"
@@ -60,8 +63,7 @@ RANK, LEARNING_RATE = 64, 1e-4
 class Setting:
     """All that the loops share."""
 
-    model: Components
-    parts: CacheParts
+    networks: Networks
     batch: TrainingBatch
     step: TrainingStep
 
@@ -71,26 +73,25 @@ def prepare(num_triplets: int, device: str, precision: str) -> Setting:
     folder, placement = model_path(), place(device, "float32")
     options, model = read_options(folder), load_components(folder, placement)
     torch.manual_seed(0)
-    parts = CacheParts(
-        vae=model.vae,
-        prompt_encoder=PromptEncoder(
-            model.text_encoder, model.tokenizer, model.image_processor, options.condition_size
-        ),
-        device=placement.device,
+    networks = Networks(
+        folder,
+        options,
+        placement,
+        model,
         image_encoder=DrawnEncoder.from_folder(features_path(), placement.device),
-        identity_encoders=[load_encoder(encoder_paths()[0], device=device)],
+        identity_encoder=load_encoder(encoder_paths()[0], device=device),
         detector=load_detector("embedded", drawn=True),
     )
     with tempfile.TemporaryDirectory() as scratch:
-        cached = cache_triplets(Path(scratch), num_triplets, options.size, parts)
+        cached = cache_triplets(Path(scratch), num_triplets, options.size, networks)
     add_adapter(model.transformer, AdapterSettings(rank=RANK), 0)
     decoder = LatentDecoder(model.vae, cached.grid)
-    objective = Objective(ObjectiveSettings(), decoder, parts.image_encoder, parts.identity_encoders[0])
+    objective = Objective(ObjectiveSettings(), decoder, networks.image_encoder, networks.identity_encoder)
     step = TrainingStep(model.transformer, objective, lambda _: cached, precision=DTYPES[precision])
-    return Setting(model, parts, cached.to(placement.device), step)
+    return Setting(networks, cached.to(placement.device), step)
 
 
-def cache_triplets(folder: Path, num_triplets: int, size_px: int, parts: CacheParts) -> TrainingBatch:
+def cache_triplets(folder: Path, num_triplets: int, size_px: int, networks: Networks) -> TrainingBatch:
     """Draw the triplets, fill a cache, and read it."""
     drawn = [
         draw_triplet(DrawingSettings(size_px=size_px, domains=("human",)), index, folder)
@@ -101,10 +102,10 @@ def cache_triplets(folder: Path, num_triplets: int, size_px: int, parts: CachePa
             path.parent.mkdir(parents=True, exist_ok=True)
             picture.save(path)
     triplets = [triplet for triplet, _ in drawn]
-    cache = TripletCache(folder / "cache", size_px, parts.hashes)
-    for _ in cache.fill(triplets, parts):
+    cache = TripletCache(folder / "cache", size_px, networks.hashes)
+    for _ in fill(cache, triplets, networks):
         pass
-    return collate([cache.read(triplet) for triplet in triplets])
+    return cache.batch(triplets)
 
 
 def ours(setting: Setting, seeds: Sequence[int]) -> Tensor:
@@ -116,7 +117,7 @@ def plain(setting: Setting, seeds: Sequence[int], our_decoder: bool) -> Tensor:
     """The total loss, each branch by itself and all of the ground truth anew."""
     batch, objective = setting.batch, setting.step.objective
     uniform_B, noise_BND = draw_noise(seeds, batch.targets.shape[1:], batch.targets.device)
-    conditions_RTE, _ = condition_batch(batch)
+    conditions_RTE, _ = batch.conditions()
     decode = partial(decode_stock, setting) if not our_decoder else objective.decode
     velocities, pictures, truths = [], [], []
     for targets_BND, source_BND, condition_BTE in zip(
@@ -127,20 +128,20 @@ def plain(setting: Setting, seeds: Sequence[int], our_decoder: bool) -> Tensor:
         velocities.append(velocity_BND)
         pictures.append(decode(noisy_BND - uniform_B[:, None, None] * velocity_BND).clamp(-1, 1))
         truths.append(decode(targets_BND).clamp(-1, 1))
-    flow = flow_matching(torch.cat(velocities), batch.targets, noise_BND.repeat(2, 1, 1), "mean")
+    flow = flow_matching(torch.cat(velocities), batch.targets, noise_BND.repeat(2, 1, 1)).mean()
     pictures_RCHW, truths_RCHW = torch.cat(pictures), torch.cat(truths)
     settings = objective.settings
     features_RF = objective.image_encoder.features(pictures_RCHW)
     with torch.no_grad():
         truth_features_RF = objective.image_encoder.features(truths_RCHW)
-    contrastive = symmetric_contrastive(features_RF, truth_features_RF, settings.contrastive, "mean")
+    contrastive = symmetric_contrastive(features_RF, truth_features_RF, settings.contrastive).mean()
     identity = plain_identity(setting, pictures_RCHW, truths_RCHW, uniform_B)
-    return flow + settings.contrastive_weight * contrastive + settings.identity_weight * identity
+    return flow + settings.contrastive.weight * contrastive + settings.identity.weight * identity
 
 
 def plain_identity(setting: Setting, pictures_RCHW: Tensor, truths_RCHW: Tensor, sigmas_B: Tensor) -> Tensor:
     """The identity term with landmarks that are found in the decoded ground truth, of all samples."""
-    encoder, detector = setting.step.objective.identity_encoder, setting.parts.detector
+    encoder, detector = setting.step.objective.identity_encoder, setting.networks.detector
     found = [find_landmarks(picture, detector, None) for picture in to_pictures(truths_RCHW.detach())]
     nowhere = torch.full((5, 2), torch.nan).double().numpy()
     landmarks_R52 = torch.stack([torch.from_numpy(nowhere if one is None else one) for one in found])
@@ -152,8 +153,8 @@ def plain_identity(setting: Setting, pictures_RCHW: Tensor, truths_RCHW: Tensor,
     distances_R[faces_R] = identity_distances(
         pictures_RCHW[faces_R], landmarks_R52[faces_R], truth_embeddings, encoder
     )
-    weights_R = counting(sigmas_B, setting.step.objective.settings.identity_max_sigma).repeat(2)
-    return identity_loss(distances_R, weights_R * faces_R.to(weights_R), "mean")
+    weights_R = counting(sigmas_B, setting.step.objective.settings.identity.max_sigma).repeat(2)
+    return identity_loss(distances_R, weights_R * faces_R.to(weights_R)).mean()
 
 
 def forward(
@@ -176,8 +177,8 @@ def forward(
 
 def decode_stock(setting: Setting, tokens_BND: Tensor) -> Tensor:
     """By the autoencoder's own code, with its 3-D convolutions."""
-    latents_BCHW = denormalise(setting.model.vae, unpack(tokens_BND, *setting.batch.grid))
-    return setting.model.vae.decode(latents_BCHW[:, :, None]).sample[:, :, 0]
+    latents_BCHW = denormalise(setting.networks.components.vae, unpack(tokens_BND, *setting.batch.grid))
+    return setting.networks.components.vae.decode(latents_BCHW[:, :, None]).sample[:, :, 0]
 
 
 LOSSES: dict[str, Callable[[Setting, Sequence[int]], Tensor]] = {
@@ -192,7 +193,7 @@ class Loop:
 
     def __init__(self, kind: str, setting: Setting) -> None:
         self.setting, self.loss_of = setting, LOSSES[kind]
-        self.parameters = list(adapter_parameters(setting.model.transformer).values())
+        self.parameters = list(adapter_parameters(setting.networks.components.transformer).values())
         self.optimiser = torch.optim.AdamW(self.parameters, lr=LEARNING_RATE, weight_decay=0.001)
         self.num_steps = 0
 

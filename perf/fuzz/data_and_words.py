@@ -155,13 +155,12 @@ def run_kinds(shop: Path) -> dict[str, Kind]:
 
 def training_kinds(shop: Path) -> dict[str, Kind]:
     """Configurations, triplets, annotated pictures, plans of drawn triplets, checkpoints."""
-    from importlib import resources
-
     from pixelsmile.store.configuration import read_configuration
+    from pixelsmile.training import preset_path
     from pixelsmile.training.checkpoint import Checkpoints
     from pixelsmile.training.config import TrainingConfig
 
-    recipe = (resources.files("pixelsmile.training.presets") / "embedded.yaml").read_bytes()
+    recipe = preset_path("embedded").read_bytes()
     scores = {
         name: 0.0
         for name in (

@@ -178,7 +178,7 @@ def test_smoke_asks_no_tracker_and_needs_no_sheets(tiny, capsys, monkeypatch):
         return start_accelerator(device, trackers, folder)
 
     monkeypatch.setattr("pixelsmile.training.distribution.start_accelerator", start)
-    monkeypatch.setattr("pixelsmile.training.trackers.check_trackers", lambda settings: None)
+    monkeypatch.setattr("pixelsmile.training.statistics.check_trackers", lambda settings: None)
     changes = ("--set", "log.trackers=[tensorboard]", "--set", "validation.expressions=[]")
     assert main(["train", "my.yaml", "--smoke", "-q", *changes]) == 0
     assert started == [()]

@@ -14,8 +14,8 @@ from pixelsmile.benchmarks.metrics.summary import summarise
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.store.configuration import read_configuration
+from pixelsmile.training import preset_path
 from pixelsmile.training.config import TrainingConfig
-from pixelsmile.training.presets import recipe_path
 from recipes.ablations import __main__ as program
 from recipes.ablations import jobs as ablation_jobs
 from recipes.ablations.jobs import (
@@ -54,7 +54,7 @@ def test_every_training_is_a_configuration_that_differs_where_it_should(tmp_path
     for job in jobs:
         train = job.commands[0]
         changes = [word for flag, word in pairwise(train) if flag == "--set"]
-        configs[job.name, job.seed] = read_configuration(recipe_path(train[1]), TrainingConfig, changes)
+        configs[job.name, job.seed] = read_configuration(preset_path(train[1]), TrainingConfig, changes)
     full = configs[FULL, 0]
     assert full.run.num_steps == 60
     assert configs[FULL, 1].run.seed == 1

@@ -12,8 +12,8 @@ from pixelsmile.cli import main
 from pixelsmile.editing.folders import read_options
 from pixelsmile.embedded import model_path
 from pixelsmile.store.configuration import read_configuration
+from pixelsmile.training import preset_path
 from pixelsmile.training.config import TrainingConfig
-from pixelsmile.training.presets import recipe_path
 from pixelsmile.training.run_folder import ADAPTER_NAME
 from recipes.adapters import __main__ as program
 from recipes.adapters.stages import STAGES, commands
@@ -23,7 +23,7 @@ def configs(work: Path) -> list[TrainingConfig]:
     trainings = [command for command in commands(STAGES, "human", work) if command[0] == "train"]
     return [
         read_configuration(
-            recipe_path(name), TrainingConfig, [word for flag, word in pairwise(rest) if flag == "--set"]
+            preset_path(name), TrainingConfig, [word for flag, word in pairwise(rest) if flag == "--set"]
         )
         for _, name, *rest in trainings
     ]

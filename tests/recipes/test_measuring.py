@@ -16,7 +16,7 @@ from pixelsmile.judges.judge import JudgeIdentity
 from pixelsmile.remote import RemoteError
 from pixelsmile.store.configuration import parse_configuration
 from pixelsmile.training.config import TrainingConfig
-from pixelsmile.training.rehearsal import shortened
+from pixelsmile.training.estimate import shortened
 
 CONFIG = """
 model: {device: cpu, precision: float32}

@@ -10,8 +10,8 @@ from pixelsmile.training.assembly import assemble
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.distribution import is_spread, leave, on_main, settled, start_accelerator
 from pixelsmile.training.loop import Trainer
+from pixelsmile.training.optimiser import trainable
 from pixelsmile.training.run_folder import RunFolder
-from pixelsmile.training.trained import trainable
 
 
 def main(config_file: Path, folder: RunFolder) -> None:

@@ -30,7 +30,7 @@ from pixelsmile.training.adapter import (
 )
 from pixelsmile.training.checkpoint import Facts, State
 from pixelsmile.training.config import AdapterSettings
-from pixelsmile.training.trained import Trained
+from pixelsmile.training.optimiser import Trained
 
 SETTINGS = AdapterSettings(rank=2, lora_alpha=6.0)
 NEUTRAL, HAPPY = (f"Edit the person to show a {name} expression" for name in ("neutral", "happy"))

@@ -17,8 +17,9 @@ from tiny_training import (
     PROMPTS,
     SIZE,
     TinyDetector,
+    filled,
     load_tiny_model,
-    make_parts,
+    make_networks,
     make_triplets,
     save_tiny_model,
     tiny_identity_encoder,
@@ -30,11 +31,22 @@ from pixelsmile.editing.flow import pack
 from pixelsmile.editing.pictures import to_tensor
 from pixelsmile.errors import ExpressionError, ImageError, InputError, ModelError
 from pixelsmile.faces.alignment import align_batch
-from pixelsmile.training.batch import collate
-from pixelsmile.training.cache import CacheProgress, TripletCache
-from pixelsmile.training.cache_work import find_landmarks, working_picture, working_points
-from pixelsmile.training.store import TensorStore
+from pixelsmile.training.batch import padded
+from pixelsmile.training.cache import TripletCache
+from pixelsmile.training.cache_filling import (
+    CacheProgress,
+    fill,
+    find_landmarks,
+    working_picture,
+    working_points,
+)
+from pixelsmile.training.tensor_store import TensorStore
 from pixelsmile.triplets.triplet import Triplet
+
+STAYS = {
+    "all": "2a46df11cd89682cee0f460d79c2236fb2a363b9f4d4aa76f97e79f808439fbc",
+    "none": "68cb9502bb2c200374a6adac585f3416d3720a4fa27162bda3b532452963d572",
+}
 
 
 @pytest.fixture(scope="module")
@@ -47,171 +59,149 @@ def model(model_folder):
     return load_tiny_model(model_folder)
 
 
-def filled(folder, triplets, parts):
-    cache = TripletCache(folder, SIZE, parts.hashes)
-    progress = list(cache.fill(triplets, parts))
-    assert progress[-1].done == progress[-1].total
-    return cache
-
-
 @torch.no_grad()
-def computed(triplet, parts):
-    """What the cache should hold, each part by itself."""
-    pixels = {path: to_tensor(Image.open(path)) for path in triplet.images}
+def computed(triplet, networks):
+    """What a batch of this triplet should be, each part by itself."""
+    vae = networks.components.vae
+    pixels = [to_tensor(Image.open(path)) for path in triplet.images]
+    source, *targets = (pack(encode_images(vae, part))[0] for part in pixels)
     texts = [PROMPTS[name] for name in ("neutral", triplet.a.expression, triplet.b.expression)]
-    found = {"latents": [pack(encode_images(parts.vae, part))[0] for part in pixels.values()]}
-    source = Image.open(triplet.source.image)
-    found["prompts"] = [
-        parts.prompt_encoder.encode(source, [text], torch.device("cpu"))[0].embedding for text in texts
-    ]
-    targets = [pixels[triplet.a.image], pixels[triplet.b.image]]
-    found["features"] = [parts.image_encoder.features(target)[0] for target in targets]
-    points = np.array([LANDMARKS])
-    crops = [align_batch(target / 2 + 0.5, points, CROP) for target in targets]
-    found["identities"] = [parts.identity_encoders[0].embed(crop)[0] for crop in crops]
-    return found
+    picture = Image.open(triplet.source.image)
+    neutral, *prompts = (
+        networks.prompt_encoder.encode(picture, [text], torch.device("cpu"))[0].embedding for text in texts
+    )
+    crops = [align_batch(target / 2 + 0.5, np.array([LANDMARKS]), CROP) for target in pixels[1:]]
+    return {
+        "source": torch.stack([source] * 2),
+        "targets": torch.stack(targets),
+        "neutral": torch.stack([neutral] * 2),
+        "prompts": torch.stack(prompts),
+        "features": torch.cat([networks.image_encoder.features(target) for target in pixels[1:]]),
+        "identities": torch.cat([networks.identity_encoder.embed(crop) for crop in crops]),
+        "landmarks": torch.tensor([LANDMARKS] * 2),
+        "strengths": torch.tensor([triplet.a.strength, triplet.b.strength]),
+    }
 
 
 @pytest.mark.parametrize("landmarks", [True, False])
 def test_what_is_cached_equals_what_is_computed(model, tmp_path, landmarks):
-    """Latents, features and identities to the bit; prompts to 1e-5, for they are encoded in one batch."""
+    """Latents and features to the bit; prompts to 1e-5, for they are encoded in one batch."""
     (triplet,) = make_triplets(tmp_path, 1, landmarks=landmarks)
-    parts = make_parts(model)
-    cached = filled(tmp_path / "cache", [triplet], parts).read(triplet)
-    wanted = computed(triplet, parts)
-    for ours, theirs in zip(
-        (cached.source, cached.a.latents, cached.b.latents), wanted["latents"], strict=True
-    ):
-        assert torch.equal(ours, theirs)
-    for ours, theirs in zip(
-        (cached.neutral, cached.a.prompt, cached.b.prompt), wanted["prompts"], strict=True
-    ):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
-    assert not torch.equal(cached.a.prompt, cached.b.prompt)
-    for index, target in enumerate((cached.a, cached.b)):
-        assert torch.equal(target.feature, wanted["features"][index])
-        torch.testing.assert_close(target.identities["tiny"], wanted["identities"][index], rtol=0, atol=1e-6)
-        assert torch.equal(target.landmarks, torch.tensor(LANDMARKS))
-    assert (cached.grid, cached.a.strength, cached.b.strength) == ((8, 8), 0.75, 0.5)
+    networks = make_networks(model)
+    batch = filled(tmp_path / "cache", [triplet], networks).batch([triplet])
+    tolerances = {"neutral": 1e-5, "prompts": 1e-5, "identities": 1e-6}
+    for name, wanted in computed(triplet, networks).items():
+        atol = tolerances.get(name, 0)
+        torch.testing.assert_close(getattr(batch, name), wanted, rtol=0, atol=atol, msg=name)
+    assert not torch.equal(*batch.prompts)
+    assert (batch.grid, bool(batch.mask.all())) == ((8, 8), True)
 
 
 def test_nothing_is_computed_twice_and_runs_share_a_folder(model, tmp_path):
     triplets = make_triplets(tmp_path, 2, landmarks=False)
-    parts = make_parts(model)
-    first = filled(tmp_path / "cache", triplets, parts)
-    assert (parts.image_encoder.num_pictures, parts.detector.num_pictures) == (4, 4)
-    again = make_parts(model)
+    networks = make_networks(model)
+    first = filled(tmp_path / "cache", triplets, networks)
+    assert (networks.image_encoder.num_pictures, networks.detector.num_pictures) == (4, 4)
+    again = make_networks(model)
     second = TripletCache(tmp_path / "cache", SIZE, again.hashes)
-    assert list(second.fill(triplets, again)) == [CacheProgress(0, 0)]
+    assert list(fill(second, triplets, again)) == [CacheProgress(0, 0)]
     assert again.image_encoder.num_pictures == 0
-    assert first.read(triplets[1]).key == second.read(triplets[1]).key
-    report = second.report(triplets)
-    assert (report.num_triplets, report.num_pictures, report.num_faceless, report.num_damaged) == (2, 6, 0, 0)
-    assert report.size_bytes == sum(path.stat().st_size for path in (tmp_path / "cache").iterdir())
+    assert first.sha256(triplets) == second.sha256(triplets)
+    assert second.num_faceless(triplets) == 0
 
 
 def test_what_changed_is_computed_again_and_nothing_else(model, tmp_path):
     (triplet,) = make_triplets(tmp_path, 1)
-    folder, parts = tmp_path / "cache", make_parts(model)
-    before = filled(folder, [triplet], parts).read(triplet)
-    other = make_parts(model, identity_encoders=[tiny_identity_encoder(7)])
-    after = filled(folder, [triplet], other).read(triplet)
-    assert not torch.equal(before.a.identities["tiny"], after.a.identities["tiny"])
+    folder = tmp_path / "cache"
+    first = filled(folder, [triplet], make_networks(model))
+    before, sha256 = first.batch([triplet]), first.sha256([triplet])
+    other = make_networks(model, identity_encoder=tiny_identity_encoder(7))
+    after = filled(folder, [triplet], other).batch([triplet])
+    assert not torch.equal(before.identities, after.identities)
     assert other.image_encoder.num_pictures == 0
     write_picture(triplet.a.image, 99)
-    changed = make_parts(model)
-    found = filled(folder, [triplet], changed).read(triplet)
-    assert not torch.equal(found.a.latents, before.a.latents)
-    assert torch.equal(found.b.latents, before.b.latents)
+    changed = make_networks(model)
+    cache = filled(folder, [triplet], changed)
+    found = cache.batch([triplet])
+    assert not torch.equal(found.targets[0], before.targets[0])
+    assert torch.equal(found.targets[1], before.targets[1])
     assert changed.image_encoder.num_pictures == 1
-    assert found.key != before.key
+    assert cache.sha256([triplet]) != sha256
+
+
+def test_the_hash_of_what_is_cached_stays(model, tmp_path):
+    """Checkpoints of trainings keep it: with another, none of them could be gone on with."""
+    (triplet,) = make_triplets(tmp_path, 1)
+    found = {}
+    for name, changes in (("all", {}), ("none", {"image_encoder": None, "identity_encoder": None})):
+        hashes = make_networks(model, **changes).hashes
+        named = dict.fromkeys(("latents", "text"), "0")
+        for part in ("features", "identity", "landmarks"):
+            named[part] = getattr(hashes, part) and part
+        cache = TripletCache(tmp_path / name, SIZE, dataclasses.replace(hashes, **named))
+        cache._pictures = dict(zip(triplet.images, "sab", strict=True))
+        found[name] = cache.sha256([triplet])
+    assert found == STAYS
 
 
 def test_a_call_of_the_tokenizer_changes_no_hash(model):
-    before = make_parts(model).hashes
+    before = make_networks(model).hashes
     model.tokenizer(["one", "and a longer one"], padding=True)
-    assert make_parts(model).hashes == before
-    assert before != make_parts(model, image_encoder=None).hashes
+    assert make_networks(model).hashes == before
+    assert before != make_networks(model, image_encoder=None).hashes
 
 
 def test_without_terms_nothing_is_cached_for_them(model, tmp_path):
     (triplet,) = make_triplets(tmp_path, 1)
-    parts = make_parts(model, image_encoder=None, identity_encoders=[], detector=None)
-    cached = filled(tmp_path / "cache", [triplet], parts).read(triplet)
-    assert (cached.a.feature, cached.a.landmarks, cached.a.identities) == (None, None, {})
-    batch = collate([cached])
-    assert (batch.features, batch.landmarks, batch.identities) == (None, None, {})
+    networks = make_networks(model, image_encoder=None, identity_encoder=None, detector=None)
+    batch = filled(tmp_path / "cache", [triplet], networks).batch([triplet])
+    assert (batch.features, batch.landmarks, batch.identities) == (None, None, None)
 
 
 def test_a_target_without_a_face_is_marked_and_counted(model, tmp_path):
     triplets = make_triplets(tmp_path, 2, landmarks=False)
     write_picture(triplets[1].b.image, 0, black=True)
-    cache = filled(tmp_path / "cache", triplets, make_parts(model))
-    faceless = cache.read(triplets[1])
-    assert faceless.b.landmarks.isnan().all()
-    assert faceless.b.identities["tiny"].isnan().all()
-    assert faceless.a.landmarks.isfinite().all()
-    assert cache.report(triplets).num_faceless == 1
+    cache = filled(tmp_path / "cache", triplets, make_networks(model))
+    batch = cache.batch(triplets)
+    for found in (batch.landmarks, batch.identities):
+        assert found[3].isnan().all()
+        assert found[:3].isfinite().all()
+    assert cache.num_faceless(triplets) == 1
 
 
 def test_a_batch_has_branch_a_first(model, tmp_path):
     triplets = make_triplets(tmp_path, 2)
-    cache = filled(tmp_path / "cache", triplets, make_parts(model))
-    first, second = (cache.read(triplet) for triplet in triplets)
-    batch = collate([first, second]).to("cpu")
+    cache = filled(tmp_path / "cache", triplets, make_networks(model))
+    batch = cache.batch(triplets).to("cpu")
+    first, second = (cache.batch([triplet]) for triplet in triplets)
     assert len(batch) == 2
-    rows = (first.a, second.a, first.b, second.b)
-    assert torch.equal(batch.targets, torch.stack([row.latents for row in rows]))
-    assert torch.equal(batch.source, torch.stack([first.source, second.source] * 2))
-    assert torch.equal(batch.prompts, torch.stack([row.prompt for row in rows]))
-    assert torch.equal(batch.identities["tiny"], torch.stack([row.identities["tiny"] for row in rows]))
+    for name in ("source", "targets", "neutral", "prompts", "features", "identities", "strengths"):
+        one, two = getattr(first, name), getattr(second, name)
+        assert torch.equal(getattr(batch, name), torch.stack([one[0], two[0], one[1], two[1]]))
     assert batch.strengths.tolist() == [0.75, 0.75, 0.5, 0.5]
-    assert batch.keys == (first.key, second.key)
-    assert batch.prompts_mask.all()
 
 
-def test_triplets_that_do_not_go_together_are_refused(model, tmp_path):
-    (triplet,) = make_triplets(tmp_path, 1)
-    cached = filled(tmp_path / "cache", [triplet], make_parts(model)).read(triplet)
-    with pytest.raises(InputError, match="no triplets"):
-        collate([])
-    with pytest.raises(InputError, match="8 x 8 and 16 x 16"):
-        collate([cached, dataclasses.replace(cached, grid=(16, 16))])
-    lacking = dataclasses.replace(cached, a=dataclasses.replace(cached.a, feature=None))
-    with pytest.raises(InputError, match="3 of 4 targets have image features"):
-        collate([cached, lacking])
-
-
-def test_shorter_prompts_are_padded_and_masked(model, tmp_path):
-    (triplet,) = make_triplets(tmp_path, 1)
-    cached = filled(tmp_path / "cache", [triplet], make_parts(model)).read(triplet)
-    short = dataclasses.replace(
-        cached,
-        neutral=cached.neutral[:-2],
-        a=dataclasses.replace(cached.a, prompt=cached.a.prompt[:-2]),
-        b=dataclasses.replace(cached.b, prompt=cached.b.prompt[:-2]),
-    )
-    batch = collate([cached, short])
-    num = len(cached.neutral)
-    assert batch.neutral_mask.sum(1).tolist() == [num, num - 2] * 2
-    assert not batch.prompts[1, -2:].any()
+def test_shorter_prompts_are_padded_and_masked():
+    long, short = torch.ones(5, 2), torch.ones(3, 2)
+    embeddings, mask = padded([long, short])
+    assert mask.sum(1).tolist() == [5, 3]
+    assert embeddings.sum((1, 2)).tolist() == [10, 6]
 
 
 def test_a_damaged_shard_is_found_and_made_again(model, tmp_path, caplog):
     triplets = make_triplets(tmp_path, 2)
-    folder, parts = tmp_path / "cache", make_parts(model)
-    before = filled(folder, triplets, parts).read(triplets[0])
+    folder, networks = tmp_path / "cache", make_networks(model)
+    before = filled(folder, triplets, networks).batch(triplets)
     (shard,) = folder.iterdir()
     data = bytearray(shard.read_bytes())
     data[-5] ^= 1
     shard.write_bytes(data)
-    healed = TripletCache(folder, SIZE, parts.hashes)
+    healed = TripletCache(folder, SIZE, networks.hashes)
     assert "damaged" in caplog.text
-    assert healed.report([]).num_damaged == 1
     with pytest.raises(InputError, match="fill it first"):
-        healed.read(triplets[0])
-    list(healed.fill(triplets, parts))
-    assert torch.equal(healed.read(triplets[0]).b.latents, before.b.latents)
+        healed.batch(triplets[:1])
+    list(fill(healed, triplets, networks))
+    assert torch.equal(healed.batch(triplets).targets, before.targets)
 
 
 @pytest.mark.parametrize("keep", [0, 7, 200])
@@ -236,23 +226,23 @@ def test_a_store_writes_shards_of_the_size_that_was_asked_for(tmp_path):
     store.flush()
     assert len(list((tmp_path / "s").iterdir())) == 3
     assert len(other) == 0
-    other.refresh()
+    other = TensorStore(tmp_path / "s")
     assert len(other) == len(store) == 5
     assert all(torch.equal(other.read(f"k{index}"), store.read(f"k{index}")) for index in range(5))
-    assert other.size_bytes == store.size_bytes
 
 
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from tiny_training import SIZE, load_tiny_model, make_parts, make_triplets
+from tiny_training import SIZE, load_tiny_model, make_networks, make_triplets
 from pixelsmile.training.cache import TripletCache
+from pixelsmile.training.cache_filling import fill
 folder = Path({folder!r})
-parts = make_parts(load_tiny_model(Path({model!r})))
-cache = TripletCache(folder / "cache", SIZE, parts.hashes)
-cache._store._shard_bytes = 1
-for progress in cache.fill(make_triplets(folder, 3), parts):
+networks = make_networks(load_tiny_model(Path({model!r})))
+cache = TripletCache(folder / "cache", SIZE, networks.hashes)
+cache.store._shard_bytes = 1
+for progress in fill(cache, make_triplets(folder, 3), networks):
     if progress.done == 5:
         os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -262,53 +252,48 @@ def test_a_kill_costs_only_what_was_not_on_disk(model, model_folder, tmp_path):
     program = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path), model=str(model_folder))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    triplets, parts = make_triplets(tmp_path, 3), make_parts(model)
-    cache = TripletCache(tmp_path / "cache", SIZE, parts.hashes)
-    progress = list(cache.fill(triplets, parts))
+    triplets, networks = make_triplets(tmp_path, 3), make_networks(model)
+    cache = TripletCache(tmp_path / "cache", SIZE, networks.hashes)
+    progress = list(fill(cache, triplets, networks))
     assert progress[0] == CacheProgress(0, 4)
-    whole = filled(tmp_path / "whole", triplets, parts)
-    for triplet in triplets:
-        ours, theirs = cache.read(triplet), whole.read(triplet)
-        assert ours.key == theirs.key
-        assert torch.equal(ours.a.latents, theirs.a.latents)
-        assert torch.equal(ours.b.prompt, theirs.b.prompt)
+    ours, theirs = cache.batch(triplets), filled(tmp_path / "whole", triplets, networks).batch(triplets)
+    assert torch.equal(ours.targets, theirs.targets)
+    assert torch.equal(ours.prompts, theirs.prompts)
 
 
 def test_prompts_of_unequal_length_are_refused_before_any_work(model, tmp_path):
     (triplet,) = make_triplets(tmp_path, 1)
-    parts = make_parts(model, prompts={**PROMPTS, "fear": "person show a great fear expression"})
-    cache = TripletCache(tmp_path / "cache", SIZE, parts.hashes)
+    networks = make_networks(model, {**PROMPTS, "fear": "person show a great fear expression"})
     with pytest.raises(ExpressionError, match="prompts of one length"):
-        list(cache.fill([triplet], parts))
-    assert parts.image_encoder.num_pictures == 0
+        filled(tmp_path / "cache", [triplet], networks)
+    assert networks.image_encoder.num_pictures == 0
 
 
 def test_what_cannot_be_cached_is_refused(model, tmp_path):
     (triplet,) = make_triplets(tmp_path, 1, landmarks=False)
-    parts = make_parts(model, detector=None)
+    networks = make_networks(model, detector=None)
     with pytest.raises(InputError, match="no landmarks"):
-        filled(tmp_path / "cache", [triplet], parts)
+        filled(tmp_path / "cache", [triplet], networks)
     with pytest.raises(InputError, match="multiples of 16: take 80"):
-        list(TripletCache(tmp_path / "cache", 75, parts.hashes).fill([triplet], parts))
+        list(fill(TripletCache(tmp_path / "cache", 75, networks.hashes), [triplet], networks))
+    cache = TripletCache(tmp_path / "cache", SIZE, networks.hashes)
     with pytest.raises(InputError, match="other networks"):
-        list(TripletCache(tmp_path / "cache", SIZE, parts.hashes).fill([triplet], make_parts(model)))
-    with pytest.raises(InputError, match="each of them once"):
-        make_parts(model, identity_encoders=[tiny_identity_encoder(), tiny_identity_encoder()])
+        list(fill(cache, [triplet], make_networks(model)))
     flat = dataclasses.replace(triplet.a, landmarks_5=((5.0, 5.0),) * 5)
     with pytest.raises(InputError, match=r"0a\.png.*are no face"):
-        filled(tmp_path / "cache", [dataclasses.replace(triplet, a=flat)], make_parts(model))
+        filled(tmp_path / "cache", [dataclasses.replace(triplet, a=flat)], make_networks(model))
     triplet.a.image.unlink()
     with pytest.raises(ImageError, match=r"0a\.png.*check the path"):
-        filled(tmp_path / "cache", [triplet], parts)
+        filled(tmp_path / "cache", [triplet], networks)
 
 
 def test_a_source_that_is_a_target_elsewhere_is_encoded_once(model, tmp_path):
     one, two = make_triplets(tmp_path, 2)
     shared = Triplet(one.source, dataclasses.replace(two.a, image=one.source.image), two.b)
-    parts = make_parts(model)
-    cache = TripletCache(tmp_path / "cache", SIZE, parts.hashes)
-    assert list(cache.fill([one, shared], parts))[-1].total == 4
-    assert torch.equal(cache.read(shared).a.latents, cache.read(one).source)
+    networks = make_networks(model)
+    cache = TripletCache(tmp_path / "cache", SIZE, networks.hashes)
+    assert list(fill(cache, [one, shared], networks))[-1].total == 4
+    assert torch.equal(cache.batch([shared]).targets[0], cache.batch([one]).source[0])
 
 
 def test_points_follow_the_picture_to_its_working_size(tmp_path):

@@ -15,8 +15,8 @@ from pixelsmile.store.configuration import (
     read_configuration,
     write_configuration,
 )
+from pixelsmile.training import PRESETS, preset_path
 from pixelsmile.training.config import TrainingConfig, config_hash, first_difference, flattened
-from pixelsmile.training.presets import RECIPES, recipe_path
 
 MINIMAL = """data:
   triplets: a.jsonl
@@ -46,17 +46,17 @@ def test_defaults_are_those_of_the_paper():
     assert (config.run.batch_size, config.run.accumulation) == (4, 1)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", PRESETS)
 def test_recipes_lack_nothing_but_their_triplets(name):
-    config = read_configuration(recipe_path(name), TrainingConfig, ["data.triplets=a.jsonl"])
+    config = read_configuration(preset_path(name), TrainingConfig, ["data.triplets=a.jsonl"])
     assert config.data.domain == ("anime" if name == "anime" else "human")
     with pytest.raises(InputError, match=r"data\.triplets is missing"):
-        read_configuration(recipe_path(name), TrainingConfig)
+        read_configuration(preset_path(name), TrainingConfig)
 
 
 def test_the_papers_recipes_differ_where_the_reference_does():
     human, anime = (
-        flattened(read_configuration(recipe_path(n), TrainingConfig, ["data.triplets=a"]))
+        flattened(read_configuration(preset_path(n), TrainingConfig, ["data.triplets=a"]))
         for n in ("human", "anime")
     )
     assert {key for key in human if human[key] != anime[key]} == {"data.domain", "objective.identity.weight"}
@@ -249,10 +249,25 @@ def test_a_step_count_in_place_of_epochs_is_a_change():
     assert first_difference(before, now) == ("run.num_steps", None, 10)
 
 
+def config_with(*changes: str) -> TrainingConfig:
+    return parse_configuration(MINIMAL, "a", TrainingConfig, changes)
+
+
 def test_steps_of_epochs():
-    run = parse_configuration(MINIMAL, "a", TrainingConfig, ["run={num_epochs: 3}"]).run
-    assert run.steps(num_samples=10, global_batch=4) == 8  # 30 triplets in batches of 4
-    assert parse_configuration(MINIMAL, "a", TrainingConfig).run.steps(num_samples=10, global_batch=4) == 10
+    config = config_with("run={num_epochs: 3}", "optimiser.num_warmup_steps=0")
+    assert config.num_steps(10, num_processes=1) == 8  # 30 triplets in batches of 4
+    assert config.num_steps(10, num_processes=2) == 4
+    assert config_with("optimiser.num_warmup_steps=9").num_steps(10, 1) == 10
+    with pytest.raises(InputError, match="num_warmup_steps is 10 in a run of 10 steps"):
+        config_with("optimiser.num_warmup_steps=10").num_steps(10, 1)
+
+
+def test_a_run_of_before_says_quantise():
+    assert config_with("model.quantise=4bit") == config_with("model.quantization=4bit")
+    known = "9ec0b1dd03eedf259c01eb8464d2fd93d49c6f8c0aa3cb4959ce840c7d709ee8"  # in checkpoints of before
+    changes = ["model.precision=float32", "adapter.rank=32", "adapter.lora_alpha=64.0", "data.size_px=256"]
+    changes += ["optimiser.num_warmup_steps=1", "optimiser.ema_decay=0.99"]
+    assert config_hash(config_with(*changes)) == known
 
 
 def test_a_folder_is_no_config(tmp_path: Path):

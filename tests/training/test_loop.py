@@ -15,28 +15,28 @@ from pixelsmile.store.json_lines import read_lines
 from pixelsmile.training.checkpoint import Checkpoints
 from pixelsmile.training.config import OptimiserSettings
 from pixelsmile.training.loop import Saved, Trainer
-from pixelsmile.training.optimiser import Average, make_optimiser
+from pixelsmile.training.optimiser import Average, learning_rate, make_optimiser
 from pixelsmile.training.order import Layout, Order, derived_seed
 from pixelsmile.training.run_folder import RunFolder
-from pixelsmile.training.schedule import check_warmup, learning_rate
-from pixelsmile.training.statistics import StatRecord, ValidationRecord, duration, status_line
-from pixelsmile.training.trackers import check_trackers, tracking
+from pixelsmile.training.statistics import (
+    StatRecord,
+    ValidationRecord,
+    check_trackers,
+    duration,
+    status_line,
+    tracking,
+)
 
 
 def test_the_rate_by_hand():
-    rates = [learning_rate(step, 8.0, num_warmup_steps=4, num_steps=12) for step in range(12)]
+    settings = OptimiserSettings(learning_rate=8.0, num_warmup_steps=4)
+    rates = [learning_rate(settings, step, num_steps=12) for step in range(12)]
     assert rates[:4] == [2, 4, 6, 8]
     assert rates[4] == 8
     assert rates[8] == pytest.approx(4)  # half of the cosine
     assert rates[6] == pytest.approx(8 * (1 + math.sqrt(0.5)) / 2)
     assert 0 < rates[11] < rates[10]
-    assert learning_rate(0, 8.0, 0, 5) == 8
-
-
-def test_a_warmup_as_long_as_the_run():
-    check_warmup(4, 5)
-    with pytest.raises(InputError, match="num_warmup_steps is 5 in a run of 5 steps"):
-        check_warmup(5, 5)
+    assert learning_rate(OptimiserSettings(learning_rate=8.0, num_warmup_steps=0), 0, 5) == 8
 
 
 def test_every_epoch_is_all_triplets_in_a_new_order():

@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from training.drawn_mead import EMOTIONS, draw_mead
-from training.tiny_training import load_tiny_model, make_parts, save_tiny_model
+from training.tiny_training import filled, load_tiny_model, make_networks, save_tiny_model
 
 from pixelsmile.errors import InputError
 from pixelsmile.faces.detectors import load_detector
-from pixelsmile.training.cache import TripletCache
 from pixelsmile.triplets.mead import mead_pictures
 from pixelsmile.triplets.pairing import PairingSettings, build_triplets
 from pixelsmile.triplets.triplet import read_triplets, triplets_bytes
@@ -30,25 +29,24 @@ def test_the_cache_finds_the_faces_of_mead(tmp_path: Path, tiny) -> None:
     triplets = read_triplets(tmp_path / "mead.jsonl")
     assert all(target.landmarks_5 is None for item in triplets for target in (item.a, item.b))
 
-    parts = make_parts(tiny, detector=load_detector(drawn=True), prompts=MEAD_PROMPTS)
-    cache = TripletCache(tmp_path / "cache", 64, parts.hashes)
-    list(cache.fill(triplets, parts))
-    assert cache.report(triplets).num_faceless == 0
+    networks = make_networks(tiny, MEAD_PROMPTS, detector=load_detector(drawn=True))
+    cache = filled(tmp_path / "cache", list(triplets), networks)
+    assert cache.num_faceless(triplets) == 0
     for triplet in triplets:
-        cached = cache.read(triplet)
-        for target, found in ((triplet.a, cached.a), (triplet.b, cached.b)):
-            portrait = truth[target.image].truth
-            assert found.landmarks is not None
-            eyes_px = np.linalg.norm(portrait.landmarks_5[0] - portrait.landmarks_5[1]) / 2
-            errors_px = np.linalg.norm(found.landmarks.numpy() - portrait.landmarks_5 / 2, axis=1)
-            assert errors_px.mean() < 0.1 * eyes_px  # 128 px drawn, 64 px trained on
-            assert all(embedding.isfinite().all() for embedding in found.identities.values())
-            assert found.strength in (0.5, 0.75, 1.0)
+        batch = cache.batch([triplet])
+        assert batch.landmarks is not None
+        assert batch.identities is not None
+        assert batch.identities.isfinite().all()
+        assert set(batch.strengths.tolist()) <= {0.5, 0.75, 1.0}
+        for target, found in zip((triplet.a, triplet.b), batch.landmarks, strict=True):
+            truth_px = truth[target.image].truth.landmarks_5 / 2  # 128 px drawn, 64 px trained on
+            errors_px = np.linalg.norm(found.numpy() - truth_px, axis=1)
+            assert errors_px.mean() < 0.1 * np.linalg.norm(truth_px[0] - truth_px[1])
 
 
 def test_without_a_detector_the_first_target_without_landmarks_is_named(tmp_path: Path, tiny) -> None:
     draw_mead(tmp_path, size_px=64)
     triplets = build_triplets(mead_pictures(tmp_path)).triplets[:1]
-    parts = make_parts(tiny, detector=None, prompts=MEAD_PROMPTS)
+    networks = make_networks(tiny, MEAD_PROMPTS, detector=None)
     with pytest.raises(InputError, match="has no landmarks, and there is no detector to find them"):
-        list(TripletCache(tmp_path / "cache", 64, parts.hashes).fill(triplets, parts))
+        filled(tmp_path / "cache", list(triplets), networks)

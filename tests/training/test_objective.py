@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -13,8 +14,9 @@ from pixelsmile.faces.alignment import align_batch
 from pixelsmile.faces.encoders.encoder import Preprocessing
 from pixelsmile.faces.encoders.torch_encoder import TorchEncoder
 from pixelsmile.features.encoder import unit_length
-from pixelsmile.training.losses.contrastive import FORMS, ContrastiveSettings
-from pixelsmile.training.losses.objective import Objective, ObjectiveInputs, ObjectiveSettings
+from pixelsmile.training.batch import TrainingBatch
+from pixelsmile.training.config import ContrastiveSettings, IdentitySettings, ObjectiveSettings
+from pixelsmile.training.objective import Objective
 
 NUM, TOKENS, CHANNELS, SIDE = 3, 16, 4, 8  # triplets; a picture has 8 x 8 pixels of 4 x 4 tokens
 ROWS = 2 * NUM
@@ -60,6 +62,31 @@ def parts():
     }
 
 
+class Inputs(NamedTuple):
+    """What `Objective.losses` takes."""
+
+    batch: TrainingBatch
+    velocities: torch.Tensor
+    noise: torch.Tensor
+    sigmas: torch.Tensor
+
+    def with_batch(self, **changes):
+        return self._replace(batch=replace(self.batch, **changes))
+
+
+def weighted(flow=1.0, contrastive=1.0, identity=0.1, **changes):
+    """Settings with these weights; changes: of the contrastive term."""
+    return ObjectiveSettings(
+        flow_weight=flow,
+        contrastive=ContrastiveSettings(weight=contrastive, **changes),
+        identity=IdentitySettings(weight=identity),
+    )
+
+
+ALL, ONLY_FLOW = weighted(), weighted(contrastive=0.0, identity=0.0)
+FORMS = ("infonce", "hinge", "log_ratio")
+
+
 @pytest.fixture
 def inputs():
     generator = torch.Generator().manual_seed(0)
@@ -67,23 +94,33 @@ def inputs():
     def normal(*shape):
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
-    return ObjectiveInputs(
+    nothing = torch.zeros(ROWS, 0, 0)
+    batch = TrainingBatch(
+        source=nothing,
+        targets=normal(ROWS, TOKENS, CHANNELS),
+        grid=(8, 8),
+        neutral=nothing,
+        prompts=nothing,
+        mask=nothing,
+        strengths=nothing,
+        features=unit_length(normal(ROWS, 6)),
+        identities=unit_length(normal(ROWS, 5)),
+        landmarks=FACE.repeat(ROWS, 1, 1),
+    )
+    return Inputs(
+        batch,
         velocities=normal(ROWS, TOKENS, CHANNELS),
-        latents=normal(ROWS, TOKENS, CHANNELS),
         noise=normal(NUM, TOKENS, CHANNELS),
         sigmas=torch.tensor([0.3, 0.6, 0.9], dtype=torch.float64),
-        truth_features=unit_length(normal(ROWS, 6)),
-        truth_embeddings=unit_length(normal(ROWS, 5)),
-        landmarks=FACE.repeat(ROWS, 1, 1),
     )
 
 
 def distance_by_hand(parts, inputs, row, picture):
-    if inputs.landmarks[row].isnan().any():
+    if inputs.batch.landmarks[row].isnan().any():
         return 0.0
-    crop = align_batch(picture / 2 + 0.5, inputs.landmarks[row : row + 1].numpy(), 16)
+    crop = align_batch(picture / 2 + 0.5, inputs.batch.landmarks[row : row + 1].numpy(), 16)
     found = parts["identity_encoder"].embed(crop)[0]
-    return 1 - functional.cosine_similarity(found, inputs.truth_embeddings[row], dim=0)
+    return 1 - functional.cosine_similarity(found, inputs.batch.identities[row], dim=0)
 
 
 def by_hand(parts, inputs):
@@ -94,30 +131,23 @@ def by_hand(parts, inputs):
         rows = {"a": triplet, "b": NUM + triplet}
         features, distances = {}, {}
         for branch, row in rows.items():
-            x, v = inputs.latents[row], inputs.velocities[row]
+            x, v = inputs.batch.targets[row], inputs.velocities[row]
             flow.append(((v - (noise - x)) ** 2).mean())
             clean = (1 - sigma) * x + sigma * noise - sigma * v
             picture = parts["decode"](clean[None])
             features[branch] = parts["image_encoder"].features(picture)[0]
             distances[branch] = distance_by_hand(parts, inputs, row, picture)
         for own, other in (("a", "b"), ("b", "a")):
-            near, far = (features[own] @ inputs.truth_features[rows[branch]] for branch in (own, other))
+            near, far = (features[own] @ inputs.batch.features[rows[branch]] for branch in (own, other))
             contrastive.append(-torch.log_softmax(torch.stack([near, far]) / 0.07, 0)[0])
         identity.append((sigma <= 0.6) * (distances["a"] + distances["b"]) / 2)
     return {name: torch.stack(values).mean() for name, values in
             (("flow", flow), ("contrastive", contrastive), ("identity", identity))}  # fmt: skip
 
 
-def test_the_papers_numbers_are_the_defaults():
-    settings = ObjectiveSettings()
-    assert (settings.flow_weight, settings.contrastive_weight, settings.identity_weight) == (1.0, 1.0, 0.1)
-    assert settings.contrastive == ContrastiveSettings()
-    assert settings.identity_max_sigma == 0.6
-
-
 def test_by_hand(parts, inputs):
     expected = by_hand(parts, inputs)
-    found = Objective(**parts).losses(inputs)
+    found = Objective(ALL, **parts).losses(*inputs)
     assert list(found) == ["total", "flow", "contrastive", "identity"]
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-6, atol=1e-8)
@@ -127,7 +157,7 @@ def test_by_hand(parts, inputs):
 
 def test_only_the_total_has_a_gradient(parts, inputs):
     velocities = inputs.velocities.requires_grad_()
-    found = Objective(**parts).losses(inputs)
+    found = Objective(ALL, **parts).losses(*inputs)
     assert [name for name, value in found.items() if value.requires_grad] == ["total"]
     found["total"].backward()
     assert (velocities.grad.abs().sum((1, 2)) > 0).all()
@@ -136,25 +166,22 @@ def test_only_the_total_has_a_gradient(parts, inputs):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_gradients(parts, inputs, form, symmetric):
-    objective = Objective(ObjectiveSettings(contrastive=ContrastiveSettings(form, symmetric)), **parts)
+    objective = Objective(weighted(form=form, symmetric=symmetric), **parts)
 
     def total(velocities):
-        return objective.losses(replace(inputs, velocities=velocities))["total"]
+        return objective.losses(*inputs._replace(velocities=velocities))["total"]
 
     assert torch.autograd.gradcheck(total, inputs.velocities.requires_grad_(), fast_mode=True)
 
 
 def test_zero_where_all_is_as_it_should_be(parts, inputs):
-    inputs = replace(inputs, velocities=inputs.noise.repeat(2, 1, 1) - inputs.latents)
-    pictures = parts["decode"](inputs.latents)
-    crops = align_batch(pictures / 2 + 0.5, inputs.landmarks.numpy(), 16)
-    inputs = replace(
-        inputs,
-        truth_features=parts["image_encoder"].features(pictures),
-        truth_embeddings=parts["identity_encoder"].embed(crops),
+    inputs = inputs._replace(velocities=inputs.noise.repeat(2, 1, 1) - inputs.batch.targets)
+    pictures = parts["decode"](inputs.batch.targets)
+    crops = align_batch(pictures / 2 + 0.5, inputs.batch.landmarks.numpy(), 16)
+    inputs = inputs.with_batch(
+        features=parts["image_encoder"].features(pictures), identities=parts["identity_encoder"].embed(crops)
     )
-    hinge = ObjectiveSettings(contrastive=ContrastiveSettings("hinge", margin=0.0))
-    found = Objective(hinge, **parts).losses(inputs)
+    found = Objective(weighted(form="hinge", margin=0.0), **parts).losses(*inputs)
     assert {name: round(value.item(), 9) for name, value in found.items()} == dict.fromkeys(found, 0.0)
 
 
@@ -162,16 +189,15 @@ def test_zero_where_all_is_as_it_should_be(parts, inputs):
 def test_a_weight_of_zero_takes_a_term_out_of_the_total(parts, inputs, off):
     expected = by_hand(parts, inputs)
     weights = {"flow": 1.0, "contrastive": 1.0, "identity": 0.1} | {off: 0.0}
-    settings = ObjectiveSettings(**{f"{name}_weight": weight for name, weight in weights.items()})
-    found = Objective(settings, **parts).losses(inputs)
+    found = Objective(weighted(**weights), **parts).losses(*inputs)
     assert set(found) == {"total", "flow", *(name for name, weight in weights.items() if weight)}
     total = sum(weights[name] * value for name, value in expected.items())
     torch.testing.assert_close(found["total"], total, rtol=1e-6, atol=1e-8)
 
 
 def test_terms_that_are_off_need_no_networks_and_no_truths(inputs):
-    bare = ObjectiveInputs(inputs.velocities, inputs.latents, inputs.noise, inputs.sigmas)
-    found = Objective(ObjectiveSettings(contrastive_weight=0, identity_weight=0)).losses(bare)
+    bare = inputs.with_batch(features=None, identities=None, landmarks=None)
+    found = Objective(ONLY_FLOW).losses(*bare)
     assert list(found) == ["total", "flow"]
     assert found["total"] == found["flow"]
 
@@ -182,61 +208,57 @@ def test_terms_that_are_off_need_no_networks_and_no_truths(inputs):
     ids=["both", "contrastive", "identity", "neither"],
 )
 def test_there_is_one_decode_of_the_pictures_that_are_needed(parts, inputs, weights, decoded):
-    Objective(ObjectiveSettings(1.0, *weights), **parts).losses(inputs)
+    Objective(weighted(1.0, *weights), **parts).losses(*inputs)
     assert parts["decode"].rows == decoded
 
 
 def test_identity_counts_by_each_samples_own_timestep(parts, inputs):
-    inputs = replace(inputs, velocities=inputs.velocities.requires_grad_())
-    settings = ObjectiveSettings(flow_weight=0, contrastive_weight=0)
-    Objective(settings, **parts).losses(inputs)["total"].backward()
+    inputs = inputs._replace(velocities=inputs.velocities.requires_grad_())
+    Objective(weighted(flow=0.0, contrastive=0.0), **parts).losses(*inputs)["total"].backward()
     moved = inputs.velocities.grad.abs().sum((1, 2)) > 0
     assert moved.tolist() == [True, True, False] * 2  # levels 0.3, 0.6 and 0.9 in both branches
 
 
 def test_no_sample_counts_and_training_goes_on(parts, inputs):
-    inputs = replace(inputs, sigmas=torch.full((NUM,), 0.9, dtype=torch.float64))
+    inputs = inputs._replace(sigmas=torch.full((NUM,), 0.9, dtype=torch.float64))
     velocities = inputs.velocities.requires_grad_()
-    found = Objective(ObjectiveSettings(contrastive_weight=0), **parts).losses(inputs)
+    found = Objective(weighted(contrastive=0.0), **parts).losses(*inputs)
     assert found["identity"] == 0
     found["total"].backward()
     assert velocities.grad.abs().sum() > 0
 
 
 def test_a_truth_without_a_face_has_no_identity_term(parts, inputs):
-    landmarks = inputs.landmarks.clone()
+    landmarks = inputs.batch.landmarks.clone()
     landmarks[NUM, 2] = math.nan  # branch b of the first triplet
-    expected = by_hand(parts, replace(inputs, landmarks=landmarks))
-    found = Objective(**parts).losses(replace(inputs, landmarks=landmarks))
-    assert 0 < found["identity"] < Objective(**parts).losses(inputs)["identity"]
+    expected = by_hand(parts, inputs.with_batch(landmarks=landmarks))
+    found = Objective(ALL, **parts).losses(*inputs.with_batch(landmarks=landmarks))
+    assert 0 < found["identity"] < Objective(ALL, **parts).losses(*inputs)["identity"]
     torch.testing.assert_close(found["identity"], expected["identity"], rtol=1e-6, atol=1e-8)
     torch.testing.assert_close(found["contrastive"], expected["contrastive"], rtol=1e-6, atol=1e-8)
 
 
 def test_truths_get_no_gradient(parts, inputs):
-    inputs.truth_features.requires_grad_()
-    inputs.truth_embeddings.requires_grad_()
+    inputs.batch.features.requires_grad_()
+    inputs.batch.identities.requires_grad_()
     inputs.velocities.requires_grad_()
-    Objective(**parts).losses(inputs)["total"].backward()
-    assert inputs.truth_features.grad is None
-    assert inputs.truth_embeddings.grad is None
+    Objective(ALL, **parts).losses(*inputs)["total"].backward()
+    assert inputs.batch.features.grad is None
+    assert inputs.batch.identities.grad is None
 
 
 def test_two_halves_of_a_batch_average_to_the_whole(parts, inputs):
     """As on two processes: levels that count and levels that do not lie in different halves."""
-    inputs = replace(inputs, sigmas=torch.tensor([0.3, 0.9, 0.9], dtype=torch.float64))
-    objective = Objective(**parts)
+    inputs = inputs._replace(sigmas=torch.tensor([0.3, 0.9, 0.9], dtype=torch.float64))
+    objective = Objective(ALL, **parts)
 
     def part(triplets):
         rows = [*triplets, *(NUM + index for index in triplets)]
-        return replace(
-            inputs,
-            **{name: getattr(inputs, name)[rows] for name in
-               ("velocities", "latents", "truth_features", "truth_embeddings", "landmarks")},
-            noise=inputs.noise[triplets], sigmas=inputs.sigmas[triplets],
-        )  # fmt: skip
+        truths = ("targets", "features", "identities", "landmarks")
+        batch = replace(inputs.batch, **{name: getattr(inputs.batch, name)[rows] for name in truths})
+        return Inputs(batch, inputs.velocities[rows], inputs.noise[triplets], inputs.sigmas[triplets])
 
-    one, other, both = (objective.losses(part(rows)) for rows in ([0], [1], [0, 1]))
+    one, other, both = (objective.losses(*part(rows)) for rows in ([0], [1], [0, 1]))
     for name, value in both.items():
         torch.testing.assert_close(value, (one[name] + other[name]) / 2)
 
@@ -245,46 +267,29 @@ def test_pictures_are_cut_to_their_range(parts, inputs):
     def glaring(tokens):
         return 100 * parts["decode"](tokens)
 
-    found = Objective(**{**parts, "decode": glaring}).losses(inputs)
+    found = Objective(ALL, **{**parts, "decode": glaring}).losses(*inputs)
     assert all(torch.isfinite(value) for value in found.values())
 
 
-def test_half_precision_gives_losses_in_float32(parts, inputs):
-    half = replace(inputs, velocities=inputs.velocities.bfloat16(), latents=inputs.latents.bfloat16(),
-                   noise=inputs.noise.bfloat16(), sigmas=inputs.sigmas.float())  # fmt: skip
-    found = Objective(ObjectiveSettings(contrastive_weight=0, identity_weight=0)).losses(half)
+def test_half_precision_gives_losses_in_float32(inputs):
+    half = inputs.with_batch(targets=inputs.batch.targets.bfloat16())._replace(
+        velocities=inputs.velocities.bfloat16(), noise=inputs.noise.bfloat16(), sigmas=inputs.sigmas.float()
+    )
+    found, full = (Objective(ONLY_FLOW).losses(*each) for each in (half, inputs))
     assert found["total"].dtype == torch.float32
-    full = Objective(ObjectiveSettings(contrastive_weight=0, identity_weight=0)).losses(inputs)
     assert found["flow"].item() == pytest.approx(full["flow"].item(), rel=0.02)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"flow_weight": -1.0}, "the flow weight must be a number from 0 on, not -1.0"),
-        ({"identity_weight": math.nan}, "the identity weight must be a number from 0 on, not nan"),
-        (
-            {"flow_weight": 0.0, "contrastive_weight": 0.0, "identity_weight": 0.0},
-            "all weights of the objective are 0: give one term a weight",
-        ),
-        ({"identity_max_sigma": 600.0}, "identity_max_sigma must lie in 0..1, not 600.0"),
-    ],
-)
-def test_bad_settings_are_refused(changes, message):
-    with pytest.raises(InputError, match=message):
-        ObjectiveSettings(**changes)
 
 
 @pytest.mark.parametrize("missing", ["decode", "image_encoder", "identity_encoder"])
 def test_missing_networks_are_refused(parts, missing):
     with pytest.raises(InputError, match=r"term needs a decoder and an i.* encoder: give both or weight 0"):
-        Objective(**{name: part for name, part in parts.items() if name != missing})
+        Objective(ALL, **{name: part for name, part in parts.items() if name != missing})
 
 
 def test_an_encoder_without_a_gradient_is_refused(parts):
     parts["identity_encoder"].differentiable = False
     with pytest.raises(InputError, match="no gradient passes through tiny: load it with differentiable=True"):
-        Objective(**parts)
+        Objective(ALL, **parts)
 
 
 @pytest.mark.parametrize(
@@ -292,12 +297,14 @@ def test_an_encoder_without_a_gradient_is_refused(parts):
     [
         ({"velocities": torch.zeros(ROWS, TOKENS, 1)}, r"velocities \(6, 16, 1\) for latents \(6, 16, 4\)"),
         ({"noise": torch.zeros(ROWS, TOKENS, CHANNELS)}, r"noise \(6, 16, 4\) .* its two branches share"),
-        ({"sigmas": torch.zeros(ROWS)}, r"\(6,\) noise levels for 3 triplets: one each"),
-        ({"truth_features": None}, "truth_features is not there: give one for each of the 6 targets"),
-        ({"truth_embeddings": torch.zeros(NUM, 5)}, "truth_embeddings is 3 rows: give one for each"),
+        ({"sigmas": torch.zeros(ROWS)}, r"at levels \(6,\) .* its two branches share"),
+        ({"features": None}, "features is not there: give one for each of the 6 targets"),
+        ({"identities": torch.zeros(NUM, 5)}, "identities is 3 rows: give one for each"),
         ({"landmarks": None}, "landmarks is not there: give one for each of the 6 targets"),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused(parts, inputs, changes, message):
+    own = {name: value for name, value in changes.items() if name in Inputs._fields}
+    rest = {name: value for name, value in changes.items() if name not in own}
     with pytest.raises(InputError, match=message):
-        Objective(**parts).losses(replace(inputs, **changes))
+        Objective(ALL, **parts).losses(*inputs._replace(**own).with_batch(**rest))

@@ -9,8 +9,9 @@ from tiny_training import (
     CROP,
     SIZE,
     TinyImageEncoder,
+    filled,
     load_tiny_model,
-    make_parts,
+    make_networks,
     make_triplets,
     save_tiny_model,
     tiny_identity_encoder,
@@ -19,21 +20,26 @@ from torch.nn import functional
 
 from pixelsmile.editing.autoencoder import denormalise
 from pixelsmile.editing.conditioning import interpolate
-from pixelsmile.editing.flow import FlowSchedule, unpack
-from pixelsmile.errors import ExpressionError, InputError
+from pixelsmile.editing.flow import unpack
+from pixelsmile.errors import InputError
 from pixelsmile.faces.alignment import align_batch
 from pixelsmile.training.adapter import adapter_parameters, add_adapter
-from pixelsmile.training.batch import collate
-from pixelsmile.training.cache import TripletCache
-from pixelsmile.training.config import AdapterSettings
-from pixelsmile.training.decoding import LatentDecoder
-from pixelsmile.training.losses.objective import Objective, ObjectiveSettings
+from pixelsmile.training.batch import draw_noise
+from pixelsmile.training.config import (
+    AdapterSettings,
+    ContrastiveSettings,
+    IdentitySettings,
+    ObjectiveSettings,
+)
+from pixelsmile.training.objective import Objective
 from pixelsmile.training.order import Draw
-from pixelsmile.training.step import TrainingStep, condition_batch, draw_noise
+from pixelsmile.training.step import LatentDecoder, TrainingStep
 
 SEEDS = (11, 12)
 GRID = (SIZE // 8, SIZE // 8)
-ALL = ObjectiveSettings(identity_max_sigma=1.0)
+ALL = ObjectiveSettings(identity=IdentitySettings(max_sigma=1.0))
+NO_CONTRASTIVE = {"contrastive": ContrastiveSettings(weight=0.0)}
+NO_IDENTITY = {"identity": IdentitySettings(weight=0.0)}
 
 
 @pytest.fixture(scope="module")
@@ -53,41 +59,36 @@ def model(folder):
 
 
 @pytest.fixture(scope="module")
-def triplets(folder, model):
-    """Two triplets, as they are cached."""
-    made, parts = make_triplets(folder, 2), make_parts(model)
-    cache = TripletCache(folder / "cache", SIZE, parts.hashes)
-    list(cache.fill(made, parts))
-    return [cache.read(triplet) for triplet in made]
+def batch_of(folder, model):
+    """Two triplets, as they are cached, by their numbers."""
+    triplets = make_triplets(folder, 2)
+    cache = filled(folder / "cache", triplets, make_networks(model))
+    return lambda chosen: cache.batch([triplets[index] for index in chosen])
 
 
 @pytest.fixture
-def make_step(model, triplets):
+def make_step(model, batch_of):
     def make(settings=ALL, **options):
         objective = Objective(
             settings, LatentDecoder(model.vae, GRID), TinyImageEncoder(), tiny_identity_encoder()
         )
         objective = dataclasses.replace(objective, **options.pop("objective", {}))
-        return TrainingStep(
-            model.transformer,
-            objective,
-            lambda chosen: collate([triplets[index] for index in chosen]),
-            **options,
-        )
+        return TrainingStep(model.transformer, objective, batch_of, **options)
 
     yield make
     model.transformer.zero_grad()
 
 
-def branch_by_hand(model, cached, target, seed):
+def branch_by_hand(model, batch, row, seed):
     """The flow loss and the predicted picture of one branch: one forward, the stock autoencoder."""
     generator = torch.Generator().manual_seed(seed)
     sigma = torch.rand((), generator=generator)
-    noise = torch.randn(cached.source.shape, generator=generator)
-    noisy = (1 - sigma) * target.latents + sigma * noise
-    embedding = cached.neutral + target.strength * (target.prompt - cached.neutral)
+    source, target = batch.source[row], batch.targets[row]
+    noise = torch.randn(source.shape, generator=generator)
+    noisy = (1 - sigma) * target + sigma * noise
+    embedding = batch.neutral[row] + batch.strengths[row] * (batch.prompts[row] - batch.neutral[row])
     velocity = model.transformer(
-        hidden_states=torch.cat([noisy, cached.source])[None],
+        hidden_states=torch.cat([noisy, source])[None],
         encoder_hidden_states=embedding[None],
         timestep=sigma[None],
         img_shapes=[[(1, 4, 4), (1, 4, 4)]],
@@ -96,19 +97,20 @@ def branch_by_hand(model, cached, target, seed):
     clean = noisy - sigma * velocity
     latents = denormalise(model.vae, unpack(clean[None], *GRID))
     picture = model.vae.decode(latents[:, :, None]).sample[:, :, 0].clamp(-1, 1)
-    return (velocity - (noise - target.latents)).square().mean(), picture
+    return (velocity - (noise - target)).square().mean(), picture
 
 
-def losses_by_hand(model, triplets):
+def losses_by_hand(model, batch_of):
     encoder, identity = TinyImageEncoder(), tiny_identity_encoder()
     sums = Counter()
-    for cached, seed in zip(triplets, SEEDS, strict=True):
-        for own, other in ((cached.a, cached.b), (cached.b, cached.a)):
-            flow, picture = branch_by_hand(model, cached, own, seed)
-            feature = encoder.features(picture)[0]
-            logits = torch.stack([feature @ own.feature, feature @ other.feature]) / 0.07
-            crop = align_batch(picture / 2 + 0.5, own.landmarks[None].numpy(), CROP)
-            cosine = functional.cosine_similarity(identity.embed(crop)[0], own.identities["tiny"], dim=0)
+    for number, seed in enumerate(SEEDS):
+        batch = batch_of([number])
+        for own in range(2):
+            flow, picture = branch_by_hand(model, batch, own, seed)
+            feature, (mine, other) = encoder.features(picture)[0], batch.features[[own, 1 - own]]
+            logits = torch.stack([feature @ mine, feature @ other]) / 0.07
+            crop = align_batch(picture / 2 + 0.5, batch.landmarks[own : own + 1].numpy(), CROP)
+            cosine = functional.cosine_similarity(identity.embed(crop)[0], batch.identities[own], dim=0)
             for name, value in (
                 ("flow", flow),
                 ("contrastive", -torch.log_softmax(logits, 0)[0]),
@@ -118,11 +120,11 @@ def losses_by_hand(model, triplets):
     return {**sums, "total": sums["flow"] + sums["contrastive"] + 0.1 * sums["identity"]}
 
 
-def test_the_losses_equal_those_by_hand(make_step, model, triplets):
+def test_the_losses_equal_those_by_hand(make_step, model, batch_of):
     """Two triplets in one forward and one decode, against four of each, in float32: 1e-4 of each."""
     found = make_step()([Draw(0, SEEDS[0]), Draw(1, SEEDS[1])])
     with torch.no_grad():
-        wanted = losses_by_hand(model, triplets)
+        wanted = losses_by_hand(model, batch_of)
     assert set(found) == set(wanted)
     assert {name: value.item() for name, value in found.items()} == pytest.approx(wanted, rel=1e-4)
     assert all(value > 0.01 for value in wanted.values())
@@ -150,10 +152,10 @@ def test_the_gradient_reaches_the_adapter_alone(make_step, model):
     ("settings", "names", "num_decoded"),
     [
         (ALL, {"flow", "contrastive", "identity"}, 4),
-        (ObjectiveSettings(contrastive_weight=0, identity_weight=0), {"flow"}, 0),
-        (ObjectiveSettings(identity_weight=0), {"flow", "contrastive"}, 4),
-        (ObjectiveSettings(contrastive_weight=0), {"flow", "identity"}, 2),
-        (ObjectiveSettings(flow_weight=0), {"flow", "contrastive", "identity"}, 4),
+        (ObjectiveSettings(**NO_CONTRASTIVE, **NO_IDENTITY), {"flow"}, 0),
+        (ObjectiveSettings(**NO_IDENTITY), {"flow", "contrastive"}, 4),
+        (ObjectiveSettings(**NO_CONTRASTIVE), {"flow", "identity"}, 2),
+        (ObjectiveSettings(flow_weight=0.0), {"flow", "contrastive", "identity"}, 4),
     ],
 )
 def test_a_step_with_each_term_off(make_step, model, settings, names, num_decoded):
@@ -182,33 +184,18 @@ def seed_of(wanted):
     )
 
 
-def test_terms_that_are_off_need_nothing_cached(make_step, triplets):
-    bare = [
-        dataclasses.replace(
-            triplet,
-            a=dataclasses.replace(triplet.a, feature=None, identities={}, landmarks=None),
-            b=dataclasses.replace(triplet.b, feature=None, identities={}, landmarks=None),
-        )
-        for triplet in triplets
-    ]
-    only_flow = ObjectiveSettings(contrastive_weight=0, identity_weight=0)
+def test_terms_that_are_off_need_nothing_cached(make_step, batch_of):
+    bare = dataclasses.replace(batch_of([0, 1]), features=None, identities=None, landmarks=None)
+    only_flow = ObjectiveSettings(**NO_CONTRASTIVE, **NO_IDENTITY)
     none = {"image_encoder": None, "identity_encoder": None, "decode": None}
-    assert make_step(only_flow, objective=none).losses(collate(bare), SEEDS)["total"] > 0
-    with pytest.raises(InputError, match="truth_features is not there"):
-        make_step().losses(collate(bare), SEEDS)
+    assert make_step(only_flow, objective=none).losses(bare, SEEDS)["total"] > 0
+    with pytest.raises(InputError, match="features is not there"):
+        make_step().losses(bare, SEEDS)
 
 
-def test_a_triplet_without_a_face_has_no_identity_loss(make_step, triplets):
-    nan = torch.full((5, 2), torch.nan)
-    faceless = [
-        dataclasses.replace(
-            triplet,
-            a=dataclasses.replace(triplet.a, landmarks=nan),
-            b=dataclasses.replace(triplet.b, landmarks=nan),
-        )
-        for triplet in triplets
-    ]
-    found = make_step().losses(collate(faceless), SEEDS)
+def test_a_triplet_without_a_face_has_no_identity_loss(make_step, batch_of):
+    faceless = dataclasses.replace(batch_of([0, 1]), landmarks=torch.full((4, 5, 2), torch.nan))
+    found = make_step().losses(faceless, SEEDS)
     assert found["identity"] == 0
     assert found["total"].isfinite()
 
@@ -229,59 +216,33 @@ def test_noise_follows_from_the_seed_alone(make_step):
     assert again[0] == uniform[7]
 
 
-def test_the_schedule_shifts_the_noise_levels(make_step):
-    seen = []
-
-    class Noted(Objective):
-        def losses(self, inputs):
-            seen.append(inputs.sigmas)
-            return super().losses(inputs)
-
-    settings = ObjectiveSettings(contrastive_weight=0, identity_weight=0)
-    for schedule in (None, FlowSchedule(shift=3.0)):
-        step = make_step(settings, schedule=schedule)
-        step.objective = Noted(settings)
-        step([Draw(0, 5)])
-    torch.testing.assert_close(seen[1], 3 * seen[0] / (1 + 2 * seen[0]))
-
-
-def test_conditions_are_those_of_the_editor(triplets):
-    batch = collate(triplets)
-    mixed, mask = condition_batch(batch)
+def test_conditions_are_those_of_the_editor(batch_of):
+    batch = batch_of([0, 1])
+    mixed, mask = batch.conditions()
     assert mask is None
     for row, strength in enumerate(batch.strengths.tolist()):
         wanted = interpolate(batch.neutral[row], [batch.prompts[row]], [strength])
         torch.testing.assert_close(mixed[row], wanted, rtol=0, atol=1e-6)
-    ends = dataclasses.replace(batch, strengths=torch.tensor([0.0, 1.0, 0.0, 1.0]))
-    mixed, _ = condition_batch(ends)
+    mixed, _ = dataclasses.replace(batch, strengths=torch.tensor([0.0, 1.0, 0.0, 1.0])).conditions()
     assert torch.equal(mixed[0], batch.neutral[0])
     assert torch.equal(mixed[1], batch.prompts[1])
 
 
-def shortened(triplet, num):
-    """The triplet with prompts that are `num` tokens shorter."""
-    return dataclasses.replace(
-        triplet,
-        neutral=triplet.neutral[:-num],
-        a=dataclasses.replace(triplet.a, prompt=triplet.a.prompt[:-num]),
-        b=dataclasses.replace(triplet.b, prompt=triplet.b.prompt[:-num]),
-    )
-
-
-def test_a_shorter_prompt_in_a_batch_is_as_if_alone(make_step, triplets):
-    step, mixed = make_step(), [triplets[0], shortened(triplets[1], 3)]
+def test_a_shorter_prompt_in_a_batch_is_as_if_alone(make_step, batch_of):
+    """The second triplet has prompts that are 3 tokens shorter."""
+    both, first, second = (batch_of(chosen) for chosen in ([0, 1], [0], [1]))
+    short = {name: getattr(second, name)[:, :-3] for name in ("neutral", "prompts", "mask")}
+    masked = {name: getattr(both, name).clone() for name in ("neutral", "prompts", "mask")}
+    for embedding in masked.values():
+        embedding[[1, 3], -3:] = 0
+    step = make_step()
     with torch.no_grad():
-        both = step.losses(collate(mixed), SEEDS)["total"].item()
-        alone = [step.losses(collate([part]), [seed])["total"].item() for part, seed in
-                 zip(mixed, SEEDS, strict=True)]  # fmt: skip
-    assert both == pytest.approx(sum(alone) / 2, rel=1e-4)
-
-
-def test_prompts_of_unequal_length_are_an_error(make_step, triplets):
-    unlike = dataclasses.replace(triplets[0], neutral=triplets[0].neutral[:-1])
-    num = len(triplets[0].neutral)
-    with pytest.raises(ExpressionError, match=f"of {num - 1} tokens and a target prompt of {num}"):
-        make_step().losses(collate([unlike]), [1])
+        together = step.losses(dataclasses.replace(both, **masked), SEEDS)["total"].item()
+        alone = [
+            step.losses(batch, [seed])["total"].item()
+            for batch, seed in zip((first, dataclasses.replace(second, **short)), SEEDS, strict=True)
+        ]
+    assert together == pytest.approx(sum(alone) / 2, rel=1e-4)
 
 
 def gradients(model, step):

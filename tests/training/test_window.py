@@ -9,20 +9,18 @@ from hypothesis import strategies as st
 from tiny_training import (
     SIZE,
     TinyImageEncoder,
+    filled,
     load_tiny_model,
-    make_parts,
+    make_networks,
     make_triplets,
     save_tiny_model,
     tiny_identity_encoder,
 )
 
 from pixelsmile.training.adapter import add_adapter
-from pixelsmile.training.batch import collate
-from pixelsmile.training.cache import TripletCache
-from pixelsmile.training.config import AdapterSettings
-from pixelsmile.training.decoding import LatentDecoder
-from pixelsmile.training.losses.objective import Objective, ObjectiveSettings
-from pixelsmile.training.step import TrainingStep
+from pixelsmile.training.config import AdapterSettings, IdentitySettings, ObjectiveSettings
+from pixelsmile.training.objective import Objective
+from pixelsmile.training.step import LatentDecoder, TrainingStep
 from pixelsmile.training.window import TokenWindow
 
 GRID = (SIZE // 8, SIZE // 8)  # latents; 4 x 4 tokens
@@ -81,30 +79,26 @@ def model(folder):
 
 
 def step_of(folder, model, shares):
-    """A step through a window (None: without), with its own cache."""
+    """A step through a window (None: without)."""
     window = None if shares is None else TokenWindow.of(shares, GRID)
-    made, parts = make_triplets(folder, 2), make_parts(model)
-    cache = TripletCache(folder / "cache", SIZE, parts.hashes, window)
-    list(cache.fill(made, parts))
+    triplets = make_triplets(folder, 2)
+    cache = filled(folder / "cache", triplets, make_networks(model), window)
     grid = GRID if window is None else window.latent_grid
     objective = Objective(
-        ObjectiveSettings(identity_max_sigma=1.0),
+        ObjectiveSettings(identity=IdentitySettings(max_sigma=1.0)),
         LatentDecoder(model.vae, grid, window=window),
         TinyImageEncoder(),
         tiny_identity_encoder(),
     )
-
-    def batch_of(chosen):
-        batch = collate([cache.read(made[index]) for index in chosen])
-        return batch if window is None else batch.within(window)
-
-    return TrainingStep(model.transformer, objective, batch_of), cache, made
+    return TrainingStep(
+        model.transformer, objective, lambda chosen: cache.batch([triplets[index] for index in chosen])
+    )
 
 
 def test_a_window_of_everything_changes_nothing(folder, model):
-    plain, _, _ = step_of(folder, model, None)
+    plain = step_of(folder, model, None)
     expected = plain([(0, 11), (1, 12)])
-    step, _, _ = step_of(folder, model, WHOLE)
+    step = step_of(folder, model, WHOLE)
     stock = model.transformer.pos_embed
     model.transformer.pos_embed = TokenWindow.of(WHOLE, GRID).positions(stock)
     try:
@@ -117,17 +111,16 @@ def test_a_window_of_everything_changes_nothing(folder, model):
 
 
 def test_what_is_cached_of_a_target_sees_the_window_alone(folder, model):
-    _, whole, made = step_of(folder, model, None)
-    _, part, _ = step_of(folder, model, RIGHT_MIDDLE)
-    one, other = whole.read(made[0]), part.read(made[0])
-    assert torch.equal(one.a.latents, other.a.latents)
-    assert torch.equal(one.a.prompt, other.a.prompt)
-    assert not torch.equal(one.a.feature, other.a.feature)
-    assert not torch.equal(one.a.identities["tiny"], other.a.identities["tiny"])
+    whole, part = (step_of(folder, model, shares).batch_of([0]) for shares in (None, RIGHT_MIDDLE))
+    assert part.grid == (4, 4)
+    assert torch.equal(part.targets, whole.targets[:, [6, 7, 10, 11]])
+    assert torch.equal(part.prompts, whole.prompts)
+    assert not torch.equal(part.features, whole.features)
+    assert not torch.equal(part.identities, whole.identities)
 
 
 def test_a_step_through_a_window_has_losses_and_a_gradient(folder, model):
-    step, _, _ = step_of(folder, model, RIGHT_MIDDLE)
+    step = step_of(folder, model, RIGHT_MIDDLE)
     stock = model.transformer.pos_embed
     model.transformer.pos_embed = TokenWindow.of(RIGHT_MIDDLE, GRID).positions(stock)
     try:

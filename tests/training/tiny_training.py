@@ -15,13 +15,16 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from pixelsmile.editing.components import Components, load_components
 from pixelsmile.editing.devices import place
+from pixelsmile.editing.folders import ModelOptions
 from pixelsmile.editing.processor import image_only_processor
-from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.faces.encoders.encoder import Preprocessing
 from pixelsmile.faces.encoders.torch_encoder import TorchEncoder
 from pixelsmile.faces.face import Face
 from pixelsmile.features.encoder import unit_length
-from pixelsmile.training.cache_keys import CacheParts
+from pixelsmile.training.cache import TripletCache
+from pixelsmile.training.cache_filling import fill
+from pixelsmile.training.networks import Networks
+from pixelsmile.training.window import TokenWindow
 from pixelsmile.triplets.triplet import SourceImage, Target, Triplet
 
 SIZE, CROP, NUM_FEATURES = 64, 32, 6
@@ -112,16 +115,25 @@ class TinyDetector:
         return [Face((16.0, 16.0, 48.0, 52.0), np.array(LANDMARKS), 0.9, self.name)]
 
 
-def make_parts(model: Components, **changes: Any) -> CacheParts:
-    """All parts of a cache on the tiny model."""
-    encoder = PromptEncoder(model.text_encoder, model.tokenizer, model.image_processor, SIZE)
+def make_networks(model: Components, prompts: dict[str, str] = PROMPTS, **changes: Any) -> Networks:
+    """All that a cache is filled with, on the tiny model."""
     options: dict[str, Any] = {
         "image_encoder": TinyImageEncoder(),
-        "identity_encoders": [tiny_identity_encoder()],
+        "identity_encoder": tiny_identity_encoder(),
         "detector": TinyDetector(),
-        "prompts": PROMPTS,
     }
-    return CacheParts(model.vae, encoder, torch.device("cpu"), **{**options, **changes})
+    own = ModelOptions(size=SIZE, condition_size=SIZE, prompts=prompts)
+    return Networks(Path("tiny"), own, place("cpu"), model, **{**options, **changes})
+
+
+def filled(
+    folder: Path, triplets: list[Triplet], networks: Networks, window: TokenWindow | None = None
+) -> TripletCache:
+    """A cache with these in it."""
+    cache = TripletCache(folder, SIZE, networks.hashes, window)
+    *_, last = fill(cache, triplets, networks)
+    assert last.done == last.total
+    return cache
 
 
 def write_picture(

@@ -113,9 +113,9 @@ def _weights() -> Iterable[str]:
 
 
 def _recipes() -> Iterable[str]:
-    from pixelsmile.training.presets import RECIPES
+    from pixelsmile.training import PRESETS
 
-    return RECIPES
+    return PRESETS
 
 
 def _settings() -> Iterable[str]:

@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     config, folder = _read_config(options)
     benchmark = _checked(config)
     from pixelsmile.training.distribution import leave, settled, start_accelerator
-    from pixelsmile.training.trackers import check_trackers
+    from pixelsmile.training.statistics import check_trackers
 
     check_trackers(config.log)
     silence_libraries()
@@ -117,16 +117,16 @@ def _read_config(options: argparse.Namespace) -> tuple["TrainingConfig", Path]:
 
 def _config_path(text: str) -> Path:
     """A file, or else the recipe of that name."""
-    from pixelsmile.training.presets import RECIPES, recipe_path
+    from pixelsmile.training import PRESETS, preset_path
 
     path = Path(text)
     if path.is_file():
         return path
-    if text in RECIPES:
-        return recipe_path(text)
+    if text in PRESETS:
+        return preset_path(text)
     if path.suffix or len(path.parts) > 1:
         raise InputError(f"there is no file {text!r}: check the path")
-    raise InputError(f"no recipe {text!r}, and no such file: {nearest(text, RECIPES)}")
+    raise InputError(f"no recipe {text!r}, and no such file: {nearest(text, PRESETS)}")
 
 
 def _checked(config: "TrainingConfig") -> "Benchmark | None":

@@ -12,10 +12,9 @@ from pixelsmile.cli.display import StatusLine, print_json
 
 if TYPE_CHECKING:
     from pixelsmile.benchmarks.benchmark import Benchmark
-    from pixelsmile.training.cache import CacheProgress
+    from pixelsmile.training.cache_filling import CacheProgress
     from pixelsmile.training.config import TrainingConfig
-    from pixelsmile.training.estimate import Estimate
-    from pixelsmile.training.rehearsal import Rehearsal
+    from pixelsmile.training.estimate import Estimate, Rehearsal
 
 _GPU_FLOPS = 400e12  # a second: about 40 % of what an H100 or H200 can do in bfloat16
 _MEASURABLE_GB = 4  # of weights: a CPU takes two steps of such a model in seconds
@@ -34,7 +33,7 @@ def smoke(
 ) -> None:
     """Two steps of everything, and one line about them."""
     from pixelsmile.cli.train_measuring import make_measure
-    from pixelsmile.training.rehearsal import rehearse, shortened
+    from pixelsmile.training.estimate import rehearse, shortened
 
     measure = make_measure(shortened(config), accelerator)
     found = rehearse(config, accelerator, measure=measure, on_progress=partial(show_cache, display))
@@ -58,8 +57,7 @@ def dry_run(
     display: StatusLine,
 ) -> None:
     """What the training will do and take; on a CPU with a small model two steps are measured."""
-    from pixelsmile.training.estimate import estimate
-    from pixelsmile.training.rehearsal import rehearse
+    from pixelsmile.training.estimate import estimate, rehearse
 
     on_gpu = accelerator.device.type == "cuda"
     outline = _outline(config, folder, benchmark, accelerator)
@@ -98,11 +96,13 @@ def _outline(
     config: "TrainingConfig", folder: Path, benchmark: "Benchmark | None", accelerator: Any
 ) -> _Outline:
     from pixelsmile.training.assembly import NUM_PORTRAITS
-    from pixelsmile.training.loop import plan
+    from pixelsmile.training.optimiser import check_optimiser
     from pixelsmile.triplets.triplet import read_triplets
 
     triplets = read_triplets(Path(config.data.triplets), domain=config.data.domain)
-    layout, num_steps = plan(config, len(triplets), accelerator)
+    check_optimiser(config.optimiser, accelerator.device)
+    num_processes = accelerator.num_processes
+    num_steps = config.num_steps(len(triplets), num_processes)
     sources = {triplet.source.image for triplet in triplets}
     look = config.validation
     num_portraits = len(look.portraits) or min(NUM_PORTRAITS, len(sources))
@@ -113,8 +113,8 @@ def _outline(
         num_pictures=len({image for triplet in triplets for image in triplet.images}),
         num_sources=len(sources),
         num_steps=num_steps,
-        num_processes=layout.num_processes,
-        global_batch=layout.global_batch,
+        num_processes=num_processes,
+        global_batch=config.run.global_batch(num_processes),
         num_looks=0 if look.every is None else math.ceil(num_steps / look.every),
         num_edits=0 if look.every is None else num_sweeps * len(look.strengths),
     )

@@ -1,1 +1,13 @@
-"""The adapter of PixelSmile: triplets, losses, cache, the loop that trains it, and what it leaves on disk."""
+"""Training the adapter: triplets in, through a cache and a loop that can be killed, an adapter out.
+
+Presets are whole trainings as configurations: `pixelsmile train human --set data.triplets=...`.
+"""
+
+from pathlib import Path
+
+PRESETS = ("human", "anime", "embedded")
+
+
+def preset_path(name: str) -> Path:
+    """The YAML file of one of PRESETS."""
+    return Path(__file__).parent / "presets" / f"{name}.yaml"

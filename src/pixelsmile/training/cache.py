@@ -1,146 +1,203 @@
 """Triplets as training reads them: all that does not change in training, computed once and kept on disk.
 
 Latents of the three pictures, embeddings of the three prompts with the source in view, features, landmarks
-and identity embeddings of the two targets. Entries are named by content, so runs share a folder, a run that
-was killed goes on where it was, and a picture, a prompt or a network that changed is computed again.
+and identity embeddings of the two targets. Their names are hashes of what they were computed from: a
+picture's bytes, the working size, the network, the prompt. So runs share a folder, a run that was killed goes
+on where it was, and a picture, a prompt or a network that changed is computed again (see `cache_filling`).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from math import isqrt
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from pixelsmile.editing.flow import PATCH
-from pixelsmile.errors import InputError
-from pixelsmile.hashing import sha256_json
-from pixelsmile.training.batch import CachedTarget, CachedTriplet
-from pixelsmile.training.cache_keys import CacheParts, KeyMaker, PartHashes, TargetKeys
-from pixelsmile.training.cache_work import Worker, check_prompts, gather
-from pixelsmile.training.store import TensorStore
+from pixelsmile.errors import ImageError, InputError
+from pixelsmile.expressions import NEUTRAL, Domain, neutral_prompt, target_prompt
+from pixelsmile.hashing import sha256_file, sha256_json
+from pixelsmile.training.batch import TrainingBatch, padded
+from pixelsmile.training.networks import NetworkHashes
+from pixelsmile.training.tensor_store import TensorStore
 from pixelsmile.training.window import TokenWindow
 from pixelsmile.triplets.triplet import Target, Triplet
 
-
-@dataclass(frozen=True)
-class CacheProgress:
-    """`done` of `total` pictures that were not cached, or not with all that is wanted of them."""
-
-    done: int
-    total: int
+_VERSION = 1  # to be raised when this code computes other numbers from the same input
 
 
 @dataclass(frozen=True)
-class CacheReport:
-    """What the cache holds of some triplets.
+class TargetKeys:
+    """The names of what is cached of a target; None: nothing is. prompt_text: what was encoded."""
 
-    num_faceless: targets in which no face was found, for which the identity term is off; always 0 where no
-    identities are cached. num_damaged: shards that were found damaged. size_bytes: of the whole folder.
-    """
+    prompt_text: str
+    prompt: str
+    latents: str
+    feature: str | None
+    landmarks: str | None
+    identity: str | None
 
-    num_triplets: int
-    num_pictures: int
-    num_faceless: int
-    num_damaged: int
-    size_bytes: int
+    def of_picture(self) -> set[str]:
+        """All but that of the prompt, which is encoded with the source in view."""
+        return {key for key in (self.latents, self.feature, self.landmarks, self.identity) if key}
+
+
+@dataclass(frozen=True)
+class TripletKeys:
+    """The names of what is cached of a triplet."""
+
+    source: str
+    neutral_text: str
+    neutral: str
+    a: TargetKeys
+    b: TargetKeys
+
+    def all(self) -> set[str]:
+        """Every one."""
+        targets = {key for target in (self.a, self.b) for key in (target.prompt, *target.of_picture())}
+        return {self.source, self.neutral, *targets}
 
 
 class TripletCache:
     """The cache in a folder, for pictures of `size_px` a side and the networks with these hashes.
 
-    window: outside of it, features and identities see grey; latents and prompts are of the whole picture.
-    It holds no network: once filled, those that training does not need can go. InputError where the folder
-    cannot be read.
+    window: the part of the pictures that is trained on. Outside of it, features and identities see grey;
+    latents and prompts are of the whole picture. It holds no network: once filled, those that training does
+    not need can go. InputError where the folder cannot be read.
     """
 
     def __init__(
-        self, folder: Path, size_px: int, hashes: PartHashes, window: TokenWindow | None = None
+        self,
+        folder: Path,
+        size_px: int,
+        hashes: NetworkHashes,
+        window: TokenWindow | None = None,
     ) -> None:
         self.size_px, self.hashes, self.window = size_px, hashes, window
-        self._store = TensorStore(folder)
-        self._maker = KeyMaker(size_px, hashes, window)
+        self.store = TensorStore(folder)
+        self._pictures: dict[Path, str] = {}  # hashes of what was read once
 
-    def fill(self, triplets: Sequence[Triplet], parts: CacheParts) -> Iterator[CacheProgress]:
-        """Compute what is missing, one picture at a time, and yield after each; all is on disk at the end.
-
-        ImageError for a picture that cannot be used. Before the first: ExpressionError for prompts of unequal
-        length, InputError for a size that the model cannot work at, or other networks.
-        """
-        self._check(parts)
-        wanted = gather((triplet, self._maker.keys(triplet)) for triplet in triplets)
-        check_prompts(wanted, parts.prompt_encoder.tokenizer)
-        works = [work for work in wanted if any(key not in self._store for key in work.wanted())]
-        worker = Worker(parts, self.size_px, self._store, self.window)
-        yield CacheProgress(0, len(works))
-        for done, work in enumerate(works, 1):
-            worker.do(work)
-            self._store.flush_full()
-            if done == len(works):
-                self._store.flush()
-            yield CacheProgress(done, len(works))
-
-    def has(self, triplet: Triplet) -> bool:
-        """Whether all of it is cached."""
-        return all(key in self._store for key in self._maker.keys(triplet).all())
-
-    def read(self, triplet: Triplet) -> CachedTriplet:
-        """A triplet from the cache alone. InputError where it was not filled in."""
-        keys = self._maker.keys(triplet)
-        if any(key not in self._store for key in keys.all()):
-            raise InputError(
-                f"the triplet of {str(triplet.source.image)!r} is not in the cache "
-                f"{str(self._store.folder)!r}: fill it first"
-            )
-        source, neutral = self._store.read(keys.source), self._store.read(keys.neutral)
-        side = isqrt(len(source)) * PATCH
-        return CachedTriplet(
-            key=keys.sha256,
-            grid=(side, side),
+    def batch(self, triplets: Sequence[Triplet]) -> TrainingBatch:
+        """These triplets, from the cache alone: the tokens inside of the window. InputError where one was not
+        filled in."""
+        keys = [self._filled(triplet) for triplet in triplets]
+        targets = [triplet.a for triplet in triplets] + [triplet.b for triplet in triplets]
+        target_keys = [each.a for each in keys] + [each.b for each in keys]
+        source = self._stacked([each.source for each in keys] * 2)
+        latents = self._stacked([each.latents for each in target_keys])
+        side = isqrt(latents.shape[1]) * PATCH
+        grid = (side, side)
+        if self.window is not None:
+            source, latents, grid = self.window.cut(source), self.window.cut(latents), self.window.latent_grid
+        neutrals = [self.store.read(each.neutral) for each in keys] * 2
+        rests = [self.store.read(each.prompt) for each in target_keys]
+        neutral, mask = padded(neutrals)
+        prompts, _ = padded(
+            # What two prompts have in common at their start is kept once.
+            [
+                torch.cat([whole[: len(whole) - len(rest)], rest])
+                for whole, rest in zip(neutrals, rests, strict=True)
+            ]
+        )
+        return TrainingBatch(
             source=source,
+            targets=latents,
+            grid=grid,
             neutral=neutral,
-            a=self._target(triplet.a, keys.a, neutral),
-            b=self._target(triplet.b, keys.b, neutral),
+            prompts=prompts,
+            mask=mask,
+            strengths=torch.tensor([target.strength for target in targets], dtype=torch.float32),
+            features=self._stacked_if([each.feature for each in target_keys]),
+            identities=self._stacked_if([each.identity for each in target_keys]),
+            landmarks=self._stacked_if([each.landmarks for each in target_keys]),
         )
 
     def sha256(self, triplets: Sequence[Triplet]) -> str:
         """Of all that these were computed from, the bytes of their pictures among it; not of strengths."""
-        return sha256_json([self._maker.keys(triplet).sha256 for triplet in triplets])
+        return sha256_json([self._sha256(self.keys(triplet)) for triplet in triplets])
 
-    def report(self, triplets: Sequence[Triplet]) -> CacheReport:
-        """What is cached of these, all of which were filled in."""
-        targets = {key for triplet in triplets for key in self._landmark_keys(triplet)}
-        return CacheReport(
-            num_triplets=len(triplets),
-            num_pictures=len({path for triplet in triplets for path in triplet.images}),
-            num_faceless=sum(not self._store.read(key).isfinite().all() for key in targets),
-            num_damaged=self._store.num_damaged,
-            size_bytes=self._store.size_bytes,
+    def num_faceless(self, triplets: Sequence[Triplet]) -> int:
+        """Targets of these, all filled in, in which no face was found; 0 where no identities are cached."""
+        targets = {keys.landmarks for each in map(self.keys, triplets) for keys in (each.a, each.b)}
+        return sum(not self.store.read(key).isfinite().all() for key in targets if key)
+
+    def keys(self, triplet: Triplet) -> TripletKeys:
+        """The names of what belongs to it. ImageError for a picture that cannot be read."""
+        source = self._picture(triplet.source.image)
+        neutral_text = self._prompt_text(NEUTRAL, triplet.domain)
+        return TripletKeys(
+            source=self._key("latents", self.hashes.latents, source),
+            neutral_text=neutral_text,
+            neutral=self._prompt(source, neutral_text, neutral_text),
+            a=self._target(triplet.a, triplet.domain, source, neutral_text),
+            b=self._target(triplet.b, triplet.domain, source, neutral_text),
         )
 
-    def _target(self, target: Target, keys: TargetKeys, neutral_TE: Tensor) -> CachedTarget:
-        rest = self._store.read(keys.prompt)
-        shared = neutral_TE[: len(neutral_TE) - len(rest)]
-        return CachedTarget(
-            latents=self._store.read(keys.latents),
-            prompt=torch.cat([shared, rest]),
-            strength=target.strength,
-            feature=self._store.read(keys.feature) if keys.feature else None,
-            identities={name: self._store.read(key) for name, key in keys.identities.items()},
-            landmarks=self._store.read(keys.landmarks) if keys.landmarks else None,
+    def _target(self, target: Target, domain: Domain, source: str, neutral_text: str) -> TargetKeys:
+        hashes, picture = self.hashes, self._picture(target.image)
+        text = self._prompt_text(target.expression, domain)
+        seen = () if self.window is None else (astuple(self.window),)
+        landmarks = self._landmarks(target, picture) if hashes.identity else None
+        return TargetKeys(
+            prompt_text=text,
+            prompt=self._prompt(source, neutral_text, text),
+            latents=self._key("latents", hashes.latents, picture),
+            feature=hashes.features and self._key("feature", hashes.features, picture, *seen),
+            landmarks=landmarks,
+            identity=hashes.identity and self._key("identity", hashes.identity, landmarks, *seen),
         )
 
-    def _landmark_keys(self, triplet: Triplet) -> set[str]:
-        keys = self._maker.keys(triplet)
-        return {key for key in (keys.a.landmarks, keys.b.landmarks) if key}
+    def _prompt_text(self, expression: str, domain: Domain) -> str:
+        default = neutral_prompt(domain) if expression == NEUTRAL else target_prompt(expression, domain)
+        return self.hashes.prompts.get(expression, default)
 
-    def _check(self, parts: CacheParts) -> None:
-        if parts.hashes != self.hashes:
-            raise InputError("the cache was opened for other networks: open it with the hashes of these")
-        multiple = parts.vae.spatial_compression_ratio * PATCH
-        if self.size_px % multiple:
+    def _prompt(self, source: str, neutral_text: str, text: str) -> str:
+        return self._key("prompt", self.hashes.text, source, neutral_text, text)
+
+    def _landmarks(self, target: Target, picture: str) -> str:
+        """Of those that are given, or of who looks for them where."""
+        if target.landmarks_5 is not None:
+            return self._key("landmarks", "given", picture, target.landmarks_5)
+        return self._key("landmarks", self.hashes.landmarks, picture, target.face_box)
+
+    def _key(self, kind: str, *made_of: object) -> str:
+        return sha256_json([_VERSION, kind, self.size_px, *made_of])
+
+    def _picture(self, path: Path) -> str:
+        if path not in self._pictures:
+            try:
+                self._pictures[path] = sha256_file(path)
+            except OSError as error:
+                raise ImageError(
+                    f"cannot read the picture {str(path)!r} of a triplet ({error.strerror}): check the path"
+                ) from error
+        return self._pictures[path]
+
+    def _sha256(self, keys: TripletKeys) -> str:
+        """Checkpoints keep what follows from it: it must stay as it is."""
+
+        def of_target(target: TargetKeys) -> list[object]:
+            identities = {self.hashes.identity_encoder: target.identity} if target.identity else {}
+            parts = (target.prompt_text, target.prompt, target.latents, target.feature, target.landmarks)
+            return [*parts, identities]
+
+        return sha256_json(
+            [keys.source, keys.neutral_text, keys.neutral, of_target(keys.a), of_target(keys.b)]
+        )
+
+    def _filled(self, triplet: Triplet) -> TripletKeys:
+        keys = self.keys(triplet)
+        if any(key not in self.store for key in keys.all()):
             raise InputError(
-                f"size_px is {self.size_px}, the model works on multiples of {multiple}: take "
-                f"{max(1, round(self.size_px / multiple)) * multiple}"
+                f"the triplet of {str(triplet.source.image)!r} is not in the cache "
+                f"{str(self.store.folder)!r}: fill it first"
             )
+        return keys
+
+    def _stacked(self, keys: Sequence[str]) -> torch.Tensor:
+        return torch.stack([self.store.read(key) for key in keys])
+
+    def _stacked_if(self, keys: Sequence[str | None]) -> torch.Tensor | None:
+        """None where nothing is cached."""
+        known = [key for key in keys if key is not None]
+        return self._stacked(known) if known else None

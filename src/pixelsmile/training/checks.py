@@ -7,7 +7,6 @@ from pixelsmile.editing.folders import find_model, is_hub_id
 from pixelsmile.errors import AdapterError
 from pixelsmile.images import load_image
 from pixelsmile.training.config import TrainingConfig
-from pixelsmile.training.schedule import check_warmup
 from pixelsmile.triplets.triplet import read_triplets
 
 
@@ -18,8 +17,7 @@ def check_training(config: TrainingConfig, num_processes: int) -> None:
     Nothing is fetched. What only the networks can tell is refused when they are loaded.
     """
     triplets = read_triplets(Path(config.data.triplets), domain=config.data.domain)
-    global_batch = config.run.batch_size * config.run.accumulation * num_processes
-    check_warmup(config.optimiser.num_warmup_steps, config.run.steps(len(triplets), global_batch))
+    config.num_steps(len(triplets), num_processes)
     if not is_hub_id(config.model.name):
         find_model(config.model.name)
     start_file(config)

@@ -6,7 +6,7 @@ The defaults are those of the paper (Appendices A.2 and B) where it gives them.
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import check_strengths, parse_expression
@@ -28,13 +28,16 @@ class _Section(BaseModel):
 class ModelSettings(_Section):
     """The frozen model that is adapted.
 
-    name: `embedded`, a folder, or a hub id. quantise: its transformer in fewer bits (a GPU, bitsandbytes).
+    name: `embedded`, a folder, or a hub id. quantization: its transformer in fewer bits (on a GPU).
     precision: of the arithmetic; `auto` is bfloat16 where the device multiplies it, else float32.
     device: null is a GPU if there is one; which, and how many, is for `accelerate launch`.
     """
 
     name: str = "embedded"
-    quantization: Literal["8bit", "4bit"] | None = None
+    quantization: Literal["8bit", "4bit"] | None = Field(
+        default=None,
+        validation_alias=AliasChoices("quantization", "quantise"),  # what runs of before say
+    )
     device: Literal["cpu", "cuda"] | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     gradient_checkpointing: bool = False
@@ -77,7 +80,7 @@ class DataSettings(_Section):
         return self
 
 
-class ContrastiveConfig(_Section):
+class ContrastiveSettings(_Section):
     """The symmetric contrastive term (Eq. 7, 10 to 12).
 
     encoder: of images: `embedded` (drawn portraits), or a CLIP in a folder or on the hub. `auto` is the
@@ -93,7 +96,7 @@ class ContrastiveConfig(_Section):
     encoder: str = "auto"
 
 
-class IdentityConfig(_Section):
+class IdentitySettings(_Section):
     """The identity term (Eq. 8), counted up to the noise level max_sigma.
 
     encoder: of faces: `embedded` (drawn portraits), a name of `pixelsmile models list`, a folder, or
@@ -105,21 +108,21 @@ class IdentityConfig(_Section):
     encoder: str = "auto"
 
     @model_validator(mode="after")
-    def _counts_somewhere(self) -> "IdentityConfig":
+    def _counts_somewhere(self) -> "IdentitySettings":
         if self.weight and not self.max_sigma:
             raise ValueError("max_sigma is 0, and the term never counts: set its weight to 0 to leave it out")
         return self
 
 
-class ObjectiveConfig(_Section):
+class ObjectiveSettings(_Section):
     """The terms of Eq. 9. A weight of 0 switches a term off."""
 
     flow_weight: NotNegative = 1.0
-    contrastive: ContrastiveConfig = ContrastiveConfig()
-    identity: IdentityConfig = IdentityConfig()
+    contrastive: ContrastiveSettings = ContrastiveSettings()
+    identity: IdentitySettings = IdentitySettings()
 
     @model_validator(mode="after")
-    def _one_term(self) -> "ObjectiveConfig":
+    def _one_term(self) -> "ObjectiveSettings":
         if not any((self.flow_weight, self.contrastive.weight, self.identity.weight)):
             raise ValueError("all weights are 0; give one term a weight")
         return self
@@ -151,9 +154,9 @@ class RunSettings(_Section):
     accumulation: Count = 1
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
-    def steps(self, num_samples: int, global_batch: int) -> int:
-        """The steps of the optimiser in the whole run."""
-        return self.num_steps or math.ceil(self.num_epochs * num_samples / global_batch)
+    def global_batch(self, num_processes: int) -> int:
+        """Triplets a step, over all processes."""
+        return self.batch_size * self.accumulation * num_processes
 
 
 class CheckpointSettings(_Section):
@@ -219,7 +222,7 @@ class TrainingConfig(_Section):
     model: ModelSettings = ModelSettings()
     adapter: AdapterSettings = AdapterSettings()
     data: DataSettings
-    objective: ObjectiveConfig = ObjectiveConfig()
+    objective: ObjectiveSettings = ObjectiveSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
     run: RunSettings = RunSettings()
     checkpoints: CheckpointSettings = CheckpointSettings()
@@ -229,10 +232,22 @@ class TrainingConfig(_Section):
     @model_validator(mode="after")
     def _fits_a_cpu(self) -> "TrainingConfig":
         if self.model.device == "cpu" and self.model.quantization is not None:
-            raise InputError("model.quantise needs a GPU, and model.device is cpu: leave one of them out")
+            raise InputError("model.quantization needs a GPU, and model.device is cpu: leave one of them out")
         if self.model.device == "cpu" and self.optimiser.kind == "adamw8bit":
             raise InputError("optimiser.kind 'adamw8bit' needs a GPU: use 'adamw'")
         return self
+
+    def num_steps(self, num_triplets: int, num_processes: int) -> int:
+        """The steps of the optimiser in the whole run. InputError where the warmup takes them all."""
+        run, num_warmup_steps = self.run, self.optimiser.num_warmup_steps
+        epochs = math.ceil(run.num_epochs * num_triplets / run.global_batch(num_processes))
+        num_steps = run.num_steps or epochs
+        if num_warmup_steps >= num_steps:
+            raise InputError(
+                f"optimiser.num_warmup_steps is {num_warmup_steps} in a run of {num_steps} steps: shorten "
+                "the warmup, or train longer"
+            )
+        return num_steps
 
 
 # What may differ when a run is continued: where things lie, what is shown of it, and what helps a run that
@@ -254,6 +269,7 @@ FREE = (
     "validation.",
 )
 MAY_GROW = ("run.num_steps", "run.num_epochs")
+_HASHED_AS = {"model.quantization": "model.quantise"}  # so that checkpoints of before go on
 _SAME_GLOBALLY = ("run.batch_size", "run.accumulation")  # compared as their product with the processes
 
 
@@ -274,7 +290,8 @@ def flattened(config: TrainingConfig) -> dict[str, object]:
 
 def config_hash(config: TrainingConfig) -> str:
     """The SHA-256 of what decides the weights: configs between which a run may be continued hash alike."""
-    return sha256_json({key: value for key, value in flattened(config).items() if not _is_free(key)})
+    values = flattened(config).items()
+    return sha256_json({_HASHED_AS.get(key, key): value for key, value in values if not _is_free(key)})
 
 
 def first_difference(before: TrainingConfig, now: TrainingConfig) -> tuple[str, object, object] | None:

@@ -1,8 +1,9 @@
-"""What a training will take, before any weights are loaded: memory by part, arithmetic by step.
+"""What a training will take: estimated before any weights are loaded, or measured in two steps of everything.
 
-Weights, gradients, moments and average are counted, on a model without storage; the text encoder is needed
-while the cache is filled and for validation, at the side of the rest. Activations are estimated,
-for R = 2 B rows of S tokens (target, reference, text) in layers of width h:
+Estimated are memory by part and arithmetic by step. Weights, gradients, moments and average are counted, on a
+model without storage; the text encoder is needed while the cache is filled and for validation, at the side of
+the rest. Activations are estimated, for R = 2 B rows of S tokens (target, reference, text) in layers of width
+h:
 
     a layer, kept whole     17 h numbers a token (Korthikanti et al. 2022, Eq. 2: 34 h bytes at 16 bits;
                             scores of attention are not stored)
@@ -15,6 +16,8 @@ attention), as much backward, since frozen weights take no gradient, and once mo
 and encoders of the terms are left out, and so is the weight of the encoders.
 """
 
+import shutil
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +30,16 @@ from pixelsmile.editing.flow import PATCH
 from pixelsmile.editing.folders import EMBEDDED, OPTIONS_FILE, find_model, read_options
 from pixelsmile.errors import ModelError
 from pixelsmile.training.adapter import add_adapter
+from pixelsmile.training.assembly import OnProgress, assemble
 from pixelsmile.training.config import TrainingConfig
+from pixelsmile.training.distribution import on_main, shared
+from pixelsmile.training.loop import Trainer
+from pixelsmile.training.run_folder import RunFolder
+from pixelsmile.training.statistics import StatRecord, ValidationRecord
+from pixelsmile.training.validation import Measure
 from pixelsmile.training.window import TokenWindow
 
+_NUM_REHEARSED = 2  # steps
 _PICTURE_TOKEN_PX = 28  # side of what is one token to the text encoder
 _WORD_TOKENS = 70  # about: a sentence and the template
 _LAYER_NUMBERS = 17
@@ -63,25 +73,6 @@ class Estimate:
     def total_gb(self) -> float:
         """Of one process."""
         return sum(part.size_gb for part in self.memory)
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """The sizes that activations follow from. num_pixels: that are decoded of each picture.
-    decoder_channels: by level, full resolution first."""
-
-    rows: int
-    tokens: int
-    layers: int
-    width: int
-    num_pixels: int
-    decoder_channels: tuple[int, ...]
-    checkpointing: bool
-
-    @property
-    def passes(self) -> int:
-        """Forwards that a step is worth: the backward pass, and with checkpointing one forward more."""
-        return 3 if self.checkpointing else 2
 
 
 def estimate(config: TrainingConfig, on_gpu: bool, num_shards: int = 1) -> Estimate:
@@ -125,6 +116,90 @@ def estimate(config: TrainingConfig, on_gpu: bool, num_shards: int = 1) -> Estim
         * transformer.config["joint_attention_dim"]
         * _text_tokens(options.condition_size),
     )
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What two steps showed.
+
+    step_s: of the second, the first is slower. last: its statistics. num_pictures: sheets of the validation.
+    """
+
+    step_s: float
+    last: StatRecord
+    num_pictures: int
+    adapter_bytes: int
+
+
+def rehearse(
+    config: TrainingConfig,
+    accelerator: Any,
+    *,
+    measure: Measure | None = None,
+    on_progress: OnProgress | None = None,
+    num_batches: int = _NUM_REHEARSED,
+) -> Rehearsal:
+    """Cache the first triplets, take two steps, save after each, validate if the configuration does, export.
+
+    measure: of the `shortened` configuration. num_batches: 1 takes both steps with the same triplets.
+    The cache stays, since a training will use it; everything else is deleted. Raises what a training would.
+    """
+    path = Path(shared(accelerator, on_main(accelerator, lambda: tempfile.mkdtemp(prefix="pixelsmile-"))))
+    small, folder = shortened(config), RunFolder(path)
+    limit = num_batches * small.run.global_batch(accelerator.num_processes)
+    try:
+        job = assemble(small, folder, accelerator, measure=measure, on_progress=on_progress, limit=limit)
+        trainer = Trainer(job, small, folder, accelerator)
+        events = list(trainer.run())
+        size = on_main(accelerator, lambda: folder.adapter.stat().st_size)
+    finally:
+        if accelerator.is_main_process:
+            shutil.rmtree(path, ignore_errors=True)
+    last = [event for event in events if isinstance(event, StatRecord)][-1]
+    validations = [event for event in events if isinstance(event, ValidationRecord)]
+    return Rehearsal(
+        step_s=trainer.layout.global_batch / last.samples_per_s,
+        last=last,
+        num_pictures=sum(len(record.pictures) for record in validations),
+        adapter_bytes=size or 0,
+    )
+
+
+def shortened(config: TrainingConfig) -> TrainingConfig:
+    """The same training, of two steps, and a benchmark of two samples."""
+    validation = config.validation
+    if validation.every is not None:
+        validation = validation.model_copy(
+            update={"every": _NUM_REHEARSED, "num_sampling_steps": 2, "num_samples": 2}
+        )
+    return config.model_copy(
+        update={
+            "run": config.run.model_copy(update={"num_steps": _NUM_REHEARSED}),
+            "optimiser": config.optimiser.model_copy(update={"num_warmup_steps": 1}),
+            "checkpoints": config.checkpoints.model_copy(update={"every": 1}),
+            "log": config.log.model_copy(update={"every": 1, "trackers": ()}),
+            "validation": validation,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """The sizes that activations follow from. num_pixels: that are decoded of each picture.
+    decoder_channels: by level, full resolution first."""
+
+    rows: int
+    tokens: int
+    layers: int
+    width: int
+    num_pixels: int
+    decoder_channels: tuple[int, ...]
+    checkpointing: bool
+
+    @property
+    def passes(self) -> int:
+        """Forwards that a step is worth: the backward pass, and with checkpointing one forward more."""
+        return 3 if self.checkpointing else 2
 
 
 def _shape(config: TrainingConfig, transformer: Any, vae: Any, condition_size: int) -> _Shape:

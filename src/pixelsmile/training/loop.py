@@ -22,10 +22,9 @@ from pixelsmile.store.publication import write_file
 from pixelsmile.training.checkpoint import Checkpoints, Facts, State
 from pixelsmile.training.config import TrainingConfig, config_hash
 from pixelsmile.training.distribution import agree, gathered, is_spread, mean_over_processes, on_main, whole
-from pixelsmile.training.optimiser import Average, check_optimiser, make_optimiser
+from pixelsmile.training.optimiser import Average, Trained, learning_rate, make_optimiser, trainable
 from pixelsmile.training.order import Draw, Layout, Order, derived_seed
 from pixelsmile.training.run_folder import RunFolder
-from pixelsmile.training.schedule import check_warmup, learning_rate
 from pixelsmile.training.statistics import (
     StatRecord,
     ValidationRecord,
@@ -33,10 +32,9 @@ from pixelsmile.training.statistics import (
     peak_memory_gb,
     reopened,
     rounded,
+    tracking,
     window_means,
 )
-from pixelsmile.training.trackers import tracking
-from pixelsmile.training.trained import Trained, trainable
 
 TOTAL = "total"
 _GRADIENT = "gradient norm"
@@ -84,12 +82,16 @@ Event = StatRecord | ValidationRecord | Saved
 class Trainer:
     """One training in one folder. `run` does the work and yields what happened.
 
-    InputError on construction where the configuration does not fit the triplets.
+    InputError and DeviceError on construction where the configuration fits the triplets or the machine not.
     """
 
     def __init__(self, job: Job, config: TrainingConfig, folder: RunFolder, accelerator: Any) -> None:
         self._job, self._config, self._folder, self._accelerator = job, config, folder, accelerator
-        self.layout, self.num_steps = plan(config, job.num_triplets, accelerator)
+        run = config.run
+        self.layout = Layout(
+            run.batch_size, run.accumulation, accelerator.num_processes, accelerator.process_index
+        )
+        self.num_steps = config.num_steps(job.num_triplets, accelerator.num_processes)
         self._order = Order(job.num_triplets, config.run.seed)
         optimiser = make_optimiser(trainable(job.module), config.optimiser, accelerator.device)
         self._module, optimiser = accelerator.prepare(job.module, optimiser)
@@ -148,7 +150,7 @@ class Trainer:
         limit = settings.max_grad_norm or math.inf
         norm = _local(self._accelerator.clip_grad_norm_(list(self._trained.parameters.values()), limit))
         values = self._checked(step, {**losses, _GRADIENT: norm})
-        rate = learning_rate(step, settings.learning_rate, settings.num_warmup_steps, self.num_steps)
+        rate = learning_rate(settings, step, self.num_steps)
         optimiser = self._trained.optimiser
         for group in optimiser.param_groups:
             group["lr"] = rate
@@ -192,15 +194,12 @@ class Trainer:
         seconds, steps = now - self._clock[0], done - self._clock[1]
         self._clock = (now, done)
         self._window.clear()
-        settings = self._config.optimiser
         record = StatRecord(
             step=done,
             epoch=rounded(done * self.layout.global_batch / self._job.num_triplets),
             grad_norm=losses.pop(_GRADIENT),
             losses=losses,
-            learning_rate=rounded(
-                learning_rate(done - 1, settings.learning_rate, settings.num_warmup_steps, self.num_steps)
-            ),
+            learning_rate=rounded(learning_rate(self._config.optimiser, done - 1, self.num_steps)),
             samples_per_s=rounded(steps * self.layout.global_batch / max(seconds, 1e-9)),
             memory_gb=peak_memory_gb(self._accelerator.device),
         )
@@ -268,19 +267,6 @@ class Trainer:
             data=self._job.data,
             global_batch=self.layout.global_batch,
         )
-
-
-def plan(config: TrainingConfig, num_triplets: int, accelerator: Any) -> tuple[Layout, int]:
-    """How the triplets of a step lie on the processes, and how many steps there are.
-
-    InputError and DeviceError where the configuration does not fit the triplets or the machine.
-    """
-    run = config.run
-    layout = Layout(run.batch_size, run.accumulation, accelerator.num_processes, accelerator.process_index)
-    num_steps = run.steps(num_triplets, layout.global_batch)
-    check_warmup(config.optimiser.num_warmup_steps, num_steps)
-    check_optimiser(config.optimiser, accelerator.device)
-    return layout, num_steps
 
 
 def _local(norm: Tensor) -> Tensor:

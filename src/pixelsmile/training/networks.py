@@ -1,16 +1,20 @@
 """The frozen networks of a training, as its configuration names them: the model, and those of the terms."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
+from pydantic import JsonValue
 
 from pixelsmile import embedded
 from pixelsmile.editing.components import Components, load_components
 from pixelsmile.editing.devices import Placement, place
 from pixelsmile.editing.folders import EMBEDDED, ModelOptions, find_model, read_options
-from pixelsmile.editing.prompts import PromptEncoder
+from pixelsmile.editing.prompts import PREFIX, PromptEncoder
 from pixelsmile.errors import InputError
 from pixelsmile.faces.detectors.loading import detector_sha256 as sha256_of_detector
 from pixelsmile.faces.detectors.loading import load_detector
@@ -20,9 +24,8 @@ from pixelsmile.faces.face import Detector
 from pixelsmile.faces.weights import WEIGHTS
 from pixelsmile.features.clip import PUBLISHED, ClipEncoder
 from pixelsmile.features.drawn import DrawnEncoder
-from pixelsmile.features.encoder import ImageEncoder
+from pixelsmile.features.encoder import ImageEncoder, sha256_encoder
 from pixelsmile.hashing import sha256_bytes, sha256_file, sha256_json
-from pixelsmile.training.cache_keys import CacheParts
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.triplets.triplet import Triplet
 
@@ -31,33 +34,63 @@ _SAMPLED_BYTES = 2**20
 
 
 @dataclass(frozen=True)
+class NetworkHashes:
+    """Content hashes of the networks that a cache is computed with; None: that part is not cached.
+
+    prompts: the model's own prompt for an expression or neutral, where it has one. identity_encoder: its
+    name. landmarks: of who looks for them where none are given.
+    """
+
+    latents: str
+    text: str
+    prompts: Mapping[str, str]
+    features: str | None
+    identity_encoder: str | None
+    identity: str | None
+    landmarks: str | None
+
+
+@dataclass(frozen=True)
 class Networks:
-    """All that is frozen. image_encoder, identity_encoder: None where their term is off."""
+    """All that is frozen in a training.
+
+    image_encoder, identity_encoder: None where their term is off. detector: for targets that come without
+    landmarks, with the hash of its weights where it has some.
+    """
 
     folder: Path
     options: ModelOptions
     placement: Placement
     components: Components
-    image_encoder: ImageEncoder | None
-    identity_encoder: TorchEncoder | None
-    detector: Detector | None
-    detector_sha256: str | None
+    image_encoder: ImageEncoder | None = None
+    identity_encoder: TorchEncoder | None = None
+    detector: Detector | None = None
+    detector_sha256: str | None = None
 
-    def cache_parts(self) -> CacheParts:
-        """What the cache is computed with."""
+    @cached_property
+    def prompt_encoder(self) -> PromptEncoder:
+        """As in an edit."""
         parts = self.components
-        prompts = PromptEncoder(
+        return PromptEncoder(
             parts.text_encoder, parts.tokenizer, parts.image_processor, self.options.condition_size
         )
-        return CacheParts(
-            vae=parts.vae,
-            prompt_encoder=prompts,
-            device=self.placement.device,
-            image_encoder=self.image_encoder,
-            identity_encoders=() if self.identity_encoder is None else (self.identity_encoder,),
-            detector=self.detector,
-            detector_sha256=self.detector_sha256,
+
+    @cached_property
+    def hashes(self) -> NetworkHashes:
+        """Of the weights, as they are loaded: another number format gives other numbers. Read once."""
+        vae, encoder = self.components.vae, self.identity_encoder
+        statistics: JsonValue = [list(vae.config[name]) for name in ("latents_mean", "latents_std")]
+        identity = None
+        if encoder is not None:
+            identity = sha256_encoder(encoder.network, encoder.preprocessing.model_dump(mode="json"))
+        return NetworkHashes(
+            latents=sha256_encoder(vae, statistics),
+            text=sha256_encoder(self.components.text_encoder, _around_text(self.prompt_encoder)),
             prompts=self.options.prompts or {},
+            features=None if self.image_encoder is None else self.image_encoder.sha256,
+            identity_encoder=None if encoder is None else encoder.name,
+            identity=identity,
+            landmarks=None if self.detector is None else f"{self.detector.name} {self.detector_sha256}",
         )
 
 
@@ -91,7 +124,7 @@ def load_networks(config: TrainingConfig, triplets: Sequence[Triplet], device: t
 
 
 def load_image_encoder(name: str, config: TrainingConfig, device: torch.device) -> ImageEncoder:
-    """The encoder of the contrastive term: see `ContrastiveConfig`."""
+    """The encoder of the contrastive term: see `ContrastiveSettings`."""
     if name == EMBEDDED or (name == _AUTO and config.model.name == EMBEDDED):
         return DrawnEncoder.from_folder(embedded.features_path(), device)
     if name != _AUTO:
@@ -101,7 +134,7 @@ def load_image_encoder(name: str, config: TrainingConfig, device: torch.device) 
 
 
 def load_identity_encoder(name: str, on_drawn: bool, device: torch.device) -> TorchEncoder:
-    """The encoder of the identity term, with gradients: see `IdentityConfig`."""
+    """The encoder of the identity term, with gradients: see `IdentitySettings`."""
     if name == EMBEDDED or (name == _AUTO and on_drawn):
         path, kind = embedded.encoder_paths()[0], None
     elif name in WEIGHTS or name == _AUTO:
@@ -111,13 +144,27 @@ def load_identity_encoder(name: str, on_drawn: bool, device: torch.device) -> To
         stated, equals, rest = name.partition("=")
         path, kind = (Path(rest), stated) if equals else (Path(name), None)
         if not path.exists():
+            known = [name for name, entry in WEIGHTS.items() if entry.used_by == "identity"]
             raise InputError(
-                f"objective.identity.encoder is {name!r}: use auto, embedded, {', '.join(_ENCODER_NAMES)}, a "
+                f"objective.identity.encoder is {name!r}: use auto, embedded, {', '.join(known)}, a "
                 "folder, or KIND=FILE"
             )
     encoder = load_encoder(path, kind, differentiable=True, device=str(device))
     assert isinstance(encoder, TorchEncoder)
     return encoder
+
+
+def _around_text(encoder: PromptEncoder) -> dict[str, Any]:
+    """What stands before the text encoder. How the last call padded is no part of the tokenizer."""
+    tokenizer = json.loads(encoder.tokenizer.backend_tokenizer.to_str())
+    return {
+        "template": PREFIX,
+        "tokenizer": {
+            name: part for name, part in tokenizer.items() if name not in ("padding", "truncation")
+        },
+        "image_processor": json.loads(encoder.image_processor.to_json_string()),
+        "condition_size": encoder.condition_size,
+    }
 
 
 def transformer_hash(folder: Path) -> str:
@@ -140,6 +187,3 @@ def _sampled_hash(path: Path) -> str:
         head = file.read(_SAMPLED_BYTES)
         file.seek(max(0, size - _SAMPLED_BYTES))
         return sha256_bytes(f"{size} ".encode() + head + file.read())
-
-
-_ENCODER_NAMES = tuple(name for name, entry in WEIGHTS.items() if entry.used_by == "identity")

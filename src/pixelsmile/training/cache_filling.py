@@ -1,9 +1,11 @@
-"""What is computed for the cache: all that one picture is needed for, in one go.
+"""Filling the cache: all that one picture is needed for is computed in one go.
+
+Pictures are trained on as the square in their middle, at the working size.
 
 Shape suffixes: C = 3 channels (RGB), H and W pixels, T tokens of a prompt, E channels of its embedding.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from pixelsmile.editing.autoencoder import encode_images
 from pixelsmile.editing.conditioning import Prompt
-from pixelsmile.editing.flow import pack
+from pixelsmile.editing.flow import PATCH, pack
 from pixelsmile.editing.pictures import centre_square, resized, to_tensor
 from pixelsmile.editing.prompts import PICTURE, SUFFIX
 from pixelsmile.errors import ExpressionError, InputError, ModelError
@@ -24,15 +26,38 @@ from pixelsmile.faces.detectors.candidates import intersection_over_union
 from pixelsmile.faces.encoders.torch_encoder import TorchEncoder
 from pixelsmile.faces.face import Box, Detector
 from pixelsmile.images import load_image
-from pixelsmile.training.cache_keys import CacheParts, TargetKeys, TripletKeys
-from pixelsmile.training.store import TensorStore
-from pixelsmile.training.window import TokenWindow
+from pixelsmile.training.cache import TargetKeys, TripletCache
+from pixelsmile.training.networks import Networks
 from pixelsmile.triplets.triplet import Target, Triplet
 
-# The pictures that are trained on: the square in the middle of a picture, at the working size.
-
-
 MIN_OVERLAP = 0.1  # intersection over union: a face that shares less with the box is another one
+
+
+@dataclass(frozen=True)
+class CacheProgress:
+    """`done` of `total` pictures that were not cached, or not with all that is wanted of them."""
+
+    done: int
+    total: int
+
+
+def fill(cache: TripletCache, triplets: Sequence[Triplet], networks: Networks) -> Iterator[CacheProgress]:
+    """Compute what is missing, one picture at a time, and yield after each; all is on disk at the end.
+
+    ImageError for a picture that cannot be used. Before the first: ExpressionError for prompts of unequal
+    length, InputError for a size that the model cannot work at, or other networks.
+    """
+    _check(cache, networks)
+    wanted = _tasks(cache, triplets)
+    _check_prompts(wanted, networks.prompt_encoder.tokenizer)
+    missing = [task for task in wanted if any(key not in cache.store for key in task.all_keys())]
+    yield CacheProgress(0, len(missing))
+    for done, task in enumerate(missing, 1):
+        _Encoding(cache, networks, task).run()
+        cache.store.flush_full()
+        if done == len(missing):
+            cache.store.flush()
+        yield CacheProgress(done, len(missing))
 
 
 def working_picture(image: Image.Image, size_px: int) -> Image.Image:
@@ -69,121 +94,121 @@ def find_landmarks(picture: Image.Image, detector: Detector, box: Box | None) ->
     return face.landmarks_5
 
 
-Texts = dict[str, str]  # key by text
+def _check(cache: TripletCache, networks: Networks) -> None:
+    if networks.hashes != cache.hashes:
+        raise InputError("the cache was opened for other networks: open it with the hashes of these")
+    multiple = networks.components.vae.spatial_compression_ratio * PATCH
+    if cache.size_px % multiple:
+        raise InputError(
+            f"data.size_px is {cache.size_px}, the model works on multiples of {multiple}: take "
+            f"{max(1, round(cache.size_px / multiple)) * multiple}"
+        )
 
 
 @dataclass
-class PictureWork:
+class _PictureTask:
     """All that the triplets want of one picture.
 
-    prompts: where it is a source, the texts to encode, the neutral one first, by the neutral text. targets:
-    where it is a target, once for each place where its face is said to be.
+    prompts: where it is a source, keys by the texts to encode, the neutral one first, by the neutral text.
+    targets: where it is a target, once for each place where its face is said to be.
     """
 
     path: Path
     latents: str
-    prompts: dict[str, Texts] = field(default_factory=dict)
+    prompts: dict[str, dict[str, str]] = field(default_factory=dict)
     targets: dict[str | None, tuple[Target, TargetKeys]] = field(default_factory=dict)
 
-    def wanted(self) -> set[str]:
+    def all_keys(self) -> set[str]:
         """Everything that is wanted."""
         prompts = {key for texts in self.prompts.values() for key in texts.values()}
-        return (
-            {self.latents} | prompts | {key for _, keys in self.targets.values() for key in keys.of_picture()}
-        )
+        return {self.latents, *prompts}.union(*(keys.of_picture() for _, keys in self.targets.values()))
 
 
-def gather(triplets: Iterable[tuple[Triplet, TripletKeys]]) -> list[PictureWork]:
-    """The work that triplets ask for, in their order: each picture once."""
-    works: dict[Path, PictureWork] = {}
-    for triplet, keys in triplets:
-        source = works.setdefault(triplet.source.image, PictureWork(triplet.source.image, keys.source))
+def _tasks(cache: TripletCache, triplets: Iterable[Triplet]) -> list[_PictureTask]:
+    """What triplets ask for, in their order: each picture once."""
+    tasks: dict[Path, _PictureTask] = {}
+    for triplet in triplets:
+        keys = cache.keys(triplet)
+        source = tasks.setdefault(triplet.source.image, _PictureTask(triplet.source.image, keys.source))
         texts = source.prompts.setdefault(keys.neutral_text, {keys.neutral_text: keys.neutral})
         for target, wanted in ((triplet.a, keys.a), (triplet.b, keys.b)):
             texts[wanted.prompt_text] = wanted.prompt
-            work = works.setdefault(target.image, PictureWork(target.image, wanted.latents))
-            work.targets[wanted.landmarks] = target, wanted
-    return list(works.values())
+            task = tasks.setdefault(target.image, _PictureTask(target.image, wanted.latents))
+            task.targets[wanted.landmarks] = target, wanted
+    return list(tasks.values())
 
 
-class Worker:
-    """Does the work for one picture after another. window: as in `KeyMaker`."""
+class _Encoding:
+    """One picture, and what the cache lacks of it."""
 
-    def __init__(
-        self, parts: CacheParts, size_px: int, store: TensorStore, window: TokenWindow | None = None
-    ) -> None:
-        self._parts, self._size_px, self._store, self._window = parts, size_px, store, window
+    def __init__(self, cache: TripletCache, networks: Networks, task: _PictureTask) -> None:
+        self._store, self._window, self._size_px = cache.store, cache.window, cache.size_px
+        self._networks, self._task = networks, task
+        original = load_image(task.path)
+        self._original_size = original.size
+        self._picture = working_picture(original, cache.size_px)
+        self._device = networks.placement.device
 
     @torch.no_grad()
-    def do(self, work: PictureWork) -> None:
-        """Compute what the store lacks. ImageError, ExpressionError, InputError."""
-        original = load_image(work.path)
-        picture = working_picture(original, self._size_px)
-        pixels_1CHW = to_tensor(picture).to(self._parts.device)
-        if work.latents not in self._store:
-            self._store.add(work.latents, pack(encode_images(self._parts.vae, pixels_1CHW))[0])
-        for texts in work.prompts.values():
+    def run(self) -> None:
+        """ImageError, ExpressionError, InputError."""
+        task, networks = self._task, self._networks
+        pixels_1CHW = to_tensor(self._picture).to(self._device)
+        if task.latents not in self._store:
+            self._store.add(task.latents, pack(encode_images(networks.components.vae, pixels_1CHW))[0])
+        for texts in task.prompts.values():
             if any(key not in self._store for key in texts.values()):
-                self._encode(picture, texts)
+                self._encode(texts)
         if self._window is not None:
             pixels_1CHW = self._window.masked(pixels_1CHW)
-        for target, keys in work.targets.values():
+        for target, keys in task.targets.values():
             if keys.feature and keys.feature not in self._store:
-                assert self._parts.image_encoder is not None  # its hash made the key
-                self._store.add(keys.feature, self._parts.image_encoder.features(pixels_1CHW)[0])
-            if keys.landmarks:
-                self._find_face(target, keys, original.size, picture, pixels_1CHW)
+                assert networks.image_encoder is not None  # its hash made the key
+                self._store.add(keys.feature, networks.image_encoder.features(pixels_1CHW)[0])
+            if keys.landmarks and keys.identity:
+                self._find_face(target, keys.landmarks, keys.identity, pixels_1CHW)
 
-    def _encode(self, picture: Image.Image, texts: Texts) -> None:
+    def _encode(self, texts: dict[str, str]) -> None:
         """All prompts of a picture in one batch, whichever are missing: its last digits depend on it."""
-        neutral, *others = self._parts.prompt_encoder.encode(picture, list(texts), self._parts.device)
+        neutral, *others = self._networks.prompt_encoder.encode(self._picture, list(texts), self._device)
         self._store.add(texts[neutral.text], neutral.embedding)
         for prompt in others:
             self._store.add(texts[prompt.text], prompt.embedding[num_shared(neutral, prompt) :])
 
-    def _find_face(
-        self,
-        target: Target,
-        keys: TargetKeys,
-        size: tuple[int, int],
-        picture: Image.Image,
-        pixels_1CHW: Tensor,
-    ) -> None:
-        assert keys.landmarks is not None
-        if keys.landmarks not in self._store:
-            self._store.add(keys.landmarks, self._landmarks(target, size, picture))
-        landmarks_52 = self._store.read(keys.landmarks)
-        for encoder in self._parts.identity_encoders:
-            key = keys.identities[encoder.name]
-            if key not in self._store:
-                unit_1CHW = pixels_1CHW / 2 + 0.5
-                self._store.add(key, _embedding(encoder, unit_1CHW, landmarks_52, target.image))
+    def _find_face(self, target: Target, landmarks: str, identity: str, pixels_1CHW: Tensor) -> None:
+        if landmarks not in self._store:
+            self._store.add(landmarks, self._landmarks(target))
+        if identity not in self._store:
+            assert self._networks.identity_encoder is not None  # its hash made the key
+            unit_1CHW, points_52 = pixels_1CHW / 2 + 0.5, self._store.read(landmarks)
+            found_I = _embedding(self._networks.identity_encoder, unit_1CHW, points_52, target.image)
+            self._store.add(identity, found_I)
 
-    def _landmarks(self, target: Target, size: tuple[int, int], picture: Image.Image) -> Tensor:
+    def _landmarks(self, target: Target) -> Tensor:
         """(5, 2) in pixels of the working picture; NaN where no face is found."""
         found: np.ndarray | None
         if target.landmarks_5 is not None:
-            found = working_points(np.array(target.landmarks_5), size, self._size_px)
-        elif self._parts.detector is None:
+            found = working_points(np.array(target.landmarks_5), self._original_size, self._size_px)
+        elif self._networks.detector is None:
             raise InputError(
                 f"target {str(target.image)!r} has no landmarks, and there is no detector to find them: give "
                 "one, or switch the identity term off"
             )
         else:
-            found = find_landmarks(picture, self._parts.detector, self._box(target, size))
+            found = find_landmarks(self._picture, self._networks.detector, self._box(target))
         return torch.full((5, 2), torch.nan) if found is None else torch.from_numpy(found).float()
 
-    def _box(self, target: Target, size: tuple[int, int]) -> Box | None:
+    def _box(self, target: Target) -> Box | None:
         if target.face_box is None:
             return None
-        corners = working_points(np.reshape(target.face_box, (2, 2)), size, self._size_px)
+        corners = working_points(np.reshape(target.face_box, (2, 2)), self._original_size, self._size_px)
         x0, y0, x1, y1 = corners.flatten().tolist()
         return x0, y0, x1, y1
 
 
-def check_prompts(works: Iterable[PictureWork], tokenizer: Any) -> None:
+def _check_prompts(tasks: Iterable[_PictureTask], tokenizer: Any) -> None:
     """ExpressionError where a prompt and its neutral one differ in their number of tokens."""
-    texts = {(neutral, text) for work in works for neutral, texts in work.prompts.items() for text in texts}
+    texts = {(neutral, text) for task in tasks for neutral, texts in task.prompts.items() for text in texts}
     for neutral, text in sorted(texts):
         wanted, seen = (len(tokenizer(PICTURE + prompt + SUFFIX)["input_ids"]) for prompt in (neutral, text))
         if seen != wanted:

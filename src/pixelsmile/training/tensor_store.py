@@ -32,42 +32,23 @@ class TensorStore:
     """The tensors in a folder. InputError where the folder cannot be read.
 
     Opening reads every shard that is new to this machine: one whose bytes are not what its name says is
-    logged, taken away and counted in `num_damaged`; what it held is then absent, to be made again.
+    logged and taken away; what it held is then absent, to be made again.
     shard_bytes: what is added is written by `flush_full` once it takes that much.
     """
 
     def __init__(self, folder: Path, shard_bytes: int = SHARD_BYTES) -> None:
         self.folder = folder
-        self.num_damaged = 0
         self._shard_bytes = shard_bytes
         self._waiting: dict[str, Tensor] = {}
         self._shards: dict[str, Any] = {}  # open files by name
         self._shard_of: dict[str, str] = {}  # by key
-        self.refresh()
+        self._scan()
 
     def __contains__(self, key: str) -> bool:
         return key in self._waiting or key in self._shard_of
 
     def __len__(self) -> int:
         return len(self._waiting.keys() | self._shard_of.keys())
-
-    @property
-    def size_bytes(self) -> int:
-        """Of all shards on disk."""
-        return sum((self.folder / name).stat().st_size for name in self._shards)
-
-    def refresh(self) -> None:
-        """Take in the shards that other processes have written since."""
-        if not self.folder.is_dir():
-            return
-        try:
-            for name in sorted(os.listdir(self.folder)):
-                if name.endswith(_SUFFIX) and name not in self._shards:
-                    self._take_in(name)
-        except OSError as error:
-            raise InputError(
-                f"cannot use the cache {str(self.folder)!r} ({error.strerror}): choose another folder"
-            ) from error
 
     def read(self, key: str) -> Tensor:
         """The tensor of that key, on the CPU. KeyError where there is none. Not to be written into."""
@@ -95,6 +76,18 @@ class TensorStore:
         self._open(name)
         self._waiting = {}
 
+    def _scan(self) -> None:
+        if not self.folder.is_dir():
+            return
+        try:
+            for name in sorted(os.listdir(self.folder)):
+                if name.endswith(_SUFFIX) and name not in self._shards:
+                    self._take_in(name)
+        except OSError as error:
+            raise InputError(
+                f"cannot use the cache {str(self.folder)!r} ({error.strerror}): choose another folder"
+            ) from error
+
     def _take_in(self, name: str) -> None:
         path = self.folder / name
         with suppress(FileNotFoundError):  # another process was first to find it damaged
@@ -102,7 +95,6 @@ class TensorStore:
                 with suppress(SafetensorError):
                     self._open(name)
                     return
-            self.num_damaged += 1
             _log.warning("%s is damaged: taken away, what it held will be made again", path)
             path.unlink()
 
