@@ -247,7 +247,7 @@ def test_lines_are_whole_while_drawing_and_another_process_is_refused(tmp_path: 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     list(write_drawn(tmp_path / "drawn", 1, SMALL, num_processes=1))
-    with pytest.raises(OutputError, match="was begun with levels None, not"):
+    with pytest.raises(InputError, match="was begun with levels = None, not"):
         list(write_drawn(tmp_path / "drawn", 1, replace(SMALL, levels=MEAD_LEVELS)))
     whole = (tmp_path / "drawn" / "plan.json").read_bytes()
     for damaged in (
@@ -260,10 +260,10 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
         b'{"seed": "' + b"9" * 9999 + b'"}',
     ):
         (tmp_path / "drawn" / "plan.json").write_bytes(damaged)
-        with pytest.raises(OutputError, match=r"no plan of drawn triplets|was begun with"):
+        with pytest.raises(InputError, match=r"plan\.json|was begun with"):
             list(write_drawn(tmp_path / "drawn", 1, SMALL))
     (tmp_path / "drawn" / "plan.json").write_bytes(whole)
-    with pytest.raises(OutputError, match="holds 'drawn' and no plan of drawn triplets"):
+    with pytest.raises(OutputError, match="holds 'drawn' and no run"):
         list(write_drawn(tmp_path, 1, SMALL))
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write to"):

@@ -22,14 +22,12 @@ import io
 import json
 import multiprocessing
 import os
-import shutil
 import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -37,25 +35,20 @@ from PIL import Image
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import CONFUSING_PAIRS, DOMAINS, EXPRESSIONS, NEUTRAL, Domain
 from pixelsmile.images import MIN_SIDE_PX
-from pixelsmile.limits import read_json_object, shown
+from pixelsmile.limits import read_json_object
 from pixelsmile.portraits import NUM_VARIANTS, Portrait, action_units, draw_portrait, sample_identity
 from pixelsmile.store.json_lines import LineWriter, read_lines
-from pixelsmile.store.manifests import MANIFEST_NAME, make_manifest, read_manifest, record_file
-from pixelsmile.store.publication import SCRATCH_PREFIX, staged, write_file
+from pixelsmile.store.publication import staged, write_file
+from pixelsmile.store.run_folder import WorkFolder, require_same
 from pixelsmile.triplets.mead import LEVEL_STRENGTHS
 from pixelsmile.triplets.triplet import Landmarks, SourceImage, Target, Triplet, TripletLine, one_hot_scores
-
-if sys.platform != "win32":
-    import fcntl
 
 FIRST_IDENTITY = 10_000_000  # the seeds below belong to the benchmarks and to the embedded models
 MEAD_LEVELS: tuple[float, ...] = tuple(LEVEL_STRENGTHS.values())
 
 LINES_NAME = "triplets.jsonl"
 PARTIAL_NAME = "triplets.partial.jsonl"
-PLAN_NAME = "plan.json"
 
-_LOCK_NAME = ".lock"
 _VERSION = "drawn-triplets-1"
 _NUM_DECIMALS = 3  # of pixels and scores, so that lines stay readable; the same in a file and on demand
 _FOLDER_SIZE = 1000  # triplets
@@ -162,12 +155,31 @@ def write_drawn(
     settings = settings or DrawingSettings()
     if num_triplets < 1:
         raise InputError(f"{num_triplets!r} triplets to draw: ask for one or more")
-    with _claimed(folder, {"version": _VERSION, **asdict(settings)}):
+    plan = json.loads(json.dumps({"version": _VERSION, **asdict(settings)}))
+    with DrawnFolder.claimed(folder) as claimed:
+        claimed.begin(plan)
         if _num_finished(folder, num_triplets) < num_triplets:
             yield from _draw_rest(folder, num_triplets, settings, num_processes or os.cpu_count() or 1)
             os.replace(folder / PARTIAL_NAME, folder / LINES_NAME)
-        _finish(folder, num_triplets, settings)
+        plan = {**plan, "num_triplets": num_triplets}
+        claimed.finish("drawn triplets", [LINES_NAME], settings=plan, seeds=[settings.seed])
         yield num_triplets
+
+
+class DrawnFolder(WorkFolder):
+    """A folder of drawn triplets."""
+
+    PLAN = "plan.json"
+    WORK = "drawing in"
+
+    def begin(self, plan: Mapping[str, Any]) -> None:
+        """Write down the plan, or check that the one that is there is the same. InputError."""
+        path = self.path / self.PLAN
+        if not path.exists():
+            write_file(path, (json.dumps(plan, indent=2) + "\n").encode())
+        begun = read_json_object(path)
+        begun.setdefault("domains", begun.get("styles"))  # as they were once called
+        require_same(self.path, {key: begun.get(key) for key in plan}, plan, "choose another folder")
 
 
 def sample_triplet(settings: DrawingSettings, index: int) -> TripletSample:
@@ -284,69 +296,3 @@ def _write(settings: DrawingSettings, folder: Path, index: int) -> Triplet:
             picture.save(file, "PNG")
             stage.write(path.name, file.getvalue())
     return triplet
-
-
-def _finish(folder: Path, num_triplets: int, settings: DrawingSettings) -> None:
-    path = folder / MANIFEST_NAME
-    outputs = [record_file(folder / LINES_NAME).model_copy(update={"path": LINES_NAME})]
-    if path.exists() and read_manifest(path).outputs == tuple(outputs):
-        return
-    plan = {**read_json_object(folder / PLAN_NAME), "num_triplets": num_triplets}
-    manifest = make_manifest(
-        "drawn triplets", settings=plan, seeds=[settings.seed], inputs=[], outputs=outputs
-    )
-    write_file(path, manifest.to_json(), force=True)
-
-
-@contextmanager
-def _claimed(folder: Path, plan: dict[str, object]) -> Iterator[None]:
-    """The folder, made if need be, for this plan and for this process alone."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        others = sorted(item.name for item in folder.iterdir() if not item.name.startswith("."))
-        lock = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write to {str(folder)!r} ({error.strerror}): choose a folder that you may write to"
-        ) from error
-    try:
-        if sys.platform != "win32":  # two processes in one folder are the user's care there
-            _hold(lock, folder)
-        _check_plan(folder, others, json.loads(json.dumps(plan)))
-        for scratch in list(folder.rglob(f"{SCRATCH_PREFIX}*")):
-            shutil.rmtree(scratch, ignore_errors=True)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _hold(lock: int, folder: Path) -> None:
-    """Until the file is closed, which a kill does too."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OutputError(
-            f"another process is drawing in {str(folder)!r}: wait for it, or choose another folder"
-        ) from error
-
-
-def _check_plan(folder: Path, others: list[str], plan: dict[str, object]) -> None:
-    """Refuse a folder with other contents; write down the plan in a new one."""
-    if not others:
-        write_file(folder / PLAN_NAME, (json.dumps(plan, indent=2) + "\n").encode())
-        return
-    try:
-        begun = read_json_object(folder / PLAN_NAME)
-    except InputError as error:
-        raise OutputError(
-            f"{str(folder)!r} holds {others[0]!r} and no plan of drawn triplets ({error}): "
-            "choose an empty folder"
-        ) from error
-    begun.setdefault("domains", begun.get("styles"))  # as they were once called
-    changed = [key for key in plan if begun.get(key) != plan[key]]
-    if changed:
-        key = changed[0]
-        raise OutputError(
-            f"{str(folder)!r} was begun with {key} {shown(begun.get(key))}, not {shown(plan[key])}: "
-            "choose another folder"
-        )
