@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "editing"))
 
 from adapter_examples import FORMATS, largest_error, tiny_transformer
 
-from pixelsmile.editing.adapters.loaded import AdapterSpec, activate, load_adapters
+from pixelsmile.editing.adapters.files import AdapterSpec
+from pixelsmile.editing.adapters.transformer import activate, load_adapters
 
 
 def main() -> None:

@@ -50,7 +50,8 @@ def adapter_kinds(shop: Path) -> dict[str, Kind]:
     import torch
     from safetensors.torch import save
 
-    from pixelsmile.editing.adapters.loaded import AdapterSpec, fitting_updates
+    from pixelsmile.editing.adapters.files import AdapterSpec
+    from pixelsmile.editing.adapters.transformer import fitting_updates
 
     model = _embedded_transformer()
     names = [name for name, _ in model.named_modules() if name.endswith(("to_q", "to_k"))][:2]

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import torch
@@ -19,9 +18,9 @@ from editing.adapter_examples import (
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from pixelsmile.cli import adapters_convert, main
-from pixelsmile.editing.adapters.export import Format
-from pixelsmile.editing.adapters.loaded import AdapterSpec, activate, load_adapters
+from pixelsmile.cli import main
+from pixelsmile.editing.adapters.files import AdapterSpec
+from pixelsmile.editing.adapters.transformer import activate, load_adapters
 from pixelsmile.hashing import sha256_file
 
 # What a LoRA of another tool can hold.
@@ -45,10 +44,6 @@ def error_of(example: Example, source: str) -> float:
     loaded = load_adapters(transformer, [AdapterSpec(source)])
     activate(transformer, loaded, "human")
     return largest_error(transformer, example)
-
-
-def test_the_formats_are_said_once() -> None:
-    assert get_args(Format) == adapters_convert._FORMATS
 
 
 @pytest.mark.parametrize("target", ["kohya", "diffusers"])

@@ -29,7 +29,7 @@ from torch import nn
 
 from pixelsmile.editing.adapters.files import AdapterFile, AdapterSpec, find_adapter
 from pixelsmile.editing.adapters.formats import resolve
-from pixelsmile.editing.adapters.loaded import activate, load_adapters
+from pixelsmile.editing.adapters.transformer import activate, load_adapters
 from pixelsmile.errors import MAX_MESSAGE, AdapterError
 
 FIRST = f"transformer.{MODULES[0]}"

@@ -9,7 +9,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from pixelsmile.editing.adapters.loaded import AdapterSpec, activate, load_adapters
+from pixelsmile.editing.adapters.files import AdapterSpec
+from pixelsmile.editing.adapters.transformer import activate, load_adapters
 from pixelsmile.editing.components import load_components
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.editor import Editor

@@ -13,7 +13,8 @@ from safetensors.torch import load, load_file, save_file
 from tiny_training import SIZE, load_tiny_model, save_tiny_model, write_picture
 
 from pixelsmile.cli import main
-from pixelsmile.editing.adapters.loaded import AdapterSpec, load_adapters
+from pixelsmile.editing.adapters.files import AdapterSpec
+from pixelsmile.editing.adapters.transformer import load_adapters
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.engine import EditJob, Target
 from pixelsmile.editing.engines.qwen import QwenEngine

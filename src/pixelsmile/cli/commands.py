@@ -64,10 +64,10 @@ COMMANDS = {
     ),
     "train": Command("train", "train an adapter for expressions"),
     "adapters show": Command(
-        "adapters_show", "say what an adapter file holds: format, layers, rank, alpha, faults"
+        "adapters:show_parser", "say what an adapter file holds: format, layers, rank, alpha, faults"
     ),
     "adapters convert": Command(
-        "adapters_convert", "write an adapter for another tool, with alpha folded in"
+        "adapters:convert_parser", "write an adapter for another tool, with alpha folded in"
     ),
     "bench ffe run": Command("bench_run:ffe_parser", "let an editor do the edits of FFE-Bench"),
     "bench ffe judge": Command(

@@ -14,7 +14,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from pixelsmile.editing.adapters.loaded import AdapterSpec, fitting_updates
+from pixelsmile.editing.adapters.files import AdapterSpec
+from pixelsmile.editing.adapters.transformer import fitting_updates
 from pixelsmile.editing.adapters.updates import LowRank
 from pixelsmile.errors import AdapterError
 from pixelsmile.store.safetensors_header import canonical

@@ -20,7 +20,7 @@ from pixelsmile.editing.adapters.formats import Contents, Layer
 from pixelsmile.errors import AdapterError
 from pixelsmile.limits import MAX_CONFIG_BYTES, parse_json, read_json_object, shown, validated
 
-_METADATA_KEY = "lora_adapter_metadata"
+METADATA_KEY = "lora_adapter_metadata"
 _CONFIG_FILE = "adapter_config.json"
 _PREFIX = "transformer."
 _PLAIN_KEYS = ("lora_alpha", "network_alpha")
@@ -122,7 +122,7 @@ def read_alphas(path: Path, metadata: Mapping[str, str], contents: Contents) -> 
         notes.append("it states no alpha: scale 1")
     elif len(own) < len(ranked) and config.lora_alpha is None and config.alpha is None:
         notes.append("it states alphas for some layers only: scale 1 for the others")
-    read = {_METADATA_KEY, *_PLAIN_KEYS, *(_PREFIX + key for key in _PLAIN_KEYS)}
+    read = {METADATA_KEY, *_PLAIN_KEYS, *(_PREFIX + key for key in _PLAIN_KEYS)}
     notes += [
         f"what its header calls {shown(key)} ({shown(value)}) is not taken as its alpha"
         for key, value in sorted(metadata.items())
@@ -134,16 +134,16 @@ def read_alphas(path: Path, metadata: Mapping[str, str], contents: Contents) -> 
 def _stated(path: Path, metadata: Mapping[str, str]) -> tuple[str | None, LoraConfig]:
     """Where a config was found, and the config."""
     name = repr(path.name)
-    if _METADATA_KEY in metadata:
-        text = metadata[_METADATA_KEY]
-        what = f"{_METADATA_KEY} of adapter {name}"
+    if METADATA_KEY in metadata:
+        text = metadata[METADATA_KEY]
+        what = f"{METADATA_KEY} of adapter {name}"
         if len(text) > MAX_CONFIG_BYTES:
             raise AdapterError(f"{what} is longer than {MAX_CONFIG_BYTES:,} bytes: save it again")
         raw = parse_json(text, what, error=AdapterError)
         if not isinstance(raw, dict):
             raise AdapterError(f"{what} holds {shown(raw)}, where a JSON object is needed: save it again")
         own = {key.removeprefix(_PREFIX): value for key, value in raw.items() if key.startswith(_PREFIX)}
-        return _METADATA_KEY, validated(LoraConfig, own or raw, what, error=AdapterError)
+        return METADATA_KEY, validated(LoraConfig, own or raw, what, error=AdapterError)
     beside = path.with_name(_CONFIG_FILE)
     if beside.is_file():
         raw = read_json_object(beside, error=AdapterError)

@@ -7,29 +7,26 @@ stated) and for those that do not.
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
+from pixelsmile.editing.adapters.alphas import METADATA_KEY
 from pixelsmile.editing.adapters.files import AdapterFile
+from pixelsmile.editing.adapters.formats import NAMINGS, Naming
 from pixelsmile.editing.adapters.updates import LowRank, Update, read_updates
+from pixelsmile.editing.options import AdapterFormat
 from pixelsmile.errors import AdapterError
 from pixelsmile.hashing import sha256_file
 from pixelsmile.store.safetensors_header import canonical
 from pixelsmile.version import __version__
 
-Format = Literal["diffusers", "kohya", "peft", "comfyui"]
 PEFT_FILES = ("adapter_model.safetensors", "adapter_config.json")
-_PREFIXES: Mapping[Format, str] = {
-    "diffusers": "transformer.",
-    "peft": "base_model.model.",
-    "comfyui": "diffusion_model.",
-}
-_METADATA = "lora_adapter_metadata"
+_NAMINGS = {naming.tool.lower(): naming for naming in reversed(NAMINGS)}  # the first of each tool
 _MAX_BLOCKS = 200  # Qwen-Image-Edit has 60
 
 
@@ -43,25 +40,26 @@ class Exported:
     num_layers: int
 
 
-def export(file: AdapterFile, target: Format) -> Exported:
+def export(file: AdapterFile, target: AdapterFormat) -> Exported:
     """An adapter for a transformer of the Qwen-Image family in another format: the same update of each layer.
 
     The numbers are in bf16 or fp16 where that holds all of them exactly, else in fp32. AdapterError for what
     the format cannot hold: a LoKr anywhere, a bias in the formats of kohya and ComfyUI.
     """
     updates = read_updates(file, dict.fromkeys(qwen_layers(file)))
+    naming = _NAMINGS[target]
     plain = {module: _exportable(file, target, module, update) for module, update in updates.items()}
     dtype = _narrowest(plain)
     tensors = {
         name: tensor.to(dtype).contiguous()
         for module, update in plain.items()
-        for name, tensor in _named(target, module, update)
+        for name, tensor in _tensors(naming, module, update)
     }
     config = _peft_config(file, plain)
     metadata = _notes(file)
     if target == "diffusers":
-        diffusers_config = {f"{_PREFIXES[target]}{key}": value for key, value in config.items()}
-        metadata[_METADATA] = json.dumps(diffusers_config, indent=2, sort_keys=True)
+        diffusers_config = {naming.prefix + key: value for key, value in config.items()}
+        metadata[METADATA_KEY] = json.dumps(diffusers_config, indent=2, sort_keys=True)
     return Exported(
         weights=canonical(safetensors.torch.save(tensors, metadata)),
         config=(json.dumps(config, indent=2, sort_keys=True) + "\n").encode() if target == "peft" else None,
@@ -74,7 +72,7 @@ def qwen_layers(file: AdapterFile) -> list[str]:
     """The names of the layers of a Qwen-Image transformer with as many blocks as the file speaks of."""
     from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
 
-    from pixelsmile.editing.adapters.loaded import linear_layers
+    from pixelsmile.editing.adapters.transformer import linear_layers
 
     numbers = re.findall(r"transformer_blocks[._](\d{1,9})", " ".join(file.contents.layers))
     num_blocks = max(map(int, numbers), default=0) + 1
@@ -90,7 +88,7 @@ def qwen_layers(file: AdapterFile) -> list[str]:
     return list(linear_layers(transformer))
 
 
-def _exportable(file: AdapterFile, target: Format, module: str, update: Update) -> LowRank:
+def _exportable(file: AdapterFile, target: str, module: str, update: Update) -> LowRank:
     if not isinstance(update, LowRank):
         raise AdapterError(
             f"adapter {file.path.name!r} is a {file.contents.method}, whose update of {module} is "
@@ -115,22 +113,18 @@ def _narrowest(updates: Mapping[str, LowRank]) -> torch.dtype:
     return torch.float32
 
 
-def _named(target: Format, module: str, update: LowRank) -> list[tuple[str, Tensor]]:
-    """The tensors of one layer by the names of a format."""
-    if target == "kohya":
-        name, down, up = f"lora_unet_{module.replace('.', '_')}", "lora_down", "lora_up"
-    else:
-        name, down, up = _PREFIXES[target] + module, "lora_A", "lora_B"
-    tensors = [(f"{name}.{down}.weight", update.A), (f"{name}.{up}.weight", update.B)]
-    if target == "kohya":
-        tensors.append((f"{name}.alpha", torch.tensor(float(update.A.shape[0]))))
+def _tensors(naming: Naming, module: str, update: LowRank) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of one layer by their names; flat names go with alpha tensors."""
+    name, (down, up) = naming.layer(module), naming.factors
+    yield f"{name}.{down}.weight", update.A
+    yield f"{name}.{up}.weight", update.B
+    if naming.is_flat:
+        yield f"{name}.alpha", torch.tensor(float(update.A.shape[0]))
     if update.bias is not None:
-        tensors.append((f"{name}.{up}.bias", update.bias))
-    if update.magnitude is not None and target in ("kohya", "comfyui"):
-        tensors.append((f"{name}.dora_scale", update.magnitude[:, None]))
-    elif update.magnitude is not None:
-        tensors.append((f"{name}.lora_magnitude_vector", update.magnitude))
-    return tensors
+        yield f"{name}.{up}.bias", update.bias
+    if update.magnitude is not None:
+        is_column = naming.magnitude == "dora_scale"
+        yield f"{name}.{naming.magnitude}", update.magnitude[:, None] if is_column else update.magnitude
 
 
 def _peft_config(file: AdapterFile, updates: Mapping[str, LowRank]) -> dict[str, Any]:

@@ -1,9 +1,7 @@
 """Adapter files by the names of their tensors: which tool wrote them, which layers they change, and how.
 
-Read from the header alone, so that a wrong file is refused before a model is loaded. The tools and their
-names: PEFT (`base_model.model.`), diffusers (`transformer.`, and its older `lora.down`), ComfyUI
-(`diffusion_model.`), DiffSynth (`pipe.dit.`), and those that write a layer with underscores: kohya's trainers
-and musubi (`lora_unet_`), OneTrainer (`lora_transformer_`), LyCORIS (`lycoris_`).
+Read from the header alone, so that a wrong file is refused before a model is loaded. NAMINGS has the tools
+and their names, also for those who write.
 """
 
 import re
@@ -21,18 +19,43 @@ TEXT_ENCODER = re.compile(
     r"(base_model\.model\.)?(text_encoders?(_\d)?\.|lora_te\d?_|lora_text_encoder|lycoris_te|"
     r"cond_stage_model\.|conditioner\.)"
 )
-# What may stand before a layer's own name, and whose it is; several may follow one another.
-_PREFIXES = (
-    ("base_model.model.", "PEFT"),
-    ("model.diffusion_model.", "ComfyUI"),
-    ("diffusion_model.", "ComfyUI"),
-    ("pipe.dit.", "DiffSynth"),
-    ("transformer.", "diffusers"),
-    ("module.", None),  # of DistributedDataParallel
-    ("_orig_mod.", None),  # of torch.compile
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How a tool names the tensors of a layer.
+
+    prefix: what stands before the layer's own name. is_flat: the layer is written with underscores. factors:
+    the names of A and B. magnitude: that of DoRA's, one a row, or as a column (`dora_scale`).
+    """
+
+    tool: str
+    prefix: str
+    is_flat: bool = False
+    factors: tuple[str, str] = ("lora_A", "lora_B")
+    magnitude: str = "lora_magnitude_vector"
+
+    def layer(self, module: str) -> str:
+        """A module of the model as files of that tool call it."""
+        return self.prefix + (module.replace(".", "_") if self.is_flat else module)
+
+
+_KOHYA = (True, ("lora_down", "lora_up"), "dora_scale")
+NAMINGS = (
+    Naming("PEFT", "base_model.model."),
+    Naming("ComfyUI", "diffusion_model.", magnitude="dora_scale"),
+    Naming("ComfyUI", "model.diffusion_model.", magnitude="dora_scale"),
+    Naming("DiffSynth", "pipe.dit."),
+    Naming("diffusers", "transformer."),  # its older versions: lora.down
+    Naming("kohya", "lora_unet_", *_KOHYA),  # and musubi
+    Naming("OneTrainer", "lora_transformer_", *_KOHYA),
+    Naming("LyCORIS", "lycoris_", *_KOHYA),
 )
+# What may stand before a layer's own name, several after one another: of tools, DistributedDataParallel and
+# torch.compile.
+_DOTTED = {naming.prefix: naming.tool for naming in NAMINGS if not naming.is_flat}
+_DOTTED |= {"module.": "", "_orig_mod.": ""}
 BARE = "bare names of layers"  # of no tool that would say so
-_FLAT_PREFIXES = (("lora_unet_", "kohya"), ("lora_transformer_", "OneTrainer"), ("lycoris_", "LyCORIS"))
 _FLAT_WORDS = ("lora_", "lycoris_", "unet_", "transformer_", "model_", "diffusion_model_")
 
 _NAMED = r"(?:\.(?P<adapter>(?!weight$|bias$)[^.]+))?"  # PEFT may put an adapter's name behind a factor
@@ -201,16 +224,12 @@ def _parsed(tensor: str) -> _Tensor | None:
 def _stripped(layer: str) -> tuple[str, str | None]:
     """The layer without what tools put before it, and the tool that puts that."""
     tools: list[str] = []
-    while True:
-        for prefix, tool in _PREFIXES:
-            if layer.startswith(prefix):
-                layer = layer.removeprefix(prefix)
-                tools += [tool] if tool else []
-                break
-        else:
-            break
-    tools += [tool for prefix, tool in _FLAT_PREFIXES if "." not in layer and layer.startswith(prefix)]
-    return layer, tools[0] if tools else None
+    while prefix := next((prefix for prefix in _DOTTED if layer.startswith(prefix)), None):
+        layer = layer.removeprefix(prefix)
+        tools.append(_DOTTED[prefix])
+    if "." not in layer:
+        tools += [naming.tool for naming in NAMINGS if naming.is_flat and layer.startswith(naming.prefix)]
+    return layer, next(filter(None, tools), None)
 
 
 def _unflattened(layer: str, flat: Mapping[str, list[str]]) -> list[str]:

@@ -14,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from pixelsmile.editing import autoencoder as codec
-from pixelsmile.editing.adapters.loaded import AdapterSpec, activate, find_adapter, is_for, load_adapters
+from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter, is_for
+from pixelsmile.editing.adapters.transformer import activate, load_adapters
 from pixelsmile.editing.components import Components, load_components, offload
 from pixelsmile.editing.conditioning import Prompt, choose_form, condition
 from pixelsmile.editing.devices import Placement

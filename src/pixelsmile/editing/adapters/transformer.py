@@ -1,6 +1,6 @@
 """Adapters on the transformer: loaded side by side, checked against it, and switched by domain and scale.
 
-`adapter_files` finds them, `adapter_formats` says what they hold, `adapter_updates` reads them.
+`files` finds them, `formats` says what they hold, `updates` reads them.
 """
 
 import logging
@@ -15,8 +15,6 @@ from pixelsmile.editing.adapters.files import AdapterFile, AdapterSpec, find_ada
 from pixelsmile.editing.adapters.updates import Kronecker, LowRank, Update, read_updates
 from pixelsmile.errors import AdapterError
 from pixelsmile.store.weight_hashes import remembered_sha256
-
-__all__ = ["AdapterSpec", "activate", "find_adapter", "fitting_updates", "is_for", "load_adapters"]
 
 _log = logging.getLogger(__name__)
 
