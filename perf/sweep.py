@@ -19,8 +19,7 @@ from PIL import Image
 from transformers import Qwen2Tokenizer
 
 from pixelsmile import Editor
-from pixelsmile.editing.processor import image_only_processor
-from pixelsmile.editing.prompts import PREFIX
+from pixelsmile.editing.prompts import PREFIX, image_only_processor
 from pixelsmile.editing.requests import Request
 from pixelsmile.embedded import model_path
 from pixelsmile.expressions import EXPRESSIONS, neutral_prompt, target_prompt

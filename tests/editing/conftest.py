@@ -21,7 +21,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engines.qwen import QwenEngine
-from pixelsmile.editing.processor import image_only_processor
+from pixelsmile.editing.prompts import image_only_processor
 
 SPECIAL = [
     "<|endoftext|>",

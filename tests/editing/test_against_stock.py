@@ -17,7 +17,7 @@ from PIL import Image
 from pixelsmile.editing.conditioning import interpolate
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.engine import EditJob, Target
-from pixelsmile.editing.engines.qwen import QwenEngine, plan
+from pixelsmile.editing.engines.qwen import QwenEngine, samples_of
 from pixelsmile.editing.flow import pack
 from pixelsmile.editing.sampler import BatchDone, sample_latents
 from pixelsmile.embedded import model_path
@@ -38,7 +38,7 @@ def job(image: Image.Image, *targets: Target, **options: object) -> EditJob:
 def our_latents(engine: QwenEngine, edit: EditJob) -> list[torch.Tensor]:
     """Packed final latents (1, N, D) of each target at each weight."""
     prompts, reference = engine._encode(edit)
-    planned = plan(edit, prompts)
+    planned = samples_of(edit, prompts)
     denoiser = engine._denoiser(edit, reference)
     events = sample_latents(denoiser, planned.samples, edit.num_steps)
     latents = torch.cat([event.latents for event in events if isinstance(event, BatchDone)])

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from pixelsmile.editing.conditioning import (
     Prompt,
-    blend_weights,
     choose_form,
     condition,
     expression_span,
     interpolate,
 )
+from pixelsmile.editing.requests import blend_weights
 from pixelsmile.errors import ExpressionError, InputError
 
 weights_lists = st.lists(st.floats(0, 2), min_size=1, max_size=4)
@@ -90,4 +90,6 @@ def test_forms_that_do_not_apply_are_refused() -> None:
 
 
 def test_blend_weights_scale_with_the_strength() -> None:
-    assert blend_weights({"happy": 0.6, "surprised": 0.4}, 0.5) == pytest.approx((0.3, 0.2))
+    half, none = blend_weights({"happy": 0.6, "surprised": 0.4}, (0.5, 0))
+    assert half == pytest.approx((0.3, 0.2))
+    assert none == (0, 0)

@@ -8,8 +8,9 @@ from PIL import Image, ImageDraw, ImageOps
 
 from pixelsmile import Editor
 from pixelsmile.editing.edit_files import EditResult
-from pixelsmile.editing.engines.geometric.engine import place_face, within_bars
+from pixelsmile.editing.engines.geometric.engine import place_face
 from pixelsmile.editing.engines.geometric.mouth import inner_lips
+from pixelsmile.editing.engines.geometric.scene import within_bars
 from pixelsmile.editing.engines.geometric.shading import tears_of
 from pixelsmile.editing.engines.geometric.surface import surface
 from pixelsmile.editing.engines.geometric.units_on_mesh import Movement, move

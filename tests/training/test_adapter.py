@@ -18,7 +18,7 @@ from pixelsmile.editing.adapters.transformer import load_adapters
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.engine import EditJob, Target
 from pixelsmile.editing.engines.qwen import QwenEngine
-from pixelsmile.editing.processor import image_only_processor
+from pixelsmile.editing.prompts import image_only_processor
 from pixelsmile.errors import AdapterError, InputError
 from pixelsmile.store.publication import write_file
 from pixelsmile.training.adapter import (

@@ -6,7 +6,9 @@ numbers come out of a 2-D convolution with `weight[:, :, -1]`. With channels-las
 faster on a CPU. The layers that resample time do nothing for a first frame.
 
 These functions read the weights of the loaded module and change nothing on it: gradients arrive at its own
-parameters, `save_pretrained` writes what was trained, and the other temporal slices stay as they were.
+parameters, `save_pretrained` writes what was trained, and the other temporal slices stay as they were. The
+transformer works on normalised latents, (latent - mean) / std channel by channel, with the statistics of the
+autoencoder's config.
 
 Shape suffixes: B pictures, C channels, H and W height and width (of the picture or of the latent, as named).
 """
@@ -26,11 +28,48 @@ from diffusers.models.autoencoders.autoencoder_kl_qwenimage import (
 from torch import Tensor, nn
 
 
+def encode_images(vae: AutoencoderKLQwenImage, images_BCHW: Tensor) -> Tensor:
+    """Normalised latents (the mode, not a sample) of pictures in -1..1, in float32.
+
+    Height and width are multiples of `vae.spatial_compression_ratio`.
+    """
+    images_BCHW = images_BCHW.to(dtype=vae.dtype)
+    if _is_hooked(vae):
+        mean_BCHW = vae.encode(images_BCHW[:, :, None], return_dict=False)[0].mode()[:, :, 0]
+    else:
+        mean_BCHW, _ = encode_frames(vae, images_BCHW)
+    return normalise(vae, mean_BCHW.float())
+
+
+def decode_latents(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor, *, clamp: bool = True) -> Tensor:
+    """Pictures in -1..1, in the autoencoder's dtype, from normalised latents.
+
+    clamp: False leaves what lies outside, so that infinities can be seen (not where offloading moves the
+    weights: the stock method always cuts).
+    """
+    latents_BCHW = denormalise(vae, latents_BCHW.float()).to(vae.dtype)
+    if _is_hooked(vae):
+        return vae.decode(latents_BCHW[:, :, None], return_dict=False)[0][:, :, 0]  # pyright: ignore
+    return decode_frames(vae, latents_BCHW, clamp=clamp)
+
+
+def normalise(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor) -> Tensor:
+    """Latents with mean 0 and deviation 1 in each channel, over what the autoencoder was fitted to."""
+    mean, std = _statistics(vae, latents_BCHW)
+    return (latents_BCHW - mean) / std
+
+
+def denormalise(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor) -> Tensor:
+    """The inverse of `normalise`."""
+    mean, std = _statistics(vae, latents_BCHW)
+    return latents_BCHW * std + mean
+
+
 def encode_frames(vae: AutoencoderKLQwenImage, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and log-variance (-30..20) of the latents of pictures.
 
     images_BCHW: RGB in -1..1, height and width multiples of `vae.spatial_compression_ratio`.
-    Both results have shape (B, z_dim, H / ratio, W / ratio) and are not normalised (see `latents.py`).
+    Both results have shape (B, z_dim, H / ratio, W / ratio) and are not normalised (see `normalise`).
     Equal to `vae.encode(images[:, :, None]).latent_dist` up to rounding.
     """
     hidden_BCHW = _conv(vae.quant_conv, _encode(vae.encoder, _channels_last(images_BCHW)))
@@ -114,57 +153,10 @@ def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-# Pictures to normalised latents and back.
-#
-# The transformer works on (latent - mean) / std, channel by channel, with the statistics of the
-# autoencoder's config. Shape suffixes: B pictures, C channels, H and W height and width (of the picture or
-# of the latent).
-
-
-def encode_images(vae: AutoencoderKLQwenImage, images_BCHW: Tensor) -> Tensor:
-    """Normalised latents (the mode, not a sample) of pictures in -1..1, in float32.
-
-    Height and width are multiples of `vae.spatial_compression_ratio`.
-    """
-    images_BCHW = images_BCHW.to(dtype=vae.dtype)
-    if _is_hooked(vae):
-        mean_BCHW = vae.encode(images_BCHW[:, :, None], return_dict=False)[0].mode()[:, :, 0]
-    else:
-        mean_BCHW, _ = encode_frames(vae, images_BCHW)
-    return normalise(vae, mean_BCHW.float())
-
-
-def decode_latents(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor, *, clamp: bool = True) -> Tensor:
-    """Pictures in -1..1, in the autoencoder's dtype, from normalised latents.
-
-    clamp: False leaves what lies outside, so that infinities can be seen (not where offloading moves the
-    weights: the stock method always cuts).
-    """
-    latents_BCHW = denormalise(vae, latents_BCHW.float()).to(vae.dtype)
-    if _is_hooked(vae):
-        return vae.decode(latents_BCHW[:, :, None], return_dict=False)[0][:, :, 0]  # pyright: ignore
-    return decode_frames(vae, latents_BCHW, clamp=clamp)
-
-
-def normalise(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor) -> Tensor:
-    """Latents with mean 0 and deviation 1 in each channel, over what the autoencoder was fitted to."""
-    mean, std = _statistics(vae, latents_BCHW)
-    return (latents_BCHW - mean) / std
-
-
-def denormalise(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor) -> Tensor:
-    """The inverse of `normalise`."""
-    mean, std = _statistics(vae, latents_BCHW)
-    return latents_BCHW * std + mean
-
-
 def _statistics(vae: AutoencoderKLQwenImage, like: Tensor) -> tuple[Tensor, Tensor]:
-    mean, std = (like.new_tensor(values).view(1, -1, 1, 1) for values in _config_statistics(vae))
+    config = vae.config["latents_mean"], vae.config["latents_std"]
+    mean, std = (like.new_tensor(values).view(1, -1, 1, 1) for values in config)
     return mean, std
-
-
-def _config_statistics(vae: AutoencoderKLQwenImage) -> tuple[list[float], list[float]]:
-    return vae.config["latents_mean"], vae.config["latents_std"]
 
 
 def _is_hooked(vae: torch.nn.Module) -> bool:

@@ -6,16 +6,20 @@ No part may run code that came with the folder, and none is built before its siz
 import math
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import diffusers.utils.logging
 import torch
+import transformers.utils.logging
 from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKLQwenImage
 from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
 from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import QwenImageEditPlusPipeline
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
+from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from transformers import AutoTokenizer, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
@@ -216,3 +220,26 @@ def _check_processor(folder: Path, parts: Components) -> None:
             f"{folder / 'processor'} cuts patches of {cut} (size, merged, frames), its text encoder takes "
             f"{needed}: fetch the model again"
         )
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """For the block: no bars of diffusers, transformers and the hub, and nothing below their errors.
+
+    Afterwards everything is as the caller had it.
+    """
+    with ExitStack() as stack:
+        if not are_progress_bars_disabled():  # first: transformers switches these too
+            disable_progress_bars()
+            stack.callback(enable_progress_bars)
+        for logging in (diffusers.utils.logging, transformers.utils.logging):
+            _quieten(logging, stack)
+        yield
+
+
+def _quieten(logging: ModuleType, stack: ExitStack) -> None:
+    stack.callback(logging.set_verbosity, logging.get_verbosity())
+    logging.set_verbosity_error()
+    if logging.is_progress_bar_enabled():
+        stack.callback(logging.enable_progress_bar)
+        logging.disable_progress_bar()

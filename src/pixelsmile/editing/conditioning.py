@@ -1,4 +1,4 @@
-"""From prompts and strengths to what the transformer is conditioned on (paper, section 4.1 and 5.6).
+"""From encoded prompts and strengths to what the transformer is conditioned on (paper, 4.1 and 5.6).
 
 Every form below is one weighted sum over the prompts of an edit, the neutral one among them: with weights
 w_k on the targets, the neutral prompt has 1 - sum w_k. Applied to embeddings it is Eq. 4 and 5,
@@ -11,17 +11,14 @@ e_neu + sum_k w_k (e_k - e_neu); applied to predicted velocities it serves promp
 Shape suffixes: T tokens of a prompt, D channels of an embedding.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
 
 from pixelsmile.editing.options import FORMS, Form, check_conditioning
 from pixelsmile.errors import ExpressionError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -73,8 +70,6 @@ def condition(form: Form, neutral: Prompt, targets: Sequence[Prompt], weights: S
             for weight, prompt in zip(_with_neutral(weights), (neutral, *targets), strict=True)
             if weight != 0
         ]
-    import torch
-
     mixed_TD = interpolate(neutral.embedding, [target.embedding for target in targets], weights)
     if form == "span":
         first, end = expression_span(neutral, targets)
@@ -88,8 +83,6 @@ def interpolate(neutral: Tensor, targets: Sequence[Tensor], weights: Sequence[fl
     Eq. 4 and 5 with one target, section 5.6 with several. Exact at both ends: weights of zero give `neutral`,
     a single weight of one gives that target.
     """
-    import torch
-
     mixed = torch.zeros_like(neutral, dtype=torch.float32)
     for weight, embedding in zip(_with_neutral(weights), (neutral, *targets), strict=True):
         if weight != 0:
@@ -109,11 +102,6 @@ def expression_span(neutral: Prompt, targets: Sequence[Prompt]) -> tuple[int, in
     if not any(differs):
         return 0, 0
     return differs.index(True), len(differs) - differs[::-1].index(True)
-
-
-def blend_weights(blend: Mapping[str, float], strength: float) -> tuple[float, ...]:
-    """The weight of each target of a blend at one strength, in the blend's order (section 5.6)."""
-    return tuple(strength * share for share in blend.values())
 
 
 def _with_neutral(weights: Sequence[float]) -> tuple[float, ...]:

@@ -12,7 +12,6 @@ from pixelsmile.editing.adapters.files import AdapterLike, adapter_specs, is_for
 from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.engine import Edited, EditJob, Engine, Progress
 from pixelsmile.editing.folders import EMBEDDED, GEOMETRIC
-from pixelsmile.editing.library_noise import quiet_libraries
 from pixelsmile.editing.options import EditOptions, complete
 from pixelsmile.editing.pictures import (
     ImageLike,
@@ -67,6 +66,7 @@ class Editor:
             raise ModelError(f"a model is a name, a folder or a hub id, not {type(model).__name__}")
         if model == GEOMETRIC:
             return cls(_geometric(adapter, device, dtype, offload, quantization))
+        from pixelsmile.editing.components import quiet_libraries
         from pixelsmile.editing.devices import place
         from pixelsmile.editing.engines.qwen import QwenEngine
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+from transformers import ProcessorMixin, Qwen2VLProcessor
 
 from pixelsmile.editing.conditioning import Prompt
 from pixelsmile.editing.pictures import fit_size, resized
@@ -119,3 +120,24 @@ class PromptEncoder:
             use_cache=False,
         )
         return outputs.hidden_states[-1]
+
+
+class _ImageOnlyProcessor(Qwen2VLProcessor):
+    def __init__(self, image_processor: Any = None, tokenizer: Any = None) -> None:
+        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
+        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
+        ProcessorMixin.__init__(self, image_processor, tokenizer)
+
+
+# Folders that are saved with it name the stock class, so that they load anywhere.
+_ImageOnlyProcessor.__name__ = Qwen2VLProcessor.__name__
+_ImageOnlyProcessor.__module__ = Qwen2VLProcessor.__module__
+
+
+def image_only_processor(image_processor: Any, tokenizer: Any) -> Qwen2VLProcessor:
+    """The Qwen2-VL processor for pictures alone; the stock one wants a video processor, and that torchvision.
+
+    The stock pipeline takes it in its place: `from_pretrained(folder, processor=..., tokenizer=...)`.
+    """
+    return _ImageOnlyProcessor(image_processor, tokenizer)

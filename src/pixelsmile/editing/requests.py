@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from pixelsmile.editing.conditioning import blend_weights
 from pixelsmile.editing.engine import Engine, EngineInfo, Target
 from pixelsmile.errors import ExpressionError
 from pixelsmile.expressions import (
@@ -162,7 +161,12 @@ def target_of(request: Request, engine: Engine, domain: str) -> Target:
     blend = request.blend if request.blend is not None else {request.expression or NEUTRAL: 1.0}
     known = known_domain(engine.info, domain)
     prompts = tuple(engine.info.prompts.get(name, target_prompt(name, known)) for name in blend)
-    return Target(prompts, tuple(blend_weights(blend, strength) for strength in request.strengths))
+    return Target(prompts, blend_weights(blend, request.strengths))
+
+
+def blend_weights(blend: Mapping[str, float], strengths: Sequence[float]) -> tuple[tuple[float, ...], ...]:
+    """At each strength the weight of each target of a blend, in the blend's order (section 5.6)."""
+    return tuple(tuple(strength * share for share in blend.values()) for strength in strengths)
 
 
 def _in_units(request: Request, info: EngineInfo, domain: str) -> Target:
@@ -178,7 +182,7 @@ def _in_units(request: Request, info: EngineInfo, domain: str) -> Target:
     else:
         blend = request.blend if request.blend is not None else {request.expression or NEUTRAL: 1.0}
         full = blend_units(blend)
-        weights = tuple(blend_weights(blend, strength) for strength in request.strengths)
+        weights = blend_weights(blend, request.strengths)
     return Target((), weights, tuple(full.scaled(strength) for strength in request.strengths))
 
 

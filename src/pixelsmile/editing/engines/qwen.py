@@ -19,7 +19,7 @@ from pixelsmile.editing.adapters.transformer import activate, load_adapters
 from pixelsmile.editing.components import Components, load_components, offload
 from pixelsmile.editing.conditioning import Prompt, choose_form, condition
 from pixelsmile.editing.devices import Placement
-from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress, Target
+from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress
 from pixelsmile.editing.flow import PATCH, FlowSchedule, pack
 from pixelsmile.editing.folders import (
     PUBLISHED_ADAPTER,
@@ -33,69 +33,11 @@ from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.editing.sampler import Denoiser, Sample, StepTaken, sample_latents
 from pixelsmile.errors import AdapterError, ModelError, PixelSmileError
 
-# Numbers that are none: found before a picture is made of them, and traced to where they come from.
-
-
-_IN_ADAPTER = ".lora_"
-_WAY_OUT = "use dtype bfloat16 or float32"
-
-
-def is_finite(values: Tensor) -> bool:
-    """Whether none of them is NaN or an infinity."""
-    return bool(values.isfinite().all())
-
-
-def not_finite(parts: Components, dtype: str, adapters: Sequence[Mapping[str, Any]]) -> PixelSmileError:
-    """Why an edit came out as NaN or infinities: what is wrong with the weights, if it is they.
-
-    dtype: the name of the numbers' format. adapters: those that act. Reads all weights: for when it happened.
-    """
-    for part, name, values in _suspects(parts):
-        found = "NaN" if values.isnan().any() else "infinities"
-        if _IN_ADAPTER in name:
-            named = " or ".join(str(adapter["source"]) for adapter in adapters) or "in training"
-            return AdapterError(
-                f"no picture: adapter {named} holds {found} ({name}), its training diverged: take an earlier "
-                "checkpoint of it"
-            )
-        advice = _WAY_OUT if dtype == "float16" else "fetch or convert the model again"
-        cause = ", they overflow in float16" if dtype == "float16" else ""
-        return ModelError(f"no picture: weights of the {part} hold {found} ({name}){cause}: {advice}")
-    if dtype == "float16":
-        return ModelError(f"no picture: the model's numbers overflow in float16: {_WAY_OUT}")
-    if adapters:
-        named = ", ".join(str(adapter["source"]) for adapter in adapters)
-        return AdapterError(
-            f"no picture: with adapter {named} the model's numbers grow beyond {dtype}: lower the strength "
-            "or the adapter's scale, or take an earlier checkpoint of it"
-        )
-    return ModelError(
-        f"no picture: the model's numbers grow beyond {dtype}: lower the strength, or {_WAY_OUT}"
-    )
-
-
-def _suspects(parts: Components) -> Iterator[tuple[str, str, Tensor]]:
-    """Weights that are not finite: of which part, their name, and they."""
-    modules = {"transformer": parts.transformer, "autoencoder": parts.vae, "text encoder": parts.text_encoder}
-    for part, module in modules.items():
-        for name, values in module.named_parameters():
-            # Weights that are elsewhere between two calls cannot be looked at, quantised ones are no numbers.
-            if values.device.type != "meta" and values.is_floating_point() and not is_finite(values.detach()):
-                yield part, name.replace(".base_layer", ""), values.detach()
-
-
 _log = logging.getLogger(__name__)
 
 CPU_BATCH, GPU_BATCH = 8, 6
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The distinct samples of a job, and which of them each picture of each target shows."""
-
-    samples: list[Sample]
-    shown: list[list[int]]
-    forms: tuple[str, ...]
+_IN_ADAPTER = ".lora_"
+_WAY_OUT = "use dtype bfloat16 or float32"
 
 
 class QwenEngine:
@@ -166,7 +108,7 @@ class QwenEngine:
             yield Progress("encode", 0, 1)
             prompts, reference_BCHW = self._encode(job)
             yield Progress("encode", 1, 1)
-            planned = plan(job, prompts)
+            planned = samples_of(job, prompts)
             denoiser = self._denoiser(job, reference_BCHW)
             total = len(planned.samples) * job.num_steps
             taken, pictures = 0, []
@@ -240,7 +182,16 @@ def _without_adapter(model: str, adapters: Sequence[AdapterSpec] | None, options
     ]
 
 
-def plan(job: EditJob, prompts: dict[str, Prompt]) -> Plan:
+@dataclass(frozen=True)
+class JobSamples:
+    """The distinct samples of a job, which of them each picture of each target shows, the targets' forms."""
+
+    samples: list[Sample]
+    shown: list[list[int]]
+    forms: tuple[str, ...]
+
+
+def samples_of(job: EditJob, prompts: dict[str, Prompt]) -> JobSamples:
     """Samples with equal conditions are one sample: at strength 0 all expressions are the neutral face."""
     neutral = prompts[job.neutral]
     samples: list[Sample] = []
@@ -251,16 +202,57 @@ def plan(job: EditJob, prompts: dict[str, Prompt]) -> Plan:
         form = choose_form(job.conditioning, neutral, encoded)
         row = []
         for weights in target.weights:
-            key = _key(form, target, weights)
+            pairs = zip(target.prompts, weights, strict=True)
+            acting = tuple((text, weight) for text, weight in pairs if weight)
+            key = (form, acting) if acting else ()
             if key not in known:
                 known[key] = len(samples)
                 samples.append(Sample(job.seed, tuple(condition(form, neutral, encoded, weights))))
             row.append(known[key])
         shown.append(row)
         forms.append(form)
-    return Plan(samples, shown, tuple(forms))
+    return JobSamples(samples, shown, tuple(forms))
 
 
-def _key(form: str, target: Target, weights: Sequence[float]) -> Any:
-    active = tuple((text, weight) for text, weight in zip(target.prompts, weights, strict=True) if weight)
-    return (form, active) if active else ()
+def is_finite(values: Tensor) -> bool:
+    """Whether none of them is NaN or an infinity."""
+    return bool(values.isfinite().all())
+
+
+def not_finite(parts: Components, dtype: str, adapters: Sequence[Mapping[str, Any]]) -> PixelSmileError:
+    """Why an edit came out as NaN or infinities: what is wrong with the weights, if it is they.
+
+    dtype: the name of the numbers' format. adapters: those that act. Reads all weights: for when it happened.
+    """
+    for part, name, values in _suspects(parts):
+        found = "NaN" if values.isnan().any() else "infinities"
+        if _IN_ADAPTER in name:
+            named = " or ".join(str(adapter["source"]) for adapter in adapters) or "in training"
+            return AdapterError(
+                f"no picture: adapter {named} holds {found} ({name}), its training diverged: take an earlier "
+                "checkpoint of it"
+            )
+        advice = _WAY_OUT if dtype == "float16" else "fetch or convert the model again"
+        cause = ", they overflow in float16" if dtype == "float16" else ""
+        return ModelError(f"no picture: weights of the {part} hold {found} ({name}){cause}: {advice}")
+    if dtype == "float16":
+        return ModelError(f"no picture: the model's numbers overflow in float16: {_WAY_OUT}")
+    if adapters:
+        named = ", ".join(str(adapter["source"]) for adapter in adapters)
+        return AdapterError(
+            f"no picture: with adapter {named} the model's numbers grow beyond {dtype}: lower the strength "
+            "or the adapter's scale, or take an earlier checkpoint of it"
+        )
+    return ModelError(
+        f"no picture: the model's numbers grow beyond {dtype}: lower the strength, or {_WAY_OUT}"
+    )
+
+
+def _suspects(parts: Components) -> Iterator[tuple[str, str, Tensor]]:
+    """Weights that are not finite: of which part, their name, and they."""
+    modules = {"transformer": parts.transformer, "autoencoder": parts.vae, "text encoder": parts.text_encoder}
+    for part, module in modules.items():
+        for name, values in module.named_parameters():
+            # Weights that are elsewhere between two calls cannot be looked at, quantised ones are no numbers.
+            if values.device.type != "meta" and values.is_floating_point() and not is_finite(values.detach()):
+                yield part, name.replace(".base_layer", ""), values.detach()

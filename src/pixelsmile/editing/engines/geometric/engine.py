@@ -16,7 +16,7 @@ from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress
 from pixelsmile.editing.engines.geometric.eyes import are_hidden, paint_eyes
 from pixelsmile.editing.engines.geometric.light import read_light
 from pixelsmile.editing.engines.geometric.mouth import MIN_GAP, is_hidden, lip_gap, paint_mouth
-from pixelsmile.editing.engines.geometric.scene import Face, Moved, coverage, smooth_path
+from pixelsmile.editing.engines.geometric.scene import Face, Moved, mask_of, within_bars
 from pixelsmile.editing.engines.geometric.shading import shade_skin
 from pixelsmile.editing.engines.geometric.surface import RINGS, smoothstep, surface
 from pixelsmile.editing.engines.geometric.units_on_mesh import Movement, in_reach, move, without
@@ -39,91 +39,6 @@ from pixelsmile.faces.mesh.points import NUM_SURFACE
 from pixelsmile.faces.mesh.units import source_units
 from pixelsmile.portraits.action_units import ActionUnits
 
-# Bars of one colour along the edges of a picture (letterboxes, padding): nothing was photographed there.
-
-
-_NOISE = 12  # levels: what JPEG makes of one colour
-_SOFT_PX = 2  # the end of a bar, blurred by JPEG, counts as bar
-_STRAIGHT = 0.7  # the share of the line beyond a bar that is of another colour; less is a plain background
-
-
-def within_bars(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the photograph in a picture (H, W, 3) starts and ends: (2,) x, y each."""
-    columns = pixels.swapaxes(0, 1)
-    (left, right), (top, bottom) = _shown(columns), _shown(pixels)
-    spans = [_straight(columns[:, top:bottom], left, right), _straight(pixels[:, left:right], top, bottom)]
-    low, high = np.array(spans).T
-    return low, high
-
-
-def _shown(lines: np.ndarray) -> tuple[int, int]:
-    """The first of the lines (N, M, 3) that is not of one colour with those before it, and after the last."""
-    plain = np.ptp(lines, axis=1).max(1) <= _NOISE
-    colours = lines[:, 0].astype(int)
-    before = plain & (np.abs(colours - colours[0]).max(1) <= _NOISE)
-    after = plain & (np.abs(colours - colours[-1]).max(1) <= _NOISE)
-    if before.all():
-        return 0, len(lines)
-    return int(np.argmin(before)), len(lines) - int(np.argmin(after[::-1]))
-
-
-def _straight(lines: np.ndarray, low: int, high: int) -> tuple[int, int]:
-    """The same within bars that end straight; the whole where a plain background ends."""
-    inner_low, inner_high = low + _SOFT_PX, high - _SOFT_PX
-    if inner_high <= inner_low:
-        return 0, len(lines)
-    starts = low > 0 and _is_other(lines[inner_low], lines[0, 0])
-    ends = high < len(lines) and _is_other(lines[inner_high - 1], lines[-1, -1])
-    return (inner_low if starts else 0), (inner_high if ends else len(lines))
-
-
-def _is_other(line: np.ndarray, colour: np.ndarray) -> bool:
-    far = np.abs(line.astype(int) - colour.astype(int)).max(1) > _NOISE
-    return bool(far.mean() > _STRAIGHT)
-
-
-# The head leans a little with brows and gaze, as heads do: the finished edit, turned about the neck.
-#
-# What no face shows (hair, hat, collar, the picture behind) is bent along and less and less, so leaning is
-# small.
-
-
-NECK = np.array([0.0, -6.0, -4.0])  # canonical centimetres: what the head leans about
-# Degrees at an intensity of 1: nodding down, turning to the viewer's right, and up with the viewer's right
-# side.
-LEANS: Mapping[str, tuple[float, float, float]] = {
-    "brow_tilt": (0.0, 0.0, 3.5),
-    "gaze_x": (0.0, 3.0, 0.0),
-    "gaze_y": (3.5, 0.0, 0.0),
-}
-_MOST, _LEAST = 5.0, 0.05  # degrees
-
-
-def lean_of(wanted: ActionUnits) -> np.ndarray:
-    """(3,) degrees about the axes x, y and z of the head."""
-    total = sum((getattr(wanted, name) * np.array(lean) for name, lean in LEANS.items()), np.zeros(3))
-    return np.asarray(np.clip(total, -_MOST, _MOST))
-
-
-def lean_head(picture: np.ndarray, moved: Moved) -> np.ndarray:
-    """`picture` (float32 (H, W, 3), the edited window) with its head leaning as the wanted units say."""
-    lean = lean_of(moved.movement.wanted)
-    if np.abs(lean).max() < _LEAST:
-        return picture
-    leaning = (moved.moved_cm - NECK) @ _rotation(lean).T + NECK
-    before, after = with_rings(moved.moved, moved.face.pose.project(leaning))
-    after = held_at_edges(before, after, picture.shape, HELD_CM * moved.face.px_per_cm)
-    pixels = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
-    return warp(pixels, before, after, triangles_far_first(after)).astype(np.float32)
-
-
-def _rotation(degrees: np.ndarray) -> np.ndarray:
-    (cx, cy, cz), (sx, sy, sz) = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    return np.asarray(np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]]) @ about_y @ about_x)
-
-
 NOTE = "a face mesh moved by action units: not the paper's method"
 MAX_SIZE_PX = 1536
 MAX_YAW = 50.0  # degrees; beyond it half of the face is not in the picture
@@ -131,7 +46,15 @@ MIN_FACE_PX = 32
 # What a face at rest may show as well (narrow eyes, a small mouth, a look aside) is not taken away.
 KEPT = ("gaze_x", "gaze_y", "lip_pucker", "lip_press", "lid_tighten", "brow_tilt", "dimple", "chin_raise")
 _REMEMBERED = 4
-_MASK = (1.58, 0.045)  # where the mask ends, in ovals, and how softly, in faces
+NECK = np.array([0.0, -6.0, -4.0])  # canonical centimetres: what the head leans about
+# Degrees at an intensity of 1: nodding down, turning to the viewer's right, and up with the viewer's right
+# side. Small: what no face shows (hair, hat, collar, the picture behind) is bent along.
+LEANS: Mapping[str, tuple[float, float, float]] = {
+    "brow_tilt": (0.0, 0.0, 3.5),
+    "gaze_x": (0.0, 3.0, 0.0),
+    "gaze_y": (3.5, 0.0, 0.0),
+}
+_MOST_DEG, _LEAST_DEG = 5.0, 0.05
 
 
 class GeometricEngine:
@@ -228,7 +151,7 @@ def place_face(pixels: np.ndarray, mesh: FaceMesh) -> tuple[Face, tuple[int, int
     points = mesh.points - np.array([low[0], low[1], 0.0])
     pose = Pose(pose.rotation, pose.scale_px, pose.centre - np.array([low[0], low[1], 0.0]))
     source = surface().spread(points[:NUM_SURFACE])
-    light, mask = read_light(window, points), _mask_of(source, window.shape[:2])
+    light, mask = read_light(window, points), mask_of(source, window.shape[:2])
     _refuse_hidden(window, points, light.skin)
     return Face(window, points, pose, source, pose.lift(source), light, mask), (int(low[0]), int(low[1]))
 
@@ -264,14 +187,29 @@ def edit_face(face: Face, movement: Movement) -> np.ndarray:
     return _composed(face, lean_head(picture, scene))
 
 
-def _mask_of(source: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """1 on the face and around it, softly 0 where the rings end."""
-    rim = source[surface().border[::2], :2]
-    middle = rim.mean(0)
-    out, soft = _MASK
-    path = smooth_path(middle + out * (rim - middle))
-    mask = coverage(shape, path, soft * float(np.ptp(rim, axis=0).max()))
-    return np.where(mask < 0.02, np.float32(0), mask)
+def lean_of(wanted: ActionUnits) -> np.ndarray:
+    """(3,) degrees about the axes x, y and z of the head."""
+    total = sum((getattr(wanted, name) * np.array(lean) for name, lean in LEANS.items()), np.zeros(3))
+    return np.asarray(np.clip(total, -_MOST_DEG, _MOST_DEG))
+
+
+def lean_head(picture: np.ndarray, moved: Moved) -> np.ndarray:
+    """`picture` (float32 (H, W, 3), the edited window) with its head leaning as the wanted units say."""
+    lean = lean_of(moved.movement.wanted)
+    if np.abs(lean).max() < _LEAST_DEG:
+        return picture
+    leaning = (moved.moved_cm - NECK) @ _rotation(lean).T + NECK
+    before, after = with_rings(moved.moved, moved.face.pose.project(leaning))
+    after = held_at_edges(before, after, picture.shape, HELD_CM * moved.face.px_per_cm)
+    pixels = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return warp(pixels, before, after, triangles_far_first(after)).astype(np.float32)
+
+
+def _rotation(degrees: np.ndarray) -> np.ndarray:
+    (cx, cy, cz), (sx, sy, sz) = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    return np.asarray(np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]]) @ about_y @ about_x)
 
 
 def _composed(face: Face, picture: np.ndarray) -> np.ndarray:

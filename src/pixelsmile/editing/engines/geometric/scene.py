@@ -1,4 +1,7 @@
-"""One face before and after a movement: what the painters of mouth, eyes and skin are told."""
+"""One face in its photograph before and after a movement, and the shapes that are drawn upon it.
+
+Bars of one colour along the edges of a picture (letterboxes, padding) are none of the photograph.
+"""
 
 from dataclasses import dataclass
 
@@ -6,8 +9,14 @@ import numpy as np
 import skia
 
 from pixelsmile.editing.engines.geometric.light import Light
+from pixelsmile.editing.engines.geometric.surface import surface
 from pixelsmile.editing.engines.geometric.units_on_mesh import Movement
 from pixelsmile.faces.mesh.mesh import Pose
+
+_NOISE = 12  # levels: what JPEG makes of one colour
+_SOFT_PX = 2  # the end of a bar, blurred by JPEG, counts as bar
+_STRAIGHT = 0.7  # the share of the line beyond a bar that is of another colour; less is a plain background
+_MASK = (1.58, 0.045)  # where the mask ends, in ovals, and how softly, in faces
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,3 +94,48 @@ def blended(below: np.ndarray, above: np.ndarray, alpha_HW: np.ndarray) -> np.nd
     """float32 (H, W, 3): `above` over `below`."""
     alpha = alpha_HW[..., None]
     return below * (1 - alpha) + above * alpha
+
+
+def mask_of(source: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """float32 (H, W): 1 on the face and around it, softly 0 where the rings end."""
+    rim = source[surface().border[::2], :2]
+    middle = rim.mean(0)
+    out, soft = _MASK
+    path = smooth_path(middle + out * (rim - middle))
+    mask = coverage(shape, path, soft * float(np.ptp(rim, axis=0).max()))
+    return np.where(mask < 0.02, np.float32(0), mask)
+
+
+def within_bars(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the photograph in a picture (H, W, 3) starts and ends: (2,) x, y each."""
+    columns = pixels.swapaxes(0, 1)
+    (left, right), (top, bottom) = _shown(columns), _shown(pixels)
+    spans = [_straight(columns[:, top:bottom], left, right), _straight(pixels[:, left:right], top, bottom)]
+    low, high = np.array(spans).T
+    return low, high
+
+
+def _shown(lines: np.ndarray) -> tuple[int, int]:
+    """The first of the lines (N, M, 3) that is not of one colour with those before it, and after the last."""
+    plain = np.ptp(lines, axis=1).max(1) <= _NOISE
+    colours = lines[:, 0].astype(int)
+    before = plain & (np.abs(colours - colours[0]).max(1) <= _NOISE)
+    after = plain & (np.abs(colours - colours[-1]).max(1) <= _NOISE)
+    if before.all():
+        return 0, len(lines)
+    return int(np.argmin(before)), len(lines) - int(np.argmin(after[::-1]))
+
+
+def _straight(lines: np.ndarray, low: int, high: int) -> tuple[int, int]:
+    """The same within bars that end straight; the whole where a plain background ends."""
+    inner_low, inner_high = low + _SOFT_PX, high - _SOFT_PX
+    if inner_high <= inner_low:
+        return 0, len(lines)
+    starts = low > 0 and _is_other(lines[inner_low], lines[0, 0])
+    ends = high < len(lines) and _is_other(lines[inner_high - 1], lines[-1, -1])
+    return (inner_low if starts else 0), (inner_high if ends else len(lines))
+
+
+def _is_other(line: np.ndarray, colour: np.ndarray) -> bool:
+    far = np.abs(line.astype(int) - colour.astype(int)).max(1) > _NOISE
+    return bool(far.mean() > _STRAIGHT)

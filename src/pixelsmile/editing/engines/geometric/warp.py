@@ -4,16 +4,10 @@ import numpy as np
 import skia
 
 from pixelsmile.editing.engines.geometric.surface import LOWER_LIP, RINGS, UPPER_LIP, smoothstep, surface
-from pixelsmile.faces.mesh.mesh import Pose
 from pixelsmile.faces.mesh.points import NUM_SURFACE
 
 HELD_CM = 1.5  # from how far inside of the edges of a picture, see `held_at_edges`
 _FAR = 1e4  # depth of the rings: behind the face
-
-
-def in_picture(pose: Pose, moved_cm: np.ndarray) -> np.ndarray:
-    """The surface (M, 3) in the picture, with its rings: (M + rings, 3)."""
-    return pose.project(moved_cm)
 
 
 def held_at_edges(
