@@ -54,7 +54,7 @@ def stream_faces(
     editor: Editor,
     image: ImageLike,
     edits: Sequence[tuple[Face, Sequence[Request]]],
-    how: PasteOptions = PasteOptions(),
+    paste_options: PasteOptions = PasteOptions(),
     **options: Unpack[EditOptions],
 ) -> Iterator[Progress | EditResult]:
     """Edit faces of one picture, each with its requests: Progress events, then a result for each request.
@@ -76,7 +76,7 @@ def stream_faces(
         check_domain(source.path, source.portrait, made["domain"] or source.domain)
     layers: list[list[EditResult]] = [[] for _ in edits[0][1]]  # of each request, one a face
     for face, requests in edits:
-        crop = crop_to_edit(face, source.image.size, how.context)
+        crop = crop_to_edit(face, source.image.size, paste_options.context)
         waiting = iter(layers)
         for event in editor.stream(crop.cut(source.image), requests, **made):
             if isinstance(event, Progress):
@@ -84,10 +84,8 @@ def stream_faces(
                 continue
             below = next(waiting)
             onto = below[-1].images if below else [source.image] * len(event.images)
-            if editor.engine.info.moves_units:
-                below.append(_laid(source, onto, face, crop, event))
-            else:
-                below.append(_pasted(source, onto, face, crop, event, how))
+            how = None if editor.engine.info.moves_units else paste_options
+            below.append(_pasted(source, onto, face, crop, event, how))
     for result in map(_together, layers):
         notes = [*source.original.notes, *result.settings["notes"]]
         images = [source.original.restored(picture) for picture in result.images]
@@ -112,51 +110,35 @@ def _pasted(
     face: Face,
     crop: FaceCrop,
     result: EditResult,
-    how: PasteOptions,
+    how: PasteOptions | None,
 ) -> EditResult:
-    picture, images, corrections = source.image, [], []
-    for below, edit in zip(onto, result.images, strict=True):
-        mask_HW = _mask(crop.face(face), crop.cut(picture), edit, how.masker)
-        fitted = fit_edit(
-            picture, edit, crop, mask_HW, guard_drift=how.guard_drift, keep_detail=how.keep_detail
-        )
-        images.append(paste(below, fitted))
-        corrections.append(_correction(fitted))
-        del mask_HW, fitted  # of a face that fills a large photograph 300 MB, while the next is made
-    mask = "ellipse" if how.masker is None else how.masker.name
-    return _described(source, images, face, crop, result, mask, corrections)
-
-
-def _laid(
-    source: Source, onto: Sequence[Image.Image], face: Face, crop: FaceCrop, result: EditResult
-) -> EditResult:
-    """The same for an engine whose edits lie on the picture: what it has changed, as it is."""
+    """The edits of a crop upon whole pictures. how: None where edits lie on the picture pixel by pixel."""
     images, corrections = [], []
     for below, edit in zip(onto, result.images, strict=True):
-        fitted = fit_aligned(source.image, edit, crop)
+        if how is None:
+            fitted = fit_aligned(source.image, edit, crop)
+        else:
+            fitted = _fitted(source.image, edit, face, crop, how)
         images.append(paste(below, fitted))
         corrections.append(_correction(fitted))
-    return _described(source, images, face, crop, result, "changed pixels", corrections)
-
-
-def _described(
-    source: Source,
-    images: list[Image.Image],
-    face: Face,
-    crop: FaceCrop,
-    result: EditResult,
-    mask: str,
-    corrections: list[dict[str, Any]],
-) -> EditResult:
+        del fitted  # of a face that fills a large photograph 300 MB, while the next is made
+    masker = None if how is None else how.masker
     described = {
         "box": [round(value, 2) for value in face.box],
         "source": face.source,
         "crop": [crop.left, crop.top, crop.side, crop.side],
         "turned_deg": round(math.degrees(crop.turn), 1),
-        "mask": mask,
+        "mask": "changed pixels" if how is None else "ellipse" if masker is None else masker.name,
         "corrections": corrections,
     }
     return EditResult(result.label, images, result.strengths, {**result.settings, "face": described}, source)
+
+
+def _fitted(
+    picture: Image.Image, edit: Image.Image, face: Face, crop: FaceCrop, how: PasteOptions
+) -> FittedEdit:
+    mask_HW = _mask(crop.face(face), crop.cut(picture), edit, how.masker)
+    return fit_edit(picture, edit, crop, mask_HW, guard_drift=how.guard_drift, keep_detail=how.keep_detail)
 
 
 def _mask(face: Face, source: Image.Image, edit: Image.Image, masker: Masker | None) -> np.ndarray:

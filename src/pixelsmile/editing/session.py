@@ -13,7 +13,7 @@ Closing the generator cancels: the work ends with the step at hand, and of `Edit
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Unpack
@@ -183,7 +183,7 @@ class Edit:
         folder: Path,
         *,
         force: bool = False,
-    ) -> Iterator[Progress | EditResult | EditFiles]:
+    ) -> Generator[Progress | EditResult | EditFiles]:
         """The events of `stream_edit`, then the files. All of them appear in `folder`, or none.
 
         force: replace files that exist. OutputError.
