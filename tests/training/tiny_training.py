@@ -16,7 +16,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from pixelsmile.editing.components import Components, load_components
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.folders import ModelOptions
-from pixelsmile.editing.processor import image_only_processor
+from pixelsmile.editing.prompts import image_only_processor
 from pixelsmile.faces.encoders.encoder import Preprocessing
 from pixelsmile.faces.encoders.torch_encoder import TorchEncoder
 from pixelsmile.faces.face import Face
