@@ -74,21 +74,21 @@ COMMANDS = {
         "bench_judge:ffe_parser", "have the edits judged, and measure their likeness to the source"
     ),
     "bench ffe report": Command(
-        "bench_report", "the numbers of one or several runs, as a table, JSON and a page"
+        "bench_report:ffe_parser", "the numbers of one or several runs, as a table, JSON and a page"
     ),
     "bench fed run": Command("bench_run:fed_parser", "let an editor do the edits of FED-Bench"),
     "bench fed judge": Command("bench_fed_judge", "have the edits marked, and measure the other components"),
     "bench fed report": Command(
-        "bench_fed_report", "components, dimensions and FED-Score of one or several runs"
+        "bench_report:fed_parser", "components, dimensions and FED-Score of one or several runs"
     ),
     "bench fed bias": Command(
         "bench_fed_bias", "do FED-Score and single metrics rank edits whose order is known?"
     ),
     "bench compare": Command(
-        "bench_compare", "two runs of FFE-Bench, paired: what is better, and how sure that is"
+        "bench_report:compare_parser", "two runs of FFE-Bench, paired: what is better, and how sure that is"
     ),
-    "bench study page": Command("bench_study_page", "a page on which a person ranks sweeps, blind"),
-    "bench study rank": Command("bench_study_rank", "mean ranks and agreement from the pages' CSVs"),
+    "bench study page": Command("bench_study:page_parser", "a page on which a person ranks sweeps, blind"),
+    "bench study rank": Command("bench_study:rank_parser", "mean ranks and agreement from the pages' CSVs"),
     "doctor": Command("doctor", "what this machine can run, and what is missing"),
     "completion": Command("completion", "make a shell complete commands, options and values"),
 }
