@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_file
-from pixelsmile.limits import read_json_object, shown
+from pixelsmile.limits import read_json_object
 from pixelsmile.store.publication import write_file
+from pixelsmile.store.run_folder import require_same
 
 LOG_FILE = "training.jsonl"
 
@@ -22,17 +22,8 @@ def require_same_plan(folder: Path, plan: Mapping[str, Any], name: str = "plan")
     if not file.is_file():
         write_file(file, (json.dumps(now, indent=2) + "\n").encode())
         return
-    begun = read_json_object(file)
-    changed = [
-        f"{key} was {shown(begun.get(key))}, is {shown(now.get(key))}"
-        for key in {**begun, **now}
-        if key not in begun or key not in now or begun[key] != now[key]
-    ]
-    if changed:
-        raise InputError(
-            f"{str(folder)!r} was begun with another {name} ({'; '.join(changed[:2])}): "
-            f"give the same {name} or another --work, or delete the folder"
-        )
+    advice = f"give the same {name} or another --work, or delete the folder"
+    require_same(folder, read_json_object(file), now, advice)
 
 
 def publish(trained: Path, target: Path) -> None:

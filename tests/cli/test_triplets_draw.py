@@ -60,8 +60,8 @@ def test_what_is_drawn_can_be_chosen():
         (["draw", "-o", "x", "--confusing-share", "2"], "share '2' is no number from 0 to 1"),
         (["draw", "-o", "x", "--levels", "--strengths", "0", "1"], "leave out --strengths"),
         (["draw", "-o", "file"], "cannot write to 'file'"),
-        (["draw", "-o", "full"], "'full' holds 'a' and no plan of drawn triplets"),
-        (["draw", "-o", "drawn", "--size", "33", "-n", "2"], "was begun with size_px 32, not 33"),
+        (["draw", "-o", "full"], "'full' holds 'a' and no run"),
+        (["draw", "-o", "drawn", "--size", "33", "-n", "2"], "was begun with size_px = 32, not 33"),
         (["draw", "-o", "drawn", "--size", "32", "-n", "1"], "holds 2 triplets, more than 1, and none are"),
     ],
 )

@@ -114,7 +114,7 @@ def test_what_is_finished_is_not_done_again(finished):
 
 
 def test_another_plan_does_not_use_these_crops(finished):
-    with pytest.raises(InputError, match="begun with another plan"):
+    with pytest.raises(InputError, match="was begun with"):
         run(finished[0], replace(TINY, people=PeoplePlan(num_families=3)))
 
 

@@ -106,7 +106,7 @@ def stages_until_training(folder):
 
 
 def test_another_plan_does_not_use_these_windows(finished):
-    with pytest.raises(InputError, match="begun with another plan"):
+    with pytest.raises(InputError, match="was begun with"):
         run(finished[0], replace(TINY, pictures=replace(TINY.pictures, margin_px=4)))
 
 

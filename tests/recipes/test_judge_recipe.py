@@ -129,7 +129,7 @@ def test_what_training_needs_is_missed_before_the_drawing(tmp_path, monkeypatch)
 
 
 def test_another_plan_does_not_use_these_crops(finished):
-    with pytest.raises(InputError, match="begun with another plan"):
+    with pytest.raises(InputError, match="was begun with"):
         run(finished[0], replace(TINY, faces=FacePlan(max_strength=1.0)))
 
 

@@ -52,7 +52,7 @@ def test_another_plan_is_named(tmp_path):
     require_same_plan(tmp_path / "crops", plan)
     require_same_plan(tmp_path / "crops", plan)
     assert json.loads((tmp_path / "crops" / "plan.json").read_text()) == {"seed": 0, "sizes_px": [96, 128]}
-    with pytest.raises(InputError, match=r"begun with another plan \(seed was 0, is 1\): give the same plan"):
+    with pytest.raises(InputError, match=r"begun with seed = 0, not 1: give the same plan"):
         require_same_plan(tmp_path / "crops", {**plan, "seed": 1})
 
 

@@ -147,7 +147,7 @@ def test_frames_are_taken_from_clips_and_go_on_after_a_kill(
     first = extract_frames(tmp_path / "mead", tmp_path / "out", frames_per_clip=2)
     assert next(first) == Extracted(done=1, num_clips=3, unreadable=0)
     first.close()
-    touch(tmp_path / "out", str(front / "happy/level_3/.001.partial/0003.png"))  # what a kill leaves
+    touch(tmp_path / "out", str(front / "happy/level_3/.pixelsmile-1/new/0003.png"))  # what a kill leaves
     with caplog.at_level(logging.WARNING):
         *_, last = extract_frames(tmp_path / "mead", tmp_path / "out", frames_per_clip=2)
     assert last == Extracted(done=3, num_clips=3, unreadable=1)
@@ -162,7 +162,7 @@ def test_frames_are_taken_from_clips_and_go_on_after_a_kill(
     for picture, number in zip(pictures, (3, 8, 3, 8), strict=True):
         with Image.open(picture.image) as image:
             assert np.asarray(image).mean() == pytest.approx(20 * number, abs=4)
-    assert not list(tmp_path.rglob("*.partial"))
+    assert not [path for path in tmp_path.rglob(".*") if path.name != ".pixelsmile-1"]
 
 
 def test_clips_with_too_few_frames_get_more_and_those_that_are_there_stay(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_clips_with_too_few_frames_get_more_and_those_that_are_there_stay(tmp_pa
         names.append(sorted(path.name for path in (tmp_path / "out" / clip).iterdir()))
     assert names == [["0006.png"], ["0003.png", "0006.png", "0008.png"], ["0003.png", "0006.png", "0008.png"]]
     assert [p.image.name for p in mead_pictures(tmp_path / "out", 2)] == ["0003.png", "0008.png"]
-    assert not list(tmp_path.rglob("*.partial"))
+    assert not [path for path in tmp_path.rglob(".*") if path.name != ".pixelsmile-1"]
 
 
 def test_a_damaged_clip_is_named_once(tmp_path: Path) -> None:

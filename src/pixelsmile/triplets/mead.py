@@ -13,16 +13,16 @@ given the level of its clip for its own expression, and 0 for the eleven others.
 import logging
 import os
 import re
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pixelsmile.errors import ExpressionError, InputError, OutputError
+from pixelsmile.errors import ExpressionError, InputError
 from pixelsmile.expressions import NEUTRAL, parse_expression
 from pixelsmile.faces.onnx import EXTRA
+from pixelsmile.store.publication import staged
 from pixelsmile.triplets.annotated import AnnotatedPicture
 from pixelsmile.triplets.triplet import one_hot_scores
 
@@ -179,30 +179,10 @@ def _has_frames(target: Path, num: int) -> bool:
 
 def _write(cv2: Any, clip: Path, target: Path, frames_per_clip: int) -> None:
     frames = _read(cv2, clip, frames_per_clip)
-    partial = target.with_name(f".{target.name}.partial")  # hidden: not found as frames
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        for number, picture in frames:
-            with (partial / f"{number:04}.png").open("wb") as file:
-                file.write(cv2.imencode(".png", picture)[1].tobytes())
-                file.flush()
-                os.fsync(file.fileno())
-        _move(partial, target)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write to {str(target)!r} ({error.strerror}): free some space or choose another folder"
-        ) from error
-
-
-def _move(partial: Path, target: Path) -> None:
-    """All frames at once, or beside those that are there already."""
-    if not target.is_dir():
-        partial.rename(target)
-        return
-    for frame in partial.iterdir():
-        frame.replace(target / frame.name)
-    partial.rmdir()
+    files = {f"{number:04}.png": cv2.imencode(".png", picture)[1].tobytes() for number, picture in frames}
+    with staged(target, files, force=True) as stage:  # all at once, also beside those that are there already
+        for name, data in files.items():
+            stage.write(name, data)
 
 
 def _read(cv2: Any, clip: Path, frames_per_clip: int) -> list[tuple[int, Any]]:
