@@ -262,9 +262,7 @@ def training_kinds(shop: Path) -> dict[str, Kind]:
 
 def judge_kinds(shop: Path) -> dict[str, Kind]:
     """What a model answers to a judge's questions. An answer that is none is a MalformedAnswerError."""
-    from pixelsmile.judges.rubrics.expression_scores import read_answer
-    from pixelsmile.judges.rubrics.marked_answer import read_marked_answer
-    from pixelsmile.judges.rubrics.reading import MalformedAnswerError
+    from pixelsmile.judges.rubrics import EXPRESSION_SCORES, FED_QUALITY, MalformedAnswerError
     from pixelsmile.remote import ScriptedProvider
 
     names = (
@@ -291,9 +289,9 @@ def judge_kinds(shop: Path) -> dict[str, Kind]:
 
     def read(path: Path) -> None:
         text = path.read_bytes().decode("utf-8", "replace")
-        for reader in (read_answer, read_marked_answer):
+        for rubric in (EXPRESSION_SCORES, FED_QUALITY):
             try:
-                reader(text)
+                rubric.read(text)
             except MalformedAnswerError as error:
                 if len(str(error)) > 2000:
                     raise AssertionError("a malformed answer fills pages") from error

@@ -25,7 +25,8 @@ from PIL import Image
 from pixelsmile.embedded import judge_path
 from pixelsmile.expressions import DOMAINS
 from pixelsmile.judges.embedded.judge import EmbeddedJudge, Look
-from pixelsmile.judges.embedded.marks import CALIBRATION_FILE, Calibration, Scale, apart, damage, missing
+from pixelsmile.judges.embedded.marks import CALIBRATION_FILE, Calibration, damage, drawn_scores
+from pixelsmile.judges.marks import Scale, apart, missing
 from pixelsmile.judges.question import Target
 from pixelsmile.judges.verdict import NoVerdict
 from pixelsmile.store.publication import write_file
@@ -94,7 +95,7 @@ def _errors(judge: EmbeddedJudge, sitting: Sitting, ruin: Ruin) -> Iterator[tupl
         log.info("person %d: %s refused", sitting.seed, ", ".join(sorted(set(pictures) - set(looks))))
         return
     yield from _damages(sitting, pictures, looks["drawn"], ruin)
-    yield from _distances(sitting.target, {name: look.cut_scores for name, look in looks.items()})
+    yield from _distances(sitting.target, {name: look.scores for name, look in looks.items()})
 
 
 def _damages(
@@ -113,7 +114,11 @@ def _distances(target: Target, scores: Mapping[str, np.ndarray]) -> Iterator[tup
 
     def missings(names: Sequence[str]) -> list[float]:
         targets = (target, Target(target.expression))  # as dense and as simple instructions ask
-        return [missing(asked, scores["source"], scores[name]) for asked in targets for name in names]
+        return [
+            missing(asked, scores["source"], scores[name], drawn_scores)
+            for asked in targets
+            for name in names
+        ]
 
     yield "truth_alignment", Errors(aparts(("reconstructed", "of another")), aparts(("wrong",)))
     yield "consistency", Errors(missings(("drawn", "reconstructed")), missings(("source", "wrong")))

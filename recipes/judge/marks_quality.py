@@ -11,6 +11,7 @@ FED-Bench's REG to say.
 """
 
 import argparse
+import asyncio
 import json
 import logging
 from collections import Counter, defaultdict
@@ -24,7 +25,8 @@ from PIL import Image
 
 from pixelsmile.embedded import judge_path
 from pixelsmile.expressions import DOMAINS, NEUTRAL
-from pixelsmile.judges.embedded.marks import EmbeddedMarker, EmbeddedMarkers, embedded_markers
+from pixelsmile.judges.embedded.marks import embedded_markers
+from pixelsmile.judges.judge import Judge, Markers
 from pixelsmile.judges.question import (
     Sample,
     Target,
@@ -32,7 +34,7 @@ from pixelsmile.judges.question import (
     quality_sample,
     truth_alignment_sample,
 )
-from pixelsmile.judges.verdict import NoVerdict
+from pixelsmile.judges.verdict import Mark
 from pixelsmile.store.publication import write_file
 from recipes.judge.marks_pictures import DAMAGES, Ruin, Sitting, sitting_of
 from recipes.judge.quality import reconstruction
@@ -70,13 +72,13 @@ class Tally:
     marks: defaultdict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
     refused: Counter[str] = field(default_factory=Counter)
 
-    def add(self, fault: Fault, marker: EmbeddedMarker, sample: Sample) -> None:
+    def add(self, fault: Fault, marker: Judge, sample: Sample) -> None:
         """Have one edit marked."""
-        outcome = marker.mark(sample.question())
-        if isinstance(outcome, NoVerdict):
-            self.refused[f"{fault.kind} {fault.amount:g}"] += 1
-        else:
+        outcome = asyncio.run(marker.judge(sample.question()))
+        if isinstance(outcome, Mark):
             self.marks[fault.kind].append((fault.amount, outcome.mark))
+        else:
+            self.refused[f"{fault.kind} {fault.amount:g}"] += 1
 
     def report(self) -> dict[str, Any]:
         """Of each kind the mean mark by amount and Spearman's correlation; and the refusals."""
@@ -84,7 +86,7 @@ class Tally:
         return {"kinds": kinds, "refused": dict(self.refused)}
 
 
-def measure(markers: EmbeddedMarkers, test: Trial) -> dict[str, Any]:
+def measure(markers: Markers, test: Trial) -> dict[str, Any]:
     """The report, by component; SC once for dense and once for simple instructions."""
     tallies: defaultdict[str, Tally] = defaultdict(Tally)
     for index in range(test.num_people):
@@ -97,9 +99,7 @@ def measure(markers: EmbeddedMarkers, test: Trial) -> dict[str, Any]:
     return {component: tally.report() for component, tally in tallies.items()}
 
 
-def _asked(
-    markers: EmbeddedMarkers, sitting: Sitting, test: Trial
-) -> Iterator[tuple[str, Fault, EmbeddedMarker, Sample]]:
+def _asked(markers: Markers, sitting: Sitting, test: Trial) -> Iterator[tuple[str, Fault, Judge, Sample]]:
     source, truth = sitting.picture(sitting.source), sitting.picture(sitting.truth)
     dense, simple = sitting.target, Target(sitting.target.expression)
     domain = sitting.domain

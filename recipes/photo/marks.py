@@ -34,7 +34,7 @@ def main() -> None:
             continue
         x0, _, x1, _ = look.mesh.box
         for name, picture in damaged(image, x1 - x0).items():
-            found[name].append(list(damage(picture, look).values()))
+            found[name].append(list(damage(picture, look)))
     print(" " * 16, *(f"{sign:>16}" for sign in SIGNS))
     for name, values in found.items():
         middle, high = np.percentile(values, (50, 90), axis=0)

@@ -38,7 +38,7 @@ from pixelsmile.judges import (
     Verdict,
     VerdictCache,
 )
-from pixelsmile.judges.choosing import Markers
+from pixelsmile.judges.judge import Markers
 from pixelsmile.store.json_lines import LineWriter
 
 GREY, RED = (128, 128, 128), (255, 0, 0)

@@ -22,7 +22,7 @@ from benchmarks.fed_run_examples import TRIPLETS, ExampleJudge, begin_fed_run, m
 from pixelsmile.benchmarks.fed.marking import MARKED, MarkerSet
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.judges import Question, cache_key
-from pixelsmile.judges.choosing import Markers
+from pixelsmile.judges.judge import Markers
 
 
 class PaidJudge(ExampleJudge):

@@ -14,7 +14,6 @@ from pixelsmile.judges.rubrics import (
     FED_QUALITY,
     FED_TRUTH_ALIGNMENT,
     MalformedAnswerError,
-    MarkedAnswer,
 )
 
 RUBRICS = (FED_QUALITY, FED_CONSISTENCY, FED_TRUTH_ALIGNMENT)
@@ -71,9 +70,7 @@ def test_five_anchors_and_the_reason_first(rubric):
 )
 @pytest.mark.parametrize("rubric", RUBRICS)
 def test_accepted_forms(rubric, text):
-    answer = rubric.read(text)
-    assert answer == MarkedAnswer(7.25, "The brows are raised.")
-    assert answer.outcome("j", ("raw",)) == Mark("j", 7.25, "The brows are raised.", ("raw",))
+    assert rubric.read(text) == Mark("", 7.25, "The brows are raised.")
 
 
 @pytest.mark.parametrize(
@@ -148,4 +145,4 @@ def test_words_cannot_leave_their_quotes(words):
 def test_half_of_a_letter_in_a_reason_can_be_kept():
     answer = FED_QUALITY.read('{"reason": "It is \\ud83d \\ud83d\\ude00.", "mark": 5}')
     assert answer.reason == "It is \ufffd \U0001f600."
-    assert answer.outcome("j", ()).to_json().encode()
+    assert answer.to_json().encode()

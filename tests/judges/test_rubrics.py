@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelsmile.expressions import EXPRESSIONS, TAXONOMY
-from pixelsmile.judges.rubrics import EXPRESSION_SCORES, Answer, MalformedAnswerError
+from pixelsmile.judges import Verdict
+from pixelsmile.judges.rubrics import EXPRESSION_SCORES, MalformedAnswerError
 
 LABELS = [expression.judge_label for expression in TAXONOMY]
 SCORES = {label: number / 20 for number, label in enumerate(LABELS)}
@@ -153,5 +154,5 @@ def test_a_damaged_answer_is_never_read_differently(data):
         answer = EXPRESSION_SCORES.read(text)
     except MalformedAnswerError:
         return
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, Verdict)
     assert all(0 <= score <= 1 for score in answer.scores.values())

@@ -1,4 +1,4 @@
-"""Verdicts say what they are, survive JSON, and are never made of anything else."""
+"""Verdicts and marks say what they are, survive JSON, and are never made of anything else."""
 
 import json
 import math
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.judges import (
     JudgeIdentity,
+    Mark,
     NoVerdict,
     Verdict,
     outcome_from_json,
@@ -31,8 +32,16 @@ NO_VERDICTS = st.builds(
     transcript=st.lists(st.text()).map(tuple),
 )
 
+MARKS = st.builds(
+    Mark,
+    judge=st.text(),
+    mark=st.floats(0, 10),
+    reason=st.text(min_size=1).filter(str.strip),
+    transcript=st.lists(st.text()).map(tuple),
+)
 
-@given(VERDICTS | NO_VERDICTS)
+
+@given(VERDICTS | MARKS | NO_VERDICTS)
 def test_json_and_back(outcome):
     text = outcome.to_json()
     assert "\n" not in text
@@ -69,6 +78,23 @@ def test_what_is_no_verdict(scores, dominant):
 def test_damaged_json_is_refused(change):
     record = json.loads(Verdict("j", ZEROS, "sad").to_json()) | change
     with pytest.raises(ValueError, match=r"valid|twelve"):
+        outcome_from_json(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("mark", "reason"), [(-0.01, "x"), (10.01, "x"), (math.nan, "x"), (math.inf, "x"), (5, ""), (5, " \n")]
+)
+def test_what_is_no_mark(mark, reason):
+    with pytest.raises(ValueError, match=r"mark is|has a reason"):
+        Mark("j", mark, reason)
+
+
+@pytest.mark.parametrize(
+    "change", [{"mark": 11.0}, {"mark": "7"}, {"reason": ""}, {"scores": {}}, {"kind": "verdict"}]
+)
+def test_damaged_marks_are_refused(change):
+    record = json.loads(Mark("j", 7, "why").to_json()) | change
+    with pytest.raises(ValueError, match=r"valid|mark|reason"):
         outcome_from_json(json.dumps(record))
 
 

@@ -158,7 +158,7 @@ def _judge(
     if choice is None:
         return judge
     from pixelsmile.faces.detectors import load_detector
-    from pixelsmile.judges.of_face import OfFace
+    from pixelsmile.judges.judge import OfFace
 
     return OfFace(judge, load_detector(drawn=name == EMBEDDED), choice, options.face.strip().lower())
 

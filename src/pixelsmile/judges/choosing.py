@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from pixelsmile.errors import InputError
-from pixelsmile.judges.judge import Judge
+from pixelsmile.judges.judge import Judge, Markers
 from pixelsmile.judges.model_judge import ModelJudge
 from pixelsmile.judges.rubrics import (
     EXPRESSION_SCORES,
@@ -42,15 +42,6 @@ class JudgeOptions:
     extra: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Markers:
-    """Who marks FED-Bench's judged components: PQ, SC and GTA. What they are asked: fed_samples."""
-
-    quality: Judge
-    consistency: Judge
-    truth_alignment: Judge
-
-
 def parse_judge(text: str, options: JudgeOptions | None = None) -> Judge:
     """The judge that `text` names, ready to be asked for twelve scores.
 
@@ -80,11 +71,11 @@ def parse_markers(text: str, options: JudgeOptions | None = None) -> Markers:
     if text == EMBEDDED:
         from pixelsmile.judges.embedded.marks import embedded_markers
 
-        return Markers(**embedded_markers()._asdict())
+        return embedded_markers()
     if text == PHOTO:
         from pixelsmile.judges.photo.marks import photo_markers
 
-        return Markers(**photo_markers())
+        return photo_markers()
     options = options or JudgeOptions()
     return Markers(
         quality=_model_judge(text, FED_QUALITY, options),

@@ -1,15 +1,25 @@
-"""The protocol of all judges: who judges, and how one is asked."""
+"""The protocol of all judges: who judges, and how one is asked; and any judge, asked about one face."""
 
+import asyncio
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import JsonValue
 
+from pixelsmile.errors import FaceError
 from pixelsmile.hashing import sha256_json
 from pixelsmile.judges.question import Question
-from pixelsmile.judges.verdict import Outcome
+from pixelsmile.judges.verdict import NoVerdict, Outcome
+from pixelsmile.remote.picture import Picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from pixelsmile.faces.choice import FaceChoice
+    from pixelsmile.faces.face import Detector
 
 
 @dataclass(frozen=True)
@@ -73,3 +83,49 @@ class Judge(Protocol):
 
     async def aclose(self) -> None:
         """Close what is open in this event loop. The judge may be asked again afterwards."""
+
+
+@dataclass(frozen=True)
+class Markers:
+    """Who marks FED-Bench's judged components: PQ, SC and GTA. What they are asked: judges.question."""
+
+    quality: Judge
+    consistency: Judge
+    truth_alignment: Judge
+
+
+class OfFace:
+    """Shows `judge` the square around the chosen face; `unsuited` where there is no such face.
+
+    words: how the choice was put, by which caches know it.
+    """
+
+    def __init__(self, judge: Judge, detector: "Detector", choice: "FaceChoice", words: str) -> None:
+        self._judge, self._detector, self._choice = judge, detector, choice
+        asked = judge.identity
+        parameters = {**asked.parameters, "face": words, "detector": detector.name}
+        self.identity = dataclasses.replace(asked, parameters=parameters)
+
+    async def judge(self, question: Question) -> Outcome:
+        """What the judge says of the face, under this judge's name."""
+        try:
+            faces = {
+                caption: await asyncio.to_thread(self._cut, picture.image)
+                for caption, picture in question.pictures.items()
+            }
+        except FaceError as error:
+            return NoVerdict(self.identity.id, "unsuited", str(error))
+        outcome = await self._judge.judge(dataclasses.replace(question, pictures=faces))
+        return dataclasses.replace(outcome, judge=self.identity.id)
+
+    async def aclose(self) -> None:
+        """Close what the judge has open."""
+        await self._judge.aclose()
+
+    def _cut(self, image: "Image") -> Picture:
+        from pixelsmile.faces.choice import choose  # who asks nobody about a face needs no detectors
+        from pixelsmile.faces.crops import crop_to_edit
+
+        found = [] if self._choice.kind == "box" else self._detector.detect(image)
+        (face,) = choose(self._choice, found, image.size)
+        return Picture.read(crop_to_edit(face, image.size).cut(image))

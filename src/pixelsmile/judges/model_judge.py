@@ -1,14 +1,14 @@
 """A judge made of a model and a rubric: it shows the pictures, asks, and reads the answer."""
 
 import asyncio
+import dataclasses
 import re
 from random import Random
 
 from pixelsmile.judges.judge import JudgeIdentity
 from pixelsmile.judges.question import Question
 from pixelsmile.judges.rubrics import EXPRESSION_SCORES, MalformedAnswerError, Rubric
-from pixelsmile.judges.rubrics.reading import ReadAnswer
-from pixelsmile.judges.verdict import NoVerdict, Outcome
+from pixelsmile.judges.verdict import Mark, NoVerdict, Outcome, Verdict
 from pixelsmile.remote import Budget, Client, Prompt, Provider, Reply, RetryPolicy, UnusableReplyError
 from pixelsmile.remote.provider import Part
 
@@ -51,7 +51,7 @@ class ModelJudge:
             return NoVerdict(
                 self.identity.id, answered.reason or "empty", answered.detail, answered.transcript
             )
-        return answered.value.outcome(self.identity.id, answered.transcript)
+        return dataclasses.replace(answered.value, judge=self.identity.id, transcript=answered.transcript)
 
     def prompt(self, question: Question) -> Prompt:
         """What goes over the wire: pictures after their captions, then the rubric with the words."""
@@ -72,7 +72,7 @@ class ModelJudge:
             parts.append(picture.png(limits.max_side_px))
         return (*parts, self._rubric.prompt(question.words))
 
-    def _read(self, reply: Reply) -> ReadAnswer:
+    def _read(self, reply: Reply) -> Verdict | Mark:
         try:
             return self._rubric.read(reply.text)
         except MalformedAnswerError as error:

@@ -10,8 +10,7 @@ from pixelsmile.benchmarks.judging import EditJudging, MakeSample
 from pixelsmile.benchmarks.measuring import keep_record, kept_records
 from pixelsmile.benchmarks.run_folder import EditRecord, FedTaskRecord, RunFolder, file_name
 from pixelsmile.hashing import sha256_json
-from pixelsmile.judges.choosing import Markers
-from pixelsmile.judges.judge import Judge, JudgeIdentity
+from pixelsmile.judges.judge import Judge, JudgeIdentity, Markers
 from pixelsmile.judges.question import (
     Sample,
     Target,

@@ -77,13 +77,13 @@ class Look:
     """What is seen of a face that looks drawn."""
 
     landmarks: np.ndarray  # five, as Face has them
-    scores: np.ndarray  # of EXPRESSIONS
+    raw_scores: np.ndarray  # of EXPRESSIONS, as the network gives them
     transcript: str
 
     @property
-    def cut_scores(self) -> np.ndarray:
+    def scores(self) -> np.ndarray:
         """The scores as a verdict has them: 0..1, rounded."""
-        return np.array([round(float(score), _NUM_DIGITS) for score in self.scores.clip(0, 1)])
+        return np.array([round(float(score), _NUM_DIGITS) for score in self.raw_scores.clip(0, 1)])
 
 
 class EmbeddedJudge:
@@ -160,9 +160,9 @@ class EmbeddedJudge:
         return Look(face.landmarks_5, scores_E, transcript)
 
     def _verdict(self, look: Look) -> Verdict:
-        scores = dict(zip(EXPRESSIONS, map(float, look.cut_scores), strict=True))
-        highest = int(look.scores.argmax())  # before the cut: two full expressions would be a tie after it
-        sure = look.scores[highest] >= self._network.config.neutral_below
+        scores = dict(zip(EXPRESSIONS, map(float, look.scores), strict=True))
+        highest = int(look.raw_scores.argmax())  # two full ones would be a tie once cut
+        sure = look.raw_scores[highest] >= self._network.config.neutral_below
         dominant = EXPRESSIONS[highest] if sure else NEUTRAL
         return Verdict(self.identity.id, scores, dominant, (look.transcript,))
 

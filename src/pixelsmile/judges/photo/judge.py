@@ -89,6 +89,7 @@ _RUBRIC_TEXT = (
     "network of seven classes and the shape of the face together; 0 for expressions that are not judged. The "
     "dominant expression is the one with the most evidence, or neutral."
 )
+NO_PHOTOGRAPH = "it is no photograph of a person"
 LARGEST = FaceChoice("largest")
 SMALLEST_FACE_PX = 24.0
 LARGEST_YAW_DEG = 55.0  # beyond, half of the face is not seen
@@ -142,7 +143,7 @@ class PhotoJudge:
     async def judge(self, question: Question) -> Verdict | NoVerdict:
         """A verdict on the one picture, or `unsuited`: no face that it can judge, or another target."""
         if question.domain != "human":
-            return self._unsuited("it is no photograph of a person")
+            return self._unsuited(NO_PHOTOGRAPH)
         if question.target is not None and question.target.expression not in (*CATEGORIES, NEUTRAL):
             return self._unsuited(not_judged(question.target.expression))
         (picture,) = question.pictures.values()

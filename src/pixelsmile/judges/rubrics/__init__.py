@@ -1,20 +1,14 @@
-"""Rubrics: what a judge is asked, in which form it answers, and how the answer is read."""
+"""Rubrics: what a model is asked as a judge, in which form it answers, and how the answer is read."""
 
-from pixelsmile.judges.rubrics.expression_scores import EXPRESSION_SCORES, Answer
-from pixelsmile.judges.rubrics.fed_consistency import FED_CONSISTENCY
-from pixelsmile.judges.rubrics.fed_quality import FED_QUALITY
-from pixelsmile.judges.rubrics.fed_truth_alignment import FED_TRUTH_ALIGNMENT
-from pixelsmile.judges.rubrics.marked_answer import MarkedAnswer
-from pixelsmile.judges.rubrics.reading import MalformedAnswerError
-from pixelsmile.judges.rubrics.rubric import Rubric
+from pixelsmile.judges.rubrics.expression_scores import EXPRESSION_SCORES
+from pixelsmile.judges.rubrics.fed import FED_CONSISTENCY, FED_QUALITY, FED_TRUTH_ALIGNMENT
+from pixelsmile.judges.rubrics.rubric import MalformedAnswerError, Rubric
 
 __all__ = [
     "EXPRESSION_SCORES",
     "FED_CONSISTENCY",
     "FED_QUALITY",
     "FED_TRUTH_ALIGNMENT",
-    "Answer",
     "MalformedAnswerError",
-    "MarkedAnswer",
     "Rubric",
 ]

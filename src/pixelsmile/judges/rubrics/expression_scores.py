@@ -5,51 +5,31 @@ photographs and anime). Added: the anchors of the scale, the demand to judge wha
 label. The words are part of every verdict's identity: to change one, add a version and leave this as it is.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from pydantic import JsonValue
 
-from pixelsmile.expressions import EXPRESSIONS, JUDGE_LABELS, NEUTRAL, TAXONOMY
-from pixelsmile.judges.rubrics.reading import (
+from pixelsmile.expressions import JUDGE_LABELS, NEUTRAL, TAXONOMY
+from pixelsmile.judges.rubrics.rubric import (
     MalformedAnswerError,
+    Rubric,
     read_object,
     require_number,
     require_object,
 )
-from pixelsmile.judges.rubrics.rubric import Rubric
 from pixelsmile.judges.verdict import Verdict
 from pixelsmile.limits import shown
-
-# An answer with scores: a number in [0, 1] for every label, and the dominant one.
-#
-# 80 is not 0.8, and "anger" is not a label.
-
 
 NEUTRAL_LABEL = "Neutral"
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What was read: a score in [0, 1] for each of EXPRESSIONS, and the dominant one (or "neutral")."""
-
-    scores: Mapping[str, float]
-    dominant: str
-
-    def outcome(self, judge: str, transcript: tuple[str, ...]) -> Verdict:
-        """The verdict of that judge."""
-        return Verdict(judge, self.scores, self.dominant, transcript)
-
-
-def read_answer(text: str) -> Answer:
-    """The answer in `text`; MalformedAnswerError where it is not exactly that."""
+def read_scores(text: str) -> Verdict:
+    """A number in [0, 1] for every label, and the dominant one: 80 is not 0.8, and "anger" is not a label."""
     record = require_object(read_object(text), "the answer", {"scores", "dominant"})
     labels = require_object(record["scores"], "scores", set(JUDGE_LABELS))
     by_name = {
         JUDGE_LABELS[label]: require_number(value, f"the score of {label}", 1.0)
         for label, value in labels.items()
     }
-    return Answer({name: by_name[name] for name in EXPRESSIONS}, _dominant(record["dominant"]))
+    return Verdict("", by_name, _dominant(record["dominant"]))
 
 
 def _dominant(value: JsonValue) -> str:
@@ -147,4 +127,4 @@ def _answer_schema() -> dict[str, JsonValue]:
     }
 
 
-EXPRESSION_SCORES = Rubric("expression-scores-1", _INSTRUCTIONS, _answer_schema(), read_answer)
+EXPRESSION_SCORES = Rubric("expression-scores-1", _INSTRUCTIONS, _answer_schema(), read_scores)

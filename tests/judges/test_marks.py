@@ -1,4 +1,4 @@
-"""The embedded markers: signs of damage, distances, scales, and what the shipped ones say of drawn people."""
+"""Marks without a server: signs of damage, distances, scales, and what the shipped markers say."""
 
 import asyncio
 import io
@@ -9,30 +9,35 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
+from skimage.data import astronaut
 
 from pixelsmile import embedded
 from pixelsmile.errors import ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL
 from pixelsmile.judges import (
+    JudgeIdentity,
     JudgingRun,
     Mark,
     NoVerdict,
-    Picture,
     Target,
 )
 from pixelsmile.judges.choosing import parse_markers
 from pixelsmile.judges.embedded.marks import (
     CALIBRATION_FILE,
-    LEAST_LENGTH,
     Calibration,
-    Looks,
+    drawn_scores,
+    load_calibration,
+)
+from pixelsmile.judges.judge import Markers
+from pixelsmile.judges.marks import (
+    LEAST_LENGTH,
+    Rules,
     Scale,
     apart,
     blocks,
-    drawn_scores,
     grain,
-    load_calibration,
+    make_markers,
     missing,
     softness,
 )
@@ -94,6 +99,10 @@ def test_compression_shows_in_blocks_and_noise_does_not():
 # Distances
 
 
+def left(target: Target, source: np.ndarray, edit: np.ndarray) -> float:
+    return missing(target, source, edit, drawn_scores)
+
+
 SCORES = st.lists(st.floats(0, 1), min_size=12, max_size=12).map(np.array)
 
 
@@ -119,30 +128,28 @@ def test_apart_by_hand():
 def test_what_does_what_was_asked_misses_nothing(name, variant):
     source = drawn_scores("sad" if name != "sad" else "happy", 0.8, 0)
     for target in (Target(name, 0.7), Target(name)):
-        assert missing(target, source, drawn_scores(name, 0.7, variant)) == pytest.approx(0, abs=1e-12)
-        assert missing(target, source, source) >= 0.99
-    assert missing(Target(NEUTRAL), source, one_hot()) == 0
-    assert missing(Target(NEUTRAL), source, source) == 1
+        assert left(target, source, drawn_scores(name, 0.7, variant)) == pytest.approx(0, abs=1e-12)
+        assert left(target, source, source) >= 0.99
+    assert left(Target(NEUTRAL), source, one_hot()) == 0
+    assert left(Target(NEUTRAL), source, source) == 1
 
 
-def test_half_way_is_half_missing():
+def test_half_way_is_half_left():
     rest = one_hot()
     full, half = (drawn_scores("happy", strength, 0) for strength in (1.0, 0.5))
-    assert missing(Target("happy", 1.0), rest, half) == pytest.approx(
-        0.5, abs=0.06
-    )  # relatives are not linear
-    assert missing(Target(NEUTRAL), full, 0.25 * full) == pytest.approx(0.25)
+    assert left(Target("happy", 1.0), rest, half) == pytest.approx(0.5, abs=0.06)  # relatives are not linear
+    assert left(Target(NEUTRAL), full, 0.25 * full) == pytest.approx(0.25)
 
 
 def test_too_strong_is_better_than_too_weak_where_a_strength_is_asked_for():
     rest = one_hot()
     at = {strength: drawn_scores("happy", strength, 0) for strength in (0.25, 0.5, 0.75, 1.0)}
     asked = Target("happy", 0.5)
-    weak, strong, stronger = (missing(asked, rest, at[strength]) for strength in (0.25, 0.75, 1.0))
+    weak, strong, stronger = (left(asked, rest, at[strength]) for strength in (0.25, 0.75, 1.0))
     assert 0 < strong < weak < 1
     assert strong < stronger
     assert stronger == pytest.approx(0.5, abs=0.1)
-    assert missing(Target("happy"), rest, at[1.0]) == 0, "no strength was asked for"
+    assert left(Target("happy"), rest, at[1.0]) == 0, "no strength was asked for"
 
 
 # Scales
@@ -213,8 +220,12 @@ def markers():
     return parse_markers("embedded")
 
 
+def marked(marker, sample):
+    return asyncio.run(marker.judge(sample.question()))
+
+
 def mark_of(marker, sample) -> float:
-    outcome = marker.mark(sample.question())
+    outcome = marked(marker, sample)
     assert isinstance(outcome, Mark), outcome
     assert outcome.judge == marker.identity.id
     return outcome.mark
@@ -272,7 +283,7 @@ def test_damage_costs_marks_and_a_grimace_does_not(markers):
     marks = [mark_of(markers.quality, quality_sample("", image)) for image in (sharp, *blurred)]
     assert marks[0] > 9
     assert marks[0] > marks[1] + 1 > marks[2] + 2
-    assert "softness" in markers.quality.mark(quality_sample("", blurred[1]).question()).reason
+    assert "softness" in marked(markers.quality, quality_sample("", blurred[1])).reason
 
 
 @HAS_MARKERS
@@ -281,38 +292,38 @@ def test_photographs_get_no_mark(markers):
     photograph, drawn = Image.fromarray(data.astronaut()), face("happy")
     target = Target("happy")
     outcomes = [
-        markers.quality.mark(quality_sample("", photograph).question()),
-        markers.consistency.mark(consistency_sample("", photograph, drawn, "x", target=target).question()),
-        markers.consistency.mark(consistency_sample("", drawn, photograph, "x", target=target).question()),
-        markers.truth_alignment.mark(truth_alignment_sample("", photograph, drawn).question()),
-        markers.truth_alignment.mark(truth_alignment_sample("", drawn, photograph).question()),
+        marked(markers.quality, quality_sample("", photograph)),
+        marked(markers.consistency, consistency_sample("", photograph, drawn, "x", target=target)),
+        marked(markers.consistency, consistency_sample("", drawn, photograph, "x", target=target)),
+        marked(markers.truth_alignment, truth_alignment_sample("", photograph, drawn)),
+        marked(markers.truth_alignment, truth_alignment_sample("", drawn, photograph)),
     ]
     assert all(isinstance(one, NoVerdict) and one.reason == "unsuited" for one in outcomes)
     assert [one.detail.split(":")[0] for one in outcomes] == ["Edit", "Source", "Edit", "Reference", "Edit"]
 
 
 def test_a_picture_is_looked_at_once():
-    class Counting:
-        identity, num = None, 0
+    seen = []
+
+    class Judge:
+        identity = JudgeIdentity("p", "m", "r", "0", {})
 
         def look(self, image):
-            self.num += 1
-            return NoVerdict("j", "unsuited", str(image.size))
+            seen.append(image.size)
+            return NoVerdict("j", "unsuited", "nothing")
 
-    judge = Counting()
-    looks = Looks(judge)
-    one, same, other = (Picture.read(Image.new("RGB", (40, side))) for side in (40, 40, 50))
-    assert [looks.at(picture).detail for picture in (one, same, other, one)] == ["(40, 40)"] * 2 + [
-        "(40, 50)",
-        "(40, 40)",
-    ]
-    assert judge.num == 2
+    markers = make_markers(Judge(), Rules({}, dict.fromkeys(Markers.__annotations__, ("r", "t")), None, None))
+    one, same, other = (Image.new("RGB", (40, side)) for side in (40, 40, 50))
+    for truth in (one, same, other, one):
+        marked(markers.truth_alignment, truth_alignment_sample("", truth, one))
+    marked(markers.quality, quality_sample("", one))
+    assert seen == [(40, 40), (40, 50)]
 
 
 @HAS_MARKERS
 def test_words_alone_say_nothing_to_them(markers):
     sample = consistency_sample("", face(NEUTRAL), face("happy"), "Make her smile.")
-    outcome = markers.consistency.mark(sample.question())
+    outcome = marked(markers.consistency, sample)
     assert isinstance(outcome, NoVerdict)
     assert outcome.reason == "unsuited"
     assert "reads no words" in outcome.detail
@@ -322,5 +333,47 @@ def test_words_alone_say_nothing_to_them(markers):
 def test_a_run_says_the_same_as_asking_at_once(markers):
     sample = truth_alignment_sample("a", face("happy"), face("happy", 0.6))
     (judgement,) = JudgingRun(markers.truth_alignment, [sample])
-    assert judgement.outcome == markers.truth_alignment.mark(sample.question())
-    assert judgement.outcome == asyncio.run(markers.truth_alignment.judge(sample.question()))
+    assert judgement.outcome == marked(markers.truth_alignment, sample)
+
+
+# The photographic ones
+
+
+@pytest.fixture(scope="module")
+def of_photographs():
+    return parse_markers("photo")
+
+
+@pytest.fixture(scope="module")
+def smiling() -> Image.Image:
+    return Image.fromarray(astronaut()).crop((100, 0, 356, 256))
+
+
+def test_quality_sees_damage(of_photographs, smiling):
+    whole = marked(of_photographs.quality, quality_sample("a", smiling))
+    blurred = marked(of_photographs.quality, quality_sample("a", smiling.filter(ImageFilter.GaussianBlur(4))))
+    assert whole.mark > 8
+    assert blurred.mark < 3
+    assert "softness" in blurred.reason
+
+
+def test_a_copy_has_not_done_what_was_asked(of_photographs, smiling):
+    def consistency(target):
+        return marked(
+            of_photographs.consistency, consistency_sample("a", smiling, smiling, "Do it.", target=target)
+        )
+
+    assert consistency(Target("angry")).mark == 0
+    assert consistency(Target("happy")).mark > 8
+    assert "does not judge confident" in consistency(Target("confident")).detail
+    assert "reads no words" in consistency(None).detail
+
+
+def test_the_same_expression_meets_the_truth(of_photographs, smiling):
+    aligned = marked(
+        of_photographs.truth_alignment, truth_alignment_sample("a", smiling, ImageOps.mirror(smiling))
+    )
+    assert aligned.mark > 7
+    blank = Image.new("RGB", (128, 128))
+    nobody = marked(of_photographs.truth_alignment, truth_alignment_sample("a", smiling, blank))
+    assert nobody.detail == "Edit: there is no face"

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageOps
 from skimage.data import astronaut
 
 from pixelsmile import Editor
@@ -21,9 +21,8 @@ from pixelsmile.judges import (
     Target,
     Verdict,
 )
-from pixelsmile.judges.choosing import parse_judge, parse_markers
-from pixelsmile.judges.judge import JudgeIdentity
-from pixelsmile.judges.of_face import OfFace
+from pixelsmile.judges.choosing import parse_judge
+from pixelsmile.judges.judge import JudgeIdentity, OfFace
 from pixelsmile.judges.photo import judge as photo_quality
 from pixelsmile.judges.photo import scores as photo_scores
 from pixelsmile.judges.photo.judge import PhotoJudge
@@ -36,7 +35,6 @@ from pixelsmile.judges.photo.scores import (
     load_fitted,
     weigh,
 )
-from pixelsmile.judges.question import consistency_sample, quality_sample, truth_alignment_sample
 
 
 @pytest.fixture(scope="module")
@@ -207,44 +205,6 @@ def test_what_is_fitted_is_checked(tmp_path, monkeypatch):
     monkeypatch.setattr(photo_scores, "photo_path", lambda: tmp_path)
     with pytest.raises(ModelError, match=r"judge.json .* is damaged \(.*log-odds rise"):
         load_fitted.__wrapped__()
-
-
-# Marks
-
-
-@pytest.fixture(scope="module")
-def markers():
-    return parse_markers("photo")
-
-
-def marked(marker, sample):
-    return asyncio.run(marker.judge(sample.question()))
-
-
-def test_quality_sees_damage(markers, smiling):
-    whole = marked(markers.quality, quality_sample("a", smiling))
-    blurred = marked(markers.quality, quality_sample("a", smiling.filter(ImageFilter.GaussianBlur(4))))
-    assert whole.mark > 8
-    assert blurred.mark < 3
-    assert "softness" in blurred.reason
-
-
-def test_a_copy_has_not_done_what_was_asked(markers, smiling):
-    def consistency(target):
-        return marked(markers.consistency, consistency_sample("a", smiling, smiling, "Do it.", target=target))
-
-    assert consistency(Target("angry")).mark == 0
-    assert consistency(Target("happy")).mark > 8
-    assert "does not judge confident" in consistency(Target("confident")).detail
-    assert "reads no words" in consistency(None).detail
-
-
-def test_the_same_expression_meets_the_truth(markers, smiling):
-    aligned = marked(markers.truth_alignment, truth_alignment_sample("a", smiling, ImageOps.mirror(smiling)))
-    assert aligned.mark > 7
-    blank = Image.new("RGB", (128, 128))
-    nobody = marked(markers.truth_alignment, truth_alignment_sample("a", smiling, blank))
-    assert nobody.detail == "Edit: there is no face"
 
 
 def test_it_is_chosen_by_name(judge):
