@@ -1,6 +1,5 @@
 """Every command by what is typed, how the one that is asked for is found, and the help about all of them."""
 
-import argparse
 import importlib
 import logging
 from collections.abc import Sequence
@@ -24,13 +23,12 @@ class Command:
 
     def run(self, words: Sequence[str]) -> int:
         """Its exit code. InputError for words that it does not take."""
-        module, _, function = self.entry.partition(":")
-        parser: CommandParser = getattr(
-            importlib.import_module(f"pixelsmile.cli.{module}"), function or "parser"
-        )()
+        name, _, function = self.entry.partition(":")
+        module = importlib.import_module(f"pixelsmile.cli.{name}")
+        parser: CommandParser = getattr(module, function or "parser")()
         if is_asking():
             offer_arguments(parser, len(words))
-        options: argparse.Namespace = parser.parse_args(words)
+        options = parser.parse_args(words)
         if getattr(options, "quiet", False):
             logging.getLogger("pixelsmile").setLevel(logging.ERROR)
         return parser.run(options)
@@ -165,15 +163,12 @@ def help_about(beginning: str = "") -> str:
     prog = f"pixelsmile {beginning}".strip()
     group, above = GROUPS.get(beginning), GROUPS[beginning.partition(" ")[0]]
     lines = _summaries(beginning)
-    width = 12 if not beginning else max(map(len, lines))
+    width = max(map(len, lines)) + 1
     remarks = above.remarks or (f"{prog} COMMAND --help   what a command takes",)
     blocks = [
         [f"usage: {prog} COMMAND ..."],
         [group.summary] if group else [],
-        [
-            "commands:",
-            *(f"  {name:<{width}} {'' if not beginning else ' '}{line}" for name, line in lines.items()),
-        ],
+        ["commands:", *(f"  {name:<{width}} {line}" for name, line in lines.items())],
         [f"  {remark}" for remark in remarks],
         ["try it:", *(f"  {line}" for line in above.examples if line.startswith(prog) or group)],
     ]
