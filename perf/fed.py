@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -27,18 +27,25 @@ import torch
 from judges import PATIENCE, TIMEOUT_S, serve
 from model_server import JudgeServer, OpenAI
 
-from pixelsmile.benchmarks.fed.background import BackgroundMeter, measure_background
-from pixelsmile.benchmarks.fed.changes import measure_changes
-from pixelsmile.benchmarks.fed.changes_of_scores import JudgedScores
 from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark
-from pixelsmile.benchmarks.fed.marking import MARKED, MarkerSet, keep_markers, marking
 from pixelsmile.benchmarks.fed.results import load_fed_results
-from pixelsmile.benchmarks.likeness import measure_likeness
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.runner import GENERAL_STRENGTHS, run_edits
+from pixelsmile.benchmarks.scorers.background import BackgroundScorer
+from pixelsmile.benchmarks.scorers.change import ChangeScorer
+from pixelsmile.benchmarks.scorers.identity import IdentityScorer
+from pixelsmile.benchmarks.scorers.judged import (
+    MarkersRecord,
+    MarkScorer,
+    judges_by_component,
+    keep_markers,
+)
+from pixelsmile.benchmarks.scorers.representations import ScoreRepresentation
+from pixelsmile.benchmarks.scorers.scorer import Scorer, Scoring
 from pixelsmile.editors.sanity import SanityEditor
 from pixelsmile.faces.likeness import open_meter
 from pixelsmile.judges import (
+    Asker,
     Judge,
     ModelJudge,
     OpenAIProvider,
@@ -76,11 +83,6 @@ class MarkingServer(JudgeServer):
     openai = MarkingOpenAI
 
 
-def count(events: Iterable[object]) -> int:
-    """How many there are; measuring gives one more, at its start."""
-    return sum(1 for _ in events)
-
-
 def begin(path: Path, num_triplets: int) -> RunFolder:
     """A run of dense instructions, whose edits are half of the ground truths: new pictures to all judges."""
     benchmark = drawn_fed_benchmark(num_triplets, granularities=("dense",))
@@ -91,24 +93,28 @@ def begin(path: Path, num_triplets: int) -> RunFolder:
 
 
 def stages(
-    folder: RunFolder, markers: Markers, scorer: Judge, cache: VerdictCache, max_concurrency: int
+    folder: RunFolder, markers: Markers, judge: Judge, cache: VerdictCache, max_concurrency: int
 ) -> Iterator[tuple[str, Stage]]:
     """The six components, in the order of the command."""
-    meter, marker_set = open_meter(["embedded"], drawn=True), MarkerSet(markers)
-    yield "ID", lambda: count(measure_likeness(folder, meter)) - 1
-    backgrounds = BackgroundMeter(meter.detector, meter.detector_sha256)
-    yield "BG", lambda: count(measure_background(folder, backgrounds)) - 1
-    scores = JudgedScores(folder, scorer, cache, max_concurrency=max_concurrency)
-    keep_markers(folder, marker_set.record(scores.settings.id))
-    for name, component in zip(("PQ", "SC", "GTA"), MARKED, strict=True):
-        judge = marker_set.judge(component)
-        yield name, partial(_marked, folder, component, judge, cache, max_concurrency)
-    yield "scores", lambda: count(scores)
-    yield "REG", lambda: count(measure_changes(folder, scores)) - 1
+    meter, representation = open_meter(["embedded"], drawn=True), ScoreRepresentation(Asker(judge, cache))
+    keep_markers(folder, MarkersRecord.of(markers, representation.settings.id))
+    marks = (
+        MarkScorer(component, Asker(marker, cache), max_concurrency)
+        for component, marker in judges_by_component(markers).items()
+    )
+    scorers: tuple[Scorer, ...] = (
+        IdentityScorer(meter),
+        BackgroundScorer(meter.detector, meter.detector_sha256),
+        *marks,
+        ChangeScorer(representation, max_concurrency),
+    )
+    for name, scorer in zip(("ID", "BG", "PQ", "SC", "GTA", "REG"), scorers, strict=True):
+        yield name, partial(_score_all, folder, scorer)
 
 
-def _marked(folder, component, judge, cache, max_concurrency) -> int:
-    return count(marking(folder, component, judge, cache, max_concurrency=max_concurrency))
+def _score_all(folder: RunFolder, scorer: Scorer) -> int:
+    """How many edits were scored."""
+    return sum(1 for _ in Scoring(folder, scorer))
 
 
 def components(options: argparse.Namespace) -> None:
@@ -178,8 +184,9 @@ def server(options: argparse.Namespace) -> None:
                 number = work()
                 seconds = time.perf_counter() - start
                 print(f"{name}: {number} in {seconds:.2f} s")
-                if name in ("PQ", "SC", "GTA", "scores"):
-                    asked_s, num_asked = asked_s + seconds, num_asked + number
+                if name in ("PQ", "SC", "GTA", "REG"):
+                    num_questions = 3 * number if name == "REG" else number  # of source, truth and edit
+                    asked_s, num_asked = asked_s + seconds, num_asked + num_questions
         start = time.perf_counter()
         results = load_fed_results(folder)
         print(f"results: {time.perf_counter() - start:.2f} s")

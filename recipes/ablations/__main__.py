@@ -5,9 +5,9 @@ import json
 import logging
 from pathlib import Path
 
-from pixelsmile.benchmarks.metrics import JudgedEdit
-from pixelsmile.benchmarks.results import load_results
+from pixelsmile.benchmarks.ffe.results import load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.scores import ScoredEdit
 from pixelsmile.errors import InputError
 from recipes.ablations.jobs import (
     Job,
@@ -77,7 +77,7 @@ def _work(setting: Setting, jobs: list[Job], num_parallel: int) -> None:
 def _edits(jobs: list[Job]) -> Edits:
     """The judged edits of what is done, of seeds that all variants have."""
     seeds = {job.seed for job in jobs} - {job.seed for job in jobs if not job.is_done}
-    found: dict[str, dict[int, list[JudgedEdit]]] = {}
+    found: dict[str, dict[int, list[ScoredEdit]]] = {}
     for job in jobs:
         if job.is_done and job.seed in seeds:
             found.setdefault(job.name, {})[job.seed] = list(load_results(RunFolder(job.bench)).edits)

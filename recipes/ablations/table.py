@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from pixelsmile.benchmarks.metrics import METRICS, Bootstrap, JudgedEdit, MetricChoices
+from pixelsmile.benchmarks.metrics import METRICS, Bootstrap, MetricChoices
 from pixelsmile.benchmarks.metrics.measure import Measure, difference, percentile_interval
 from pixelsmile.benchmarks.metrics.summary import measures
 from pixelsmile.benchmarks.metrics.table import FloatArray, tabulate
+from pixelsmile.benchmarks.scores import ScoredEdit
 from recipes.ablations.variants import CLAIMS, FULL, PUBLISHED_NAMES, Claim
 
-Edits = Mapping[str, Mapping[int, Sequence[JudgedEdit]]]  # by variant and seed
+Edits = Mapping[str, Mapping[int, Sequence[ScoredEdit]]]  # by variant and seed
 
 _TAIL = 0.025
 _SEED_MARK = "#"
@@ -103,10 +104,10 @@ def as_markdown(table: Mapping[str, Mapping[str, Cell]]) -> str:
     return "\n".join(lines)
 
 
-def _measures(by_seed: Mapping[int, Sequence[JudgedEdit]], seeds: Sequence[int]) -> Mapping[str, Measure]:
+def _measures(by_seed: Mapping[int, Sequence[ScoredEdit]], seeds: Sequence[int]) -> Mapping[str, Measure]:
     """Of the edits of all seeds together; rows are (sample, seed), a sample's seeds side by side."""
     renamed = [
-        replace(edit, sample=f"{edit.sample}{_SEED_MARK}{place:04}")
+        replace(edit, task=edit.task.model_copy(update={"source": f"{edit.sample}{_SEED_MARK}{place:04}"}))
         for place, seed in enumerate(seeds)
         for edit in by_seed.get(seed, by_seed[min(by_seed)])
     ]
@@ -121,7 +122,7 @@ def _draws(num_samples: int, num_seeds: int, num_replicates: int) -> FloatArray:
 
 
 def _cells(
-    by_seed: Mapping[int, Sequence[JudgedEdit]],
+    by_seed: Mapping[int, Sequence[ScoredEdit]],
     full: Mapping[str, Measure],
     seeds: Sequence[int],
     weights_RS: FloatArray,

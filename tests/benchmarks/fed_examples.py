@@ -10,15 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pixelsmile.benchmarks.fed.changes import ChangeRecord
 from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark
-from pixelsmile.benchmarks.fed.representations import RepresentationSettings
-from pixelsmile.benchmarks.fed.results import FedMissing, FedResults, ScoredEdit
-from pixelsmile.benchmarks.metrics import Bootstrap, FedComponents, FedEdit, fed_scores, fed_summarise
-from pixelsmile.benchmarks.metrics.fed_score import load_normalisation
-from pixelsmile.benchmarks.metrics.fed_summary import COMPONENTS, DIMENSIONS
+from pixelsmile.benchmarks.fed.results import FedMissing, FedResults
+from pixelsmile.benchmarks.metrics import Bootstrap, fed_summarise
+from pixelsmile.benchmarks.metrics.fed_score import COMPONENTS, load_normalisation, with_fed_scores
 from pixelsmile.benchmarks.run_folder import EditRecord, RunFolder
 from pixelsmile.benchmarks.runner import run_edits
+from pixelsmile.benchmarks.scorers.representations import RepresentationSettings
+from pixelsmile.benchmarks.scores import CHANGE, MARKS, Score, ScoredEdit
 from pixelsmile.editors.sanity import SanityEditor
 from pixelsmile.expressions import EXPRESSIONS
 
@@ -48,9 +47,13 @@ def fed_results(path: Path, editor: str, num_triplets: int = NUM_TRIPLETS, **cha
 def made_up(folder: RunFolder, editor: str, **changed: Any) -> FedResults:
     """Results of the run in `folder` with the components of PARTS."""
     spec, made = folder.spec(), folder.edits()
-    edits = tuple(
-        _scored(task, made[task.source, task.target, 1.0], editor, place)
-        for place, task in enumerate(spec.fed_tasks)
+    constants = load_normalisation()
+    edits = with_fed_scores(
+        [
+            _scored(task, made[task.source, task.target, 1.0], editor, place)
+            for place, task in enumerate(spec.fed_tasks)
+        ],
+        constants,
     )
     found = FedResults(
         folder=folder,
@@ -58,66 +61,31 @@ def made_up(folder: RunFolder, editor: str, **changed: Any) -> FedResults:
         judge_id="example:marks",
         markers={"quality": {"id": "example:marks", "rubric": "fed-quality-1"}},
         identity_encoders=("arcface",),
-        likeness=None,
+        identity=None,
         background=None,
         representation=RepresentationSettings(kind="scores", names=EXPRESSIONS, parameters={}),
         edits=edits,
         missing=FedMissing({"dense": 0, "simple": 0}, {}, {"identity": {NO_FACE: 1}}),
-        summary=fed_summarise((each.edit for each in edits), bootstrap=QUICK),
+        summary=fed_summarise(edits, constants, QUICK),
         by_domain={},
+        further={},
     )
     return replace(found, **changed)
 
 
 def _scored(task: Any, record: EditRecord, editor: str, place: int) -> ScoredEdit:
-    identity, background, quality, consistency, alignment, gain = PARTS[editor]
-    values: dict[str, float | None] = dict(
-        zip(
-            COMPONENTS,
-            (
-                identity,
-                background,
-                quality,
-                max(consistency - 0.1 * place, 0.0),
-                alignment,
-                gain + 0.02 * place,
-            ),
-            strict=True,
-        )
-    )
-    reasons = {}
     if record.file is None:
-        values, reasons = dict.fromkeys(COMPONENTS), dict.fromkeys(COMPONENTS, str(record.failure))
-    elif place == FACELESS:
-        reasons = dict.fromkeys(("identity", "background"), NO_FACE)
-        values |= dict.fromkeys(reasons)
-    numbers = {name: float("nan") if value is None else value for name, value in values.items()}
-    scores = fed_scores(FedComponents(**numbers), load_normalisation())  # type: ignore[arg-type]
-    parts = (scores.fidelity, scores.alignment, scores.gain)
-    return ScoredEdit(
-        task=task,
-        edit=FedEdit(task.triplet, task.target, task.granularity, values, reasons),
-        words={"quality": "clean", "consistency": NASTY, "truth_alignment": "near enough"},
-        file=record.file,
-        dimensions={name: _known(part) for name, part in zip(DIMENSIONS, parts, strict=True)},
-        score=_known(scores.score),
-        change=_change(record, gain),
-    )
-
-
-def _change(record: EditRecord, gain: float) -> ChangeRecord | None:
-    if record.sha256 is None:
-        return None
-    return ChangeRecord(
-        source=record.source,
-        target=record.target,
-        strength=record.strength,
-        edit_sha256=record.sha256,
-        change=gain * 0.8,
-        expected=0.8,
-        seen={"edit": tuple(round(1 - place / 11, 3) for place in range(12))},
-    )
-
-
-def _known(value: Any) -> float | None:
-    return None if float(value) != float(value) else float(value)
+        return ScoredEdit(task, unmade=str(record.failure))
+    identity, background, quality, consistency, alignment, gain = PARTS[editor]
+    judged = quality, max(consistency - 0.1 * place, 0.0), alignment
+    values = dict(zip(COMPONENTS, (identity, background, *judged, gain + 0.02 * place), strict=True))
+    words = dict(zip(MARKS, ("clean", NASTY, "near enough"), strict=True))
+    scores = {
+        name: Score(values={name: value}, explanation=words.get(name, "")) for name, value in values.items()
+    }
+    if place == FACELESS:
+        scores |= dict.fromkeys(("identity", "background"), Score(unscored=NO_FACE))
+    seen = [round(1 - place / 11, 3) for place in range(12)]
+    lengths = {"change": gain * 0.8, "expected": 0.8}
+    scores[CHANGE] = Score(values=lengths, metadata={"seen": {"edit": seen}})
+    return ScoredEdit(task, scores=scores, file=record.file)

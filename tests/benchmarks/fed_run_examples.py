@@ -12,19 +12,26 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.run_examples import ENCODERS, drawn
+from benchmarks.run_examples import ENCODERS, drawn, score_record, scores_file
 from PIL import Image
 from pydantic import JsonValue
 
 from pixelsmile.benchmarks.benchmark import Benchmark
-from pixelsmile.benchmarks.fed.background import BackgroundMeter, measure_background
-from pixelsmile.benchmarks.fed.changes import measure_changes
-from pixelsmile.benchmarks.fed.changes_of_scores import JudgedScores
-from pixelsmile.benchmarks.fed.marking import MARKED, MarkerSet, keep_markers, marking
 from pixelsmile.benchmarks.fed.triplets import FedTriplet, fed_benchmark
-from pixelsmile.benchmarks.likeness_settings import LikenessSettings, keep_likeness_settings
-from pixelsmile.benchmarks.run_folder import EditKey, IdentityRecord, RunFolder
+from pixelsmile.benchmarks.run_folder import EditKey, RunFolder
 from pixelsmile.benchmarks.runner import GENERAL_STRENGTHS, run_edits
+from pixelsmile.benchmarks.scorers.background import BackgroundScorer
+from pixelsmile.benchmarks.scorers.change import ChangeScorer
+from pixelsmile.benchmarks.scorers.identity import IdentitySettings
+from pixelsmile.benchmarks.scorers.judged import (
+    MarkersRecord,
+    MarkScorer,
+    judges_by_component,
+    keep_markers,
+)
+from pixelsmile.benchmarks.scorers.representations import ScoreRepresentation
+from pixelsmile.benchmarks.scorers.scorer import Scorer, ScoreRecord, Scoring, keep_record
+from pixelsmile.benchmarks.scores import IDENTITY, MARKS, Score
 from pixelsmile.editors.editor import Capabilities, EditOutcome
 from pixelsmile.editors.task import Task
 from pixelsmile.errors import InputError
@@ -39,6 +46,7 @@ from pixelsmile.judges import (
     VerdictCache,
 )
 from pixelsmile.judges.judge import Markers
+from pixelsmile.judges.run import Asker
 from pixelsmile.store.json_lines import LineWriter
 
 GREY, RED = (128, 128, 128), (255, 0, 0)
@@ -169,8 +177,8 @@ def silent_edit() -> Image.Image:
     return drawn(("human-6", "happy", 1.0)).image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
-def example_markers() -> MarkerSet:
-    return MarkerSet(Markers(*(ExampleJudge(component) for component in MARKED)))
+def example_markers() -> Markers:
+    return Markers(*(ExampleJudge(component) for component in MARKS))
 
 
 def example_benchmark(triplets: Sequence[FedTriplet] = TRIPLETS) -> Benchmark:
@@ -194,27 +202,28 @@ def begin_fed_run(path: Path, triplets: Sequence[FedTriplet] = TRIPLETS) -> RunF
     return folder
 
 
+def score_all(folder: RunFolder, scorer: Scorer, **settings) -> list[ScoreRecord]:
+    return list(Scoring(folder, scorer, **settings))
+
+
 def measure_fed_run(folder: RunFolder) -> None:
     """Cosines of .9, .8 and .7 for everybody, and the backgrounds."""
-    settings = LikenessSettings(
-        detector="box", detector_sha256=None, encoders=dict.fromkeys(ENCODERS, "1" * 64), min_overlap=0.1
-    )
-    keep_likeness_settings(folder, settings)
-    with LineWriter(folder.identity_file) as lines:
+    encoders = dict.fromkeys(ENCODERS, "1" * 64)
+    settings = IdentitySettings(detector="box", detector_sha256=None, encoders=encoders)
+    keep_record(folder.path / "identity.json", settings)
+    cosines = Score(values=dict(zip(ENCODERS, (0.9, 0.8, 0.7), strict=True)))
+    with LineWriter(scores_file(folder, IDENTITY)) as lines:
         for edit in folder.edits().values():
             if edit.sha256 is not None:
-                cosines = dict(zip(ENCODERS, (0.9, 0.8, 0.7), strict=True))
-                named = {"source": edit.source, "target": edit.target, "strength": edit.strength}
-                lines.write(IdentityRecord(**named, edit_sha256=edit.sha256, similarities=cosines))
-    list(measure_background(folder, BackgroundMeter(BoxDetector(), None)))
+                lines.write(score_record(edit, cosines))
+    score_all(folder, BackgroundScorer(BoxDetector(), None))
 
 
-def mark_fed_run(folder: RunFolder, markers: MarkerSet | None = None, scorer=None) -> None:
-    markers, scorer = markers or example_markers(), scorer or ExampleJudge("scores")
+def mark_fed_run(folder: RunFolder, markers: Markers | None = None, judge=None) -> None:
+    markers, judge = markers or example_markers(), judge or ExampleJudge("scores")
     with VerdictCache(folder.path / "verdicts.sqlite") as cache:
-        scores = JudgedScores(folder, scorer, cache)
-        keep_markers(folder, markers.record(scores.settings.id))
-        for component in MARKED:
-            list(marking(folder, component, markers.judge(component), cache))
-        list(scores)
-        list(measure_changes(folder, scores))
+        representation = ScoreRepresentation(Asker(judge, cache))
+        keep_markers(folder, MarkersRecord.of(markers, representation.settings.id))
+        for component, marker in judges_by_component(markers).items():
+            score_all(folder, MarkScorer(component, Asker(marker, cache)))
+        score_all(folder, ChangeScorer(representation, max_concurrency=8))

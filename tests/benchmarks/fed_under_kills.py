@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.fed_run_examples import TRIPLETS, ExampleJudge, begin_fed_run, mark_fed_run, measure_fed_run
 
-from pixelsmile.benchmarks.fed.marking import MARKED, MarkerSet
 from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.scores import MARKS
 from pixelsmile.judges import Question, cache_key
 from pixelsmile.judges.judge import Markers
 
@@ -42,8 +42,8 @@ def work(path: Path, payments: Path) -> None:
     begin_fed_run(path, [triplet for triplet in TRIPLETS if triplet.name != "silent"])
     folder = RunFolder(path)
     measure_fed_run(folder)
-    markers = Markers(*(PaidJudge(component, payments) for component in MARKED))
-    mark_fed_run(folder, MarkerSet(markers), PaidJudge("scores", payments))
+    markers = Markers(*(PaidJudge(component, payments) for component in MARKS))
+    mark_fed_run(folder, markers, PaidJudge("scores", payments))
 
 
 def kept(path: Path) -> set[str]:

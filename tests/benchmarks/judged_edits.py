@@ -1,10 +1,11 @@
 """Judged edits for the tests: what a known editor would get from a known judge."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hypothesis import strategies as st
 
-from pixelsmile.benchmarks.metrics import JudgedEdit
+from pixelsmile.benchmarks.run_folder import TaskRecord
+from pixelsmile.benchmarks.scores import IDENTITY, VERDICT, Score, ScoredEdit
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 
 REFUSED = "refused"
@@ -19,6 +20,23 @@ def scores_of(shown: str | None = None, score: float = 0.8, rest: float = 0.1) -
     return {name: score if name == shown else rest for name in EXPRESSIONS}
 
 
+def scored_edit(
+    sample: str,
+    target: str,
+    strength: float = 1.0,
+    scores: Mapping[str, float] | None = None,
+    dominant: str | None = None,
+    cosines: Mapping[str, float | None] | None = None,
+    no_identity: str | None = None,
+) -> ScoredEdit:
+    """An edit with these scores (None: the judge refused) and cosines by encoder (None: not measured)."""
+    task = TaskRecord(source=sample, target=target, domain="human", prompt="", face_box=None)
+    found = {VERDICT: Score(unscored=REFUSED) if scores is None else Score(values=scores, answer=dominant)}
+    if cosines is not None or no_identity is not None:
+        found[IDENTITY] = Score(values=cosines or {}, unscored=no_identity)
+    return ScoredEdit(task, strength, found)
+
+
 def edit(
     sample: str,
     target: str,
@@ -26,16 +44,11 @@ def edit(
     strength: float = 1.0,
     score: float = 0.8,
     identity: float | None = 0.6,
-) -> JudgedEdit:
+) -> ScoredEdit:
     """An edit that shows `shown`; None: the judge refused. `identity` is what each encoder says."""
-    return JudgedEdit(
-        sample,
-        target,
-        strength,
-        scores=None if shown is None else scores_of(shown, score),
-        no_verdict=REFUSED if shown is None else None,
-        similarities={} if identity is None else dict.fromkeys(ENCODERS, identity),
-    )
+    scores = None if shown is None else scores_of(shown, score)
+    cosines = None if identity is None else dict.fromkeys(ENCODERS, identity)
+    return scored_edit(sample, target, strength, scores, cosines=cosines)
 
 
 def sweep(
@@ -44,22 +57,17 @@ def sweep(
     scores: Sequence[float | None],
     strengths: Sequence[float] = STRENGTHS,
     identity: float | None = 0.6,
-) -> list[JudgedEdit]:
+) -> list[ScoredEdit]:
     """A sweep whose scores for the target are `scores`; the judge refused those that are None."""
+    cosines = None if identity is None else dict.fromkeys(ENCODERS, identity)
+    found = [None if score is None else scores_of(target, score, rest=0.0) for score in scores]
     return [
-        JudgedEdit(
-            sample,
-            target,
-            strength,
-            scores=None if score is None else scores_of(target, score, rest=0.0),
-            no_verdict=REFUSED if score is None else None,
-            similarities={} if identity is None else dict.fromkeys(ENCODERS, identity),
-        )
-        for strength, score in zip(strengths, scores, strict=True)
+        scored_edit(sample, target, strength, each, cosines=cosines)
+        for strength, each in zip(strengths, found, strict=True)
     ]
 
 
-def shown_edits(jobs: Iterable[tuple[str, str | None]]) -> list[JudgedEdit]:
+def shown_edits(jobs: Iterable[tuple[str, str | None]]) -> list[ScoredEdit]:
     """One edit a sample, by target and what it shows."""
     return [edit(f"s{place:03}", target, shown) for place, (target, shown) in enumerate(jobs)]
 

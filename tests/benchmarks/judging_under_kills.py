@@ -17,8 +17,9 @@ import sys
 import time
 from pathlib import Path
 
-from pixelsmile.benchmarks.judging import EditJudging
 from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.scorers.judged import VerdictScorer
+from pixelsmile.benchmarks.scorers.scorer import Scoring
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.judges import (
     JudgeIdentity,
@@ -26,6 +27,7 @@ from pixelsmile.judges import (
     Verdict,
     VerdictCache,
 )
+from pixelsmile.judges.run import Asker
 
 IN_FLIGHT = 4
 
@@ -59,7 +61,7 @@ def verdict_of(sha256: str) -> Verdict:
 
 def judge_all(folder: RunFolder, payments: Path) -> None:
     with VerdictCache(folder.path / "verdicts.sqlite") as cache:
-        for _ in EditJudging(folder, PaidJudge(payments), cache, max_concurrency=IN_FLIGHT):
+        for _ in Scoring(folder, VerdictScorer(Asker(PaidJudge(payments), cache), IN_FLIGHT)):
             pass
 
 

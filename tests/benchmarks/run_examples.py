@@ -14,17 +14,18 @@ from pathlib import Path
 
 from PIL import Image
 
-from pixelsmile.benchmarks.likeness_settings import LikenessSettings, keep_likeness_settings
-from pixelsmile.benchmarks.metrics import NO_FACE
 from pixelsmile.benchmarks.run_folder import (
     EditKey,
     EditRecord,
-    IdentityRecord,
-    OutcomeRecord,
     RunFolder,
     Spec,
     TaskRecord,
 )
+from pixelsmile.benchmarks.scorers.identity import IdentitySettings
+from pixelsmile.benchmarks.scorers.judged import JudgeSettings, judge_place
+from pixelsmile.benchmarks.scorers.outcomes import score_of
+from pixelsmile.benchmarks.scorers.scorer import ScoreRecord, keep_record
+from pixelsmile.benchmarks.scores import IDENTITY, NO_FACE, Score
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.judges import (
     JudgeIdentity,
@@ -114,29 +115,31 @@ def make_edits(folder: RunFolder, keys: Iterable[EditKey] | None = None) -> None
 def judge_run(folder: RunFolder, name: str = "drawing", share: float = 1.0) -> JudgeIdentity:
     """The verdicts of a judge who sees `share` of what was drawn; REFUSED alone it does not judge."""
     identity = example_identity(name)
-    folder.keep_judge(identity.id, identity.to_record())
-    with LineWriter(folder.outcomes_file(identity.id)) as lines:
+    keep_judge(folder, identity)
+    with LineWriter(scores_file(folder, judge_place(identity.id))) as lines:
         for key, record in folder.edits().items():
             if record.sha256 is not None:
-                lines.write(outcome_record(record, outcome_of(key, identity, share)))
+                lines.write(verdict_record(record, outcome_of(key, identity, share)))
     return identity
 
 
 def measure_run(folder: RunFolder) -> None:
     """Likenesses that fall with the strength, from 1 by 0.2; FACELESS has none."""
-    keep_likeness_settings(
-        folder,
-        LikenessSettings(
-            detector="drawn",
-            detector_sha256="1" * 64,
-            encoders={name: f"{place}" * 64 for place, name in enumerate(ENCODERS)},
-            min_overlap=0.1,
-        ),
+    settings = IdentitySettings(
+        detector="drawn",
+        detector_sha256="1" * 64,
+        encoders={name: f"{place}" * 64 for place, name in enumerate(ENCODERS)},
     )
-    with LineWriter(folder.identity_file) as lines:
+    keep_record(folder.path / "identity.json", settings)
+    with LineWriter(scores_file(folder, IDENTITY)) as lines:
         for key, record in folder.edits().items():
             if record.sha256 is not None:
-                lines.write(likeness_record(record, None if key == FACELESS else 1 - 0.2 * key[2]))
+                lines.write(identity_record(record, None if key == FACELESS else 1 - 0.2 * key[2]))
+
+
+def keep_judge(folder: RunFolder, identity: JudgeIdentity) -> None:
+    """Note who judges, as a scorer does before its first score."""
+    keep_record(folder.path / f"{judge_place(identity.id)}.json", JudgeSettings.of(identity))
 
 
 @cache
@@ -167,22 +170,22 @@ def edit_record(key: EditKey, **rest) -> EditRecord:
     return EditRecord(source=key[0], target=key[1], strength=key[2], **rest)
 
 
-def outcome_record(record: EditRecord, outcome: Outcome) -> OutcomeRecord:
-    return OutcomeRecord.model_validate_json(
-        f'{{"source": "{record.source}", "target": "{record.target}", "strength": {record.strength!r}, '
-        f'"edit_sha256": "{record.sha256}", "outcome": {outcome.to_json()}}}'
-    )
+def verdict_record(record: EditRecord, outcome: Outcome) -> ScoreRecord:
+    return score_record(record, score_of(outcome))
 
 
-def likeness_record(record: EditRecord, cosine: float | None) -> IdentityRecord:
-    return IdentityRecord(
-        source=record.source,
-        target=record.target,
-        strength=record.strength,
-        edit_sha256=record.sha256 or "",
-        similarities=dict.fromkeys(ENCODERS, cosine),
-        no_identity=NO_FACE if cosine is None else None,
-    )
+def identity_record(record: EditRecord, cosine: float | None) -> ScoreRecord:
+    cosines = dict.fromkeys(ENCODERS, cosine)
+    return score_record(record, Score(values=cosines, unscored=NO_FACE if cosine is None else None))
+
+
+def score_record(record: EditRecord, score: Score) -> ScoreRecord:
+    named = {"source": record.source, "target": record.target, "strength": record.strength}
+    return ScoreRecord(**named, edit_sha256=record.sha256 or "", score=score)
+
+
+def scores_file(folder: RunFolder, place: str) -> Path:
+    return folder.path / f"{place}.jsonl"
 
 
 def png_of(image: Image.Image) -> bytes:

@@ -6,12 +6,12 @@ import pytest
 from fed_examples import QUICK, fed_results
 
 from pixelsmile.benchmarks.benchmark import Benchmark
-from pixelsmile.benchmarks.fed.bias import BiasMeasures, bias_table, expression_score, load_bias, run_bias
-from pixelsmile.benchmarks.fed.bias_checks import METRICS_CHECKED
-from pixelsmile.benchmarks.fed.bias_singles import SINGLES, measure_singles, singles
+from pixelsmile.benchmarks.fed.bias import METRICS_CHECKED, bias_table, expression_score, load_bias, run_bias
 from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark
-from pixelsmile.benchmarks.fed.marking import MarkerSet
 from pixelsmile.benchmarks.report.bias import bias_lines, bias_page
+from pixelsmile.benchmarks.scorers.scorer import Scoring, score_records
+from pixelsmile.benchmarks.scorers.similarity import PLACE, SIMILARITIES, SimilarityScorer
+from pixelsmile.benchmarks.scores import CHANGE
 from pixelsmile.editors.sanity import FED_SANITY_EDITORS
 from pixelsmile.embedded import features_path
 from pixelsmile.errors import OutputError
@@ -23,13 +23,13 @@ from pixelsmile.store.json_lines import LineWriter
 
 
 @pytest.fixture(scope="module")
-def measures() -> BiasMeasures:
-    return BiasMeasures(
-        markers=MarkerSet(parse_markers("embedded")),
-        scorer=parse_judge("embedded"),
-        meter=open_meter(["embedded"], drawn=True),
-        encoder=DrawnEncoder.from_folder(features_path()),
-    )
+def measures() -> dict:
+    return {
+        "markers": parse_markers("embedded"),
+        "judge": parse_judge("embedded"),
+        "meter": open_meter(["embedded"], drawn=True),
+        "encoder": DrawnEncoder.from_folder(features_path()),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +41,12 @@ def benchmark() -> Benchmark:
 def bias(measures, benchmark, tmp_path_factory):
     """Stopped in the middle of the third editor, then run to its end."""
     path = tmp_path_factory.mktemp("bias") / "bias"
-    events = run_bias(path, benchmark, measures)
+    events = run_bias(path, benchmark, **measures)
     for event in events:
-        if event.editor == FED_SANITY_EDITORS[2] and event.what == "judging: quality":
+        if event.editor == FED_SANITY_EDITORS[2] and event.what == "quality":
             events.close()
     assert not (path / FED_SANITY_EDITORS[3]).exists()
-    assert {event.editor for event in run_bias(path, benchmark, measures)} == set(FED_SANITY_EDITORS)
+    assert {event.editor for event in run_bias(path, benchmark, **measures)} == set(FED_SANITY_EDITORS)
     return path, load_bias(path, bootstrap=QUICK)
 
 
@@ -61,7 +61,7 @@ def test_every_editor_is_scored_and_the_truth_is_best(bias):
 def test_known_values_of_the_single_metrics(bias):
     _, found = bias
     value = {
-        editor: {name: figures[name].estimate.value for name in SINGLES}
+        editor: {name: figures[name].estimate.value for name in SIMILARITIES}
         for editor, figures in found.figures.items()
     }
     for editor, shown in (("truth", "truth"), ("copy", "source")):  # a picture beside itself
@@ -78,7 +78,7 @@ def test_work_that_is_done_is_not_done_again(bias, benchmark, measures):
     assert before
     for each in before.values():  # a line for each edit and none twice, though the first call was stopped
         assert each.count(b"\n") == 1
-    for _ in run_bias(path, benchmark, measures):
+    for _ in run_bias(path, benchmark, **measures):
         pass
     assert {file: file.read_bytes() for file in path.rglob("*.jsonl")} == before
     assert load_bias(path, bootstrap=QUICK).as_json() == found.as_json()
@@ -101,29 +101,34 @@ def test_the_terminal_and_the_page_tell_all(bias):
 def test_a_folder_of_something_else_is_refused(tmp_path, benchmark, measures):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(OutputError, match=r"holds 'thesis\.txt' and no bias test"):
-        next(run_bias(tmp_path, benchmark, measures))
+        next(run_bias(tmp_path, benchmark, **measures))
 
 
-def test_singles_are_measured_anew_for_an_edit_that_was_made_anew(tmp_path, measures):
+def test_similarities_are_measured_anew_for_an_edit_that_was_made_anew(tmp_path, measures):
     folder = fed_results(tmp_path / "run", "truth", 1).folder
-    assert list(measure_singles(folder, measures.encoder))[-1] == (2, 2)
-    assert list(measure_singles(folder, measures.encoder)) == [(0, 0)]
+    scorer = SimilarityScorer(measures["encoder"])
+    assert len(list(Scoring(folder, scorer))) == 2
+    assert list(Scoring(folder, scorer)) == []
     key = folder.spec().edit_keys()[0]
-    assert singles(folder)[key].values["ssim_truth"] == pytest.approx(1)
+    assert score_records(folder, PLACE)[key].score.values["ssim_truth"] == pytest.approx(1)
     source = folder.source_file(key[0]).read_bytes()
     edit = folder.edits()[key]
     (folder.path / edit.file).write_bytes(source)
     with LineWriter(folder.edits_file) as lines:
         lines.write(edit.model_copy(update={"sha256": sha256_bytes(source)}))
-    assert list(measure_singles(folder, measures.encoder))[-1] == (1, 1)
-    assert singles(folder)[key].values["ssim_source"] == pytest.approx(1)
-    assert singles(folder)[key].values["ssim_truth"] < 1
+    assert len(list(Scoring(folder, scorer))) == 1
+    assert score_records(folder, PLACE)[key].score.values["ssim_source"] == pytest.approx(1)
+    assert score_records(folder, PLACE)[key].score.values["ssim_truth"] < 1
 
 
 def test_the_expression_score_is_that_of_what_was_asked_for(tmp_path):
     results = fed_results(tmp_path / "run", "truth")
-    by_target = {each.task.target: expression_score(results, each) for each in results.edits}
-    seen = dict(zip(results.representation.names, results.edits[0].change.seen["edit"], strict=True))
+    by_target = {edit.target: expression_score(results, edit) for edit in results.edits}
+    seen = dict(
+        zip(
+            results.representation.names, results.edits[0].score(CHANGE).metadata["seen"]["edit"], strict=True
+        )
+    )
     assert by_target["neutral"] == pytest.approx(1 - max(seen.values()))
     assert all(by_target[name] == seen[name] for name in by_target if name != "neutral")
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from pixelsmile.benchmarks.fed.bias_checks import (
+from pixelsmile.benchmarks.fed.bias import (
     CHECKS,
     METRICS_CHECKED,
     NOT_BOTH,
     BiasMetric,
     BiasTable,
     Check,
-    figures,
+    editor_figures,
     run_checks,
 )
 from pixelsmile.benchmarks.metrics import Bootstrap
@@ -104,7 +104,7 @@ def test_no_values_at_all_are_no_answer():
 def test_figures_are_means_of_what_there_is():
     values = table(a=3.0)
     values.values["a"]["m"][:] = [np.nan, *np.arange(2 * NUM_TRIPLETS - 1)]
-    figure = figures(values, "a", PLAN)["m"]
+    figure = editor_figures(values, "a", PLAN)["m"]
     assert figure.estimate.value == pytest.approx(np.mean(np.arange(2 * NUM_TRIPLETS - 1)))
     assert figure.estimate.low < figure.estimate.value < figure.estimate.high
     assert sum(figure.coverage.unscored.values()) == 1

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judged_edits import REFUSED, edit, general_jobs, shown_edits
+from judged_edits import REFUSED, edit, general_jobs, scored_edit, shown_edits
 from sklearn.metrics import accuracy_score, confusion_matrix
 
-from pixelsmile.benchmarks.metrics import JudgedEdit, MetricChoices, tabulate
+from pixelsmile.benchmarks.metrics import MetricChoices, tabulate
 from pixelsmile.benchmarks.metrics.confusion import (
     NOT_NAMED,
     PREDICTIONS,
@@ -113,7 +113,7 @@ def test_all_verdicts_missing():
 
 def tie_of(target, tied, sample="s"):
     scores = {name: 0.7 if name in tied else 0.2 for name in EXPRESSIONS}
-    return JudgedEdit(sample, target, scores=scores)
+    return scored_edit(sample, target, scores=scores)
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_a_face_without_expression_is_wrong_but_not_confused():
 
 def test_the_judges_own_word():
     scores = {name: 0.5 if name == "fear" else 0.1 for name in EXPRESSIONS}
-    named = JudgedEdit("a", "fear", scores=scores, dominant="surprised")
-    silent = JudgedEdit("b", "fear", scores=scores)
+    named = scored_edit("a", "fear", scores=scores, dominant="surprised")
+    silent = scored_edit("b", "fear", scores=scores)
     table = tabulate([named, silent])
     labels = dominant_labels(table, MetricChoices(dominant="judge"))
     assert labels.reasons == (None, NOT_NAMED)
@@ -212,7 +212,7 @@ def test_properties(jobs, random):
 @given(st.lists(st.lists(st.integers(0, 3), min_size=12, max_size=12), min_size=1, max_size=12))
 def test_tie_rules_bracket_each_other(rows):
     edits = [
-        JudgedEdit(
+        scored_edit(
             f"s{n:02}", EXPRESSIONS[n], scores={name: v / 4 for name, v in zip(EXPRESSIONS, row, strict=True)}
         )
         for n, row in enumerate(rows)

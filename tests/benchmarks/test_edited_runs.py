@@ -13,20 +13,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pixelsmile.benchmarks.fed.marking import MARKED, marking
 from pixelsmile.benchmarks.fed.results import load_fed_results
-from pixelsmile.benchmarks.judging import EditJudging
+from pixelsmile.benchmarks.ffe.results import load_results
 from pixelsmile.benchmarks.metrics import Bootstrap
 from pixelsmile.benchmarks.report.fed import fed_page
 from pixelsmile.benchmarks.report.ffe import ffe_page
 from pixelsmile.benchmarks.report.page import data_uri
-from pixelsmile.benchmarks.results import load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.scorers.judged import MarkScorer, VerdictScorer
+from pixelsmile.benchmarks.scorers.scorer import Scoring
+from pixelsmile.benchmarks.scores import MARKS
 from pixelsmile.benchmarks.study.page import make_study
 from pixelsmile.errors import InputError, PixelSmileError
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.images import load_image
-from pixelsmile.judges import JudgeIdentity, Mark, VerdictCache
+from pixelsmile.judges import Asker, JudgeIdentity, Mark, VerdictCache
 
 QUICK = Bootstrap(num_replicates=100)
 SECRET = png_of(Image.new("RGB", (64, 64), "fuchsia"))
@@ -80,12 +81,12 @@ class Recorder:
 
 def judge(run: Path) -> str:
     """What a judge was sent, as if it were a page."""
-    recorders = [Recorder(name) for name in MARKED]
+    recorders = [Recorder(name) for name in MARKS]
     with VerdictCache(run / "verdicts.sqlite") as cache:
         if run.name == "ffe":
-            list(EditJudging(RunFolder(run), recorders[0], cache))
-        for component, recorder in zip(MARKED, recorders if run.name == "fed" else (), strict=False):
-            list(marking(RunFolder(run), component, recorder, cache))
+            list(Scoring(RunFolder(run), VerdictScorer(Asker(recorders[0], cache))))
+        for component, recorder in zip(MARKS, recorders if run.name == "fed" else (), strict=False):
+            list(Scoring(RunFolder(run), MarkScorer(component, Asker(recorder, cache))))
     secret = load_image(SECRET).tobytes()
     return SHOWN if any(secret in recorder.sent for recorder in recorders) else ""
 
@@ -142,8 +143,6 @@ def test_no_picture_from_elsewhere_is_shown_or_sent(runs, name, read, attack):
             link(files, files[0])
     if attack == "circle" and read is report:  # no file: a page says so in its place
         assert "not shown: the picture is missing" in read(run)
-    elif (name, read, attack) == ("ffe", judge, "linked source"):  # it is asked about the edits alone
-        assert SHOWN not in read(run)
     else:
         with pytest.raises(InputError, match=r"outside of it|its place|cannot name a file|is missing"):
             read(run)

@@ -1,5 +1,6 @@
 """FED-Bench from the edits to the score: what is kept, what each component is, and why one may be missing."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -29,26 +30,29 @@ from benchmarks.fed_run_examples import (
     example_scores,
     mark_fed_run,
     measure_fed_run,
+    score_all,
     triplet,
     write_fed_run,
 )
 from benchmarks.run_examples import begin_run, drawn, edit_record, png_of
 from PIL import Image
 
-from pixelsmile.benchmarks.fed.background import BackgroundMeter, backgrounds, measure_background
-from pixelsmile.benchmarks.fed.changes import changes, measure_changes, representations
-from pixelsmile.benchmarks.fed.components import NO_CHANGE
-from pixelsmile.benchmarks.fed.marking import keep_markers
-from pixelsmile.benchmarks.fed.representations import (
+from pixelsmile.benchmarks.fed.results import load_fed_results
+from pixelsmile.benchmarks.ffe.results import load_results
+from pixelsmile.benchmarks.metrics import Bootstrap, load_normalisation
+from pixelsmile.benchmarks.metrics.fed_score import COMPONENTS, DIMENSIONS, SCORE
+from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.scorers.background import BackgroundScorer
+from pixelsmile.benchmarks.scorers.change import ChangeScorer, change_place, representations_of
+from pixelsmile.benchmarks.scorers.judged import MarkersRecord, judges_by_component, keep_markers
+from pixelsmile.benchmarks.scorers.representations import (
     EmbeddingRepresentation,
+    ExpressionRepresentation,
     LandmarkRepresentation,
     RepresentationSettings,
 )
-from pixelsmile.benchmarks.fed.results import load_fed_results
-from pixelsmile.benchmarks.metrics import Bootstrap, load_normalisation
-from pixelsmile.benchmarks.metrics.fed_summary import COMPONENTS, SCORE
-from pixelsmile.benchmarks.results import load_results
-from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.scorers.scorer import score_records
+from pixelsmile.benchmarks.scores import CHANGE, MARKS, NO_CHANGE
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.faces.face import Face
@@ -71,9 +75,22 @@ def results(folder):
 
 
 def scored(results, name, granularity="simple"):
-    return next(
-        each for each in results.edits if (each.task.triplet, each.task.granularity) == (name, granularity)
-    )
+    return next(edit for edit in results.edits if (edit.sample, edit.granularity) == (name, granularity))
+
+
+def components(edit):
+    return {name: edit.score(name).value for name in COMPONENTS}
+
+
+def reasons_of(edit):
+    found = {name: edit.score(name).unscored for name in COMPONENTS}
+    return {name: why for name, why in found.items() if why is not None}
+
+
+def of(representation, image, box=None):
+    """The numbers, or why there are none."""
+    found = asyncio.run(representation.of(image, box, "human"))
+    return found if isinstance(found, np.ndarray) else found.unscored
 
 
 def test_the_folder_holds_all_that_judging_needs(folder):
@@ -95,21 +112,21 @@ def test_the_components_of_a_good_edit(folder, results):
     source, truth = (drawn(("human-0", *shown)).image for shown in (("neutral", 0.0), ("happy", 1.0)))
     outside = ~np.pad(ellipse(32), 16)
     error = (np.asarray(source, float) - np.asarray(truth, float))[outside]
-    found = good.edit.components
+    found = components(good)
     assert found["background"] == pytest.approx(np.sqrt(np.mean(error**2)))
     assert found["identity"] == pytest.approx(0.9)  # arcface alone, as in the paper
     assert found["gain"] == 1.0
-    assert good.change.change == good.change.expected > 0.05
-    assert good.change.seen["truth"] == pytest.approx(list(example_scores(truth).values()))
-    assert good.words["quality"] == f"quality {found['quality']}"
+    change = good.score(CHANGE)
+    assert change.values["change"] == change.values["expected"] > 0.05
+    assert change.metadata["seen"]["truth"] == pytest.approx(list(example_scores(truth).values()))
+    assert good.score("quality").explanation == f"quality {found['quality']}"
     fidelity = (0.9 + 1 - found["background"] / 100 + found["quality"] / 10) / 3
     alignment = (found["consistency"] + found["truth_alignment"]) / 20
-    assert good.score == pytest.approx(fidelity * alignment)
-    assert good.dimensions == pytest.approx(
-        {"fidelity": fidelity, "alignment": alignment, "gain_factor": 1.0}
-    )
+    assert good.score(SCORE).value == pytest.approx(fidelity * alignment)
+    dimensions = [good.score(name).value for name in DIMENSIONS]
+    assert dimensions == pytest.approx([fidelity, alignment, 1.0])
     assert load_image(folder.path / good.file).tobytes() == truth.tobytes()
-    assert scored(results, RESTING).edit.components["gain"] == 1.0  # towards a face at rest
+    assert components(scored(results, RESTING))["gain"] == 1.0  # towards a face at rest
 
 
 def ellipse(side: int) -> np.ndarray:
@@ -130,7 +147,7 @@ def ellipse(side: int) -> np.ndarray:
             SILENT,
             "simple",
             {
-                **dict.fromkeys(("quality", "consistency", "truth_alignment"), "the judge gave no answer"),
+                **dict.fromkeys(MARKS, "the judge gave no answer"),
                 "gain": "edit: the judge gave no answer",
             },
         ),
@@ -143,9 +160,9 @@ def ellipse(side: int) -> np.ndarray:
 )
 def test_bad_input_is_unscored_with_its_reason(results, name, granularity, reasons):
     found = scored(results, name, granularity)
-    assert found.edit.reasons == reasons
-    assert {part for part, value in found.edit.components.items() if value is None} == set(reasons)
-    assert found.score is None
+    assert reasons_of(found) == reasons
+    assert {part for part, value in components(found).items() if value is None} == set(reasons)
+    assert found.score(SCORE).value is None
 
 
 def test_what_is_missing_is_counted(results):
@@ -169,7 +186,7 @@ def test_marking_again_asks_only_what_had_no_answer(tmp_path):
     folder = begin_fed_run(tmp_path / "run")
     markers, scorer = example_markers(), ExampleJudge("scores")
     mark_fed_run(folder, markers, scorer)
-    judges = [*(markers.judge(name) for name in ("quality", "consistency", "truth_alignment")), scorer]
+    judges = [*judges_by_component(markers).values(), scorer]
     first = [judge.num_asked for judge in judges]
     # 15 edits were made, the two of a triplet are one picture; what differs in words is asked twice
     assert first[:3] == [8, 15, 8]
@@ -185,30 +202,29 @@ def test_an_edit_that_was_made_anew_is_measured_anew(tmp_path):
     (folder.path / folder.edit_name(key)).write_bytes(png)
     with LineWriter(folder.edits_file) as lines:
         lines.write(edit_record(key, file=folder.edit_name(key), sha256=sha256_bytes(png)))
-    reasons = scored(load_fed_results(folder, bootstrap=QUICK), GOOD).edit.reasons
+    reasons = reasons_of(scored(load_fed_results(folder, bootstrap=QUICK), GOOD))
     assert reasons == {
         "identity": "identity not measured",
         "background": "background not measured",
         "gain": "change of expression not measured",
-        **dict.fromkeys(("quality", "consistency", "truth_alignment"), "not judged yet"),
+        **dict.fromkeys(MARKS, "not judged yet"),
     }
     measure_fed_run(folder)
     mark_fed_run(folder)
     after = load_fed_results(folder, bootstrap=QUICK)
-    assert scored(after, GOOD).edit.components["gain"] not in (None, 1.0)
-    assert scored(after, GOOD, "dense").edit == scored(before, GOOD, "dense").edit
+    assert components(scored(after, GOOD))["gain"] not in (None, 1.0)
+    assert scored(after, GOOD, "dense") == scored(before, GOOD, "dense")
 
 
 def test_another_size_can_be_brought_to_the_source(tmp_path):
     folder = begin_fed_run(tmp_path / "run", TRIPLETS[3:4])
-    list(measure_background(folder, BackgroundMeter(BoxDetector(), None)))
-    resizing = BackgroundMeter(BoxDetector(), None, "resized")
-    with pytest.raises(InputError, match=r"edits of another size unscored, not by .* resized.*--force"):
-        list(measure_background(folder, resizing))
-    list(measure_background(folder, resizing, force=True))
-    (found, _) = backgrounds(folder).values()
-    assert 0 < found.rmse < 60
-    assert found.share == pytest.approx(1 - np.pi / 16, abs=0.01)
+    score_all(folder, BackgroundScorer(BoxDetector(), None))
+    resizing = BackgroundScorer(BoxDetector(), None, "resized")
+    with pytest.raises(InputError, match=r"with other_sizes = 'unscored', not 'resized': .* --force"):
+        score_all(folder, resizing)
+    (found, _) = (record.score for record in score_all(folder, resizing, force=True))
+    assert 0 < found.values["rmse"] < 60
+    assert found.values["share"] == pytest.approx(1 - np.pi / 16, abs=0.01)
 
 
 class FaceByPixels:
@@ -227,7 +243,7 @@ class FaceByPixels:
 def test_landmarks_know_no_place_and_no_size(tmp_path):
     keys = [("human-0", "neutral", 0.0), ("human-0", "happy", 1.0)]
     by = LandmarkRepresentation(FaceByPixels(*keys), None)
-    rest, smile = (by.of(drawn(key).image, None) for key in keys)
+    rest, smile = (of(by, drawn(key).image) for key in keys)
     assert rest.shape == (10,)
     assert by.settings.names[9] == "right corner of the mouth y"
     assert smile[9] < rest[9]  # the corner has risen
@@ -241,10 +257,10 @@ def test_landmarks_know_no_place_and_no_size(tmp_path):
             return [Face(moved.face_box, points, 1.0, self.name)]
 
     image = drawn(keys[0]).image
-    np.testing.assert_allclose(LandmarkRepresentation(Moved(), None).of(image, None), rest, atol=1e-9)
-    assert by.of(Image.new("RGB", (64, 64)), None) == "no face found"
-    assert LandmarkRepresentation(BoxDetector(), None).of(image, None) == "detector box finds no landmarks"
-    assert by.of(image, (0.0, 0.0, 2.0, 2.0)) == "no face found"  # there is one, but not there
+    np.testing.assert_allclose(of(LandmarkRepresentation(Moved(), None), image), rest, atol=1e-9)
+    assert of(by, Image.new("RGB", (64, 64))) == "no face found"
+    assert of(LandmarkRepresentation(BoxDetector(), None), image) == "detector box finds no landmarks"
+    assert of(by, image, (0.0, 0.0, 2.0, 2.0)) == "no face found"  # there is one, but not there
 
 
 class MeanColour:
@@ -265,33 +281,33 @@ def test_an_embedding_sees_the_picture_or_the_face():
     assert (whole.settings.parameters["region"], face.settings.parameters["region"]) == ("picture", "face")
     share = (64 * 64 - 24 * 24) / 64**2
     expected = np.array([3, 1 + 2 * share, 1 + 2 * share])
-    np.testing.assert_allclose(whole.of(image, None), expected / np.linalg.norm(expected), rtol=1e-5)
-    assert face.of(image, None)[0] > whole.of(image, None)[0]
-    assert face.of(Image.new("RGB", (64, 64)), None) == "no face found"
+    np.testing.assert_allclose(of(whole, image), expected / np.linalg.norm(expected), rtol=1e-5)
+    assert of(face, image)[0] > of(whole, image)[0]
+    assert of(face, Image.new("RGB", (64, 64))) == "no face found"
 
 
-class Plugged:
+class Plugged(ExpressionRepresentation):
     """A representation of someone's own: the mean of the red channel."""
 
     settings = RepresentationSettings(kind="redness", names=("red",), parameters={})
 
-    def of(self, image, box):
+    async def of(self, image, box, domain):
         return np.array([np.asarray(image)[..., 0].mean() / 255])
 
 
 def test_any_representation_can_be_plugged_in(tmp_path):
     folder = write_fed_run(tmp_path / "run", TRIPLETS[:1])
-    assert list(measure_changes(folder, Plugged()))[-1] == (2, 2)
-    assert list(measure_changes(folder, Plugged())) == [(0, 0)]
-    assert {settings.kind for settings in representations(folder).values()} == {"scores", "redness"}
-    found = changes(folder, Plugged.settings.id)[("good-simple", "happy", 1.0)]
-    assert found.change == found.expected
+    assert len(score_all(folder, ChangeScorer(Plugged()))) == 2
+    assert score_all(folder, ChangeScorer(Plugged())) == []
+    assert {settings.kind for settings in representations_of(folder).values()} == {"scores", "redness"}
+    found = score_records(folder, change_place(Plugged.settings.id))["good-simple", "happy", 1.0].score
+    assert found.values["change"] == found.values["expected"]
     results = load_fed_results(folder, representation="redness", bootstrap=QUICK)
     reason = "normalisation 2 has no least change by redness"
-    assert scored(results, GOOD).edit.reasons == {"gain": reason}
+    assert reasons_of(scored(results, GOOD)) == {"gain": reason}
     own = load_normalisation().model_copy(update={"min_expected_changes": {"redness": 1e-6}})
     results = load_fed_results(folder, representation="redness", constants=own, bootstrap=QUICK)
-    assert scored(results, GOOD).edit.components["gain"] == 1.0
+    assert components(scored(results, GOOD))["gain"] == 1.0
     assert results.summary.constants == own
     assert load_fed_results(folder, bootstrap=QUICK).representation.kind == "scores"
     with pytest.raises(InputError, match="no representation 'blue': choose from"):
@@ -301,15 +317,15 @@ def test_any_representation_can_be_plugged_in(tmp_path):
 def test_a_judging_that_was_stopped_can_be_reported(tmp_path):
     folder = begin_fed_run(tmp_path / "run", TRIPLETS[:1])
     measure_fed_run(folder)
-    keep_markers(folder, example_markers().record("scores:what-was-not-reached"))
+    keep_markers(folder, MarkersRecord.of(example_markers(), "scores:what-was-not-reached"))
     results = load_fed_results(folder, bootstrap=QUICK)
     assert results.representation is None
-    assert scored(results, GOOD).edit.reasons["gain"] == NO_CHANGE
+    assert reasons_of(scored(results, GOOD))["gain"] == NO_CHANGE
 
 
 def test_identity_by_other_encoders(folder):
     both = load_fed_results(folder, encoders=["adaface", "facenet"], bootstrap=QUICK)
-    assert scored(both, GOOD).edit.components["identity"] == pytest.approx(0.75)
+    assert components(scored(both, GOOD))["identity"] == pytest.approx(0.75)
     with pytest.raises(InputError, match="'clip' measured nothing here: choose from arcface"):
         load_fed_results(folder, encoders=["clip"])
 
@@ -324,7 +340,7 @@ def test_a_run_is_of_one_benchmark(folder, tmp_path):
 
 
 def test_scores_are_of_the_twelve(folder):
-    (settings,) = representations(folder).values()
+    (settings,) = representations_of(folder).values()
     assert settings.names == EXPRESSIONS
     assert settings.parameters["model"] == "m"
 
@@ -369,8 +385,8 @@ def test_a_source_without_a_face_has_no_background(tmp_path):
     grey = Image.new("RGB", (64, 64), GREY)
     faceless = triplet(GOOD, 0, source=Still(grey))
     folder = begin_fed_run(tmp_path / "run", [faceless])
-    list(measure_background(folder, BackgroundMeter(BoxDetector(), None)))
-    assert {each.no_background for each in backgrounds(folder).values()} == {"no face found in the source"}
+    records = score_all(folder, BackgroundScorer(BoxDetector(), None))
+    assert {record.score.unscored for record in records} == {"no face found in the source"}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,16 +11,21 @@ from scipy.stats import pearsonr, spearmanr
 
 from pixelsmile.benchmarks.metrics import (
     Bootstrap,
-    FedComponents,
-    FedEdit,
     fed_scores,
     fed_summarise,
     load_normalisation,
     relative_gain,
 )
-from pixelsmile.benchmarks.metrics.fed_score import alignment, fidelity, gain_factor
-from pixelsmile.benchmarks.metrics.fed_summary import COMPONENTS
+from pixelsmile.benchmarks.metrics.fed_score import (
+    COMPONENTS,
+    alignment,
+    fidelity,
+    gain_factor,
+    with_fed_scores,
+)
 from pixelsmile.benchmarks.published import published_table
+from pixelsmile.benchmarks.run_folder import FedTaskRecord
+from pixelsmile.benchmarks.scores import Score, ScoredEdit
 from pixelsmile.errors import InputError
 
 CONSTANTS = load_normalisation()
@@ -36,7 +40,7 @@ def components(identity=0.5, background=20, quality=8, consistency=8, truth_alig
 
 
 def score(**parts):
-    return float(fed_scores(FedComponents(**components(**parts)), CONSTANTS).score)
+    return float(fed_scores(components(**parts), CONSTANTS)["fed_score"])
 
 
 def test_by_hand():
@@ -57,9 +61,7 @@ def fit(constants):
     """Pearson, Spearman and RMSE of the formula on the published means, with one free factor, and that."""
     rows = published_table("fed").rows
     published = np.array([row.values["fed_score"] for row in rows])
-    names = ("id", "bg", "pq", "sc", "gta", "reg")
-    columns = FedComponents(*(np.array([row.values[name] for row in rows]) for name in names))
-    ours = fed_scores(columns, constants).score
+    ours = scores_of_means(rows, constants)
     factor = (ours @ published) / (ours @ ours)
     rmse = math.sqrt(((factor * ours - published) ** 2).mean())
     return pearsonr(ours, published).statistic, spearmanr(ours, published).statistic, rmse, factor
@@ -68,10 +70,14 @@ def fit(constants):
 def rmse_without_factor(constants):
     """What is left of the fit where the mean of a product is taken for the product of the means."""
     rows = published_table("fed").rows
-    names = ("id", "bg", "pq", "sc", "gta", "reg")
-    columns = FedComponents(*(np.array([row.values[name] for row in rows]) for name in names))
     published = np.array([row.values["fed_score"] for row in rows])
-    return math.sqrt(((fed_scores(columns, constants).score - published) ** 2).mean())
+    return math.sqrt(((scores_of_means(rows, constants) - published) ** 2).mean())
+
+
+def scores_of_means(rows, constants):
+    names = ("id", "bg", "pq", "sc", "gta", "reg")
+    columns = (np.array([row.values[name] for row in rows]) for name in names)
+    return fed_scores(dict(zip(COMPONENTS, columns, strict=True)), constants)["fed_score"]
 
 
 def test_the_formula_on_the_36_published_rows():
@@ -136,16 +142,14 @@ def test_relative_gain_is_undefined_where_nothing_was_to_change():
 )
 def test_impossible_components(wrong):
     with pytest.raises(InputError, match="out of range"):
-        FedComponents(**components(**wrong))
+        fed_scores(components(**wrong), CONSTANTS)
 
 
 @given(st.floats(-1, 1), st.floats(0, 255), *[st.floats(0, 10)] * 3, st.floats(0, 50))
 def test_scores_lie_in_the_unit_interval(identity, background, quality, consistency, truth_alignment, gain):
-    found = fed_scores(
-        FedComponents(identity, background, quality, consistency, truth_alignment, gain), CONSTANTS
-    )
-    for part in (found.fidelity, found.alignment, found.gain, found.score):
-        assert 0 <= part <= 1
+    parts = components(identity, background, quality, consistency, truth_alignment, gain)
+    for value in fed_scores(parts, CONSTANTS).values():
+        assert 0 <= value <= 1
 
 
 def test_lazy_and_overfit_lose_to_exact():
@@ -156,15 +160,22 @@ def test_lazy_and_overfit_lose_to_exact():
     assert exact > overfit
 
 
-def fed_edit(sample, granularity="dense", expression="happy", reasons=None, **parts):
-    found = components(**parts)
-    return FedEdit(sample, expression, granularity, {**found, **dict.fromkeys(reasons or {})}, reasons or {})
+def fed_edit(sample, granularity="dense", source=None, reasons=None, **parts):
+    named = {"target": "happy", "domain": "human", "prompt": "Make her smile.", "face_box": None}
+    task = FedTaskRecord(source=f"{sample}-{granularity}", triplet=sample, granularity=granularity, **named)
+    found = {name: Score(values={name: value}) for name, value in components(**parts).items()}
+    found |= {name: Score(unscored=why) for name, why in (reasons or {}).items()}
+    return ScoredEdit(task, scores=found, source_sha256=source)
+
+
+def summary(edits):
+    return fed_summarise(with_fed_scores(edits, CONSTANTS), CONSTANTS, FEW)
 
 
 def test_summary_is_a_mean_of_scores_not_a_score_of_means():
     edits = [fed_edit("a", gain=0.3), fed_edit("b", gain=1.7), fed_edit("a", "simple", gain=1)]
     edits.append(fed_edit("c", reasons={"gain": "source and truth are alike", "quality": SILENT}))
-    found = fed_summarise(edits, bootstrap=FEW).as_json()
+    found = summary(edits).as_json()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert (found["status"], found["n_samples"], found["n_edits"]) == ("reconstructed", 3, 4)
     whole = found["overall"]["fed_score"]
@@ -183,23 +194,18 @@ def test_summary_is_a_mean_of_scores_not_a_score_of_means():
 
 
 def test_what_is_made_of_one_source_is_drawn_together():
-    edits = [fed_edit(name, gain=0.6 + 0.2 * place) for place, name in enumerate("abcde")]
-    twice = [
-        replace(edit, sample=edit.sample + again, source=edit.sample) for edit in edits for again in "12"
-    ]
-    one, both = (fed_summarise(some, bootstrap=FEW) for some in (edits, twice))
+    gains = {name: 0.6 + 0.2 * place for place, name in enumerate("abcde")}
+    edits = [fed_edit(name, gain=gain) for name, gain in gains.items()]
+    twice = [fed_edit(name + again, source=name, gain=gain) for name, gain in gains.items() for again in "12"]
+    one, both = summary(edits), summary(twice)
     assert (both.num_sources, both.num_samples, both.num_edits) == (5, 10, 10)
     assert both.overall["fed_score"].estimate == one.overall["fed_score"].estimate
 
 
-def test_fed_edits_refuse():
-    with pytest.raises(InputError, match="give each of identity"):
-        FedEdit("a", "happy", "dense", {"identity": 0.5})
-    with pytest.raises(InputError, match="quality: give either a value or the reason"):
-        FedEdit("a", "happy", "dense", {**components(), "quality": None})
-    with pytest.raises(InputError, match="quality is not finite"):
-        fed_edit("a", quality=math.nan)
+def test_what_is_no_run_is_refused():
     with pytest.raises(InputError, match="two edits of"):
-        fed_summarise([fed_edit("a"), fed_edit("a")])
+        summary([fed_edit("a"), fed_edit("a")])
     with pytest.raises(InputError, match="no judged edits"):
-        fed_summarise([])
+        summary([])
+    with pytest.raises(InputError, match=r"quality 11\.0 is out of range"):
+        summary([fed_edit("a", quality=11)])

@@ -1,17 +1,16 @@
 """S_E, S_ID and HES (Eq. 3): worked out by hand, and against scipy's harmonic mean."""
 
 import math
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from judged_edits import REFUSED, edit, sweep
+from judged_edits import REFUSED, edit, scored_edit, scores_of, sweep
 from scipy.stats import hmean
 
-from pixelsmile.benchmarks.metrics import NO_FACE, JudgedEdit, MetricChoices, tabulate
+from pixelsmile.benchmarks.metrics import MetricChoices, tabulate
 from pixelsmile.benchmarks.metrics.harmonic import (
     NEGATIVE_IDENTITY,
     NOTHING_SCORED,
@@ -23,7 +22,7 @@ from pixelsmile.benchmarks.metrics.harmonic import (
     identity_measure,
     mean_similarity,
 )
-from pixelsmile.benchmarks.metrics.table import NOT_MEASURED
+from pixelsmile.benchmarks.scores import NO_FACE, NOT_MEASURED
 from pixelsmile.errors import InputError
 
 DEFAULTS = MetricChoices()
@@ -72,13 +71,9 @@ def test_edges_of_the_harmonic_mean():
 
 
 def test_the_mean_of_three_encoders():
-    three = JudgedEdit(
-        "a", "happy", no_verdict=REFUSED, similarities={"arcface": 0.5, "adaface": 0.7, "facenet": 0.9}
-    )
-    two = JudgedEdit(
-        "b", "happy", no_verdict=REFUSED, no_identity="no weights",
-        similarities={"arcface": 0.2, "adaface": 0.4, "facenet": None},
-    )  # fmt: skip
+    three = scored_edit("a", "happy", cosines={"arcface": 0.5, "adaface": 0.7, "facenet": 0.9})
+    cosines = {"arcface": 0.2, "adaface": 0.4, "facenet": None}
+    two = scored_edit("b", "happy", cosines=cosines, no_identity="no weights")
     assert s_id([three]).value() == pytest.approx(0.7)
     assert s_id([three], identity_encoders=("arcface",)).value() == 0.5
     assert s_id([three, two]).value() == pytest.approx(0.7)
@@ -96,7 +91,7 @@ def test_the_mean_of_three_encoders():
 
 def test_missing_faces_are_unscored_unless_chosen_otherwise():
     kept = edit("a", "happy", "happy", identity=0.6)
-    lost = replace(edit("b", "happy", "happy", identity=None), no_identity=NO_FACE)
+    lost = scored_edit("b", "happy", scores=scores_of("happy"), no_identity=NO_FACE)
     unmeasured = edit("c", "happy", "happy", identity=None)
     edits = [kept, lost, unmeasured]
     assert s_id(edits).value() == pytest.approx(0.6)

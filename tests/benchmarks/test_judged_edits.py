@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from judged_edits import ENCODERS, REFUSED, edit, scores_of, sweep
+from judged_edits import ENCODERS, REFUSED, edit, scored_edit, scores_of, sweep
+from pydantic import ValidationError
 
-from pixelsmile.benchmarks.metrics import JudgedEdit, MetricChoices, general_edits, sweeps, tabulate
-from pixelsmile.benchmarks.metrics.table import NOT_MEASURED
+from pixelsmile.benchmarks.metrics import MetricChoices, general_edits, sweeps, tabulate
+from pixelsmile.benchmarks.scores import Score, ScoredEdit
 from pixelsmile.errors import InputError, StrengthError
 from pixelsmile.expressions import EXPRESSIONS
 
@@ -17,38 +18,53 @@ SCORES = scores_of("happy")
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"target": "neutral", "scores": SCORES}, "target 'neutral'"),
-        ({"target": "Happiness", "scores": SCORES}, "target 'Happiness'"),
-        ({}, "either scores or the reason"),
-        ({"scores": SCORES, "no_verdict": REFUSED}, "either scores or the reason"),
-        ({"no_verdict": ""}, "either scores or the reason"),
+        ({"target": "neutral"}, "target 'neutral'"),
         ({"scores": {"happy": 0.5}}, "scores that miss or add angry, anxious"),
         ({"scores": {**SCORES, "glee": 0.5}}, "scores that miss or add glee"),
         ({"scores": {**SCORES, "sad": 1.5}}, "score 1.5 of sad"),
-        ({"scores": {**SCORES, "sad": math.nan}}, "score nan of sad"),
-        ({"scores": SCORES, "dominant": "glee"}, "dominant 'glee'"),
-        ({"no_verdict": REFUSED, "dominant": "happy"}, "dominant 'happy' without scores"),
-        ({"scores": SCORES, "similarities": {"arcface": 1.2}}, "similarity 1.2 of arcface"),
-        ({"scores": SCORES, "similarities": {"arcface": math.nan}}, "similarity nan of arcface"),
-        ({"scores": SCORES, "similarities": {"arcface": None}}, "the reason in no_identity"),
-        ({"scores": SCORES, "similarities": {"arcface": 0.5}, "no_identity": "x"}, "one or the other"),
+        ({"dominant": "glee"}, "dominant 'glee'"),
+        ({"cosines": {"arcface": 1.2}}, "similarity 1.2 of arcface"),
     ],
 )
-def test_contradictions_are_refused(wrong, message):
+def test_what_cannot_be_is_refused(wrong, message):
+    found = scored_edit(**{"sample": "s", "target": "happy", "scores": SCORES, **wrong})
     with pytest.raises(InputError, match=message) as error:
-        JudgedEdit(**{"sample": "s", "target": "happy", **wrong})
+        tabulate([found])
     assert "\n" not in str(error.value)
+
+
+def test_half_a_verdict_is_refused():
+    half = scored_edit("s", "happy").with_scores(verdict=Score(unscored=REFUSED, answer="happy"))
+    with pytest.raises(InputError, match="a whole verdict or none"):
+        tabulate([half])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"values": SCORES, "unscored": REFUSED},
+        {"unscored": ""},
+        {"values": {"arcface": None}},
+        {"values": {"arcface": math.nan}},
+    ],
+)
+def test_a_score_has_values_or_says_why_not(wrong):
+    with pytest.raises(ValidationError):
+        Score(**wrong)
 
 
 def test_strengths_are_checked():
     with pytest.raises(StrengthError):
-        JudgedEdit("s", "happy", math.nan, scores=SCORES)
+        tabulate([scored_edit("s", "happy", math.nan, SCORES)])
 
 
 def test_what_an_edit_says_of_itself():
-    found = edit("s", "happy", "happy")
+    found = edit("s", "happy", "happy", identity=None)
     assert found.key == ("s", "happy", 1.0)
-    assert found.identity_reason == edit("s", "happy", "happy", identity=None).identity_reason == NOT_MEASURED
+    assert found.identity.unscored == "identity not measured"
+    assert found.score("sharpness").unscored == "sharpness not measured"
+    assert ScoredEdit(found.task, unmade="I will not").verdict.unscored == "I will not"
 
 
 def test_table_does_not_depend_on_order():

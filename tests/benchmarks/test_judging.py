@@ -11,14 +11,16 @@ from judging_under_kills import IN_FLIGHT, PaidJudge, judge_all
 from PIL import Image
 from run_examples import STRENGTHS, begin_run, edit_record, make_edits, png_of
 
-from pixelsmile.benchmarks.judging import EditJudging
+from pixelsmile.benchmarks.ffe.results import load_results
 from pixelsmile.benchmarks.metrics import Bootstrap
-from pixelsmile.benchmarks.results import load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.scorers.judged import VerdictScorer, judge_place, judges_of
+from pixelsmile.benchmarks.scorers.scorer import Scoring, score_records
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import JUDGE_LABELS
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.judges import Budget, ModelJudge, VerdictCache
+from pixelsmile.judges.run import Asker
 from pixelsmile.remote import NOTHING, Failure, RemoteError, Reply, ScriptedProvider
 from pixelsmile.store.json_lines import LineWriter
 
@@ -51,11 +53,17 @@ def folder(tmp_path) -> RunFolder:
     return folder
 
 
-def judged(folder: RunFolder, judge, cache: Path | None = None, **settings) -> EditJudging:
+def judged(folder: RunFolder, judge, cache: Path | None = None, max_concurrency: int = 8) -> Scoring:
     with VerdictCache(cache or folder.path / "verdicts.sqlite") as open_cache:
-        judging = EditJudging(folder, judge, open_cache, **settings)
+        judging = Scoring(folder, VerdictScorer(Asker(judge, open_cache), max_concurrency))
         list(judging)
     return judging
+
+
+def verdicts(folder: RunFolder, judge_id: str | None = None):
+    """Of that judge, or of the only one."""
+    (judge_id,) = judges_of(folder) if judge_id is None else (judge_id,)
+    return {key: record.score for key, record in score_records(folder, judge_place(judge_id)).items()}
 
 
 def test_every_edit_is_judged_once(folder):
@@ -63,8 +71,7 @@ def test_every_edit_is_judged_once(folder):
     judging = judged(folder, script.judge())
     assert (judging.num_edits, judging.num_left, judging.stopped) == (8, 0, None)
     assert len(script.asked) == len(set(script.asked)) == 8
-    (judge_id,) = folder.judges()
-    assert set(folder.outcomes(judge_id)) == set(folder.edits())
+    assert set(verdicts(folder)) == set(folder.edits())
     again = judged(folder, script.judge())
     assert again.num_edits == 0
     assert len(script.asked) == 8
@@ -73,19 +80,18 @@ def test_every_edit_is_judged_once(folder):
 def test_an_outcome_is_in_the_file_before_it_is_seen(folder):
     judge = Script().judge()
     with VerdictCache(folder.path / "verdicts.sqlite") as cache:
-        for number, _ in enumerate(EditJudging(folder, judge, cache), 1):
-            assert len(folder.outcomes(judge.identity.id)) == number
+        for number, _ in enumerate(Scoring(folder, VerdictScorer(Asker(judge, cache))), 1):
+            assert len(verdicts(folder)) == number
 
 
 def test_what_has_no_verdict_is_asked_again(folder):
     chatting = Script(NO_ANSWER)
     judged(folder, chatting.judge())
-    (judge_id,) = folder.judges()
-    assert {record.outcome["kind"] for record in folder.outcomes(judge_id).values()} == {"none"}
+    assert {score.unscored for score in verdicts(folder).values()} == {"the judge's answers were malformed"}
     answering = Script()
     assert judged(folder, answering.judge()).num_edits == 8
     assert len(answering.asked) == 8
-    assert {record.outcome["kind"] for record in folder.outcomes(judge_id).values()} == {"verdict"}
+    assert {score.unscored for score in verdicts(folder).values()} == {None}
 
 
 def test_an_edit_that_was_made_anew_is_judged_anew(folder):
@@ -108,7 +114,7 @@ def test_a_shared_cache_spares_another_run_the_price(folder, tmp_path):
     judging = judged(other, script.judge(), cache)
     assert (judging.num_edits, judging.num_left) == (8, 0)
     assert len(script.asked) == 8
-    assert len(other.outcomes(next(iter(other.judges())))) == 8
+    assert len(verdicts(other)) == 8
 
 
 def test_a_spent_budget_leaves_a_state_to_go_on_from(folder):
@@ -116,8 +122,7 @@ def test_a_spent_budget_leaves_a_state_to_go_on_from(folder):
     judging = judged(folder, script.judge(budget=Budget(max_requests=3)), max_concurrency=2)
     assert judging.num_left == 5
     assert judging.stopped.startswith("the budget is spent: 3 of 3 requests")
-    (judge_id,) = folder.judges()
-    assert len(folder.outcomes(judge_id)) == 3
+    assert len(verdicts(folder)) == 3
     assert load_results(folder, bootstrap=QUICK).missing.not_judged == {"not judged yet": 5}
     assert judged(folder, script.judge()).num_left == 0
     assert len(script.asked) == len(set(script.asked)) == 8
@@ -129,7 +134,7 @@ def test_a_judge_that_cannot_be_asked_leaves_what_was_judged(folder):
     script = Script(lambda question: next(answers, wrong_key))
     with pytest.raises(RemoteError, match="wrong key"):
         judged(folder, script.judge(), max_concurrency=1)
-    assert len(folder.outcomes(next(iter(folder.judges())))) == 2
+    assert len(verdicts(folder)) == 2
     whole = Script()
     assert judged(folder, whole.judge()).num_left == 0
     assert len(whole.asked) == 6
@@ -185,4 +190,4 @@ def test_kills_at_any_moment_cost_nothing_that_was_kept(tmp_path):
     expected = load_results(whole, bootstrap=QUICK).to_json()
     found = load_results(killed, bootstrap=QUICK).to_json()
     assert found.replace(b"00:00:07Z", b"00:00:00Z") == expected
-    assert set(killed.judges()) == {PaidJudge.identity.id}
+    assert set(judges_of(killed)) == {PaidJudge.identity.id}

@@ -3,14 +3,24 @@
 import numpy as np
 import pytest
 from PIL import Image
-from run_examples import FACELESS, begin_run, drawn, edit_record, make_edits, png_of
+from run_examples import (
+    FACELESS,
+    begin_run,
+    drawn,
+    edit_record,
+    keep_judge,
+    make_edits,
+    png_of,
+    scores_file,
+)
 from tiny_encoders import write_encoder
 
-from pixelsmile.benchmarks.likeness import NO_SOURCE_FACE, measure_likeness, settings_of
-from pixelsmile.benchmarks.likeness_settings import likeness_settings
-from pixelsmile.benchmarks.metrics import NO_FACE, Bootstrap
-from pixelsmile.benchmarks.results import load_results
+from pixelsmile.benchmarks.ffe.results import load_results
+from pixelsmile.benchmarks.metrics import Bootstrap
 from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.scorers.identity import IdentityScorer, IdentitySettings
+from pixelsmile.benchmarks.scorers.scorer import Scoring, score_records, settings_at
+from pixelsmile.benchmarks.scores import IDENTITY, NO_FACE, NO_SOURCE_FACE
 from pixelsmile.errors import InputError, ModelError
 from pixelsmile.faces.alignment import Alignment, align, template
 from pixelsmile.faces.encoders.loading import load_encoder
@@ -72,13 +82,22 @@ def meter_of(folder: RunFolder, encoders, **changes) -> LikenessMeter:
     )
 
 
-def measure(folder: RunFolder, meter: LikenessMeter, **settings) -> tuple[int, int]:
-    return list(measure_likeness(folder, meter, **settings))[-1]
+def measure(folder: RunFolder, meter: LikenessMeter, **settings) -> int:
+    """How many edits there were to measure."""
+    return len(list(Scoring(folder, IdentityScorer(meter), **settings)))
+
+
+def settings_of(meter: LikenessMeter) -> IdentitySettings:
+    return IdentityScorer(meter).settings
+
+
+def identities(folder: RunFolder):
+    return {key: record.score for key, record in score_records(folder, IDENTITY).items()}
 
 
 def test_the_cosine_of_the_aligned_faces(folder, encoders):
-    assert measure(folder, meter_of(folder, encoders)) == (16, 16)
-    found = folder.identities()
+    assert measure(folder, meter_of(folder, encoders)) == 16
+    found = identities(folder)
     assert set(found) == set(folder.spec().edit_keys())
     for known in encoders:
         vectors = []
@@ -86,31 +105,31 @@ def test_the_cosine_of_the_aligned_faces(folder, encoders):
             crop = align(np.asarray(drawn(key).image), face_of(key).landmarks_5, known.encoder.size_px) / 255
             vectors.append(known.encoder.embed(crop.transpose(2, 0, 1)[None])[0].astype(np.float64))
         expected = vectors[0] @ vectors[1] / np.linalg.norm(vectors[0]) / np.linalg.norm(vectors[1])
-        assert found[KEY].similarities[known.encoder.name] == pytest.approx(expected, abs=1e-6)
-        assert found[KEY].similarities[known.encoder.name] < 0.9999
+        assert found[KEY].values[known.encoder.name] == pytest.approx(expected, abs=1e-6)
+        assert found[KEY].values[known.encoder.name] < 0.9999
 
 
 def test_the_same_picture_is_the_same_person(folder, encoders):
     measure(folder, meter_of(folder, encoders))
-    for key, record in folder.identities().items():
+    for key, record in identities(folder).items():
         if key[2] == 0:
-            assert list(record.similarities.values()) == pytest.approx([1.0, 1.0], abs=1e-6)
+            assert list(record.values.values()) == pytest.approx([1.0, 1.0], abs=1e-6)
 
 
 def test_an_edit_without_a_face(folder, encoders):
     meter = meter_of(folder, encoders)
     meter.detector.faces[drawn(FACELESS).image.tobytes()] = []
     measure(folder, meter)
-    record = folder.identities()[FACELESS]
-    assert record.similarities == {"arcface": None, "facenet": None}
-    assert record.no_identity == NO_FACE
+    record = identities(folder)[FACELESS]
+    assert record.values == {"arcface": None, "facenet": None}
+    assert record.unscored == NO_FACE
 
 
 def test_a_source_without_a_face(folder, encoders):
     meter = meter_of(folder, encoders)
     meter.detector.faces[drawn(("human-0", "neutral", 0.0)).image.tobytes()] = []
     measure(folder, meter)
-    reasons = {key: record.no_identity for key, record in folder.identities().items()}
+    reasons = {key: record.unscored for key, record in identities(folder).items()}
     assert {key[0] for key, reason in reasons.items() if reason == NO_SOURCE_FACE} == {"human-0"}
     assert reasons["human-1", "surprised", 1.0] is None
 
@@ -119,17 +138,17 @@ def test_of_several_faces_the_one_at_the_source_s_place(folder, encoders):
     """Another face, larger and surer, is elsewhere in the edit, and in the source."""
     expected = meter_of(folder, encoders)
     measure(folder, expected)
-    right = folder.identities()[KEY]
+    right = identities(folder)[KEY]
     meter = meter_of(folder, encoders)
     for key in (("human-0", "neutral", 0.0), KEY):
         _, y0, x1, y1 = face_of(key).box
         other = Face((x1, y0, x1 + 100, y1 + 100), face_of(key).landmarks_5 + 40, 1.0, "truth")
         meter.detector.faces[drawn(key).image.tobytes()] = [other, face_of(key)]
     measure(folder, LikenessMeter(meter.detector, "a" * 64, encoders), force=True)
-    assert folder.identities()[KEY] == right
+    assert identities(folder)[KEY] == right
     meter.detector.faces[drawn(KEY).image.tobytes()] = [other]
     measure(folder, LikenessMeter(meter.detector, "b" * 64, encoders), force=True)
-    assert folder.identities()[KEY].no_identity == NO_FACE
+    assert identities(folder)[KEY].unscored == NO_FACE
 
 
 def test_an_edit_of_another_size(folder, encoders):
@@ -143,7 +162,7 @@ def test_an_edit_of_another_size(folder, encoders):
     meter = meter_of(folder, encoders)
     meter.detector.faces[large.tobytes()] = [face]
     measure(folder, meter)
-    assert folder.identities()[KEY].no_identity is None
+    assert identities(folder)[KEY].unscored is None
 
 
 def test_without_a_box_the_largest_face_is_meant(folder, encoders):
@@ -157,23 +176,22 @@ def test_without_a_box_the_largest_face_is_meant(folder, encoders):
 
 def test_an_interruption_leaves_the_same_bytes(folder, encoders, tmp_path):
     measure(folder, meter_of(folder, encoders))
-    whole = folder.identity_file.read_bytes()
+    whole = scores_file(folder, IDENTITY).read_bytes()
     other = made_in(tmp_path / "other")
-    events = measure_likeness(other, meter_of(other, encoders))
-    assert [next(events) for _ in range(6)][-1] == (5, 16)
+    events = iter(Scoring(other, IdentityScorer(meter_of(other, encoders))))
+    assert len([next(events) for _ in range(5)]) == 5
     events.close()
-    with other.identity_file.open("ab") as file:
+    with scores_file(other, IDENTITY).open("ab") as file:
         file.write(b'{"source": "human-')  # a line that a kill has cut
-    assert next(measure_likeness(other, meter_of(other, encoders))) == (0, 11)
-    measure(other, meter_of(other, encoders))
-    assert other.identity_file.read_bytes() == whole
+    assert measure(other, meter_of(other, encoders)) == 11
+    assert scores_file(other, IDENTITY).read_bytes() == whole
 
 
 def test_what_is_measured_is_not_measured_again(folder, encoders):
     measure(folder, meter_of(folder, encoders))
     meter = meter_of(folder, encoders)
-    assert measure(folder, meter) == (0, 0)
-    assert measure(folder, meter, force=True) == (0, 0)  # by the same encoders
+    assert measure(folder, meter) == 0
+    assert measure(folder, meter, force=True) == 0  # by the same encoders
     assert meter.detector.num_asked == 0
 
 
@@ -185,16 +203,16 @@ def test_a_source_is_looked_at_once(folder, encoders):
 
 def test_other_encoders_need_force(folder, encoders):
     measure(folder, meter_of(folder, encoders))
-    before = folder.identity_file.read_bytes()
+    before = scores_file(folder, IDENTITY).read_bytes()
     alone = meter_of(folder, encoders[:1])
     with pytest.raises(
-        InputError, match=r"likenesses by arcface 0{8}, facenet 1{8} .*not by arcface.*--force"
+        InputError, match=r"scored for identity with encoders.facenet = '1+.*, not None: .* --force"
     ):
         measure(folder, alone)
-    assert folder.identity_file.read_bytes() == before
-    assert measure(folder, alone, force=True) == (16, 16)
-    assert likeness_settings(folder).encoders == {"arcface": "0" * 64}
-    assert folder.identities()[KEY].similarities.keys() == {"arcface"}
+    assert scores_file(folder, IDENTITY).read_bytes() == before
+    assert measure(folder, alone, force=True) == 16
+    assert settings_at(folder, IDENTITY, IdentitySettings).encoders == {"arcface": "0" * 64}
+    assert identities(folder)[KEY].values.keys() == {"arcface"}
 
 
 def test_damaged_settings_need_force(folder, encoders):
@@ -202,18 +220,18 @@ def test_damaged_settings_need_force(folder, encoders):
     (folder.path / "identity.json").write_text("{")
     with pytest.raises(InputError, match=r"no valid JSON .*--force"):
         measure(folder, meter_of(folder, encoders))
-    assert measure(folder, meter_of(folder, encoders), force=True) == (16, 16)
+    assert measure(folder, meter_of(folder, encoders), force=True) == 16
 
 
 def test_the_likenesses_reach_the_results(folder, encoders):
     measure(folder, meter_of(folder, encoders))
     identity = JudgeIdentity("example", "nobody", "1", "0" * 64, {})
-    folder.keep_judge(identity.id, identity.to_record())
+    keep_judge(folder, identity)
     results = load_results(folder, bootstrap=Bootstrap(num_replicates=100))
     assert results.summary.encoders == ("arcface", "facenet")
     assert results.summary.metrics["id_sim"].coverage.num_scored == 16
     assert results.missing.no_identity == {}
-    assert results.likeness == settings_of(meter_of(folder, encoders))
+    assert results.identity == settings_of(meter_of(folder, encoders))
 
 
 def test_faces_without_landmarks_cannot_be_aligned(folder, encoders):

@@ -90,7 +90,7 @@ def test_missing_verdicts():
     assert cls(edits, MetricChoices(min_points=5)).coverage.unscored == {TOO_SHORT: 2}
     assert cls(edits, MetricChoices(incomplete_sweeps="unscored")).coverage.unscored == {INCOMPLETE: 2}
     assert cls(sweep("a", "sad", (None,) * 5)).coverage.unscored == {TOO_SHORT: 1}
-    assert {edit.no_verdict for edit in edits} == {None, REFUSED}
+    assert {edit.verdict.unscored for edit in edits} == {None, REFUSED}
 
 
 def test_largest_strength_and_number_of_points():

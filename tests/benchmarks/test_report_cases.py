@@ -4,6 +4,7 @@ import pytest
 from judged_edits import edit, sweep
 from run_examples import write_run
 
+from pixelsmile.benchmarks.ffe.results import load_results
 from pixelsmile.benchmarks.metrics import Bootstrap
 from pixelsmile.benchmarks.report.cases import (
     all_sweeps,
@@ -13,7 +14,6 @@ from pixelsmile.benchmarks.report.cases import (
     most_confused,
     shared_sweeps,
 )
-from pixelsmile.benchmarks.results import load_results
 
 
 class Run:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from run_examples import begin_run, judge_run, make_edits
 
+from pixelsmile.benchmarks.ffe.results import RunResults, load_results
 from pixelsmile.benchmarks.metrics import Bootstrap
 from pixelsmile.benchmarks.report.charts import nice_ticks
 from pixelsmile.benchmarks.report.dynamics import dynamics, looks
 from pixelsmile.benchmarks.report.ffe import ffe_page
-from pixelsmile.benchmarks.results import RunResults, load_results
 
 LOSSES = {0: 4.0, 50: 3.0, 100: 2.0, 150: 1.0, 250: 0.5}
 

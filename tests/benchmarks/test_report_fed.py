@@ -9,6 +9,7 @@ from fed_examples import FACELESS, NASTY, NO_FACE, fed_results
 from test_report_page import Seen, needs_nothing
 
 from pixelsmile.benchmarks.metrics import load_normalisation
+from pixelsmile.benchmarks.metrics.fed_score import SCORE
 from pixelsmile.benchmarks.published import published_table
 from pixelsmile.benchmarks.report.cases import (
     examples,
@@ -85,7 +86,7 @@ def test_what_is_missing_is_said_with_its_reason(runs, page):
     text = Seen(page).text
     assert NO_FACE in text
     scored = runs["truth"].edits[FACELESS]
-    assert f"{scored.edit.sample} → {scored.edit.expression}, {scored.edit.granularity}: {NO_FACE}" in text
+    assert f"{scored.sample} → {scored.target}, {scored.granularity}: {NO_FACE}" in text
     unmade = [each for each in runs["2x"].edits if each.file is None]
     assert unmade  # there is nothing beyond a neutral face
     assert "asks for a neutral face" in text
@@ -93,7 +94,7 @@ def test_what_is_missing_is_said_with_its_reason(runs, page):
 
 def test_tasks_of_all_runs_stand_side_by_side(runs, page):
     found = shared_tasks(runs, seed=0)
-    samples = [task[0].edit.sample for _, task in found]
+    samples = [task[0].sample for _, task in found]
     assert len(set(samples)) == len(samples)
     assert [why for why, _ in found] == 2 * ["scores furthest apart"] + 2 * ["drawn by lot"]
     for _, task in found:
@@ -109,12 +110,12 @@ def test_tasks_of_all_runs_stand_side_by_side(runs, page):
 
 
 def _scores(found):
-    return [[each.score for each in task] for _, task in found]
+    return [[each.score(SCORE).value for each in task] for _, task in found]
 
 
 def test_one_run_shows_its_best_and_its_worst(runs):
     found = ranked_tasks(runs["truth"])
-    scores = [task[0].score for _, task in found]
+    scores = [task[0].score(SCORE).value for _, task in found]
     assert [why for why, _ in found] == ["best", "median", "worst"]
     assert scores == sorted(scores, reverse=True)
     assert "worst" in Seen(fed_page({"truth": runs["truth"]})).text
@@ -134,8 +135,8 @@ def test_lazy_and_overfit_edits_are_counted_and_shown(runs, page):
     assert pattern_counts(runs["2x"]) == {"lazy": 0, "near": 0, "overfit": num_made}
     assert examples(runs["truth"], "lazy", 3) == []
     laziest = examples(runs["copy"], "lazy", 3)
-    assert len({each.edit.sample for each in laziest}) == 3
-    assert laziest[0].edit.components["gain"] == 0.0
+    assert len({each.sample for each in laziest}) == 3
+    assert laziest[0].score("gain").value == 0.0
     text = Seen(page).text
     assert "lazy, REG 0.00" in text
     assert "overfit, REG 2." in text
@@ -144,13 +145,13 @@ def test_lazy_and_overfit_edits_are_counted_and_shown(runs, page):
 def test_the_chart_puts_dots_where_their_numbers_are(runs):
     chart = gain_chart({"copy": runs["copy"]})
     wide = next(chart.frames())
-    scored = [each for each in runs["copy"].edits if each.score is not None]
+    scored = [each for each in runs["copy"].edits if each.score(SCORE).value is not None]
     places = [(wide.x(gain), wide.y(score)) for gain, score in chart.series[0].cloud]
     dots = "".join(f"M{x},{y}h0" for x, y in places)
     assert f'<path d="{dots}" class="cloud c0">' in fed_page({"copy": runs["copy"]})
     for (x, y), each in zip(places, scored, strict=True):
-        assert x == pytest.approx(46 + 794 * each.edit.components["gain"] / LARGEST_GAIN, abs=0.06)
-        assert y == pytest.approx(14 + 372 * (1 - each.score), abs=0.06)
+        assert x == pytest.approx(46 + 794 * each.score("gain").value / LARGEST_GAIN, abs=0.06)
+        assert y == pytest.approx(14 + 372 * (1 - each.score(SCORE).value), abs=0.06)
 
 
 def test_full_bars_are_best():

@@ -14,11 +14,13 @@ from run_examples import (
     judge_run,
     make_edits,
     measure_run,
-    outcome_record,
+    scores_file,
+    verdict_record,
     write_run,
 )
 from test_report_page import Seen, needs_nothing
 
+from pixelsmile.benchmarks.ffe.results import PANEL, load_results
 from pixelsmile.benchmarks.metrics import METRICS, Bootstrap, MetricChoices
 from pixelsmile.benchmarks.published import published_table
 from pixelsmile.benchmarks.report.charts import trade_off_chart
@@ -26,9 +28,10 @@ from pixelsmile.benchmarks.report.ffe import MEANINGS, PUBLISHED, ffe_lines, ffe
 from pixelsmile.benchmarks.report.page import Pictures
 from pixelsmile.benchmarks.report.remarks import ffe_remarks, run_labels
 from pixelsmile.benchmarks.report.tables import WARNING
-from pixelsmile.benchmarks.results import PANEL, load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.scorers.judged import judge_place
 from pixelsmile.errors import InputError
+from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.judges import Verdict
 from pixelsmile.store.json_lines import LineWriter
 
@@ -86,7 +89,7 @@ def test_what_is_missing_is_said_with_its_reason(page):
     text = Seen(page).text
     assert "the editor made none: the process ended with code 1" in text
     source, target, strength = REFUSED
-    assert f"{source} → {target} at {strength:g}: refused. a face that it will not judge" in text
+    assert f"{source} → {target} at {strength:g}: the judge refused. a face that it will not judge" in text
     assert "no face found" in text
 
 
@@ -114,9 +117,9 @@ def test_nothing_from_a_file_becomes_markup(tmp_path):
     measure_run(folder)
     identity = example_identity("drawing")
     key = ("human-0", "happy", 1.0)
-    scores = {name: 0.0 for name in load_results(folder, bootstrap=QUICK).edits[0].scores} | {"sad": 1.0}
-    with LineWriter(folder.outcomes_file(identity.id)) as lines:
-        lines.write(outcome_record(folder.edits()[key], Verdict(identity.id, scores, "sad", (NASTY,))))
+    scores = {name: float(name == "sad") for name in EXPRESSIONS}
+    with LineWriter(scores_file(folder, judge_place(identity.id))) as lines:
+        lines.write(verdict_record(folder.edits()[key], Verdict(identity.id, scores, "sad", (NASTY,))))
     results = load_results(folder, bootstrap=QUICK)
     page = ffe_page(dict(zip(run_labels([folder]), [results], strict=True)))
     seen = Seen(page)

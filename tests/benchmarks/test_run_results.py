@@ -14,17 +14,20 @@ from run_examples import (
     edit_record,
     example_identity,
     judge_run,
+    keep_judge,
     make_edits,
     measure_run,
     outcome_of,
-    outcome_record,
+    scores_file,
+    verdict_record,
     write_run,
 )
 
-from pixelsmile.benchmarks.metrics import NO_FACE, Bootstrap, MetricChoices
-from pixelsmile.benchmarks.opinions import NOT_JUDGED
-from pixelsmile.benchmarks.results import NOT_MADE, PANEL, load_results
+from pixelsmile.benchmarks.ffe.results import PANEL, load_results
+from pixelsmile.benchmarks.metrics import Bootstrap, MetricChoices
 from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.scorers.judged import judge_place
+from pixelsmile.benchmarks.scores import NO_FACE, NOT_JUDGED, NOT_MADE, NOT_MEASURED
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.store.json_lines import LineWriter
@@ -45,15 +48,15 @@ def test_every_edit_is_there_in_the_order_of_the_specification(folder):
     results = load_results(folder, bootstrap=QUICK)
     assert [edit.key for edit in results.edits] == list(folder.spec().edit_keys())
     assert results.judge_id == example_identity("drawing").id
-    assert results.likeness.encoders.keys() == {"arcface", "adaface", "facenet"}
+    assert results.identity.encoders.keys() == {"arcface", "adaface", "facenet"}
 
 
 def test_what_is_missing_says_why(folder):
     results = load_results(folder, bootstrap=QUICK)
-    assert edit_of(results, UNMADE).no_verdict == f"the editor made none: {FAILURE}"
-    assert edit_of(results, UNMADE).no_identity == f"the editor made none: {FAILURE}"
-    assert edit_of(results, REFUSED).no_verdict == "the judge refused"
-    assert edit_of(results, FACELESS).no_identity == NO_FACE
+    assert edit_of(results, UNMADE).verdict.unscored == f"the editor made none: {FAILURE}"
+    assert edit_of(results, UNMADE).identity.unscored == f"the editor made none: {FAILURE}"
+    assert edit_of(results, REFUSED).verdict.unscored == "the judge refused"
+    assert edit_of(results, FACELESS).identity.unscored == NO_FACE
     assert results.missing.not_made == {f"the editor made none: {FAILURE}": 1}
     assert results.missing.not_judged == {"the judge refused": 1}
     assert results.missing.no_identity == {NO_FACE: 1}
@@ -91,7 +94,7 @@ def test_a_run_on_its_way(tmp_path):
     assert results.missing.not_made == {NOT_MADE: 15, f"the editor made none: {FAILURE}": 1}
     assert results.missing.not_judged == {NOT_JUDGED: 2, "the judge refused": 1}
     assert results.missing.no_identity == {"identity not measured": 8}
-    assert results.likeness is None
+    assert results.identity is None
     assert results.summary.metrics["id_sim"].estimate.value is None
 
 
@@ -101,8 +104,8 @@ def test_a_verdict_on_an_older_picture_does_not_count(tmp_path):
     with LineWriter(folder.edits_file) as lines:
         lines.write(edit_record(key, file=folder.edit_name(key), sha256="f" * 64))
     found = edit_of(load_results(folder, bootstrap=QUICK), key)
-    assert found.no_verdict == NOT_JUDGED
-    assert (found.similarities, found.no_identity) == ({}, None)
+    assert found.verdict.unscored == NOT_JUDGED
+    assert found.identity.unscored == NOT_MEASURED
 
 
 def test_neutral_targets_are_left_out_and_counted(tmp_path):
@@ -161,10 +164,10 @@ def test_a_panel_is_the_mean_of_its_judges(tmp_path):
     alone = load_results(folder, "example:drawing", bootstrap=QUICK)
     panel = load_results(folder, PANEL, bootstrap=QUICK)
     for one, mean in zip(alone.edits, panel.edits, strict=True):
-        assert (one.scores is None) == (mean.scores is None)
-        if one.scores is not None:
-            assert mean.scores == pytest.approx({name: 0.75 * score for name, score in one.scores.items()})
-            assert mean.dominant == one.dominant
+        assert one.verdict.unscored == mean.verdict.unscored
+        scores = {name: 0.75 * score for name, score in one.verdict.values.items()}
+        assert mean.verdict.values == pytest.approx(scores)
+        assert mean.verdict.answer == one.verdict.answer
     assert panel.agreement.dominant == 1.0
     assert panel.agreement.all_scores < 1.0
     assert panel.agreement.num_paired == 22  # 24 without UNMADE and REFUSED
@@ -177,12 +180,12 @@ def test_a_panel_has_no_verdict_where_one_judge_has_none(tmp_path):
     make_edits(folder)
     judge_run(folder)
     second = example_identity("second")
-    folder.keep_judge(second.id, second.to_record())
+    keep_judge(folder, second)
     made = folder.edits()
-    with LineWriter(folder.outcomes_file(second.id)) as lines:
+    with LineWriter(scores_file(folder, judge_place(second.id))) as lines:
         for key in list(made)[:2]:
-            lines.write(outcome_record(made[key], outcome_of(key, second)))
-    reasons = Counter(edit.no_verdict for edit in load_results(folder, PANEL, bootstrap=QUICK).edits)
+            lines.write(verdict_record(made[key], outcome_of(key, second)))
+    reasons = Counter(edit.verdict.unscored for edit in load_results(folder, PANEL, bootstrap=QUICK).edits)
     assert reasons[None] == 2
     assert reasons[NOT_JUDGED] == 20
 
@@ -190,18 +193,21 @@ def test_a_panel_has_no_verdict_where_one_judge_has_none(tmp_path):
 def test_a_dominant_expression_that_does_not_lead_is_none(tmp_path):
     folder = write_run(tmp_path / "run")
     other = example_identity("other")
-    folder.keep_judge(other.id, other.to_record())
+    keep_judge(folder, other)
     key = ("human-0", "fear", 1.0)
     record = folder.edits()[key]
     verdict = outcome_of(("human-0", "sad", 1.0), other)
-    with LineWriter(folder.outcomes_file(other.id)) as lines:
-        lines.write(outcome_record(record, verdict))
-    assert edit_of(load_results(folder, PANEL, bootstrap=QUICK), key).dominant is None
+    with LineWriter(scores_file(folder, judge_place(other.id))) as lines:
+        lines.write(verdict_record(record, verdict))
+    assert edit_of(load_results(folder, PANEL, bootstrap=QUICK), key).verdict.answer is None
 
 
-def test_a_line_that_is_no_outcome(tmp_path):
+def test_a_line_that_is_no_score(tmp_path):
     folder = write_run(tmp_path / "run")
-    path = folder.outcomes_file(example_identity("drawing").id)
-    path.write_text(path.read_text().replace('"kind":"verdict"', '"kind":"opinion"', 1))
-    with pytest.raises(InputError, match=r"drawing.*holds no outcome for human-0/happy at 0: take the line"):
+    path = scores_file(folder, judge_place(example_identity("drawing").id))
+    path.write_text(path.read_text().replace('"happy":', '"glee":', 1))
+    with pytest.raises(InputError, match=r"happy at 0\.0: scores that miss or add glee, happy"):
+        load_results(folder)
+    path.write_text('{"opinion": 1}\n')
+    with pytest.raises(InputError, match=r"drawing.*line 1: .*source"):
         load_results(folder)

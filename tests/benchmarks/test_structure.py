@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from pixelsmile.benchmarks.metrics.structure import psnr, ssim
+from pixelsmile.benchmarks.scorers.similarity import psnr, ssim
 from pixelsmile.errors import InputError
 
 

@@ -1,19 +1,26 @@
 """One call for all numbers, the comparison of two editors, and figures 4 and 9."""
 
 import json
-from dataclasses import replace
 from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judged_edits import ENCODERS, REFUSED, STRENGTHS, edit, general_jobs, scores_of, shown_edits, sweep
+from judged_edits import (
+    ENCODERS,
+    REFUSED,
+    STRENGTHS,
+    edit,
+    general_jobs,
+    scored_edit,
+    scores_of,
+    shown_edits,
+    sweep,
+)
 
 from pixelsmile.benchmarks.metrics import (
     METRIC_NAMES,
-    NO_FACE,
     Bootstrap,
-    JudgedEdit,
     MetricChoices,
     compare,
     summarise,
@@ -21,6 +28,7 @@ from pixelsmile.benchmarks.metrics import (
 from pixelsmile.benchmarks.metrics.linearity import CONSTANT
 from pixelsmile.benchmarks.metrics.measure import ONLY_OTHER_VALUE
 from pixelsmile.benchmarks.metrics.summary import ONLY_OTHER, ONLY_OTHER_IDENTITY
+from pixelsmile.benchmarks.scores import NO_FACE, Score
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, confusing_partner
 
@@ -35,12 +43,12 @@ def sweeps_of(score, identity=0.6, shown=lambda target: target):
         for strength in STRENGTHS:
             similarity = identity(place, strength) if callable(identity) else identity
             found.append(
-                JudgedEdit(
+                scored_edit(
                     sample,
                     target,
                     strength,
-                    scores=scores_of(shown(target), score(place, strength), rest=0.0),
-                    similarities=dict.fromkeys(ENCODERS, similarity),
+                    scores_of(shown(target), score(place, strength), rest=0.0),
+                    cosines=dict.fromkeys(ENCODERS, similarity),
                 )
             )
     return found
@@ -75,7 +83,7 @@ def test_the_whole_summary_is_json():
     edits = sweeps_of(
         lambda place, strength: strength * (0.5 + place / 96), lambda place, strength: 1 - strength / 2
     )
-    edits[4] = replace(edits[4], scores=None, no_verdict=REFUSED)  # s00, angry, strength 1
+    edits[4] = edits[4].with_scores(verdict=Score(unscored=REFUSED))  # s00, angry, strength 1
     choices = MetricChoices(neutral_at_most=0.6)
     found = summarise(edits, choices, FEW).as_json()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
@@ -96,7 +104,8 @@ def test_trade_off_curve_by_hand():
     edits = sweep("a", "happy", (0.0, 0.4, None), (0, 0.5, 1), 0.9) + sweep(
         "b", "sad", (0.2, 0.8, 1), (0, 0.5, 1), 0.5
     )
-    edits[0] = replace(edits[0], similarities=dict.fromkeys(ENCODERS), no_identity=NO_FACE)
+    faceless = Score(values=dict.fromkeys(ENCODERS), unscored=NO_FACE)
+    edits[0] = edits[0].with_scores(identity=faceless)
     curve = summarise(edits, bootstrap=FEW).trade_off
     points = [(point.strength, point.expression.value, point.identity.value) for point in curve]
     assert points == [(0, 0.2, 0.5), (0.5, pytest.approx(0.6), pytest.approx(0.7)), (1, 1, 0.5)]
@@ -141,7 +150,7 @@ def test_comparison_leaves_out_what_one_lacks():
     assert found["acc_12"].coverage.unscored == {ONLY_OTHER: 1}
     assert found["id_sim"].coverage.unscored == {ONLY_OTHER_IDENTITY: 1}
     assert found["hes"].coverage.num_scored == 1
-    b[2] = replace(b[2], no_identity=NO_FACE)
+    b[2] = b[2].with_scores(identity=Score(unscored=NO_FACE))
     zero = compare(a, b, MetricChoices(missing_faces="zero"), FEW).differences["id_sim"]
     assert (zero.a, zero.b) == (pytest.approx(0.6), pytest.approx(0.4))
 
@@ -160,7 +169,7 @@ def test_comparison_leaves_out_what_has_no_value_for_one():
     unlike = [edit("a", "happy", "happy"), edit("b", "happy", "sad")]
     tied = [
         edit("a", "happy", "happy"),
-        replace(edit("b", "happy", "sad"), scores=dict.fromkeys(EXPRESSIONS, 1.0)),
+        scored_edit("b", "happy", scores=dict.fromkeys(EXPRESSIONS, 1.0)),
     ]
     ties = compare(unlike, tied, MetricChoices(ties="unscored"), FEW).differences["acc_12"]
     assert (ties.a, ties.b, ties.coverage.unscored) == (1, 1, {ONLY_OTHER_VALUE: 1})

@@ -8,6 +8,9 @@ from benchmarks.run_examples import begin_run, make_edits
 from benchmarks.tiny_encoders import write_encoder
 
 from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.scorers.judged import judge_place, judges_of
+from pixelsmile.benchmarks.scorers.scorer import score_records
+from pixelsmile.benchmarks.scores import IDENTITY
 from pixelsmile.cli import main
 from pixelsmile.expressions import JUDGE_LABELS
 from pixelsmile.judges import Picture
@@ -56,7 +59,7 @@ def test_judged_and_measured(folder, script, tmp_path, capsys):
     assert lines[2].endswith(": 7 judged (8 now)")
     assert lines[3] == "  1 without: the judge gave no answer (as the question is not in answers.jsonl)"
     assert lines[4] == "next: pixelsmile bench ffe report run"
-    assert len(folder.identities()) == 8
+    assert len(score_records(folder, IDENTITY)) == 8
 
 
 def test_again_there_is_little_to_do(folder, script, capsys):
@@ -96,7 +99,7 @@ def test_several_judges_and_a_shared_cache(folder, script, capsys, tmp_path):
     assert [one["num_judged"] for one in json.loads(capsys.readouterr().out)["judges"]] == [7, 7]
     assert (tmp_path / "all.sqlite").exists()
     assert not (folder.path / "verdicts.sqlite").exists()
-    assert len(folder.judges()) == 2
+    assert len(judges_of(folder)) == 2
 
 
 def refusing(script: str):
@@ -142,8 +145,8 @@ def test_several_refusals_stop_and_keep_what_is_done(folder, script, capsys, mon
         capsys, "--judge", script, "--encoders", "none", "--max-concurrency", "1", "--max-refusals", "3"
     )
     assert "3 questions in a row were refused (400: inappropriate)" in line
-    (judged,) = folder.judges()
-    assert len(folder.outcomes(judged)) == 4
+    (judged,) = judges_of(folder)
+    assert len(score_records(folder, judge_place(judged))) == 4
 
 
 def test_edits_that_were_not_made_are_said(tmp_path, capsys):
@@ -195,7 +198,7 @@ def test_pictures_that_nobody_here_knows_want_a_judge(tmp_path, capsys):
     assert "know drawn portraits only" in refusal(
         capsys, "--judge", "scripted:answers.jsonl", "--encoders", "embedded"
     )
-    assert folder.judges() == {}
+    assert judges_of(folder) == {}
 
 
 @pytest.mark.parametrize(

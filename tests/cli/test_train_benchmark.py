@@ -7,7 +7,7 @@ import pytest
 import yaml
 from training.small_job import start
 
-from pixelsmile.benchmarks.results import load_results
+from pixelsmile.benchmarks.ffe.results import load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.cli import main
 from pixelsmile.hashing import sha256_file

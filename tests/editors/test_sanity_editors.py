@@ -10,11 +10,12 @@ from functools import cache
 
 import numpy as np
 import pytest
+from benchmarks.judged_edits import scored_edit
 from editors.editor_examples import GreyPicture, a_task, sweep
 
 from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark
 from pixelsmile.benchmarks.ffe.drawn import drawn_ffe_benchmark
-from pixelsmile.benchmarks.metrics import Bootstrap, JudgedEdit, MetricChoices, summarise
+from pixelsmile.benchmarks.metrics import Bootstrap, MetricChoices, summarise
 from pixelsmile.benchmarks.metrics.linearity import CONSTANT
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.runner import run_edits
@@ -196,12 +197,12 @@ def judged(name):
             drawn = source if name == "copy" else action_units(*drawing(name, task, strength, SEED))
             likeness = float(np.clip(face @ pixels(shown, drawn), -1, 1))
             found.append(
-                JudgedEdit(
+                scored_edit(
                     task.source,
                     task.target,
                     strength,
                     scores=scores(drawn),
-                    similarities={"pixels": likeness},
+                    cosines={"pixels": likeness},
                 )
             )
     return found

@@ -8,9 +8,10 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from benchmarks.judged_edits import scored_edit
 
-from pixelsmile.benchmarks.metrics import JudgedEdit
 from pixelsmile.benchmarks.metrics.summary import summarise
+from pixelsmile.benchmarks.scores import ScoredEdit
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.store.configuration import read_configuration
@@ -35,15 +36,13 @@ def setting(work: Path) -> Setting:
     return Setting(work, "human", 8, 4, (0, 1), ("run.num_steps=60",), ("0.5", "1"))
 
 
-def edits(num_right: int, num: int = 10, cosine: float = 0.9) -> list[JudgedEdit]:
+def edits(num_right: int, num: int = 10, cosine: float = 0.9) -> list[ScoredEdit]:
     """Edits towards fear: the first ones show it, the others its partner."""
     found = []
     for index in range(num):
         shown = "fear" if index < num_right else "surprised"
         scores = {name: 1.0 if name == shown else 0.0 for name in EXPRESSIONS}
-        found.append(
-            JudgedEdit(f"s{index}", "fear", scores=scores, dominant=shown, similarities={"arcface": cosine})
-        )
+        found.append(scored_edit(f"s{index}", "fear", 1.0, scores, shown, {"arcface": cosine}))
     return found
 
 

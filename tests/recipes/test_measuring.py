@@ -9,6 +9,7 @@ from training.small_job import start
 from training.tiny_training import PROMPTS, save_tiny_model, write_picture
 
 from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.scorers.judged import judges_of
 from pixelsmile.cli.train_measuring import FfeMeasure, Jury, make_measure
 from pixelsmile.editing.editor import Editor
 from pixelsmile.errors import InputError
@@ -90,7 +91,7 @@ def test_a_look_is_a_run_of_the_benchmark(measure, editor, tmp_path):
     assert (spec.editor["size"], spec.editor["steps"], spec.strengths) == (64, 2, (0.0, 1.0))
     assert {task.domain for task in spec.tasks} == {"human"}
     assert len(run.edits()) == 4
-    assert len(run.judges()) == 1
+    assert len(judges_of(run)) == 1
 
 
 def test_the_same_weights_go_on_where_they_were(measure, editor, tmp_path):

@@ -1,18 +1,18 @@
-"""A run on disk: what was asked, the edits as they come, what judges and encoders said of them.
+"""A run on disk: what was asked, the edits as they come, and the scores that scorers gave them.
 
     RUN/spec.json                       what the run is; written first, never changed
     RUN/sources/SOURCE.png              the benchmark's pictures, as editors get them
+    RUN/truths/TRIPLET.png              the ground truths of FED-Bench, which no editor gets
     RUN/edits/SOURCE/TARGET_1.00.png    what the editor made of them
     RUN/edits.jsonl                     a line for each edit: its file, or why there is none
-    RUN/identity.jsonl                  a line for each edit: the cosines of source and edit, by encoder
-    RUN/judges/ID.json, ID.jsonl        a judge, and its outcomes line by line
 
-A run of FED-Bench has besides
+Of each scorer PLACE.json, with what decides its numbers, and PLACE.jsonl, with a line for each edit:
 
-    RUN/truths/TRIPLET.png              the ground truths, which no editor gets
-    RUN/background.jsonl                a line for each edit: how its background differs from the source's
-    RUN/changes/ID.jsonl                a line for each edit: the change of expression, by that representation
-    RUN/markers/ID.json                 who marked the judged components together
+    RUN/identity, RUN/background        cosines of source and edit, by encoder; how the background differs
+    RUN/judges/ID                       the verdicts, or the marks, of a judge
+    RUN/changes/ID                      changes of expression, by what they are measured by
+    RUN/markers/ID.json                 which judges marked the components of FED-Bench together
+    RUN/scores/NAME                     any other scorer
 
 Every line stands for work that is done: after a kill the same command does what is left. A later line about
 the same edit takes the place of an earlier one.
@@ -22,8 +22,7 @@ folder, and an edit is shown or judged only if it is the one that was made.
 """
 
 import io
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -35,7 +34,7 @@ from pixelsmile.editors.task import check_name
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, MAX_STRENGTH, NEUTRAL, Domain
 from pixelsmile.hashing import sha256_file
-from pixelsmile.limits import MAX_FILE_BYTES, path_within, read_json_object, read_record, shown
+from pixelsmile.limits import MAX_FILE_BYTES, path_within, read_record, shown
 from pixelsmile.results.grid import format_strength
 from pixelsmile.store.json_lines import Record, read_lines
 from pixelsmile.store.manifests import CodeRecord
@@ -151,21 +150,6 @@ class EditRecord(EditLine):
         return self
 
 
-class IdentityRecord(EditLine):
-    """The likeness of a source and its edit: cosines by encoder, None with the reason where there is none."""
-
-    edit_sha256: str
-    similarities: dict[str, Annotated[float, Field(ge=-1.001, le=1.001)] | None]
-    no_identity: str | None = None
-
-
-class OutcomeRecord(EditLine):
-    """What a judge said of an edit. `outcome` is what judges.verdict.Outcome.to_json writes."""
-
-    edit_sha256: str
-    outcome: dict[str, JsonValue]
-
-
 Line = TypeVar("Line", bound=EditLine)
 
 
@@ -231,14 +215,6 @@ class RunFolder(WorkFolder):
     def edits_file(self) -> Path:
         return self.path / "edits.jsonl"
 
-    @property
-    def identity_file(self) -> Path:
-        return self.path / "identity.jsonl"
-
-    def outcomes_file(self, judge_id: str) -> Path:
-        """Where the outcomes of the judge of that JudgeIdentity.id go; its identity is beside, `.json`."""
-        return self.path / "judges" / f"{file_name(judge_id)}.jsonl"
-
     def edits(self) -> dict[EditKey, EditRecord]:
         """The edits that are done, by key. InputError for one whose file is elsewhere than in its place."""
         found = latest(read_lines(self.edits_file, EditRecord))
@@ -268,33 +244,6 @@ class RunFolder(WorkFolder):
                 "folder"
             )
         return self.path / str(edit.file)
-
-    def identities(self) -> dict[EditKey, IdentityRecord]:
-        """The likenesses that are measured, by key."""
-        return latest(read_lines(self.identity_file, IdentityRecord))
-
-    def outcomes(self, judge_id: str) -> dict[EditKey, OutcomeRecord]:
-        """What that judge has said, by key."""
-        return latest(read_lines(self.outcomes_file(judge_id), OutcomeRecord))
-
-    def judges(self) -> dict[str, dict[str, JsonValue]]:
-        """The identities of all judges that were asked, by id, in the order of their ids."""
-        found = {}
-        for path in sorted((self.path / "judges").glob("*.json")):
-            record = read_json_object(path)
-            judge_id = record.get("id")
-            if not isinstance(judge_id, str) or file_name(judge_id) != path.stem:
-                raise InputError(
-                    f"{str(path)!r} is of judge {shown(judge_id)}, not of the one in its name: "
-                    "move it away, and judge again"
-                )
-            found[judge_id] = record
-        return found
-
-    def keep_judge(self, judge_id: str, identity: Mapping[str, JsonValue]) -> None:
-        """Note who judges, before the first outcome."""
-        record = json.dumps({"id": judge_id, **identity}, indent=1, ensure_ascii=False) + "\n"
-        write_file(self.outcomes_file(judge_id).with_suffix(".json"), record.encode(), force=True)
 
 
 def latest(records: Iterable[Line]) -> dict[EditKey, Line]:

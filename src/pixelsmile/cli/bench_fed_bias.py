@@ -12,8 +12,7 @@ from pixelsmile.cli.judge_options import add_server, judge_options
 from pixelsmile.cli.parsing import CommandParser, one_of, whole_number
 
 if TYPE_CHECKING:
-    from pixelsmile.benchmarks.fed.bias import BiasMeasures, BiasProgress
-    from pixelsmile.judges.choosing import JudgeOptions
+    from pixelsmile.benchmarks.fed.bias import BiasProgress
 
 _DEFAULT_SAMPLES = 60
 _EPILOG = """nine editors whose order is known:
@@ -41,14 +40,28 @@ def run(options: argparse.Namespace) -> int:
     from pixelsmile.benchmarks.fed.bias import load_bias, run_bias
     from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark
     from pixelsmile.benchmarks.report.bias import bias_lines, bias_page
+    from pixelsmile.benchmarks.scorers.judged import MarkersRecord
     from pixelsmile.editors.task import GRANULARITIES
+    from pixelsmile.embedded import features_path
+    from pixelsmile.faces.likeness import EMBEDDED, open_meter
+    from pixelsmile.features.drawn import DrawnEncoder
+    from pixelsmile.judges.choosing import parse_judge, parse_markers
     from pixelsmile.store.publication import staged
 
     asked = GRANULARITIES if options.instructions == "both" else (options.instructions,)
     benchmark = drawn_fed_benchmark(options.samples, granularities=asked)
-    folder, measures = Path(options.output), _measures(options.judge, settings)
-    _show(run_bias(folder, benchmark, measures, max_concurrency=options.max_concurrency), options.quiet)
-    found = load_bias(folder, measures.markers.id)
+    folder, markers = Path(options.output), parse_markers(options.judge, settings)
+    events = run_bias(
+        folder,
+        benchmark,
+        markers,
+        judge=parse_judge(options.judge, settings),
+        meter=open_meter([EMBEDDED], drawn=True),
+        encoder=DrawnEncoder.from_folder(features_path()),
+        max_concurrency=options.max_concurrency,
+    )
+    _show(events, options.quiet)
+    found = load_bias(folder, MarkersRecord.of(markers, None).id)
     text = json.dumps(found.as_json(), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     with staged(folder, ["bias.json", "bias.html"], force=True) as stage:
         stage.write("bias.json", text.encode())
@@ -92,22 +105,6 @@ def parser() -> CommandParser:
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")
     add_server(parser)
     return parser
-
-
-def _measures(judge: str, settings: "JudgeOptions") -> "BiasMeasures":
-    from pixelsmile.benchmarks.fed.bias import BiasMeasures
-    from pixelsmile.benchmarks.fed.marking import MarkerSet
-    from pixelsmile.embedded import features_path
-    from pixelsmile.faces.likeness import EMBEDDED, open_meter
-    from pixelsmile.features.drawn import DrawnEncoder
-    from pixelsmile.judges.choosing import parse_judge, parse_markers
-
-    return BiasMeasures(
-        markers=MarkerSet(parse_markers(judge, settings)),
-        scorer=parse_judge(judge, settings),
-        meter=open_meter([EMBEDDED], drawn=True),
-        encoder=DrawnEncoder.from_folder(features_path()),
-    )
 
 
 def _show(events: "Iterator[BiasProgress]", quiet: bool) -> None:

@@ -1,34 +1,33 @@
 """`pixelsmile bench fed judge`: marks on the edits of a run, and what of its components is measured."""
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelsmile.cli import bench_judge_options
 from pixelsmile.cli.bench_judge import (
+    asker_of,
     encoder_names,
     is_drawn,
     judge_names,
-    measure_identity,
     num_edits_made,
+    run_scorer,
 )
-from pixelsmile.cli.display import print_json, progress
+from pixelsmile.cli.display import print_json
 from pixelsmile.cli.judge_options import judge_options
 from pixelsmile.cli.parsing import CommandParser
 
 if TYPE_CHECKING:
-    from pixelsmile.benchmarks.fed.background import OtherSizes
-    from pixelsmile.benchmarks.fed.changes_of_scores import JudgedScores
-    from pixelsmile.benchmarks.fed.marking import MarkerSet
-    from pixelsmile.benchmarks.fed.representations import ExpressionRepresentation
-    from pixelsmile.benchmarks.judging import EditJudging
     from pixelsmile.benchmarks.run_folder import RunFolder
+    from pixelsmile.benchmarks.scorers.background import OtherSizes
+    from pixelsmile.benchmarks.scorers.representations import ExpressionRepresentation
+    from pixelsmile.benchmarks.scorers.scorer import Scorer
     from pixelsmile.cli.bench_fed_judge_summary import Asking, FedJudgeSummary
     from pixelsmile.expressions import Domain
     from pixelsmile.faces.likeness import LikenessMeter
+    from pixelsmile.judges.choosing import Markers
     from pixelsmile.judges.judge import Judge
-    from pixelsmile.judges.run import VerdictCache
+    from pixelsmile.judges.run import Asker, VerdictCache
 
 _SCORES = "scores"
 _NONE = "none"
@@ -65,16 +64,14 @@ def run(options: argparse.Namespace) -> int:
     return 1 if stopped or all(summary.is_fruitless for summary in summaries) else 0
 
 
-def _markers(options: argparse.Namespace, names: list[str]) -> "list[tuple[MarkerSet, Judge | None]]":
+def _markers(options: argparse.Namespace, names: list[str]) -> "list[tuple[Markers, Judge | None]]":
     """Of each name the three markers, and who gives scores where REG is measured by these."""
-    from pixelsmile.benchmarks.fed.marking import MarkerSet
     from pixelsmile.judges.choosing import parse_judge, parse_markers
 
     settings = judge_options(options, names)
     by_scores = options.representation == _SCORES
     return [
-        (MarkerSet(parse_markers(name, settings)), parse_judge(name, settings) if by_scores else None)
-        for name in names
+        (parse_markers(name, settings), parse_judge(name, settings) if by_scores else None) for name in names
     ]
 
 
@@ -85,7 +82,7 @@ def _representation(
     kind, _, source = options.representation.partition("=")
     if kind in (_SCORES, _NONE):
         return None
-    from pixelsmile.benchmarks.fed.representations import EmbeddingRepresentation, LandmarkRepresentation
+    from pixelsmile.benchmarks.scorers.representations import EmbeddingRepresentation, LandmarkRepresentation
 
     if kind == "landmarks":
         return LandmarkRepresentation(meter.detector, meter.detector_sha256)
@@ -109,68 +106,57 @@ def _measure(
     representation: "ExpressionRepresentation | None",
 ) -> None:
     """What needs no judge."""
-    from pixelsmile.benchmarks.fed.background import BackgroundMeter, measure_background
-    from pixelsmile.benchmarks.fed.changes import measure_changes
+    from pixelsmile.benchmarks.scorers.background import BackgroundScorer
+    from pixelsmile.benchmarks.scorers.change import ChangeScorer
+    from pixelsmile.benchmarks.scorers.identity import IdentityScorer
 
     if meter.encoders:
-        measure_identity(options, folder, meter)
+        run_scorer(options, folder, IdentityScorer(meter), "comparing faces")
     sizes: OtherSizes = "resized" if options.resize else "unscored"
-    backgrounds = BackgroundMeter(meter.detector, meter.detector_sha256, sizes)
-    _show(options, "comparing backgrounds", measure_background(folder, backgrounds, force=options.force))
+    background = BackgroundScorer(meter.detector, meter.detector_sha256, sizes)
+    run_scorer(options, folder, background, "comparing backgrounds")
     if representation is not None:
-        _show(options, "measuring changes", measure_changes(folder, representation))
+        run_scorer(options, folder, ChangeScorer(representation), "measuring changes")
 
 
 def _judge(
     options: argparse.Namespace,
     folder: "RunFolder",
-    markers: "MarkerSet",
-    scorer: "Judge | None",
+    markers: "Markers",
+    judge: "Judge | None",
     measured: "ExpressionRepresentation | None",
     cache: "VerdictCache",
 ) -> "FedJudgeSummary":
-    from pixelsmile.benchmarks.fed.changes import measure_changes
-    from pixelsmile.benchmarks.fed.changes_of_scores import JudgedScores
-    from pixelsmile.benchmarks.fed.marking import MARKED, keep_markers, marking
+    from pixelsmile.benchmarks.scorers.change import ChangeScorer
+    from pixelsmile.benchmarks.scorers.judged import (
+        MarkersRecord,
+        MarkScorer,
+        judges_by_component,
+        keep_markers,
+    )
+    from pixelsmile.benchmarks.scorers.representations import ScoreRepresentation
     from pixelsmile.cli.bench_fed_judge_summary import FedJudgeSummary
 
-    asked: dict[str, Asking] = {}
-    scores = None
-    how = {
-        "max_concurrency": options.max_concurrency,
-        "ask_refused_again": options.ask_again,
-        "max_refusals": options.max_refusals,
-    }
-    if scorer is not None:
-        scores = JudgedScores(folder, scorer, cache, **how)
-        measured = scores
-    record = markers.record(None if measured is None else measured.settings.id)
+    scorers: list[tuple[Scorer, Asker]] = []
+    for component, marker in judges_by_component(markers).items():
+        asker = asker_of(options, marker, cache)
+        scorers.append((MarkScorer(component, asker, options.max_concurrency), asker))
+    if judge is not None:
+        asker = asker_of(options, judge, cache)
+        measured = ScoreRepresentation(asker)
+        scorers.append((ChangeScorer(measured, options.max_concurrency), asker))
+    record = MarkersRecord.of(markers, None if measured is None else measured.settings.id)
     keep_markers(folder, record)
-    for component in MARKED:
-        judging = marking(folder, component, markers.judge(component), cache, **how)
-        asked[component] = _ask(options, component.replace("_", " "), judging, judging.num_edits)
-    if scores is not None:
-        asked[_SCORES] = _ask(options, _SCORES, scores, scores.num_pictures)
-        _show(options, "measuring changes", measure_changes(folder, scores))
+    asked = {scorer.name: _ask(options, folder, scorer, asker) for scorer, asker in scorers}
     return FedJudgeSummary.of(folder, record, asked)
 
 
-def _ask(
-    options: argparse.Namespace, what: str, judging: "EditJudging | JudgedScores", num_asked: int
-) -> "Asking":
+def _ask(options: argparse.Namespace, folder: "RunFolder", scorer: "Scorer", asker: "Asker") -> "Asking":
     """Run a pass to its end; what came of it."""
-    from pixelsmile.benchmarks.opinions import examples_of
+    from pixelsmile.benchmarks.scorers.outcomes import examples_of
+    from pixelsmile.benchmarks.scorers.scorer import score_records
     from pixelsmile.cli.bench_fed_judge_summary import Asking
 
-    num_done = num_reused = 0
-    with progress(options.quiet, f"judging: {what}") as show:
-        for num_done, judgement in enumerate(judging, 1):
-            num_reused += judgement.source in ("cache", "twin")
-            show(num_done, num_asked)
-    return Asking(num_done, num_reused, judging.num_left, judging.stopped, examples_of(judging.outcomes))
-
-
-def _show(options: argparse.Namespace, what: str, events: Iterator[tuple[int, int]]) -> None:
-    with progress(options.quiet, what) as show:
-        for num_done, num_edits in events:
-            show(num_done, num_edits)
+    scoring = run_scorer(options, folder, scorer, f"judging: {scorer.name.replace('_', ' ')}")
+    examples = examples_of(record.score for record in score_records(folder, scorer.place).values())
+    return Asking(asker.num_asked, asker.num_reused, scoring.num_left, scoring.stopped, examples)

@@ -5,17 +5,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pixelsmile.benchmarks.fed.changes import representations
-from pixelsmile.benchmarks.fed.components import Rules, components_of, identity_encoders, read_parts
-from pixelsmile.benchmarks.fed.marking import MarkersRecord, identities_of
-from pixelsmile.benchmarks.metrics.fed_score import load_normalisation
-from pixelsmile.benchmarks.metrics.fed_summary import COMPONENTS
+from pixelsmile.benchmarks.fed.results import fed_edits, identity_encoders
+from pixelsmile.benchmarks.metrics.fed_score import COMPONENTS, SCORE, load_normalisation
 from pixelsmile.benchmarks.metrics.measure import count_reasons
 from pixelsmile.benchmarks.report.columns import COMPONENTS as COMPONENT_COLUMNS
 from pixelsmile.benchmarks.run_folder import RunFolder
-
-_MARKED = ("quality", "consistency", "truth_alignment")  # the components that judges mark
-_SCORES = "scores"  # the pass that REG may be measured by
+from pixelsmile.benchmarks.scorers.change import representations_of
+from pixelsmile.benchmarks.scorers.identity import IdentitySettings
+from pixelsmile.benchmarks.scorers.judged import MarkersRecord
+from pixelsmile.benchmarks.scorers.scorer import settings_at
+from pixelsmile.benchmarks.scores import CHANGE, IDENTITY, MARKS
 
 
 @dataclass(frozen=True)
@@ -60,25 +59,23 @@ class FedJudgeSummary:
     @classmethod
     def of(cls, folder: RunFolder, record: MarkersRecord, asked: Mapping[str, Asking]) -> "FedJudgeSummary":
         """What is on disk now."""
-        spec, parts = folder.spec(), read_parts(folder, record, record.representation)
-        kinds = {name: settings.kind for name, settings in representations(folder).items()}
-        kind = kinds.get(record.representation or "")
-        rules = Rules(load_normalisation(), identity_encoders(parts.likeness, None), kind)
-        found = [components_of(task, parts, rules) for task in (*spec.fed_tasks, *spec.without_instruction)]
+        measure = representations_of(folder).get(record.representation or "")
+        encoders = identity_encoders(settings_at(folder, IDENTITY, IdentitySettings), None)
+        edits = fed_edits(folder, record, measure, encoders, load_normalisation())
         standings = {}
         for name in COMPONENTS:
-            reasons = [value if isinstance(value := each[name], str) else None for each in found]
+            reasons = [edit.score(name).unscored for edit in edits]
             standings[name] = ComponentStanding(reasons.count(None), count_reasons(reasons))
         return cls(
             run=str(folder.path),
             judge=record.id,
             representation=record.representation,
-            num_tasks=len(found),
-            num_made=sum(edit.sha256 is not None for edit in parts.edits.values()),
-            num_scored=sum(not any(isinstance(value, str) for value in each.values()) for each in found),
+            num_tasks=len(edits),
+            num_made=sum(edit.unmade is None for edit in edits),
+            num_scored=sum(edit.score(SCORE).unscored is None for edit in edits),
             components=standings,
             asked=asked,
-            remark=str(identities_of(folder, record)["consistency"].get("remark", "")),
+            remark=str(record.judges(folder)["consistency"].get("remark", "")),
         )
 
     @property
@@ -89,14 +86,14 @@ class FedJudgeSummary:
     @property
     def is_fruitless(self) -> bool:
         """Whether no edit at all has a mark."""
-        return not any(self.components[name].num_scored for name in _MARKED)
+        return not any(self.components[name].num_scored for name in MARKS)
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "stopped": self.stopped}
 
     def _example(self, component: str, reason: str) -> str | None:
         """What was said of one edit that lacks a judged component for that reason; REG is by scores."""
-        pass_ = self.asked.get(_SCORES if component == "gain" else component)
+        pass_ = self.asked.get(CHANGE if component == "gain" else component)
         examples = {} if pass_ is None else pass_.examples
         return next((said for why, said in examples.items() if reason.endswith(why)), None)
 

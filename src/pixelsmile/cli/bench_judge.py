@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from pixelsmile.benchmarks.run_folder import RunFolder, Spec
+    from pixelsmile.benchmarks.scorers.scorer import Scorer, Scoring
     from pixelsmile.cli.bench_judge_summary import JudgeStanding, JudgeSummary
     from pixelsmile.faces.likeness import LikenessMeter
     from pixelsmile.judges.judge import Judge
+    from pixelsmile.judges.run import Asker, VerdictCache
 
 EMBEDDED, PHOTO_ENCODER = "embedded", "dlib"
 _DRAWN = ("drawn-ffe", "drawn-fed")  # how the names of the embedded benchmarks begin
@@ -34,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     edit at all has a verdict.
     """
     from pixelsmile.benchmarks.run_folder import RunFolder
+    from pixelsmile.benchmarks.scorers.identity import IdentityScorer
     from pixelsmile.judges.choosing import parse_judge
 
     spec = RunFolder(Path(options.run)).spec_of("ffe")
@@ -43,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         settings = judge_options(options, names)
         judges, meter = [parse_judge(name, settings) for name in names], _meter(options, spec)
         if meter is not None:
-            measure_identity(options, folder, meter)
+            run_scorer(options, folder, IdentityScorer(meter), "comparing faces")
         standings = [_judge(options, folder, judge) for judge in judges]
         summary = _summary(options, folder, num_made, standings)
     if options.json:
@@ -111,37 +114,34 @@ def is_drawn_benchmark(record: "Mapping[str, JsonValue]") -> bool:
     return str(record.get("name", "")).startswith(_DRAWN)
 
 
-def measure_identity(options: argparse.Namespace, folder: "RunFolder", meter: "LikenessMeter") -> None:
-    """The likenesses that are not measured yet."""
-    from pixelsmile.benchmarks.likeness import measure_likeness
+def asker_of(options: argparse.Namespace, judge: "Judge", cache: "VerdictCache") -> "Asker":
+    """The judge, asked as the options say."""
+    from pixelsmile.judges.run import Asker
 
-    with progress(options.quiet, "comparing faces") as show:
-        for num_done, num_edits in measure_likeness(folder, meter, force=options.force):
-            show(num_done, num_edits)
+    return Asker(judge, cache, ask_refused_again=options.ask_again, max_refusals=options.max_refusals)
+
+
+def run_scorer(options: argparse.Namespace, folder: "RunFolder", scorer: "Scorer", what: str) -> "Scoring":
+    """Have the edits scored that are not; the pass, at its end."""
+    from pixelsmile.benchmarks.scorers.scorer import Scoring
+
+    scoring = Scoring(folder, scorer, force=options.force)
+    with progress(options.quiet, what) as show:
+        for num_done, _ in enumerate(scoring, 1):
+            show(num_done, scoring.num_edits)
+    return scoring
 
 
 def _judge(options: argparse.Namespace, folder: "RunFolder", judge: "Judge") -> "JudgeStanding":
-    from pixelsmile.benchmarks.judging import EditJudging
+    from pixelsmile.benchmarks.scorers.judged import VerdictScorer
     from pixelsmile.cli.bench_judge_summary import judge_standing
     from pixelsmile.judges.run import VerdictCache
 
-    num_done = num_reused = 0
-    with (
-        VerdictCache(options.cache or folder.path / "verdicts.sqlite") as cache,
-        progress(options.quiet, f"judging: {judge.identity.provider}") as show,
-    ):
-        judging = EditJudging(
-            folder,
-            judge,
-            cache,
-            max_concurrency=options.max_concurrency,
-            ask_refused_again=options.ask_again,
-            max_refusals=options.max_refusals,
-        )
-        for num_done, judgement in enumerate(judging, 1):
-            num_reused += judgement.source in ("cache", "twin")
-            show(num_done, judging.num_edits)
-    return judge_standing(folder, judge.identity, judging, num_done, num_reused)
+    with VerdictCache(options.cache or folder.path / "verdicts.sqlite") as cache:
+        asker = asker_of(options, judge, cache)
+        scorer = VerdictScorer(asker, options.max_concurrency)
+        scoring = run_scorer(options, folder, scorer, f"judging: {judge.identity.provider}")
+    return judge_standing(folder, scorer, scoring, asker.num_reused)
 
 
 def _summary(

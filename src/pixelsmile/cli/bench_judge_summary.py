@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pixelsmile.benchmarks.judging import EditJudging
-from pixelsmile.benchmarks.likeness_settings import likeness_settings
-from pixelsmile.benchmarks.opinions import current_outcomes, examples_of, opinion_of
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.judges.judge import JudgeIdentity
+from pixelsmile.benchmarks.scorers.identity import IdentitySettings
+from pixelsmile.benchmarks.scorers.judged import VerdictScorer
+from pixelsmile.benchmarks.scorers.outcomes import examples_of
+from pixelsmile.benchmarks.scorers.scorer import Scoring, score_records, settings_at
+from pixelsmile.benchmarks.scores import IDENTITY, NOT_JUDGED, Score
 
 
 @dataclass(frozen=True)
@@ -42,37 +43,32 @@ class LikenessStanding:
 
 
 def judge_standing(
-    folder: RunFolder, identity: JudgeIdentity, judging: EditJudging, num_new: int, num_reused: int
+    folder: RunFolder, scorer: VerdictScorer, scoring: Scoring, num_reused: int
 ) -> JudgeStanding:
-    """What is on disk of that judge after a pass."""
-    made = {key: edit for key, edit in folder.edits().items() if edit.sha256 is not None}
-    outcomes = current_outcomes(folder, identity.id, made)
-    reasons = Counter(opinion_of(outcomes.get(key)).no_verdict for key in made)
-    num_judged = reasons.pop(None, 0)
+    """What is on disk of that judge after a pass, of whose outcomes `num_reused` needed no asking."""
+    made = [key for key, edit in folder.edits().items() if edit.sha256 is not None]
+    records = score_records(folder, scorer.place)
+    scores = [records[key].score if key in records else Score(unscored=NOT_JUDGED) for key in made]
+    reasons = Counter(score.unscored for score in scores)
     return JudgeStanding(
-        identity.id,
-        num_judged,
-        num_new,
-        num_reused,
-        judging.num_left,
-        _counts(reasons),
-        examples_of(outcomes[key] for key in made if key in outcomes),
-        judging.stopped,
-        identity.remark,
+        judge=scorer.settings.id,
+        num_judged=reasons.pop(None, 0),
+        num_new=scoring.num_edits - scoring.num_left,
+        num_reused=num_reused,
+        num_left=scoring.num_left,
+        unscored=_counts(reasons),
+        examples=examples_of(scores),
+        stopped=scoring.stopped,
+        remark=scorer.settings.remark,
     )
 
 
 def likeness_standing(folder: RunFolder) -> LikenessStanding | None:
     """What is on disk of the likenesses; None where nothing is measured."""
-    settings = likeness_settings(folder)
+    settings = settings_at(folder, IDENTITY, IdentitySettings)
     if settings is None:
         return None
-    made = folder.edits()
-    reasons = Counter(
-        record.no_identity
-        for key, record in folder.identities().items()
-        if key in made and made[key].sha256 == record.edit_sha256
-    )
+    reasons = Counter(record.score.unscored for record in score_records(folder, IDENTITY).values())
     num_measured = reasons.pop(None, 0)
     return LikenessStanding(tuple(settings.encoders), settings.detector, num_measured, _counts(reasons))
 

@@ -102,7 +102,7 @@ def _report_ffe(options: argparse.Namespace) -> int:
     page = _page_path(options)
     from pixelsmile.benchmarks.report.ffe import ffe_lines, ffe_page
     from pixelsmile.benchmarks.report.remarks import ffe_remarks
-    from pixelsmile.benchmarks.results import load_results
+    from pixelsmile.benchmarks.ffe.results import load_results
 
     load = partial(load_results, judge_id=options.judge, choices=_choices(options))
     runs = _write(options, page, load, ffe_page)
@@ -134,7 +134,7 @@ def _compare(options: argparse.Namespace) -> int:
     from pixelsmile.benchmarks.report.comparison import compare_runs, comparison_lines
     from pixelsmile.benchmarks.report.remarks import run_labels
     from pixelsmile.benchmarks.report.tables import printable
-    from pixelsmile.benchmarks.results import load_results
+    from pixelsmile.benchmarks.ffe.results import load_results
     from pixelsmile.benchmarks.run_folder import RunFolder
 
     choices = _choices(options)

@@ -15,18 +15,19 @@ from pydantic import JsonValue
 
 from pixelsmile.benchmarks.benchmark import Benchmark
 from pixelsmile.benchmarks.catalogue import EMBEDDED, load_ffe_benchmark
-from pixelsmile.benchmarks.judging import EditJudging
-from pixelsmile.benchmarks.likeness import measure_likeness
-from pixelsmile.benchmarks.results import RunResults, load_results
+from pixelsmile.benchmarks.ffe.results import RunResults, load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.runner import run_edits, specification
+from pixelsmile.benchmarks.scorers.identity import IdentityScorer
+from pixelsmile.benchmarks.scorers.judged import VerdictScorer
+from pixelsmile.benchmarks.scorers.scorer import Scoring
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editors.own import OwnEditor, OwnSettings
 from pixelsmile.errors import OutputError
 from pixelsmile.faces.likeness import LikenessMeter, open_meter
 from pixelsmile.judges.choosing import parse_judge
 from pixelsmile.judges.judge import Judge
-from pixelsmile.judges.run import VerdictCache
+from pixelsmile.judges.run import Asker, VerdictCache
 from pixelsmile.remote import RemoteError
 from pixelsmile.store.publication import remove_folder
 from pixelsmile.training.config import TrainingConfig
@@ -141,10 +142,10 @@ class _EditorInTraining(OwnEditor):
 def _look(run: RunFolder, jury: Jury, verdicts: Path) -> None:
     """Measure and judge what is not yet. A judge that cannot be asked does not stop a training of days."""
     if jury.meter is not None:
-        for _ in measure_likeness(run, jury.meter, force=True):
+        for _ in Scoring(run, IdentityScorer(jury.meter), force=True):
             pass
     with VerdictCache(verdicts) as cache:
-        judging = EditJudging(run, jury.judge, cache)
+        judging = Scoring(run, VerdictScorer(Asker(jury.judge, cache)))
         try:
             for _ in judging:
                 pass
@@ -159,7 +160,7 @@ def _numbers(results: RunResults) -> dict[str, float]:
     values = {name: metrics[name].estimate.value for name in SHOWN}
     numbers = {name: value for name, value in values.items() if value is not None}
     numbers["unscored"] = sum(missing.not_made.values()) + sum(missing.not_judged.values())
-    if results.likeness is not None:
+    if results.identity is not None:
         numbers["no_identity"] = sum(missing.no_identity.values())
     return numbers
 

@@ -98,6 +98,7 @@ class Asker:
         max_refusals: int = MAX_REFUSALS,
     ) -> None:
         self.judge = judge
+        self.num_asked = self.num_reused = 0  # answers that were given; of them, without asking the judge
         self._cache = cache
         self._reuse_no_verdicts = reuse_no_verdicts
         self._ask_refused_again = ask_refused_again
@@ -112,6 +113,12 @@ class Asker:
 
     async def ask(self, sample: Sample) -> Judgement:
         """What the judge says about a sample. RemoteError and BudgetSpentError as `Judge.judge`."""
+        judgement = await self._ask(sample)
+        self.num_asked += 1
+        self.num_reused += judgement.source in ("cache", "twin")
+        return judgement
+
+    async def _ask(self, sample: Sample) -> Judgement:
         try:
             question = await asyncio.to_thread(sample.question)
         except ImageError as error:

@@ -1,47 +1,52 @@
-"""The bias test of FED-Bench: editors whose order is known, scored by FED-Score and by single metrics.
+"""The bias test of FED-Bench: editors whose order is known, ranked by FED-Score and by single metrics.
 
     FOLDER/truth, FOLDER/copy, ...   a run for each editor, as `bench fed run` and `judge` make them
     FOLDER/verdicts.sqlite           what the judge said; the runs share it
 
-After a kill the same call does what is left.
+What is known: the truth is better than what changes too little, too much or the wrong thing, and than what
+spoils the picture. A metric ranks two editors by their means over the tasks that it has a value for in both.
+The paired interval of the difference says whether it is right: above 0 yes, below no, else it cannot tell.
+
+Shape suffixes: T tasks (a triplet in one granularity).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from pixelsmile.benchmarks.benchmark import Benchmark
-from pixelsmile.benchmarks.fed.background import BackgroundMeter, measure_background
-from pixelsmile.benchmarks.fed.bias_checks import (
-    CHECKS,
-    METRICS_CHECKED,
-    BiasTable,
-    CheckFound,
-    figures,
-    run_checks,
+from pixelsmile.benchmarks.fed.results import FedResults, load_fed_results
+from pixelsmile.benchmarks.metrics.fed_score import COMPONENTS, DIMENSIONS, SCORE
+from pixelsmile.benchmarks.metrics.measure import (
+    Bootstrap,
+    Coverage,
+    Estimate,
+    difference,
+    estimate,
+    mean_measure,
 )
-from pixelsmile.benchmarks.fed.bias_singles import SINGLES, measure_singles, singles
-from pixelsmile.benchmarks.fed.changes import measure_changes
-from pixelsmile.benchmarks.fed.changes_of_scores import JudgedScores
-from pixelsmile.benchmarks.fed.components import NO_CHANGE
-from pixelsmile.benchmarks.fed.marking import MARKED, MarkerSet, keep_markers, marking
-from pixelsmile.benchmarks.fed.results import FedResults, ScoredEdit, load_fed_results
-from pixelsmile.benchmarks.likeness import measure_likeness
-from pixelsmile.benchmarks.metrics.fed_summary import COMPONENTS, DIMENSIONS, SCORE
-from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.metrics.summary import Figure
-from pixelsmile.benchmarks.metrics.table import FloatArray
-from pixelsmile.benchmarks.opinions import NOT_JUDGED
+from pixelsmile.benchmarks.metrics.table import FloatArray, IntArray
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.runner import GENERAL_STRENGTHS, run_edits
+from pixelsmile.benchmarks.scorers.background import BackgroundScorer
+from pixelsmile.benchmarks.scorers.change import EDIT, SEEN, ChangeScorer
+from pixelsmile.benchmarks.scorers.identity import IdentityScorer
+from pixelsmile.benchmarks.scorers.judged import MarkersRecord, MarkScorer, judges_by_component, keep_markers
+from pixelsmile.benchmarks.scorers.representations import ScoreRepresentation
+from pixelsmile.benchmarks.scorers.scorer import Scorer, Scoring, score_records
+from pixelsmile.benchmarks.scorers.similarity import PLACE, SIMILARITIES, SimilarityScorer
+from pixelsmile.benchmarks.scores import CHANGE, NO_CHANGE, NOT_JUDGED, ScoredEdit
 from pixelsmile.editors.sanity import FED_SANITY_EDITORS, SanityEditor
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import NEUTRAL
+from pixelsmile.judges.choosing import Markers
 from pixelsmile.judges.judge import Judge
-from pixelsmile.judges.run import VerdictCache
+from pixelsmile.judges.run import Asker, VerdictCache
 from pixelsmile.store.publication import SCRATCH_PREFIX
 
 if TYPE_CHECKING:
@@ -50,28 +55,118 @@ if TYPE_CHECKING:
 
 EDITORS = FED_SANITY_EDITORS
 SCHEMA_VERSION = 1
+NOT_BOTH = "no value for one of the two"
+NO_VALUE = "no value"
 _CACHE = "verdicts.sqlite"
 _EXPRESSION = "expression"
 
-
-@dataclass(frozen=True)
-class BiasMeasures:
-    """Who judges and measures. scorer: gives the twelve scores, of the same judge as the markers."""
-
-    markers: MarkerSet
-    scorer: Judge
-    meter: "LikenessMeter"
-    encoder: "ImageEncoder"
+Answer = Literal["yes", "no", "not told apart"]
 
 
 @dataclass(frozen=True)
-class BiasProgress:
-    """What is being done for which editor: num_done of num_all."""
+class Check:
+    """A ranking that is known. order: editors, the best first."""
 
-    editor: str
-    what: str
-    num_done: int
-    num_all: int
+    name: str
+    order: tuple[str, ...]
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("lazy", ("truth", "half", "copy")),
+    Check("overfit", ("truth", "1.5x", "2x")),
+    Check("wrong expression", ("truth", "wrong-expression")),
+    Check("other person", ("truth", "other-person")),
+    Check("shifted", ("truth", "shifted")),
+    Check("blurred", ("truth", "blurred")),
+    # Not of the paper: an edit that is right but a little off its place, against none at all.
+    Check("done", ("shifted", "copy")),
+)
+
+
+@dataclass(frozen=True)
+class BiasMetric:
+    """What is checked. name: in the table of values; kind: what it is a part of, or that it stands alone."""
+
+    name: str
+    label: str
+    kind: Literal["score", "dimension", "component", "single"]
+    better: Literal["higher", "lower"] = "higher"
+    digits: int = 3
+
+
+METRICS_CHECKED: tuple[BiasMetric, ...] = (
+    BiasMetric("fed_score", "FED-Score", "score"),
+    BiasMetric("fidelity", "Fidelity", "dimension"),
+    BiasMetric("alignment", "Alignment", "dimension"),
+    BiasMetric("gain_factor", "Gain", "dimension"),
+    BiasMetric("identity", "ID alone", "component"),
+    BiasMetric("background", "BG alone", "component", "lower", 1),
+    BiasMetric("quality", "PQ alone", "component", digits=2),
+    BiasMetric("consistency", "SC alone", "component", digits=2),
+    BiasMetric("truth_alignment", "GTA alone", "component", digits=2),
+    BiasMetric("clip_truth", "CLIP-like, to the truth", "single"),
+    BiasMetric("clip_source", "CLIP-like, to the source", "single"),
+    BiasMetric("ssim_truth", "SSIM to the truth", "single"),
+    BiasMetric("ssim_source", "SSIM to the source", "single"),
+    BiasMetric("psnr_truth", "PSNR to the truth, dB", "single", digits=2),
+    BiasMetric("expression", "expression score alone", "single"),
+)
+
+
+@dataclass(frozen=True)
+class BiasTable:
+    """Every value that is checked. sample: the source picture of each task, (T,), from 0 on without a gap.
+
+    values: by editor and metric, (T,), NaN where there is none.
+    """
+
+    sample: IntArray
+    values: Mapping[str, Mapping[str, FloatArray]]
+
+    @property
+    def num_samples(self) -> int:
+        return int(self.sample.max()) + 1
+
+
+@dataclass(frozen=True)
+class PairFound:
+    """better - worse where higher is better, worse - better where lower is: above 0 is right."""
+
+    better: str
+    worse: str
+    difference: Estimate
+    coverage: Coverage
+
+    @property
+    def answer(self) -> Answer:
+        low, high = self.difference.low, self.difference.high
+        if low is None or high is None or low <= 0 <= high:
+            return "not told apart"
+        return "yes" if low > 0 else "no"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "better": self.better,
+            "worse": self.worse,
+            "answer": self.answer,
+            "difference": self.difference.as_json(),
+            **self.coverage.as_json(),
+        }
+
+
+@dataclass(frozen=True)
+class CheckFound:
+    """Whether a metric ranks as it should: yes in all pairs, no where it is wrong in one of them."""
+
+    pairs: tuple[PairFound, ...]
+
+    @property
+    def answer(self) -> Answer:
+        answers = {pair.answer for pair in self.pairs}
+        return "no" if "no" in answers else "yes" if answers == {"yes"} else "not told apart"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"answer": self.answer, "pairs": [pair.as_json() for pair in self.pairs]}
 
 
 @dataclass(frozen=True)
@@ -79,7 +174,6 @@ class BiasResults:
     """All that came of it. runs: by editor. figures: by editor and metric. checks: by metric and check."""
 
     runs: Mapping[str, FedResults]
-    table: BiasTable
     figures: Mapping[str, Mapping[str, Figure]]
     checks: Mapping[str, Mapping[str, CheckFound]]
     bootstrap: Bootstrap
@@ -87,8 +181,8 @@ class BiasResults:
     @property
     def num_unjudged(self) -> int:
         """How many edits wait for an answer of the judge: a budget was spent before."""
-        edits = (each for run in self.runs.values() for each in run.edits if each.file is not None)
-        return sum(any(map(_waits, each.edit.reasons.values())) for each in edits)
+        made = (edit for run in self.runs.values() for edit in run.edits if edit.unmade is None)
+        return sum(any(_waits(edit, name) for name in COMPONENTS) for edit in made)
 
     def as_json(self) -> dict[str, Any]:
         """Every number with its interval, every answer with its differences, and what they depend on."""
@@ -120,21 +214,53 @@ class BiasResults:
         }
 
 
+@dataclass(frozen=True)
+class BiasProgress:
+    """What is being done for which editor: num_done of num_all."""
+
+    editor: str
+    what: str
+    num_done: int
+    num_all: int
+
+
 def run_bias(
-    path: Path, benchmark: Benchmark, measures: BiasMeasures, *, max_concurrency: int = 8
+    path: Path,
+    benchmark: Benchmark,
+    markers: Markers,
+    judge: Judge,
+    meter: "LikenessMeter",
+    encoder: "ImageEncoder",
+    *,
+    max_concurrency: int = 8,
 ) -> Iterator[BiasProgress]:
     """Make, judge and measure what the folder at `path` lacks, editor by editor.
 
-    A spent budget leaves edits unscored: the results say how many. InputError or OutputError where the folder
-    holds something else, or runs of another benchmark, code or encoder.
+    judge: gives the twelve scores, and is the same as the markers. After a kill the same call does what is
+    left. A spent budget leaves edits unscored: the results say how many. InputError or OutputError where the
+    folder holds something else, or runs of another benchmark or encoder.
     """
     _check_folder(path)
     for editor in EDITORS:
         with RunFolder.claimed(path / editor) as folder, VerdictCache(path / _CACHE) as cache:
             for event in run_edits(benchmark, SanityEditor(editor), folder, "general", GENERAL_STRENGTHS):
                 yield BiasProgress(editor, "editing", event.num_done, event.num_edits)
-            for what, num_done, num_all in _measured(folder, measures, cache, max_concurrency):
-                yield BiasProgress(editor, what, num_done, num_all)
+            representation = ScoreRepresentation(Asker(judge, cache))
+            keep_markers(folder, MarkersRecord.of(markers, representation.settings.id))
+            scorers: tuple[Scorer, ...] = (
+                IdentityScorer(meter),
+                BackgroundScorer(meter.detector, meter.detector_sha256),
+                SimilarityScorer(encoder),
+                *(
+                    MarkScorer(component, Asker(marker, cache), max_concurrency)
+                    for component, marker in judges_by_component(markers).items()
+                ),
+                ChangeScorer(representation, max_concurrency),
+            )
+            for scorer in scorers:
+                scoring = Scoring(folder, scorer)
+                for num_done, _ in enumerate(scoring, 1):
+                    yield BiasProgress(editor, scorer.name, num_done, scoring.num_edits)
 
 
 def load_bias(path: Path, judge_id: str | None = None, bootstrap: Bootstrap | None = None) -> BiasResults:
@@ -144,86 +270,103 @@ def load_bias(path: Path, judge_id: str | None = None, bootstrap: Bootstrap | No
         editor: load_fed_results(RunFolder(path / editor), judge_id, bootstrap=plan) for editor in EDITORS
     }
     table = bias_table(runs)
-    return BiasResults(
-        runs,
-        table,
-        {editor: figures(table, editor, plan) for editor in runs},
-        run_checks(table, plan, METRICS_CHECKED, CHECKS),
-        plan,
-    )
+    figures = {editor: editor_figures(table, editor, plan) for editor in runs}
+    return BiasResults(runs, figures, run_checks(table, plan), plan)
 
 
 def bias_table(runs: Mapping[str, FedResults]) -> BiasTable:
     """Every value of every editor; the runs have the same tasks in the same order."""
-    sources = [each.edit.drawn_with for each in next(iter(runs.values())).edits]
+    sources = [edit.drawn_with for edit in next(iter(runs.values())).edits]
     places = {name: place for place, name in enumerate(dict.fromkeys(sources))}
     sample = np.array([places[source] for source in sources], dtype=np.int64)
     return BiasTable(sample, {editor: _values(run) for editor, run in runs.items()})
 
 
-def _measured(
-    folder: RunFolder, measures: BiasMeasures, cache: VerdictCache, max_concurrency: int
-) -> Iterator[tuple[str, int, int]]:
-    """All of `bench fed judge` for one run, and the single metrics."""
-    background = BackgroundMeter(measures.meter.detector, measures.meter.detector_sha256)
-    scores = JudgedScores(folder, measures.scorer, cache, max_concurrency=max_concurrency)
-    keep_markers(folder, measures.markers.record(scores.settings.id))
-    for what, events in (
-        ("comparing faces", measure_likeness(folder, measures.meter)),
-        ("comparing backgrounds", measure_background(folder, background)),
-        ("single metrics", measure_singles(folder, measures.encoder)),
-    ):
-        for num_done, num_all in events:
-            yield what, num_done, num_all
-    for component in MARKED:
-        judge = measures.markers.judge(component)
-        judging = marking(folder, component, judge, cache, max_concurrency=max_concurrency)
-        for num_done, _ in enumerate(judging, 1):
-            yield f"judging: {component.replace('_', ' ')}", num_done, judging.num_edits
-    for num_done, _ in enumerate(scores, 1):
-        yield "judging: scores", num_done, scores.num_pictures
-    for num_done, num_all in measure_changes(folder, scores):
-        yield "measuring changes", num_done, num_all
+def run_checks(
+    table: BiasTable,
+    plan: Bootstrap,
+    metrics: Sequence[BiasMetric] = METRICS_CHECKED,
+    checks: Sequence[Check] = CHECKS,
+) -> dict[str, dict[str, CheckFound]]:
+    """What each metric (by name) makes of each check (by name); all draw the same triplets."""
+    weights_RS = plan.draw(table.num_samples)
+    return {
+        metric.name: {
+            check.name: CheckFound(
+                tuple(_pair(table, metric, *pair, plan, weights_RS) for pair in pairwise(check.order))
+            )
+            for check in checks
+        }
+        for metric in metrics
+    }
 
 
-def _waits(reason: str) -> bool:
-    """Whether an answer of the judge is outstanding: on the edit, or on what it is compared with."""
-    return reason == NO_CHANGE or reason.endswith(NOT_JUDGED)
+def editor_figures(table: BiasTable, editor: str, plan: Bootstrap) -> dict[str, Figure]:
+    """The mean of every metric of that editor, with its interval and what it rests on."""
+    weights_RS = plan.draw(table.num_samples)
+    found = {}
+    for name, values_T in table.values[editor].items():
+        coverage = _coverage(table, values_T, NO_VALUE)
+        measure = mean_measure(values_T, table.sample, table.num_samples, coverage)
+        found[name] = Figure(estimate(measure, plan, weights_RS), coverage)
+    return found
+
+
+def expression_score(run: FedResults, edit: ScoredEdit) -> float | None:
+    """The judge's score for what was asked for, 0..1; for a neutral face 1 - its highest score."""
+    seen = edit.score(CHANGE).metadata.get(SEEN)
+    numbers = seen.get(EDIT) if isinstance(seen, dict) else None
+    if not isinstance(numbers, list) or run.representation is None:
+        return None
+    if len(numbers) != len(run.representation.names):
+        raise InputError(f"{str(run.folder.path)!r} has changes by something else than its representation")
+    by_name = {
+        name: float(str(number)) for name, number in zip(run.representation.names, numbers, strict=True)
+    }
+    return 1 - max(by_name.values()) if edit.target == NEUTRAL else by_name.get(edit.target)
 
 
 def _values(run: FedResults) -> dict[str, FloatArray]:
     """Of each metric, (T,); NaN where there is none."""
-    found = singles(run.folder)
-    made = run.folder.edits()
+    similarity = score_records(run.folder, PLACE)
     columns: dict[str, list[float | None]] = {
-        name: [each.edit.components[name] for each in run.edits] for name in COMPONENTS
+        name: [edit.score(name).value for edit in run.edits] for name in (*COMPONENTS, *DIMENSIONS, SCORE)
     }
-    columns |= {name: [each.dimensions[name] for each in run.edits] for name in DIMENSIONS}
-    columns[SCORE] = [each.score for each in run.edits]
-    columns[_EXPRESSION] = [expression_score(run, each) for each in run.edits]
-    for name in SINGLES:
-        columns[name] = []
-        for each in run.edits:
-            key = each.task.source, each.task.target, 1.0
-            record, edit = found.get(key), made.get(key)
-            fresh = record is not None and edit is not None and record.edit_sha256 == edit.sha256
-            columns[name].append(record.values.get(name) if record is not None and fresh else None)
+    columns[_EXPRESSION] = [expression_score(run, edit) for edit in run.edits]
+    for name in SIMILARITIES:
+        records = (similarity.get(edit.key) for edit in run.edits)
+        columns[name] = [None if record is None else record.score.values.get(name) for record in records]
     return {
         name: np.array([np.nan if value is None else value for value in column])
         for name, column in columns.items()
     }
 
 
-def expression_score(run: FedResults, scored: ScoredEdit) -> float | None:
-    """The judge's score for what was asked for, 0..1; for a neutral face 1 - its highest score."""
-    seen = None if scored.change is None else scored.change.seen.get("edit")
-    if seen is None or run.representation is None:
-        return None
-    if len(seen) != len(run.representation.names):
-        raise InputError(f"{str(run.folder.path)!r} has changes by something else than its representation")
-    by_name = dict(zip(run.representation.names, seen, strict=True))
-    target = scored.task.target
-    return 1 - max(by_name.values()) if target == NEUTRAL else by_name.get(target)
+def _pair(
+    table: BiasTable, metric: BiasMetric, better: str, worse: str, plan: Bootstrap, weights_RS: FloatArray
+) -> PairFound:
+    sign = 1.0 if metric.better == "higher" else -1.0
+    one_T, other_T = (sign * table.values[editor][metric.name] for editor in (better, worse))
+    both_T = np.isfinite(one_T) & np.isfinite(other_T)
+    one_T, other_T = (np.where(both_T, values_T, np.nan) for values_T in (one_T, other_T))
+    coverage = _coverage(table, one_T, NOT_BOTH)
+    means = (
+        mean_measure(values_T, table.sample, table.num_samples, coverage) for values_T in (one_T, other_T)
+    )
+    return PairFound(better, worse, estimate(difference(*means), plan, weights_RS), coverage)
+
+
+def _coverage(table: BiasTable, values_T: FloatArray, reason: str) -> Coverage:
+    scored_T = np.isfinite(values_T)
+    num_out = int((~scored_T).sum())
+    num_samples = len(np.unique(table.sample[scored_T]))
+    return Coverage("edits", int(scored_T.sum()), num_samples, {reason: num_out} if num_out else {})
+
+
+def _waits(edit: ScoredEdit, name: str) -> bool:
+    """Whether an answer of the judge is outstanding: on the edit, or on what it is compared with."""
+    why = edit.score(name).unscored or ""
+    return why == NO_CHANGE or why.endswith(NOT_JUDGED)
 
 
 def _check_folder(path: Path) -> None:

@@ -2,90 +2,60 @@
 
 results = load_fed_results(RunFolder(Path("runs/first")))
 results.summary.overall["fed_score"].estimate.value
-for scored in results.edits:
-    scored.score, scored.edit.components, scored.words
+for edit in results.edits:
+    edit.score("fed_score").value, edit.score("gain").unscored, edit.score("quality").explanation
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import JsonValue
 
-from pixelsmile.benchmarks.fed.background import BackgroundSettings, background_settings
-from pixelsmile.benchmarks.fed.changes import ChangeRecord, representations
-from pixelsmile.benchmarks.fed.components import (
-    STRENGTH,
-    Parts,
-    Rules,
-    chosen_name,
-    components_of,
-    identity_encoders,
-    read_parts,
-)
-from pixelsmile.benchmarks.fed.marking import MarkersRecord, identities_of, kept_markers
-from pixelsmile.benchmarks.fed.representations import RepresentationSettings
-from pixelsmile.benchmarks.likeness_settings import LikenessSettings
 from pixelsmile.benchmarks.metrics.fed_score import (
-    FedComponents,
-    FedNormalisation,
-    fed_scores,
-    load_normalisation,
-)
-from pixelsmile.benchmarks.metrics.fed_summary import (
     COMPONENTS,
     DIMENSIONS,
-    FedEdit,
+    SCORE,
+    FedNormalisation,
     FedSummary,
     fed_summarise,
+    gain_defined,
+    load_normalisation,
+    relative_gain,
+    with_fed_scores,
 )
 from pixelsmile.benchmarks.metrics.measure import Bootstrap, count_reasons
-from pixelsmile.benchmarks.metrics.table import FloatArray
+from pixelsmile.benchmarks.metrics.summary import Figure
+from pixelsmile.benchmarks.results import as_file, by_domain, chosen, further_figures
 from pixelsmile.benchmarks.run_folder import FedTaskRecord, RunFolder, Spec
+from pixelsmile.benchmarks.scorers.background import BackgroundSettings
+from pixelsmile.benchmarks.scorers.change import change_place, representations_of
+from pixelsmile.benchmarks.scorers.identity import IdentitySettings
+from pixelsmile.benchmarks.scorers.judged import MarkersRecord, judge_place, kept_markers
+from pixelsmile.benchmarks.scorers.representations import RepresentationSettings
+from pixelsmile.benchmarks.scorers.scorer import scored_edits, settings_at
+from pixelsmile.benchmarks.scores import (
+    BACKGROUND,
+    CHANGE,
+    IDENTITY,
+    MARKS,
+    NO_CHANGE,
+    NO_FACE,
+    NOT_MEASURED,
+    Score,
+    ScoredEdit,
+)
 from pixelsmile.errors import InputError
-from pixelsmile.expressions import DOMAINS, Domain
+from pixelsmile.expressions import Domain
 from pixelsmile.hashing import sha256_file
 from pixelsmile.store.manifests import current_code
 
 SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True)
-class ScoredEdit:
-    """One task: what was asked, what was made, and what it is worth.
-
-    task: has triplet, granularity, target (the class), domain and prompt. edit: the six components, or the
-    reason for each that is missing; its sample is the triplet. words: what the markers said, by component
-    (quality, consistency, truth_alignment). file: of the edit, in the run's folder; None where none was made.
-    dimensions: fidelity, alignment and gain_factor; score: their product; None where a component lacks.
-    change: the lengths behind REG; None where it was not measured.
-    """
-
-    task: FedTaskRecord
-    edit: FedEdit
-    words: Mapping[str, str]
-    file: str | None
-    dimensions: Mapping[str, float | None]
-    score: float | None
-    change: ChangeRecord | None
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "triplet": self.task.triplet,
-            "granularity": self.task.granularity,
-            "target": self.task.target,
-            "domain": self.task.domain,
-            "file": self.file,
-            "components": dict(self.edit.components),
-            "reasons": dict(self.edit.reasons),
-            "words": dict(self.words),
-            "dimensions": dict(self.dimensions),
-            "score": self.score,
-        }
+PAPERS_ENCODER = "arcface"
+NOTHING_TO_CHANGE = "source and ground truth hardly differ: REG is undefined"
 
 
 @dataclass(frozen=True)
@@ -106,8 +76,9 @@ class FedResults:
     """All that is known about one run of FED-Bench, by the marks of one judge.
 
     judge_id: whose marks. markers: its identities by component, each with its id. identity_encoders: those
-    whose mean is ID. likeness, background, representation: with what ID, BG and REG were measured; None where
-    they were not. edits: all tasks of the specification in its order, then those without an instruction.
+    whose mean is ID. identity, background, representation: with what ID, BG and REG were measured; None where
+    they were not. edits: all tasks of the specification in its order, then those without an instruction; each
+    has a score for every one of COMPONENTS, DIMENSIONS and SCORE. further: means of other scorers' values.
     """
 
     folder: RunFolder
@@ -115,26 +86,27 @@ class FedResults:
     judge_id: str
     markers: Mapping[str, Mapping[str, JsonValue]]
     identity_encoders: tuple[str, ...]
-    likeness: LikenessSettings | None
+    identity: IdentitySettings | None
     background: BackgroundSettings | None
     representation: RepresentationSettings | None
     edits: tuple[ScoredEdit, ...]
     missing: FedMissing
     summary: FedSummary
     by_domain: Mapping[Domain, FedSummary]
+    further: Mapping[str, Figure]
 
-    def source_file(self, scored: ScoredEdit) -> Path:
+    def source_file(self, edit: ScoredEdit) -> Path:
         """The picture that the editor got."""
-        return self.folder.source_file(scored.task.source)
+        return self.folder.source_file(edit.task.source)
 
-    def truth_file(self, scored: ScoredEdit) -> Path:
+    def truth_file(self, edit: ScoredEdit) -> Path:
         """The ground truth; it can differ from the source in size."""
-        return self.folder.truth_file(scored.task.triplet)
+        return self.folder.truth_file(edit.sample)
 
     def as_json(self) -> dict[str, Any]:
         """The report: the specification, who measured and how, the numbers, and every task's components."""
         settings = {
-            "likeness": self.likeness,
+            "likeness": self.identity,
             "background": self.background,
             "representation": self.representation,
         }
@@ -152,14 +124,17 @@ class FedResults:
             "missing": asdict(self.missing),
             "summary": self.summary.as_json(),
             "by_domain": {domain: summary.as_json() for domain, summary in self.by_domain.items()},
-            "edits": [scored.as_json() for scored in self.edits],
+            "edits": [_as_json(edit) for edit in self.edits],
+            **(
+                {"scores": {name: each.as_json() for name, each in self.further.items()}}
+                if self.further
+                else {}
+            ),
         }
 
     def to_json(self) -> bytes:
-        """`as_json` as a file. The same work gives the same bytes, but for `created` and `hardware` of the
-        specification."""
-        text = json.dumps(self.as_json(), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-        return text.encode() + b"\n"
+        """`as_json` as a file; see `as_file`."""
+        return as_file(self.as_json())
 
 
 def load_fed_results(
@@ -177,54 +152,129 @@ def load_fed_results(
     RUN/changes (None: the one that was measured with that judge). encoders: whose mean is ID (None: arcface
     where it measured, as the paper, else all). InputError where none or several answer to a name.
     """
-    spec = folder.spec_of("fed")
-    found = _chosen_markers(folder, judge_id)
-    chosen = _chosen_representation(folder, representation, found.representation)
-    constants = constants or load_normalisation()
-    parts = read_parts(folder, found, None if chosen is None else chosen.id)
-    names = identity_encoders(parts.likeness, encoders)
-    rules = Rules(constants, names, None if chosen is None else chosen.kind)
-    tasks = (*spec.fed_tasks, *spec.without_instruction)
-    sources = _sources(folder, tasks)
-    edits = tuple(_scored(task, sources[task.triplet], parts, rules) for task in tasks)
-    judged = {domain: [each.edit for each in edits if each.task.domain == domain] for domain in DOMAINS}
+    spec, markers = folder.spec_of("fed"), _chosen_markers(folder, judge_id)
+    measure = _chosen_representation(folder, representation, markers.representation)
+    constants, plan = constants or load_normalisation(), bootstrap or Bootstrap()
+    identity = settings_at(folder, IDENTITY, IdentitySettings)
+    names = identity_encoders(identity, encoders)
+    edits = fed_edits(folder, markers, measure, names, constants)
     return FedResults(
         folder=folder,
         spec=spec,
-        judge_id=found.id,
-        markers=identities_of(folder, found),
+        judge_id=markers.id,
+        markers=markers.judges(folder),
         identity_encoders=names,
-        likeness=parts.likeness,
-        background=background_settings(folder),
-        representation=chosen,
+        identity=identity,
+        background=settings_at(folder, BACKGROUND, BackgroundSettings),
+        representation=measure,
         edits=edits,
         missing=_missing(edits),
-        summary=fed_summarise([each.edit for each in edits], constants, bootstrap),
-        by_domain={
-            domain: fed_summarise(some, constants, bootstrap) for domain, some in judged.items() if some
-        },
+        summary=fed_summarise(edits, constants, plan),
+        by_domain={domain: fed_summarise(some, constants, plan) for domain, some in by_domain(edits).items()},
+        further=further_figures(folder, edits, plan),
     )
+
+
+def fed_edits(
+    folder: RunFolder,
+    markers: MarkersRecord,
+    representation: RepresentationSettings | None,
+    encoders: Sequence[str],
+    constants: FedNormalisation,
+) -> tuple[ScoredEdit, ...]:
+    """Every task of the run with a score for each of COMPONENTS, DIMENSIONS and SCORE.
+
+    representation: what REG is measured by, None where it is not. encoders: those whose mean is ID.
+    """
+    places: dict[str, str] = {component: judge_place(judge) for component, judge in markers.markers.items()}
+    places |= {IDENTITY: IDENTITY, BACKGROUND: BACKGROUND}
+    if representation is not None:
+        places[CHANGE] = change_place(representation.id)
+    spec = folder.spec()
+    unasked = [
+        ScoredEdit(task, unmade=f"the benchmark has no {task.granularity} instruction")
+        for task in spec.without_instruction
+    ]
+    edits = [*scored_edits(folder, places), *unasked]
+    sources = _source_hashes(folder, (*spec.fed_tasks, *spec.without_instruction))
+    kind = None if representation is None else representation.kind
+    return with_fed_scores(
+        [_with_components(edit, encoders, kind, constants, sources[edit.sample]) for edit in edits], constants
+    )
+
+
+def identity_encoders(identity: IdentitySettings | None, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Whose mean is ID: those wanted, else ArcFace as in the paper, else all that measured. InputError."""
+    there = () if identity is None else tuple(identity.encoders)
+    if wanted is None:
+        return (PAPERS_ENCODER,) if PAPERS_ENCODER in there else there
+    if unknown := [name for name in wanted if name not in there]:
+        raise InputError(
+            f"identity encoder {unknown[0]!r} measured nothing here: "
+            f"{'choose from ' + ', '.join(there) if there else 'judge with --encoders first'}"
+        )
+    return tuple(dict.fromkeys(wanted))
+
+
+def _with_components(
+    edit: ScoredEdit,
+    encoders: Sequence[str],
+    kind: str | None,
+    constants: FedNormalisation,
+    source_sha256: str | None,
+) -> ScoredEdit:
+    components = {
+        "identity": _identity(edit, encoders),
+        "background": edit.score(BACKGROUND),
+        **{component: edit.score(component) for component in MARKS},
+        "gain": _gain(edit, kind, constants),
+    }
+    return replace(edit, scores={**edit.scores, **components}, source_sha256=source_sha256)
+
+
+def _identity(edit: ScoredEdit, encoders: Sequence[str]) -> Score:
+    found = edit.identity
+    if edit.unmade or not found.values or not encoders:
+        return found if found.unscored else Score(unscored=NOT_MEASURED)
+    cosines = [found.values.get(name) for name in encoders]
+    known = [cosine for cosine in cosines if cosine is not None]
+    if len(known) < len(cosines):
+        return Score(unscored=found.unscored or NO_FACE)
+    return Score(values={"identity": float(np.mean(known))})
+
+
+def _gain(edit: ScoredEdit, kind: str | None, constants: FedNormalisation) -> Score:
+    found = edit.score(CHANGE)
+    change, expected = found.values.get("change"), found.values.get("expected")
+    if edit.unmade or kind is None or change is None or expected is None:
+        return Score(unscored=found.unscored or NO_CHANGE, explanation=found.explanation)
+    own = constants.of_representation(kind)
+    if own is None:
+        return Score(unscored=f"normalisation {constants.version} has no least change by {kind}")
+    if not gain_defined(expected, own):
+        return Score(unscored=NOTHING_TO_CHANGE)
+    return Score(values={"gain": float(relative_gain(change, expected, own))})
 
 
 def _chosen_markers(folder: RunFolder, judge_id: str | None) -> MarkersRecord:
     kept, run = kept_markers(folder), str(folder.path)
     if not kept:
         raise InputError(f"{run!r} is not judged yet: pixelsmile bench fed judge {run}")
-    return kept[chosen_name(list(kept), judge_id, "judge", run)]
+    return kept[chosen(list(kept), judge_id, "judge", run)]
 
 
 def _chosen_representation(
     folder: RunFolder, wanted: str | None, judged_with: str | None
 ) -> RepresentationSettings | None:
-    kept = representations(folder)
+    kept = representations_of(folder)
     if wanted is None and judged_with is not None:
         return kept.get(judged_with)  # None: the judging has not come to it yet
     if wanted is None and not kept:
         return None
-    return kept[chosen_name(list(kept), wanted, "representation", str(folder.path))]
+    return kept[chosen(list(kept), wanted, "representation", str(folder.path))]
 
 
-def _sources(folder: RunFolder, tasks: Sequence[FedTaskRecord]) -> dict[str, str | None]:
+def _source_hashes(folder: RunFolder, tasks: Sequence[FedTaskRecord]) -> dict[str, str | None]:
     """The hash of each triplet's source picture: triplets may share it. None where no task was begun."""
     found: dict[str, str | None] = {}
     for task in tasks:
@@ -234,49 +284,32 @@ def _sources(folder: RunFolder, tasks: Sequence[FedTaskRecord]) -> dict[str, str
     return found
 
 
-def _scored(task: FedTaskRecord, source: str | None, parts: Parts, rules: Rules) -> ScoredEdit:
-    key = (task.source, task.target, STRENGTH)
-    made = parts.edits.get(key)
-    found = components_of(task, parts, rules)
-    edit = FedEdit(
-        sample=task.triplet,
-        expression=task.target,
-        granularity=task.granularity,
-        components={name: None if isinstance(value, str) else value for name, value in found.items()},
-        reasons={name: value for name, value in found.items() if isinstance(value, str)},
-        source=source,
-    )
-    scores = fed_scores(FedComponents(**_numbers(edit)), rules.constants)
-    dimensions = dict(zip(DIMENSIONS, (scores.fidelity, scores.alignment, scores.gain), strict=True))
-    return ScoredEdit(
-        task=task,
-        edit=edit,
-        words={name: mark.reason for name, mark in parts.marks_of(key).items()},
-        file=None if made is None else made.file,
-        dimensions={name: _number(value) for name, value in dimensions.items()},
-        score=_number(scores.score),
-        change=parts.change_of(key),
-    )
-
-
-def _numbers(edit: FedEdit) -> dict[str, FloatArray]:
-    return {name: np.array(np.nan if value is None else value) for name, value in edit.components.items()}
-
-
-def _number(value: FloatArray) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
 def _missing(edits: Sequence[ScoredEdit]) -> FedMissing:
-    unasked = [each for each in edits if not each.task.prompt]
-    made = [each for each in edits if each.file is not None]
-    unmade = [each.edit.unscored_reason() for each in edits if each.task.prompt and each.file is None]
+    made = [edit for edit in edits if edit.unmade is None]
+    asked = [edit for edit in edits if edit.task.prompt]
     return FedMissing(
-        no_instruction=dict(Counter(each.task.granularity for each in unasked)),
-        not_made=count_reasons(unmade),
+        no_instruction=dict(Counter(edit.granularity for edit in edits if not edit.task.prompt)),
+        not_made=count_reasons(edit.unmade for edit in asked),
         components={
             name: found
             for name in COMPONENTS
-            if (found := count_reasons(each.edit.reasons.get(name) for each in made))
+            if (found := count_reasons(edit.score(name).unscored for edit in made))
         },
     )
+
+
+def _as_json(edit: ScoredEdit) -> dict[str, Any]:
+    reasons = {name: edit.score(name).unscored for name in COMPONENTS}
+    words = {name: edit.score(name) for name in MARKS}
+    return {
+        "triplet": edit.sample,
+        "granularity": edit.granularity,
+        "target": edit.target,
+        "domain": edit.task.domain,
+        "file": edit.file,
+        "components": {name: edit.score(name).value for name in COMPONENTS},
+        "reasons": {name: why for name, why in reasons.items() if why is not None},
+        "words": {name: score.explanation for name, score in words.items() if score.unscored is None},
+        "dimensions": {name: edit.score(name).value for name in DIMENSIONS},
+        "score": edit.score(SCORE).value,
+    }

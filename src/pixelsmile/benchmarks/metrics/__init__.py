@@ -2,14 +2,13 @@
 
 from pixelsmile.benchmarks.metrics.choices import MetricChoices, uniform_strengths
 from pixelsmile.benchmarks.metrics.fed_score import (
-    FedComponents,
     FedNormalisation,
-    FedScores,
+    FedSummary,
     fed_scores,
+    fed_summarise,
     load_normalisation,
     relative_gain,
 )
-from pixelsmile.benchmarks.metrics.fed_summary import FedEdit, FedSummary, fed_summarise
 from pixelsmile.benchmarks.metrics.measure import Bootstrap, Estimate
 from pixelsmile.benchmarks.metrics.summary import (
     METRIC_NAMES,
@@ -23,9 +22,7 @@ from pixelsmile.benchmarks.metrics.summary import (
     summarise,
 )
 from pixelsmile.benchmarks.metrics.table import (
-    NO_FACE,
     EditTable,
-    JudgedEdit,
     Sweeps,
     general_edits,
     sweeps,
@@ -35,19 +32,14 @@ from pixelsmile.benchmarks.metrics.table import (
 __all__ = [
     "METRICS",
     "METRIC_NAMES",
-    "NO_FACE",
     "Bootstrap",
     "Comparison",
     "Difference",
     "EditTable",
     "Estimate",
-    "FedComponents",
-    "FedEdit",
     "FedNormalisation",
-    "FedScores",
     "FedSummary",
     "Figure",
-    "JudgedEdit",
     "Metric",
     "MetricChoices",
     "Summary",

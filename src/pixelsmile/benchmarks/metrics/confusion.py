@@ -36,7 +36,7 @@ def dominant_labels(table: EditTable, choices: MetricChoices) -> Labels:
     else:
         share_EL, unnamed = _highest(table, choices), TIE
     reasons = tuple(
-        edit.no_verdict or (None if labelled else unnamed)
+        edit.verdict.unscored or (None if labelled else unnamed)
         for edit, labelled in zip(table.edits, share_EL.sum(axis=1) > 0, strict=True)
     )
     return Labels(share_EL, reasons)
@@ -89,8 +89,8 @@ def label_coverage(
 def _named(table: EditTable) -> FloatArray:
     share_EL = np.zeros((len(table.edits), len(PREDICTIONS)))
     for row, edit in enumerate(table.edits):
-        if edit.dominant is not None:
-            share_EL[row, PREDICTION_INDEX[edit.dominant]] = 1.0
+        if edit.verdict.answer is not None:
+            share_EL[row, PREDICTION_INDEX[edit.verdict.answer]] = 1.0
     return share_EL
 
 

@@ -1,32 +1,54 @@
-"""FED-Score: fidelity x alignment x gain, per sample, then averaged (FED-Bench).
+"""FED-Score: fidelity x alignment x gain, per edit, then averaged (FED-Bench).
 
-The paper gives components, dimensions, product and the Gaussian at 1; how components make a dimension,
-and every constant, is reconstructed (fed_normalisation.py). Arrays are of one number a sample, or of any
+The paper gives components, dimensions, product and the Gaussian at 1; how components make a dimension, and
+every constant, is reconstructed (fed_normalisation_*.json). Arrays are of one number an edit, or of any
 shape; NaN is a component without value, and makes the score NaN: unscored, never 0.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
-from typing import Literal
+from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from pixelsmile.benchmarks.metrics.measure import ratio
-from pixelsmile.benchmarks.metrics.table import BoolArray, FloatArray
+from pixelsmile.benchmarks.metrics.measure import Bootstrap, Coverage, estimate, mean_measure, ratio
+from pixelsmile.benchmarks.metrics.summary import Figure
+from pixelsmile.benchmarks.metrics.table import BoolArray, FloatArray, IntArray
+from pixelsmile.benchmarks.scores import Score, ScoredEdit
 from pixelsmile.errors import InputError
 
-# The constants of FED-Score, frozen: a version never changes, so that scores stay comparable.
-
+# The components in their published units, and their range.
+RANGES: Mapping[str, tuple[float, float]] = {
+    "identity": (-1.0, 1.0),  # ID: cosine of source and edit
+    "background": (0.0, 255.0),  # BG: RMSE of pixels outside the face, lower is better
+    "quality": (0.0, 10.0),  # PQ: judged
+    "consistency": (0.0, 10.0),  # SC: judged against the instruction
+    "truth_alignment": (0.0, 10.0),  # GTA: judged against the ground truth
+    "gain": (0.0, np.inf),  # REG: the change over the expected change, best at 1
+}
+COMPONENTS: tuple[str, ...] = tuple(RANGES)
+DIMENSIONS: tuple[str, ...] = ("fidelity", "alignment", "gain_factor")
+SCORE = "fed_score"
+_PARTS: Mapping[str, tuple[str, ...]] = {
+    "fidelity": ("identity", "background", "quality"),
+    "alignment": ("consistency", "truth_alignment"),
+    "gain_factor": ("gain",),
+    SCORE: COMPONENTS,
+}
+_NUMBERS = (*COMPONENTS, *DIMENSIONS, SCORE)
 
 CURRENT_VERSION = "2"
 MeanRule = Literal["arithmetic", "geometric"]
+Values = npt.ArrayLike
 
 
 class FedNormalisation(BaseModel):
-    """What turns six components into a score. The authors published the form, not these numbers."""
+    """What turns six components into a score; a version never changes, so that scores stay comparable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -63,50 +85,20 @@ def load_normalisation(version: str = CURRENT_VERSION) -> FedNormalisation:
     return FedNormalisation.model_validate_json(path.read_bytes())
 
 
-Values = npt.ArrayLike
+def fed_scores(components: Mapping[str, FloatArray], constants: FedNormalisation) -> dict[str, FloatArray]:
+    """The DIMENSIONS and the SCORE, 0..1, of components by name (reconstructed).
 
-
-@dataclass(frozen=True)
-class FedComponents:
-    """The six, in their published units. InputError for values outside them."""
-
-    identity: FloatArray  # ID: cosine of source and edit, -1..1
-    background: FloatArray  # BG: RMSE of pixels outside the face, 0..255, lower is better
-    quality: FloatArray  # PQ: judged, 0..10
-    consistency: FloatArray  # SC: judged against the instruction, 0..10
-    truth_alignment: FloatArray  # GTA: judged against the ground truth, 0..10
-    gain: FloatArray  # REG: the change over the expected change, from 0, best at 1
-
-    def __post_init__(self) -> None:
-        lows = {"identity": -1.0}
-        highs = {"identity": 1.0, "background": 255.0, "gain": np.inf}
-        for part in fields(self):
-            values = np.asarray(getattr(self, part.name), dtype=np.float64)
-            object.__setattr__(self, part.name, values)
-            low, high = lows.get(part.name, 0.0), highs.get(part.name, 10.0)
-            wrong = values[(values < low - 1e-5) | (values > high + 1e-5) | np.isinf(values)]
-            if wrong.size:
-                raise InputError(
-                    f"{part.name} {float(wrong.flat[0])!r} is out of range: use {low:g} to {high:g}"
-                )
-
-
-@dataclass(frozen=True)
-class FedScores:
-    """The three dimensions and their product, 0..1, one a sample; NaN where a component is missing."""
-
-    fidelity: FloatArray
-    alignment: FloatArray
-    gain: FloatArray
-    score: FloatArray
-
-
-def fed_scores(components: FedComponents, constants: FedNormalisation) -> FedScores:
-    """Dimensions and score of each sample (reconstructed). The benchmark's number is the scores' mean."""
-    kept = fidelity(components.identity, components.background, components.quality, constants)
-    met = alignment(components.consistency, components.truth_alignment, constants)
-    gained = gain_factor(components.gain, constants)
-    return FedScores(kept, met, gained, kept * met * gained)
+    The benchmark's number is the mean of the scores. InputError for components out of their range.
+    """
+    for name, (low, high) in RANGES.items():
+        values = np.asarray(components[name], dtype=np.float64)
+        wrong = values[(values < low - 1e-5) | (values > high + 1e-5) | np.isinf(values)]
+        if wrong.size:
+            raise InputError(f"{name} {float(wrong.flat[0])!r} is out of range: use {low:g} to {high:g}")
+    kept = fidelity(components["identity"], components["background"], components["quality"], constants)
+    met = alignment(components["consistency"], components["truth_alignment"], constants)
+    gained = gain_factor(components["gain"], constants)
+    return dict(zip((*DIMENSIONS, SCORE), (kept, met, gained, kept * met * gained), strict=True))
 
 
 def fidelity(
@@ -158,3 +150,121 @@ def _mean(parts: tuple[FloatArray, ...], rule: str) -> FloatArray:
     if rule == "geometric":
         return np.asarray(np.prod(stacked, axis=0) ** (1 / len(parts)))
     return np.asarray(np.mean(stacked, axis=0))
+
+
+def with_fed_scores(edits: Sequence[ScoredEdit], constants: FedNormalisation) -> tuple[ScoredEdit, ...]:
+    """The edits, which have a score for each of COMPONENTS, with one for each of DIMENSIONS and for SCORE.
+
+    One that a component is missing for says why, as the first of its components that is missing does.
+    """
+    columns = {name: np.array([_number(edit, name) for edit in edits]) for name in COMPONENTS}
+    found = fed_scores(columns, constants)
+    return tuple(
+        edit.with_scores(**{name: _derived(edit, name, float(column[e])) for name, column in found.items()})
+        for e, edit in enumerate(edits)
+    )
+
+
+@dataclass(frozen=True)
+class FedSummary:
+    """Everything that FED-Score says about one editor, marked as reconstructed where it is."""
+
+    constants: FedNormalisation
+    bootstrap: Bootstrap
+    num_sources: int
+    num_samples: int
+    num_edits: int
+    overall: Mapping[str, Figure]  # by COMPONENTS, DIMENSIONS and SCORE
+    by_expression: Mapping[str, Mapping[str, Figure]]
+    by_granularity: Mapping[str, Mapping[str, Figure]]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "schema_version": 1,
+            "status": self.constants.status,
+            "normalisation": self.constants.model_dump(mode="json"),
+            "bootstrap": self.bootstrap.as_json(),
+            "n_sources": self.num_sources,
+            "n_samples": self.num_samples,
+            "n_edits": self.num_edits,
+            "overall": _as_json(self.overall),
+            "by_expression": {name: _as_json(found) for name, found in self.by_expression.items()},
+            "by_granularity": {name: _as_json(found) for name, found in self.by_granularity.items()},
+        }
+
+
+def fed_summarise(
+    edits: Iterable[ScoredEdit], constants: FedNormalisation, bootstrap: Bootstrap | None = None
+) -> FedSummary:
+    """The numbers of the editor that made `edits` (of `with_fed_scores`), each with its interval and counts.
+
+    Means over edits; what was made from one source picture is drawn together. InputError where there are no
+    edits, or two of one sample, class and granularity.
+    """
+    plan = bootstrap or Bootstrap()
+    ordered = sorted(edits, key=_key)
+    _check(ordered)
+    sources = [edit.drawn_with for edit in ordered]
+    places = {name: place for place, name in enumerate(sorted(set(sources)))}
+    source_E = np.array([places[source] for source in sources], dtype=np.int64)
+    weights_RS = plan.draw(len(places))
+
+    def figures(rows: Sequence[int]) -> dict[str, Figure]:
+        found = {}
+        for name in _NUMBERS:
+            values_E = np.full(len(ordered), np.nan)
+            values_E[rows] = [_number(ordered[row], name) for row in rows]
+            coverage = _coverage(values_E, source_E, [ordered[row].score(name).unscored for row in rows])
+            measure = mean_measure(values_E, source_E, len(places), coverage)
+            found[name] = Figure(estimate(measure, plan, weights_RS), coverage)
+        return found
+
+    def split(labels: Sequence[str]) -> dict[str, dict[str, Figure]]:
+        return {
+            label: figures([row for row, own in enumerate(labels) if own == label])
+            for label in sorted(set(labels))
+        }
+
+    return FedSummary(
+        constants,
+        plan,
+        len(places),
+        len({edit.sample for edit in ordered}),
+        len(ordered),
+        figures(range(len(ordered))),
+        split([edit.target for edit in ordered]),
+        split([edit.granularity for edit in ordered]),
+    )
+
+
+def _derived(edit: ScoredEdit, name: str, value: float) -> Score:
+    missing = (edit.score(part).unscored for part in _PARTS[name])
+    why = next((reason for reason in missing if reason is not None), None)
+    return Score(values={name: value}) if why is None else Score(unscored=why)
+
+
+def _number(edit: ScoredEdit, name: str) -> float:
+    value = edit.score(name).value
+    return np.nan if value is None else value
+
+
+def _coverage(values_E: FloatArray, source_E: IntArray, reasons: Sequence[str | None]) -> Coverage:
+    scored_E = np.isfinite(values_E)
+    unscored = Counter(reason for reason in reasons if reason is not None)
+    return Coverage("edits", int(scored_E.sum()), len(np.unique(source_E[scored_E])), dict(unscored))
+
+
+def _key(edit: ScoredEdit) -> tuple[str, str, str]:
+    return edit.sample, edit.target, edit.granularity
+
+
+def _check(edits: Sequence[ScoredEdit]) -> None:
+    if not edits:
+        raise InputError("no judged edits were given: judge some first")
+    for before, after in pairwise(edits):
+        if _key(before) == _key(after):
+            raise InputError(f"two edits of {_key(after)!r}: keep one, or give the sources different names")
+
+
+def _as_json(figures: Mapping[str, Figure]) -> dict[str, Any]:
+    return {name: figure.as_json() for name, figure in figures.items()}

@@ -18,13 +18,12 @@ from pixelsmile.benchmarks.metrics.measure import (
     ratio,
 )
 from pixelsmile.benchmarks.metrics.table import (
-    NO_FACE,
-    NOT_MEASURED,
     BoolArray,
     EditTable,
     FloatArray,
     IntArray,
 )
+from pixelsmile.benchmarks.scores import NO_FACE, NOT_MEASURED
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 
@@ -52,12 +51,12 @@ def identities(table: EditTable, choices: MetricChoices) -> Identities:
     """S_ID of each edit by the encoders, and the rules for what is missing, of `choices`."""
     columns = _columns(table.encoders, choices.identity_encoders)
     similarity_EN = table.similarities[:, columns]
-    faceless_E = np.array([edit.no_identity == NO_FACE for edit in table.edits])
+    faceless_E = np.array([edit.identity.unscored == NO_FACE for edit in table.edits])
     if choices.missing_faces == "zero" and similarity_EN.shape[1]:
         similarity_EN = np.where(faceless_E[:, None] & np.isnan(similarity_EN), 0.0, similarity_EN)
     similarity_E = mean_similarity(similarity_EN, choices.partial_identity)
     reasons = tuple(
-        None if np.isfinite(similarity) else edit.no_identity or NOT_MEASURED
+        None if np.isfinite(similarity) else edit.identity.unscored or NOT_MEASURED
         for edit, similarity in zip(table.edits, similarity_E, strict=True)
     )
     return Identities(similarity_E, reasons)
@@ -100,7 +99,7 @@ def harmonic_score(expression: FloatArray, identity: FloatArray, negative: str =
 
 def expression_measure(table: EditTable, choices: MetricChoices) -> Measure:
     """S_E: the mean of the judge's scores for the target."""
-    reasons = [edit.no_verdict for edit in table.edits]
+    reasons = [edit.verdict.unscored for edit in table.edits]
     return _edit_mean(table, table.target_scores(), reasons, choices.expression_strengths)
 
 
@@ -115,7 +114,7 @@ def encoder_measures(table: EditTable, choices: MetricChoices) -> dict[str, Meas
     for column, name in enumerate(table.encoders):
         similarity_E = table.similarities[:, column]
         reasons = [
-            None if np.isfinite(similarity) else edit.identity_reason
+            None if np.isfinite(similarity) else edit.identity.unscored or NOT_MEASURED
             for edit, similarity in zip(table.edits, similarity_E, strict=True)
         ]
         found[name] = _edit_mean(table, similarity_E, reasons, choices.identity_strengths)
@@ -124,7 +123,7 @@ def encoder_measures(table: EditTable, choices: MetricChoices) -> dict[str, Meas
 
 def harmonic_measure(table: EditTable, found: Identities, choices: MetricChoices) -> Measure:
     """HES over the edits that have both a verdict and an identity, by `harmonic` of `choices`."""
-    reasons = [edit.no_verdict or found.reasons[place] for place, edit in enumerate(table.edits)]
+    reasons = [edit.verdict.unscored or found.reasons[place] for place, edit in enumerate(table.edits)]
     expression_E = table.target_scores()
     both_E = table.at(choices.harmonic_strengths) & np.isfinite(expression_E) & np.isfinite(found.similarity)
     expression_E = np.where(both_E, expression_E, np.nan)
@@ -245,7 +244,7 @@ def trade_off_curve(
 ) -> tuple[TradeOffPoint, ...]:
     """One point for each strength in `table`, rising: mean score for the target, mean S_ID."""
     score_E = table.target_scores()
-    reasons = [edit.no_verdict or found.reasons[place] for place, edit in enumerate(table.edits)]
+    reasons = [edit.verdict.unscored or found.reasons[place] for place, edit in enumerate(table.edits)]
     points = []
     for strength in table.strengths():
         both_E = table.at(strength) & np.isfinite(score_E) & np.isfinite(found.similarity)

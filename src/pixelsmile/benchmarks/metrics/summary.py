@@ -1,7 +1,7 @@
 """The metrics by name: what they are called, which way is better, and how each is taken."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -35,7 +35,8 @@ from pixelsmile.benchmarks.metrics.measure import (
     estimate,
     in_common,
 )
-from pixelsmile.benchmarks.metrics.table import NO_FACE, EditTable, FloatArray, JudgedEdit, tabulate
+from pixelsmile.benchmarks.metrics.table import EditTable, FloatArray, tabulate
+from pixelsmile.benchmarks.scores import IDENTITY, NO_FACE, VERDICT, Score, ScoredEdit
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import BASIC_SIX, EXPRESSIONS
 
@@ -140,7 +141,7 @@ class Summary:
 
 
 def summarise(
-    edits: Iterable[JudgedEdit], choices: MetricChoices | None = None, bootstrap: Bootstrap | None = None
+    edits: Iterable[ScoredEdit], choices: MetricChoices | None = None, bootstrap: Bootstrap | None = None
 ) -> Summary:
     """The numbers of the editor that made `edits`, with intervals over its samples.
 
@@ -223,8 +224,8 @@ class Comparison:
 
 
 def compare(
-    a: Iterable[JudgedEdit],
-    b: Iterable[JudgedEdit],
+    a: Iterable[ScoredEdit],
+    b: Iterable[ScoredEdit],
     choices: MetricChoices | None = None,
     bootstrap: Bootstrap | None = None,
 ) -> Comparison:
@@ -249,18 +250,19 @@ def compare(
     return Comparison(choices, plan, table_a.num_samples, differences)
 
 
-def _in_common(edit: JudgedEdit, other: JudgedEdit, choices: MetricChoices) -> JudgedEdit:
+def _in_common(edit: ScoredEdit, other: ScoredEdit, choices: MetricChoices) -> ScoredEdit:
     """`edit` without what `other` lacks."""
-    if edit.scores is not None and other.scores is None:
-        edit = replace(edit, scores=None, dominant=None, no_verdict=ONLY_OTHER)
-    if choices.missing_faces == "zero" and other.no_identity == NO_FACE:
+    if edit.verdict.unscored is None and other.verdict.unscored is not None:
+        edit = edit.with_scores(**{VERDICT: Score(unscored=ONLY_OTHER)})
+    if choices.missing_faces == "zero" and other.identity.unscored == NO_FACE:
         return edit  # the other's is known: it is 0
     kept = {
-        name: cosine if other.similarities.get(name) is not None else None
-        for name, cosine in edit.similarities.items()
+        name: cosine if other.identity.values.get(name) is not None else None
+        for name, cosine in edit.identity.values.items()
     }
-    if kept != dict(edit.similarities):
-        edit = replace(edit, similarities=kept, no_identity=edit.no_identity or ONLY_OTHER_IDENTITY)
+    if kept != edit.identity.values:
+        why = edit.identity.unscored or ONLY_OTHER_IDENTITY
+        edit = edit.with_scores(**{IDENTITY: Score(values=kept, unscored=why)})
     return edit
 
 

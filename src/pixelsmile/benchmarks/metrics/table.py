@@ -1,94 +1,20 @@
-"""What the metrics work on: one record for each judged edit."""
+"""Scored edits as arrays, and the views of the two settings: one edit a sample, and sweeps.
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+Shape suffixes: E edits, S samples, X the expressions in the order of EXPRESSIONS, N identity encoders, Q
+sweeps, P points of a sweep.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from pixelsmile.benchmarks.metrics.choices import StrengthChoice
+from pixelsmile.benchmarks.scores import Score, ScoredEdit
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, check_strength
-
-NO_FACE = "no face found"  # the `no_identity` of an edit that has lost its face
-NOT_MEASURED = "identity not measured"
-_COSINE_ROUNDING = 1e-5
-
-
-@dataclass(frozen=True)
-class JudgedEdit:
-    """One edit and what was found out about it. InputError where the parts contradict each other.
-
-    `sample` names the source: everything that was made from it is drawn together in a bootstrap, and two
-    editors are compared on it. `scores` are the judge's, 0..1, one for each of EXPRESSIONS, or None with
-    the reason in `no_verdict`. `dominant` is what the judge itself named, an expression or neutral.
-    `similarities` are cosines of source and edit, -1..1, by encoder; None where an encoder has none, with
-    the reason in `no_identity` (NO_FACE where the edit shows no face).
-    """
-
-    sample: str
-    target: str
-    strength: float = 1.0  # general editing has one edit a sample, at the full expression
-    scores: Mapping[str, float] | None = None
-    no_verdict: str | None = None
-    dominant: str | None = None
-    similarities: Mapping[str, float | None] = field(default_factory=dict)
-    no_identity: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.target not in EXPRESSIONS:
-            raise self._error(f"target {self.target!r}", f"one of {', '.join(EXPRESSIONS)}")
-        check_strength(self.strength)
-        self._check_verdict()
-        self._check_identity()
-
-    def _check_verdict(self) -> None:
-        if (self.scores is None) != bool(self.no_verdict):
-            raise self._error(f"{self.no_verdict!r} as no_verdict", "either scores or the reason for none")
-        if self.dominant is not None and self.dominant not in (*EXPRESSIONS, NEUTRAL):
-            raise self._error(f"dominant {self.dominant!r}", f"neutral or one of {', '.join(EXPRESSIONS)}")
-        if self.scores is None:
-            if self.dominant is not None:
-                raise self._error(f"dominant {self.dominant!r} without scores", "a whole verdict or none")
-            return
-        if set(self.scores) != set(EXPRESSIONS):
-            wrong = sorted(set(self.scores) ^ set(EXPRESSIONS))
-            raise self._error(f"scores that miss or add {', '.join(wrong)}", "one for each expression")
-        for name, score in self.scores.items():
-            if not 0 <= score <= 1:  # NaN is refused here too
-                raise self._error(f"score {score!r} of {name}", "a number from 0 to 1")
-
-    def _check_identity(self) -> None:
-        for name, cosine in self.similarities.items():
-            if cosine is not None and not abs(cosine) <= 1 + _COSINE_ROUNDING:
-                raise self._error(f"similarity {cosine!r} of {name}", "a cosine from -1 to 1")
-        complete = bool(self.similarities) and None not in self.similarities.values()
-        if complete and self.no_identity:
-            raise self._error(f"{self.no_identity!r} beside all similarities", "one or the other")
-        if self.similarities and not complete and not self.no_identity:
-            raise self._error("a similarity that is None", "the reason in no_identity")
-
-    def _error(self, seen: str, wanted: str) -> InputError:
-        where = f"sample {self.sample!r}, {self.target} at {self.strength!r}"
-        return InputError(f"{where}: {seen}: give {wanted}")
-
-    @property
-    def key(self) -> tuple[str, str, float]:
-        """Sample, target and strength: one editor has one edit for each."""
-        return self.sample, self.target, float(self.strength)
-
-    @property
-    def identity_reason(self) -> str:
-        """Why a similarity is missing."""
-        return self.no_identity or NOT_MEASURED
-
-
-# Many judged edits as arrays, and the views of the two settings: one edit a sample, and sweeps.
-#
-# Shape suffixes: E edits, S samples, X the expressions in the order of EXPRESSIONS, N identity encoders, Q
-# sweeps, P points of a sweep.
-
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -96,13 +22,14 @@ BoolArray = npt.NDArray[np.bool_]
 
 EXPRESSION_INDEX = {name: index for index, name in enumerate(EXPRESSIONS)}
 NO_POINT = -1
+_COSINE_ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
 class EditTable:
     """The edits of one editor, ordered by sample, target and strength: the order given does not matter."""
 
-    edits: tuple[JudgedEdit, ...]
+    edits: tuple[ScoredEdit, ...]
     samples: tuple[str, ...]
     encoders: tuple[str, ...]
     sample: IntArray  # (E,) index into `samples`
@@ -164,16 +91,21 @@ class Sweeps:
         return np.where(self.edit == NO_POINT, np.nan, values_E[self.edit])
 
 
-def tabulate(edits: Iterable[JudgedEdit]) -> EditTable:
-    """The arrays of `edits`. InputError where there are none, or two of one sample, target and strength."""
+def tabulate(edits: Iterable[ScoredEdit]) -> EditTable:
+    """The arrays of `edits`, each with its verdict and identity as far as there are any.
+
+    InputError where there are none, or two of one sample, target and strength, and for scores that cannot be.
+    """
     ordered = tuple(sorted(edits, key=lambda edit: edit.key))
     if not ordered:
         raise InputError("no judged edits were given: judge some first")
+    for edit in ordered:
+        _check(edit)
     for before, after in pairwise(ordered):
         if before.key == after.key:
             raise InputError(f"two edits of {after.key!r}: keep one, or give the sources different names")
     samples = tuple(sorted({edit.sample for edit in ordered}))
-    encoders = tuple(sorted({name for edit in ordered for name in edit.similarities}))
+    encoders = tuple(sorted({name for edit in ordered for name in edit.identity.values}))
     sample_index = {name: index for index, name in enumerate(samples)}
     return EditTable(
         edits=ordered,
@@ -214,12 +146,41 @@ def same_strength(strength_E: FloatArray, strength: float) -> BoolArray:
     return np.abs(strength_E - strength) <= 1e-9
 
 
-def _scores(edit: JudgedEdit) -> list[float]:
-    scores = edit.scores
-    return [np.nan if scores is None else scores[name] for name in EXPRESSIONS]
+def _scores(edit: ScoredEdit) -> list[float]:
+    return [_number(edit.verdict, name) for name in EXPRESSIONS]
 
 
-def _similarities(edits: Sequence[JudgedEdit], encoders: Sequence[str]) -> FloatArray:
-    found = [[edit.similarities.get(name) for name in encoders] for edit in edits]
-    rows = [[np.nan if cosine is None else cosine for cosine in row] for row in found]
+def _similarities(edits: Sequence[ScoredEdit], encoders: Sequence[str]) -> FloatArray:
+    rows = [[_number(edit.identity, name) for name in encoders] for edit in edits]
     return np.array(rows, dtype=np.float64).reshape(len(edits), len(encoders))
+
+
+def _number(score: Score, name: str) -> float:
+    value = score.values.get(name)
+    return np.nan if value is None else value
+
+
+def _check(edit: ScoredEdit) -> None:
+    """InputError for a target, strength, verdict or identity of no possible edit."""
+    if edit.target not in EXPRESSIONS:
+        raise _error(edit, f"target {edit.target!r}", f"one of {', '.join(EXPRESSIONS)}")
+    check_strength(edit.strength)
+    verdict = edit.verdict
+    if verdict.answer not in (None, *EXPRESSIONS, NEUTRAL):
+        raise _error(edit, f"dominant {verdict.answer!r}", f"neutral or one of {', '.join(EXPRESSIONS)}")
+    if verdict.unscored is None and set(verdict.values) != set(EXPRESSIONS):
+        wrong = sorted(set(verdict.values) ^ set(EXPRESSIONS))
+        raise _error(edit, f"scores that miss or add {', '.join(wrong)}", "one for each expression")
+    if verdict.unscored is not None and (verdict.values or verdict.answer is not None):
+        raise _error(edit, f"scores beside {verdict.unscored!r}", "a whole verdict or none")
+    for name, score in verdict.values.items():
+        if score is not None and not 0 <= score <= 1:
+            raise _error(edit, f"score {score!r} of {name}", "a number from 0 to 1")
+    for name, cosine in edit.identity.values.items():
+        if cosine is not None and not abs(cosine) <= 1 + _COSINE_ROUNDING:
+            raise _error(edit, f"similarity {cosine!r} of {name}", "a cosine from -1 to 1")
+
+
+def _error(edit: ScoredEdit, seen: str, wanted: str) -> InputError:
+    where = f"sample {edit.sample!r}, {edit.target} at {edit.strength!r}"
+    return InputError(f"{where}: {seen}: give {wanted}")

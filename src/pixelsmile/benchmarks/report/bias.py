@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pixelsmile.benchmarks.fed.bias import BiasResults
-from pixelsmile.benchmarks.fed.bias_checks import CHECKS, METRICS_CHECKED, BiasMetric, PairFound
-from pixelsmile.benchmarks.fed.results import ScoredEdit
+from pixelsmile.benchmarks.fed.bias import CHECKS, METRICS_CHECKED, BiasMetric, BiasResults, PairFound
 from pixelsmile.benchmarks.report.charts import gain_chart
 from pixelsmile.benchmarks.report.columns import COMPONENTS, DIMENSIONS, SCORE
 from pixelsmile.benchmarks.report.fed import Album, formula
@@ -23,6 +21,7 @@ from pixelsmile.benchmarks.report.tables import (
     value_interval_and_n,
     value_lines,
 )
+from pixelsmile.benchmarks.scores import ScoredEdit
 from pixelsmile.expressions import NEUTRAL
 
 COLUMNS: tuple[Column, ...] = (
@@ -155,6 +154,6 @@ def _gap(pair: PairFound, metric: BiasMetric) -> str:
 def _example(found: BiasResults) -> tuple[ScoredEdit, ...] | None:
     """The first task that all editors have an edit of, of an expression that is not neutral; or None."""
     for task in zip(*(run.edits for run in found.runs.values()), strict=True):
-        if task[0].edit.expression != NEUTRAL and all(each.file is not None for each in task):
+        if task[0].target != NEUTRAL and all(each.file is not None for each in task):
             return task
     return None

@@ -11,13 +11,15 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from pixelsmile.benchmarks.fed.results import FedResults, ScoredEdit
-from pixelsmile.benchmarks.metrics import EditTable, JudgedEdit, sweeps, tabulate
+from pixelsmile.benchmarks.fed.results import FedResults
+from pixelsmile.benchmarks.ffe.results import RunResults
+from pixelsmile.benchmarks.metrics import EditTable, sweeps, tabulate
+from pixelsmile.benchmarks.metrics.fed_score import SCORE
 from pixelsmile.benchmarks.metrics.harmonic import harmonic_score, identities
 from pixelsmile.benchmarks.metrics.linearity import pearson
 from pixelsmile.benchmarks.metrics.measure import ratio
 from pixelsmile.benchmarks.metrics.table import NO_POINT, FloatArray
-from pixelsmile.benchmarks.results import RunResults
+from pixelsmile.benchmarks.scores import ScoredEdit
 from pixelsmile.expressions import EXPRESSIONS
 
 # The paper shows the patterns and draws no line. Ours: half of the expected change lacks, or is too much.
@@ -32,7 +34,7 @@ Together = tuple[str, tuple[ScoredEdit, ...]]  # why a task is shown, and the ed
 class Point:
     """An edit: its score for the target and its S_ID, None where there is none."""
 
-    edit: JudgedEdit
+    edit: ScoredEdit
     score: float | None
     identity: float | None
 
@@ -111,9 +113,10 @@ def least_alike(run: RunResults, num: int) -> list[Point]:
     return [_point(table, e, score_E, identity_E) for e in worst[:num]]
 
 
-def leading(edit: JudgedEdit, num: int) -> list[tuple[str, float]]:
+def leading(edit: ScoredEdit, num: int) -> list[tuple[str, float]]:
     """The expressions with the highest scores, falling."""
-    return sorted((edit.scores or {}).items(), key=lambda item: -item[1])[:num]
+    known = [(name, value) for name, value in edit.verdict.values.items() if value is not None]
+    return sorted(known, key=lambda item: -item[1])[:num]
 
 
 def shared_tasks(runs: Mapping[str, FedResults], seed: int, num: int = 2) -> list[Together]:
@@ -121,7 +124,7 @@ def shared_tasks(runs: Mapping[str, FedResults], seed: int, num: int = 2) -> lis
 
     Each triplet once, though it asks twice.
     """
-    by_task = [{(each.task.source, each.task.target): each for each in run.edits} for run in runs.values()]
+    by_task = [{edit.key: edit for edit in run.edits} for run in runs.values()]
     tasks = [
         tuple(found[task] for found in by_task)
         for task in by_task[0]
@@ -130,15 +133,15 @@ def shared_tasks(runs: Mapping[str, FedResults], seed: int, num: int = 2) -> lis
     apart = [(gap, task) for task in tasks if (gap := _apart(task)) is not None]
     furthest = [task for _, task in sorted(apart, key=lambda found: -found[0])]
     chosen = [("scores furthest apart", task) for task in _each_triplet_once(furthest)[:num]]
-    seen = {task[0].edit.sample for _, task in chosen}
-    rest = _each_triplet_once([task for task in tasks if task[0].edit.sample not in seen])
+    seen = {task[0].sample for _, task in chosen}
+    rest = _each_triplet_once([task for task in tasks if task[0].sample not in seen])
     drawn = random.Random(seed).sample(rest, min(num, len(rest)))
     return [*chosen, *(("drawn by lot", task) for task in drawn)]
 
 
 def ranked_tasks(run: FedResults) -> list[Together]:
     """The best, the median and the worst edit of a run by FED-Score."""
-    return [(why, (each,)) for why, each in _best_median_worst(run.edits, lambda each: each.score)]
+    return [(why, (each,)) for why, each in _best_median_worst(run.edits, _score)]
 
 
 def pattern(gain: float) -> Pattern:
@@ -148,7 +151,7 @@ def pattern(gain: float) -> Pattern:
 
 def examples(run: FedResults, kind: Pattern, num: int) -> list[ScoredEdit]:
     """The edits that show that pattern most, the furthest from 1 first; each triplet once."""
-    gains = [(each.edit.components["gain"], each) for each in run.edits if each.file is not None]
+    gains = [(edit.score("gain").value, edit) for edit in run.edits]
     found = [(gain, each) for gain, each in gains if gain is not None and pattern(gain) == kind]
     away = [(each,) for _, each in sorted(found, key=lambda pair: -abs(pair[0] - 1))]
     return [each for (each,) in _each_triplet_once(away)[:num]]
@@ -156,7 +159,7 @@ def examples(run: FedResults, kind: Pattern, num: int) -> list[ScoredEdit]:
 
 def pattern_counts(run: FedResults) -> dict[Pattern, int]:
     """How many edits show each; those without a REG show none."""
-    gains = [each.edit.components["gain"] for each in run.edits]
+    gains = [edit.score("gain").value for edit in run.edits]
     found = [pattern(gain) for gain in gains if gain is not None]
     return {"lazy": found.count("lazy"), "near": found.count("near"), "overfit": found.count("overfit")}
 
@@ -199,14 +202,18 @@ def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
+def _score(edit: ScoredEdit) -> float | None:
+    return edit.score(SCORE).value
+
+
 def _apart(task: Sequence[ScoredEdit]) -> float | None:
     """How far the scores of a task lie apart; None where fewer than two are scored."""
-    scores = [each.score for each in task if each.score is not None]
+    scores = [score for edit in task if (score := _score(edit)) is not None]
     return max(scores) - min(scores) if len(scores) > 1 else None
 
 
 def _each_triplet_once(tasks: Sequence[tuple[ScoredEdit, ...]]) -> list[tuple[ScoredEdit, ...]]:
     first: dict[str, tuple[ScoredEdit, ...]] = {}
     for task in tasks:
-        first.setdefault(task[0].edit.sample, task)
+        first.setdefault(task[0].sample, task)
     return list(first.values())

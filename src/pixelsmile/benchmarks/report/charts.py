@@ -173,7 +173,7 @@ def _means(label: str, run: FedResults) -> list[Point]:
 
 
 def _cloud(run: FedResults) -> list[tuple[float, float]]:
-    found = ((each.edit.components["gain"], each.score) for each in run.edits)
+    found = ((edit.score("gain").value, edit.score("fed_score").value) for edit in run.edits)
     return [(gain, score) for gain, score in found if gain is not None and score is not None]
 
 

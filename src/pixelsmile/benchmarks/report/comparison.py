@@ -1,12 +1,12 @@
 """Two runs of FFE-Bench on the work that both have done: what can be compared, and what is left out."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from pixelsmile.benchmarks.ffe.results import RunResults
 from pixelsmile.benchmarks.metrics import (
     METRICS,
     Bootstrap,
     Comparison,
-    JudgedEdit,
     Metric,
     MetricChoices,
     compare,
@@ -19,7 +19,7 @@ from pixelsmile.benchmarks.report.tables import (
     level_words,
     table_lines,
 )
-from pixelsmile.benchmarks.results import RunResults
+from pixelsmile.benchmarks.scores import IDENTITY, NOT_MEASURED, Score, ScoredEdit
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_file
 
@@ -47,13 +47,13 @@ def compare_runs(
         )
     remarks: list[str] = []
     edits_a, edits_b = _common(a, b, remarks)
-    if a.likeness != b.likeness:
+    if a.identity != b.identity:
         remarks.append(
             f"identity was measured differently ({identity_words(a)}; {identity_words(b)}): "
             "ID Sim and HES are left out"
         )
         edits_a, edits_b = (
-            [replace(edit, similarities={}, no_identity=None) for edit in edits]
+            [edit.with_scores(**{IDENTITY: Score(unscored=NOT_MEASURED)}) for edit in edits]
             for edits in (edits_a, edits_b)
         )
     return PairedRuns(compare(edits_a, edits_b, choices, bootstrap), tuple(remarks))
@@ -90,7 +90,7 @@ def _better(metric: Metric, low: float | None, high: float | None) -> str:
     return "A" if (low > 0) == (metric.better == "higher") else "B"
 
 
-def _common(a: RunResults, b: RunResults, remarks: list[str]) -> tuple[list[JudgedEdit], list[JudgedEdit]]:
+def _common(a: RunResults, b: RunResults, remarks: list[str]) -> tuple[list[ScoredEdit], list[ScoredEdit]]:
     same_sources = _same_sources(a, b)
     keys = {edit.key for edit in a.edits if edit.sample in same_sources} & {edit.key for edit in b.edits}
     if not keys:

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pixelsmile.benchmarks.fed.components import STRENGTH
-from pixelsmile.benchmarks.fed.results import FedResults, ScoredEdit
+from pixelsmile.benchmarks.fed.results import FedResults
 from pixelsmile.benchmarks.fed.triplets import CLASSES
 from pixelsmile.benchmarks.metrics import FedNormalisation
 from pixelsmile.benchmarks.published import TableName
@@ -44,6 +43,7 @@ from pixelsmile.benchmarks.report.tables import (
     table_lines,
     value_lines,
 )
+from pixelsmile.benchmarks.scores import MARKS, ScoredEdit
 from pixelsmile.editors.task import GRANULARITIES
 
 _TABLE_1 = (*COMPONENTS, SCORE)
@@ -139,33 +139,32 @@ class Album:
         return self._pictures.source(scored.task.source)
 
     def truth(self, scored: ScoredEdit) -> dict[str, str]:
-        return self._pictures.truth(scored.task.triplet)
+        return self._pictures.truth(scored.sample)
 
     def edit(self, scored: ScoredEdit) -> dict[str, str]:
-        key = scored.task.source, scored.task.target, STRENGTH
-        words = f"{scored.edit.sample}, edit of {self.label}"
-        return self._pictures.edit(key, words, scored.edit.unscored_reason())
+        words = f"{scored.sample}, edit of {self.label}"
+        return self._pictures.edit(scored.key, words, scored.unmade)
 
     def parts(self, scored: ScoredEdit) -> Iterator[tuple[str, float, str, str]]:
         """Label, fullness of the bar, number, and what it is or why it lacks, of the six components."""
         constants: FedNormalisation = self.run.summary.constants
         for column in COMPONENTS:
-            value = scored.edit.components[column.name]
+            found = scored.score(column.name)
+            value, why = found.value, found.unscored or column.meaning
             full = 0.0 if value is None else goodness(column.name, value, constants)
-            why = scored.edit.reasons.get(column.name, column.meaning)
             yield column.label, round(full, 3), format_number(value, column.digits), why
 
     def said(self, scored: ScoredEdit) -> list[tuple[str, str]]:
         """The judge's own words, by the label of the component."""
-        words = scored.words
-        return [(column.label, excerpt(words[column.name])) for column in COMPONENTS if column.name in words]
+        marks = ((column.label, scored.score(column.name)) for column in COMPONENTS if column.name in MARKS)
+        return [(label, excerpt(mark.explanation)) for label, mark in marks if mark.unscored is None]
 
     def unscored(self) -> list[tuple[str, str]]:
         """The edits without a score, with the reasons; nothing was said of them."""
         return [
-            (f"{each.edit.sample} → {each.edit.expression}, {each.edit.granularity}: {_why(each)}", "")
-            for each in self.run.edits
-            if each.score is None
+            (f"{edit.sample} → {edit.target}, {edit.granularity}: {_why(edit)}", "")
+            for edit in self.run.edits
+            if edit.score(SCORE.name).value is None
         ]
 
 
@@ -227,7 +226,7 @@ def _shares(run: FedResults) -> list[str]:
 def _examples(run: FedResults) -> list[tuple[str, ScoredEdit]]:
     """Lazy and overfit edits, each with what it is."""
     return [
-        (f"{kind}, REG {each.edit.components['gain']:.2f}", each)
+        (f"{kind}, REG {each.score('gain').value:.2f}", each)
         for kind in _PATTERNS
         for each in examples(run, kind, _NUM_EXAMPLES)
     ]
@@ -246,7 +245,8 @@ def _missing(label: str, run: FedResults) -> Iterator[tuple[str, str, str, int]]
 
 
 def _why(scored: ScoredEdit) -> str:
-    return excerpt("; ".join(dict.fromkeys(scored.edit.reasons.values()))) or UNKNOWN
+    reasons = (scored.score(column.name).unscored for column in COMPONENTS)
+    return excerpt("; ".join(dict.fromkeys(why for why in reasons if why is not None))) or UNKNOWN
 
 
 def _class_lines(run: FedResults) -> list[str]:

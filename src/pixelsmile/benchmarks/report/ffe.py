@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from pixelsmile.benchmarks.metrics import Figure, JudgedEdit, MetricChoices, Summary
+from pixelsmile.benchmarks.ffe.results import RunResults
+from pixelsmile.benchmarks.metrics import Figure, MetricChoices, Summary
 from pixelsmile.benchmarks.metrics.confusion import PREDICTIONS, confusion_rates
-from pixelsmile.benchmarks.opinions import current_outcomes
 from pixelsmile.benchmarks.published import TableName
 from pixelsmile.benchmarks.report.cases import (
     all_sweeps,
@@ -23,10 +23,9 @@ from pixelsmile.benchmarks.report.dynamics import dynamics
 from pixelsmile.benchmarks.report.page import Pictures, excerpt, render, specified
 from pixelsmile.benchmarks.report.remarks import benchmark_words, ffe_remarks, identity_words, strength_words
 from pixelsmile.benchmarks.report.tables import Row, Table, interval_lines, printable, value_lines
-from pixelsmile.benchmarks.results import RunResults
-from pixelsmile.benchmarks.run_folder import EditKey
+from pixelsmile.benchmarks.scorers.outcomes import transcript
+from pixelsmile.benchmarks.scores import ScoredEdit
 from pixelsmile.expressions import EXPRESSIONS
-from pixelsmile.judges.verdict import NoVerdict, Outcome
 
 PUBLISHED: tuple[TableName, ...] = ("ffe_general", "ffe_linear", "ffe_ablation")
 _SPECIFIED = ("run", "judges", "likeness", "code")  # the parts of a report that the numbers depend on
@@ -121,34 +120,31 @@ class _Album:
     """The pictures of one run, and what its judges said of them."""
 
     def __init__(self, run: RunResults) -> None:
-        self._pictures = Pictures(run.folder)
-        made = self._pictures.made
-        self._outcomes: dict[str, Mapping[EditKey, Outcome]] = {
-            judge: current_outcomes(run.folder, judge, made) for judge in run.judges
-        }
+        self._run, self._pictures = run, Pictures(run.folder)
 
     def source(self, source: str) -> dict[str, str]:
         return self._pictures.source(source, f"{source}, the source")
 
-    def edit(self, edit: JudgedEdit) -> dict[str, str]:
+    def edit(self, edit: ScoredEdit) -> dict[str, str]:
         words = f"{edit.sample}, {edit.target} at strength {edit.strength:g}"
-        return self._pictures.edit(edit.key, words, edit.no_verdict)
+        return self._pictures.edit(edit.key, words, edit.unmade)
 
-    def said(self, edit: JudgedEdit) -> str:
+    def said(self, edit: ScoredEdit) -> str:
         """The beginning of the last answer about that edit, of the first judge that gave any."""
-        outcomes = (by_key.get(edit.key) for by_key in self._outcomes.values())
-        return next((excerpt(found.transcript[-1]) for found in outcomes if found and found.transcript), "")
+        answers = (transcript(edit.scores[judge]) for judge in self._run.judges if judge in edit.scores)
+        return next((excerpt(said[-1]) for said in answers if said), "")
 
     def unscored(self) -> list[tuple[str, str]]:
         """The edits that a judge gave no verdict on, with the reason; and what it said."""
+        found = [(edit, edit.scores.get(judge)) for judge in self._run.judges for edit in self._run.edits]
         return [
             (
-                f"{source} → {target} at {strength:g}: {outcome.reason}. {excerpt(outcome.detail)}",
-                excerpt(outcome.transcript[-1]) if outcome.transcript else "",
+                f"{edit.sample} → {edit.target} at {edit.strength:g}: {score.unscored}. "
+                f"{excerpt(score.explanation)}",
+                excerpt(said[-1]) if (said := transcript(score)) else "",
             )
-            for outcomes in self._outcomes.values()
-            for (source, target, strength), outcome in outcomes.items()
-            if isinstance(outcome, NoVerdict)
+            for edit, score in found
+            if score is not None and score.unscored is not None
         ]
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import JsonValue
 
 from pixelsmile.benchmarks.fed.results import FedResults
-from pixelsmile.benchmarks.results import RunResults
+from pixelsmile.benchmarks.ffe.results import RunResults
 from pixelsmile.benchmarks.run_folder import RunFolder, Spec
 from pixelsmile.errors import InputError
 from pixelsmile.store.json_lines import escaped
@@ -43,7 +43,7 @@ def ffe_remarks(runs: Mapping[str, RunResults]) -> list[str]:
         "strengths": strength_words,
         "measures of identity": identity_words,
     }
-    judges = (record for run in runs.values() for record in run.judges.values())
+    judges = (settings.as_json() for run in runs.values() for settings in run.judges.values())
     return [*_judge_remarks(judges), *_differences(runs, asked)]
 
 
@@ -74,12 +74,12 @@ def strength_words(run: RunResults) -> str:
 
 def identity_words(run: RunResults | FedResults, digits: int = 8) -> str:
     """The encoders that measured identity, with the start of their hashes, and who found the faces."""
-    if run.likeness is None:
+    if run.identity is None:
         return "not measured"
     encoders = ", ".join(
-        f"{name} {digest[:digits]}".strip() for name, digest in run.likeness.encoders.items()
+        f"{name} {digest[:digits]}".strip() for name, digest in run.identity.encoders.items()
     )
-    return f"{encoders}; faces by {run.likeness.detector}"
+    return f"{encoders}; faces by {run.identity.detector}"
 
 
 def gain_words(run: FedResults) -> str:
