@@ -100,9 +100,9 @@ def compare_parser() -> CommandParser:
 
 def _report_ffe(options: argparse.Namespace) -> int:
     page = _page_path(options)
+    from pixelsmile.benchmarks.ffe.results import load_results
     from pixelsmile.benchmarks.report.ffe import ffe_lines, ffe_page
     from pixelsmile.benchmarks.report.remarks import ffe_remarks
-    from pixelsmile.benchmarks.ffe.results import load_results
 
     load = partial(load_results, judge_id=options.judge, choices=_choices(options))
     runs = _write(options, page, load, ffe_page)
@@ -131,10 +131,10 @@ def _report_fed(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    from pixelsmile.benchmarks.ffe.results import load_results
     from pixelsmile.benchmarks.report.comparison import compare_runs, comparison_lines
     from pixelsmile.benchmarks.report.remarks import run_labels
     from pixelsmile.benchmarks.report.tables import printable
-    from pixelsmile.benchmarks.ffe.results import load_results
     from pixelsmile.benchmarks.run_folder import RunFolder
 
     choices = _choices(options)
