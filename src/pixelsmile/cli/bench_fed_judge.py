@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from pixelsmile.cli.bench_fed_judge_summary import Asking, FedJudgeSummary
     from pixelsmile.expressions import Domain
     from pixelsmile.faces.likeness import LikenessMeter
-    from pixelsmile.judges.choosing import Markers
-    from pixelsmile.judges.judge import Judge
+    from pixelsmile.judges.judge import Judge, Markers
     from pixelsmile.judges.run import Asker, VerdictCache
 
 _SCORES = "scores"

@@ -13,8 +13,8 @@ from pixelsmile.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from pixelsmile.benchmarks.fed.results import FedResults
+    from pixelsmile.benchmarks.ffe.results import RunResults
     from pixelsmile.benchmarks.metrics import MetricChoices
-    from pixelsmile.benchmarks.results import RunResults
     from pixelsmile.benchmarks.run_folder import RunFolder
 
     R = TypeVar("R", RunResults, FedResults)

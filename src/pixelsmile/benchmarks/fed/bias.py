@@ -44,8 +44,7 @@ from pixelsmile.benchmarks.scores import CHANGE, NO_CHANGE, NOT_JUDGED, ScoredEd
 from pixelsmile.editors.sanity import FED_SANITY_EDITORS, SanityEditor
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import NEUTRAL
-from pixelsmile.judges.choosing import Markers
-from pixelsmile.judges.judge import Judge
+from pixelsmile.judges.judge import Judge, Markers
 from pixelsmile.judges.run import Asker, VerdictCache
 from pixelsmile.store.publication import SCRATCH_PREFIX
 

@@ -12,8 +12,7 @@ from pixelsmile.benchmarks.scorers.scorer import Edit, Scorer, keep_record, kept
 from pixelsmile.benchmarks.scores import MARKS, VERDICT, Score
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_json
-from pixelsmile.judges.choosing import Markers
-from pixelsmile.judges.judge import Judge, JudgeIdentity
+from pixelsmile.judges.judge import Judge, JudgeIdentity, Markers
 from pixelsmile.judges.question import (
     Sample,
     Target,
