@@ -110,7 +110,7 @@ def test_what_is_quantised_leaves_the_gpu_before_the_next_part_comes(
         steps.append(f"{type(part).__name__} to {device}")
         return part
 
-    monkeypatch.setattr(components, "_quantisation", lambda kind, placement: {})
+    monkeypatch.setattr(components, "_quantization", lambda kind, placement: {})
     monkeypatch.setattr(components, "_part", loading)
     for kind in ("QwenImageTransformer2DModel", "Qwen2_5_VLForConditionalGeneration"):
         monkeypatch.setattr(getattr(components, kind), "to", moving)
@@ -123,7 +123,7 @@ def test_what_is_quantised_leaves_the_gpu_before_the_next_part_comes(
 def test_how_a_model_was_made_to_fit_is_recorded(
     model_folder: Path, portrait: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(components, "_quantisation", lambda kind, placement: {})
+    monkeypatch.setattr(components, "_quantization", lambda kind, placement: {})
     placement = Placement(torch.device("cpu"), torch.float32, quantization="4bit")
     small = Editor(QwenEngine.load(str(model_folder), [], placement))
     settings = small.edit(portrait, "happy", strengths=(1,), steps=1).settings

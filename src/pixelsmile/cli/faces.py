@@ -81,12 +81,14 @@ def _detect(options: argparse.Namespace, source: "Source") -> tuple[str, "list[F
 
 
 def _print_table(faces: "Sequence[Face]", size: tuple[int, int]) -> None:
-    rows = [("face", "x,y,width,height", "score", "eyes, nose, mouth (x,y)")]
-    for number, face in enumerate(faces, 1):
-        rows.append((str(number), _as_option(face, size), f"{face.score:.2f}", _points(face)))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for row in rows:
-        print("  ".join([row[0].rjust(widths[0]), row[1].ljust(widths[1]), row[2].ljust(widths[2]), row[3]]))
+    from pixelsmile.benchmarks.report.tables import table_lines
+
+    rows = [
+        (str(number), _as_option(face, size), f"{face.score:.2f}", _points(face))
+        for number, face in enumerate(faces, 1)
+    ]
+    header = ("face", "x,y,width,height", "score", "eyes, nose, mouth (x,y)")
+    print("\n".join(table_lines(header, rows)))
 
 
 def _as_option(face: "Face", size: tuple[int, int]) -> str:

@@ -8,16 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.parsing import CommandParser, one_of, whole_number
+from pixelsmile.cli.display import print_json
+from pixelsmile.cli.options import add_domain, add_force, add_json, add_seed, add_size
+from pixelsmile.cli.parsing import CommandParser, whole_number
 from pixelsmile.errors import OutputError
 from pixelsmile.expressions import NEUTRAL, format_blend, parse_blend, parse_expression
 
 if TYPE_CHECKING:
     from pixelsmile.portraits import GroundTruth
 
-DOMAINS = ("human", "anime")
-_MIN_SIZE_PX, _MAX_SIZE_PX = 32, 4096
-_MAX_SEED = 2**63 - 1
 _EPILOG = """examples:
   pixelsmile portrait --seed 7 -o face.png
   pixelsmile portrait --seed 7 --domain anime --expression happy=0.8 --size 1024
@@ -34,9 +33,7 @@ def run(options: argparse.Namespace) -> int:
         _check_name(Path(options.truth), ".json")
     _draw(options, blend, path)
     if options.json:
-        print(
-            json.dumps({"portrait": str(path), "truth": options.truth, "settings": _settings(options, blend)})
-        )
+        print_json({"portrait": str(path), "truth": options.truth, "settings": _settings(options, blend)})
     else:
         print(path)
     return 0
@@ -45,16 +42,8 @@ def run(options: argparse.Namespace) -> int:
 def parser() -> CommandParser:
     """The options."""
     parser = CommandParser("portrait", "Draw a portrait of a person who does not exist.", run, _EPILOG)
-    parser.add_argument(
-        "--seed", type=whole_number("seed", 0, _MAX_SEED), default=0, help="who is drawn (default 0)"
-    )
-    parser.add_argument(
-        "--domain",
-        type=one_of("domain", DOMAINS),
-        default="human",
-        metavar="STYLE",
-        help="human (default) or anime",
-    )
+    add_seed(parser, "who is drawn")
+    add_domain(parser, both=False)
     parser.add_argument(
         "--expression",
         "-e",
@@ -69,19 +58,13 @@ def parser() -> CommandParser:
         metavar="N",
         help="which way of showing the expression: 0 (default), 1, ...",
     )
-    parser.add_argument(
-        "--size",
-        type=whole_number("size", _MIN_SIZE_PX, _MAX_SIZE_PX),
-        default=512,
-        metavar="PX",
-        help="side of the picture (default 512)",
-    )
+    add_size(parser, "side of the picture", 512)
     parser.add_argument("-o", "--output", metavar="FILE", help="the PNG to write (default portrait-SEED.png)")
     parser.add_argument(
         "--truth", metavar="FILE", help="write face box, landmarks, action units and scores as JSON"
     )
-    parser.add_argument("--force", action="store_true", help="replace files that exist")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the path")
+    add_force(parser)
+    add_json(parser, "the path")
     return parser
 
 

@@ -4,7 +4,7 @@ Libraries build first and look at the weights later: a number that slipped can a
 layers without end. And some keys fetch and run code, or lead to files elsewhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -183,8 +183,11 @@ def check_settings(folder: Path, num_tensors: Mapping[str, int] | None = None) -
     if (folder / "scheduler/scheduler_config.json").exists():
         read_config(folder, "scheduler/scheduler_config.json", SchedulerConfig)
     _check_layers(folder, num_tensors or {}, transformer, vae, text_encoder)
-    for problem in (*_misfits(transformer, vae, text_encoder), *_language_misfits(text_encoder)):
-        raise ModelError(f"the configurations in {folder} contradict each other: {problem}; fetch it again")
+    for wrong, problem in (*_misfits(transformer, vae, text_encoder), *_language_misfits(text_encoder)):
+        if wrong:
+            raise ModelError(
+                f"the configurations in {folder} contradict each other: {problem}; fetch it again"
+            )
 
 
 def _check_layers(
@@ -242,49 +245,47 @@ def _check_length(file: Path) -> None:
             raise _wrong(f"{str(file)!r} is longer than {MAX_TEXT_BYTES:,} bytes")
 
 
-def _misfits(transformer: TransformerConfig, vae: VaeConfig, text_encoder: TextEncoderConfig) -> list[str]:
-    """What parts say of each other's sizes."""
-    told = (transformer.in_channels, transformer.out_channels or transformer.in_channels)
-    problems = []
-    if told != (vae.z_dim * _TOKEN_LATENTS, vae.z_dim):
-        problems.append(
-            f"the transformer has {told[0]} channels in and {told[1]} out, the autoencoder {vae.z_dim}"
-        )
-    if sum(transformer.axes_dims_rope) != transformer.attention_head_dim:
-        problems.append(
-            f"axes_dims_rope {transformer.axes_dims_rope} do not sum up to attention_head_dim "
-            f"{transformer.attention_head_dim}"
-        )
-    if any(dimension % 2 for dimension in transformer.axes_dims_rope):
-        problems.append(f"axes_dims_rope {transformer.axes_dims_rope} are not even")
-    if len(vae.temperal_downsample) != len(vae.dim_mult) - 1:
-        problems.append("the autoencoder's dim_mult and temperal_downsample are not of one length")
+def _misfits(
+    transformer: TransformerConfig, vae: VaeConfig, text_encoder: TextEncoderConfig
+) -> Iterator[tuple[object, str]]:
+    """Whether parts contradict each other's sizes, and the words for it."""
+    channels, axes = transformer.in_channels, transformer.axes_dims_rope
+    told = channels, transformer.out_channels or channels
+    yield (
+        told != (vae.z_dim * _TOKEN_LATENTS, vae.z_dim),
+        f"the transformer has {told[0]} channels in and {told[1]} out, the autoencoder {vae.z_dim}",
+    )
+    head = transformer.attention_head_dim
+    yield sum(axes) != head, f"axes_dims_rope {axes} do not sum up to attention_head_dim {head}"
+    yield any(dimension % 2 for dimension in axes), f"axes_dims_rope {axes} are not even"
+    yield (
+        len(vae.temperal_downsample) != len(vae.dim_mult) - 1,
+        "the autoencoder's dim_mult and temperal_downsample are not of one length",
+    )
     for name, values in (("latents_mean", vae.latents_mean), ("latents_std", vae.latents_std)):
-        if len(values) != vae.z_dim:
-            problems.append(f"{name} has {len(values)} numbers, the autoencoder {vae.z_dim} channels")
-    width = text_encoder.language.hidden_size
-    if width is not None and width != transformer.joint_attention_dim:
-        problems.append(
-            f"the text encoder's hidden_size is {width}, the transformer's joint_attention_dim "
-            f"{transformer.joint_attention_dim}"
-        )
-    return problems
+        num = len(values)
+        yield num != vae.z_dim, f"{name} has {num} numbers, the autoencoder {vae.z_dim} channels"
+    width, joint = text_encoder.language.hidden_size, transformer.joint_attention_dim
+    yield (
+        width is not None and width != joint,
+        f"the text encoder's hidden_size is {width}, the transformer's joint_attention_dim {joint}",
+    )
 
 
-def _language_misfits(config: TextEncoderConfig) -> list[str]:
-    """What the text encoder says of its own sizes, as far as it says it."""
-    language, vision, problems = config.language, config.vision_config or VisionConfig(), []
+def _language_misfits(config: TextEncoderConfig) -> Iterator[tuple[object, str]]:
+    """The same for what the text encoder says of its own sizes, as far as it says it."""
+    language, vision = config.language, config.vision_config or VisionConfig()
     width, heads, groups = language.hidden_size, language.num_attention_heads, language.num_key_value_heads
-    if heads and ((width and width % heads) or (groups and heads % groups)):
-        problems.append(f"hidden_size {width}, num_attention_heads {heads}, num_key_value_heads {groups}")
+    yield (
+        heads and ((width and width % heads) or (groups and heads % groups)),
+        f"hidden_size {width}, num_attention_heads {heads}, num_key_value_heads {groups}",
+    )
     section = (language.rope_parameters or language.rope_scaling or _Rope()).mrope_section
-    if width and heads and 2 * sum(section) != width // heads:
-        problems.append(f"mrope_section {section} is not half of a head of {width // heads}")
-    if vision.hidden_size and vision.num_heads and vision.hidden_size % (4 * vision.num_heads):
-        problems.append(f"vision: hidden_size {vision.hidden_size}, num_heads {vision.num_heads}")
-    if width and vision.out_hidden_size and vision.out_hidden_size != width:
-        problems.append(f"vision: out_hidden_size {vision.out_hidden_size}, hidden_size {width}")
-    cell = (vision.patch_size or 14) * (vision.spatial_merge_size or 2)
-    if vision.window_size and vision.window_size < cell:
-        problems.append(f"vision: window_size {vision.window_size} is less than a cell of {cell} px")
-    return problems
+    if width and heads:
+        head = width // heads
+        yield 2 * sum(section) != head, f"mrope_section {section} is not half of a head of {head}"
+    size, heads, out = vision.hidden_size, vision.num_heads, vision.out_hidden_size
+    yield size and heads and size % (4 * heads), f"vision: hidden_size {size}, num_heads {heads}"
+    yield width and out and out != width, f"vision: out_hidden_size {out}, hidden_size {width}"
+    cell, window = (vision.patch_size or 14) * (vision.spatial_merge_size or 2), vision.window_size
+    yield window and window < cell, f"vision: window_size {window} is less than a cell of {cell} px"
