@@ -1,4 +1,4 @@
-"""LoRA files: alpha, prefixes, two at once, those of another model; and the adapters that a model brings along."""
+"""LoRA files: alpha, prefixes, two at once, those of another model; and those that a model brings along."""
 
 import json
 import shutil

@@ -136,7 +136,8 @@ def check_folder(folder: Path) -> None:
         found = {part: headers(folder, part) for part in _WEIGHTS}
         for part, part_headers in found.items():
             _check_tensors(folder / part, part_headers)
-        check_settings(folder, {part: _num_tensors(part_headers) for part, part_headers in found.items()})
+        num_tensors = {part: sum(len(one.tensors) for one in found[part]) for part in found}
+        check_settings(folder, num_tensors)
     except OSError as refused:
         raise ModelError(
             f"cannot read model folder {folder} ({refused.strerror or refused}): check its permissions"
@@ -174,16 +175,10 @@ def weight_remarks(folder: Path) -> list[str]:
         f"the weights of {part} are 8-bit floats without scales: with an adapter such a model draws a grid "
         "over the picture; better take it in bfloat16, and --quantization 8bit where memory is short"
         for part in _WEIGHTS
-        if any(_is_float8(header) for header in headers(folder, part))
+        if any(
+            entry.dtype.startswith("F8_") for one in headers(folder, part) for entry in one.tensors.values()
+        )
     ]
-
-
-def _num_tensors(found: list[Header]) -> int:
-    return sum(len(header.tensors) for header in found)
-
-
-def _is_float8(header: Header) -> bool:
-    return any(entry.dtype.startswith("F8_") for entry in header.tensors.values())
 
 
 def _check_tensors(folder: Path, found: list[Header]) -> None:

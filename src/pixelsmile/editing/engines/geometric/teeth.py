@@ -16,22 +16,17 @@ from pixelsmile.portraits.identity import Color
 
 # From the middle to the side: widths, heights, and how far the edge lies above that of the middle teeth.
 Row = tuple[tuple[float, float, float], ...]
-UPPER_ROW: Row = (
-    (0.86, 1.04, 0.00),
-    (0.67, 0.92, 0.08),
-    (0.76, 1.02, 0.02),
-    (0.70, 0.88, 0.12),
-    (0.68, 0.82, 0.18),
-    (0.95, 0.75, 0.24),
+_UPPER = (
+    (0.86, 0.67, 0.76, 0.70, 0.68, 0.95),
+    (1.04, 0.92, 1.02, 0.88, 0.82, 0.75),
+    (0.00, 0.08, 0.02, 0.12, 0.18, 0.24),
 )
-LOWER_ROW: Row = (
-    (0.53, 0.86, 0.00),
-    (0.58, 0.86, 0.00),
-    (0.68, 0.92, -0.04),
-    (0.70, 0.82, 0.05),
-    (0.70, 0.76, 0.10),
-    (1.00, 0.70, 0.15),
+_LOWER = (
+    (0.53, 0.58, 0.68, 0.70, 0.70, 1.00),
+    (0.86, 0.86, 0.92, 0.82, 0.76, 0.70),
+    (0.00, 0.00, -0.04, 0.05, 0.10, 0.15),
 )
+UPPER_ROW, LOWER_ROW = (tuple(zip(*row, strict=True)) for row in (_UPPER, _LOWER))
 _UPPER_EDGE, _LOWER_EDGE = -0.26, -0.24  # below the line of the closed lips
 _ARCH = 0.26  # z falls by that times the square of x
 _GUMS = 3.4  # how far they reach to the side
@@ -40,11 +35,8 @@ _SQUARENESS = 0.33  # of a tooth: 1 is an ellipse, 0 a box
 _DARK = np.array([0.20, 0.075, 0.07])
 _GUM = np.array([0.62, 0.30, 0.29])
 _TONGUE, _GROOVE = np.array([0.66, 0.33, 0.32]), np.array([0.35, 0.13, 0.13])
-_ENAMEL, _NECK, _BETWEEN = (
-    np.array([1.0, 0.985, 0.95]),
-    np.array([0.94, 0.90, 0.84]),
-    np.array([0.62, 0.50, 0.44]),
-)
+_ENAMEL, _NECK = np.array([1.0, 0.985, 0.95]), np.array([0.94, 0.90, 0.84])
+_BETWEEN = np.array([0.62, 0.50, 0.44])
 _LOWER_SHADE = np.array([0.90, 0.875, 0.84])
 _SHADOW: Color = (30, 8, 8)
 
