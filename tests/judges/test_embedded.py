@@ -195,10 +195,7 @@ def test_a_dimension_that_never_changes_does_not_break_the_region():
 
 # What it says
 
-HAS_DETECTOR = pytest.mark.skipif(not embedded.has_detector(), reason="the detector is not here yet")
 
-
-@HAS_DETECTOR
 def test_scores_are_cut_and_the_highest_dominates(tmp_path):
     judge = EmbeddedJudge(saved(tmp_path, scores={"fear": 1.3, "surprised": 1.1, "sad": -0.2, "shy": 0.3}))
     verdict = judge.judge_pictures([portrait().image])[0]
@@ -212,14 +209,12 @@ def test_scores_are_cut_and_the_highest_dominates(tmp_path):
     assert outcome_from_json(verdict.to_json()) == verdict
 
 
-@HAS_DETECTOR
 @pytest.mark.parametrize(("score", "dominant"), [(0.24, NEUTRAL), (0.26, "sleepy")])
 def test_below_the_limit_a_face_is_neutral(tmp_path, score, dominant):
     judge = EmbeddedJudge(saved(tmp_path, scores={"sleepy": score}))
     assert judge.judge_pictures([portrait().image])[0].dominant == dominant
 
 
-@HAS_DETECTOR
 def test_what_is_not_drawn_gets_no_verdict(tmp_path):
     judge = EmbeddedJudge(saved(tmp_path, limit=0.0))
     nothing, tiny, other = judge.judge_pictures(
@@ -234,14 +229,12 @@ def test_what_is_not_drawn_gets_no_verdict(tmp_path):
     assert json.loads(other.transcript[0])["distance"] > 0
 
 
-@HAS_DETECTOR
 def test_what_does_not_look_drawn_gets_no_verdict_wherever_it_lies(tmp_path):
     outcome = EmbeddedJudge(saved(tmp_path, least_drawn=100.0)).judge_pictures([portrait().image])[0]
     assert outcome.reason == "unsuited"
     assert "at least 100.00" in outcome.detail
 
 
-@HAS_DETECTOR
 def test_all_ways_to_ask_say_the_same(tmp_path):
     judge = EmbeddedJudge(saved(tmp_path))
     images = [
@@ -257,7 +250,6 @@ def test_all_ways_to_ask_say_the_same(tmp_path):
     )  # the domain says nothing
 
 
-@HAS_DETECTOR
 def test_who_judges_depends_on_the_weights(tmp_path):
     one = EmbeddedJudge(saved(tmp_path / "one", limit=1.0)).identity
     again = EmbeddedJudge(saved(tmp_path / "again", limit=1.0)).identity

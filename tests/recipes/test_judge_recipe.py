@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.stats import pearsonr
 
-from pixelsmile.embedded import has_detector, model_path
+from pixelsmile.embedded import model_path
 from pixelsmile.errors import InputError, ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, confusing_partner
 from pixelsmile.judges.embedded.judge import EmbeddedJudge
@@ -366,7 +366,6 @@ def test_a_report_of_nothing_but_refusals():
     assert refusals([])["refused_share"] is None
 
 
-@pytest.mark.skipif(not has_detector(), reason="the detector is not here yet")
 def test_quality_of_an_unfinished_judge(finished):
     folder = finished[0] / "finished"
     *progress, report = measure(folder, Trial(0, 1, 0, strengths=(1.0,)), 1)
@@ -379,7 +378,6 @@ def test_quality_of_an_unfinished_judge(finished):
     assert report["edits"] == []
 
 
-@pytest.mark.skipif(not has_detector(), reason="the detector is not here yet")
 def test_photographs_are_counted(finished, tmp_path):
     judge = EmbeddedJudge(finished[0] / "finished")
     with pytest.raises(InputError, match="there is no picture in"):

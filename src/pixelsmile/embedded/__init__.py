@@ -1,4 +1,7 @@
-"""The weights that ship with the package, and where they lie."""
+"""The weights that ship with the package, and where they lie.
+
+Each path is that of a whole folder; ModelError where the installation lacks it.
+"""
 
 import json
 from pathlib import Path
@@ -7,72 +10,49 @@ from typing import Any
 from pixelsmile.errors import ModelError
 
 _FOLDER = Path(__file__).parent
-_DETECTOR = _FOLDER / "faces" / "detector"
+_NETWORK = ("config.json", "model.safetensors")
+_PHOTO = ("detector-short", "detector-full", "landmarks", "blendshapes", "identity", "expressions")
 
 
 def model_path() -> Path:
-    """The diffusers folder of the embedded editor; ModelError where the installation lacks it."""
-    path = _FOLDER / "editor"
-    if not (path / "model_index.json").is_file():
-        raise ModelError(f"this installation lacks the embedded model ({path}): install pixelsmile again")
-    return path
-
-
-def has_detector() -> bool:
-    """Whether this installation has the embedded face detector."""
-    return all((_DETECTOR / name).is_file() for name in ("config.json", "model.safetensors"))
+    """Of the embedded editor: a folder of diffusers."""
+    return _whole("editor", "model", "model_index.json")
 
 
 def detector_path() -> Path:
-    """The folder of the embedded face detector; ModelError where the installation lacks it."""
-    if not has_detector():
-        raise ModelError(
-            f"this installation lacks the embedded detector ({_DETECTOR}): install pixelsmile again"
-        )
-    return _DETECTOR
+    """Of the detector of drawn faces."""
+    return _whole("faces/detector", "detector", *_NETWORK)
 
 
 def judge_path() -> Path:
-    """The folder of the embedded judge; ModelError where the installation lacks it."""
-    path = _FOLDER / "judge"
-    if not (path / "model.safetensors").is_file():
-        raise ModelError(f"this installation lacks the embedded judge ({path}): install pixelsmile again")
-    return path
+    """Of the judge of drawn portraits."""
+    return _whole("judge", "judge", "model.safetensors")
 
 
 def features_path() -> Path:
-    """The folder of the embedded image encoder; ModelError where the installation lacks it."""
-    path = _FOLDER / "features"
-    if not (path / "model.safetensors").is_file():
-        raise ModelError(
-            f"this installation lacks the embedded image encoder ({path}): install pixelsmile again"
-        )
-    return path
+    """Of the image encoder for drawn portraits."""
+    return _whole("features", "image encoder", "model.safetensors")
 
 
 def encoder_paths() -> tuple[Path, ...]:
-    """The folders of the three embedded identity encoders; ModelError where the installation lacks one."""
-    paths = tuple(_FOLDER / "faces" / name for name in ("arcface", "adaface", "facenet"))
-    for path in paths:
-        if not (path / "model.safetensors").is_file():
-            raise ModelError(
-                f"this installation lacks an embedded identity encoder ({path}): install pixelsmile again"
-            )
-    return paths
+    """Of the three identity encoders for drawn faces."""
+    names = ("arcface", "adaface", "facenet")
+    return tuple(_whole(f"faces/{name}", "identity encoder", *_NETWORK) for name in names)
 
 
 def photo_path() -> Path:
-    """The folder of the networks for photographs; ModelError where the installation lacks one of them."""
-    path = _FOLDER / "photo"
-    for name in ("detector-short", "detector-full", "landmarks", "blendshapes", "identity", "expressions"):
-        if not (path / f"{name}.onnx").is_file():
-            raise ModelError(
-                f"this installation lacks the networks for photographs ({path}): install pixelsmile again"
-            )
-    return path
+    """Of the networks for photographs, ONNX."""
+    return _whole("photo", "set of networks for photographs", *(f"{name}.onnx" for name in _PHOTO))
 
 
 def photo_sources() -> dict[str, dict[str, Any]]:
     """Of each network for photographs: size, origin, licence, what it was trained on, hashes."""
     sources: dict[str, dict[str, Any]] = json.loads((photo_path() / "sources.json").read_bytes())
     return sources
+
+
+def _whole(name: str, what: str, *files: str) -> Path:
+    path = _FOLDER / name
+    if not all((path / file).is_file() for file in files):
+        raise ModelError(f"this installation lacks the embedded {what} ({path}): install pixelsmile again")
+    return path

@@ -281,7 +281,6 @@ def test_padding_is_zero_for_the_network():
 def test_which_pictures_auto_takes_it_for(monkeypatch, tmp_path, models):
     torch.manual_seed(0)
     save_network(tmp_path, DrawnFaceNetwork(DrawnFaceConfig(widths=(4, 4, 8, 8, 8), close_width=4)))
-    monkeypatch.setattr(detector_loading, "has_detector", lambda: True)
     monkeypatch.setattr(detector_loading, "detector_path", lambda: tmp_path)
     assert choose_detector(drawn=True).name == "embedded"
     assert choose_detector(drawn=True).reason == (
@@ -295,7 +294,6 @@ def test_which_pictures_auto_takes_it_for(monkeypatch, tmp_path, models):
 
 
 def test_where_it_is_not_installed(monkeypatch, models, tmp_path):
-    monkeypatch.setattr("pixelsmile.embedded._DETECTOR", tmp_path)
-    assert choose_detector(drawn=True).name == "mesh"
+    monkeypatch.setattr("pixelsmile.embedded._FOLDER", tmp_path)
     with pytest.raises(ModelError, match="this installation lacks the embedded detector"):
         load_detector("embedded")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pixelsmile.embedded import detector_path, has_detector, photo_path
+from pixelsmile.embedded import detector_path, photo_path
 from pixelsmile.errors import ModelError
 from pixelsmile.faces.alignment import landmarks_of_box
 from pixelsmile.faces.detectors.cascade import CascadeDetector
@@ -47,8 +47,6 @@ class _Kind:
     @property
     def has_weights(self) -> bool:
         """Whether they lie where they should, or none are needed."""
-        if self.only_drawn:
-            return has_detector()
         return self.weights is None or WEIGHTS[self.weights].is_there
 
 
