@@ -1,6 +1,6 @@
 """A benchmark and an editor that take no time, and a program that kills their runs.
 
-python quick_benchmark.py FOLDER NUM_KILLS SEED    run, kill at random moments, run to the end
+python quick_benchmark.py FOLDER NUM_KILLS SEED AT_ONCE    run, kill at random moments, run to the end
 """
 
 import asyncio
@@ -61,10 +61,10 @@ class QuickEditor:
     """Tints pictures by target and strength, and keeps count of its work. It refuses one task half-way."""
 
     capabilities = Capabilities()
-    max_concurrency = 1
 
-    def __init__(self, calls: Path, seconds: float = 0.0) -> None:
+    def __init__(self, calls: Path, seconds: float = 0.0, max_concurrency: int = 1) -> None:
         self._calls, self._seconds = calls, seconds
+        self.max_concurrency = max_concurrency
 
     def to_record(self) -> dict[str, JsonValue]:
         return {"name": "quick", "kind": "test"}
@@ -90,21 +90,21 @@ def tinted(picture: Image.Image, target: str, strength: float, seed: int) -> Ima
     return Image.fromarray(pixels)
 
 
-def run(folder: Path, seconds: float = 0.0) -> None:
+def run(folder: Path, seconds: float = 0.0, max_concurrency: int = 1) -> None:
     """Run the benchmark to its end."""
-    editor = QuickEditor(folder.with_name(COUNT_FILE), seconds)
+    editor = QuickEditor(folder.with_name(COUNT_FILE), seconds, max_concurrency)
     with RunFolder.claimed(folder) as claim:
         for _ in run_edits(QUICK, editor, claim, "linear", STRENGTHS, seed=3):
             pass
 
 
-def main(folder: Path, num_kills: int, seed: int) -> None:
+def main(folder: Path, num_kills: int, seed: int, max_concurrency: int) -> None:
     os.fsync = lambda file: None  # what was written outlives a kill without it; only a power cut needs it
     moments = random.Random(seed)
     for _ in range(num_kills):
         process = os.fork()
         if process == 0:
-            run(folder, seconds=0.001)
+            run(folder, 0.001, max_concurrency)
             os._exit(0)
         time.sleep(moments.uniform(0.0, 0.12))
         os.kill(process, signal.SIGKILL)
@@ -113,4 +113,4 @@ def main(folder: Path, num_kills: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -1,11 +1,16 @@
 """The first step of a benchmark: edits are made, kept, and never lost."""
 
+import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from threading import Timer, main_thread
 
 import pytest
 import quick_benchmark
@@ -15,12 +20,14 @@ from quick_benchmark import COUNT_FILE, QUICK, STRENGTHS, FlatPicture, QuickEdit
 
 from pixelsmile.benchmarks.run_folder import EditRecord, RunFolder
 from pixelsmile.benchmarks.runner import hardware, run_edits, sample_seed, uniform_strengths
+from pixelsmile.editors.command import CommandEditor
 from pixelsmile.editors.editor import EditOutcome
 from pixelsmile.editors.task import Task
 from pixelsmile.errors import InputError, OutputError, PixelSmileError
 from pixelsmile.hashing import sha256_file
 from pixelsmile.store.json_lines import read_lines
 
+HERE = Path(__file__).parent
 NUM_EDITS = 16 * 5
 NUM_REFUSED, NUM_UNREADABLE = 2, 20
 NUM_MADE = NUM_EDITS - NUM_REFUSED - NUM_UNREADABLE
@@ -126,18 +133,73 @@ def test_an_edit_that_is_not_whole_is_made_again(folder: Path, damage: str) -> N
     assert content(folder) == before
 
 
-def test_killed_at_random_moments_it_is_as_if_nothing_had_happened(folder: Path, tmp_path: Path) -> None:
-    num_kills = 30
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_killed_at_random_moments_it_is_as_if_nothing_had_happened(
+    folder: Path, tmp_path: Path, at_once: int
+) -> None:
+    num_kills = 30 // at_once
     killed = tmp_path / "killed" / "run"
     killed.parent.mkdir()
-    command = [sys.executable, quick_benchmark.__file__, str(killed), str(num_kills), "1"]
+    command = [sys.executable, quick_benchmark.__file__, str(killed), str(num_kills), "1", str(at_once)]
     subprocess.run(command, check=True, timeout=300)
     assert content(killed) == content(folder)
     lines = [r for r in read_lines(killed / "edits.jsonl", EditRecord) if r.file is not None]
     assert len(lines) == len({line.key for line in lines}) == NUM_MADE  # no edit was kept twice
-    assert NUM_MADE <= num_calls(killed) <= NUM_MADE + num_kills  # what was in flight, and no more
+    assert NUM_MADE <= num_calls(killed) <= NUM_MADE + num_kills * at_once  # what was in flight, and no more
     assert sorted(files(killed)) == sorted(files(folder))  # and no litter
     assert sorted(path.name for path in killed.parent.iterdir()) == [COUNT_FILE, "run"]
+
+
+def test_as_many_samples_as_the_editor_takes_are_under_way(folder: Path, tmp_path: Path) -> None:
+    """The command answers nobody before it has four sources in hand, and then in any order."""
+    editor = CommandEditor(f"{sys.executable} {HERE / 'four_at_once.py'}", tmp_path, max_concurrency=4)
+    tasks = tuple(task for task in QUICK.tasks if task.source != quick_benchmark.UNREADABLE)
+    benchmark = replace(QUICK, tasks=tasks)
+    with RunFolder.claimed(tmp_path / "run") as claim:
+        records = [event.record for event in run_edits(benchmark, editor, claim, "linear", STRENGTHS)]
+    assert [record.failure for record in records if record is not None] == [None] * 60
+    made = RunFolder(tmp_path / "run").edits()
+    assert set(made) == {(task.source, task.target, s) for task in tasks for s in STRENGTHS}
+    for (source, _, _), record in made.items():
+        with Image.open(tmp_path / "run" / str(record.file)) as image:
+            assert image.tobytes() == FlatPicture(source).load().tobytes()
+    assert not (tmp_path / "scratch").exists()
+
+
+class SleepyEditor(QuickEditor):
+    """Is interrupted while it waits, or while it computes."""
+
+    def __init__(self, calls: Path, computes: bool) -> None:
+        super().__init__(calls, max_concurrency=4)
+        self._computes, self.is_closed = computes, False
+
+    async def edit(
+        self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int
+    ) -> AsyncGenerator[EditOutcome, None]:
+        yield EditOutcome(strengths[0], picture)
+        if self._computes or task.target == "sad":
+            Timer(0.1, lambda: signal.pthread_kill(main_thread().ident or 0, signal.SIGINT)).start()
+        if self._computes:
+            time.sleep(30)
+        else:
+            await asyncio.sleep(30)
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.mark.parametrize("computes", [False, True])
+def test_ctrl_c_ends_it_at_once_and_keeps_what_was_made(tmp_path: Path, computes: bool) -> None:
+    editor = SleepyEditor(tmp_path / COUNT_FILE, computes)
+    started = time.monotonic()
+    with RunFolder.claimed(tmp_path / "run") as claim, pytest.raises(KeyboardInterrupt):
+        for _ in run_edits(QUICK, editor, claim, "linear", (0.0, 1.0)):
+            pass
+    assert time.monotonic() - started < 10
+    assert editor.is_closed
+    made = RunFolder(tmp_path / "run").edits()
+    assert len(made) == (1 if computes else 4)
+    assert all(RunFolder(tmp_path / "run").fault_of(record) is None for record in made.values())
 
 
 def test_a_folder_holds_one_run(folder: Path) -> None:

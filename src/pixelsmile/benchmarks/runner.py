@@ -240,6 +240,10 @@ def _without_loop(stream: AsyncGenerator[T, None]) -> Iterator[T]:
                 return
             yield found
     finally:
+        loop.call_soon(
+            loop.stop
+        )  # interrupted between two steps, the loop may still mean to stop for the first
+        loop.run_forever()
         if step is not None and not step.done():
             step.cancel()
             loop.run_until_complete(asyncio.wait([step]))
