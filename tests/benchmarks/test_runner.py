@@ -243,6 +243,7 @@ class OddEditor(QuickEditor):
     """Gives what it was told to give."""
 
     def __init__(self, *made: EditOutcome | PixelSmileError | Exception) -> None:
+        super().__init__(Path("unused"))
         self._made = made
 
     async def edit(

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pixelsmile.editors.choice import EditorChoice, open_editor, parse_editor
 from pixelsmile.editors.command import DEFAULT_TIMEOUT_S, CommandEditor
 from pixelsmile.editors.folder import FolderEditor
-from pixelsmile.editors.own import OwnSettings
 from pixelsmile.editors.sanity import FED_SANITY_EDITORS, SANITY_EDITORS, SanityEditor
 from pixelsmile.errors import InputError
 
@@ -26,6 +25,7 @@ from pixelsmile.errors import InputError
             'command:python "my editor.py" --port 80:80',
             EditorChoice("command", 'python "my editor.py" --port 80:80'),
         ),
+        ("openai-images:m@http://h/v1", EditorChoice("openai-images", "m@http://h/v1")),
         *((name, EditorChoice("sanity", name)) for name in SANITY_EDITORS),
     ],
 )
@@ -43,7 +43,8 @@ def test_what_can_be_named(text, choice):
         ("folder", "did you mean folder:PATH?"),
         ("truth:x", "did you mean truth?"),
         ("folder: ", "nothing after the colon: write folder:PATH"),
-        ("gpt-image", "choose from pixelsmile, folder:PATH, command:"),
+        ("gpt-image", "did you mean openai-images:MODEL@ADDRESS?"),
+        ("zzz", "choose from pixelsmile, folder:PATH, command:"),
         ("", "choose from pixelsmile"),
     ],
 )
@@ -65,14 +66,14 @@ def test_each_benchmark_has_editors_of_its_own():
 @given(st.text())
 def test_any_text_is_an_editor_or_a_refusal(text):
     with suppress(InputError):
-        assert parse_editor(text).kind in ("own", "folder", "command", "sanity")
+        assert parse_editor(text).kind in ("own", "folder", "command", "openai-images", "sanity")
 
 
 def test_opening(tmp_path):
     run(tmp_path / "run")
 
     def opened(text: str, **how: float | int):
-        return open_editor(parse_editor(text), TASKS, OwnSettings(), tmp_path, (1.0,), **how)
+        return open_editor(parse_editor(text), TASKS, tmp_path, (1.0,), **how)
 
     assert isinstance(opened("copy"), SanityEditor)
     assert isinstance(opened(f"folder:{tmp_path}/run/edits"), FolderEditor)

@@ -29,11 +29,12 @@ from pixelsmile.benchmarks.run_folder import (
     TaskRecord,
     png_bytes,
 )
-from pixelsmile.editors.editor import EditOutcome, TaskEditor, check_tasks
+from pixelsmile.editors.editor import EditorStoppedError, EditOutcome, TaskEditor, check_tasks
 from pixelsmile.editors.task import Task
 from pixelsmile.errors import InputError, PixelSmileError, StrengthError
 from pixelsmile.expressions import MAX_STRENGTH, check_strength, check_strengths
 from pixelsmile.hashing import sha256_bytes, sha256_json
+from pixelsmile.remote import in_step
 from pixelsmile.store.json_lines import LineWriter
 from pixelsmile.store.manifests import current_code
 from pixelsmile.store.publication import write_file
@@ -78,8 +79,8 @@ def run_edits(
     As many tasks are under way as the editor takes at once; it rests while the caller works on an event, and
     is closed at the end. folder: from `RunFolder.claimed`. seed: of the run; each sample has its own from it
     (`sample_seed`). What the editor refuses about one task (any error of ours) is kept as that task's
-    failure; other exceptions end the run. InputError where the folder holds another run, or for tasks that
-    the editor cannot do; OutputError where it cannot be written.
+    failure; other exceptions end the run, an EditorStoppedError after what is under way. InputError where the
+    folder holds another run, or for tasks that the editor cannot do; OutputError where it cannot be written.
     """
     check_tasks(editor.capabilities, benchmark.tasks, strengths)
     spec = folder.begin(specification(benchmark, editor, setting, strengths, seed))
@@ -93,7 +94,7 @@ def run_edits(
         if (missing := [s for s in spec.strengths if (task.source, task.target, s) not in whole])
     )
     with LineWriter(folder.edits_file) as lines:
-        for record in _without_loop(_merged(sweeps, editor)):
+        for record in in_step(_merged(sweeps, editor)):
             lines.write(record)
             num_done += 1
             yield RunProgress(num_done, len(keys), record)
@@ -145,17 +146,23 @@ def _whole_edits(folder: RunFolder) -> set[EditKey]:
 async def _merged(
     sweeps: Iterator[AsyncGenerator[EditRecord, None]], editor: TaskEditor
 ) -> AsyncGenerator[EditRecord, None]:
-    """What all sweeps give, as it comes; of each, the next edit is begun once the one before was taken."""
+    """What all sweeps give, as it comes; of each, the next edit is begun once the one before was taken.
+
+    An EditorStoppedError is raised once what is under way has come in: it may be paid for.
+    """
     under_way: dict[asyncio.Task[EditRecord | None], AsyncGenerator[EditRecord, None]] = {}
+    stop: EditorStoppedError | None = None
     try:
         while True:
-            while len(under_way) < editor.max_concurrency and (sweep := next(sweeps, None)) is not None:
+            while not stop and len(under_way) < editor.max_concurrency and (sweep := next(sweeps, None)):
                 under_way[asyncio.create_task(_next(sweep))] = sweep
             if not under_way:
-                return
+                break
             finished, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
             for step in finished:
-                if (record := step.result()) is not None:
+                if isinstance(error := step.exception(), EditorStoppedError):
+                    stop = stop or error
+                elif (record := step.result()) is not None:
                     yield record
                     under_way[asyncio.create_task(_next(under_way[step]))] = under_way[step]
                 del under_way[step]
@@ -166,6 +173,8 @@ async def _merged(
         for sweep in under_way.values():
             await sweep.aclose()
         await editor.close()
+    if stop is not None:
+        raise stop
 
 
 async def _records(
@@ -202,6 +211,8 @@ async def _outcomes(
                     )
                 waiting.remove(outcome.strength)
                 yield outcome
+    except EditorStoppedError:
+        raise
     except PixelSmileError as error:
         reason = str(error)
     for strength in waiting:
@@ -224,32 +235,6 @@ def _record(folder: RunFolder, task: Task, outcome: EditOutcome, seconds: float 
     write_file(folder.path / name, data, force=True)  # a killed run may have left it without its line
     digest = sha256_bytes(data)
     return EditRecord(**named, strength=outcome.strength, file=name, sha256=digest, seconds=seconds)
-
-
-def _without_loop(stream: AsyncGenerator[T, None]) -> Iterator[T]:
-    """What comes out of `stream`, for a caller without an event loop.
-
-    Ctrl-C ends it at once, also where an editor computes: asyncio.Runner would let that come to its end.
-    """
-    loop = asyncio.new_event_loop()
-    step: asyncio.Task[T | None] | None = None
-    try:
-        while True:
-            step = loop.create_task(_next(stream))
-            if (found := loop.run_until_complete(step)) is None:
-                return
-            yield found
-    finally:
-        loop.call_soon(
-            loop.stop
-        )  # interrupted between two steps, the loop may still mean to stop for the first
-        loop.run_forever()
-        if step is not None and not step.done():
-            step.cancel()
-            loop.run_until_complete(asyncio.wait([step]))
-        loop.run_until_complete(stream.aclose())
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
 
 
 async def _next(stream: AsyncGenerator[T, None]) -> T | None:

@@ -4,12 +4,14 @@ import argparse
 import shlex
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelsmile.cli.display import counted, loading, print_json, progress, remark, silence_libraries
+from pixelsmile.cli.judge_options import json_fields
 from pixelsmile.cli.options import (
     add_adapter,
     add_device,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from pixelsmile.benchmarks.runner import RunProgress, Setting
     from pixelsmile.editors.choice import EditorChoice
     from pixelsmile.editors.editor import TaskEditor
+    from pixelsmile.editors.remote import RemoteSettings
     from pixelsmile.expressions import Domain
 
 _MAX_REASONS = 5
@@ -39,6 +42,7 @@ _OWN_OPTIONS = (
     *("model", "adapter", "steps", "shift", "region", "device", "dtype", "offload", "quantization"),
     "tell",  # of FED-Bench alone
 )
+_SERVER_OPTIONS = ("max_requests", "max_cost", "price", "size", "key_env", "extra")
 _FFE_EPILOG = """examples:
   pixelsmile bench ffe run --samples 12 -o runs/first
   pixelsmile bench ffe run --adapter PixelSmile.safetensors --benchmark FFE-Bench -o runs/ours
@@ -66,6 +70,7 @@ def ffe_parser() -> CommandParser:
     _add_sweep(_add_benchmark(parser, "FFE-Bench"))
     _add_editor(parser, "truth, copy, exaggerated, partner, random-strength")
     _add_model(parser)
+    _add_server(parser)
     _add_output(parser)
     return parser
 
@@ -91,6 +96,7 @@ def fed_parser() -> CommandParser:
         metavar="WHAT",
         help="expression (default): the model's own prompt for the class; instruction: the task's words",
     )
+    _add_server(parser)
     _add_output(parser)
     return parser
 
@@ -144,21 +150,57 @@ def _add_editor(parser: CommandParser, sanity: str) -> None:
         "--editor",
         default="pixelsmile",
         metavar="EDITOR",
-        help="pixelsmile (default); folder:PATH, pictures made elsewhere; command:LINE, your program; or, "
-        f"to check the measures: {sanity}",
+        help="pixelsmile (default); folder:PATH, pictures made elsewhere; command:LINE, your program; "
+        f"openai-images:MODEL@ADDRESS, a server; or, to check the measures: {sanity}",
     )
     group.add_argument(
         "--timeout",
         type=positive_number("timeout"),
         metavar="SECONDS",
-        help="how long a command may be silent (default 600)",
+        help="how long a command may be silent (default 600), or a server take to answer (default 300)",
     )
     group.add_argument(
         "--max-concurrency",
         type=whole_number("max-concurrency", 1, 1000),
         metavar="N",
-        help="how many samples a command is given at once (default 1)",
+        help="how many samples a command (default 1) or a server (default 8) is given at once",
     )
+
+
+def _add_server(parser: CommandParser) -> None:
+    group = parser.add_argument_group("for --editor openai-images:MODEL@ADDRESS")
+    group.add_argument(
+        "--max-requests", type=whole_number("max-requests", 0), metavar="N", help="stop before more are sent"
+    )
+    group.add_argument(
+        "--max-cost", type=_dollars("max-cost"), metavar="DOLLARS", help="stop before more is spent"
+    )
+    group.add_argument(
+        "--price", type=_dollars("price"), metavar="DOLLARS", help="of one edit, where the server tells none"
+    )
+    group.add_argument(
+        "--size", metavar="SIZE", help="of the edits, WIDTHxHEIGHT or auto (default: the server's)"
+    )
+    group.add_argument("--key-env", metavar="NAME", help="the environment variable that has the key")
+    group.add_argument(
+        "--extra",
+        type=json_fields,
+        metavar="JSON",
+        help='further fields of each request, as \'{"quality": "high"}\'; a null takes a field out',
+    )
+
+
+def _dollars(name: str) -> Callable[[str], Decimal]:
+    def parse(text: str) -> Decimal:
+        try:
+            amount = Decimal(text)
+        except ArithmeticError:
+            amount = Decimal("NaN")
+        if not amount.is_finite() or amount < 0:
+            raise InputError(f"{name} {text!r}: use an amount in dollars, 0.04 or 20")
+        return amount
+
+    return parse
 
 
 def _add_model(parser: CommandParser) -> argparse._ArgumentGroup:
@@ -278,11 +320,14 @@ def _strengths(options: argparse.Namespace) -> tuple[float, ...]:
 
 def _check_options(options: argparse.Namespace, choice: "EditorChoice") -> None:
     """Options that an editor has no use for are mistakes."""
-    useless = [] if choice.kind == "own" else list(_OWN_OPTIONS)
-    useless += [] if choice.kind == "command" else ["timeout", "max_concurrency"]
-    for name in useless:
+    owners = (
+        ("pixelsmile", choice.kind == "own", _OWN_OPTIONS),
+        ("openai-images:...", choice.kind == "openai-images", _SERVER_OPTIONS),
+        ("command:...", choice.kind in ("command", "openai-images"), ("timeout", "max_concurrency")),
+    )
+    useless = [(owner, name) for owner, is_asked, names in owners if not is_asked for name in names]
+    for owner, name in useless:
         if getattr(options, name, None) is not None:
-            owner = "pixelsmile" if name in _OWN_OPTIONS else "command:..."
             raise InputError(
                 f"--{name.replace('_', '-')} is for --editor {owner}, not {options.editor!r}: leave it out"
             )
@@ -298,9 +343,9 @@ def _open(
         return open_editor(
             choice,
             plan.benchmark.tasks,
-            OwnSettings(),
             folder.path,
             plan.strengths,
+            remote=_remote_settings(options),
             timeout_s=options.timeout,
             max_concurrency=options.max_concurrency,
         )
@@ -329,10 +374,18 @@ def _open(
         told=getattr(options, "tell", None) or "expression",
     )
     with loading(model.model, options.quiet):
-        editor = open_editor(choice, plan.benchmark.tasks, settings, folder.path, plan.strengths)
+        editor = open_editor(choice, plan.benchmark.tasks, folder.path, plan.strengths, own=settings)
     if (note := editor.capabilities.note) and options.benchmark != "embedded":
         remark(f"the model says: {note}", options.quiet)
     return editor
+
+
+def _remote_settings(options: argparse.Namespace) -> "RemoteSettings":
+    from pixelsmile.editors.remote import RemoteSettings
+
+    given = {name: getattr(options, name) for name in _SERVER_OPTIONS}
+    given["timeout_s"] = options.timeout
+    return RemoteSettings(**{name: value for name, value in given.items() if value is not None})
 
 
 def _work(events: Iterator["RunProgress"], quiet: bool) -> int:

@@ -60,7 +60,7 @@ def add_server(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--key-env", metavar="NAME", help="the environment variable that has the key")
     group.add_argument(
         "--extra",
-        type=_extra,
+        type=json_fields,
         metavar="JSON",
         help="further fields of each request, as '{\"top_p\": 0.9}'; a null takes a field out",
     )
@@ -108,7 +108,8 @@ def _temperature(text: str) -> float | str:
     return number
 
 
-def _extra(text: str) -> Mapping[str, Any]:
+def json_fields(text: str) -> Mapping[str, Any]:
+    """The fields of --extra, a JSON object; InputError for other text."""
     found = parse_json(text, f"--extra {shown(text)}")
     if not isinstance(found, dict):
         raise InputError(f"--extra {shown(text)} is no JSON object: write it like '{{\"top_p\": 0.9}}'")

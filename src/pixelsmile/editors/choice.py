@@ -10,26 +10,28 @@ from pixelsmile.editors.command import DEFAULT_TIMEOUT_S, CommandEditor
 from pixelsmile.editors.editor import TaskEditor
 from pixelsmile.editors.folder import FolderEditor
 from pixelsmile.editors.own import OwnEditor, OwnSettings
+from pixelsmile.editors.remote import FORM, RemoteSettings, remote_editor
 from pixelsmile.editors.sanity import SANITY_EDITORS, SanityEditor
 from pixelsmile.editors.task import Task
 from pixelsmile.errors import InputError
 
 OWN = "pixelsmile"
 
-Kind = Literal["own", "folder", "command", "sanity"]
+Kind = Literal["own", "folder", "command", "openai-images", "sanity"]
 
 
 @dataclass(frozen=True)
 class EditorChoice:
-    """What was asked for. argument: the folder, the command, or the name of a sanity editor."""
+    """What was asked for. argument: the folder, the command, the model, or the name of a sanity editor."""
 
     kind: Kind
     argument: str = ""
 
 
 def parse_editor(text: str, sanity: Sequence[str] = SANITY_EDITORS) -> EditorChoice:
-    """`pixelsmile`, `folder:PATH`, `command:LINE`, one of `sanity`; InputError with the nearest otherwise.
+    """An editor by its name: `pixelsmile`, folder:PATH, command:LINE, openai-images:MODEL, one of `sanity`.
 
+    InputError, with the nearest, for other words.
     sanity: those of the benchmark, SANITY_EDITORS or FED_SANITY_EDITORS.
     """
     word, colon, argument = text.partition(":")
@@ -38,6 +40,8 @@ def parse_editor(text: str, sanity: Sequence[str] = SANITY_EDITORS) -> EditorCho
         return EditorChoice("folder", _given(argument, "folder:PATH"))
     if colon and word == "command":
         return EditorChoice("command", _given(argument, 'command:"python my_editor.py"'))
+    if colon and word == "openai-images":
+        return EditorChoice("openai-images", _given(argument, FORM))
     if not colon and word == OWN:
         return EditorChoice("own")
     if not colon and word in sanity:
@@ -48,22 +52,24 @@ def parse_editor(text: str, sanity: Sequence[str] = SANITY_EDITORS) -> EditorCho
 def open_editor(
     choice: EditorChoice,
     tasks: Sequence[Task],
-    own: OwnSettings,
     folder: Path,
     strengths: Sequence[float],
     *,
+    own: OwnSettings | None = None,
+    remote: RemoteSettings | None = None,
     timeout_s: float | None = None,
     max_concurrency: int | None = None,
 ) -> TaskEditor:
     """The editor, ready to work on `tasks`; close it after use.
 
-    own: how ours is loaded. folder: the run's, for the log of a command. strengths: of the run. timeout_s,
-    max_concurrency: how long a command may be silent, and how many sweeps it gets at once (None: its own
-    defaults). Raises what the editors raise when they are made, and InputError for tasks that say too little.
+    folder: the run's, for the log of a command and the answers of a server. strengths: of the run. own,
+    remote: how ours is loaded, and a model behind an address asked. timeout_s: how long a command may be
+    silent. max_concurrency: how many tasks a command or a server gets at once (None: its own default).
+    Raises what the editors raise when they are made, and InputError for tasks that say too little.
     """
     match choice.kind:
         case "own":
-            return OwnEditor.load(own, strengths)
+            return OwnEditor.load(own or OwnSettings(), strengths)
         case "folder":
             return FolderEditor(Path(choice.argument))
         case "command":
@@ -73,6 +79,8 @@ def open_editor(
                 timeout_s=timeout_s or DEFAULT_TIMEOUT_S,
                 max_concurrency=max_concurrency or 1,
             )
+        case "openai-images":
+            return remote_editor(choice.argument, remote or RemoteSettings(), folder, max_concurrency)
         case "sanity":
             editor = SanityEditor(choice.argument)
             editor.check(tasks)
@@ -87,6 +95,7 @@ def _given(argument: str, example: str) -> str:
 
 def _suggestion(word: str, sanity: Sequence[str]) -> str:
     forms = {OWN: OWN, "folder": "folder:PATH", "command": 'command:"python my_editor.py"'}
+    forms["openai-images"] = FORM
     forms |= {name: name for name in sanity}
     matches = difflib.get_close_matches(word, forms, n=1, cutoff=0.55)
     return f"did you mean {forms[matches[0]]}?" if matches else f"choose from {', '.join(forms.values())}"

@@ -8,7 +8,7 @@ from PIL import Image
 from pydantic import JsonValue
 
 from pixelsmile.editors.task import Task
-from pixelsmile.errors import InputError
+from pixelsmile.errors import InputError, PixelSmileError
 from pixelsmile.expressions import DOMAINS
 
 
@@ -19,6 +19,10 @@ class EditOutcome:
     strength: float
     image: Image.Image | None
     failure: str | None = None
+
+
+class EditorStoppedError(PixelSmileError):
+    """No other task would fare better: what is under way comes in, the rest is left for the next run."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class TaskEditor(Protocol):
     ) -> AsyncGenerator[EditOutcome, None]:
         """Each of `strengths` once, in any order; the same seed gives the same edits.
 
-        picture: the task's, loaded. An error of ours is the reason why there is none of those that are left.
+        picture: the task's, loaded. An error of ours is the reason why there is none of those that are left;
+        an EditorStoppedError ends the run.
         """
 
     async def close(self) -> None:

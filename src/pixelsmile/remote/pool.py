@@ -128,14 +128,20 @@ class Once(Generic[R]):
 class Refusals:
     """Whether a run goes on when a server will not take a prompt.
 
-    has_answered: whether that model has ever answered, as a cache knows.
+    has_answered: whether that model has ever answered, as a cache knows. again: how the user asks once more.
     """
 
-    def __init__(self, has_answered: Callable[[], bool], max_in_a_row: int = MAX_REFUSALS) -> None:
+    def __init__(
+        self,
+        has_answered: Callable[[], bool],
+        max_in_a_row: int = MAX_REFUSALS,
+        again: str = "ask about them once more with --ask-again",
+    ) -> None:
         if max_in_a_row < 1:
             raise ValueError(f"no run goes on to {max_in_a_row} refusals")
         self._has_answered = has_answered
         self._max_in_a_row = max_in_a_row
+        self._again = again
         self._num_in_a_row = 0
         self._is_known = False
 
@@ -149,7 +155,7 @@ class Refusals:
         if self._num_in_a_row >= self._max_in_a_row:
             raise RemoteError(
                 f"{self._num_in_a_row} questions in a row were refused ({refusal.detail}): mend the cause, "
-                "then ask about them once more with --ask-again"
+                f"then {self._again}"
             ) from None
         self._is_known = self._is_known or self._has_answered()
         if not (refusal.is_certain or self._is_known):
@@ -157,13 +163,28 @@ class Refusals:
 
 
 def in_step(stream: AsyncIterator[R]) -> Iterator[R]:
-    """The stream, which has no None, without an event loop of the caller's."""
-    with asyncio.Runner() as runner:
-        try:
-            while (result := runner.run(_next(stream))) is not None:
-                yield result
-        finally:
-            runner.run(_close(stream))
+    """The stream, which has no None, without an event loop of the caller's.
+
+    Ctrl-C ends it at once, also what computes in it: asyncio.Runner would let that come to its end.
+    """
+    loop = asyncio.new_event_loop()
+    step: asyncio.Task[R | None] | None = None
+    try:
+        while True:
+            step = loop.create_task(_next(stream))
+            if (result := loop.run_until_complete(step)) is None:
+                return
+            yield result
+    finally:
+        loop.call_soon(loop.stop)  # a loop that was interrupted may still mean to stop once
+        loop.run_forever()
+        if step is not None and not step.done():
+            step.cancel()
+            loop.run_until_complete(asyncio.wait([step]))
+        loop.run_until_complete(_close(stream))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
 
 
 async def _give_up(tasks: set[asyncio.Task[R]]) -> None:

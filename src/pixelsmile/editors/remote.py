@@ -1,0 +1,192 @@
+"""An editor behind an address: a model that edits pictures, told a task's words.
+
+    openai-images:MODEL            OpenAI, key in OPENAI_API_KEY
+    openai-images:MODEL@ADDRESS    any server that speaks its images/edits: vLLM-Omni, SGLang
+
+It takes no strength and no seed: one edit for each source and its words. What it made is kept under the hash
+of model, settings, words and pixels, so that no answer is paid for twice.
+"""
+
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from PIL import Image
+from pydantic import JsonValue
+
+from pixelsmile.editors.editor import Capabilities, EditorStoppedError, EditOutcome
+from pixelsmile.editors.task import Task
+from pixelsmile.errors import ImageError, InputError
+from pixelsmile.hashing import sha256_bytes, sha256_json
+from pixelsmile.images import load_image
+from pixelsmile.remote import (
+    AnswerCache,
+    Asked,
+    Budget,
+    BudgetSpentError,
+    Client,
+    Limits,
+    OpenAIImages,
+    Picture,
+    Prompt,
+    Provider,
+    Refusals,
+    RemoteError,
+    RequestRefusedError,
+    RetryPolicy,
+)
+from pixelsmile.remote.openai_chat import OPENAI
+from pixelsmile.remote.openai_images import one_picture
+
+FORM = "openai-images:MODEL@ADDRESS"
+CACHE_NAME = "answers.sqlite"
+DEFAULT_TIMEOUT_S = 300.0
+DEFAULT_CONCURRENCY = 8
+
+_ADDRESSED = re.compile(r"(?P<model>.+?)@(?P<address>https?://.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class RemoteSettings:
+    """How a model behind an address is asked, and what may be spent on it.
+
+    size: WIDTHxHEIGHT or `auto` (None: the server's own). extra: further fields of the form, such as quality
+    or seed. price: of one edit, in dollars, where the server tells none. max_requests, max_cost (in dollars):
+    where the run stops.
+    """
+
+    size: str | None = None
+    key_env: str | None = None
+    extra: Mapping[str, JsonValue] = field(default_factory=dict)
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    price: Decimal = Decimal(0)
+    max_requests: int | None = None
+    max_cost: Decimal | None = None
+
+    def provider(self, named: str) -> Provider:
+        """The model that MODEL or MODEL@ADDRESS names. RemoteError for no key, or for no address."""
+        addressed = _ADDRESSED.fullmatch(named)
+        return OpenAIImages(
+            addressed["model"] if addressed else named,
+            base_url=addressed["address"] if addressed else OPENAI,
+            key_env=self.key_env,
+            size=self.size,
+            settings=self.extra,
+            limits=Limits(timeout_s=self.timeout_s, max_output_tokens=0, price=self.price),
+        )
+
+    def budget(self) -> Budget:
+        return Budget(self.max_requests, max_cost=self.max_cost)
+
+
+class RemoteEditor:
+    """Asks a model for one edit of each task; what it will not give is a failure with its reason.
+
+    folder: gets CACHE_NAME. EditorStoppedError, from `edit`, for a spent budget, and for a server that cannot
+    be asked or refuses one task after the other.
+    """
+
+    capabilities = Capabilities(continuous=False, face_box=False)
+
+    def __init__(
+        self,
+        provider: Provider,
+        folder: Path,
+        *,
+        budget: Budget | None = None,
+        retry: RetryPolicy | None = None,
+        max_concurrency: int = DEFAULT_CONCURRENCY,
+    ) -> None:
+        self.max_concurrency = max_concurrency
+        self.budget = budget or Budget()
+        self._provider = provider
+        self._client = Client(provider, "editor", retry=retry, budget=self.budget)
+        self._cache_file = folder / CACHE_NAME
+        self._cache: AnswerCache | None = None
+        self._identity = sha256_json(self.to_record())
+        self._refusals = Refusals(self._has_answered, again="run this again")
+
+    def to_record(self) -> dict[str, JsonValue]:
+        """The model, the server, and every setting that reaches it; never a key."""
+        return {
+            "kind": self._provider.name,
+            "name": self._provider.model,
+            "parameters": dict(self._provider.parameters),
+        }
+
+    async def edit(
+        self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int
+    ) -> AsyncGenerator[EditOutcome, None]:
+        """One edit, at strength 1; a seed has no say in it."""
+        for strength in strengths:
+            if strength != 1:
+                yield EditOutcome(strength, None, "the model takes no strength: ask at strength 1")
+                continue
+            try:
+                yield await self._edited(task.prompt, Picture.read(picture))
+            except (RemoteError, BudgetSpentError) as stop:
+                raise EditorStoppedError(stop) from stop
+
+    async def close(self) -> None:
+        """Close the connections and the cache."""
+        await self._client.aclose()
+        if self._cache is not None:
+            self._cache.close()
+            self._cache = None
+
+    async def _edited(self, words: str, picture: Picture) -> EditOutcome:
+        limits = self._provider.limits or Limits()
+        key = sha256_json([self._identity, words, picture.sha256])
+        if (kept := self._kept(key)) is not None:
+            return _outcome(kept)
+        try:
+            answered = await self._client.ask(
+                Prompt((picture.png(limits.max_side_px), words), sha256=key), one_picture
+            )
+        except RequestRefusedError as refusal:
+            self._refusals.check(refusal)
+            return EditOutcome(1.0, None, f"unscored: refused ({refusal.detail})")
+        if answered.value is None:
+            return EditOutcome(1.0, None, f"unscored: {answered.reason} ({answered.detail})")
+        self._refusals.answered()
+        self._keep(key, answered.value)
+        return _outcome(answered.value)
+
+    def _opened(self) -> AnswerCache:
+        if self._cache is None:
+            self._cache = AnswerCache(self._cache_file)
+        return self._cache
+
+    def _has_answered(self) -> bool:
+        return self._opened().has_answers(self._identity)
+
+    def _kept(self, key: str) -> bytes | None:
+        text = self._opened().read(key)
+        return None if text is None else self._opened().picture(text)
+
+    def _keep(self, key: str, picture: bytes) -> None:
+        asked = Asked(self._identity, self.to_record(), key, "")
+        self._opened().write(key, sha256_bytes(picture), asked, is_answer=True, pictures=(picture,))
+
+
+def remote_editor(
+    named: str, settings: RemoteSettings, folder: Path, max_concurrency: int | None
+) -> RemoteEditor:
+    """The editor for MODEL or MODEL@ADDRESS. RemoteError for no key, and for an address that is none."""
+    if not named.strip():
+        raise InputError(f"no model after openai-images: write {FORM}")
+    return RemoteEditor(
+        settings.provider(named),
+        folder,
+        budget=settings.budget(),
+        max_concurrency=max_concurrency or DEFAULT_CONCURRENCY,
+    )
+
+
+def _outcome(picture: bytes) -> EditOutcome:
+    try:
+        return EditOutcome(1.0, load_image(picture))
+    except ImageError as error:
+        return EditOutcome(1.0, None, f"unscored: malformed (what it sent {error})")
