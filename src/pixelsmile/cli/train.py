@@ -17,6 +17,7 @@ from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
     from pixelsmile.benchmarks.benchmark import Benchmark
+    from pixelsmile.benchmarks.ffe.validation import FfeValidation
     from pixelsmile.training.config import TrainingConfig
     from pixelsmile.training.loop import Event, Trainer
     from pixelsmile.training.run_folder import RunFolder
@@ -86,7 +87,9 @@ def run(options: argparse.Namespace) -> int:
         if options.dry_run:
             dry_run(options, config, folder, benchmark, accelerator, display)
         elif options.smoke:
-            smoke(options, config, accelerator, display)
+            from pixelsmile.training.estimate import shortened
+
+            smoke(options, config, make_measure(shortened(config), accelerator), accelerator, display)
         else:
             _train(options, config, folder, accelerator, display)
     leave(accelerator)
@@ -131,23 +134,60 @@ def _config_path(text: str) -> Path:
 
 def _checked(config: "TrainingConfig") -> "Benchmark | None":
     """The benchmark that it is validated with, if any; all that it names is looked at before torch loads."""
-    from pixelsmile.benchmarks.catalogue import load_ffe_benchmark
     from pixelsmile.training.checks import check_training
 
     check_training(config, num_processes=int(os.environ.get("WORLD_SIZE", "1")))  # of `accelerate launch`
-    settings = config.validation
+    return _benchmark(config)
+
+
+def _benchmark(config: "TrainingConfig") -> "Benchmark | None":
+    from pixelsmile.benchmarks.catalogue import load_ffe_benchmark
+
+    settings, domains = config.validation, (config.data.domain,)
     if settings.every is None or settings.benchmark is None:
         return None
-    domains = (config.data.domain,)
     benchmark = load_ffe_benchmark(settings.benchmark, num_samples=settings.num_samples, domains=domains)
     settings.check_judges()
     return benchmark
 
 
+def make_measure(config: "TrainingConfig", accelerator: Any) -> "FfeValidation | None":
+    """The benchmark that the configuration names, ready to look on; None where it names none.
+
+    Judge and encoders are loaded on the main process alone, which is the one that judges; what is wrong with
+    them is raised on all.
+    """
+    from pixelsmile.benchmarks.catalogue import EMBEDDED
+    from pixelsmile.benchmarks.ffe.validation import FfeValidation
+    from pixelsmile.editors.own import OwnSettings
+    from pixelsmile.faces.likeness import open_meter
+    from pixelsmile.judges.choosing import parse_judge
+    from pixelsmile.training.distribution import on_main
+
+    settings, model, data = config.validation, config.model, config.data
+    if (benchmark := _benchmark(config)) is None:
+        return None
+    is_drawn = settings.benchmark == EMBEDDED
+    meter = None
+    if settings.encoders:
+        meter = on_main(
+            accelerator,
+            lambda: open_meter(settings.encoders, data.detector, drawn=is_drawn, device=model.device),
+        )
+    return FfeValidation(
+        benchmark,
+        OwnSettings(quantization=model.quantization, steps=settings.num_sampling_steps, size=data.size_px),
+        tuple(dict.fromkeys(settings.strengths)),
+        settings.seed,
+        on_main(accelerator, lambda: parse_judge(settings.judge)),
+        meter,
+        in_step=accelerator.is_fsdp2,
+    )
+
+
 def _train(
     options: argparse.Namespace, config: "TrainingConfig", path: Path, accelerator: Any, display: StatusLine
 ) -> None:
-    from pixelsmile.cli.train_measuring import make_measure
     from pixelsmile.training.assembly import assemble
     from pixelsmile.training.loop import Trainer
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pixelsmile.training.cache_filling import CacheProgress
     from pixelsmile.training.config import TrainingConfig
     from pixelsmile.training.estimate import Estimate, Rehearsal
+    from pixelsmile.training.validation import Measure
 
 _GPU_FLOPS = 400e12  # a second: about 40 % of what an H100 or H200 can do in bfloat16
 _MEASURABLE_GB = 4  # of weights: a CPU takes two steps of such a model in seconds
@@ -29,13 +30,15 @@ def show_cache(display: StatusLine, progress: "CacheProgress") -> None:
 
 
 def smoke(
-    options: argparse.Namespace, config: "TrainingConfig", accelerator: Any, display: StatusLine
+    options: argparse.Namespace,
+    config: "TrainingConfig",
+    measure: "Measure | None",
+    accelerator: Any,
+    display: StatusLine,
 ) -> None:
-    """Two steps of everything, and one line about them."""
-    from pixelsmile.cli.train_measuring import make_measure
-    from pixelsmile.training.estimate import rehearse, shortened
+    """Two steps of everything, and one line about them. measure: of the `shortened` configuration."""
+    from pixelsmile.training.estimate import rehearse
 
-    measure = make_measure(shortened(config), accelerator)
     found = rehearse(config, accelerator, measure=measure, on_progress=partial(show_cache, display))
     if accelerator.is_main_process:
         if options.json:

@@ -11,6 +11,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import check_strengths, parse_expression
 from pixelsmile.hashing import sha256_json
+from pixelsmile.store.run_folder import differences
 
 CONFIG_NAME = "config.yaml"  # in the folder of a run
 
@@ -296,20 +297,12 @@ def config_hash(config: TrainingConfig) -> str:
 
 def first_difference(before: TrainingConfig, now: TrainingConfig) -> tuple[str, object, object] | None:
     """The first key that a continued run may not change, its value before and now. None: it may."""
-    old, new = flattened(before), flattened(now)
-    for key, value in old.items():
-        if new[key] == value or (_is_free(key) and key not in MAY_GROW):
-            continue
-        if key in MAY_GROW and _grown(value, new[key]):
-            continue
-        if key not in _SAME_GLOBALLY:
-            return key, value, new[key]
+    for key, was, wanted in differences(before.model_dump(mode="json"), now.model_dump(mode="json")):
+        has_grown = isinstance(was, int) and isinstance(wanted, int) and wanted > was
+        if not (has_grown if key in MAY_GROW else _is_free(key)):
+            return key, was, wanted
     return None
 
 
 def _is_free(key: str) -> bool:
     return key.startswith(FREE) or key in MAY_GROW or key in _SAME_GLOBALLY
-
-
-def _grown(old: object, new: object) -> bool:
-    return isinstance(old, int) and isinstance(new, int) and new > old

@@ -6,11 +6,11 @@ learning rate, the state of every random generator. A run that was killed theref
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from pixelsmile.training.checkpoint import Checkpoints, Facts, State
 from pixelsmile.training.config import TrainingConfig, config_hash
 from pixelsmile.training.distribution import agree, gathered, is_spread, mean_over_processes, on_main, whole
 from pixelsmile.training.optimiser import Average, Trained, learning_rate, make_optimiser, trainable
-from pixelsmile.training.order import Draw, Layout, Order, derived_seed
+from pixelsmile.training.order import Layout, Order, derived_seed
 from pixelsmile.training.run_folder import RunFolder
 from pixelsmile.training.statistics import (
     StatRecord,
@@ -41,23 +41,15 @@ _GRADIENT = "gradient norm"
 _NUM_SEEDS = 2**32  # numpy takes no larger ones
 
 
-class Losses(Protocol):
-    """What the trained module is, as it is called: from triplets to scalars by name, means over the triplets.
-
-    `total` is minimised; the others are reported. All that is random about a triplet comes from its seed, so
-    that it does not depend on what else is in the batch.
-    """
-
-    def __call__(self, draws: Sequence[Draw]) -> Mapping[str, Tensor]: ...
-
-
 @dataclass(frozen=True)
 class Job:
     """What is trained, on what.
 
-    module: an nn.Module that is a `Losses`; its parameters that require gradients are trained. data: hash of
-    all that is frozen and decides the losses, the triplets among it. export: the bytes of the adapter's file,
-    from the trained tensors by name. validate: of the averaged weights, after so many steps; called on the
+    module: called with draws, it gives scalars by name, means over their triplets: `total` is minimised, the
+    others are reported. All that is random about a triplet comes from its seed, so that it does not depend on
+    what else is in the batch. The parameters that require gradients are trained. data: hash of all that is
+    frozen and decides the losses, the triplets among it. export: the bytes of the adapter's file, from the
+    trained tensors by name. validate: of the averaged weights, after so many steps; called on the
     main process, or on all where the weights are spread over them.
     """
 

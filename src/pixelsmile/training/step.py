@@ -49,7 +49,7 @@ class TrainingStep(nn.Module):
         self.precision = precision
 
     def forward(self, draws: Sequence[Draw]) -> dict[str, Tensor]:
-        """See `loop.Losses`."""
+        """See `loop.Job`."""
         indices, seeds = zip(*draws, strict=True)
         return self.losses(self.batch_of(indices), seeds)
 

@@ -1,8 +1,10 @@
-"""Looking at a training while it runs: sweeps of portraits as sheets, and numbers that a recipe measures."""
+"""Looking at a training while it runs: sweeps of portraits as sheets, and numbers that somebody measures.
 
-from collections.abc import Mapping, Sequence
+Who measures is handed in: a benchmark is nothing that training may import.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from PIL import Image
 
@@ -19,20 +21,10 @@ from pixelsmile.training.config import AdapterSettings, ValidationSettings
 from pixelsmile.training.distribution import whole
 from pixelsmile.training.statistics import ValidationRecord, rounded
 
-
-class Measure(Protocol):
-    """How a benchmark looks on, which training may not import: a recipe gives it."""
-
-    def __call__(
-        self, editor: Editor, step: int, adapter_sha256: str, folder: Path | None
-    ) -> Mapping[str, float]:
-        """Named numbers of an editor with the averaged adapter, after so many steps.
-
-        adapter_sha256: of the adapter's file, as it would be now. folder: for what is to stay. None: this
-        process only takes its part in the forwards of a model that is spread over several, which must all do
-        the same ones. It may draw random numbers: every step of the training starts from its own seed.
-        """
-        ...
+# Numbers by name, of an editor, the steps behind it, the hash of its adapter's file as it would be now, and a
+# folder for what is to stay (None: this process only takes its part in the forwards of a model that is spread
+# over several, which must all do the same). It may draw random numbers: every step has its own seed.
+Measure = Callable[[Editor, int, str, Path | None], Mapping[str, float]]
 
 
 class Validator:

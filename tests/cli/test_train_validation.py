@@ -2,15 +2,17 @@
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from training.small_job import start
 from training.tiny_training import PROMPTS, save_tiny_model, write_picture
 
+from pixelsmile.benchmarks.ffe.validation import FfeValidation
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.judged import judges_of
-from pixelsmile.cli.train_measuring import FfeMeasure, Jury, make_measure
+from pixelsmile.cli.train import make_measure
 from pixelsmile.editing.editor import Editor
 from pixelsmile.errors import InputError
 from pixelsmile.judges.judge import JudgeIdentity
@@ -70,11 +72,11 @@ def editor(tiny_model) -> Counted:
 
 
 @pytest.fixture(scope="module")
-def measure(tmp_path_factory) -> FfeMeasure:
+def measure(tmp_path_factory) -> FfeValidation:
     return made(tmp_path_factory.mktemp("accelerator"))
 
 
-def made(folder: Path, *changes: str) -> FfeMeasure:
+def made(folder: Path, *changes: str) -> FfeValidation:
     measure = make_measure(parse_configuration(CONFIG, "my.yaml", TrainingConfig, changes), start(folder))
     assert measure is not None
     return measure
@@ -128,9 +130,8 @@ def test_what_others_left_is_not_taken_for_ours(measure, editor, tmp_path, other
 
 def test_processes_that_share_a_model_make_the_same_edits(measure, editor, tmp_path, monkeypatch):
     """Of a model that is spread over processes no forward may be left out on one of them."""
-    config, benchmark, jury = measure._config, measure._benchmark, measure._jury
-    main = FfeMeasure(config, benchmark, jury, in_step=True)
-    helper = FfeMeasure(config, benchmark, None, in_step=True)
+    main = replace(measure, in_step=True)
+    helper = replace(main, judge=None)
     for num_looks in (1, 2):
         main(editor, 7, OURS, tmp_path / "main")
         assert editor.num_sweeps == 2 * num_looks
@@ -141,7 +142,7 @@ def test_processes_that_share_a_model_make_the_same_edits(measure, editor, tmp_p
 
 
 def test_a_judge_that_is_out_of_reach_stops_no_training(measure, editor, tmp_path, caplog):
-    alone = FfeMeasure(measure._config, measure._benchmark, Jury(Unreachable(), None))
+    alone = replace(measure, judge=Unreachable())
     with caplog.at_level(logging.WARNING, "pixelsmile"):
         assert alone(editor, 7, OURS, tmp_path) == {"unscored": 4}
     assert "4 edits in" in caplog.text
