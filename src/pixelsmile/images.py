@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from os import PathLike
-from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
 
 from pixelsmile.errors import ImageError
-from pixelsmile.limits import shown
+from pixelsmile.limits import regular_file, shown
 from pixelsmile.originals import Original, OriginalMode
 from pixelsmile.picture_cost import MAX_PIXELS, check_file, check_size
 
@@ -77,8 +76,7 @@ def load_image(source: ImageSource) -> Image.Image:
 
     Raises ImageError for anything else: missing, a folder, empty, damaged, truncated, not a picture in one of
     FORMATS, an animation or several pages (nobody can guess which one is meant), float or 32-bit pixels, more
-    than MAX_PIXELS pixels, a side below MIN_SIDE_PX, or what takes too much
-    memory or time (`picture_cost`).
+    than MAX_PIXELS pixels, a side below MIN_SIDE_PX, or what takes too much memory or time (`picture_cost`).
     """
     return _loaded(source, keep=False).rgb
 
@@ -93,14 +91,8 @@ def _loaded(source: ImageSource, *, keep: bool) -> Original:
         return _convert(source, "the picture", keep=keep)
     if isinstance(source, bytes):
         return _decode(io.BytesIO(source), "the uploaded picture", keep=keep)
-    path = Path(source)
-    _check_file(path)
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise ImageError(f"cannot read {str(path)!r} ({error.strerror}): check its permissions") from error
-    with file:
-        return _decode(file, repr(str(path)), keep=keep)
+    with regular_file(source, error=ImageError) as (file, _):
+        return _decode(file, repr(str(source)), keep=keep)
 
 
 def png_texts(path: str | PathLike[str]) -> dict[str, str]:
@@ -120,21 +112,6 @@ def exif_comment(path: str | PathLike[str]) -> bytes | None:
     except Exception:  # a parser on hostile bytes raises anything; `load_image` says what is wrong
         return None
     return comment if isinstance(comment, bytes) else None
-
-
-def _check_file(path: Path) -> None:
-    name = repr(str(path))
-    try:
-        if path.is_dir():
-            raise ImageError(f"{name} is a folder, not a picture: name one file in it")
-        if not path.exists():
-            raise ImageError(f"there is no file {name}: check the path")
-        if not path.is_file():
-            raise ImageError(f"{name} is not a regular file: save the picture to a file first")
-        if path.stat().st_size == 0:
-            raise ImageError(f"{name} is empty (0 bytes): copy or export it again")
-    except (OSError, ValueError) as error:  # a name too long, a loop of links
-        raise ImageError(f"cannot read {name} ({_one_line(error)}): check the path") from error
 
 
 def _decode(file: IO[bytes], name: str, *, keep: bool) -> Original:
@@ -308,7 +285,7 @@ def _to_srgb(mode: str, profile: bytes | None, name: str) -> Callable[[Image.Ima
         )
         transform.apply(Image.new(mode, (1, 1)))
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
-        logger.warning("%s: its colour profile cannot be used (%s): ignored", name, _one_line(error))
+        logger.warning("%s: its colour profile cannot be used (%s): ignored", name, _reason(error))
         return _to_rgb
     return transform.apply
 
@@ -318,10 +295,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _damaged(name: str, error: Exception) -> ImageError:
-    return ImageError(f"{name} is truncated or damaged ({_one_line(error)}): copy or export it again")
+    return ImageError(f"{name} is truncated or damaged ({_reason(error)}): copy or export it again")
 
 
-def _one_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 

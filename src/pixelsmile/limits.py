@@ -45,7 +45,7 @@ def regular_file(path: str | PathLike[str], *, error: Refusal = InputError) -> I
             if not stat.S_ISREG(status.st_mode):
                 raise error(f"{name} is not a regular file: save it to a file first")
             yield file, status.st_size
-    except FileNotFoundError as missing:
+    except (FileNotFoundError, NotADirectoryError) as missing:
         raise error(f"there is no file {name}: check the path") from missing
     except IsADirectoryError as folder:
         raise error(f"{name} is a folder, not a file: name the file in it") from folder
@@ -128,7 +128,8 @@ def validated(kind: type[M], value: Any, what: str = "", *, error: Refusal = Inp
             return kind.model_validate_json(value)
         return kind.model_validate(value)
     except (ValidationError, RecursionError) as bad:
-        raise error(f"{what}: {problem_of(bad, kind)}" if what else problem_of(bad, kind)) from bad
+        problem = described(first_problem(bad), kind) if isinstance(bad, ValidationError) else _reason(bad)
+        raise error(f"{what}: {problem}" if what else problem) from bad
 
 
 def read_record(
@@ -141,11 +142,6 @@ def read_record(
     """The record of that kind in a JSON file; `error` as `read_text` and `validated`."""
     text = read_text(path, max_bytes=max_bytes, error=error)
     return validated(kind, text, repr(os.fspath(path)), error=error)
-
-
-def problem_of(error: Exception, kind: type[BaseModel] | None = None) -> str:
-    """The first thing that pydantic found wrong, as `described`."""
-    return described(first_problem(error), kind) if isinstance(error, ValidationError) else _reason(error)
 
 
 def first_problem(error: ValidationError) -> ErrorDetails:
