@@ -51,8 +51,8 @@ from pixelsmile.judges import (
     OpenAIProvider,
     VerdictCache,
 )
-from pixelsmile.judges.choosing import parse_judge, parse_markers
 from pixelsmile.judges.judge import Markers
+from pixelsmile.judges.names import parse_judge, parse_markers
 from pixelsmile.judges.rubrics import (
     EXPRESSION_SCORES,
     FED_CONSISTENCY,

@@ -261,9 +261,9 @@ def training_kinds(shop: Path) -> dict[str, Kind]:
 
 
 def judge_kinds(shop: Path) -> dict[str, Kind]:
-    """What a model answers to a judge's questions. An answer that is none is a MalformedAnswerError."""
-    from pixelsmile.judges.rubrics import EXPRESSION_SCORES, FED_QUALITY, MalformedAnswerError
-    from pixelsmile.remote import ScriptedProvider
+    """What a model answers to a judge's questions. An answer that is none is a UnusableReplyError."""
+    from pixelsmile.judges.rubrics import EXPRESSION_SCORES, FED_QUALITY
+    from pixelsmile.remote import ScriptedProvider, UnusableReplyError
 
     names = (
         "Happiness",
@@ -292,7 +292,7 @@ def judge_kinds(shop: Path) -> dict[str, Kind]:
         for rubric in (EXPRESSION_SCORES, FED_QUALITY):
             try:
                 rubric.read(text)
-            except MalformedAnswerError as error:
+            except UnusableReplyError as error:
                 if len(str(error)) > 2000:
                     raise AssertionError("a malformed answer fills pages") from error
 

@@ -18,7 +18,7 @@ from pixelsmile.errors import OutputError
 from pixelsmile.faces.likeness import open_meter
 from pixelsmile.features.drawn import DrawnEncoder
 from pixelsmile.hashing import sha256_bytes
-from pixelsmile.judges.choosing import parse_judge, parse_markers
+from pixelsmile.judges.names import parse_judge, parse_markers
 from pixelsmile.store.json_lines import LineWriter
 
 

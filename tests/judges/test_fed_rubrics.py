@@ -13,8 +13,8 @@ from pixelsmile.judges.rubrics import (
     FED_CONSISTENCY,
     FED_QUALITY,
     FED_TRUTH_ALIGNMENT,
-    MalformedAnswerError,
 )
+from pixelsmile.remote import UnusableReplyError
 
 RUBRICS = (FED_QUALITY, FED_CONSISTENCY, FED_TRUTH_ALIGNMENT)
 GOOD = {"reason": "The brows are raised.", "mark": 7.25}
@@ -101,7 +101,7 @@ def test_accepted_forms(rubric, text):
     ],
 )
 def test_malformed_marks(text, message):
-    with pytest.raises(MalformedAnswerError, match=message) as caught:
+    with pytest.raises(UnusableReplyError, match=message) as caught:
         FED_QUALITY.read(text)
     assert len(str(caught.value)) < 200
 
@@ -114,7 +114,7 @@ def test_every_mark_is_read_as_it_is(mark, reason):
 
 @given(st.text() | st.recursive(st.none() | st.floats() | st.text(), st.lists).map(json.dumps))
 def test_no_other_text_is_a_mark(text):
-    with pytest.raises(MalformedAnswerError):
+    with pytest.raises(UnusableReplyError):
         FED_QUALITY.read(text)
 
 
@@ -124,7 +124,7 @@ def test_a_damaged_mark_is_refused_or_in_range(data):
     text = TEXT[:cut] + TEXT[cut + data.draw(st.integers(1, 30)) :]
     try:
         answer = FED_QUALITY.read(text)
-    except MalformedAnswerError:
+    except UnusableReplyError:
         return
     assert 0 <= answer.mark <= 10
     assert answer.reason

@@ -22,7 +22,6 @@ from pixelsmile.judges import (
     NoVerdict,
     Target,
 )
-from pixelsmile.judges.choosing import parse_markers
 from pixelsmile.judges.embedded.marks import (
     CALIBRATION_FILE,
     Calibration,
@@ -41,6 +40,7 @@ from pixelsmile.judges.marks import (
     missing,
     softness,
 )
+from pixelsmile.judges.names import parse_markers
 from pixelsmile.judges.question import consistency_sample, quality_sample, truth_alignment_sample
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
 

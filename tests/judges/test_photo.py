@@ -21,8 +21,8 @@ from pixelsmile.judges import (
     Target,
     Verdict,
 )
-from pixelsmile.judges.choosing import parse_judge
 from pixelsmile.judges.judge import JudgeIdentity, OfFace
+from pixelsmile.judges.names import parse_judge
 from pixelsmile.judges.photo import judge as photo_quality
 from pixelsmile.judges.photo import scores as photo_scores
 from pixelsmile.judges.photo.judge import PhotoJudge

@@ -20,12 +20,13 @@ from pixelsmile.judges import (
 from pixelsmile.judges.question import consistency_sample, quality_sample, truth_alignment_sample
 
 JUDGE = JudgeIdentity("p", "m", "r-1", "00", {})
+PICTURES = [picture_of(seed) for seed in range(4)]
 TARGETS = st.none() | st.builds(
     Target, st.sampled_from((*EXPRESSIONS, NEUTRAL)), st.none() | st.floats(0, 2).map(lambda x: round(x, 2))
 )
 QUESTIONS = st.builds(
     lambda seeds, words, target: Question(
-        {caption: picture_of(seed) for caption, seed in seeds}, "human", words, target
+        {caption: PICTURES[seed] for caption, seed in seeds}, "human", words, target
     ),
     st.lists(
         st.tuples(st.text(min_size=1), st.integers(0, 3)), min_size=1, max_size=3, unique_by=lambda s: s[0]

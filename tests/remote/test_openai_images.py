@@ -13,7 +13,6 @@ from pixelsmile.hashing import sha256_bytes
 from pixelsmile.remote import (
     AnswerCache,
     Answered,
-    Asked,
     Budget,
     BudgetSpentError,
     Client,
@@ -177,7 +176,7 @@ def test_money_stops_before_the_limit():
 def test_many_at_once_from_a_bad_server_each_paid_for_once(tmp_path):
     """A pool, a client and a cache, as an editor puts them together."""
     seeds = [seed % 12 for seed in range(30)]
-    asked = Asked("0" * 64, {"model": "m"}, "1" * 64, "human")
+    asked = {"model": {}, "model_sha256": "0" * 64, "question_sha256": "1" * 64, "domain": "human"}
 
     def run(url: str, cache: AnswerCache) -> list[tuple[int, bytes]]:
         client, once = Client(images_at(url), "editor", retry=HASTE), Once()
@@ -187,7 +186,7 @@ def test_many_at_once_from_a_bad_server_each_paid_for_once(tmp_path):
                 answered = await client.ask(prompt_of(seed), one_picture)
                 assert answered.value is not None
                 name = sha256_bytes(answered.value)
-                return cache.write(key, name, asked, is_answer=True, pictures=(answered.value,))
+                return cache.write(key, name, is_answer=True, pictures=[answered.value], **asked)
 
             key = f"edit of {seed}"
             return cache.picture(cache.read(key) or await once.get(key, pay))

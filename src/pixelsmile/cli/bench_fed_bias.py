@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     from pixelsmile.embedded import features_path
     from pixelsmile.faces.likeness import EMBEDDED, open_meter
     from pixelsmile.features.drawn import DrawnEncoder
-    from pixelsmile.judges.choosing import parse_judge, parse_markers
+    from pixelsmile.judges.names import parse_judge, parse_markers
     from pixelsmile.store.publication import staged
 
     asked = GRANULARITIES if options.instructions == "both" else (options.instructions,)

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _markers(options: argparse.Namespace, names: list[str]) -> "list[tuple[Markers, Judge | None]]":
     """Of each name the three markers, and who gives scores where REG is measured by these."""
-    from pixelsmile.judges.choosing import parse_judge, parse_markers
+    from pixelsmile.judges.names import parse_judge, parse_markers
 
     settings = judge_options(options, names)
     by_scores = options.representation == _SCORES

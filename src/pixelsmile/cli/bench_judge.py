@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     """
     from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.benchmarks.scorers.identity import IdentityScorer
-    from pixelsmile.judges.choosing import parse_judge
+    from pixelsmile.judges.names import parse_judge
 
     spec = RunFolder(Path(options.run)).spec_of("ffe")
     with RunFolder.claimed(Path(options.run)) as folder:
@@ -70,7 +70,7 @@ def judge_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
     """Who is to judge; where nobody is named, who knows such pictures. InputError for people that are drawn
     by others.
     """
-    from pixelsmile.judges.choosing import FORMS, PHOTO
+    from pixelsmile.judges.names import FORMS, PHOTO
 
     if options.judge:
         return list(dict.fromkeys(options.judge))

@@ -9,7 +9,7 @@ from pixelsmile.errors import InputError
 from pixelsmile.limits import parse_json, shown
 
 if TYPE_CHECKING:
-    from pixelsmile.judges.choosing import JudgeOptions
+    from pixelsmile.judges.names import JudgeOptions
 
 _MAX_TEMPERATURE = 2.0
 _OF_SERVERS = ("temperature", "seed", "key_env", "extra", "timeout", "max_output_tokens", "max_side")
@@ -71,7 +71,7 @@ def add_server(parser: argparse.ArgumentParser) -> None:
 
 def judge_options(options: argparse.Namespace, names: Sequence[str]) -> "JudgeOptions":
     """What is set for the judges; InputError where it is set and none of them would take it."""
-    from pixelsmile.judges.choosing import JudgeOptions, server_named
+    from pixelsmile.judges.names import JudgeOptions, server_named
     from pixelsmile.remote import Budget, Limits
 
     given = {name: value for name in _OF_SERVERS if (value := getattr(options, name)) is not None}

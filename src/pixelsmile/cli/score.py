@@ -15,8 +15,8 @@ from pixelsmile.expressions import DOMAINS, EXPRESSIONS
 
 if TYPE_CHECKING:
     from pixelsmile.faces.choice import FaceChoice
-    from pixelsmile.judges.choosing import JudgeOptions
     from pixelsmile.judges.judge import Judge
+    from pixelsmile.judges.names import JudgeOptions
     from pixelsmile.triplets.scoring import JudgedPicture, PictureScoring, Scored
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
@@ -117,7 +117,7 @@ def _pictures_below(folder: str) -> list[str]:
 
 def _judged_pictures(options: argparse.Namespace, paths: Sequence[str]) -> "list[JudgedPicture]":
     """Each picture with who is asked about it: who is named, else who knows such pictures."""
-    from pixelsmile.judges.choosing import EMBEDDED, PHOTO
+    from pixelsmile.judges.names import EMBEDDED, PHOTO
     from pixelsmile.results import read_portrait
     from pixelsmile.triplets.scoring import JudgedPicture
 
@@ -147,7 +147,7 @@ def _judge(
     options: argparse.Namespace, name: str, settings: "JudgeOptions", choice: "FaceChoice | None"
 ) -> "Judge":
     """A judge of the face that is meant; the one of photographs finds faces itself."""
-    from pixelsmile.judges.choosing import EMBEDDED, PHOTO, parse_judge
+    from pixelsmile.judges.names import EMBEDDED, PHOTO, parse_judge
 
     if name == PHOTO:
         from pixelsmile.faces.choice import ONLY

@@ -161,7 +161,7 @@ def make_measure(config: "TrainingConfig", accelerator: Any) -> "FfeValidation |
     from pixelsmile.benchmarks.ffe.validation import FfeValidation
     from pixelsmile.editors.own import OwnSettings
     from pixelsmile.faces.likeness import open_meter
-    from pixelsmile.judges.choosing import parse_judge
+    from pixelsmile.judges.names import parse_judge
     from pixelsmile.training.distribution import on_main
 
     settings, model, data = config.validation, config.model, config.data

@@ -23,7 +23,6 @@ from pixelsmile.hashing import sha256_bytes, sha256_json
 from pixelsmile.images import load_image
 from pixelsmile.remote import (
     AnswerCache,
-    Asked,
     Budget,
     BudgetSpentError,
     Client,
@@ -37,7 +36,6 @@ from pixelsmile.remote import (
     RequestRefusedError,
     RetryPolicy,
 )
-from pixelsmile.remote.openai_chat import OPENAI
 from pixelsmile.remote.openai_images import one_picture
 
 FORM = "openai-images:MODEL@ADDRESS"
@@ -70,7 +68,7 @@ class RemoteSettings:
         addressed = _ADDRESSED.fullmatch(named)
         return OpenAIImages(
             addressed["model"] if addressed else named,
-            base_url=addressed["address"] if addressed else OPENAI,
+            base_url=addressed["address"] if addressed else None,
             key_env=self.key_env,
             size=self.size,
             settings=self.extra,
@@ -167,8 +165,16 @@ class RemoteEditor:
         return None if text is None else self._opened().picture(text)
 
     def _keep(self, key: str, picture: bytes) -> None:
-        asked = Asked(self._identity, self.to_record(), key, "")
-        self._opened().write(key, sha256_bytes(picture), asked, is_answer=True, pictures=(picture,))
+        self._opened().write(
+            key,
+            sha256_bytes(picture),
+            is_answer=True,
+            model=self.to_record(),
+            model_sha256=self._identity,
+            question_sha256=key,
+            domain="",
+            pictures=[picture],
+        )
 
 
 def remote_editor(

@@ -7,7 +7,7 @@ from random import Random
 
 from pixelsmile.judges.judge import JudgeIdentity
 from pixelsmile.judges.question import Question
-from pixelsmile.judges.rubrics import EXPRESSION_SCORES, MalformedAnswerError, Rubric
+from pixelsmile.judges.rubrics import EXPRESSION_SCORES, Rubric
 from pixelsmile.judges.verdict import Mark, NoVerdict, Outcome, Verdict
 from pixelsmile.remote import Budget, Client, Prompt, Provider, Reply, RetryPolicy, UnusableReplyError
 from pixelsmile.remote.provider import Part
@@ -75,10 +75,10 @@ class ModelJudge:
     def _read(self, reply: Reply) -> Verdict | Mark:
         try:
             return self._rubric.read(reply.text)
-        except MalformedAnswerError as error:
+        except UnusableReplyError:
             if _declines(reply.text):
-                raise UnusableReplyError("refused", reply.text) from None
-            raise UnusableReplyError("malformed", str(error)) from None
+                raise UnusableReplyError(reply.text, "refused") from None
+            raise
 
 
 def _declines(text: str) -> bool:

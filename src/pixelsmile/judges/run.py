@@ -20,7 +20,7 @@ from pixelsmile.judges.verdict import (
     is_final,
     outcome_from_json,
 )
-from pixelsmile.remote import MAX_REFUSALS, AnswerCache, Asked, Once, Pool, Refusals, in_step
+from pixelsmile.remote import MAX_REFUSALS, AnswerCache, Once, Pool, Refusals, in_step
 from pixelsmile.remote import RequestRefusedError as Refused
 
 Source = Literal["judge", "cache", "twin", "picture"]
@@ -51,8 +51,15 @@ class VerdictCache(AnswerCache):
     def keep(self, identity: JudgeIdentity, question: Question, outcome: Outcome) -> Outcome:
         """Put an outcome on disk, and give back the one that counts: another process may have been first."""
         key, text = cache_key(identity, question), outcome.to_json()
-        asked = Asked(identity.sha256, identity.to_record(), question.sha256, question.domain)
-        kept = self.write(key, text, asked, is_answer=not isinstance(outcome, NoVerdict))
+        kept = self.write(
+            key,
+            text,
+            is_answer=not isinstance(outcome, NoVerdict),
+            model=identity.to_record(),
+            model_sha256=identity.sha256,
+            question_sha256=question.sha256,
+            domain=question.domain,
+        )
         return outcome if kept == text else self._outcome(key, kept)
 
     def _outcome(self, key: str, text: str) -> Outcome:

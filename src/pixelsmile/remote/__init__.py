@@ -10,7 +10,7 @@ for nothing twice. What speaks HTTP (extra `judges`) is loaded by the first requ
 """
 
 from pixelsmile.remote.budget import Budget, Spending
-from pixelsmile.remote.cache import AnswerCache, Asked
+from pixelsmile.remote.cache import AnswerCache
 from pixelsmile.remote.client import Answered, Client, RetryPolicy, UnusableReplyError
 from pixelsmile.remote.gemini import GeminiProvider
 from pixelsmile.remote.openai_chat import OpenAIProvider
@@ -36,7 +36,6 @@ __all__ = [
     "NOTHING",
     "AnswerCache",
     "Answered",
-    "Asked",
     "Budget",
     "BudgetSpentError",
     "Client",

@@ -8,9 +8,8 @@ pictures have a table each: a text names its pictures by their SHA-256.
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import ClassVar, Self
@@ -45,16 +44,6 @@ WHERE NOT outcomes.is_verdict
 _TABLES = (("table", "judges"), ("table", "outcomes"), ("table", "pictures"))
 _MAX_ROW_BYTES = 64 * 2**20
 _PATIENCE_S = 30.0  # for other processes that are writing
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Who was asked what: the hashes of both, the model as JSON values, and the domain."""
-
-    model_sha256: str
-    model: Mapping[str, JsonValue]
-    question_sha256: str
-    domain: str
 
 
 class AnswerCache:
@@ -112,19 +101,28 @@ class AnswerCache:
         return row is not None
 
     def write(
-        self, key: str, text: str, asked: Asked, *, is_answer: bool, pictures: tuple[bytes, ...] = ()
+        self,
+        key: str,
+        text: str,
+        *,
+        is_answer: bool,
+        model: Mapping[str, JsonValue],
+        model_sha256: str,
+        question_sha256: str,
+        domain: str,
+        pictures: Sequence[bytes] = (),
     ) -> str:
         """Put a text and its pictures on disk, and give back the text that counts.
 
         Another process may have been first. is_answer: it stays; if not, it says why there is none, and gives
-        way to one.
+        way to one. model: who was asked, question: what; for those who look into the file.
         """
-        row = (key, asked.model_sha256, asked.question_sha256, asked.domain, is_answer, text, time.time())
+        row = (key, model_sha256, question_sha256, domain, is_answer, text, time.time())
         with self._errors():
-            if asked.model_sha256 not in self._models:
-                record = (asked.model_sha256, json.dumps(dict(asked.model)))
+            if model_sha256 not in self._models:
+                record = (model_sha256, json.dumps(dict(model)))
                 self._database.execute("INSERT OR IGNORE INTO judges VALUES (?, ?)", record)
-                self._models.add(asked.model_sha256)
+                self._models.add(model_sha256)
             for picture in pictures:  # before the text that names them
                 self._database.execute(_PICTURES)
                 named = (sha256_bytes(picture), picture)

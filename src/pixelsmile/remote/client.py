@@ -64,9 +64,9 @@ class RetryPolicy:
 
 
 class UnusableReplyError(ValueError):
-    """A reply that is not what was asked for. The message says why."""
+    """A reply that is not in the agreed form, or says no. The message says what is wrong with it."""
 
-    def __init__(self, reason: Fault, message: str) -> None:
+    def __init__(self, message: str, reason: Fault = "malformed") -> None:
         super().__init__(message)
         self.reason = reason
 
@@ -205,5 +205,5 @@ class Client:
 
 def _usable(reply: Reply, read: Callable[[Reply], T]) -> T:
     if reply.fault is not None:
-        raise UnusableReplyError(reply.fault, reply.detail)
+        raise UnusableReplyError(reply.detail, reply.fault)
     return read(reply)

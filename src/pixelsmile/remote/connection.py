@@ -9,13 +9,13 @@ import json
 import logging
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pixelsmile.errors import one_line
 from pixelsmile.remote.answers import Answer, ServerError, error_of, without_pictures
-from pixelsmile.remote.keys import is_same_server, key_for, server_of
+from pixelsmile.remote.keys import ApiKey, is_same_server, read_key, server_of
 from pixelsmile.remote.provider import NOTHING, Failure, RemoteError, Reply, media_type
 
 if TYPE_CHECKING:
@@ -32,12 +32,26 @@ _FIRST_REDIRECT, _FIRST_ERROR = 300, 400
 _HEADERS = ("retry-after", "retry-after-ms", "location")  # all that is read of them
 
 
+@dataclass(frozen=True)
+class Service:
+    """Where a protocol is at home. key_names: the variables of its key, which is sent there alone.
+
+    key_header: the name of the header for a key, and what stands before the key in it.
+    """
+
+    url: str
+    key_names: tuple[str, ...]
+    key_header: tuple[str, str]
+
+
+OPENAI = Service("https://api.openai.com/v1", ("OPENAI_API_KEY",), ("Authorization", "Bearer "))
+
+
 class Connection:
     """Sends requests to one server, and nothing to any other: no redirect is followed.
 
-    home: the address to which the key in one of the variables `key_names` goes; to another server none goes
-    unless `key_env` names a variable. key_header: the name of the header for the key, and what stands before
-    the key in it. timeout_s: from the first byte that is sent to the last that comes. An answer has at most
+    base_url: None is the service itself; to another server no key goes unless `key_env` names its variable.
+    timeout_s: from the first byte that is sent to the last that comes. An answer has at most
     MAX_ANSWER_BYTES of UTF-8, whatever it calls itself; where it `has_pictures`, MAX_PICTURES_BYTES.
 
     RemoteError for an address that is none, and for a missing key.
@@ -45,20 +59,20 @@ class Connection:
 
     def __init__(
         self,
-        base_url: str,
-        home: str,
-        *,
-        key_names: Sequence[str],
+        service: Service,
+        base_url: str | None,
         key_env: str | None,
-        key_header: tuple[str, str],
         timeout_s: float,
+        *,
         has_pictures: bool = False,
     ) -> None:
-        self.host = server_of(base_url)
-        self.is_home = is_same_server(base_url, home)
-        self.key = key_for(base_url, home, key_names, key_env)
-        self._base_url = base_url.rstrip("/")
-        self._key_header = key_header
+        self._base_url = (base_url or service.url).rstrip("/")
+        self.host = server_of(self._base_url)
+        self.is_home = is_same_server(self._base_url, service.url)
+        self.key: ApiKey | None = None
+        if self.is_home or key_env is not None:
+            self.key = read_key(service.key_names if key_env is None else [key_env])
+        self._key_header = service.key_header
         self._timeout_s = timeout_s
         self._has_pictures = has_pictures
         self._max_bytes = MAX_PICTURES_BYTES if has_pictures else MAX_ANSWER_BYTES

@@ -11,14 +11,15 @@ from pydantic.alias_generators import to_camel
 from pixelsmile.errors import PixelSmileError
 from pixelsmile.limits import validated
 from pixelsmile.remote.answers import NOT_FOUND, Answer, ServerError, usage_of
-from pixelsmile.remote.connection import Connection
+from pixelsmile.remote.connection import Connection, Service
 from pixelsmile.remote.keys import is_same_server
 from pixelsmile.remote.provider import Failure, Fault, Limits, Part, Prompt, RemoteError, Reply, media_type
 
 CURRENT_MODEL = "gemini-3.1-pro-preview"
 
-_GEMINI = "https://generativelanguage.googleapis.com"
-_KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+GEMINI = Service(
+    "https://generativelanguage.googleapis.com", ("GEMINI_API_KEY", "GOOGLE_API_KEY"), ("x-goog-api-key", "")
+)
 # What Google has shut down, by what follows it (ai.google.dev/gemini-api/docs/deprecations, November 2026).
 _RETIRED = {
     "gemini-3-pro-preview": CURRENT_MODEL,
@@ -64,7 +65,7 @@ class GeminiProvider:
         self,
         model: str,
         *,
-        base_url: str = _GEMINI,
+        base_url: str | None = None,
         api_version: str = "v1beta",
         key_env: str | None = None,
         temperature: float | None = None,
@@ -72,19 +73,12 @@ class GeminiProvider:
         settings: Mapping[str, JsonValue] | None = None,
         limits: Limits | None = None,
     ) -> None:
-        if model in _RETIRED and is_same_server(base_url, _GEMINI):
+        if model in _RETIRED and is_same_server(base_url or GEMINI.url, GEMINI.url):
             raise RemoteError(f"{model} was shut down: use gemini:{_RETIRED[model]}, which follows it")
         self.model = model
         self.limits = limits or Limits()
         self._api_version = api_version
-        self._connection = Connection(
-            base_url,
-            _GEMINI,
-            key_names=_KEYS,
-            key_env=key_env,
-            key_header=("x-goog-api-key", ""),
-            timeout_s=self.limits.timeout_s,
-        )
+        self._connection = Connection(GEMINI, base_url, key_env, self.limits.timeout_s)
         self._settings = {"temperature": temperature, "seed": seed, **(settings or {})}
         if _OURS in self._settings:
             raise RemoteError(f"{_OURS} is not to be changed by further settings: leave it out")

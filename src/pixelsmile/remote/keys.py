@@ -58,13 +58,6 @@ def read_key(names: Sequence[str]) -> ApiKey:
     raise RemoteError(f"there is no key: set the environment variable {' or '.join(names)}")
 
 
-def key_for(base_url: str, home: str, names: Sequence[str], key_env: str | None) -> ApiKey | None:
-    """The key that goes to an address: from `key_env`; without it that in `names` to `home`, else none."""
-    if key_env is not None:
-        return read_key([key_env])
-    return read_key(names) if is_same_server(base_url, home) else None
-
-
 def server_of(url: str) -> str:
     """The host of an address, one name for all of this machine's own; RemoteError for what is no address."""
     parts = _parts(url)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, JsonValue
 from pixelsmile.errors import PixelSmileError, one_line
 from pixelsmile.limits import validated
 from pixelsmile.remote.answers import BAD_REQUEST, Answer, ServerError, usage_of
-from pixelsmile.remote.connection import Connection
+from pixelsmile.remote.connection import OPENAI, Connection
 from pixelsmile.remote.provider import (
     NOTHING,
     Failure,
@@ -24,10 +24,6 @@ from pixelsmile.remote.provider import (
 )
 
 logger = logging.getLogger(__name__)
-
-OPENAI = "https://api.openai.com/v1"
-OPENAI_KEYS = ("OPENAI_API_KEY",)
-OPENAI_HEADER = ("Authorization", "Bearer ")
 
 ResponseFormat = Literal["json_schema", "json_object", "plain"]
 
@@ -58,7 +54,7 @@ class OpenAIProvider:
         self,
         model: str,
         *,
-        base_url: str = OPENAI,
+        base_url: str | None = None,
         key_env: str | None = None,
         temperature: float | None = 0.0,
         seed: int | None = None,
@@ -67,14 +63,7 @@ class OpenAIProvider:
     ) -> None:
         self.model = model
         self.limits = limits or Limits()
-        self._connection = Connection(
-            base_url,
-            OPENAI,
-            key_names=OPENAI_KEYS,
-            key_env=key_env,
-            key_header=OPENAI_HEADER,
-            timeout_s=self.limits.timeout_s,
-        )
+        self._connection = Connection(OPENAI, base_url, key_env, self.limits.timeout_s)
         self._settings: dict[str, JsonValue] = {"temperature": temperature, "seed": seed}
         self._extra_body = dict(extra_body or {})
         if taken := [name for name in _OURS if name in self._extra_body]:

@@ -16,8 +16,7 @@ from pixelsmile.errors import PixelSmileError
 from pixelsmile.limits import shown, validated
 from pixelsmile.remote.answers import Answer, ServerError, usage_of
 from pixelsmile.remote.client import UnusableReplyError
-from pixelsmile.remote.connection import Connection, Form
-from pixelsmile.remote.openai_chat import OPENAI, OPENAI_HEADER, OPENAI_KEYS
+from pixelsmile.remote.connection import OPENAI, Connection, Form
 from pixelsmile.remote.provider import Failure, Limits, Prompt, RemoteError, Reply, media_type
 
 _OURS = ("model", "prompt", "image", "image[]", "n", "stream", "partial_images")
@@ -41,7 +40,7 @@ class OpenAIImages:
         self,
         model: str,
         *,
-        base_url: str = OPENAI,
+        base_url: str | None = None,
         key_env: str | None = None,
         size: str | None = None,
         seed: int | None = None,
@@ -50,15 +49,8 @@ class OpenAIImages:
     ) -> None:
         self.model = model
         self.limits = limits or Limits(timeout_s=300.0)
-        self._connection = Connection(
-            base_url,
-            OPENAI,
-            key_names=OPENAI_KEYS,
-            key_env=key_env,
-            key_header=OPENAI_HEADER,
-            timeout_s=self.limits.timeout_s,
-            has_pictures=True,
-        )
+        timeout_s = self.limits.timeout_s
+        self._connection = Connection(OPENAI, base_url, key_env, timeout_s, has_pictures=True)
         form = None if self._connection.is_home else "b64_json"
         self._settings: dict[str, JsonValue] = {"size": size, "seed": seed, "response_format": form}
         self._settings |= settings or {}
@@ -105,7 +97,7 @@ class OpenAIImages:
 def one_picture(reply: Reply) -> bytes:
     """The picture of a reply, for `Client.ask`."""
     if len(reply.pictures) != 1:
-        raise UnusableReplyError("malformed", f"one picture was asked for, {len(reply.pictures)} came")
+        raise UnusableReplyError(f"one picture was asked for, {len(reply.pictures)} came")
     return reply.pictures[0]
 
 

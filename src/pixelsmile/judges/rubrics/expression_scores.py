@@ -9,7 +9,6 @@ from pydantic import JsonValue
 
 from pixelsmile.expressions import JUDGE_LABELS, NEUTRAL, TAXONOMY
 from pixelsmile.judges.rubrics.rubric import (
-    MalformedAnswerError,
     Rubric,
     read_object,
     require_number,
@@ -17,6 +16,7 @@ from pixelsmile.judges.rubrics.rubric import (
 )
 from pixelsmile.judges.verdict import Verdict
 from pixelsmile.limits import shown
+from pixelsmile.remote import UnusableReplyError
 
 NEUTRAL_LABEL = "Neutral"
 
@@ -36,7 +36,7 @@ def _dominant(value: JsonValue) -> str:
     if value == NEUTRAL_LABEL:
         return NEUTRAL
     if not isinstance(value, str) or value not in JUDGE_LABELS:
-        raise MalformedAnswerError(f"the dominant expression is no label, but {shown(value)}")
+        raise UnusableReplyError(f"the dominant expression is no label, but {shown(value)}")
     return JUDGE_LABELS[value]
 
 

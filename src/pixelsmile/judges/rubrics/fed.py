@@ -6,7 +6,6 @@ To change a word, add a version and leave the others as they are.
 from pydantic import JsonValue
 
 from pixelsmile.judges.rubrics.rubric import (
-    MalformedAnswerError,
     Rubric,
     read_object,
     require_number,
@@ -14,6 +13,7 @@ from pixelsmile.judges.rubrics.rubric import (
 )
 from pixelsmile.judges.verdict import MAX_MARK, Mark
 from pixelsmile.limits import shown
+from pixelsmile.remote import UnusableReplyError
 
 # The reason comes first, so that the mark follows from it.
 MARK_SCHEMA: dict[str, JsonValue] = {
@@ -129,11 +129,11 @@ it."""
 
 
 def read_mark(text: str) -> Mark:
-    """The mark, 0 to 10, and the reason in an answer; MalformedAnswerError where it is not exactly that."""
+    """The mark, 0 to 10, and the reason in an answer; UnusableReplyError where it is not exactly that."""
     record = require_object(read_object(text), "the answer", {"reason", "mark"})
     reason = record["reason"]
     if not isinstance(reason, str) or not reason.strip():
-        raise MalformedAnswerError(f"the reason is no sentence, but {shown(reason)}")
+        raise UnusableReplyError(f"the reason is no sentence, but {shown(reason)}")
     return Mark("", require_number(record["mark"], "the mark", MAX_MARK), reason.strip())
 
 

@@ -21,6 +21,7 @@ from pixelsmile.hashing import sha256_json
 from pixelsmile.judges.verdict import Mark, Verdict
 from pixelsmile.limits import MAX_DEPTH, shown
 from pixelsmile.remote.answers import without_halves
+from pixelsmile.remote.client import UnusableReplyError
 
 # What stands before the last end is reasoning, and drafts in it are no answers.
 _REASONING = (
@@ -35,15 +36,11 @@ _SIGN = re.compile(r'[{}"]|\\.', re.DOTALL)
 _MOST_BRACES = 64  # pairs of braces in an answer; prose has a few, {like this}
 
 
-class MalformedAnswerError(ValueError):
-    """An answer that is not in the agreed form. The message says what is wrong with it."""
-
-
 @dataclass(frozen=True)
 class Rubric:
     """One version of a task. Whoever changes a word makes a new version: outcomes are kept by its hash.
 
-    read: makes of what a model wrote an outcome of nobody's; MalformedAnswerError where it is not in the
+    read: makes of what a model wrote an outcome of nobody's; UnusableReplyError where it is not in the
     agreed form.
     """
 
@@ -75,34 +72,34 @@ def read_object(text: str) -> JsonValue:
     for written in map(without_halves, _in_braces(text)):
         try:
             found.append(json.loads(written, object_pairs_hook=_once, parse_constant=_no_constant))
-        except MalformedAnswerError:
+        except UnusableReplyError:
             raise
         except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError
             fault = f"not JSON ({type(error).__name__}): {shown(written)}"
         if len(found) > 1:
-            raise MalformedAnswerError(f"more than one JSON object in {shown(text)}")
+            raise UnusableReplyError(f"more than one JSON object in {shown(text)}")
     if not found:
-        raise MalformedAnswerError(fault)
+        raise UnusableReplyError(fault)
     return found[0]
 
 
 def require_object(value: JsonValue, what: str, keys: set[str]) -> dict[str, JsonValue]:
     """`value`, if it is an object with just these keys."""
     if not isinstance(value, dict):
-        raise MalformedAnswerError(f"{what} is no object, but {shown(value)}")
+        raise UnusableReplyError(f"{what} is no object, but {shown(value)}")
     if missing := sorted(keys - set(value)):
-        raise MalformedAnswerError(f"{what} lacks {', '.join(missing)}")
+        raise UnusableReplyError(f"{what} lacks {', '.join(missing)}")
     if unknown := sorted(set(value) - keys):
-        raise MalformedAnswerError(f"{what} has the unknown key {shown(unknown[0])}")
+        raise UnusableReplyError(f"{what} has the unknown key {shown(unknown[0])}")
     return value
 
 
 def require_number(value: JsonValue, what: str, highest: float) -> float:
     """`value`, if it is a number from 0 to `highest`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise MalformedAnswerError(f"{what} is no number, but {shown(value)}")
+        raise UnusableReplyError(f"{what} is no number, but {shown(value)}")
     if not 0 <= value <= highest or not math.isfinite(value):
-        raise MalformedAnswerError(f"{what} is {shown(value)}, not in 0 to {highest:g}")
+        raise UnusableReplyError(f"{what} is {shown(value)}, not in 0 to {highest:g}")
     return float(value)
 
 
@@ -110,7 +107,7 @@ def _after_reasoning(text: str) -> str:
     for begin, end in _REASONING:
         text = text.rpartition(end)[2]
         if begin in text:
-            raise MalformedAnswerError(f"the reasoning has no end ({begin}): allow more --max-output-tokens")
+            raise UnusableReplyError(f"the reasoning has no end ({begin}): allow more --max-output-tokens")
     return text
 
 
@@ -131,7 +128,7 @@ def _in_braces(text: str) -> Iterator[str]:
         end = _end_of_braces(text, begin)
         yield text[begin:end]
         begin = text.find("{", end)
-    raise MalformedAnswerError(f"more than {_MOST_BRACES} pairs of braces in {shown(text)}")
+    raise UnusableReplyError(f"more than {_MOST_BRACES} pairs of braces in {shown(text)}")
 
 
 def _end_of_braces(text: str, begin: int) -> int:
@@ -149,15 +146,15 @@ def _end_of_braces(text: str, begin: int) -> int:
                 depth -= 1
                 if depth == 0:
                     return match.end()
-    raise MalformedAnswerError(f"not JSON (a brace is not closed, or too many): {shown(text[begin:])}")
+    raise UnusableReplyError(f"not JSON (a brace is not closed, or too many): {shown(text[begin:])}")
 
 
 def _once(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     record = dict(pairs)
     if len(record) != len(pairs):
-        raise MalformedAnswerError("a key stands there twice")
+        raise UnusableReplyError("a key stands there twice")
     return record
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise MalformedAnswerError(f"{name} is not a number in JSON")
+    raise UnusableReplyError(f"{name} is not a number in JSON")

@@ -11,7 +11,7 @@ from model_examples import GEMINI_KEY, OPENAI_KEY, picture_of, question_of
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import JUDGE_LABELS
 from pixelsmile.judges import Budget, NoVerdict, Verdict
-from pixelsmile.judges.choosing import JudgeOptions, parse_judge
+from pixelsmile.judges.names import JudgeOptions, parse_judge
 from pixelsmile.remote import BudgetSpentError, Limits, RemoteError
 
 

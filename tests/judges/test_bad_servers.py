@@ -1,10 +1,10 @@
-"""A picture that a server will not take is unscored; a judge that takes none stops the run."""
+"""Servers that misbehave: all is judged in the end, none wrongly, none twice; what is refused is unscored."""
 
 import json
 
 import pytest
-from model_examples import digest_of, judge_at, samples_of
-from model_server import JudgeServer
+from model_examples import digest_of, is_true, judge_at, samples_of
+from model_server import FAULTS, JudgeServer, at_random, in_turn
 
 from pixelsmile.judges import (
     JudgingRun,
@@ -13,6 +13,49 @@ from pixelsmile.judges import (
     VerdictCache,
 )
 from pixelsmile.remote import RemoteError
+
+NUM_SAMPLES = 40
+
+
+@pytest.mark.parametrize("kind", ["openai", "gemini"])
+def test_a_third_of_the_requests_goes_wrong(kind, tmp_path):
+    with JudgeServer(at_random(0.3)) as server, VerdictCache(tmp_path / "cache.sqlite") as cache:
+        run = JudgingRun(
+            judge_at(server.url, kind, timeout_s=5.0),
+            samples_of(NUM_SAMPLES),
+            cache=cache,
+            max_concurrency=16,
+        )
+        judgements = list(run)
+    assert len(judgements) == len({judgement.key for judgement in judgements}) == NUM_SAMPLES
+    assert all(isinstance(judgement.outcome, Verdict) for judgement in judgements)
+    assert all(is_true(judgement.outcome, int(judgement.key.split()[1])) for judgement in judgements)
+    assert set(server.answered.values()) == {1}, "a good answer was paid for twice"
+    assert len(server.answered) == NUM_SAMPLES
+    assert server.met.total() > NUM_SAMPLES
+    assert run.left == ()
+    assert run.stopped is None
+
+
+@pytest.mark.parametrize("kind", ["openai", "gemini"])
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "timeout"])
+def test_each_fault_is_outlived(kind, fault):
+    with JudgeServer(in_turn(fault)) as server:
+        (judgement,) = JudgingRun(judge_at(server.url, kind), samples_of(1))
+    assert server.met == {fault: 1, "good": 1}
+    assert is_true(judgement.outcome, 0)
+
+
+@pytest.mark.parametrize("kind", ["openai", "gemini"])
+def test_a_server_that_hangs(kind):
+    with JudgeServer(in_turn("timeout")) as server:
+        (judgement,) = JudgingRun(judge_at(server.url, kind, timeout_s=2.0), samples_of(1))
+    assert is_true(judgement.outcome, 0)
+    assert server.met == {"timeout": 1, "good": 1}
+
+
+# Refusals
+
 
 INSPECTED = {"message": "Input data may contain inappropriate content.", "code": "data_inspection_failed"}
 UNABLE = {"message": "Unable to process input image. Please retry", "status": "INVALID_ARGUMENT"}
@@ -107,6 +150,6 @@ def test_what_stops_at_once_also_after_answers(status, tmp_path):
     assert len(outcomes) == 2, "what was done is kept"
 
 
-def test_runs_make_sense():
+def test_a_run_stops_after_one_refusal_at_the_least():
     with pytest.raises(ValueError, match="0 refusals"):
         JudgingRun(judge_at("http://localhost:1", "openai"), [], max_refusals=0)

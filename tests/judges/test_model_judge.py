@@ -17,7 +17,7 @@ from pixelsmile.judges import (
     RetryPolicy,
     VerdictCache,
 )
-from pixelsmile.judges.choosing import JudgeOptions, parse_markers
+from pixelsmile.judges.names import JudgeOptions, parse_markers
 from pixelsmile.judges.question import consistency_sample, quality_sample, truth_alignment_sample
 from pixelsmile.judges.rubrics import FED_CONSISTENCY, FED_QUALITY, FED_TRUTH_ALIGNMENT
 from pixelsmile.remote import NOTHING, Limits, Reply, ScriptedProvider
