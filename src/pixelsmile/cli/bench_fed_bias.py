@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.display import progress
+from pixelsmile.cli.display import print_json, progress, remark
 from pixelsmile.cli.judge_options import add_server, judge_options
+from pixelsmile.cli.options import add_json, add_quiet
 from pixelsmile.cli.parsing import CommandParser, one_of, whole_number
 
 if TYPE_CHECKING:
@@ -67,14 +67,12 @@ def run(options: argparse.Namespace) -> int:
         stage.write("bias.json", text.encode())
         stage.write("bias.html", bias_page(found).encode())
     if options.json:
-        print(json.dumps(found.as_json(), allow_nan=False))
+        print_json(found.as_json())
     else:
         print("\n".join([*bias_lines(found), "", str(folder / "bias.json"), str(folder / "bias.html")]))
     if found.num_unjudged:
-        print(
-            f"pixelsmile: {found.num_unjudged} edits are not judged: the same command with a larger budget "
-            "does the rest",
-            file=sys.stderr,
+        remark(
+            f"{found.num_unjudged} edits are not judged: the same command with a larger budget does the rest"
         )
     return 1 if found.num_unjudged else 0
 
@@ -101,8 +99,8 @@ def parser() -> CommandParser:
         metavar="WHICH",
         help="dense, simple or both (default)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the tables")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks")
+    add_json(parser, "the tables")
+    add_quiet(parser)
     add_server(parser)
     return parser
 

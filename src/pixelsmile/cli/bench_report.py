@@ -141,15 +141,15 @@ def _compare(options: argparse.Namespace) -> int:
     folders = [RunFolder(Path(path)) for path in (options.a, options.b)]
     labels = run_labels(folders)
     a, b = (load_results(folder, options.judge, choices) for folder in folders)
-    found = compare_runs(a, b, choices)
+    found, remarks = compare_runs(a, b, choices)
     if options.json:
-        record = {"a": labels[0], "b": labels[1], "judge": a.judge_id, "remarks": list(found.remarks)}
-        print_json({**record, **found.comparison.as_json()})
+        record = {"a": labels[0], "b": labels[1], "judge": a.judge_id, "remarks": remarks}
+        print_json({**record, **found.as_json()})
         return 0
     print(f"A {printable(labels[0])}, B {printable(labels[1])}; judged by {printable(a.judge_id)}")
-    print(f"{found.comparison.num_samples} samples in both; difference is A - B")
-    print("\n".join(comparison_lines(found.comparison)))
-    for sentence in found.remarks:
+    print(f"{found.num_samples} samples in both; difference is A - B")
+    print("\n".join(comparison_lines(found)))
+    for sentence in remarks:
         remark(printable(sentence))
     return 0
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pixelsmile.benchmarks.fed.bias import CHECKS, METRICS_CHECKED, BiasMetric, BiasResults, PairFound
 from pixelsmile.benchmarks.report.charts import gain_chart
 from pixelsmile.benchmarks.report.columns import COMPONENTS, DIMENSIONS, SCORE
-from pixelsmile.benchmarks.report.fed import Album, formula
+from pixelsmile.benchmarks.report.fed import Album
 from pixelsmile.benchmarks.report.page import render, specified
 from pixelsmile.benchmarks.report.tables import (
     UNKNOWN,
@@ -102,7 +102,6 @@ def bias_page(found: BiasResults) -> str:
         board=_numbers(found, COLUMNS),
         chart=gain_chart(found.runs),
         differences=list(_differences(found)),
-        formula=formula(found.runs),
         specified=specified({"bias test": record}, _SPECIFIED),
     )
 

@@ -1,4 +1,4 @@
-"""The numbers of both benchmarks as columns of tables, and what the parts of FED-Score are made of."""
+"""The numbers of both benchmarks as columns of tables, and how good a component is."""
 
 from pixelsmile.benchmarks.metrics import METRICS, FedNormalisation
 from pixelsmile.benchmarks.metrics.fed_score import gain_factor
@@ -63,20 +63,3 @@ def goodness(name: str, value: float, constants: FedNormalisation) -> float:
         case _:
             share = value / constants.judge_scale
     return min(max(share, 0.0), 1.0)
-
-
-def formula_lines(constants: FedNormalisation) -> list[str]:
-    """The formula of FED-Score with its numbers, a line for each dimension, as the constants have it."""
-    kept = f"ID, 1 − BG / {constants.background_scale:g} and PQ / {constants.judge_scale:g}"
-    met = f"SC / {constants.judge_scale:g} and GTA / {constants.judge_scale:g}"
-    least_changes = {"scores": constants.min_expected_change, **constants.min_expected_changes}
-    width, centre = constants.gain_width, constants.gain_centre
-    return [
-        "FED-Score = mean over edits of Fidelity × Alignment × Gain",
-        f"Fidelity = {constants.fidelity_mean} mean of {kept}; a cosine below {constants.identity_floor:g} "
-        "counts as that, and a background beyond the scale as 0",
-        f"Alignment = {constants.alignment_mean} mean of {met}",
-        f"Gain = exp(−(REG − {centre:g})² / (2 · {width:g}²))",
-        "REG is undefined, and the edit unscored, where source and ground truth differ by less than "
-        + ", ".join(f"{least:g} ({kind})" for kind, least in least_changes.items()),
-    ]

@@ -1,7 +1,5 @@
 """Two runs of FFE-Bench on the work that both have done: what can be compared, and what is left out."""
 
-from dataclasses import dataclass
-
 from pixelsmile.benchmarks.ffe.results import RunResults
 from pixelsmile.benchmarks.metrics import (
     METRICS,
@@ -24,18 +22,11 @@ from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_file
 
 
-@dataclass(frozen=True)
-class PairedRuns:
-    """The comparison of two runs, and sentences on what does not enter it."""
-
-    comparison: Comparison
-    remarks: tuple[str, ...]
-
-
 def compare_runs(
     a: RunResults, b: RunResults, choices: MetricChoices | None = None, bootstrap: Bootstrap | None = None
-) -> PairedRuns:
-    """The metrics of `a` minus those of `b` on the edits that both runs have, of the same source pictures.
+) -> tuple[Comparison, list[str]]:
+    """The metrics of `a` minus those of `b` on the edits that both runs have, of the same source pictures;
+    and sentences on what does not enter.
 
     InputError where their judges differ, or nothing is common. Likeness is left out where it was measured
     otherwise in each.
@@ -56,7 +47,7 @@ def compare_runs(
             [edit.with_scores(**{IDENTITY: Score(unscored=NOT_MEASURED)}) for edit in edits]
             for edits in (edits_a, edits_b)
         )
-    return PairedRuns(compare(edits_a, edits_b, choices, bootstrap), tuple(remarks))
+    return compare(edits_a, edits_b, choices, bootstrap), remarks
 
 
 def comparison_lines(found: Comparison) -> list[str]:

@@ -1,11 +1,9 @@
 """The report of FED-Bench: its tables for the terminal, and its page (templates/fed.html)."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from pixelsmile.benchmarks.fed.results import FedResults
 from pixelsmile.benchmarks.fed.triplets import CLASSES
-from pixelsmile.benchmarks.metrics import FedNormalisation
 from pixelsmile.benchmarks.published import TableName
 from pixelsmile.benchmarks.report.cases import (
     LAZY_BELOW,
@@ -23,7 +21,6 @@ from pixelsmile.benchmarks.report.columns import (
     DIMENSIONS,
     FED_COLUMNS,
     SCORE,
-    formula_lines,
     goodness,
 )
 from pixelsmile.benchmarks.report.page import Pictures, excerpt, render, specified
@@ -95,7 +92,6 @@ def fed_page(runs: Mapping[str, FedResults]) -> str:
         dimensions=_dimensions(runs),
         classes=_classes(runs),
         class_details={label: _class_details(label, run) for label, run in runs.items()},
-        formula=formula(runs),
         tasks=_tasks(runs),
         chart=gain_chart(runs),
         limits=(LAZY_BELOW, OVERFIT_ABOVE, LARGEST_GAIN),
@@ -122,14 +118,10 @@ def leaderboard(runs: Mapping[str, FedResults], *, published: bool = True) -> Ta
     return Table("Leaderboard", _TABLE_1, groups, GRANULARITIES, tables, style="halves")
 
 
-def formula(runs: Mapping[str, FedResults]) -> dict[str, Any]:
-    """How a score is made: the constants and the lines of the formula."""
-    constants = next(iter(runs.values())).summary.constants
-    return {"constants": constants, "lines": formula_lines(constants)}
-
-
 class Album:
     """The pictures of one run, and what was found out about each edit."""
+
+    components = COMPONENTS
 
     def __init__(self, label: str, run: FedResults) -> None:
         self.label, self.run = label, run
@@ -145,14 +137,9 @@ class Album:
         words = f"{scored.sample}, edit of {self.label}"
         return self._pictures.edit(scored.key, words, scored.unmade)
 
-    def parts(self, scored: ScoredEdit) -> Iterator[tuple[str, float, str, str]]:
-        """Label, fullness of the bar, number, and what it is or why it lacks, of the six components."""
-        constants: FedNormalisation = self.run.summary.constants
-        for column in COMPONENTS:
-            found = scored.score(column.name)
-            value, why = found.value, found.unscored or column.meaning
-            full = 0.0 if value is None else goodness(column.name, value, constants)
-            yield column.label, round(full, 3), format_number(value, column.digits), why
+    def goodness(self, column: Column, value: float | None) -> float:
+        """How full the bar of a component is, 0..1: full is best."""
+        return 0.0 if value is None else round(goodness(column.name, value, self.run.summary.constants), 3)
 
     def said(self, scored: ScoredEdit) -> list[tuple[str, str]]:
         """The judge's own words, by the label of the component."""

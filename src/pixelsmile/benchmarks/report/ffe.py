@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from pixelsmile.benchmarks.ffe.results import RunResults
-from pixelsmile.benchmarks.metrics import Figure, MetricChoices, Summary
+from pixelsmile.benchmarks.metrics import MetricChoices, Summary
 from pixelsmile.benchmarks.metrics.confusion import PREDICTIONS, confusion_rates
 from pixelsmile.benchmarks.published import TableName
 from pixelsmile.benchmarks.report.cases import (
@@ -168,7 +168,7 @@ def _about(label: str, run: RunResults) -> tuple[object, ...]:
 
 
 def _confusion(found: Summary) -> dict[str, Any]:
-    """The matrix, the share of each target that shows what (Eq. 1); and the pairs in words: BCR (Eq. 2)."""
+    """The matrix, the share of each target that shows what (Eq. 1); and the confusing pairs (Eq. 2)."""
     at = found.choices.confusion_strengths
     return {
         "strength": f"at strength {at:g}" if isinstance(at, (int, float)) else f"at {at} strengths",
@@ -183,13 +183,8 @@ def _confusion(found: Summary) -> dict[str, Any]:
                 EXPRESSIONS, confusion_rates(found.confusion), found.confusion, strict=True
             )
         ],
-        "pairs": [_pair(name, figure) for name, figure in found.pairs.items()],
+        "pairs": found.pairs,
     }
-
-
-def _pair(name: str, figure: Figure) -> tuple[str, Figure, int]:
-    words = name.replace("->", " shown as ") if "->" in name else f"{name.replace('-', ' and ')} (BCR)"
-    return words, figure, sum(figure.coverage.unscored.values())
 
 
 def _missing(label: str, run: RunResults) -> Iterator[tuple[str, str, str, int]]:

@@ -135,17 +135,8 @@ def interval_lines(
         figure, digits = figures[column.name], column.digits
         if figure.estimate.note is not None:
             notes.setdefault(figure.estimate.note, []).append(column.label)
-        estimates = (part[column.name].estimate for part in parts.values())
-        rows.append(
-            (
-                column.label,
-                *value_interval_and_n(figure, digits),
-                *(
-                    f"{format_number(each.value, digits)} {format_interval(each, digits)}"
-                    for each in estimates
-                ),
-            )
-        )
+        of_parts = (value_interval_and_n(part[column.name], digits)[:2] for part in parts.values())
+        rows.append((column.label, *value_interval_and_n(figure, digits), *map(" ".join, of_parts)))
     yield from table_lines(("", "value", level_words(plan), "scored", "unscored", *parts), rows)
     yield from (f"{', '.join(labels)}: {note}" for note, labels in notes.items())
 
