@@ -1,4 +1,4 @@
-"""Kills a judging over and over, then lets it end. Run by test_judging.py as a program of its own.
+"""Kills a judging over and over, then lets it end. Run by test_judged_scorers.py as a program of its own.
 
     python judging_under_kills.py RUN PAYMENTS NUM_KILLS
 

@@ -4,9 +4,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from edit_examples import REFUSED, edit, general_jobs, scored_edit, shown_edits
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judged_edits import REFUSED, edit, general_jobs, scored_edit, shown_edits
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from pixelsmile.benchmarks.metrics import MetricChoices, tabulate

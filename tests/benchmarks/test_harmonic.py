@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from edit_examples import REFUSED, edit, scored_edit, scores_of, sweep
 from hypothesis import given
 from hypothesis import strategies as st
-from judged_edits import REFUSED, edit, scored_edit, scores_of, sweep
 from scipy.stats import hmean
 
 from pixelsmile.benchmarks.metrics import MetricChoices, tabulate

@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from edit_examples import REFUSED, STRENGTHS, sweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judged_edits import REFUSED, STRENGTHS, sweep
 from scipy.stats import pearsonr
 
-from pixelsmile.benchmarks.metrics import MetricChoices, tabulate, uniform_strengths
+from pixelsmile.benchmarks.metrics import MetricChoices, tabulate
 from pixelsmile.benchmarks.metrics.linearity import (
     CLS_2,
     CONSTANT,
@@ -99,7 +99,7 @@ def test_largest_strength_and_number_of_points():
     assert cls(saturating, MetricChoices(max_strength=1, num_points=3)).value() == pytest.approx(1)
     elsewhere = cls(saturating, MetricChoices(max_strength=1, num_points=4))
     assert elsewhere.coverage.unscored == {TOO_SHORT: 1}
-    assert uniform_strengths(1.5, 4) == (0, 0.5, 1, 1.5)
+    assert MetricChoices(max_strength=1.5, num_points=4).sweep_strengths() == (0, 0.5, 1, 1.5)
 
 
 def test_nearly_constant_scores_do_not_explode():

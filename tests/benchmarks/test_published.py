@@ -1,10 +1,13 @@
 """The published tables: complete, typed, and never without the word published."""
 
+import csv
+from importlib import resources
+
 import pytest
 
 from pixelsmile.benchmarks.metrics import METRIC_NAMES
 from pixelsmile.benchmarks.metrics.harmonic import harmonic_score
-from pixelsmile.benchmarks.published import published_table, scoring_labels
+from pixelsmile.benchmarks.published import published_table
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, JUDGE_LABELS, confusing_partner
 
@@ -51,13 +54,15 @@ def test_published_rows_agree_with_the_formula_of_hes():
             assert harmonic_score(implied, identity) == pytest.approx(hes)
 
 
-def test_scoring_labels():
-    labels = scoring_labels()
-    assert {label.label: label.expression for label in labels} == JUDGE_LABELS
-    assert {label.expression for label in labels} == set(EXPRESSIONS)
-    for label in labels:
-        partner = confusing_partner(label.expression)
-        assert (JUDGE_LABELS[label.confusable_with] if label.confusable_with else None) == partner
+def test_our_labels_are_those_of_the_published_scoring_prompt():
+    """PixelSmile, table 6: the labels, and the two pairs that the prompt wants told apart."""
+    text = (resources.files("pixelsmile.benchmarks.published") / "ffe_bench_table6_scoring.csv").read_text()
+    lines = list(csv.DictReader(text.splitlines()))
+    assert {line["label"]: line["expression"] for line in lines} == JUDGE_LABELS
+    assert {line["expression"] for line in lines} == set(EXPRESSIONS)
+    for line in lines:
+        partner = confusing_partner(line["expression"])
+        assert (JUDGE_LABELS[line["confusable_with"]] if line["confusable_with"] else None) == partner
 
 
 def test_unknown_table():

@@ -1,7 +1,7 @@
 """Which sweeps and edits are shown, by numbers worked out by hand."""
 
 import pytest
-from judged_edits import edit, sweep
+from edit_examples import edit, sweep
 from run_examples import write_run
 
 from pixelsmile.benchmarks.ffe.results import load_results

@@ -4,9 +4,7 @@ import json
 from itertools import permutations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from judged_edits import (
+from edit_examples import (
     ENCODERS,
     REFUSED,
     STRENGTHS,
@@ -17,6 +15,8 @@ from judged_edits import (
     shown_edits,
     sweep,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pixelsmile.benchmarks.metrics import (
     METRIC_NAMES,

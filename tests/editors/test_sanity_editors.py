@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from benchmarks.judged_edits import scored_edit
+from benchmarks.edit_examples import scored_edit
 from editors.editor_examples import GreyPicture, a_task, sweep
 
 from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark

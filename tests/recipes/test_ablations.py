@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from benchmarks.judged_edits import scored_edit
+from benchmarks.edit_examples import scored_edit
 
 from pixelsmile.benchmarks.metrics.summary import summarise
 from pixelsmile.benchmarks.scores import ScoredEdit

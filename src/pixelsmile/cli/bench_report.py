@@ -220,18 +220,10 @@ def _add_choices(parser: CommandParser) -> None:
 
 def _choices(options: argparse.Namespace) -> "MetricChoices":
     """The choices of `--choice`; a value is JSON, or a word. InputError for what no metric knows."""
-    from dataclasses import fields
-
     from pixelsmile.benchmarks.metrics import MetricChoices
 
-    known = [field.name for field in fields(MetricChoices)]
-    values = dict(_choice(text, known) for text in options.choice)
-    try:
-        return MetricChoices.from_json(values)
-    except TypeError as error:  # such as a word where a number belongs
-        raise InputError(
-            f"--choice {' '.join(options.choice)}: a value is of the wrong kind ({error})"
-        ) from error
+    known = list(MetricChoices.model_fields)
+    return MetricChoices.from_json(dict(_choice(text, known) for text in options.choice))
 
 
 def _choice(text: str, known: Sequence[str]) -> tuple[str, object]:

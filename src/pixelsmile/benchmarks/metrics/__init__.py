@@ -1,6 +1,6 @@
 """The metrics of FFE-Bench and FED-Bench: pure functions on arrays, in float64."""
 
-from pixelsmile.benchmarks.metrics.choices import MetricChoices, uniform_strengths
+from pixelsmile.benchmarks.metrics.choices import MetricChoices
 from pixelsmile.benchmarks.metrics.fed_score import (
     FedNormalisation,
     FedSummary,
@@ -24,7 +24,6 @@ from pixelsmile.benchmarks.metrics.summary import (
 from pixelsmile.benchmarks.metrics.table import (
     EditTable,
     Sweeps,
-    general_edits,
     sweeps,
     tabulate,
 )
@@ -47,11 +46,9 @@ __all__ = [
     "compare",
     "fed_scores",
     "fed_summarise",
-    "general_edits",
     "load_normalisation",
     "relative_gain",
     "summarise",
     "sweeps",
     "tabulate",
-    "uniform_strengths",
 ]

@@ -119,16 +119,6 @@ def tabulate(edits: Iterable[ScoredEdit]) -> EditTable:
     )
 
 
-def general_edits(table: EditTable) -> EditTable:
-    """The general-editing view: `table` itself. InputError unless each sample and target has one edit."""
-    if table.num_pairs(table.at("all")) != len(table.edits):
-        raise InputError(
-            f"general editing takes one edit for each sample and target, not strengths "
-            f"{', '.join(f'{strength:g}' for strength in table.strengths())}: choose one strength"
-        )
-    return table
-
-
 def sweeps(table: EditTable, strengths: Sequence[float] | None = None) -> Sweeps:
     """The sweeps in `table` at `strengths`; None: at every strength that occurs in it."""
     strength_P = np.array(table.strengths() if strengths is None else strengths, dtype=np.float64)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from typing import Any
 
 from pixelsmile.benchmarks.ffe.results import RunResults
@@ -203,9 +202,9 @@ def _missing(label: str, run: RunResults) -> Iterator[tuple[str, str, str, int]]
 def _choices(choices: MetricChoices) -> Iterator[tuple[str, str, str, str]]:
     """The name of every choice, its value, the default where it is another, and what it means."""
     default, record = MetricChoices().as_json(), choices.as_json()
-    for field in fields(choices):
-        usual, value = default[field.name], record[field.name]
-        yield field.name, _words(value), "" if value == usual else _words(usual), MEANINGS[field.name]
+    for name, value in record.items():
+        usual = default[name]
+        yield name, _words(value), "" if value == usual else _words(usual), MEANINGS[name]
 
 
 def _words(value: object) -> str:
