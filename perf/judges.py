@@ -23,13 +23,12 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from model_examples import PROVIDERS
+from model_examples import PROVIDERS, JudgingRun
 from model_server import JudgeServer, at_random, truth
 
 from pixelsmile.judges import (
     Budget,
     Judgement,
-    JudgingRun,
     ModelJudge,
     Picture,
     RetryPolicy,

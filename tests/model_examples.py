@@ -2,13 +2,16 @@
 
 import hashlib
 import io
+from collections.abc import Iterator
 
 import numpy as np
 from model_server import truth
 from PIL import Image
 
 from pixelsmile.judges import (
+    Asker,
     GeminiProvider,
+    Judgement,
     ModelJudge,
     OpenAIProvider,
     Picture,
@@ -17,7 +20,7 @@ from pixelsmile.judges import (
     Sample,
     Verdict,
 )
-from pixelsmile.remote import Limits
+from pixelsmile.remote import Limits, Pool
 
 OPENAI_KEY = "sk-a-secret-of-openai-0123456789"
 GEMINI_KEY = "AIza-a-secret-of-gemini-0123456789"
@@ -72,3 +75,22 @@ def judge_at(
     url: str, kind: str, retry: RetryPolicy = HASTE, timeout_s: float = 5.0, **settings
 ) -> ModelJudge:
     return ModelJudge(PROVIDERS[kind](url, timeout_s), retry=retry, **settings)
+
+
+class JudgingRun:
+    """An Asker in a Pool, which gives judgements alone; left: the keys of samples."""
+
+    def __init__(self, judge, samples, *, cache=None, max_concurrency: int = 8, **asking) -> None:
+        ask = Asker(judge, cache, **asking).ask
+        self.pool = Pool(samples, ask, judge.aclose, max_concurrency=max_concurrency)
+
+    def __iter__(self) -> Iterator[Judgement]:
+        return (judgement for _, judgement in self.pool)
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        return tuple(sample.key for sample in self.pool.left)
+
+    @property
+    def stopped(self) -> str | None:
+        return self.pool.stopped

@@ -3,15 +3,10 @@
 import json
 
 import pytest
-from model_examples import digest_of, is_true, judge_at, samples_of
+from model_examples import JudgingRun, digest_of, is_true, judge_at, samples_of
 from model_server import FAULTS, JudgeServer, at_random, in_turn
 
-from pixelsmile.judges import (
-    JudgingRun,
-    NoVerdict,
-    Verdict,
-    VerdictCache,
-)
+from pixelsmile.judges import NoVerdict, Verdict, VerdictCache
 from pixelsmile.remote import RemoteError
 
 NUM_SAMPLES = 40

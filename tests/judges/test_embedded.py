@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from model_examples import JudgingRun
 from PIL import Image, ImageDraw
 from scipy.spatial.distance import mahalanobis
 
@@ -14,7 +15,6 @@ from pixelsmile import embedded
 from pixelsmile.errors import InputError, ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL
 from pixelsmile.judges import (
-    JudgingRun,
     NoVerdict,
     Question,
     Sample,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from model_examples import JudgingRun
 from PIL import Image, ImageFilter, ImageOps
 from skimage.data import astronaut
 
@@ -17,7 +18,6 @@ from pixelsmile.errors import ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL
 from pixelsmile.judges import (
     JudgeIdentity,
-    JudgingRun,
     Mark,
     NoVerdict,
     Target,

@@ -4,13 +4,12 @@ import json
 from random import Random
 
 import pytest
-from model_examples import HASTE, PROVIDERS, picture_of, png_of
+from model_examples import HASTE, PROVIDERS, JudgingRun, picture_of, png_of
 from model_server import Gemini, JudgeServer, OpenAI, in_turn
 
 from pixelsmile.errors import InputError
 from pixelsmile.judges import (
     Budget,
-    JudgingRun,
     Mark,
     ModelJudge,
     NoVerdict,

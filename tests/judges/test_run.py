@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import aclosing
 
 import pytest
-from model_examples import picture_of, png_of, question_of, samples_of
+from model_examples import JudgingRun, picture_of, png_of, question_of, samples_of
 from model_server import good_answer, truth
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -15,7 +15,6 @@ from PIL.PngImagePlugin import PngInfo
 from pixelsmile.judges import (
     Budget,
     Judgement,
-    JudgingRun,
     ModelJudge,
     NoVerdict,
     Picture,
@@ -116,7 +115,6 @@ def test_the_cache_pays(tmp_path):
     ("reason", "settings", "num_asked"),
     [
         ("empty", {}, 1),
-        ("empty", {"reuse_no_verdicts": True}, 0),
         ("refused", {}, 0),
         ("refused", {"ask_refused_again": True}, 1),
     ],
@@ -212,9 +210,9 @@ def test_whoever_stops_early_leaves_nothing_behind():
     provider = Scripted(delay_s=0.05)
 
     async def first(run: JudgingRun) -> str:
-        async with aclosing(aiter(run)) as judgements:
-            async for judgement in judgements:
-                return judgement.key
+        async with aclosing(aiter(run.pool)) as results:
+            async for sample, _ in results:
+                return sample.key
         raise AssertionError
 
     run = JudgingRun(ModelJudge(provider), samples_of(9), max_concurrency=3)
@@ -248,8 +246,6 @@ def test_large_pictures_are_scaled_down():
 
 def test_runs_make_sense():
     judge = ModelJudge(Scripted())
-    with pytest.raises(ValueError, match="own key"):
-        JudgingRun(judge, [*samples_of(1), *samples_of(1)])
     with pytest.raises(ValueError, match="in flight"):
         JudgingRun(judge, [], max_concurrency=0)
     run = JudgingRun(judge, samples_of(1))

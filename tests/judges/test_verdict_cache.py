@@ -188,12 +188,8 @@ sys.path.insert(0, {tests!r})
 from model_examples import samples_of
 from model_server import truth
 from pixelsmile.expressions import EXPRESSIONS
-from pixelsmile.judges import (
-    JudgeIdentity,
-    JudgingRun,
-    Verdict,
-    VerdictCache,
-)
+from pixelsmile.judges import JudgeIdentity, Verdict, VerdictCache
+from model_examples import JudgingRun
 
 class Slow:
     identity = JudgeIdentity("p", "m", "r-1", "00", {{}})

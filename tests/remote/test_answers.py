@@ -11,6 +11,7 @@ import pytest
 from model_examples import (
     HASTE,
     OPENAI_KEY,
+    JudgingRun,
     gemini_provider,
     judge_at,
     openai_provider,
@@ -22,7 +23,6 @@ from model_server import JudgeServer, SayingServer, completion, good_answer, ref
 from pixelsmile.judges import (
     Budget,
     GeminiProvider,
-    JudgingRun,
     ModelJudge,
     NoVerdict,
     OpenAIProvider,

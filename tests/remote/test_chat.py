@@ -8,6 +8,7 @@ from model_examples import (
     GEMINI_KEY,
     HASTE,
     OPENAI_KEY,
+    JudgingRun,
     gemini_provider,
     is_true,
     judge_at,
@@ -22,7 +23,6 @@ from pixelsmile.errors import InputError
 from pixelsmile.judges import (
     Budget,
     GeminiProvider,
-    JudgingRun,
     ModelJudge,
     NoVerdict,
     OpenAIProvider,

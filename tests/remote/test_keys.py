@@ -10,12 +10,11 @@ from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
-from model_examples import GEMINI_KEY, OPENAI_KEY, PROVIDERS, judge_at, samples_of
+from model_examples import GEMINI_KEY, OPENAI_KEY, PROVIDERS, JudgingRun, judge_at, samples_of
 from model_server import JudgeServer, SayingServer, at_random, completion
 
 from pixelsmile.judges import (
     GeminiProvider,
-    JudgingRun,
     ModelJudge,
     OpenAIProvider,
     RetryPolicy,

@@ -2,9 +2,10 @@
 
     judge = ModelJudge(GeminiProvider("gemini-3.1-pro-preview"), budget=Budget(max_requests=500))
     with VerdictCache("verdicts.sqlite") as cache:
-        run = JudgingRun(judge, [Sample("a", "a.png", "human")], cache=cache, max_concurrency=16)
-        for judgement in run:
-            print(judgement.key, judgement.outcome)
+        samples = [Sample("a", "a.png", "human")]
+        run = Pool(samples, Asker(judge, cache).ask, judge.aclose, max_concurrency=16)
+        for sample, judgement in run:
+            print(sample.key, judgement.outcome)
         print(run.stopped, run.left)
 
 Models, budgets and what goes wrong on the way to them are in `pixelsmile.remote`. The judges that need no
@@ -14,9 +15,9 @@ server, and `agreement`, are modules of their own.
 from pixelsmile.judges.judge import Judge, JudgeIdentity
 from pixelsmile.judges.model_judge import ModelJudge
 from pixelsmile.judges.question import Question, Sample, Target
-from pixelsmile.judges.run import Asker, Judgement, JudgingRun, VerdictCache, cache_key
+from pixelsmile.judges.run import Asker, Judgement, VerdictCache, cache_key
 from pixelsmile.judges.verdict import Mark, NoVerdict, Outcome, Verdict, is_final, outcome_from_json
-from pixelsmile.remote import Budget, GeminiProvider, OpenAIProvider, Picture, RetryPolicy
+from pixelsmile.remote import Budget, GeminiProvider, OpenAIProvider, Picture, Pool, RetryPolicy
 
 __all__ = [
     "Asker",
@@ -25,13 +26,13 @@ __all__ = [
     "Judge",
     "JudgeIdentity",
     "Judgement",
-    "JudgingRun",
     "Mark",
     "ModelJudge",
     "NoVerdict",
     "OpenAIProvider",
     "Outcome",
     "Picture",
+    "Pool",
     "Question",
     "RetryPolicy",
     "Sample",

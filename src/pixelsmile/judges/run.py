@@ -1,12 +1,10 @@
-"""One judge over many samples: results as they finish, each sample once, nothing paid for twice.
+"""One judge and what it has said before: nothing is paid for twice.
 
 What has been said is kept in a file of verdicts and marks, by content: the hash of judge (with its rubric and
 parameters), question and domain. Transcripts are part of what is kept.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +18,7 @@ from pixelsmile.judges.verdict import (
     is_final,
     outcome_from_json,
 )
-from pixelsmile.remote import MAX_REFUSALS, AnswerCache, Once, Pool, Refusals, in_step
+from pixelsmile.remote import MAX_REFUSALS, AnswerCache, Once, Refusals
 from pixelsmile.remote import RequestRefusedError as Refused
 
 Source = Literal["judge", "cache", "twin", "picture"]
@@ -91,8 +89,7 @@ class Asker:
     has no verdict, where the server says that it is the picture, or where the judge has answered another
     question, now or in the cache. RemoteError where it has not, and after `max_refusals` in a row.
 
-    A cached "no verdict" is asked about again: but for what was refused, unless `ask_refused_again`; and but
-    for all where `reuse_no_verdicts`.
+    A cached "no verdict" is asked about again, but for what was refused, unless `ask_refused_again`.
     """
 
     def __init__(
@@ -100,14 +97,12 @@ class Asker:
         judge: Judge,
         cache: VerdictCache | None = None,
         *,
-        reuse_no_verdicts: bool = False,
         ask_refused_again: bool = False,
         max_refusals: int = MAX_REFUSALS,
     ) -> None:
         self.judge = judge
         self.num_asked = self.num_reused = 0  # answers that were given; of them, without asking the judge
         self._cache = cache
-        self._reuse_no_verdicts = reuse_no_verdicts
         self._ask_refused_again = ask_refused_again
         self._refusals = Refusals(
             lambda: cache is not None and cache.has_verdicts(judge.identity), max_refusals
@@ -116,7 +111,7 @@ class Asker:
 
     def needs_asking(self, outcome: Outcome) -> bool:
         """Whether a judge that said this is asked once more."""
-        return not (self._reuse_no_verdicts or is_final(outcome, ask_refused_again=self._ask_refused_again))
+        return not is_final(outcome, ask_refused_again=self._ask_refused_again)
 
     async def ask(self, sample: Sample) -> Judgement:
         """What the judge says about a sample. RemoteError and BudgetSpentError as `Judge.judge`."""
@@ -149,55 +144,3 @@ class Asker:
             if not isinstance(outcome, NoVerdict) or outcome.transcript:
                 self._refusals.answered()
         return outcome if self._cache is None else self._cache.keep(identity, question, outcome)
-
-
-class JudgingRun:
-    """One pass of one judge over samples: an Asker in a Pool, and to be iterated as one.
-
-    Each sample has its own key. The judge is closed at the end.
-    """
-
-    def __init__(
-        self,
-        judge: Judge,
-        samples: Sequence[Sample],
-        *,
-        cache: VerdictCache | None = None,
-        max_concurrency: int = 8,
-        reuse_no_verdicts: bool = False,
-        ask_refused_again: bool = False,
-        max_refusals: int = MAX_REFUSALS,
-    ) -> None:
-        if len({sample.key for sample in samples}) != len(samples):
-            raise ValueError("every sample has its own key")
-        asker = Asker(
-            judge,
-            cache,
-            reuse_no_verdicts=reuse_no_verdicts,
-            ask_refused_again=ask_refused_again,
-            max_refusals=max_refusals,
-        )
-        self._pool = Pool(samples, asker.ask, judge.aclose, max_concurrency=max_concurrency)
-
-    @property
-    def left(self) -> tuple[str, ...]:
-        """The keys of the samples that have not come out, in their order."""
-        return tuple(sample.key for sample in self._pool.left)
-
-    @property
-    def stopped(self) -> str | None:
-        """Why the run ended before all samples were judged; None where it did not."""
-        return self._pool.stopped
-
-    def halt(self) -> None:
-        """Begin no more: what is in flight comes in, the rest is left."""
-        self._pool.halt()
-
-    async def __aiter__(self) -> AsyncIterator[Judgement]:
-        async with aclosing(aiter(self._pool)) as results:  # type: ignore[type-var]
-            async for _, judgement in results:
-                yield judgement
-
-    def __iter__(self) -> Iterator[Judgement]:
-        """The same without an event loop. Requests rest while the caller works on a result."""
-        return in_step(aiter(self))

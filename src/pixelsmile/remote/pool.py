@@ -49,10 +49,6 @@ class Pool(Generic[T, R]):
         """Why the pool ended before all items were done; None where it did not."""
         return str(self._stop) if self._stop is not None else None
 
-    def halt(self) -> None:
-        """Begin no more: what is in flight comes in, the rest is left."""
-        self._halted = True
-
     async def __aiter__(self) -> AsyncIterator[tuple[T, R]]:
         if self._begun:
             raise RuntimeError("a pool is iterated once: make another, which does what is left")

@@ -14,9 +14,9 @@ from pixelsmile.expressions import Domain
 from pixelsmile.hashing import sha256_file
 from pixelsmile.judges.judge import Judge
 from pixelsmile.judges.question import Sample
-from pixelsmile.judges.run import JudgingRun, VerdictCache
+from pixelsmile.judges.run import Asker, VerdictCache
 from pixelsmile.judges.verdict import NoVerdict, Outcome, Verdict
-from pixelsmile.remote import MAX_REFUSALS
+from pixelsmile.remote import MAX_REFUSALS, Pool
 from pixelsmile.store.json_lines import LineWriter, read_lines
 from pixelsmile.triplets.annotated import ScoredLine
 from pixelsmile.triplets.triplet import relative_path
@@ -102,15 +102,12 @@ class PictureScoring:
     def _ask(
         self, judge: Judge, pictures: Sequence[JudgedPicture], cache: VerdictCache | None
     ) -> Iterator[tuple[str, Outcome]]:
-        judging = JudgingRun(
-            judge,
-            [Sample(picture.path, picture.path, picture.domain) for picture in pictures],
-            cache=cache,
-            max_concurrency=self._max_concurrency,
-            ask_refused_again=self._ask_refused_again,
-            max_refusals=self._max_refusals,
+        samples = [Sample(picture.path, picture.path, picture.domain) for picture in pictures]
+        asker = Asker(
+            judge, cache, ask_refused_again=self._ask_refused_again, max_refusals=self._max_refusals
         )
-        for judgement in judging:
+        judging = Pool(samples, asker.ask, judge.aclose, max_concurrency=self._max_concurrency)
+        for _, judgement in judging:
             yield judgement.key, judgement.outcome
         self.stopped = self.stopped or judging.stopped
 
