@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pixelsmile.cli.triplets_pair import report_lines
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL
 from pixelsmile.triplets.annotated import AnnotatedPicture
@@ -168,7 +169,7 @@ def test_the_same_picture_twice_is_refused() -> None:
 def test_no_pictures_make_no_triplets() -> None:
     pairing = build_triplets([])
     assert pairing.triplets == ()
-    assert next(pairing.lines()).startswith("0 triplets from 0 pictures of 0 people")
+    assert next(report_lines(pairing)).startswith("0 triplets from 0 pictures of 0 people")
 
 
 @pytest.mark.parametrize("choice", [{"min_score": 1.5}, {"min_margin": -0.1}, {"uses_per_picture": 0}])
@@ -181,7 +182,7 @@ def test_the_report_reads_well() -> None:
     pictures = [neutral(), clear("fear"), clear("surprised"), clear("angry", "q"), shown("w", "sad", sad=0.1)]
     pictures[-1] = shown("w", "sad", sad=0.1, shy=0.5)
     report = build_triplets(pictures)
-    assert list(report.lines()) == [
+    assert list(report_lines(report)) == [
         "1 triplet from 5 pictures of 2 people; 2 pictures left out",
         "  1 left out: it is of a person without a source (the first is 'q-angry-0')",
         "  1 left out: it shows too little of its own expression (the first is 'w')",

@@ -2,15 +2,16 @@
 
 import argparse
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.display import print_json, progress, remark
+from pixelsmile.cli.display import counted, print_json, progress, remark
 from pixelsmile.cli.options import add_force, add_json, add_quiet, add_seed
 from pixelsmile.cli.parsing import CommandParser, share, whole_number
 from pixelsmile.errors import InputError, PixelSmileError
+from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.store.publication import staged
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from pixelsmile.store.manifests import FileRecord
     from pixelsmile.triplets.annotated import AnnotatedPicture
+    from pixelsmile.triplets.pairing import Pairing
 
 _BUILD_EPILOG = """examples:
   pixelsmile triplets build mine.jsonl -o triplets.jsonl
@@ -232,7 +234,7 @@ def _pair(
         if options.json:
             print_json({"triplets": str(Path(options.output)), **settings, **pairing.to_record()})
     if not options.json:
-        print("\n".join(pairing.lines()))
+        print("\n".join(report_lines(pairing)))
     if not pairing.triplets:
         raise PixelSmileError(
             "no triplets came of these pictures, so nothing is written: a person needs a source that shows "
@@ -240,3 +242,20 @@ def _pair(
         )
     if not options.json:
         print(f"next: pixelsmile triplets check {shlex.quote(str(Path(options.output)))}")
+
+
+def report_lines(pairing: "Pairing") -> Iterator[str]:
+    """What became of the pictures, as short lines of text."""
+    people = counted(pairing.num_people, "person", "people")
+    yield (
+        f"{counted(len(pairing.triplets), 'triplet')} from {counted(pairing.num_pictures, 'picture')} of "
+        f"{people}; {counted(len(pairing.left_out), 'picture')} left out"
+    )
+    for reason, count in pairing.reasons.most_common():
+        first = next(image for image, why in pairing.left_out.items() if why == reason)
+        which = "it" if count == 1 else "each"
+        yield f"  {count:,} left out: {which} {reason} (the first is {str(first)!r})"
+    if pairing.triplets:
+        expressions, pairs = pairing.expressions, pairing.pairs.most_common()
+        yield "targets: " + ", ".join(f"{name} {expressions[name]:,}" for name in EXPRESSIONS)
+        yield "pairs: " + ", ".join(f"{a}-{b} {count:,}" for (a, b), count in pairs)

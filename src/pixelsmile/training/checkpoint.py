@@ -3,7 +3,7 @@
 A checkpoint is a folder `step-00000500` of safetensors files and `facts.json`, which has their hashes. It is
 written under another name, flushed, then renamed: a kill, a full disk or a power cut leaves the one before.
 The random numbers, the learning rate and the place in the data are functions of the step (see `order` and
-`schedule`), so the step is all there is to keep of them.
+`optimiser`), so the step is all there is to keep of them.
 """
 
 import logging

@@ -68,21 +68,6 @@ class Pairing:
         """How many pictures were left out for each reason."""
         return Counter(self.left_out.values())
 
-    def lines(self) -> Iterator[str]:
-        """The report as short lines of text."""
-        pictures = counted(self.num_pictures, "picture")
-        people = counted(self.num_people, "person", "people")
-        left_out = counted(len(self.left_out), "picture")
-        yield f"{counted(len(self.triplets), 'triplet')} from {pictures} of {people}; {left_out} left out"
-        for reason, count in self.reasons.most_common():
-            first = next(image for image, why in self.left_out.items() if why == reason)
-            which = "it" if count == 1 else "each"
-            yield f"  {count:,} left out: {which} {reason} (the first is {str(first)!r})"
-        if self.triplets:
-            expressions, pairs = self.expressions, self.pairs.most_common()
-            yield "targets: " + ", ".join(f"{name} {expressions[name]:,}" for name in EXPRESSIONS)
-            yield "pairs: " + ", ".join(f"{a}-{b} {count:,}" for (a, b), count in pairs)
-
     def to_record(self) -> dict[str, JsonValue]:
         """The counts for a manifest."""
         return {
@@ -94,11 +79,6 @@ class Pairing:
             "overlaps": {f"{a}-{b}": round(value, 4) for (a, b), value in self.overlaps.items()},
             "left_out": {str(reason): count for reason, count in self.reasons.most_common()},
         }
-
-
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """`1 triplet`, `2,000 triplets`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def ordered(a: str, b: str) -> ExpressionPair:
