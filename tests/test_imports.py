@@ -148,7 +148,8 @@ def test_a_look_loads_nothing_heavy(statement):
 
 
 @pytest.mark.parametrize(
-    "module", ["expressions", "portraits", "results", "judges", "images", "store.manifests"]
+    "module",
+    ["expressions", "portraits", "results", "judges", "images", "store.manifests", "editing.photographs"],
 )
 def test_what_works_without_torch(module):
     program = f"import sys, pixelsmile.{module}\nassert 'torch' not in sys.modules"

@@ -119,11 +119,6 @@ class Contents:
     left_out: int
 
     @property
-    def has_alphas(self) -> bool:
-        """Whether layers bring their own alpha, as tensors."""
-        return any("alpha" in layer.tensors for layer in self.layers.values())
-
-    @property
     def method(self) -> str:
         """`LoRA`, `DoRA`, `LoHa`, `LoKr`, or several of them, `with bias` where there is one."""
         kinds = {
