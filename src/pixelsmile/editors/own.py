@@ -11,10 +11,11 @@ from pydantic import JsonValue
 
 from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.editor import Editor
-from pixelsmile.editing.face_edits import stream_faces
 from pixelsmile.editing.folders import GEOMETRIC, MODEL_INDEX, OPTIONS_FILE, PARTS, find_model
 from pixelsmile.editing.options import EditOptions
+from pixelsmile.editing.pictures import open_source
 from pixelsmile.editing.requests import Request
+from pixelsmile.editing.session import stream_edit
 from pixelsmile.editors.editor import Capabilities, EditOutcome
 from pixelsmile.editors.task import Task
 from pixelsmile.embedded import photo_sources
@@ -138,11 +139,8 @@ class OwnEditor:
             "restore": False,  # the judges see what the model made
         }
         face = self._face(task, picture.size)
-        if face is None:
-            events = self._editor.stream(picture, [request], **options)
-        else:
-            events = stream_faces(self._editor, picture, [(face, [request])], **options)
-        for event in events:
+        faces = [] if face is None else [(face, None)]
+        for event in stream_edit(self._editor, open_source(picture), faces, [request], **options):
             if isinstance(event, EditResult):
                 images = dict(zip(event.strengths, event.images, strict=True))
                 for strength in strengths:
