@@ -45,6 +45,15 @@ def test_one_run_gets_its_report_beside_it_and_again_the_same(run, capsys):
     assert (Path("run/report.json").read_bytes(), Path("run/report.html").read_bytes()) == first
 
 
+def test_for_programs_it_is_one_object(run, capsys):
+    assert report(run, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["page"], found["remarks"]) == ("run/report.html", [])
+    (one,) = found["runs"]
+    assert one["report"] == "run/report.json"
+    assert one["summary"] == json.loads(Path("run/report.json").read_bytes())["summary"]
+
+
 def test_several_runs_on_one_page(run, capsys):
     shutil.copytree(run, "other")
     assert "add -o report.html" in refusal(capsys, run, "other")

@@ -1,72 +1,227 @@
-"""`pixelsmile bench ffe judge`: verdicts on the edits of a run, and their likeness to the source."""
+"""`pixelsmile bench ffe judge` and `fed judge`: the edits of a run are judged and measured."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from pixelsmile.cli import bench_judge_options
 from pixelsmile.cli.display import print_json, progress
-from pixelsmile.cli.judge_options import judge_options
-from pixelsmile.cli.options import NONE
-from pixelsmile.cli.parsing import CommandParser
+from pixelsmile.cli.judge_options import JUDGES, add_refusals, add_server, judge_options
+from pixelsmile.cli.options import NONE, add_json, add_quiet
+from pixelsmile.cli.parsing import CommandParser, one_of
 from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
-    from pydantic import JsonValue
-
     from pixelsmile.benchmarks.run_folder import RunFolder, Spec
+    from pixelsmile.benchmarks.scorers.background import OtherSizes
+    from pixelsmile.benchmarks.scorers.representations import ExpressionRepresentation
     from pixelsmile.benchmarks.scorers.scorer import Scorer, Scoring
-    from pixelsmile.cli.bench_judge_summary import JudgeStanding, JudgeSummary
+    from pixelsmile.benchmarks.standing import FedStanding, JudgePass, JudgeStanding
     from pixelsmile.faces.likeness import LikenessMeter
-    from pixelsmile.judges.judge import Judge
+    from pixelsmile.judges.judge import Judge, Markers
     from pixelsmile.judges.run import Asker, VerdictCache
 
 EMBEDDED, PHOTO_ENCODER = "embedded", "dlib"
-_DRAWN = ("drawn-ffe", "drawn-fed")  # how the names of the embedded benchmarks begin
+_SCORES = "scores"
+_REPRESENTATIONS = (_SCORES, "landmarks", "embedding", NONE)
+_WHO = (
+    JUDGES.format(
+        photo="photographs", embedded="drawn portraits, on this machine (default for the embedded benchmark)"
+    )
+    + """  scripted:FILE             JSON lines: {"picture": SHA-256 of its pixels, "answer": ...}
+
+encoders:
+  embedded                  three of them, for drawn portraits (for the embedded benchmark: default)
+  dlib                      for photographs (other benchmarks: default); a scale of its own
+  arcface adaface facenet   published weights (pixelsmile models list); auraface for commercial use
+  KIND=PATH or PATH         a file, or a folder that says its kind
+  none                      identity is not measured
+"""
+)
+_FFE_EPILOG = """
+examples:
+  pixelsmile bench ffe judge runs/first
+  pixelsmile bench ffe judge runs/ours --judge gemini:gemini-3.1-pro-preview \\
+      --max-requests 500 --encoders none
+  pixelsmile bench ffe judge runs/ours --judge openai:qwen2.5vl:7b@http://localhost:11434/v1 \\
+      --encoders arcface adaface facenet
+
+The same command again does what is left, and asks once more about edits without a verdict,
+but for those that the judge refused (--ask-again).
+"""
+_FED_EPILOG = """
+marks from a script:
+  {"question": SHA-256 (Question.sha256), "answer": {"reason": "...", "mark": 7.5}}
+
+what the change of an expression is measured by:
+  scores                    twelve scores, by the judge (default): it sees three more pictures
+  landmarks                 five points of the face, where the detector finds them
+  embedding[=CLIP]          an image encoder: the embedded one for drawn portraits, else CLIP
+                            from the hub or a folder
+  none                      REG is not measured, and nothing has a score
+
+examples:
+  pixelsmile bench fed judge runs/first
+  pixelsmile bench fed judge runs/ours --judge gemini:gemini-3.1-pro-preview \\
+      --encoders arcface --max-concurrency 32
+  pixelsmile bench fed judge runs/ours --judge openai:my-model@http://localhost:8000/v1 \\
+      --encoders arcface --representation landmarks
+
+The same command again does what is left, and asks once more about edits without a mark,
+but for those that the judge refused (--ask-again).
+"""
 
 
 def ffe_parser() -> CommandParser:
-    """`bench ffe judge`."""
-    return bench_judge_options.ffe_parser(run)
+    """`bench ffe judge`; every value is checked as far as that goes without a judge or an encoder."""
+    summary = "Have the edits of a run judged, and measure their likeness to the source."
+    parser = CommandParser("bench ffe judge", summary, run_ffe, _WHO + _FFE_EPILOG)
+    _add_all(parser, "who judges; given more than once: one after the other, and reports can take their mean")
+    return parser
 
 
-def run(options: argparse.Namespace) -> int:
-    """Judge and measure what is not yet; exit code 1 where a budget left something over, or no
-    edit at all has a verdict.
+def fed_parser() -> CommandParser:
+    """`bench fed judge`."""
+    summary = "Have the edits of a run marked, and measure likeness, background and change of expression."
+    parser = CommandParser("bench fed judge", summary, run_fed, _WHO + _FED_EPILOG)
+    _add_all(parser, "who marks; given more than once: one after the other")
+    group = parser.add_argument_group("what else is measured")
+    group.add_argument(
+        "--representation",
+        type=_representation_name,
+        default="scores",
+        metavar="WHAT",
+        help="of an expression, for its change: scores (default), landmarks, embedding or none",
+    )
+    group.add_argument(
+        "--resize",
+        action="store_true",
+        help="bring edits of another size to the source's to compare backgrounds (default: unscored)",
+    )
+    return parser
+
+
+def _representation_name(text: str) -> str:
+    kind, equals, source = text.partition("=")
+    checked = one_of("representation", _REPRESENTATIONS)(kind)
+    if equals and (checked != "embedding" or not source):
+        raise InputError(f"--representation {text!r}: only embedding takes a model, as in embedding=FOLDER")
+    return text
+
+
+def _add_all(parser: CommandParser, who: str) -> None:
+    parser.add_argument("run", metavar="RUN", help="the folder of the run")
+    parser.add_argument(
+        "--judge",
+        action="append",
+        metavar="JUDGE",
+        help=who,
+    )
+    parser.add_argument(
+        "--cache", metavar="FILE", help="share verdicts between runs (default: one of the run)"
+    )
+    add_json(parser, "the summary")
+    add_quiet(parser)
+    _add_likeness(parser)
+    add_server(parser)
+    add_refusals(parser)
+
+
+def _add_likeness(parser: CommandParser) -> None:
+    group = parser.add_argument_group("likeness")
+    group.add_argument("--encoders", nargs="+", metavar="ENCODER", help="who compares the faces")
+    group.add_argument(
+        "--detector",
+        default="auto",
+        metavar="NAME",
+        help="who finds them: auto (default), scrfd, yunet, embedded (drawn portraits), or an ONNX file",
+    )
+    group.add_argument("--device", metavar="DEVICE", help="of the encoders (default: a GPU if there is one)")
+    group.add_argument(
+        "--force", action="store_true", help="measure all again where other encoders or detectors did before"
+    )
+
+
+def run_ffe(options: argparse.Namespace) -> int:
+    """Judge and measure what is not yet; exit code 1 where a budget left something over, or no edit at all
+    has a verdict.
     """
-    from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.benchmarks.scorers.identity import IdentityScorer
+    from pixelsmile.benchmarks.standing import FfeStanding
     from pixelsmile.judges.names import parse_judge
 
-    spec = RunFolder(Path(options.run)).spec_of("ffe")
-    with RunFolder.claimed(Path(options.run)) as folder:
-        num_made = num_edits_made(folder, "ffe")
-        names = judge_names(options, spec)
-        settings = judge_options(options, names)
-        judges, meter = [parse_judge(name, settings) for name in names], _meter(options, spec)
-        if meter is not None:
-            run_scorer(options, folder, IdentityScorer(meter), "comparing faces")
-        standings = [_judge(options, folder, judge) for judge in judges]
-        summary = _summary(options, folder, num_made, standings)
+    with _claimed(options, "ffe") as (folder, spec):
+        names = _judge_names(options, spec)
+        settings, encoders = judge_options(options, names), _encoder_names(options, spec)
+        judges = [parse_judge(name, settings) for name in names]
+        if encoders:
+            _score(options, folder, IdentityScorer(_meter(options, spec, encoders)), "comparing faces")
+        with _cache(options, folder) as cache:
+            standings = [_verdicts(options, folder, judge, cache) for judge in judges]
+        standing = FfeStanding.of(options.run, folder, standings)
     if options.json:
-        print_json(summary.as_json())
+        print_json(standing.as_json())
     else:
-        print("\n".join(summary.lines()))
-    return 1 if summary.is_stopped or summary.is_fruitless else 0
+        print("\n".join(standing.lines()))
+    return 1 if standing.is_stopped or standing.is_fruitless else 0
 
 
-def num_edits_made(folder: "RunFolder", benchmark: str) -> int:
-    """How many there are to judge; InputError for none."""
-    num_made = sum(edit.sha256 is not None for edit in folder.edits().values())
-    if not num_made:
-        raise InputError(
-            f"{str(folder.path)!r} has no edits: let `pixelsmile bench {benchmark} run` make some first"
-        )
-    return num_made
+def run_fed(options: argparse.Namespace) -> int:
+    """Mark and measure what is not yet; exit code 1 where a budget left something over, or no edit at all
+    has a mark.
+    """
+    from pixelsmile.judges.names import parse_judge, parse_markers
+
+    with _claimed(options, "fed") as (folder, spec):
+        names = _judge_names(options, spec)
+        settings, by_scores = judge_options(options, names), options.representation == _SCORES
+        judges = [
+            (parse_markers(name, settings), parse_judge(name, settings) if by_scores else None)
+            for name in names
+        ]
+        meter = _meter(options, spec, _encoder_names(options, spec))
+        measured = _representation(options, meter, spec)
+        _measure(options, folder, meter, measured)
+        with _cache(options, folder) as cache:
+            standings = [_marks(options, folder, *marking, measured, cache) for marking in judges]
+    if options.json:
+        print_json({"run": options.run, "judges": [standing.as_json() for standing in standings]})
+    else:
+        print("\n".join(line for standing in standings for line in standing.lines()))
+    is_stopped = any(standing.stopped for standing in standings)
+    return 1 if is_stopped or all(standing.is_fruitless for standing in standings) else 0
 
 
-def judge_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
+@contextmanager
+def _claimed(
+    options: argparse.Namespace, benchmark: Literal["ffe", "fed"]
+) -> "Iterator[tuple[RunFolder, Spec]]":
+    """The run, for this process alone; InputError for another benchmark's, and for one without edits."""
+    from pixelsmile.benchmarks.run_folder import RunFolder
+
+    spec = RunFolder(Path(options.run)).spec_of(benchmark)
+    with RunFolder.claimed(Path(options.run)) as folder:
+        if not any(edit.sha256 is not None for edit in folder.edits().values()):
+            raise InputError(
+                f"{str(folder.path)!r} has no edits: let `pixelsmile bench {benchmark} run` make some first"
+            )
+        yield folder, spec
+
+
+def _cache(options: argparse.Namespace, folder: "RunFolder") -> "VerdictCache":
+    from pixelsmile.judges.run import VerdictCache
+
+    return VerdictCache(options.cache or folder.path / "verdicts.sqlite")
+
+
+def _is_drawn(spec: "Spec") -> bool:
+    from pixelsmile.benchmarks.benchmark import is_drawn
+
+    return is_drawn(str(spec.benchmark.get("name", "")))
+
+
+def _judge_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
     """Who is to judge; where nobody is named, who knows such pictures. InputError for people that are drawn
     by others.
     """
@@ -74,7 +229,7 @@ def judge_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
 
     if options.judge:
         return list(dict.fromkeys(options.judge))
-    if is_drawn(spec):
+    if _is_drawn(spec):
         return [EMBEDDED]
     if any(task.domain == "human" for task in spec.tasks):
         return [PHOTO]
@@ -84,9 +239,9 @@ def judge_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
     )
 
 
-def encoder_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
-    """Who compares the faces; none where likeness is not measured. InputError for `none` among others."""
-    encoders: list[str] = options.encoders or [EMBEDDED if is_drawn(spec) else PHOTO_ENCODER]
+def _encoder_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
+    """Who compares the faces; none where identity is not measured. InputError for `none` among others."""
+    encoders: list[str] = options.encoders or [EMBEDDED if _is_drawn(spec) else PHOTO_ENCODER]
     if encoders == [NONE]:
         return []
     if NONE in encoders:
@@ -94,34 +249,123 @@ def encoder_names(options: argparse.Namespace, spec: "Spec") -> list[str]:
     return encoders
 
 
-def _meter(options: argparse.Namespace, spec: "Spec") -> "LikenessMeter | None":
-    """What measures likeness; None where it is not to be measured."""
-    encoders = encoder_names(options, spec)
-    if not encoders:
-        return None
+def _meter(options: argparse.Namespace, spec: "Spec", encoders: list[str]) -> "LikenessMeter":
     from pixelsmile.faces.likeness import open_meter
 
-    return open_meter(encoders, options.detector, drawn=is_drawn(spec), device=options.device)
+    return open_meter(encoders, options.detector, drawn=_is_drawn(spec), device=options.device)
 
 
-def is_drawn(spec: "Spec") -> bool:
-    """Whether the sources are the drawn portraits that the embedded parts know."""
-    return is_drawn_benchmark(spec.benchmark)
+def _representation(
+    options: argparse.Namespace, meter: "LikenessMeter", spec: "Spec"
+) -> "ExpressionRepresentation | None":
+    """What changes are measured by, where that is no judge."""
+    kind, _, source = options.representation.partition("=")
+    if kind in (_SCORES, NONE):
+        return None
+    from pixelsmile.benchmarks.scorers.representations import EmbeddingRepresentation, LandmarkRepresentation
+
+    if kind == "landmarks":
+        return LandmarkRepresentation(meter.detector, meter.detector_sha256)
+    if _is_drawn(spec) and not source:
+        from pixelsmile.embedded import features_path
+        from pixelsmile.features.drawn import DrawnEncoder
+
+        return EmbeddingRepresentation(DrawnEncoder.from_folder(features_path()))
+    from pixelsmile.features.clip import PUBLISHED, ClipEncoder
+
+    published = PUBLISHED[spec.tasks[0].domain]
+    where = (source, None) if source else (published.source, published.revision)
+    encoder = ClipEncoder.from_pretrained(*where, device=options.device)
+    return EmbeddingRepresentation(encoder, meter.detector, meter.detector_sha256)
 
 
-def is_drawn_benchmark(record: "Mapping[str, JsonValue]") -> bool:
-    """The same of a benchmark, by its record."""
-    return str(record.get("name", "")).startswith(_DRAWN)
+def _measure(
+    options: argparse.Namespace,
+    folder: "RunFolder",
+    meter: "LikenessMeter",
+    representation: "ExpressionRepresentation | None",
+) -> None:
+    """What of FED-Bench needs no judge."""
+    from pixelsmile.benchmarks.scorers.background import BackgroundScorer
+    from pixelsmile.benchmarks.scorers.change import ChangeScorer
+    from pixelsmile.benchmarks.scorers.identity import IdentityScorer
+
+    if meter.encoders:
+        _score(options, folder, IdentityScorer(meter), "comparing faces")
+    sizes: OtherSizes = "resized" if options.resize else "unscored"
+    background = BackgroundScorer(meter.detector, meter.detector_sha256, sizes)
+    _score(options, folder, background, "comparing backgrounds")
+    if representation is not None:
+        _score(options, folder, ChangeScorer(representation), "measuring changes")
 
 
-def asker_of(options: argparse.Namespace, judge: "Judge", cache: "VerdictCache") -> "Asker":
-    """The judge, asked as the options say."""
+def _verdicts(
+    options: argparse.Namespace, folder: "RunFolder", judge: "Judge", cache: "VerdictCache"
+) -> "JudgeStanding":
+    from pixelsmile.benchmarks.scorers.judged import VerdictScorer
+    from pixelsmile.benchmarks.standing import JudgeStanding
+
+    asker = _asker(options, judge, cache)
+    scorer = VerdictScorer(asker, options.max_concurrency)
+    asked = _ask(options, folder, scorer, asker, judge.identity.provider)
+    return JudgeStanding.of(folder, scorer.settings, asked)
+
+
+def _marks(
+    options: argparse.Namespace,
+    folder: "RunFolder",
+    markers: "Markers",
+    judge: "Judge | None",
+    measured: "ExpressionRepresentation | None",
+    cache: "VerdictCache",
+) -> "FedStanding":
+    """The three marks, and what the judge scores where REG is measured by that."""
+    from pixelsmile.benchmarks.scorers.change import ChangeScorer
+    from pixelsmile.benchmarks.scorers.judged import (
+        MarkersRecord,
+        MarkScorer,
+        judges_by_component,
+        keep_markers,
+    )
+    from pixelsmile.benchmarks.scorers.representations import ScoreRepresentation
+    from pixelsmile.benchmarks.standing import FedStanding
+
+    scorers: list[tuple[Scorer, Asker]] = []
+    for component, marker in judges_by_component(markers).items():
+        asker = _asker(options, marker, cache)
+        scorers.append((MarkScorer(component, asker, options.max_concurrency), asker))
+    if judge is not None:
+        asker = _asker(options, judge, cache)
+        measured = ScoreRepresentation(asker)
+        scorers.append((ChangeScorer(measured, options.max_concurrency), asker))
+    record = MarkersRecord.of(markers, None if measured is None else measured.settings.id)
+    keep_markers(folder, record)
+    asked = {
+        scorer.name: _ask(options, folder, scorer, asker, scorer.name.replace("_", " "))
+        for scorer, asker in scorers
+    }
+    return FedStanding.of(folder, record, asked)
+
+
+def _asker(options: argparse.Namespace, judge: "Judge", cache: "VerdictCache") -> "Asker":
     from pixelsmile.judges.run import Asker
 
     return Asker(judge, cache, ask_refused_again=options.ask_again, max_refusals=options.max_refusals)
 
 
-def run_scorer(options: argparse.Namespace, folder: "RunFolder", scorer: "Scorer", what: str) -> "Scoring":
+def _ask(
+    options: argparse.Namespace, folder: "RunFolder", scorer: "Scorer", asker: "Asker", what: str
+) -> "JudgePass":
+    from pixelsmile.benchmarks.scorers.outcomes import examples_of
+    from pixelsmile.benchmarks.scorers.scorer import score_records
+    from pixelsmile.benchmarks.standing import JudgePass
+
+    scoring = _score(options, folder, scorer, f"judging: {what}")
+    examples = examples_of(record.score for record in score_records(folder, scorer.place).values())
+    return JudgePass(asker.num_asked, asker.num_reused, scoring.num_left, scoring.stopped, examples)
+
+
+def _score(options: argparse.Namespace, folder: "RunFolder", scorer: "Scorer", what: str) -> "Scoring":
     """Have the edits scored that are not; the pass, at its end."""
     from pixelsmile.benchmarks.scorers.scorer import Scoring
 
@@ -130,24 +374,3 @@ def run_scorer(options: argparse.Namespace, folder: "RunFolder", scorer: "Scorer
         for num_done, _ in enumerate(scoring, 1):
             show(num_done, scoring.num_edits)
     return scoring
-
-
-def _judge(options: argparse.Namespace, folder: "RunFolder", judge: "Judge") -> "JudgeStanding":
-    from pixelsmile.benchmarks.scorers.judged import VerdictScorer
-    from pixelsmile.cli.bench_judge_summary import judge_standing
-    from pixelsmile.judges.run import VerdictCache
-
-    with VerdictCache(options.cache or folder.path / "verdicts.sqlite") as cache:
-        asker = asker_of(options, judge, cache)
-        scorer = VerdictScorer(asker, options.max_concurrency)
-        scoring = run_scorer(options, folder, scorer, f"judging: {judge.identity.provider}")
-    return judge_standing(folder, scorer, scoring, asker.num_reused)
-
-
-def _summary(
-    options: argparse.Namespace, folder: "RunFolder", num_made: int, standings: "Sequence[JudgeStanding]"
-) -> "JudgeSummary":
-    from pixelsmile.cli.bench_judge_summary import JudgeSummary, likeness_standing
-
-    num_edits = len(folder.spec().edit_keys())
-    return JudgeSummary(options.run, num_edits, num_made, likeness_standing(folder), standings)

@@ -106,7 +106,7 @@ def _report_ffe(options: argparse.Namespace) -> int:
 
     load = partial(load_results, judge_id=options.judge, choices=_choices(options))
     runs = _write(options, page, load, ffe_page)
-    _print(options.runs, page, ffe_lines(runs), ffe_remarks(runs))
+    _print(options, page, runs, ffe_lines(runs), ffe_remarks(runs))
     return 0
 
 
@@ -126,7 +126,7 @@ def _report_fed(options: argparse.Namespace) -> int:
     )
     runs = _write(options, page, load, fed_page)
     lines = fed_lines(runs, classes=options.classes, published=options.published)
-    _print(options.runs, page, lines, fed_remarks(runs))
+    _print(options, page, runs, lines, fed_remarks(runs))
     return 0
 
 
@@ -176,11 +176,26 @@ def _write(
     return runs
 
 
-def _print(runs: Sequence[str], page: Path, lines: Iterable[str], sentences: Iterable[str]) -> None:
-    """The tables and where the files are; remarks to stderr."""
+def _print(
+    options: argparse.Namespace,
+    page: Path,
+    runs: "Mapping[str, R]",
+    lines: Iterable[str],
+    sentences: Sequence[str],
+) -> None:
+    """The tables and where the files are, or all of it but the edits as one object; remarks to stderr."""
     from pixelsmile.benchmarks.report.tables import printable
 
-    print("\n".join([*lines, "", *(str(Path(run) / REPORT_NAME) for run in runs), str(page)]))
+    reports: list[str] = [str(Path(run) / REPORT_NAME) for run in options.runs]
+    if options.json:
+        records = [
+            {"label": label, "report": report}
+            | {name: value for name, value in found.as_json().items() if name != "edits"}
+            for report, (label, found) in zip(reports, runs.items(), strict=True)
+        ]
+        print_json({"page": str(page), "runs": records, "remarks": list(sentences)})
+    else:
+        print("\n".join([*lines, "", *reports, str(page)]))
     for sentence in sentences:
         remark(printable(sentence))
 
@@ -202,6 +217,7 @@ def _add_runs(parser: CommandParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="the page, .html (one run: RUN/report.html where left out)"
     )
+    add_json(parser, "the tables")
 
 
 def _add_choices(parser: CommandParser) -> None:

@@ -75,12 +75,14 @@ COMMANDS = {
         "bench_report:ffe_parser", "the numbers of one or several runs, as a table, JSON and a page"
     ),
     "bench fed run": Command("bench_run:fed_parser", "let an editor do the edits of FED-Bench"),
-    "bench fed judge": Command("bench_fed_judge", "have the edits marked, and measure the other components"),
+    "bench fed judge": Command(
+        "bench_judge:fed_parser", "have the edits marked, and measure the other components"
+    ),
     "bench fed report": Command(
         "bench_report:fed_parser", "components, dimensions and FED-Score of one or several runs"
     ),
     "bench fed bias": Command(
-        "bench_fed_bias", "do FED-Score and single metrics rank edits whose order is known?"
+        "bench_bias", "do FED-Score and single metrics rank edits whose order is known?"
     ),
     "bench compare": Command(
         "bench_report:compare_parser", "two runs of FFE-Bench, paired: what is better, and how sure that is"

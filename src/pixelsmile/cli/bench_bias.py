@@ -34,6 +34,34 @@ for each editor, bias.json and the page bias.html; `pixelsmile bench fed report`
 """
 
 
+def parser() -> CommandParser:
+    """The options."""
+    summary = "Test FED-Score and single metrics on edits whose order is known."
+    parser = CommandParser("bench fed bias", summary, run, _EPILOG)
+    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="of the test")
+    parser.add_argument(
+        "--judge", default="embedded", metavar="JUDGE", help="who judges, as in `bench fed judge` (embedded)"
+    )
+    parser.add_argument(
+        "--samples",
+        type=whole_number("samples", 1),
+        default=_DEFAULT_SAMPLES,
+        metavar="N",
+        help=f"drawn triplets (default {_DEFAULT_SAMPLES})",
+    )
+    parser.add_argument(
+        "--instructions",
+        type=one_of("instructions", ("dense", "simple", "both")),
+        default="both",
+        metavar="WHICH",
+        help="dense, simple or both (default)",
+    )
+    add_json(parser, "the tables")
+    add_quiet(parser)
+    add_server(parser)
+    return parser
+
+
 def run(options: argparse.Namespace) -> int:
     """Do what the folder lacks, write bias.json and bias.html, print the tables; exit code 1 for a rest."""
     settings = judge_options(options, [options.judge])
@@ -75,34 +103,6 @@ def run(options: argparse.Namespace) -> int:
             f"{found.num_unjudged} edits are not judged: the same command with a larger budget does the rest"
         )
     return 1 if found.num_unjudged else 0
-
-
-def parser() -> CommandParser:
-    """The options."""
-    summary = "Test FED-Score and single metrics on edits whose order is known."
-    parser = CommandParser("bench fed bias", summary, run, _EPILOG)
-    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="of the test")
-    parser.add_argument(
-        "--judge", default="embedded", metavar="JUDGE", help="who judges, as in `bench fed judge` (embedded)"
-    )
-    parser.add_argument(
-        "--samples",
-        type=whole_number("samples", 1),
-        default=_DEFAULT_SAMPLES,
-        metavar="N",
-        help=f"drawn triplets (default {_DEFAULT_SAMPLES})",
-    )
-    parser.add_argument(
-        "--instructions",
-        type=one_of("instructions", ("dense", "simple", "both")),
-        default="both",
-        metavar="WHICH",
-        help="dense, simple or both (default)",
-    )
-    add_json(parser, "the tables")
-    add_quiet(parser)
-    add_server(parser)
-    return parser
 
 
 def _show(events: "Iterator[BiasProgress]", quiet: bool) -> None:
