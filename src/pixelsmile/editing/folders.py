@@ -50,6 +50,7 @@ _SCALES = re.compile(
     r"(^|[._])(scale_(weight|input)|(weight|input)_scale(_inv|_2)?|scaled_fp8|comfy_quant|q?weight_packed)$"
 )
 _WHOLE_NUMBERS = ("I", "U", "BOOL", "F4", "F6", "F8_E8M0")
+_IN_BFLOAT16 = "take the model in bfloat16, and --quantization 8bit where memory is short"
 _COMFYUI = ("model.diffusion_model.", "diffusion_model.")
 _ADAPTER = re.compile(r"\.(lora_[a-zA-Z]+|lora|lokr_w\d.*|hada_w\d.*|dora_scale)(\.|$)")
 
@@ -183,32 +184,24 @@ def weight_remarks(folder: Path) -> list[str]:
 
 def _check_tensors(folder: Path, found: list[Header]) -> None:
     """Refuse weights in the formats of other tools by their names: a library would pass over half of them."""
-    names = [name for header in found for name in header.tensors]
-    scales = [name for name in names if _SCALES.search(name)]
-    if scales:
+    entries = {name: entry for header in found for name, entry in header.tensors.items()}
+    if scales := [name for name in entries if _SCALES.search(name)]:
         raise ModelError(
             f"{folder} holds scaled weights ({_some(scales)}), which would be read without their scales: "
-            "take the model in bfloat16, and --quantization 8bit where memory is short"
+            + _IN_BFLOAT16
         )
-    foreign = [name for name in names if name.startswith(_COMFYUI)]
-    if foreign:
+    if foreign := [name for name in entries if name.startswith(_COMFYUI)]:
         raise ModelError(
             f"{folder} holds tensors that are named as ComfyUI names them ({foreign[0]}): take the model "
             "as a diffusers folder"
         )
-    whole = [
-        name
-        for header in found
-        for name, entry in header.tensors.items()
-        if entry.dtype.startswith(_WHOLE_NUMBERS)
-    ]
+    whole = [name for name, entry in entries.items() if entry.dtype.startswith(_WHOLE_NUMBERS)]
     if whole and not read_json_object(folder / "config.json", error=ModelError).get("quantization_config"):
         raise ModelError(
             f"{folder} holds weights in whole numbers ({_some(whole)}), which mean nothing without their "
-            "scales: take the model in bfloat16, and --quantization 8bit where memory is short"
+            f"scales: {_IN_BFLOAT16}"
         )
-    lora = [name for name in names if _ADAPTER.search(name)]
-    if lora:
+    if lora := [name for name in entries if _ADAPTER.search(name)]:
         raise ModelError(
             f"{folder} holds tensors of an adapter ({_some(lora)}): take the plain model, and give the "
             "adapter as --adapter"
