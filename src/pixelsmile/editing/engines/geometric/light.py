@@ -1,6 +1,4 @@
-"""How the photograph looks where something must be painted into it: its light, its sharpness, its grain,
-its tint.
-"""
+"""How the photograph looks where something must be painted into it: its light, sharpness, grain and tint."""
 
 from dataclasses import dataclass
 
@@ -14,6 +12,7 @@ _EYES = ((33, 133, 159, 145), (263, 362, 386, 374))  # corners and middles of th
 _IRISES = (LEFT_IRIS, RIGHT_IRIS)
 _SEEN_RANGE = (5, 95)  # percentiles of the face's brightness
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
+_MIN_LEVELS = 8  # of brightness: through those of black and white goes no curve
 _MONOCHROME = 3.5  # of 255: colours that far from a curve over brightness are no colours
 
 
@@ -118,17 +117,11 @@ def _grain(face: np.ndarray) -> float:
     return float(min(6.0, 1.4826 * np.median(np.abs(rest)) * 1.2))
 
 
-_MIN_LEVELS = 8
-
-
 def _tint(face: np.ndarray) -> np.ndarray | None:
-    small = (
-        face[:: max(1, face.shape[0] // 96), :: max(1, face.shape[1] // 96)].reshape(-1, 3).astype(np.float64)
-    )
+    every_row, every_column = (max(1, side // 96) for side in face.shape[:2])
+    small = face[::every_row, ::every_column].reshape(-1, 3).astype(np.float64)
     brightness = small @ _LUMINANCE
-    if (
-        len(np.unique(np.round(brightness))) < _MIN_LEVELS
-    ):  # black and white: no curve goes through two points
+    if len(np.unique(np.round(brightness))) < _MIN_LEVELS:
         return np.repeat(np.arange(256.0)[:, None], 3, axis=1) if np.ptp(small, axis=1).max() < 2 else None
     curve = [np.polyfit(brightness / 255, small[:, channel], 2) for channel in range(3)]
     fitted = np.stack([np.polyval(one, brightness / 255) for one in curve], axis=1)

@@ -20,7 +20,7 @@ from pixelsmile.editing.engines.geometric.scene import (
 from pixelsmile.editing.engines.geometric.surface import smoothstep
 from pixelsmile.editing.engines.geometric.teeth import Jaws, draw_inside
 from pixelsmile.editing.engines.geometric.units_on_mesh import JAW_DEGREES, roundness
-from pixelsmile.editing.engines.geometric.warp import opaque
+from pixelsmile.editing.engines.geometric.warp import as_skia, opaque
 from pixelsmile.faces.mesh.points import LOWER_INNER, LOWER_OUTER, UPPER_INNER, UPPER_OUTER
 from pixelsmile.portraits.brush import WHITE, stroke
 
@@ -46,11 +46,8 @@ def paint_mouth(picture: np.ndarray, moved: Moved) -> np.ndarray:
     if gap < MIN_GAP:
         return picture
     upper, lower = inner_lips(moved.moved)
-    path, scale, light = (
-        opening_path(upper, lower, roundness(upper, lower)),
-        moved.face.px_per_cm,
-        moved.face.light,
-    )
+    path = opening_path(upper, lower, roundness(upper, lower))
+    scale, light = moved.face.px_per_cm, moved.face.light
     x0, y0, x1, y1 = _window(path, picture.shape, margin=round(4 + 0.3 * scale))
     if x1 - x0 < 3 or y1 - y0 < 2:
         return picture
@@ -224,6 +221,5 @@ def _blurred(pixels: np.ndarray, sigma: float) -> np.ndarray:
     """RGBA pixels blurred by skia, edges repeated."""
     out = np.zeros_like(pixels)
     paint = skia.Paint(ImageFilter=skia.ImageFilters.Blur(sigma, sigma, skia.TileMode.kClamp))
-    image = skia.Image.fromarray(pixels, colorType=skia.kRGBA_8888_ColorType)
-    skia.Surface(out).getCanvas().drawImage(image, 0, 0, skia.SamplingOptions(), paint)
+    skia.Surface(out).getCanvas().drawImage(as_skia(pixels), 0, 0, skia.SamplingOptions(), paint)
     return out

@@ -115,30 +115,25 @@ def _one_sided(net: ActionUnits) -> tuple[ActionUnits, ActionUnits]:
     return halves[0], halves[1]
 
 
-@dataclass(frozen=True, eq=False)
-class _Pinned:
-    """Places that ride on the surface: the three nearest rows of each, and their weights."""
-
-    rows: np.ndarray
-    weights: np.ndarray
-
-    def on(self, surface_px: np.ndarray) -> np.ndarray:
-        return np.asarray((surface_px[self.rows] * self.weights[..., None]).sum(1))
+def _on(surface_px: np.ndarray, *places: Place) -> np.ndarray:
+    """Canonical places on a surface (M, 3) of this face in the picture: (N, 2)."""
+    rows, weights = _pinned(places)
+    return np.asarray((surface_px[rows, :2] * weights[..., None]).sum(1))
 
 
 @cache
-def _pinned(places: tuple[Place, ...]) -> _Pinned:
-    """Of canonical x and y."""
+def _pinned(places: tuple[Place, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The four nearest rows of each place, and the smallest weights that give back the place itself."""
     vertices = surface().vertices_cm
     wanted = np.array(places)
     squares = np.square(vertices[None, :, :2] - wanted[:, None]).sum(-1)
     rows = np.argsort(squares, axis=1)[:, :4]
     near = vertices[rows][..., :2]
     weights = np.empty(rows.shape)
-    for index, place in enumerate(wanted):  # the weights that give back the place itself, the smallest
+    for index, place in enumerate(wanted):
         system = np.concatenate([near[index].T, np.ones((1, 4))])
         weights[index] = np.linalg.pinv(system) @ np.array([*place, 1.0])
-    return _Pinned(rows, weights)
+    return rows, weights
 
 
 def _mirrored(places: Iterable[Place]) -> tuple[Place, ...]:
@@ -158,13 +153,11 @@ def _draw_folds(picture: np.ndarray, moved: Moved, halves: tuple[ActionUnits, Ac
                 continue
             drawn = True
             places = _mirrored(fold.places) if mirrored else fold.places
-            line = _pinned(places).on(moved.moved)[:, :2]
+            line = _on(moved.moved, *places)
             _stroke(dark_canvas, line, depth, fold.width * scale, fold.soft * scale)
             if fold.ridge is not None:
                 aside = np.array(fold.ridge) * (-1 if mirrored else 1, 1)
-                beside = _pinned(tuple((x + aside[0], y + aside[1]) for x, y in places)).on(moved.moved)[
-                    :, :2
-                ]
+                beside = _on(moved.moved, *((x + aside[0], y + aside[1]) for x, y in places))
                 _stroke(light_canvas, beside, 0.4 * depth, 1.6 * fold.width * scale, 1.5 * fold.soft * scale)
     if drawn:
         for rows in _used_rows(dark, light):
@@ -198,7 +191,7 @@ def _smooth_folds(picture: np.ndarray, moved: Moved, gone: float) -> None:
     scale = moved.face.px_per_cm
     beside_mouth = folds()[0].places
     for places in (beside_mouth, _mirrored(beside_mouth)):
-        line = _pinned(places).on(moved.moved)[:, :2]
+        line = _on(moved.moved, *places)
         margin = 1.4 * scale
         x0, y0 = np.maximum(0, (line.min(0) - margin)).astype(int)
         x1, y1 = np.minimum(picture.shape[1::-1], line.max(0) + margin).astype(int)
@@ -224,7 +217,7 @@ def _draw_blush(picture: np.ndarray, moved: Moved, blush: float) -> None:
     canvas = skia.Surface(drawn).getCanvas()
     paint = fill(WHITE, min(0.8, 0.55 * blush), 0.85 * scale)
     for side in (1.0, -1.0):
-        middle = _pinned(((side * 4.0, -0.3),)).on(moved.moved)[0]
+        middle = _on(moved.moved, (side * 4.0, -0.3))[0]
         facing = max(0.2, float(pose.rotation[2, 2] + side * 0.55 * pose.rotation[2, 0]))
         width, height = 1.7 * min(1.0, facing) * scale, 0.9 * scale
         canvas.save()
@@ -243,14 +236,14 @@ def _draw_sweat(picture: np.ndarray, moved: Moved, sweat: float) -> None:
     side = 1.0 if moved.face.pose.yaw <= 0 else -1.0
     bare = [place for place in _DROP_PLACES if _is_bare(moved, (side * place[0], place[1]))]
     for (x, y), size in zip(bare, _DROP_SIZES, strict=False):
-        place = _pinned(((side * x, y),)).on(moved.moved)[0, :2]
+        place = _on(moved.moved, (side * x, y))[0]
         radius = size * moved.face.px_per_cm * (0.6 + 0.4 * min(1.0, sweat))
         _draw_drop(picture, place, radius, min(1.0, sweat), moved.face.light)
 
 
 def _is_bare(moved: Moved, place: Place) -> bool:
     """Whether skin is seen there, and no hair."""
-    middle = _pinned((place,)).on(moved.face.source)[0]
+    middle = _on(moved.face.source, place)[0]
     seen = np.median(patch(moved.face.pixels, middle, max(1, round(0.3 * moved.face.px_per_cm))), axis=0)
     skin = np.maximum(moved.face.light.skin, 1.0)
     ratio = seen / skin
@@ -295,7 +288,7 @@ def _draw_tears(picture: np.ndarray, moved: Moved, tears: float) -> None:
     side = 1.0 if moved.face.pose.yaw <= 0 else -1.0
     track = tuple((side * x, y) for x, y in _TRACK)
     way = np.linspace(0, 1 + run * (len(_TRACK) - 2), len(_TRACK))
-    whole = _pinned(track).on(moved.moved)[:, :2]
+    whole = _on(moved.moved, *track)
     line = np.stack([np.interp(way, np.arange(len(_TRACK)), axis) for axis in whole.T], axis=1)
     if run > 0.05:
         _stroke(canvas, line, 0.55 * run, 0.20 * scale, 0.06 * scale)
