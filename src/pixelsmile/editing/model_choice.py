@@ -10,6 +10,13 @@ from pixelsmile.errors import ModelError
 
 FULL_MODEL_DOWNLOAD_GB = 60
 FULL_MODEL_MEMORY_GB = 64  # 20.4 + 8.3 billion weights of 2 bytes, and room to work
+_FITTING = (  # from how many GB on
+    (FULL_MODEL_MEMORY_GB, ""),
+    (46, " --offload model"),  # the transformer alone, in 16 bits
+    (24, " --offload model --quantization 8bit"),
+    (14, " --offload model --quantization 4bit"),
+    (0, " --offload sequential"),
+)
 
 
 @dataclass(frozen=True)
@@ -96,16 +103,8 @@ def gpu_memory_gb(device: str | None = None) -> float | None:
 
 def full_model_options(memory_gb: float) -> str:
     """The options under which the full model should fit into that much GPU memory (estimated)."""
-    base = f"--model {FULL_MODEL}"
-    if memory_gb >= FULL_MODEL_MEMORY_GB:
-        return base
-    if memory_gb >= 46:  # the transformer alone, in 16 bits
-        return f"{base} --offload model"
-    if memory_gb >= 24:  # the transformer alone, in 8 bits
-        return f"{base} --offload model --quantization 8bit"
-    if memory_gb >= 14:  # the transformer alone, in 4 bits
-        return f"{base} --offload model --quantization 4bit"
-    return f"{base} --offload sequential"
+    fitting = next(options for least_gb, options in _FITTING if memory_gb >= least_gb)
+    return f"--model {FULL_MODEL}{fitting}"
 
 
 def is_downloaded(repository: str) -> bool:
