@@ -18,8 +18,7 @@ from pixelsmile.judges.verdict import (
     is_final,
     outcome_from_json,
 )
-from pixelsmile.remote import MAX_REFUSALS, AnswerCache, Once, Refusals
-from pixelsmile.remote import RequestRefusedError as Refused
+from pixelsmile.remote import MAX_REFUSALS, AnswerCache, Once, Refusals, RequestRefusedError
 
 Source = Literal["judge", "cache", "twin", "picture"]
 
@@ -137,7 +136,7 @@ class Asker:
         identity = self.judge.identity
         try:
             outcome = await self.judge.judge(question)
-        except Refused as refusal:
+        except RequestRefusedError as refusal:
             self._refusals.check(refusal)
             outcome = NoVerdict(identity.id, "refused", refusal.detail)
         else:

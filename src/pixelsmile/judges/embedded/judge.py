@@ -30,23 +30,19 @@ from pixelsmile.networks import face_detector as drawn_network
 from pixelsmile.networks.expression_judge import load_network, to_tensor
 from pixelsmile.networks.files import CONFIG_FILE, WEIGHTS_FILE
 
-# The part of a picture that the embedded judge looks at: the face, upright, from the forehead to the chin.
-#
-# It is placed by the eyes and the tip of the nose: the mouth moves with the expression, and an alignment on
-# its corners would take that away.
-
-
 # Eyes and nose tip, in sides of the crop: 2.7 eye distances are one side, 1.0 of them lies above the eyes,
-# 1.7 below. A jaw dropped as far as drawings go ends 1.72 below; drops of sweat hang 0.9 above.
+# 1.7 below. A jaw dropped as far as drawings go ends 1.72 below; drops of sweat hang 0.9 above. The mouth has
+# no say in it: it moves with the expression, and an alignment on its corners would take that away.
 TEMPLATE_3 = np.array([[0.3148, 0.3704], [0.6852, 0.3704], [0.5, 0.5480]])
 NUM_FIXED = len(TEMPLATE_3)  # of the five landmarks, the first
 
 
 def face_crop(image: Image.Image, landmarks_52: np.ndarray, size_px: int, margin_px: int = 0) -> np.ndarray:
-    """The aligned face with a margin on every side: uint8 (S, S, 3) with S = size_px + 2 * margin_px.
+    """What the judge looks at: the face, upright, from the forehead to the chin, and a margin on every side.
 
-    A larger picture is scaled down first, smoothly, so that a face looks the same from pictures of any size.
-    Black outside of the picture. InputError where the landmarks lie on one spot.
+    uint8 (S, S, 3) with S = size_px + 2 * margin_px. A larger picture is scaled down first, smoothly, so that
+    a face looks the same from pictures of any size. Black outside of the picture. InputError where the
+    landmarks lie on one spot.
     """
     target_32 = TEMPLATE_3 * size_px + margin_px
     fixed_32 = np.asarray(landmarks_52, np.float64)[:NUM_FIXED]
@@ -113,7 +109,7 @@ class EmbeddedJudge:
         )
 
     async def judge(self, question: Question) -> Verdict | NoVerdict:
-        """A verdict on the one picture, or `unsuited`: it knows no such face. The style is seen, not told."""
+        """A verdict on the one picture, or `unsuited`: it knows no such face. It sees the domain."""
         (picture,) = question.pictures.values()
         return await asyncio.to_thread(self._judge, picture.image)
 

@@ -1,8 +1,8 @@
 """The judge of photographs: it looks at a person's face with the networks that ship, and needs no connection.
 
 The mesh finds the face and says what its muscles do, a network of seven classes says what it sees, and
-`photo_scores` weighs the two. Of the twelve expressions it judges those of CATEGORIES; asked about another it
-has no verdict.
+`scores` weighs the two. Of the twelve expressions it judges those of CATEGORIES; asked about another it has
+no verdict. How often it is right it says on every report: `recipes/photo/quality.py` measured it.
 """
 
 import asyncio
@@ -29,17 +29,15 @@ from pixelsmile.judges.question import Question
 from pixelsmile.judges.verdict import NoVerdict, Verdict
 from pixelsmile.limits import read_json_object, validated
 
-# How often the judge of photographs is right, which it says on every report; `recipes/photo/quality.py`.
-
-
 FILE = "judge_quality.json"
 
 
 class Quality(BaseModel):
-    """fitted_sha256: of what the judge had then. on: which faces. confusion: by label, what was seen.
+    """How often it is right.
 
-    Accuracies are shares of the faces that got a verdict, balanced: the mean over the classes. pearson: of
-    scores and steps along sweeps whose strengths are known by their order alone. ms_per_face: on one core.
+    fitted_sha256: of what the judge had then. on: which faces. confusion: by label, what was seen. Accuracies
+    are shares of the faces that got a verdict, balanced: the mean over the classes. pearson: of scores and
+    steps along sweeps whose strengths are known by their order alone. ms_per_face: on one core.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
