@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pixelsmile.editors.choice import EditorChoice, open_editor, parse_editor
 from pixelsmile.editors.command import DEFAULT_TIMEOUT_S, CommandEditor
 from pixelsmile.editors.folder import FolderEditor
+from pixelsmile.editors.remote import DEFAULT_CONCURRENCY
 from pixelsmile.editors.sanity import FED_SANITY_EDITORS, SANITY_EDITORS, SanityEditor
 from pixelsmile.errors import InputError
 
@@ -84,3 +85,4 @@ def test_opening(tmp_path):
     assert (command._timeout_s, command.max_concurrency) == (3.0, 4)
     with pytest.raises(InputError, match="embedded benchmark"):
         opened("truth")
+    assert opened("openai-images:m@http://localhost:1/v1").max_concurrency == DEFAULT_CONCURRENCY

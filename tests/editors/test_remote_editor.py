@@ -15,7 +15,7 @@ from PIL import Image
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.runner import run_edits
 from pixelsmile.editors.editor import EditorStoppedError, EditOutcome
-from pixelsmile.editors.remote import CACHE_NAME, RemoteEditor, RemoteSettings, remote_editor
+from pixelsmile.editors.remote import CACHE_NAME, RemoteEditor, RemoteSettings
 from pixelsmile.editors.task import Task
 from pixelsmile.errors import InputError
 from pixelsmile.remote import Budget, RemoteError
@@ -70,16 +70,14 @@ def test_an_edit_is_paid_for_once(tmp_path):
 
 
 def test_the_record_has_no_key(tmp_path):
-    editor = remote_editor("a:b@http://localhost:1/v1", RemoteSettings(size="auto"), tmp_path, 3)
-    record = editor.to_record()
-    assert (record["kind"], record["name"], editor.max_concurrency) == ("openai-images", "a:b", 3)
+    settings = RemoteSettings(key_env="OPENAI_API_KEY", size="auto")
+    record = RemoteEditor(settings.provider("a:b@http://localhost:1/v1"), tmp_path).to_record()
+    assert (record["kind"], record["name"]) == ("openai-images", "a:b")
     assert record["parameters"]["server"] == "localhost"
     assert OPENAI_KEY not in str(record)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(InputError, match="no model after openai-images"):
-        remote_editor(" ", RemoteSettings(), tmp_path, None)
     with pytest.raises(RemoteError, match="is no URL"):
-        remote_editor("m@http://", RemoteSettings(), tmp_path, None)
+        settings.provider("m@http://")
 
 
 def test_a_run_over_a_bad_server(tmp_path):

@@ -10,10 +10,11 @@ from pixelsmile.editors.command import DEFAULT_TIMEOUT_S, CommandEditor
 from pixelsmile.editors.editor import TaskEditor
 from pixelsmile.editors.folder import FolderEditor
 from pixelsmile.editors.own import OwnEditor, OwnSettings
-from pixelsmile.editors.remote import FORM, RemoteSettings, remote_editor
+from pixelsmile.editors.remote import DEFAULT_CONCURRENCY, FORM, RemoteEditor, RemoteSettings
 from pixelsmile.editors.sanity import SANITY_EDITORS, SanityEditor
 from pixelsmile.editors.task import Task
 from pixelsmile.errors import InputError
+from pixelsmile.remote import Budget
 
 OWN = "pixelsmile"
 
@@ -80,7 +81,13 @@ def open_editor(
                 max_concurrency=max_concurrency or 1,
             )
         case "openai-images":
-            return remote_editor(choice.argument, remote or RemoteSettings(), folder, max_concurrency)
+            remote = remote or RemoteSettings()
+            return RemoteEditor(
+                remote.provider(choice.argument),
+                folder,
+                budget=Budget(remote.max_requests, max_cost=remote.max_cost),
+                max_concurrency=max_concurrency or DEFAULT_CONCURRENCY,
+            )
         case "sanity":
             editor = SanityEditor(choice.argument)
             editor.check(tasks)

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 from pixelsmile.editors.editor import Capabilities, EditorStoppedError, EditOutcome
 from pixelsmile.editors.task import Task
-from pixelsmile.errors import ImageError, InputError
+from pixelsmile.errors import ImageError
 from pixelsmile.hashing import sha256_bytes, sha256_json
 from pixelsmile.images import load_image
 from pixelsmile.remote import (
@@ -75,9 +75,6 @@ class RemoteSettings:
             limits=Limits(timeout_s=self.timeout_s, max_output_tokens=0, price=self.price),
         )
 
-    def budget(self) -> Budget:
-        return Budget(self.max_requests, max_cost=self.max_cost)
-
 
 class RemoteEditor:
     """Asks a model for one edit of each task; what it will not give is a failure with its reason.
@@ -98,9 +95,8 @@ class RemoteEditor:
         max_concurrency: int = DEFAULT_CONCURRENCY,
     ) -> None:
         self.max_concurrency = max_concurrency
-        self.budget = budget or Budget()
         self._provider = provider
-        self._client = Client(provider, "editor", retry=retry, budget=self.budget)
+        self._client = Client(provider, "editor", retry=retry, budget=budget)
         self._cache_file = folder / CACHE_NAME
         self._cache: AnswerCache | None = None
         self._identity = sha256_json(self.to_record())
@@ -124,7 +120,11 @@ class RemoteEditor:
                 continue
             try:
                 yield await self._edited(task.prompt, Picture.read(picture))
-            except (RemoteError, BudgetSpentError) as stop:
+            except BudgetSpentError as stop:
+                raise EditorStoppedError(
+                    f"{stop}: a larger one does the rest, with the same command"
+                ) from stop
+            except RemoteError as stop:
                 raise EditorStoppedError(stop) from stop
 
     async def close(self) -> None:
@@ -175,20 +175,6 @@ class RemoteEditor:
             domain="",
             pictures=[picture],
         )
-
-
-def remote_editor(
-    named: str, settings: RemoteSettings, folder: Path, max_concurrency: int | None
-) -> RemoteEditor:
-    """The editor for MODEL or MODEL@ADDRESS. RemoteError for no key, and for an address that is none."""
-    if not named.strip():
-        raise InputError(f"no model after openai-images: write {FORM}")
-    return RemoteEditor(
-        settings.provider(named),
-        folder,
-        budget=settings.budget(),
-        max_concurrency=max_concurrency or DEFAULT_CONCURRENCY,
-    )
 
 
 def _outcome(picture: bytes) -> EditOutcome:
