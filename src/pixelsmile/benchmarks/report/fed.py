@@ -21,7 +21,6 @@ from pixelsmile.benchmarks.report.columns import (
     DIMENSIONS,
     FED_COLUMNS,
     SCORE,
-    goodness,
 )
 from pixelsmile.benchmarks.report.page import Pictures, excerpt, render, specified
 from pixelsmile.benchmarks.report.remarks import benchmark_words, fed_remarks, gain_words, identity_words
@@ -121,8 +120,6 @@ def leaderboard(runs: Mapping[str, FedResults], *, published: bool = True) -> Ta
 class Album:
     """The pictures of one run, and what was found out about each edit."""
 
-    components = COMPONENTS
-
     def __init__(self, label: str, run: FedResults) -> None:
         self.label, self.run = label, run
         self._pictures = Pictures(run.folder)
@@ -136,10 +133,6 @@ class Album:
     def edit(self, scored: ScoredEdit) -> dict[str, str]:
         words = f"{scored.sample}, edit of {self.label}"
         return self._pictures.edit(scored.key, words, scored.unmade)
-
-    def goodness(self, column: Column, value: float | None) -> float:
-        """How full the bar of a component is, 0..1: full is best."""
-        return 0.0 if value is None else round(goodness(column.name, value, self.run.summary.constants), 3)
 
     def said(self, scored: ScoredEdit) -> list[tuple[str, str]]:
         """The judge's own words, by the label of the component."""

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from pixelsmile.benchmarks.report.charts import color_class
+from pixelsmile.benchmarks.report.columns import COMPONENTS, goodness
 from pixelsmile.benchmarks.report.tables import (
     WARNING,
     Footnotes,
@@ -121,10 +122,12 @@ def _templates() -> Environment:
     made.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False}
     made.filters |= {"number": format_number, "interval": format_interval, "excerpt": excerpt}
     made.globals |= {
+        "COMPONENTS": COMPONENTS,
         "Footnotes": Footnotes,
         "WARNING": WARNING,
         "bootstrap_words": bootstrap_words,
         "level_words": level_words,
         "color_class": color_class,
+        "goodness": goodness,
     }
     return made

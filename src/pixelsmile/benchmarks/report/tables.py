@@ -21,7 +21,7 @@ class Column:
     """A number that a table shows: what it is called, which way is better, and how it is written.
 
     name: its key among a row's figures. low, high: the ends of its scale. best: its best value where that is
-    neither end. published: its key in the papers' tables, which have it with `published_digits`.
+    neither end. published_digits: of the papers' tables, which have it by its name or its label.
     """
 
     name: str
@@ -32,7 +32,6 @@ class Column:
     high: float = 1.0
     digits: int = 3
     best: float | None = None
-    published: str = ""
     published_digits: int = 3
 
     @property
@@ -44,6 +43,10 @@ class Column:
         """What the number is, and which way is better."""
         way = _WAYS[self.better] if self.best is None else f"best at {self.best:g}"
         return f"{self.meaning}; {way}" if self.meaning else way
+
+    def published(self, values: Mapping[str, float]) -> str:
+        """This number of a published row, as it stands there."""
+        return format_number(values.get(self.name, values.get(self.label.lower())), self.published_digits)
 
     def place(self, value: float) -> float:
         """Where a value lies on the whole scale, in percent; at its end where it is beyond."""
@@ -86,11 +89,7 @@ class Table:
             half = row.group if row.group in self.halves else ""
             found.setdefault(row.model, {})[half or ""] = row.values
         return {
-            model: [
-                format_number(by_half.get(half, {}).get(column.published), column.published_digits)
-                for half in self.halves
-                for column in self.columns
-            ]
+            model: [each.published(by_half.get(half, {})) for half in self.halves for each in self.columns]
             for model, by_half in found.items()
         }
 
