@@ -1,4 +1,4 @@
-"""How far the scoring of a run has come: what has scores, what has none and why, and what is left to do."""
+"""How far a run has come: which edits are made and scored, which are not and why, and what is left to do."""
 
 import shlex
 from collections import Counter
@@ -9,12 +9,61 @@ from typing import Any
 from pixelsmile.benchmarks.fed.results import fed_edits, identity_encoders
 from pixelsmile.benchmarks.metrics.fed_score import COMPONENTS, SCORE, load_normalisation
 from pixelsmile.benchmarks.report.columns import COMPONENTS as COMPONENT_COLUMNS
+from pixelsmile.benchmarks.report.tables import printable
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.change import representations_of
 from pixelsmile.benchmarks.scorers.identity import IdentitySettings
 from pixelsmile.benchmarks.scorers.judged import JudgeSettings, MarkersRecord, judge_place
 from pixelsmile.benchmarks.scorers.scorer import score_records, settings_at
 from pixelsmile.benchmarks.scores import CHANGE, IDENTITY, MARKS, NOT_JUDGED, Score
+from pixelsmile.errors import one_line
+
+_MAX_REASONS = 5  # of failures that are printed
+
+
+@dataclass(frozen=True)
+class EditingStanding:
+    """How many edits an editor has made, and the reasons of the others. num_missing: tasks without words."""
+
+    run: str
+    num_tasks: int
+    num_missing: int
+    num_edits: int
+    failures: Mapping[str, int]
+
+    @classmethod
+    def of(cls, run: str, folder: RunFolder) -> "EditingStanding":
+        """What is on disk, where every edit was tried."""
+        spec, edits = folder.spec(), folder.edits()
+        records = [edits[key] for key in spec.edit_keys()]
+        failures = Counter(str(record.failure) for record in records if record.file is None)
+        return cls(run, len(spec.tasks), len(spec.without_instruction), len(records), failures)
+
+    @property
+    def num_made(self) -> int:
+        return self.num_edits - sum(self.failures.values())
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "run": self.run,
+            "edits": self.num_edits,
+            "made": self.num_made,
+            "failures": dict(self.failures),
+        }
+
+    def lines(self, task: str, num_new: int, seconds: float) -> Iterator[str]:
+        """task: what one is called. num_new: edits of this call, which took so many seconds."""
+        now = "" if num_new == self.num_edits else f"{num_new} of them now, "
+        took = f"{now}in {seconds:.1f} s" if num_new else "finished before: nothing to do"
+        yield f"{self.run}: {_counted(self.num_edits, 'edit')} of {_counted(self.num_tasks, task)}, {took}"
+        if self.failures:
+            yield f"{sum(self.failures.values())} failed; the same command tries them once more:"
+        for reason, count in Counter(self.failures).most_common(_MAX_REASONS):
+            yield f"  {count} x {printable(one_line(reason))}"
+        if len(self.failures) > _MAX_REASONS:
+            yield f"  and {len(self.failures) - _MAX_REASONS} other reasons: see edits.jsonl there"
+        if self.num_missing:
+            yield f"{_counted(self.num_missing, task)} missing: they are unscored"
 
 
 @dataclass(frozen=True)

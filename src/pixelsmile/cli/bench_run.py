@@ -3,15 +3,13 @@
 import argparse
 import shlex
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.display import counted, loading, print_json, progress, remark, silence_libraries
-from pixelsmile.cli.judge_options import json_fields
+from pixelsmile.cli.display import loading, print_json, progress, remark, silence_libraries
+from pixelsmile.cli.judge_options import add_request
 from pixelsmile.cli.options import (
     add_adapter,
     add_device,
@@ -22,9 +20,17 @@ from pixelsmile.cli.options import (
     add_seed,
     memory_errors,
 )
-from pixelsmile.cli.parsing import CommandParser, ExtendList, listed, one_of, positive_number, whole_number
+from pixelsmile.cli.parsing import (
+    CommandParser,
+    ExtendList,
+    dollars,
+    listed,
+    one_of,
+    positive_number,
+    whole_number,
+)
 from pixelsmile.editors.own import REGIONS, TOLD
-from pixelsmile.errors import InputError, one_line
+from pixelsmile.errors import InputError
 from pixelsmile.expressions import MAX_STRENGTH, parse_strength
 
 if TYPE_CHECKING:
@@ -36,7 +42,6 @@ if TYPE_CHECKING:
     from pixelsmile.editors.remote import RemoteSettings
     from pixelsmile.expressions import Domain
 
-_MAX_REASONS = 5
 _ADVICE = "add --offload model, or --quantization 4bit"
 _OWN_OPTIONS = (
     *("model", "adapter", "steps", "shift", "region", "device", "dtype", "offload", "quantization"),
@@ -173,34 +178,15 @@ def _add_server(parser: CommandParser) -> None:
         "--max-requests", type=whole_number("max-requests", 0), metavar="N", help="stop before more are sent"
     )
     group.add_argument(
-        "--max-cost", type=_dollars("max-cost"), metavar="DOLLARS", help="stop before more is spent"
+        "--max-cost", type=dollars("max-cost"), metavar="DOLLARS", help="stop before more is spent"
     )
     group.add_argument(
-        "--price", type=_dollars("price"), metavar="DOLLARS", help="of one edit, where the server tells none"
+        "--price", type=dollars("price"), metavar="DOLLARS", help="of one edit, where the server tells none"
     )
     group.add_argument(
         "--size", metavar="SIZE", help="of the edits, WIDTHxHEIGHT or auto (default: the server's)"
     )
-    group.add_argument("--key-env", metavar="NAME", help="the environment variable that has the key")
-    group.add_argument(
-        "--extra",
-        type=json_fields,
-        metavar="JSON",
-        help='further fields of each request, as \'{"quality": "high"}\'; a null takes a field out',
-    )
-
-
-def _dollars(name: str) -> Callable[[str], Decimal]:
-    def parse(text: str) -> Decimal:
-        try:
-            amount = Decimal(text)
-        except ArithmeticError:
-            amount = Decimal("NaN")
-        if not amount.is_finite() or amount < 0:
-            raise InputError(f"{name} {text!r}: use an amount in dollars, 0.04 or 20")
-        return amount
-
-    return parse
+    add_request(group, '{"quality": "high"}')
 
 
 def _add_model(parser: CommandParser) -> argparse._ArgumentGroup:
@@ -401,35 +387,13 @@ def _work(events: Iterator["RunProgress"], quiet: bool) -> int:
 
 
 def _report(options: argparse.Namespace, name: str, folder: "RunFolder", num_new: int, seconds: float) -> int:
-    spec, edits = folder.spec(), folder.edits()
-    records = [edits[key] for key in spec.edit_keys()]
-    failures = Counter(record.failure for record in records if record.file is None)
-    num_made = len(records) - failures.total()
+    from pixelsmile.benchmarks.standing import EditingStanding
+
+    standing = EditingStanding.of(options.output, folder)
     if options.json:
-        counts = {"edits": len(records), "made": num_made, "new": num_new, "failures": dict(failures)}
-        print_json({"run": options.output, **counts, "seconds": round(seconds, 2)})
-    else:
-        tasks = counted(len(spec.tasks), "sample" if name == "ffe" else "instruction")
-        print("\n".join(_summary(options.output, tasks, num_made, num_new, seconds, failures)))
-        if spec.without_instruction:
-            print(f"{counted(len(spec.without_instruction), 'instruction')} missing: they are unscored")
-        if num_made:
-            print(f"next: pixelsmile bench {name} judge {shlex.quote(options.output)}")
-    return 0 if num_made else 1
-
-
-def _summary(
-    run: str, tasks: str, num_made: int, num_new: int, seconds: float, failures: Counter[str | None]
-) -> Iterator[str]:
-    from pixelsmile.benchmarks.report.tables import printable
-
-    num_edits = num_made + failures.total()
-    now = "" if num_new == num_edits else f"{num_new} of them now, "
-    took = f"{now}in {seconds:.1f} s" if num_new else "finished before: nothing to do"
-    yield f"{run}: {counted(num_edits, 'edit')} of {tasks}, {took}"
-    if failures:
-        yield f"{failures.total()} failed; the same command tries them once more:"
-        for reason, count in failures.most_common(_MAX_REASONS):
-            yield f"  {count} x {printable(one_line(reason))}"
-        if len(failures) > _MAX_REASONS:
-            yield f"  and {len(failures) - _MAX_REASONS} other reasons: see edits.jsonl there"
+        print_json({**standing.as_json(), "new": num_new, "seconds": round(seconds, 2)})
+        return 0 if standing.num_made else 1
+    print("\n".join(standing.lines("sample" if name == "ffe" else "instruction", num_new, seconds)))
+    if standing.num_made:
+        print(f"next: pixelsmile bench {name} judge {shlex.quote(options.output)}")
+    return 0 if standing.num_made else 1

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pixelsmile.cli.options import Options
 from pixelsmile.cli.parsing import positive_number, whole_number
 from pixelsmile.errors import InputError
 from pixelsmile.limits import parse_json, shown
@@ -57,15 +58,20 @@ def add_server(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="0 to 2, or `model` for the model's own (default: 0 for openai, the model's own for gemini)",
     )
-    group.add_argument("--key-env", metavar="NAME", help="the environment variable that has the key")
-    group.add_argument(
-        "--extra",
-        type=json_fields,
-        metavar="JSON",
-        help="further fields of each request, as '{\"top_p\": 0.9}'; a null takes a field out",
-    )
+    add_request(group, '{"top_p": 0.9}')
     group.add_argument(
         "--timeout", type=positive_number("timeout"), metavar="SECONDS", help="of a request (default 120)"
+    )
+
+
+def add_request(to: Options, example: str) -> None:
+    """--key-env and --extra, of whatever stands behind an address. example: of further fields."""
+    to.add_argument("--key-env", metavar="NAME", help="the environment variable that has the key")
+    to.add_argument(
+        "--extra",
+        type=_json_fields,
+        metavar="JSON",
+        help=f"further fields of each request, as '{example}'; a null takes a field out",
     )
 
 
@@ -108,7 +114,7 @@ def _temperature(text: str) -> float | str:
     return number
 
 
-def json_fields(text: str) -> Mapping[str, Any]:
+def _json_fields(text: str) -> Mapping[str, Any]:
     """The fields of --extra, a JSON object; InputError for other text."""
     found = parse_json(text, f"--extra {shown(text)}")
     if not isinstance(found, dict):

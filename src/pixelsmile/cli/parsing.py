@@ -7,6 +7,7 @@ import math
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, NoReturn, TypeVar
 
 from pixelsmile.errors import InputError
@@ -156,6 +157,21 @@ def share(what: str) -> Callable[[str], float]:
     return _number(
         lambda number: 0 <= number <= 1, f"{what} {{!r}} is no number from 0 to 1: use for example 0.5"
     )
+
+
+def dollars(what: str) -> Callable[[str], Decimal]:
+    """An argparse type: an amount of 0 or more, or an InputError."""
+
+    def parse(text: str) -> Decimal:
+        try:
+            amount = Decimal(text)
+        except ArithmeticError:
+            amount = Decimal("NaN")
+        if not amount.is_finite() or amount < 0:
+            raise InputError(f"{what} {text!r}: use an amount in dollars, 0.04 or 20")
+        return amount
+
+    return parse
 
 
 def _number(is_right: Callable[[float], bool], refusal: str) -> Callable[[str], float]:
