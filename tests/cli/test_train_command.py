@@ -119,7 +119,7 @@ def test_a_whole_training(tiny, tiny_model, capsys):
     assert "step 4/6" not in captured.err
 
     assert main(["train", "my.yaml", "-o", "out", "--set", "adapter.rank=3"]) == 2
-    assert "has adapter.rank = 2, not 3: set it back to go on" in capsys.readouterr().err
+    assert "was begun with adapter.rank = 2, not 3: set it back to go on" in capsys.readouterr().err
 
     with Image.open("data/0a.png") as picture:
         picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save("data/0a.png")
@@ -220,7 +220,7 @@ def test_a_dry_run_estimates_and_measures(tiny, capsys):
         (["my.yaml", "--set", "model.name=nowhere"], "no model folder 'nowhere'"),
         (["my.yaml", "--set", "model.device=cuda:7"], "it should be 'cpu' or 'cuda'"),
         (["my.yaml", "--set", "optimiser.kind=adamw8bit"], "needs a GPU: use 'adamw'"),
-        (["my.yaml", "--set", "model.quantise=4bit"], "needs a GPU"),
+        (["my.yaml", "--set", "model.quantization=4bit"], "needs a GPU"),
         (["my.yaml", "--set", "optimiser.num_warmup_steps=4"], "num_warmup_steps is 4 in a run of 4 steps"),
         (["my.yaml", "--dry-run", "--set", "optimiser.num_warmup_steps=4"], "is 4 in a run of 4 steps"),
         (["my.yaml", "--set", "objective.identity.max_sigma=0.0"], "the term never counts"),
