@@ -6,14 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pixelsmile.benchmarks.metrics.measure import (
-    Bootstrap,
-    Coverage,
-    count_reasons,
-    estimate,
-    mean_measure,
-)
-from pixelsmile.benchmarks.metrics.summary import Figure
+from pixelsmile.benchmarks.metrics.measure import Bootstrap, Figure, mean_figure
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.scorer import other_places
 from pixelsmile.benchmarks.scores import ScoredEdit
@@ -38,15 +31,8 @@ def further_figures(folder: RunFolder, edits: Sequence[ScoredEdit], plan: Bootst
         for name in dict.fromkeys(name for score in scores for name in score.values):
             values = [score.values.get(name) for score in scores]
             values_E = np.array([np.nan if value is None else value for value in values])
-            scored_E = np.isfinite(values_E)
-            coverage = Coverage(
-                "edits",
-                int(scored_E.sum()),
-                len(np.unique(sample_E[scored_E])),
-                count_reasons(score.unscored for score in scores),
-            )
-            measure = mean_measure(values_E, sample_E, len(places), coverage)
-            found[f"{scorer}/{name}"] = Figure(estimate(measure, plan, weights_RS), coverage)
+            reasons = (score.unscored for score in scores)
+            found[f"{scorer}/{name}"] = mean_figure(values_E, sample_E, reasons, plan, weights_RS)
     return found
 
 

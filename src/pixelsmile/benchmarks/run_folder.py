@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from PIL import Image
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag, model_validator
 
 from pixelsmile.editors.task import check_name
 from pixelsmile.errors import InputError
@@ -85,6 +85,16 @@ class FedTaskRecord(TaskRecord):
     asked_strength: Strength | None = None
 
 
+def _kind_of_task(task: Any) -> str:
+    is_fed = "triplet" in task if isinstance(task, dict) else isinstance(task, FedTaskRecord)
+    return "fed" if is_fed else "ffe"
+
+
+AnyTask = Annotated[
+    Annotated[FedTaskRecord, Tag("fed")] | Annotated[TaskRecord, Tag("ffe")], Discriminator(_kind_of_task)
+]
+
+
 class Spec(Record):
     """Everything that the edits of a run depend on, and where they are made.
 
@@ -101,7 +111,7 @@ class Spec(Record):
     setting: Literal["general", "linear"]
     strengths: tuple[Strength, ...] = Field(min_length=1)
     seed: int
-    tasks: tuple[FedTaskRecord | TaskRecord, ...] = Field(min_length=1)
+    tasks: tuple[AnyTask, ...] = Field(min_length=1)
     without_instruction: tuple[FedTaskRecord, ...] = ()
 
     @model_validator(mode="after")

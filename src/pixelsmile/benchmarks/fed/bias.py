@@ -25,11 +25,13 @@ from pixelsmile.benchmarks.metrics.measure import (
     Bootstrap,
     Coverage,
     Estimate,
+    Figure,
+    coverage,
     difference,
     estimate,
+    mean_figure,
     mean_measure,
 )
-from pixelsmile.benchmarks.metrics.summary import Figure
 from pixelsmile.benchmarks.metrics.table import FloatArray, IntArray
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.runner import GENERAL_STRENGTHS, run_edits
@@ -303,12 +305,10 @@ def run_checks(
 def editor_figures(table: BiasTable, editor: str, plan: Bootstrap) -> dict[str, Figure]:
     """The mean of every metric of that editor, with its interval and what it rests on."""
     weights_RS = plan.draw(table.num_samples)
-    found = {}
-    for name, values_T in table.values[editor].items():
-        coverage = _coverage(table, values_T, NO_VALUE)
-        measure = mean_measure(values_T, table.sample, table.num_samples, coverage)
-        found[name] = Figure(estimate(measure, plan, weights_RS), coverage)
-    return found
+    return {
+        name: mean_figure(values_T, table.sample, _missing(values_T, NO_VALUE), plan, weights_RS)
+        for name, values_T in table.values[editor].items()
+    }
 
 
 def expression_score(run: FedResults, edit: ScoredEdit) -> float | None:
@@ -348,18 +348,14 @@ def _pair(
     one_T, other_T = (sign * table.values[editor][metric.name] for editor in (better, worse))
     both_T = np.isfinite(one_T) & np.isfinite(other_T)
     one_T, other_T = (np.where(both_T, values_T, np.nan) for values_T in (one_T, other_T))
-    coverage = _coverage(table, one_T, NOT_BOTH)
-    means = (
-        mean_measure(values_T, table.sample, table.num_samples, coverage) for values_T in (one_T, other_T)
-    )
-    return PairFound(better, worse, estimate(difference(*means), plan, weights_RS), coverage)
+    found = coverage("edits", table.sample, both_T, _missing(one_T, NOT_BOTH))
+    means = (mean_measure(values_T, table.sample, table.num_samples, found) for values_T in (one_T, other_T))
+    return PairFound(better, worse, estimate(difference(*means), plan, weights_RS), found)
 
 
-def _coverage(table: BiasTable, values_T: FloatArray, reason: str) -> Coverage:
-    scored_T = np.isfinite(values_T)
-    num_out = int((~scored_T).sum())
-    num_samples = len(np.unique(table.sample[scored_T]))
-    return Coverage("edits", int(scored_T.sum()), num_samples, {reason: num_out} if num_out else {})
+def _missing(values_T: FloatArray, reason: str) -> list[str]:
+    """The reason, for each value that there is not."""
+    return [reason] * int((~np.isfinite(values_T)).sum())
 
 
 def _waits(edit: ScoredEdit, name: str) -> bool:

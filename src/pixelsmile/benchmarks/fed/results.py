@@ -27,8 +27,7 @@ from pixelsmile.benchmarks.metrics.fed_score import (
     relative_gain,
     with_fed_scores,
 )
-from pixelsmile.benchmarks.metrics.measure import Bootstrap, count_reasons
-from pixelsmile.benchmarks.metrics.summary import Figure
+from pixelsmile.benchmarks.metrics.measure import Bootstrap, Figure, count_reasons
 from pixelsmile.benchmarks.results import as_file, by_domain, chosen, further_figures
 from pixelsmile.benchmarks.run_folder import FedTaskRecord, RunFolder, Spec
 from pixelsmile.benchmarks.scorers.background import BackgroundSettings

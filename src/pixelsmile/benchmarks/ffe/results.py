@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pixelsmile.benchmarks.metrics.choices import MetricChoices
-from pixelsmile.benchmarks.metrics.measure import Bootstrap, count_reasons
-from pixelsmile.benchmarks.metrics.summary import Figure, Summary, summarise
+from pixelsmile.benchmarks.metrics.measure import Bootstrap, Figure, count_reasons
+from pixelsmile.benchmarks.metrics.summary import Summary, summarise
 from pixelsmile.benchmarks.results import as_file, by_domain, chosen, further_figures
 from pixelsmile.benchmarks.run_folder import RunFolder, Spec
 from pixelsmile.benchmarks.scorers.identity import IdentitySettings

@@ -9,13 +9,12 @@ from pixelsmile.benchmarks.metrics.fed_score import (
     load_normalisation,
     relative_gain,
 )
-from pixelsmile.benchmarks.metrics.measure import Bootstrap, Estimate
+from pixelsmile.benchmarks.metrics.measure import Bootstrap, Estimate, Figure
 from pixelsmile.benchmarks.metrics.summary import (
     METRIC_NAMES,
     METRICS,
     Comparison,
     Difference,
-    Figure,
     Metric,
     Summary,
     compare,

@@ -34,7 +34,7 @@ class MetricChoices(BaseModel):
     dominant: Literal["scores", "judge"] = "scores"
     ties: Literal["split", "unscored", "target", "other"] = "split"
     # A highest score up to here is no expression: the edit shows a neutral face.
-    neutral_at_most: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    neutral_at_most: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
 
     # Which strengths enter. Labels are taken at 1, the full expression (below Eq. 5). Scores are taken over
     # the sweep: tables 1 and 2 print the same ID, and ID .6522 with HES .4723 means a mean score of .370.
@@ -62,9 +62,9 @@ class MetricChoices(BaseModel):
     # None: all that there are. A sweep with points missing is used from `min_points` on, or not at all.
     # One whose scores are all the same has no correlation: undefined and counted, or 0.
     linearity: Literal["per_sweep", "pooled"] = "per_sweep"
-    max_strength: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    num_points: int | None = None
-    min_points: Annotated[int, Field(ge=3)] = 3  # two always lie on a line
+    max_strength: Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)] | None = None
+    num_points: Annotated[int, Field(strict=True)] | None = None
+    min_points: Annotated[int, Field(ge=3, strict=True)] = 3  # two always lie on a line
     incomplete_sweeps: Literal["use", "unscored"] = "use"
     constant_sweeps: Literal["undefined", "zero"] = "undefined"
 

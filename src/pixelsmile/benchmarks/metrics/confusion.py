@@ -1,6 +1,8 @@
-"""The expression that an edit shows: the dominant one, from the judge's scores or as the judge names it.
+"""What edits show: structural confusion (Eq. 1 and 2) and accuracy (PixelSmile, section 3.2).
 
-Shape suffixes: E edits, S samples, T targets (EXPRESSIONS), L labels (PREDICTIONS).
+An edit shows its dominant expression, from the judge's scores or as the judge names it. All rates are
+functions of counts (..., T, L), how many edits towards T show L, of one editor or of many replicates at once.
+Shape suffixes: E edits, S samples, T targets (EXPRESSIONS), L labels (PREDICTIONS), X expressions.
 """
 
 from collections.abc import Sequence
@@ -50,34 +52,89 @@ def label_counts(table: EditTable, labels: Labels, strengths: StrengthChoice) ->
     return counts_TL
 
 
-def label_measure(
+def directed_confusion(counts: FloatArray, target: str, shown: str) -> FloatArray:
+    """C(target -> shown), Eq. 1: the share of edits towards `target` that show `shown`, 0..1.
+
+    NaN where no edit towards `target` was scored.
+    """
+    row = counts[..., EXPRESSION_INDEX[target], :]
+    return ratio(row[..., PREDICTION_INDEX[shown]], row.sum(axis=-1))
+
+
+def bidirectional_confusion(counts: FloatArray, a: str, b: str) -> FloatArray:
+    """BCR(a, b), Eq. 2: the mean of both directed rates, 0..1; .5 where both collapse into one."""
+    return 0.5 * (directed_confusion(counts, a, b) + directed_confusion(counts, b, a))
+
+
+def mean_confusion(counts: FloatArray, pairs: Sequence[tuple[str, str]]) -> FloatArray:
+    """mSCR: the mean of BCR over `pairs`, 0..1. NaN where one of them is: a part is no mean of the whole."""
+    return np.asarray(np.mean([bidirectional_confusion(counts, a, b) for a, b in pairs], axis=0))
+
+
+def confusion_rates(counts: FloatArray) -> FloatArray:
+    """Every directed rate (..., T, L); NaN in the rows of targets without a scored edit."""
+    return ratio(counts, counts.sum(axis=-1, keepdims=True))
+
+
+def accuracy(counts: FloatArray, targets: Sequence[str]) -> FloatArray:
+    """The share of edits towards `targets` that show what they should, 0..1; NaN where none was scored.
+
+    An edit towards one of the basic six may show any of the twelve: Acc-6 leaves out targets, not answers.
+    Every edit weighs the same, whatever its target.
+    """
+    rows = counts[..., [EXPRESSION_INDEX[name] for name in targets], :]
+    columns = [PREDICTION_INDEX[name] for name in targets]
+    hits = rows[..., np.arange(len(targets)), columns].sum(axis=-1)
+    return ratio(np.asarray(hits), rows.sum(axis=(-2, -1)))
+
+
+def mean_confusion_measure(table: EditTable, labels: Labels, choices: MetricChoices) -> Measure:
+    """mSCR over the pairs of `choices`, as something to draw samples from."""
+    pairs = choices.confusing_pairs
+    targets = tuple(dict.fromkeys(name for pair in pairs for name in pair))
+    formula = partial(mean_confusion, pairs=pairs)
+    return _measure(table, labels, choices.confusion_strengths, targets, formula)
+
+
+def pair_measures(table: EditTable, labels: Labels, choices: MetricChoices) -> dict[str, Measure]:
+    """BCR and both directed rates of each pair, by names like `fear-surprised` and `fear->surprised`."""
+    strengths, found = choices.confusion_strengths, dict[str, Measure]()
+    for a, b in choices.confusing_pairs:
+        both = partial(bidirectional_confusion, a=a, b=b)
+        found[f"{a}-{b}"] = _measure(table, labels, strengths, (a, b), both)
+        for target, shown in ((a, b), (b, a)):
+            rate = partial(directed_confusion, target=target, shown=shown)
+            found[f"{target}->{shown}"] = _measure(table, labels, strengths, (target,), rate)
+    return found
+
+
+def accuracy_measure(
+    table: EditTable, labels: Labels, choices: MetricChoices, targets: tuple[str, ...]
+) -> Measure:
+    """The accuracy over `targets`, as something to draw samples from."""
+    return _measure(table, labels, choices.accuracy_strengths, targets, partial(accuracy, targets=targets))
+
+
+def _measure(
     table: EditTable, labels: Labels, strengths: StrengthChoice, targets: tuple[str, ...], formula: Formula
 ) -> Measure:
-    """A metric of how many edits towards T, at `strengths`, show L.
-
-    formula: of counts (..., T, L), to values (...). targets: those that it looks at.
-    """
+    """A metric of the counts of edits towards `targets` at `strengths`."""
+    shape_TL = len(EXPRESSIONS), len(PREDICTIONS)
     edit_E = np.flatnonzero(table.at(strengths) & table.of(targets))
-    parts_ETL = np.zeros((len(edit_E), len(EXPRESSIONS), len(PREDICTIONS)))
+    parts_ETL = np.zeros((len(edit_E), *shape_TL))
     parts_ETL[np.arange(len(edit_E)), table.target[edit_E]] = labels.share[edit_E]
     return Measure(
-        parts_ETL.reshape(len(edit_E), len(EXPRESSIONS) * len(PREDICTIONS)),
+        parts_ETL.reshape(len(edit_E), shape_TL[0] * shape_TL[1]),
         table.sample[edit_E],
         table.num_samples,
-        lambda sums: formula(counts_of_sums(sums)),
-        label_coverage(table, labels, strengths, targets),
+        lambda sums: formula(sums.reshape(*sums.shape[:-1], *shape_TL)),
+        _coverage(table, labels, strengths, targets),
     )
 
 
-def counts_of_sums(sums: FloatArray) -> FloatArray:
-    """Sums (..., T * L) as counts (..., T, L)."""
-    return sums.reshape(*sums.shape[:-1], len(EXPRESSIONS), len(PREDICTIONS))
-
-
-def label_coverage(
+def _coverage(
     table: EditTable, labels: Labels, strengths: StrengthChoice, targets: tuple[str, ...]
 ) -> Coverage:
-    """What a number over the edits towards `targets` rests on."""
     taken = np.flatnonzero(table.at(strengths) & table.of(targets))
     unscored = count_reasons(labels.reasons[edit] for edit in taken)
     if missing := table.missing_at(strengths, targets):
@@ -121,87 +178,3 @@ def _settle(tied_EX: BoolArray, table: EditTable, choices: MetricChoices) -> Boo
             return np.where(disputed_E1, tied_EX & ~target_EX, tied_EX)
         case _:
             return tied_EX
-
-
-# Structural confusion (PixelSmile, section 3.2, Eq. 1 and 2).
-#
-# All functions take counts (..., T, L): how many edits towards T show L (labels.label_measure), for one
-# editor or for many replicates at once, and give values (...).
-
-
-def directed_confusion(counts: FloatArray, target: str, shown: str) -> FloatArray:
-    """C(target -> shown), Eq. 1: the share of edits towards `target` that show `shown`, 0..1.
-
-    NaN where no edit towards `target` was scored.
-    """
-    row = counts[..., EXPRESSION_INDEX[target], :]
-    return ratio(row[..., PREDICTION_INDEX[shown]], row.sum(axis=-1))
-
-
-def bidirectional_confusion(counts: FloatArray, a: str, b: str) -> FloatArray:
-    """BCR(a, b), Eq. 2: the mean of both directed rates, 0..1; .5 where both collapse into one."""
-    return 0.5 * (directed_confusion(counts, a, b) + directed_confusion(counts, b, a))
-
-
-def mean_confusion(counts: FloatArray, pairs: Sequence[tuple[str, str]]) -> FloatArray:
-    """mSCR: the mean of BCR over `pairs`, 0..1. NaN where one of them is: a part is no mean of the whole."""
-    rates = [bidirectional_confusion(counts, a, b) for a, b in pairs]
-    return np.asarray(np.mean(rates, axis=0))
-
-
-def confusion_rates(counts: FloatArray) -> FloatArray:
-    """Every directed rate (..., T, L); NaN in the rows of targets without a scored edit."""
-    return ratio(counts, counts.sum(axis=-1, keepdims=True))
-
-
-def mean_confusion_measure(table: EditTable, labels: Labels, choices: MetricChoices) -> Measure:
-    """mSCR over the pairs of `choices`, as something to draw samples from."""
-    pairs = choices.confusing_pairs
-    targets = tuple(dict.fromkeys(name for pair in pairs for name in pair))
-    return _measure(table, labels, choices, targets, partial(mean_confusion, pairs=pairs))
-
-
-def pair_measures(table: EditTable, labels: Labels, choices: MetricChoices) -> dict[str, Measure]:
-    """BCR and both directed rates of each pair, by names like `fear-surprised` and `fear->surprised`."""
-    found: dict[str, Measure] = {}
-    for a, b in choices.confusing_pairs:
-        both = partial(bidirectional_confusion, a=a, b=b)
-        found[f"{a}-{b}"] = _measure(table, labels, choices, (a, b), both)
-        for target, shown in ((a, b), (b, a)):
-            rate = partial(directed_confusion, target=target, shown=shown)
-            found[f"{target}->{shown}"] = _measure(table, labels, choices, (target,), rate)
-    return found
-
-
-def _measure(
-    table: EditTable, labels: Labels, choices: MetricChoices, targets: tuple[str, ...], formula: Formula
-) -> Measure:
-    return label_measure(table, labels, choices.confusion_strengths, targets, formula)
-
-
-# Expression editing accuracy (PixelSmile, section 3.2): Acc-6 and Acc-12.
-
-
-def accuracy(counts: FloatArray, targets: Sequence[str]) -> FloatArray:
-    """The share of edits towards `targets` that show what they should, 0..1; NaN where none was scored.
-
-    Counts are (..., T, L), see labels.label_measure. An edit towards one of the basic six may show any of
-    the twelve: Acc-6 leaves out targets, not answers. Every edit weighs the same, whatever its target.
-    """
-    rows = counts[..., [EXPRESSION_INDEX[name] for name in targets], :]
-    hits = sum_hits(rows, targets)
-    return ratio(hits, rows.sum(axis=(-2, -1)))
-
-
-def sum_hits(rows: FloatArray, targets: Sequence[str]) -> FloatArray:
-    """How many edits in `rows` (..., targets, L) show their target."""
-    columns = [PREDICTION_INDEX[name] for name in targets]
-    return np.asarray(rows[..., np.arange(len(targets)), columns].sum(axis=-1))
-
-
-def accuracy_measure(
-    table: EditTable, labels: Labels, choices: MetricChoices, targets: tuple[str, ...]
-) -> Measure:
-    """The accuracy over `targets`, as something to draw samples from."""
-    formula = partial(accuracy, targets=targets)
-    return label_measure(table, labels, choices.accuracy_strengths, targets, formula)

@@ -5,7 +5,6 @@ every constant, is reconstructed (fed_normalisation_*.json). Arrays are of one n
 shape; NaN is a component without value, and makes the score NaN: unscored, never 0.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -16,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from pixelsmile.benchmarks.metrics.measure import Bootstrap, Coverage, estimate, mean_measure, ratio
-from pixelsmile.benchmarks.metrics.summary import Figure
-from pixelsmile.benchmarks.metrics.table import BoolArray, FloatArray, IntArray
+from pixelsmile.benchmarks.metrics.measure import Bootstrap, Figure, mean_figure, ratio
+from pixelsmile.benchmarks.metrics.table import BoolArray, FloatArray
 from pixelsmile.benchmarks.scores import Score, ScoredEdit
 from pixelsmile.errors import InputError
 
@@ -214,9 +212,8 @@ def fed_summarise(
         for name in _NUMBERS:
             values_E = np.full(len(ordered), np.nan)
             values_E[rows] = [_number(ordered[row], name) for row in rows]
-            coverage = _coverage(values_E, source_E, [ordered[row].score(name).unscored for row in rows])
-            measure = mean_measure(values_E, source_E, len(places), coverage)
-            found[name] = Figure(estimate(measure, plan, weights_RS), coverage)
+            reasons = (ordered[row].score(name).unscored for row in rows)
+            found[name] = mean_figure(values_E, source_E, reasons, plan, weights_RS)
         return found
 
     def split(labels: Sequence[str]) -> dict[str, dict[str, Figure]]:
@@ -246,12 +243,6 @@ def _derived(edit: ScoredEdit, name: str, value: float) -> Score:
 def _number(edit: ScoredEdit, name: str) -> float:
     value = edit.score(name).value
     return np.nan if value is None else value
-
-
-def _coverage(values_E: FloatArray, source_E: IntArray, reasons: Sequence[str | None]) -> Coverage:
-    scored_E = np.isfinite(values_E)
-    unscored = Counter(reason for reason in reasons if reason is not None)
-    return Coverage("edits", int(scored_E.sum()), len(np.unique(source_E[scored_E])), dict(unscored))
 
 
 def _key(edit: ScoredEdit) -> tuple[str, str, str]:

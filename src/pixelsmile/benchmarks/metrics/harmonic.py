@@ -1,4 +1,8 @@
-"""S_ID (PixelSmile, section 3.2): how much of the person is left, the mean over face encoders."""
+"""Expression and identity: S_E, S_ID, the harmonic editing score (section 3.2, Eq. 3), and their trade-off.
+
+S_ID is how much of the person is left: the mean over face encoders. Shape suffixes: E edits, N encoders,
+S samples, Q sweeps, R replicates.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +17,7 @@ from pixelsmile.benchmarks.metrics.measure import (
     Estimate,
     Measure,
     count_reasons,
+    coverage,
     estimate,
     mean_measure,
     ratio,
@@ -26,6 +31,11 @@ from pixelsmile.benchmarks.metrics.table import (
 from pixelsmile.benchmarks.scores import NO_FACE, NOT_MEASURED
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
+
+NEGATIVE_IDENTITY = "identity similarity below 0"
+NOTHING_SCORED = "no edit of the sweep has both a verdict and an identity"
+
+Reasons = Sequence[str | None]
 
 
 @dataclass(frozen=True)
@@ -60,27 +70,6 @@ def identities(table: EditTable, choices: MetricChoices) -> Identities:
         for edit, similarity in zip(table.edits, similarity_E, strict=True)
     )
     return Identities(similarity_E, reasons)
-
-
-def _columns(encoders: Sequence[str], wanted: Sequence[str] | None) -> list[int]:
-    if wanted is None:
-        return list(range(len(encoders)))
-    if unknown := [name for name in wanted if name not in encoders]:
-        raise InputError(
-            f"identity encoders {', '.join(unknown)} measured nothing here: choose from {', '.join(encoders)}"
-        )
-    return [encoders.index(name) for name in wanted]
-
-
-# S_E, S_ID and the harmonic editing score (PixelSmile, section 3.2, Eq. 3).
-#
-# Shape suffixes: E edits, S samples, Q sweeps.
-
-
-NEGATIVE_IDENTITY = "identity similarity below 0"
-NOTHING_SCORED = "no edit of the sweep has both a verdict and an identity"
-
-Reasons = Sequence[str | None]
 
 
 def harmonic_score(expression: FloatArray, identity: FloatArray, negative: str = "zero") -> FloatArray:
@@ -152,8 +141,8 @@ def _of_means(
         expression, identity = ratio(sums[..., 1], sums[..., 0]), ratio(sums[..., 2], sums[..., 0])
         return harmonic_score(expression, identity, choices.negative_identity)
 
-    coverage = edit_coverage(table, both_E, reasons, choices.harmonic_strengths)
-    return Measure(parts_EK, table.sample, table.num_samples, formula, coverage)
+    rests_on = _coverage(table, both_E, reasons, choices.harmonic_strengths)
+    return Measure(parts_EK, table.sample, table.num_samples, formula, rests_on)
 
 
 def _per_edit(
@@ -169,8 +158,8 @@ def _per_edit(
         NEGATIVE_IDENTITY if negative else reason
         for negative, reason in zip(negative_E, reasons, strict=True)
     ]
-    coverage = edit_coverage(table, np.isfinite(score_E), reasons, choices.harmonic_strengths)
-    return mean_measure(score_E, table.sample, table.num_samples, coverage)
+    rests_on = _coverage(table, np.isfinite(score_E), reasons, choices.harmonic_strengths)
+    return mean_measure(score_E, table.sample, table.num_samples, rests_on)
 
 
 def _per_sweep(
@@ -185,14 +174,11 @@ def _per_sweep(
     ]
     sample_Q = pair_Q // len(EXPRESSIONS)
     scored_Q = np.isfinite(score_Q)
-    num_samples = len(np.unique(sample_Q[scored_Q]))
-    coverage = Coverage("sweeps", int(scored_Q.sum()), num_samples, count_reasons(reasons))
-    return mean_measure(score_Q, sample_Q, table.num_samples, coverage)
+    rests_on = coverage("sweeps", sample_Q, scored_Q, reasons)
+    return mean_measure(score_Q, sample_Q, table.num_samples, rests_on)
 
 
-def edit_coverage(
-    table: EditTable, scored_E: BoolArray, reasons: Reasons, strengths: StrengthChoice
-) -> Coverage:
+def _coverage(table: EditTable, scored_E: BoolArray, reasons: Reasons, strengths: StrengthChoice) -> Coverage:
     """What a number over the edits at `strengths` rests on."""
     taken_E = table.at(strengths)
     scored_E = scored_E & taken_E
@@ -206,8 +192,8 @@ def _edit_mean(
     table: EditTable, values_E: FloatArray, reasons: Reasons, strengths: StrengthChoice
 ) -> Measure:
     values_E = np.where(table.at(strengths), values_E, np.nan)
-    coverage = edit_coverage(table, np.isfinite(values_E), reasons, strengths)
-    return mean_measure(values_E, table.sample, table.num_samples, coverage)
+    rests_on = _coverage(table, np.isfinite(values_E), reasons, strengths)
+    return mean_measure(values_E, table.sample, table.num_samples, rests_on)
 
 
 def _row_means(values_E: FloatArray, row_E: IntArray, num_rows: int) -> FloatArray:
@@ -218,12 +204,9 @@ def _row_means(values_E: FloatArray, row_E: IntArray, num_rows: int) -> FloatArr
     return ratio(sums, counts)
 
 
-# Expression against identity (PixelSmile, figure 4): where an editor stands at each strength.
-
-
 @dataclass(frozen=True)
 class TradeOffPoint:
-    """The means over the edits of one strength that have both a verdict and an identity."""
+    """Where an editor stands at one strength (figure 4): means over edits with both verdict and identity."""
 
     strength: float
     expression: Estimate
@@ -248,11 +231,21 @@ def trade_off_curve(
     points = []
     for strength in table.strengths():
         both_E = table.at(strength) & np.isfinite(score_E) & np.isfinite(found.similarity)
-        coverage = edit_coverage(table, both_E, reasons, strength)
+        rests_on = _coverage(table, both_E, reasons, strength)
         means = [
-            mean_measure(np.where(both_E, values_E, np.nan), table.sample, table.num_samples, coverage)
+            mean_measure(np.where(both_E, values_E, np.nan), table.sample, table.num_samples, rests_on)
             for values_E in (score_E, found.similarity)
         ]
         expression, identity = (estimate(mean, plan, weights_RS) for mean in means)
-        points.append(TradeOffPoint(strength, expression, identity, coverage))
+        points.append(TradeOffPoint(strength, expression, identity, rests_on))
     return tuple(points)
+
+
+def _columns(encoders: Sequence[str], wanted: Sequence[str] | None) -> list[int]:
+    if wanted is None:
+        return list(range(len(encoders)))
+    if unknown := [name for name in wanted if name not in encoders]:
+        raise InputError(
+            f"identity encoders {', '.join(unknown)} measured nothing here: choose from {', '.join(encoders)}"
+        )
+    return [encoders.index(name) for name in wanted]

@@ -7,9 +7,8 @@ import numpy as np
 
 from pixelsmile.benchmarks.metrics.choices import MetricChoices
 from pixelsmile.benchmarks.metrics.measure import (
-    Coverage,
     Measure,
-    count_reasons,
+    coverage,
     mean_measure,
     ratio,
 )
@@ -73,7 +72,9 @@ def linearity_measure(table: EditTable, choices: MetricChoices, targets: tuple[s
         reasons = [
             CONSTANT if constant else reason for constant, reason in zip(constant_Q, reasons, strict=True)
         ]
-    return mean_measure(r_Q, found.sample, table.num_samples, _coverage(found, np.isfinite(r_Q), reasons))
+    return mean_measure(
+        r_Q, found.sample, table.num_samples, coverage("sweeps", found.sample, np.isfinite(r_Q), reasons)
+    )
 
 
 def _pooled(
@@ -93,8 +94,8 @@ def _pooled(
             return np.where(np.isnan(r) & (moments[..., 0] > 0), 0.0, r)
         return r
 
-    coverage = _coverage(found, scored_QP.sum(axis=1) > 0, reasons)
-    return Measure(np.stack(columns, axis=1), found.sample, num_samples, formula, coverage)
+    rests_on = coverage("sweeps", found.sample, scored_QP.sum(axis=1) > 0, reasons)
+    return Measure(np.stack(columns, axis=1), found.sample, num_samples, formula, rests_on)
 
 
 def _short(score_QP: FloatArray, choices: MetricChoices) -> list[str | None]:
@@ -107,11 +108,6 @@ def _short(score_QP: FloatArray, choices: MetricChoices) -> list[str | None]:
         else:
             reasons.append(TOO_SHORT if num < choices.min_points else None)
     return reasons
-
-
-def _coverage(found: Sweeps, scored_Q: BoolArray, reasons: list[str | None]) -> Coverage:
-    num_samples = len(np.unique(found.sample[scored_Q]))
-    return Coverage("sweeps", int(scored_Q.sum()), num_samples, count_reasons(reasons))
 
 
 def _centred(values_QP: FloatArray, scored_QP: BoolArray) -> FloatArray:

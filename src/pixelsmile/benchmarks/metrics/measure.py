@@ -1,7 +1,9 @@
-"""A metric as a formula over sums, each sample adding its own: what makes it quick to resample.
+"""A metric as a formula over sums, each sample adding its own; and its interval, by drawing samples again.
 
 Every metric here is a smooth function of sums over samples (hits and edits, scores and counts, moments).
-Drawing samples again means weighing those sums, so thousands of replicates are one matrix product.
+Drawing samples again means weighing those sums, so thousands of replicates are one matrix product (Efron and
+Tibshirani, An Introduction to the Bootstrap, 1993). What is drawn is a sample, the source with everything
+made from it (chapter 8.6: the unit that is independent): the edits of one face never count as so many faces.
 
 Shape suffixes: U units (edits or sweeps), S samples, K sums, R replicates.
 """
@@ -15,13 +17,22 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from pixelsmile.benchmarks.metrics.table import FloatArray, IntArray
+from pixelsmile.benchmarks.metrics.table import BoolArray, FloatArray, IntArray
 from pixelsmile.errors import InputError
 
 Formula = Callable[[FloatArray], FloatArray]  # sums (..., K) -> values (...), NaN where undefined
 Unit = Literal["edits", "sweeps", "samples"]
 
+IntervalMethod = Literal["bca", "percentile"]
+
 ONLY_OTHER_VALUE = "no value for the other editor's"
+UNDEFINED = "undefined on these samples"
+DEGENERATE = "every replicate is the same: these samples cannot say how far off the number is"
+TOO_OFTEN_UNDEFINED = "undefined in too many replicates: too few samples carry this number"
+NO_ACCELERATION = "undefined without one of the samples: too few carry this number for bca"
+ONE_SIDED = "every replicate lies on one side of the number: bca has no interval here"
+
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
@@ -98,10 +109,10 @@ def in_common(a: Measure, b: Measure) -> tuple[Measure, Measure]:
         unscored = dict(measure.coverage.unscored)
         if num_lost := num_scored - int(both.sum()):
             unscored[ONLY_OTHER_VALUE] = num_lost
-        coverage = replace(
+        found = replace(
             measure.coverage, num_scored=int(both.sum()), num_samples=num_samples, unscored=unscored
         )
-        return replace(measure, parts=np.where(both[:, None], measure.parts, 0.0), coverage=coverage)
+        return replace(measure, parts=np.where(both[:, None], measure.parts, 0.0), coverage=found)
 
     return shared(a, int(scored_a.sum())), shared(b, int(scored_b.sum()))
 
@@ -125,26 +136,14 @@ def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     return np.divide(numerator, denominator, out=undefined, where=denominator != 0)
 
 
+def coverage(unit: Unit, sample: IntArray, scored: BoolArray, reasons: Iterable[str | None]) -> Coverage:
+    """What a number over the scored units rests on; sample: that each unit belongs to."""
+    return Coverage(unit, int(scored.sum()), len(np.unique(sample[scored])), count_reasons(reasons))
+
+
 def count_reasons(reasons: Iterable[str | None]) -> dict[str, int]:
     """How often each reason occurs; None is no reason."""
     return dict(Counter(reason for reason in reasons if reason is not None))
-
-
-# Intervals by drawing the samples again (Efron and Tibshirani, An Introduction to the Bootstrap, 1993).
-#
-# What is drawn is a sample, the source with everything made from it (chapter 8.6: the unit that is
-# independent), so that the edits of one face never count as so many faces. R replicates, S samples.
-
-
-IntervalMethod = Literal["bca", "percentile"]
-
-UNDEFINED = "undefined on these samples"
-DEGENERATE = "every replicate is the same: these samples cannot say how far off the number is"
-TOO_OFTEN_UNDEFINED = "undefined in too many replicates: too few samples carry this number"
-NO_ACCELERATION = "undefined without one of the samples: too few carry this number for bca"
-ONE_SIDED = "every replicate lies on one side of the number: bca has no interval here"
-
-_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
@@ -221,6 +220,30 @@ def estimate(measure: Measure, plan: Bootstrap, weights_RS: FloatArray) -> Estim
     if interval is None:
         return Estimate(value, None, None, num_undefined, ONE_SIDED)
     return Estimate(value, *interval, num_undefined)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a report: the estimate, and what it rests on."""
+
+    estimate: Estimate
+    coverage: Coverage
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.estimate.as_json(), **self.coverage.as_json()}
+
+
+def mean_figure(
+    values_E: FloatArray,
+    sample_E: IntArray,
+    reasons: Iterable[str | None],
+    plan: Bootstrap,
+    weights_RS: FloatArray,
+) -> Figure:
+    """The mean of the edits' values (NaN left out, for these reasons), with its interval."""
+    found = coverage("edits", sample_E, np.isfinite(values_E), reasons)
+    measure = mean_measure(values_E, sample_E, weights_RS.shape[1], found)
+    return Figure(estimate(measure, plan, weights_RS), found)
 
 
 def percentile_interval(drawn_R: FloatArray, tail: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The metrics by name: what they are called, which way is better, and how each is taken."""
+"""The metrics of FFE-Bench by name: all numbers of one editor, and the differences of two editors."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ from pixelsmile.benchmarks.metrics.measure import (
     Bootstrap,
     Coverage,
     Estimate,
+    Figure,
     Measure,
     difference,
     estimate,
@@ -39,6 +40,11 @@ from pixelsmile.benchmarks.metrics.table import EditTable, FloatArray, tabulate
 from pixelsmile.benchmarks.scores import IDENTITY, NO_FACE, VERDICT, Score, ScoredEdit
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import BASIC_SIX, EXPRESSIONS
+
+SCHEMA_VERSION = 1
+ONLY_OTHER = "no verdict for the other editor's edit"
+ONLY_OTHER_IDENTITY = "no identity for the other editor's edit"
+_MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -79,23 +85,6 @@ def measures(table: EditTable, choices: MetricChoices) -> Mapping[str, Measure]:
         "id_sim": identity_measure(table, found, choices),
         "hes": harmonic_measure(table, found, choices),
     }
-
-
-# All numbers of one editor in one call: value, interval, what they rest on, and how they were taken.
-
-
-SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number of a report: the estimate, and what it rests on."""
-
-    estimate: Estimate
-    coverage: Coverage
-
-    def as_json(self) -> dict[str, Any]:
-        return {**self.estimate.as_json(), **self.coverage.as_json()}
 
 
 @dataclass(frozen=True)
@@ -168,22 +157,9 @@ def summarise(
         metrics=figures(measures(table, choices)),
         pairs=figures(pair_measures(table, labels, choices)),
         identity_by_encoder=figures(encoder_measures(table, choices)),
-        confusion=_confusion(table, choices),
+        confusion=label_counts(table, labels, choices.confusion_strengths),
         trade_off=trade_off_curve(table, identities(table, choices), plan, weights_RS),
     )
-
-
-def _confusion(table: EditTable, choices: MetricChoices) -> FloatArray:
-    labels = dominant_labels(table, choices)
-    return label_counts(table, labels, choices.confusion_strengths)
-
-
-# Two editors on the same samples: the differences of their metrics, with paired intervals.
-
-
-ONLY_OTHER = "no verdict for the other editor's edit"
-ONLY_OTHER_IDENTITY = "no identity for the other editor's edit"
-_MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -215,7 +191,7 @@ class Comparison:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "schema_version": 1,
+            "schema_version": SCHEMA_VERSION,
             "choices": self.choices.as_json(),
             "bootstrap": self.bootstrap.as_json(),
             "n_samples": self.num_samples,
