@@ -19,10 +19,9 @@ from pixelsmile.benchmarks.report.cases import (
     shared_tasks,
 )
 from pixelsmile.benchmarks.report.charts import LARGEST_GAIN, gain_chart
-from pixelsmile.benchmarks.report.columns import FED_COLUMNS, goodness
 from pixelsmile.benchmarks.report.fed import fed_page
 from pixelsmile.benchmarks.report.remarks import fed_remarks
-from pixelsmile.benchmarks.report.tables import WARNING
+from pixelsmile.benchmarks.report.tables import FED_COLUMNS, WARNING, goodness
 
 
 @pytest.fixture(scope="module")

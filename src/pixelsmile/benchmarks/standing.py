@@ -8,7 +8,7 @@ from typing import Any
 
 from pixelsmile.benchmarks.fed.results import fed_edits, identity_encoders
 from pixelsmile.benchmarks.metrics.fed_score import COMPONENTS, SCORE, load_normalisation
-from pixelsmile.benchmarks.report.columns import COMPONENTS as COMPONENT_COLUMNS
+from pixelsmile.benchmarks.report.tables import COMPONENTS as COMPONENT_COLUMNS
 from pixelsmile.benchmarks.report.tables import printable
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.change import representations_of

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 from pixelsmile.benchmarks.fed.bias import CHECKS, METRICS_CHECKED, BiasMetric, BiasResults, PairFound
 from pixelsmile.benchmarks.report.charts import gain_chart
-from pixelsmile.benchmarks.report.columns import COMPONENTS, DIMENSIONS, SCORE
 from pixelsmile.benchmarks.report.fed import Album
 from pixelsmile.benchmarks.report.page import render, specified
 from pixelsmile.benchmarks.report.tables import (
+    COMPONENTS,
+    DIMENSIONS,
+    SCORE,
     UNKNOWN,
     Column,
     Row,

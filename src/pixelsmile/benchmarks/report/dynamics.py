@@ -15,8 +15,7 @@ from pydantic import BaseModel, Field
 from pixelsmile.benchmarks.ffe.results import RunResults
 from pixelsmile.benchmarks.metrics import Estimate
 from pixelsmile.benchmarks.report.charts import Axis, Chart, Point, Series, nice_ticks
-from pixelsmile.benchmarks.report.columns import FFE_COLUMNS
-from pixelsmile.benchmarks.report.tables import format_interval, format_number
+from pixelsmile.benchmarks.report.tables import FFE_COLUMNS, format_interval, format_number
 from pixelsmile.store.json_lines import read_lines
 
 COLUMNS = tuple(column for column in FFE_COLUMNS if column.name in ("mscr", "acc_6", "acc_12"))

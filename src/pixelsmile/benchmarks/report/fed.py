@@ -16,15 +16,13 @@ from pixelsmile.benchmarks.report.cases import (
     shared_tasks,
 )
 from pixelsmile.benchmarks.report.charts import LARGEST_GAIN, gain_chart
-from pixelsmile.benchmarks.report.columns import (
+from pixelsmile.benchmarks.report.page import Pictures, excerpt, render, specified
+from pixelsmile.benchmarks.report.remarks import benchmark_words, fed_remarks, gain_words, identity_words
+from pixelsmile.benchmarks.report.tables import (
     COMPONENTS,
     DIMENSIONS,
     FED_COLUMNS,
     SCORE,
-)
-from pixelsmile.benchmarks.report.page import Pictures, excerpt, render, specified
-from pixelsmile.benchmarks.report.remarks import benchmark_words, fed_remarks, gain_words, identity_words
-from pixelsmile.benchmarks.report.tables import (
     UNKNOWN,
     Column,
     Figures,

@@ -17,11 +17,17 @@ from pixelsmile.benchmarks.report.cases import (
     shared_sweeps,
 )
 from pixelsmile.benchmarks.report.charts import trade_off_chart
-from pixelsmile.benchmarks.report.columns import FFE_COLUMNS
 from pixelsmile.benchmarks.report.dynamics import dynamics
 from pixelsmile.benchmarks.report.page import Pictures, excerpt, render, specified
 from pixelsmile.benchmarks.report.remarks import benchmark_words, ffe_remarks, identity_words, strength_words
-from pixelsmile.benchmarks.report.tables import Row, Table, interval_lines, printable, value_lines
+from pixelsmile.benchmarks.report.tables import (
+    FFE_COLUMNS,
+    Row,
+    Table,
+    interval_lines,
+    printable,
+    value_lines,
+)
 from pixelsmile.benchmarks.scorers.outcomes import transcript
 from pixelsmile.benchmarks.scores import ScoredEdit
 from pixelsmile.expressions import EXPRESSIONS

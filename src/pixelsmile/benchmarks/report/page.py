@@ -16,13 +16,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from pixelsmile.benchmarks.report.charts import color_class
-from pixelsmile.benchmarks.report.columns import COMPONENTS, goodness
 from pixelsmile.benchmarks.report.tables import (
+    COMPONENTS,
     WARNING,
     Footnotes,
     bootstrap_words,
     format_interval,
     format_number,
+    goodness,
     level_words,
 )
 from pixelsmile.benchmarks.run_folder import EditKey, EditRecord, RunFolder
