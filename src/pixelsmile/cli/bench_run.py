@@ -29,7 +29,7 @@ from pixelsmile.cli.parsing import (
     positive_number,
     whole_number,
 )
-from pixelsmile.editors.own import REGIONS, TOLD
+from pixelsmile.editors.own import REGIONS, WORDINGS
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import MAX_STRENGTH, parse_strength
 
@@ -97,7 +97,7 @@ def fed_parser() -> CommandParser:
     _add_editor(parser, "truth, copy, half, 1.5x, 2x, wrong-expression, other-person, shifted, blurred")
     _add_model(parser).add_argument(
         "--tell",
-        type=one_of("tell", TOLD),
+        type=one_of("tell", WORDINGS),
         metavar="WHAT",
         help="expression (default): the model's own prompt for the class; instruction: the task's words",
     )
@@ -357,7 +357,7 @@ def _open(
         steps=options.steps,
         shift=options.shift,
         region=options.region or "auto",
-        told=getattr(options, "tell", None) or "expression",
+        wording=getattr(options, "tell", None) or "expression",
     )
     with loading(model.model, options.quiet):
         editor = open_editor(choice, plan.benchmark.tasks, folder.path, plan.strengths, own=settings)

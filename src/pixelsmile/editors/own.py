@@ -28,8 +28,8 @@ from pixelsmile.store.weight_hashes import remembered_sha256
 
 Region = Literal["auto", "face", "whole"]
 REGIONS: tuple[Region, ...] = get_args(Region)
-Told = Literal["expression", "instruction"]
-TOLD: tuple[Told, ...] = get_args(Told)
+Wording = Literal["expression", "instruction"]
+WORDINGS: tuple[Wording, ...] = get_args(Wording)
 
 # Of a square picture's side: a face's surroundings of this size are the portrait itself.
 _PORTRAIT_SHARE = 0.75
@@ -44,8 +44,8 @@ class OwnSettings:
     adapters: FILE or FILE=SCALE; `none` alone is the model without any. region: `face` edits the square
     around the task's face box and pastes it back, as `pixelsmile edit --face`; `whole` edits the whole
     picture; `auto` takes the face where the picture is no portrait of it (not square, or the face small).
-    Without a face box, all of it is edited. told: `expression`, the model's own prompt for the task's target,
-    or `instruction`, the task's words as they are.
+    Without a face box, all of it is edited. wording: `expression`, the model's own prompt for the task's
+    target, or `instruction`, the task's words as they are.
     """
 
     model: str = "embedded"
@@ -58,7 +58,7 @@ class OwnSettings:
     shift: float | None = None
     size: int | None = None
     region: Region = "auto"
-    told: Told = "expression"
+    wording: Wording = "expression"
 
 
 class OwnEditor:
@@ -72,7 +72,7 @@ class OwnEditor:
 
     def __init__(self, editor: Editor, settings: OwnSettings, sweep: Sequence[float] = ()) -> None:
         """InputError for a model that is to be told instructions and understands none."""
-        if settings.told == "instruction" and editor.engine.info.moves_units:
+        if settings.wording == "instruction" and editor.engine.info.moves_units:
             raise InputError(
                 "the model understands no instructions: leave out --tell, or name another --model"
             )
@@ -117,7 +117,7 @@ class OwnEditor:
             "size": settings.size or info.size,
             "region": settings.region,
             "context": DEFAULT_CONTEXT,
-            "told": settings.told,
+            "told": settings.wording,  # its name in the records of earlier runs
         }
 
     async def edit(
@@ -127,7 +127,7 @@ class OwnEditor:
         together = tuple(dict.fromkeys((*self._sweep, *strengths)))
         request = (
             Request(prompt=task.prompt, strengths=together)
-            if self._settings.told == "instruction"
+            if self._settings.wording == "instruction"
             else Request(task.target, strengths=together)
         )
         options: EditOptions = {
