@@ -3,17 +3,26 @@
 PixelSmile (section 3.2) does not say any of what follows; the reason for a default stands beside it.
 """
 
+import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
 from pixelsmile.expressions import CONFUSING_PAIRS, EXPRESSIONS
 from pixelsmile.limits import validated
 
-Strength = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
-# One strength, every one, every one above 0, or the table's largest.
-StrengthChoice = Strength | Literal["all", "positive", "largest"]
+StrengthWord = Literal["all", "positive", "largest"]  # every one, every one above 0, the table's largest
+
+
+def _strength_choice(value: object) -> object:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value in get_args(StrengthWord) or (is_number and 0 <= float(str(value)) < math.inf):
+        return value
+    raise ValueError(f"use a strength, {', '.join(get_args(StrengthWord))}")
+
+
+StrengthChoice = Annotated[float | StrengthWord, PlainValidator(_strength_choice)]
 Encoders = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
