@@ -15,9 +15,10 @@ from pixelsmile.benchmarks.scorers.change import representations_of
 from pixelsmile.benchmarks.scorers.identity import IdentitySettings
 from pixelsmile.benchmarks.scorers.judged import JudgeSettings, MarkersRecord, judge_place
 from pixelsmile.benchmarks.scorers.scorer import score_records, settings_at
-from pixelsmile.benchmarks.scores import CHANGE, IDENTITY, MARKS, NOT_JUDGED, Score
+from pixelsmile.benchmarks.scores import IDENTITY, MARKS, NOT_JUDGED, Score
 from pixelsmile.errors import one_line
 
+SCORES = "scores"  # the pass of a judge by whose scores REG is measured
 _MAX_REASONS = 5  # of failures that are printed
 
 
@@ -256,7 +257,7 @@ class FedStanding:
 
     def _examples(self, component: str) -> dict[str, str]:
         """What was said of one edit that lacks a judged component, by reason; REG is by scores."""
-        asked = self.asked.get(CHANGE if component == "gain" else component)
+        asked = self.asked.get(SCORES if component == "gain" else component)
         return {
             reason: said
             for reason in self.components[component].unscored

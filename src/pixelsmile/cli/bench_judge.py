@@ -330,20 +330,17 @@ def _marks(
     from pixelsmile.benchmarks.scorers.representations import ScoreRepresentation
     from pixelsmile.benchmarks.standing import FedStanding
 
-    scorers: list[tuple[Scorer, Asker]] = []
+    scorers: dict[str, tuple[Scorer, Asker]] = {}
     for component, marker in judges_by_component(markers).items():
         asker = _asker(options, marker, cache)
-        scorers.append((MarkScorer(component, asker, options.max_concurrency), asker))
+        scorers[component] = MarkScorer(component, asker, options.max_concurrency), asker
     if judge is not None:
         asker = _asker(options, judge, cache)
         measured = ScoreRepresentation(asker)
-        scorers.append((ChangeScorer(measured, options.max_concurrency), asker))
+        scorers[_SCORES] = ChangeScorer(measured, options.max_concurrency), asker
     record = MarkersRecord.of(markers, None if measured is None else measured.settings.id)
     keep_markers(folder, record)
-    asked = {
-        scorer.name: _ask(options, folder, scorer, asker, scorer.name.replace("_", " "))
-        for scorer, asker in scorers
-    }
+    asked = {name: _ask(options, folder, *scorer, name.replace("_", " ")) for name, scorer in scorers.items()}
     return FedStanding.of(folder, record, asked)
 
 
