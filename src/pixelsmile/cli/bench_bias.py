@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from pixelsmile.cli.display import print_json, progress, remark
 from pixelsmile.cli.judge_options import add_server, judge_options
-from pixelsmile.cli.options import add_json, add_quiet
-from pixelsmile.cli.parsing import CommandParser, one_of, whole_number
+from pixelsmile.cli.options import add_instructions, add_json, add_quiet
+from pixelsmile.cli.parsing import CommandParser, whole_number
 
 if TYPE_CHECKING:
     from pixelsmile.benchmarks.fed.bias import BiasProgress
@@ -49,13 +49,7 @@ def parser() -> CommandParser:
         metavar="N",
         help=f"drawn triplets (default {_DEFAULT_SAMPLES})",
     )
-    parser.add_argument(
-        "--instructions",
-        type=one_of("instructions", ("dense", "simple", "both")),
-        default="both",
-        metavar="WHICH",
-        help="dense, simple or both (default)",
-    )
+    add_instructions(parser)
     add_json(parser, "the tables")
     add_quiet(parser)
     add_server(parser)

@@ -14,6 +14,7 @@ from pixelsmile.cli.options import (
     add_adapter,
     add_device,
     add_domain,
+    add_instructions,
     add_json,
     add_quiet,
     add_sampling,
@@ -87,13 +88,7 @@ def fed_parser() -> CommandParser:
     group.add_argument(
         "--sources", metavar="FOLDER", help="your copy of SFEW 2.0, whose stills FED-Bench's sources are"
     )
-    group.add_argument(
-        "--instructions",
-        type=one_of("instructions", ("dense", "simple", "both")),
-        default="both",
-        metavar="WHICH",
-        help="dense, simple or both (default)",
-    )
+    add_instructions(group)
     _add_editor(parser, "truth, copy, half, 1.5x, 2x, wrong-expression, other-person, shifted, blurred")
     _add_model(parser).add_argument(
         "--tell",

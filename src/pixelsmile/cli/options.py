@@ -139,3 +139,14 @@ def add_domain(to: Options, *, both: bool, what: str = "") -> None:
         help=(what and f"{what}: ")
         + ("human, anime or both (default)" if both else "human (default) or anime"),
     )
+
+
+def add_instructions(to: Options) -> None:
+    """--instructions, of FED-Bench: the words in two granularities."""
+    to.add_argument(
+        "--instructions",
+        type=one_of("instructions", ("dense", "simple", "both")),
+        default="both",
+        metavar="WHICH",
+        help="dense, simple or both (default)",
+    )
