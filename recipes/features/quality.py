@@ -31,8 +31,8 @@ from pixelsmile.expressions import DOMAINS, EXPRESSIONS, Domain, confusing_partn
 from pixelsmile.features.drawn import DrawnEncoder
 from pixelsmile.features.encoder import unit_length
 from pixelsmile.hashing import sha256_file
+from pixelsmile.networks.convolutional import WEIGHTS_FILE
 from pixelsmile.networks.expression_features import DrawnFeaturesConfig, look_through
-from pixelsmile.networks.files import WEIGHTS_FILE
 from pixelsmile.portraits import NUM_VARIANTS, action_units
 from recipes.faces.encoders.sittings import mapping
 from recipes.features.plan import Plan

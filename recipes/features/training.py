@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pixelsmile.expressions import EXPRESSIONS
+from pixelsmile.networks.convolutional import CONFIG_FILE, WEIGHTS_FILE
 from pixelsmile.networks.expression_features import (
     DrawnFeaturesNetwork,
-    save_network,
 )
-from pixelsmile.networks.files import CONFIG_FILE, WEIGHTS_FILE
 from recipes.embedded.loop import Losses, autocast, train
 from recipes.features.augmentation import augmented, inner
 from recipes.features.losses import feature_losses
@@ -71,7 +70,7 @@ def train_encoder(
 def _finished(plan: Plan, trainee: Trainee, windows: Windows, model: Path) -> dict[str, Any]:
     """Write the folder, whole or not at all; the error of the scores tells whether the training went well."""
     partial = model.with_suffix(".partial")
-    save_network(partial, trainee.network)
+    trainee.network.save(partial)
     partial.replace(model)
     held_N = windows.rows(held=True)
     scores_NE = _scores(plan, trainee, windows, held_N)

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelsmile.networks.expression_judge import EmbeddedJudgeNetwork, Seen, load_network, save_network
-from pixelsmile.networks.files import CONFIG_FILE, WEIGHTS_FILE
+from pixelsmile.networks.convolutional import CONFIG_FILE, WEIGHTS_FILE
+from pixelsmile.networks.expression_judge import EmbeddedJudgeNetwork, Seen
 from recipes.embedded.loop import Losses, autocast, train
 from recipes.judge.augmentation import augmented, inner
 from recipes.judge.crops import Crops
@@ -70,8 +70,8 @@ def _batch(plan: Plan, crops: Crops, rng: np.random.Generator) -> np.ndarray:
 
 def _finished(plan: Plan, network: EmbeddedJudgeNetwork, crops: Crops, model: Path) -> dict[str, Any]:
     """Write the weights in half precision, find the region with those, and write that too."""
-    save_network(model.with_suffix(".partial"), network)
-    network = load_network(model.with_suffix(".partial"))
+    network.save(model.with_suffix(".partial"))
+    network = EmbeddedJudgeNetwork.load(model.with_suffix(".partial"))
     fitted_N = crops.rows(held=False)[:: max(1, len(crops.rows(held=False)) // plan.region.num_fitted)]
     fitted, domains_N = _looked_at(plan, network, crops, fitted_N, _FITTED)
     network.region.fit(fitted.looks, torch.from_numpy(domains_N))
@@ -80,7 +80,7 @@ def _finished(plan: Plan, network: EmbeddedJudgeNetwork, crops: Crops, model: Pa
     distances_N = network.region.distances(held.looks)
     network.region.limit.copy_(torch.quantile(distances_N, 1 - plan.region.too_far))
     network.region.least_drawn.copy_(torch.quantile(held.drawn, plan.region.not_drawn))
-    save_network(model.with_suffix(".partial"), network)
+    network.save(model.with_suffix(".partial"))
     model.with_suffix(".partial").replace(model)
     truths_BE = torch.from_numpy(np.tile(crops.truths[held_N], (2, 1)))
     known_B = ~truths_BE[:, 0].isnan()

@@ -19,7 +19,6 @@ from pixelsmile.networks.expression_features import (
     DrawnFeaturesNetwork,
     Window,
     look_through,
-    save_network,
 )
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
 
@@ -291,7 +290,7 @@ def test_a_folder_gives_the_network_back(tmp_path):
     torch.manual_seed(1)
     config = DrawnFeaturesConfig(name="another", window_px=32, widths=(4, 4, 8, 8), num_features=8)
     network = DrawnFeaturesNetwork(config)
-    save_network(tmp_path, network)
+    network.save(tmp_path)
     again = DrawnEncoder.from_folder(tmp_path)
     assert again.name == "another"
     images = to_tensor(portrait(64))
@@ -312,7 +311,7 @@ def test_missing_and_damaged_folders_are_refused(tmp_path):
     with pytest.raises(ModelError, match="there is no image encoder in"):
         DrawnEncoder.from_folder(tmp_path)
     torch.manual_seed(1)
-    save_network(tmp_path, DrawnFeaturesNetwork(DrawnFeaturesConfig(window_px=32, widths=(4, 4, 8, 8))))
+    DrawnFeaturesNetwork(DrawnFeaturesConfig(window_px=32, widths=(4, 4, 8, 8))).save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     for changed in ({**config, "num_features": 9}, {**config, "colour": "red"}, {**config, "window_px": 33}):
         (tmp_path / "config.json").write_text(json.dumps(changed))

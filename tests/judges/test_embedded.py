@@ -26,8 +26,6 @@ from pixelsmile.networks.expression_judge import (
     DrawnRegion,
     EmbeddedJudgeConfig,
     EmbeddedJudgeNetwork,
-    load_network,
-    save_network,
     to_tensor,
 )
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
@@ -48,7 +46,7 @@ def saved(folder, *, scores=None, limit=1e9, least_drawn=-1e9):
         if scores is not None:
             network.to_scores.weight.zero_()
             network.to_scores.bias.copy_(torch.tensor([scores.get(name, 0.0) for name in EXPRESSIONS]))
-    save_network(folder, network)
+    network.save(folder)
     return folder
 
 
@@ -129,8 +127,8 @@ def test_bytes_become_minus_one_to_one():
 def test_a_saved_network_comes_back(tmp_path):
     network = EmbeddedJudgeNetwork(TINY)
     network.region.limit.fill_(1.2345678)
-    save_network(tmp_path, network)
-    again = load_network(tmp_path)
+    network.save(tmp_path)
+    again = EmbeddedJudgeNetwork.load(tmp_path)
     assert again.region.limit.item() == network.region.limit.item()  # not in half precision
     faces = torch.rand(3, 3, 32, 32)
     assert torch.allclose(again(faces).scores, network(faces).scores, atol=5e-3)
@@ -156,7 +154,7 @@ def test_a_damaged_folder_is_an_error_of_one_line(tmp_path, change):
         case "other shape":
             config.write_text(json.dumps(record | {"num_features": 8}))
     with pytest.raises(ModelError, match=r"there is no judge|is damaged") as error:
-        load_network(tmp_path)
+        EmbeddedJudgeNetwork.load(tmp_path)
     assert "\n" not in str(error.value)
 
 

@@ -17,7 +17,7 @@ from pixelsmile.errors import InputError, ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, confusing_partner
 from pixelsmile.judges.embedded.judge import EmbeddedJudge
 from pixelsmile.judges.verdict import NoVerdict, Verdict
-from pixelsmile.networks.expression_judge import EmbeddedJudgeConfig, load_network
+from pixelsmile.networks.expression_judge import EmbeddedJudgeConfig, EmbeddedJudgeNetwork
 from pixelsmile.portraits import ActionUnits, action_units, scores
 from recipes.embedded.plan import Optimisation
 from recipes.judge import crops as crop_files
@@ -79,7 +79,7 @@ def test_the_recipe_ends_in_a_folder_that_loads(finished):
     assert records["drawing"][-1] == {"done": 12, "of": 12}
     assert records["reconstructing"][-1] == {"done": 4, "of": 4}
     last = records["training"][-1]
-    network = load_network(folder / "finished")
+    network = EmbeddedJudgeNetwork.load(folder / "finished")
     assert last["size_bytes"] == (folder / "finished" / "model.safetensors").stat().st_size
     assert records["editing"][-1] == {"done": 2, "of": 2}
     assert last["held"] == 5
@@ -92,7 +92,7 @@ def test_the_recipe_ends_in_a_folder_that_loads(finished):
 
 def test_the_limit_lets_held_pictures_pass(finished):
     folder, _ = finished
-    network = load_network(folder / "finished")
+    network = EmbeddedJudgeNetwork.load(folder / "finished")
     crops = crop_files.load(TINY, model_path(), folder / "crops")
     seen = network(inner(crops.crops(crops.rows(held=True)), TINY.pictures.margin_px))
     assert (network.region.distances(seen.looks) <= network.region.limit + 1e-5).all()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pixelsmile.faces.detectors.drawn import to_tensor
-from pixelsmile.networks.face_detector import DrawnFaceNetwork, save_network
+from pixelsmile.networks.face_detector import DrawnFaceNetwork
 from recipes.embedded.loop import Losses, train
 from recipes.faces.detector.losses import close_losses, find_losses
 from recipes.faces.detector.plan import Plan
@@ -47,7 +47,7 @@ def train_detector(plan: Plan, pool: Pool, folder: Path, device: torch.device) -
             return losses_of(network, _moved(batch_of_step(step), device), plan)
 
         yield from train(network, losses_of_step, plan.optimisation, folder)
-    save_network(folder / "model", network.cpu())
+    network.cpu().save(folder / "model")
 
 
 def make_batch(plan: Plan, pool: Pool, step: int) -> Batch:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pixelsmile.features.encoder import require_pictures, sha256_encoder, unit_length
-from pixelsmile.networks.expression_features import DrawnFeaturesNetwork, load_network, look_through
+from pixelsmile.networks.expression_features import DrawnFeaturesNetwork, look_through
 
 
 class DrawnEncoder:
@@ -26,7 +26,7 @@ class DrawnEncoder:
     @classmethod
     def from_folder(cls, folder: str | PathLike[str], device: str | torch.device = "cpu") -> "DrawnEncoder":
         """The encoder that the recipe wrote to `folder`; ModelError where it is absent or damaged."""
-        return cls(load_network(Path(folder)), device)
+        return cls(DrawnFeaturesNetwork.load(Path(folder)), device)
 
     @cached_property
     def sha256(self) -> str:

@@ -4,15 +4,20 @@ Shape suffixes: B pictures, C channels, H and W rows and columns, D numbers of a
 (B, 3, H, W) in -1..1 with the sides that the configuration says.
 """
 
-from pathlib import Path
-
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pixelsmile.networks.files import CONFIG_FILE, WEIGHTS_FILE, NumBlocks, Width, read_network
+from pixelsmile.networks.convolutional import (
+    NetworkConfig,
+    NumBlocks,
+    SmallNetwork,
+    Width,
+    halving,
+    initialise,
+    stage,
+)
 
 STRIDE_PX = 16  # of the coarsest maps
 _GROUP = 8  # channels that are normalised together
@@ -32,10 +37,8 @@ class Window(BaseModel):
     side: float = Field(default=0.625, gt=0, le=1)
 
 
-class DrawnFeaturesConfig(BaseModel):
+class DrawnFeaturesConfig(NetworkConfig):
     """What config.json says: channels at strides 2, 4, 8 and 16, residual blocks at the last three."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = "drawn-portraits"
     window: Window = Field(default_factory=Window)
@@ -47,24 +50,26 @@ class DrawnFeaturesConfig(BaseModel):
     note: str = "It was trained on portraits that pixelsmile draws and knows nothing else."
 
 
-class DrawnFeaturesNetwork(nn.Module):
+class DrawnFeaturesNetwork(SmallNetwork):
     """Convolutions down to stride 16, then one view of the whole window."""
 
+    config_type, noun = DrawnFeaturesConfig, "image encoder"
+    config: DrawnFeaturesConfig
+
     def __init__(self, config: DrawnFeaturesConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         at_2, at_4, at_8, at_16 = config.widths
         num_cells = (config.window_px // STRIDE_PX) ** 2
         self.body = nn.Sequential(
-            _down(3, at_2), nn.SiLU(),
-            *_stage(at_2, at_4, config.num_blocks[0]),
-            *_stage(at_4, at_8, config.num_blocks[1]),
-            *_stage(at_8, at_16, config.num_blocks[2]),
+            halving(3, at_2), nn.SiLU(),
+            *stage(at_2, at_4, config.num_blocks[0], _norm),
+            *stage(at_4, at_8, config.num_blocks[1], _norm),
+            *stage(at_8, at_16, config.num_blocks[2], _norm),
             _norm(at_16), nn.Conv2d(at_16, config.flat_width, 1), nn.SiLU(), nn.Flatten(),
             nn.Linear(num_cells * config.flat_width, config.num_features),
         )  # fmt: skip
         self.standard = _Standard(config.num_features)
-        _start(self)
+        initialise(self)
 
     def forward(self, windows_BCHW: Tensor) -> Tensor:
         """Features (B, D) of any length."""
@@ -82,35 +87,6 @@ def look_through(window: Window, images_BCHW: Tensor, size_px: int) -> Tensor:
     bottom, right = round((window.top + window.side) * height), round((window.left + window.side) * width)
     inside_BCHW = images_BCHW[..., top : max(bottom, top + 1), left : max(right, left + 1)]
     return functional.interpolate(inside_BCHW, (size_px, size_px), mode="bilinear", antialias=True)
-
-
-def load_network(folder: Path) -> DrawnFeaturesNetwork:
-    """The network in `folder`, in float32, for inference. ModelError where it is absent or damaged."""
-    return read_network(folder, DrawnFeaturesConfig, DrawnFeaturesNetwork, "image encoder")
-
-
-def save_network(folder: Path, network: DrawnFeaturesNetwork) -> None:
-    """Write `network` as a folder that `load_network` reads: weights in float16, statistics in float32."""
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {name for name, _ in network.named_parameters()}
-    state = {
-        name: (tensor.half() if name in weights else tensor.float()).detach().contiguous()
-        for name, tensor in network.state_dict().items()
-    }
-    save_file(state, folder / WEIGHTS_FILE)
-    (folder / CONFIG_FILE).write_text(network.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-
-class _Block(nn.Module):
-    """A residual block that starts as the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = _norm(width)
-        self.first, self.second = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, maps_BCHW: Tensor) -> Tensor:
-        return maps_BCHW + self.second(functional.silu(self.first(self.norm(maps_BCHW))))
 
 
 class _Standard(nn.Module):
@@ -131,25 +107,5 @@ class _Standard(nn.Module):
         return functional.batch_norm(features_BD.float(), self.mean, self.variance, training=self.training)
 
 
-def _stage(width_in: int, width_out: int, num_blocks: int) -> list[nn.Module]:
-    return [_down(width_in, width_out), *(_Block(width_out) for _ in range(num_blocks))]
-
-
-def _down(width_in: int, width_out: int) -> nn.Conv2d:
-    return nn.Conv2d(width_in, width_out, 3, stride=2, padding=1)
-
-
 def _norm(width: int) -> nn.GroupNorm:
     return nn.GroupNorm(max(1, width // _GROUP), width)
-
-
-@torch.no_grad()
-def _start(network: DrawnFeaturesNetwork) -> None:
-    """He's initialisation; blocks start as the identity."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            nn.init.zeros_(module.bias)
-    for module in network.modules():
-        if isinstance(module, _Block):
-            nn.init.zeros_(module.second.weight)

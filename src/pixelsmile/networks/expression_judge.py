@@ -1,31 +1,35 @@
 """The network of the embedded judge: twelve scores of an aligned face, and how far it is from drawn faces.
 
-Shape suffixes: B faces, C channels, H and W rows and columns, E expressions, K styles, D dimensions of a
+Shape suffixes: B faces, C channels, H and W rows and columns, E expressions, K domains, D dimensions of a
 look. A face is (B, 3, H, W) in -1..1 with the sides that the configuration says.
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-from safetensors.torch import save_file
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS
-from pixelsmile.networks.face_detector import ChannelNorm
-from pixelsmile.networks.files import CONFIG_FILE, WEIGHTS_FILE, NumBlocks, Width, read_network
+from pixelsmile.networks.convolutional import (
+    ChannelNorm,
+    NetworkConfig,
+    NumBlocks,
+    SmallNetwork,
+    Width,
+    halving,
+    initialise,
+    stage,
+)
 
 STRIDE_PX = 16  # of the coarsest maps
 _LEAST_SPREAD = 1e-2  # of a dimension, against the median of all: below it, it is constant
 _LEAST_VARIANCE = 1e-2  # of a direction, against the mean of all
 
 
-class EmbeddedJudgeConfig(BaseModel):
+class EmbeddedJudgeConfig(NetworkConfig):
     """What config.json says: channels at strides 2, 4, 8 and 16, residual blocks at the last three."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = "drawn-portraits"
     expressions: tuple[str, ...] = EXPRESSIONS
@@ -53,21 +57,23 @@ class Seen(NamedTuple):
     looks: Tensor  # BD: where a face lies among drawn ones
 
 
-class EmbeddedJudgeNetwork(nn.Module):
+class EmbeddedJudgeNetwork(SmallNetwork):
     """Convolutions down to stride 16, then one view of the whole face: its features, and the scores of those.
 
     Two things tell drawn faces from all others: each place at stride 8 says whether it looks drawn (outlines,
     shading, noise), and the features must lie where those of drawn faces lie.
     """
 
+    config_type, noun = EmbeddedJudgeConfig, "judge"
+    config: EmbeddedJudgeConfig
+
     def __init__(self, config: EmbeddedJudgeConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         at_2, at_4, at_8, at_16 = config.widths
-        self.to_2 = nn.Sequential(_down(3, at_2), nn.SiLU())
-        self.to_4 = _stage(at_2, at_4, config.num_blocks[0])
-        self.to_8 = _stage(at_4, at_8, config.num_blocks[1])
-        self.to_16 = _stage(at_8, at_16, config.num_blocks[2])
+        self.to_2 = nn.Sequential(halving(3, at_2), nn.SiLU())
+        self.to_4 = stage(at_2, at_4, config.num_blocks[0])
+        self.to_8 = stage(at_4, at_8, config.num_blocks[1])
+        self.to_16 = stage(at_8, at_16, config.num_blocks[2])
         num_cells = (config.crop_px // STRIDE_PX) ** 2
         self.to_features = nn.Sequential(
             ChannelNorm(at_16), nn.Conv2d(at_16, config.flat_width, 1), nn.SiLU(), nn.Flatten(),
@@ -79,7 +85,9 @@ class EmbeddedJudgeNetwork(nn.Module):
             nn.Conv2d(config.flat_width, 1, 1),
         )  # fmt: skip
         self.region = DrawnRegion(config.num_features)
-        _start(self)
+        initialise(self)
+        with torch.no_grad():
+            self.to_scores.weight.mul_(0.1)  # all scores start near 0
 
     def forward(self, faces_BCHW: Tensor) -> Seen:
         """Scores, and what tells drawn faces from others."""
@@ -90,7 +98,7 @@ class EmbeddedJudgeNetwork(nn.Module):
 
 
 class DrawnRegion(nn.Module):
-    """Where the looks of drawn faces lie: around the mean of each style, with one shape (Lee et al. 2018).
+    """Where the looks of drawn faces lie: around the mean of each domain, with one shape (Lee et al. 2018).
 
     A distance is Mahalanobis's from the nearer mean, over the root of the number of dimensions: about 1 for
     a drawn face. What is farther away than `limit`, or less drawn than `least_drawn`, is something else.
@@ -115,7 +123,7 @@ class DrawnRegion(nn.Module):
 
     @torch.no_grad()
     def fit(self, looks_BD: Tensor, domains_B: Tensor) -> None:
-        """Take means and shape from the looks of drawn faces. styles_B: which of DOMAINS each is."""
+        """Take means and shape from the looks of drawn faces. domains_B: which of DOMAINS each is."""
         looks_BD = looks_BD.double()
         means_KD = torch.stack([looks_BD[domains_B == domain].mean(0) for domain in range(len(DOMAINS))])
         centred_BD = looks_BD - means_KD[domains_B]
@@ -131,52 +139,3 @@ class DrawnRegion(nn.Module):
 def to_tensor(crops_BHWC: np.ndarray) -> Tensor:
     """uint8 crops as the network takes them."""
     return torch.from_numpy(crops_BHWC).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def load_network(folder: Path) -> EmbeddedJudgeNetwork:
-    """The network in `folder`, in float32, for inference. ModelError where it is absent or damaged."""
-    return read_network(folder, EmbeddedJudgeConfig, EmbeddedJudgeNetwork, "judge")
-
-
-def save_network(folder: Path, network: EmbeddedJudgeNetwork) -> None:
-    """Write `network` as a folder that `load_network` reads: weights in float16, the region in float32."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {
-        name: (tensor if name.startswith("region.") else tensor.half()).detach().contiguous()
-        for name, tensor in network.state_dict().items()
-    }
-    save_file(state, folder / WEIGHTS_FILE)
-    (folder / CONFIG_FILE).write_text(network.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-
-class _Block(nn.Module):
-    """A residual block that starts as the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = ChannelNorm(width)
-        self.first, self.second = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, maps_BCHW: Tensor) -> Tensor:
-        return maps_BCHW + self.second(nn.functional.silu(self.first(self.norm(maps_BCHW))))
-
-
-def _stage(width_in: int, width_out: int, num_blocks: int) -> nn.Sequential:
-    return nn.Sequential(_down(width_in, width_out), *(_Block(width_out) for _ in range(num_blocks)))
-
-
-def _down(width_in: int, width_out: int) -> nn.Conv2d:
-    return nn.Conv2d(width_in, width_out, 3, stride=2, padding=1)
-
-
-@torch.no_grad()
-def _start(network: EmbeddedJudgeNetwork) -> None:
-    """He's initialisation; blocks start as the identity, and all scores near 0."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            nn.init.zeros_(module.bias)
-    for module in network.modules():
-        if isinstance(module, _Block):
-            nn.init.zeros_(module.second.weight)
-    network.to_scores.weight.mul_(0.1)

@@ -4,34 +4,22 @@ Shape suffixes: B pictures, C channels, H and W rows and columns of a map or of 
 (B, 3, H, W) in -1..1 with sides that are multiples of 32; 0 is the grey around it.
 """
 
-from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from pixelsmile.networks.files import CONFIG_FILE, WEIGHTS_FILE, read_network
-
-# The shape of the embedded detector's network, as its config.json states it.
-
-
-# As in pixelsmile.networks.files, which needs torch.
-_Width = Annotated[int, Field(ge=1, le=4096)]
-_NumBlocks = Annotated[int, Field(ge=0, le=64)]
-
-
-class DrawnFaceConfig(BaseModel):
-    """What config.json says: channels at strides 2, 4, 8, 16 and 32, residual blocks at the last three."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    widths: tuple[_Width, _Width, _Width, _Width, _Width] = (16, 32, 64, 96, 128)
-    num_blocks: _NumBlocks = 2
-    close_width: _Width = 32  # of the maps at stride 4 that the close look is made from
-    note: str = "It was trained on portraits that pixelsmile draws and knows nothing else."
-
+from pixelsmile.networks.convolutional import (
+    ChannelNorm,
+    NetworkConfig,
+    NumBlocks,
+    ResidualBlock,
+    SmallNetwork,
+    Width,
+    halving,
+    initialise,
+    stage,
+)
 
 COARSEST_PX = 32  # sides of pictures are multiples of it
 FIND_PX, MARK_PX, MASK_PX = 8, 4, 2  # how far apart the cells of the maps are, in pixels
@@ -42,6 +30,15 @@ _MARKS = slice(0, NUM_LANDMARKS)  # channels of the close head; the rest is the 
 _USUAL_FACE_PX = 32.0  # what an untrained network takes for the size of a face
 _SHARPNESS = 4.0  # of the landmarks' logits: one cell of a thousand needs large ones, weights grow slowly
 _RARE = -4.0  # logit of a centre at the start: most cells have none
+
+
+class DrawnFaceConfig(NetworkConfig):
+    """What config.json says: channels at strides 2, 4, 8, 16 and 32, residual blocks at the last three."""
+
+    widths: tuple[Width, Width, Width, Width, Width] = (16, 32, 64, 96, 128)
+    num_blocks: NumBlocks = 2
+    close_width: Width = 32  # of the maps at stride 4 that the close look is made from
+    note: str = "It was trained on portraits that pixelsmile draws and knows nothing else."
 
 
 class FoundMaps(NamedTuple):
@@ -59,26 +56,29 @@ class CloseMaps(NamedTuple):
     mask: Tensor  # BHW, logit of each cell of 2 px: on the face
 
 
-class DrawnFaceNetwork(nn.Module):
+class DrawnFaceNetwork(SmallNetwork):
     """Convolutions down to stride 32 and back up; a head at stride 8 that finds, one at 4 for close looks."""
 
+    config_type, noun = DrawnFaceConfig, "detector"
+    config: DrawnFaceConfig
+
     def __init__(self, config: DrawnFaceConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         at_2, at_4, at_8, at_16, at_32 = config.widths
         close = config.close_width
-        self.stem = nn.Sequential(_down(3, at_2), nn.SiLU(), _down(at_2, at_4), nn.SiLU())
-        self.to_8 = _stage(at_4, at_8, config.num_blocks)
-        self.to_16 = _stage(at_8, at_16, config.num_blocks)
-        self.to_32 = _stage(at_16, at_32, config.num_blocks)
+        self.stem = nn.Sequential(halving(3, at_2), nn.SiLU(), halving(at_2, at_4), nn.SiLU())
+        self.to_8 = stage(at_4, at_8, config.num_blocks)
+        self.to_16 = stage(at_8, at_16, config.num_blocks)
+        self.to_32 = stage(at_16, at_32, config.num_blocks)
         self.from_32, self.from_16 = nn.Conv2d(at_32, at_16, 1), nn.Conv2d(at_16, at_8, 1)
         self.from_8, self.from_4 = nn.Conv2d(at_8, close, 1), nn.Conv2d(at_4, close, 1)
-        self.find = nn.Sequential(_Block(at_8), ChannelNorm(at_8), nn.Conv2d(at_8, _POINTS.stop, 1))
+        self.find = nn.Sequential(ResidualBlock(at_8), ChannelNorm(at_8), nn.Conv2d(at_8, _POINTS.stop, 1))
         mask_channels = (MARK_PX // MASK_PX) ** 2
         self.close = nn.Sequential(
-            _Block(close), ChannelNorm(close), nn.Conv2d(close, NUM_LANDMARKS + mask_channels, 1)
+            ResidualBlock(close), ChannelNorm(close), nn.Conv2d(close, NUM_LANDMARKS + mask_channels, 1)
         )
-        _start(self)
+        initialise(self)
+        self._expect_few_faces()
 
     def forward(self, pictures_BCHW: Tensor) -> FoundMaps:
         """Where faces are."""
@@ -101,6 +101,14 @@ class DrawnFaceNetwork(nn.Module):
     def found(self, at_8: Tensor) -> FoundMaps:
         """What the head says, taken from cells to pixels."""
         return in_pixels(self.find(at_8))
+
+    @torch.no_grad()
+    def _expect_few_faces(self) -> None:
+        """Heads start with what is right most of the time."""
+        for head in (self.find[-1], self.close[-1]):
+            assert isinstance(head, nn.Conv2d)
+            head.weight.mul_(0.1)
+        self.find[-1].bias[_CENTRE] = _RARE
 
 
 def in_pixels(raw_BCHW: Tensor) -> FoundMaps:
@@ -130,61 +138,5 @@ def marks_in_pixels(marks_B5HW: Tensor) -> Tensor:
     return torch.stack([shares_B5HW.sum(2) @ x, shares_B5HW.sum(3) @ y], dim=-1)
 
 
-def load_network(folder: Path) -> DrawnFaceNetwork:
-    """The network in `folder`, in float32, for inference. ModelError where it is absent or damaged."""
-    return read_network(folder, DrawnFaceConfig, DrawnFaceNetwork, "detector")
-
-
-def save_network(folder: Path, network: DrawnFaceNetwork) -> None:
-    """Write `network` as a folder that `load_network` reads, its weights in float16."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.detach().half().contiguous() for name, tensor in network.state_dict().items()}
-    save_file(state, folder / WEIGHTS_FILE)
-    (folder / CONFIG_FILE).write_text(network.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-
-class ChannelNorm(nn.LayerNorm):
-    """Layer normalisation over the channels of each place: what is far away changes nothing here."""
-
-    def forward(self, maps_BCHW: Tensor) -> Tensor:
-        return super().forward(maps_BCHW.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
-class _Block(nn.Module):
-    """A residual block that starts as the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = ChannelNorm(width)
-        self.first, self.second = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, maps_BCHW: Tensor) -> Tensor:
-        return maps_BCHW + self.second(nn.functional.silu(self.first(self.norm(maps_BCHW))))
-
-
-def _stage(width_in: int, width_out: int, num_blocks: int) -> nn.Sequential:
-    return nn.Sequential(_down(width_in, width_out), *(_Block(width_out) for _ in range(num_blocks)))
-
-
-def _down(width_in: int, width_out: int) -> nn.Conv2d:
-    return nn.Conv2d(width_in, width_out, 3, stride=2, padding=1)
-
-
 def _up(maps_BCHW: Tensor) -> Tensor:
     return nn.functional.interpolate(maps_BCHW, scale_factor=2.0, mode="bilinear", align_corners=False)
-
-
-@torch.no_grad()
-def _start(network: DrawnFaceNetwork) -> None:
-    """He's initialisation; blocks start as the identity, heads with what is right most of the time."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            nn.init.zeros_(module.bias)
-    for module in network.modules():
-        if isinstance(module, _Block):
-            nn.init.zeros_(module.second.weight)
-    for head in (network.find[-1], network.close[-1]):
-        assert isinstance(head, nn.Conv2d)
-        head.weight.mul_(0.1)
-    network.find[-1].bias[_CENTRE] = _RARE

@@ -28,7 +28,6 @@ from pixelsmile.networks.face_detector import (
     DrawnFaceConfig,
     DrawnFaceNetwork,
     FoundMaps,
-    save_network,
 )
 
 POINTS = np.array([(0.25, 0.25), (0.75, 0.25), (0.5, 0.5), (0.25, 0.75), (0.75, 0.75)])  # in sides of the box
@@ -280,7 +279,7 @@ def test_padding_is_zero_for_the_network():
 
 def test_which_pictures_auto_takes_it_for(monkeypatch, tmp_path, models):
     torch.manual_seed(0)
-    save_network(tmp_path, DrawnFaceNetwork(DrawnFaceConfig(widths=(4, 4, 8, 8, 8), close_width=4)))
+    DrawnFaceNetwork(DrawnFaceConfig(widths=(4, 4, 8, 8, 8), close_width=4)).save(tmp_path)
     monkeypatch.setattr(detector_loading, "detector_path", lambda: tmp_path)
     assert choose_detector(drawn=True).name == "embedded"
     assert choose_detector(drawn=True).reason == (

@@ -18,9 +18,7 @@ from pixelsmile.networks.face_detector import (
     DrawnFaceConfig,
     DrawnFaceNetwork,
     in_pixels,
-    load_network,
     marks_in_pixels,
-    save_network,
 )
 
 TINY = DrawnFaceConfig(widths=(4, 4, 8, 8, 8), num_blocks=1, close_width=4)
@@ -98,8 +96,8 @@ def test_what_lies_far_below_changes_nothing(network):
 
 
 def test_saved_and_loaded(network, tmp_path):
-    save_network(tmp_path / "detector", network)
-    again = load_network(tmp_path / "detector")
+    network.save(tmp_path / "detector")
+    again = DrawnFaceNetwork.load(tmp_path / "detector")
     assert again.config == TINY
     assert not again.training
     for name, value in again.state_dict().items():
@@ -109,22 +107,22 @@ def test_saved_and_loaded(network, tmp_path):
 
 def test_folders_that_are_no_detector(network, tmp_path):
     with pytest.raises(ModelError, match="there is no detector in"):
-        load_network(tmp_path)
-    save_network(tmp_path, network)
+        DrawnFaceNetwork.load(tmp_path)
+    network.save(tmp_path)
     weights = tmp_path / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-10])
     with pytest.raises(ModelError, match="is damaged"):
-        load_network(tmp_path)
+        DrawnFaceNetwork.load(tmp_path)
     weights.write_bytes(whole)
     config = json.loads((tmp_path / "config.json").read_text())
     for wrong in ({**config, "widths": [4, 4, 8, 8, 16]}, {**config, "colour": 1}):
         (tmp_path / "config.json").write_text(json.dumps(wrong))
         with pytest.raises(ModelError, match="is damaged"):
-            load_network(tmp_path)
+            DrawnFaceNetwork.load(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ModelError, match="is damaged"):
-        load_network(tmp_path)
+        DrawnFaceNetwork.load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -137,31 +135,31 @@ def test_folders_that_are_no_detector(network, tmp_path):
     ],
 )
 def test_shapes_that_cannot_be_are_refused_before_they_are_made(network, tmp_path, change, words):
-    save_network(tmp_path, network)
+    network.save(tmp_path)
     file = tmp_path / "config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     with pytest.raises(ModelError, match=f"is damaged .*{words}.* train it again"):
-        load_network(tmp_path)
+        DrawnFaceNetwork.load(tmp_path)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_and_tensors_too_many_are_refused(network, tmp_path, value):
-    save_network(tmp_path, network)
+    network.save(tmp_path)
     file = tmp_path / "model.safetensors"
     tensors = load_file(file)
     save_file({**tensors, "more": torch.zeros(1)}, file)
     with pytest.raises(ModelError, match="more is unknown"):
-        load_network(tmp_path)
+        DrawnFaceNetwork.load(tmp_path)
     name = sorted(tensors)[0]
     tensors[name].view(-1)[0] = value
     save_file(tensors, file)
     with pytest.raises(ModelError, match=f"{name} holds NaN or infinities"):
-        load_network(tmp_path)
+        DrawnFaceNetwork.load(tmp_path)
 
 
 def test_a_pipe_in_place_of_the_weights_does_not_wait(network, tmp_path):
-    save_network(tmp_path, network)
+    network.save(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     os.mkfifo(tmp_path / "model.safetensors")
     with pytest.raises(ModelError, match="is not a regular file"):
-        load_network(tmp_path)
+        DrawnFaceNetwork.load(tmp_path)

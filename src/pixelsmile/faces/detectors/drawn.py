@@ -22,7 +22,6 @@ from pixelsmile.networks.face_detector import (
     CloseMaps,
     DrawnFaceNetwork,
     FoundMaps,
-    load_network,
     marks_in_pixels,
 )
 
@@ -55,7 +54,7 @@ class DrawnDetector:
     @classmethod
     def from_folder(cls, folder: Path, *, threshold: float = 0.5) -> "DrawnDetector":
         """From config.json and model.safetensors; ModelError where they are absent or damaged."""
-        return cls(load_network(folder), threshold=threshold)
+        return cls(DrawnFaceNetwork.load(folder), threshold=threshold)
 
     def detect(self, image: Image.Image) -> list[Face]:
         """All faces of an upright RGB picture, the surest first."""

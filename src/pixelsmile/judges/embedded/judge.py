@@ -26,9 +26,9 @@ from pixelsmile.hashing import sha256_bytes, sha256_file, sha256_json
 from pixelsmile.judges.judge import JudgeIdentity
 from pixelsmile.judges.question import Question
 from pixelsmile.judges.verdict import NoVerdict, Verdict
-from pixelsmile.networks import face_detector as drawn_network
-from pixelsmile.networks.expression_judge import load_network, to_tensor
-from pixelsmile.networks.files import CONFIG_FILE, WEIGHTS_FILE
+from pixelsmile.networks.convolutional import CONFIG_FILE, WEIGHTS_FILE
+from pixelsmile.networks.expression_judge import EmbeddedJudgeNetwork, to_tensor
+from pixelsmile.networks.face_detector import DrawnFaceNetwork
 
 # Eyes and nose tip, in sides of the crop: 2.7 eye distances are one side, 1.0 of them lies above the eyes,
 # 1.7 below. A jaw dropped as far as drawings go ends 1.72 below; drops of sweat hang 0.9 above. The mouth has
@@ -91,8 +91,8 @@ class EmbeddedJudge:
 
     def __init__(self, path: Path | None = None, *, detector: Path | None = None) -> None:
         folder, detector = path or judge_path(), detector or detector_path()
-        self._network = load_network(folder).to(memory_format=torch.channels_last)
-        self._detector = DrawnDetector(drawn_network.load_network(detector), max_side_px=LOOK_PX)
+        self._network = EmbeddedJudgeNetwork.load(folder).to(memory_format=torch.channels_last)
+        self._detector = DrawnDetector(DrawnFaceNetwork.load(detector), max_side_px=LOOK_PX)
         self._one_at_a_time = threading.Lock()  # each uses all cores already
         self.identity = JudgeIdentity(
             "embedded",
