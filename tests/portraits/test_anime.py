@@ -1,4 +1,4 @@
-"""The anime style: deterministic, continuous, and changed by an expression only inside the face."""
+"""The anime domain: deterministic, continuous, and changed by an expression only inside the face."""
 
 import itertools
 from dataclasses import fields, replace
@@ -9,8 +9,7 @@ import skia
 
 from pixelsmile.portraits import anime
 from pixelsmile.portraits.action_units import ActionUnits
-from pixelsmile.portraits.identities import sample_identity
-from pixelsmile.portraits.identity import Identity
+from pixelsmile.portraits.identity import Identity, sample_identity
 from pixelsmile.portraits.prototypes import PROTOTYPES, action_units
 
 SIDE_PX = 128
@@ -34,7 +33,7 @@ def inside(polygon: tuple[tuple[float, float], ...], margin_px: float) -> np.nda
     canvas = skia.Surface(pixels, colorType=skia.kRGBA_8888_ColorType).getCanvas()
     path = skia.Path.Polygon([skia.Point(x * SIDE_PX, y * SIDE_PX) for x, y in polygon], True)
     paint = skia.Paint(
-        Color=skia.ColorWHITE, Domain=skia.Paint.kStrokeAndFill_Style, StrokeWidth=2 * margin_px
+        Color=skia.ColorWHITE, Style=skia.Paint.kStrokeAndFill_Style, StrokeWidth=2 * margin_px
     )
     canvas.drawPath(path, paint)
     return pixels[..., 3] > 0
@@ -54,11 +53,11 @@ def test_the_same_arguments_give_the_same_picture() -> None:
 def test_an_expression_changes_nothing_outside_the_face(seed: int) -> None:
     identity = sample_identity(seed)
     rest = rendered(identity, ActionUnits())
-    mask = inside(anime.anchors(identity, ActionUnits()).face_outline, 2)
+    mask = inside(anime.anchors(identity, ActionUnits())[1], 2)
     for expression in EXPRESSIONS:
         for strength in (1.0, 2.0):
             units = action_units(expression, strength)
-            allowed = mask | inside(anime.anchors(identity, units).face_outline, 2)
+            allowed = mask | inside(anime.anchors(identity, units)[1], 2)
             changed = (rendered(identity, units) != rest).any(axis=2)
             assert not (changed & ~allowed).any(), (expression, strength)
 
@@ -81,12 +80,12 @@ def test_landmarks_lie_inside_the_face_in_order(expression: str) -> None:
     for seed in range(20):
         identity = sample_identity(seed)
         for strength in (0.0, 1.0, 2.0):
-            found = anime.anchors(identity, action_units(expression, strength))
-            x0, y0, x1, y1 = found.face_box
-            assert 0 <= x0 < x1 <= 1
-            assert 0 <= y0 < y1 <= 1
-            assert all(x0 < x < x1 and y0 < y < y1 for x, y in found.landmarks_5)
-            left_eye, right_eye, nose, left_corner, right_corner = found.landmarks_5
+            landmarks, outline = anime.anchors(identity, action_units(expression, strength))
+            xs, ys = zip(*outline, strict=True)
+            assert min(*xs, *ys) >= 0
+            assert max(*xs, *ys) <= 1
+            assert all(min(xs) < x < max(xs) and min(ys) < y < max(ys) for x, y in landmarks)
+            left_eye, right_eye, nose, left_corner, right_corner = landmarks
             assert left_eye[0] < nose[0] < right_eye[0]
             assert left_corner[0] < right_corner[0]
             assert max(left_eye[1], right_eye[1]) < nose[1] < max(left_corner[1], right_corner[1])

@@ -89,7 +89,7 @@ def test_no_unit_jumps():
 
 def test_refusals():
     identity = sample_identity(0)
-    with pytest.raises(InputError, match="unknown style 'oil'"):
+    with pytest.raises(InputError, match="unknown domain 'oil'"):
         render(identity, ActionUnits(), domain="oil")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="4 pixels"):
         render(identity, ActionUnits(), size=4)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelsmile.portraits import ActionUnits, action_units, sample_identity
-from pixelsmile.portraits.curves import saturate, soft_max, soft_min
+from pixelsmile.portraits.action_units import saturate, soft_max, soft_min
 from pixelsmile.portraits.human.geometry import face_geometry
 
 SIGNED = {"brow_tilt", "smirk", "gaze_x", "gaze_y"}

@@ -179,7 +179,7 @@ def test_support_bounds_the_outline_at_any_angle(angle):
     turns = np.sort(rng.uniform(0, 2 * math.pi, 700))
     outline = np.stack([3 * np.cos(turns), 4 * np.sin(turns)], axis=1)
     turn = np.array([(math.cos(angle), -math.sin(angle)), (math.sin(angle), math.cos(angle))])
-    all_points, some = outline @ turn.T, support(tuple(map(tuple, outline))) @ turn.T
+    all_points, some = outline @ turn.T, support(outline) @ turn.T
     assert len(some) == NUM_DIRECTIONS
     assert np.abs(all_points.max(0) - some.max(0)).max() < 0.003
     assert np.abs(all_points.min(0) - some.min(0)).max() < 0.003

@@ -15,9 +15,6 @@ import numpy as np
 
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain
 from pixelsmile.portraits import NUM_VARIANTS, action_units, draw_portrait, sample_identity
-from pixelsmile.portraits import anime as anime_style
-from pixelsmile.portraits import human as human_style
-from pixelsmile.portraits.anchors import FaceAnchors, Point
 from recipes.faces.detector.plan import PoolPlan
 from recipes.work_folder import require_same_plan
 
@@ -113,15 +110,11 @@ def draw(job: tuple[Drawing, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     portrait = draw_portrait(identity, units, drawing.domain, size)
     mask_SS1 = portrait.truth.face_mask[..., None].astype(np.uint8) * 255
     picture_SS4 = np.concatenate([np.asarray(portrait.image), mask_SS1], axis=-1)
-    anchors: FaceAnchors = (human_style if drawing.domain == "human" else anime_style).anchors(
-        identity, units
-    )
-    return picture_SS4, size * support(anchors.face_outline), portrait.truth.landmarks_5
+    return picture_SS4, support(portrait.truth.face_outline), portrait.truth.landmarks_5
 
 
-def support(outline: tuple[Point, ...]) -> np.ndarray:
+def support(points_P2: np.ndarray) -> np.ndarray:
     """The point of an outline that lies farthest in each of NUM_DIRECTIONS: K2, float64."""
     angles_K = np.arange(NUM_DIRECTIONS) * (2 * math.pi / NUM_DIRECTIONS)
-    points_P2 = np.asarray(outline, np.float64)
     heights_KP = np.stack([np.cos(angles_K), np.sin(angles_K)], axis=1) @ points_P2.T
     return points_P2[heights_KP.argmax(1)]

@@ -1,11 +1,9 @@
 """Drawn portraits: people who do not exist, with every expression, and the truth about each picture."""
 
 from pixelsmile.portraits.action_units import ActionUnits
-from pixelsmile.portraits.identities import sample_identity
-from pixelsmile.portraits.identity import Identity
+from pixelsmile.portraits.identity import Identity, sample_identity
 from pixelsmile.portraits.portrait import GroundTruth, Portrait, draw_portrait, render
-from pixelsmile.portraits.prototypes import NUM_VARIANTS, action_units, blend_units
-from pixelsmile.portraits.scores import scores
+from pixelsmile.portraits.prototypes import NUM_VARIANTS, action_units, blend_units, scores
 
 __all__ = [
     "NUM_VARIANTS",

@@ -1,7 +1,8 @@
 """Facial action units (FACS, Ekman & Friesen): how a drawn face moves.
 
 An intensity of 0 is a face at rest, 1 the full movement that the painter was designed for; intensities up to
-2 are drawn too (extrapolated strengths), with every shape kept valid. `left` and `right` are the viewer's.
+2 are drawn too (extrapolated strengths): the soft limits at the end keep every shape valid. Left and right
+are the viewer's.
 """
 
 import difflib
@@ -94,3 +95,29 @@ def parse_units(text: str) -> dict[str, float]:
     if not any(intensities.values()):
         raise ExpressionError(f"all of units {text!r} are 0, which is neutral: raise one of them")
     return intensities
+
+
+def saturate(value: float, ceiling: float = 1.6) -> float:
+    """`value` up to 1 in size, then bent smoothly towards +-`ceiling`: linear as designed, bounded beyond."""
+    size = abs(value)
+    if size <= 1.0:
+        return value
+    room = ceiling - 1.0
+    return math.copysign(1.0 + room * math.tanh((size - 1.0) / room), value)
+
+
+def soft_min(value: float, ceiling: float, width: float = 0.15) -> float:
+    """The smaller of the two with a rounded corner of about `width`."""
+    return ceiling - soft_max(ceiling - value, 0.0, width)
+
+
+def soft_max(value: float, floor: float, width: float = 0.15) -> float:
+    """The larger of the two with a rounded corner of about `width`."""
+    gap = value - floor
+    return floor + 0.5 * (gap + math.sqrt(gap * gap + width * width))
+
+
+def bounded(value: float, limit: float = 1.0) -> float:
+    """`value` up to four fifths of `limit`, then bent smoothly so that it never passes it (below 0: 0)."""
+    knee, room = 0.8 * limit, 0.2 * limit
+    return max(0.0, value) if value <= knee else knee + room * math.tanh((value - knee) / room)

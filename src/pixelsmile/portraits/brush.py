@@ -1,14 +1,90 @@
-"""Paints, gradients and soft spots: the strokes that every style of drawing is made of. Unit coordinates."""
+"""What every domain is drawn with: points and curves, the colours of light and shadow, paints.
 
-from collections.abc import Sequence
+Unit coordinates: 0..1 over the picture, y down.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import skia
 
-from pixelsmile.portraits.anchors import Point
-from pixelsmile.portraits.identity import Color
+Point = tuple[float, float]  # x, y
+Curve = tuple[Point, ...]  # points that a smooth curve passes through
+Color = tuple[int, int, int]  # sRGB, 0..255
+Stop = tuple[float, Color, float]  # place 0..1, colour, alpha
 
 WHITE: Color = (255, 255, 255)
-Stop = tuple[float, Color, float]  # place 0..1, colour, alpha
+
+
+def lerp(a: Point, b: Point, t: float) -> Point:
+    """The point at share `t` of the way from `a` to `b`."""
+    return (a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t)
+
+
+def append_curve(path: skia.Path, points: Sequence[Point], closed: bool = False) -> None:
+    """Continue `path` (already at points[0]) smoothly through the other points (Catmull-Rom as cubics)."""
+    count = len(points)
+    last = count if closed else count - 1
+    for i in range(last):
+        p1, p2 = points[i], points[(i + 1) % count]
+        p0 = points[i - 1] if i > 0 or closed else p1
+        p3 = points[(i + 2) % count] if i + 2 < count or closed else p2
+        path.cubicTo(
+            p1[0] + (p2[0] - p0[0]) / 6,
+            p1[1] + (p2[1] - p0[1]) / 6,
+            p2[0] - (p3[0] - p1[0]) / 6,
+            p2[1] - (p3[1] - p1[1]) / 6,
+            p2[0],
+            p2[1],
+        )
+
+
+def smooth_path(points: Sequence[Point], closed: bool = False) -> skia.Path:
+    """A path through `points` with continuous tangents."""
+    path = skia.Path()
+    path.moveTo(*points[0])
+    append_curve(path, points, closed)
+    if closed:
+        path.close()
+    return path
+
+
+def lens_path(upper: Sequence[Point], lower: Sequence[Point]) -> skia.Path:
+    """A closed shape between two curves that share both ends, with sharp corners there."""
+    path = skia.Path()
+    path.moveTo(*upper[0])
+    append_curve(path, upper)
+    back = tuple(reversed(lower))
+    path.lineTo(*back[0])
+    append_curve(path, back)
+    path.close()
+    return path
+
+
+def ribbon_path(points: Sequence[Point], widths: Sequence[float]) -> skia.Path:
+    """A closed band along a curve: `widths` are full widths at the points."""
+    left, right = [], []
+    count = len(points)
+    for i, (x, y) in enumerate(points):
+        ax, ay = points[max(i - 1, 0)]
+        bx, by = points[min(i + 1, count - 1)]
+        length = math.hypot(bx - ax, by - ay) or 1.0
+        nx, ny = -(by - ay) / length * widths[i] / 2, (bx - ax) / length * widths[i] / 2
+        left.append((x + nx, y + ny))
+        right.append((x - nx, y - ny))
+    return lens_path(left, right)
+
+
+def polygon(path: skia.Path, samples: int = 96) -> tuple[Point, ...]:
+    """`samples` points at equal steps along the first contour of `path`."""
+    measure = skia.PathMeasure(path, False)
+    length = measure.getLength()
+    found = []
+    for i in range(samples):
+        position, _ = measure.getPosTan(length * i / samples)
+        found.append((position.fX, position.fY))
+    return tuple(found)
 
 
 def argb(color: Color, alpha: float = 1.0) -> int:
@@ -52,7 +128,11 @@ def fill(color: Color, alpha: float = 1.0, blur: float = 0.0) -> skia.Paint:
 
 def stroke(color: Color, width: float, alpha: float = 1.0, blur: float = 0.0) -> skia.Paint:
     """A paint that draws lines with round ends."""
-    paint = fill(color, alpha, blur)
+    return as_stroke(fill(color, alpha, blur), width)
+
+
+def as_stroke(paint: skia.Paint, width: float) -> skia.Paint:
+    """The same paint, made to draw lines."""
     paint.setStyle(skia.Paint.kStroke_Style)
     paint.setStrokeWidth(width)
     paint.setStrokeCap(skia.Paint.kRound_Cap)
@@ -74,6 +154,18 @@ def radial(centre: Point, radius: float, stops: Sequence[Stop]) -> skia.Paint:
         skia.Point(*centre), radius, [argb(c, a) for _, c, a in stops], [p for p, _, _ in stops]
     )
     return skia.Paint(AntiAlias=True, Shader=shader)
+
+
+@contextmanager
+def clipped(canvas: skia.Canvas, *paths: skia.Path, outside: skia.Path | None = None) -> Iterator[None]:
+    """Draw only inside of all `paths`, then not on `outside`; the order shows at soft edges."""
+    canvas.save()
+    for path in paths:
+        canvas.clipPath(path, doAntiAlias=True)
+    if outside is not None:
+        canvas.clipPath(outside, skia.ClipOp.kDifference, True)
+    yield
+    canvas.restore()
 
 
 def spot(

@@ -1,7 +1,7 @@
 """Drawing a portrait: identity and action units in, a picture and its ground truth out."""
 
 from dataclasses import dataclass
-from typing import Protocol, cast
+from types import ModuleType
 
 import numpy as np
 import skia
@@ -11,49 +11,20 @@ from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain
 from pixelsmile.portraits import human
 from pixelsmile.portraits.action_units import ActionUnits
-from pixelsmile.portraits.anchors import FaceAnchors
 from pixelsmile.portraits.identity import Identity
-from pixelsmile.portraits.scores import scores
-
-# What is true of a drawn portrait: where its face is, how it moves, what it expresses and how strongly.
+from pixelsmile.portraits.prototypes import scores
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The truth about one portrait, in its pixels."""
+    """What is true of one portrait: where its face is, in pixels, how it moves, and what it expresses."""
 
-    face_box: tuple[float, float, float, float]  # x0, y0, x1, y1
+    face_box: tuple[float, float, float, float]  # x0, y0, x1, y1: hairline or forehead to chin, ear to ear
     landmarks_5: np.ndarray  # 5 x 2 float64 (x, y): left eye, right eye (viewer's), nose tip, mouth corners
-    face_mask: np.ndarray  # H x W bool: the visible skin of the face, with the features inside
+    face_outline: np.ndarray  # K x 2 float64 (x, y): a polygon around the visible skin of the face
+    face_mask: np.ndarray  # H x W bool: that skin, with the features inside
     action_units: ActionUnits
     scores: dict[str, float]  # the 12 expressions, 0..1
-
-
-def ground_truth(anchors: FaceAnchors, units: ActionUnits, size: int) -> GroundTruth:
-    """The truth of a picture of `size` pixels a side."""
-    x0, y0, x1, y1 = (value * size for value in anchors.face_box)
-    return GroundTruth(
-        face_box=(x0, y0, x1, y1),
-        landmarks_5=np.array(anchors.landmarks_5) * size,
-        face_mask=_mask(anchors, size),
-        action_units=units,
-        scores=scores(units),
-    )
-
-
-def _mask(anchors: FaceAnchors, size: int) -> np.ndarray:
-    image = Image.new("1", (size, size))
-    outline = [(x * size - 0.5, y * size - 0.5) for x, y in anchors.face_outline]
-    ImageDraw.Draw(image).polygon(outline, fill=1)
-    return np.array(image, dtype=bool)
-
-
-class _Painter(Protocol):
-    """What the module of a style offers."""
-
-    def paint(self, canvas: skia.Canvas, identity: Identity, units: ActionUnits) -> None: ...
-
-    def anchors(self, identity: Identity, units: ActionUnits) -> FaceAnchors: ...
 
 
 @dataclass(frozen=True)
@@ -69,8 +40,10 @@ def draw_portrait(
 ) -> Portrait:
     """A portrait of `size` pixels a side with its ground truth; the same arguments give the same pixels."""
     pixels = render(identity, units, domain, size)
-    anchors = _painter(domain).anchors(identity, units)
-    return Portrait(Image.fromarray(pixels), ground_truth(anchors, units, size))
+    landmarks, outline = (np.array(points) * size for points in _painter(domain).anchors(identity, units))
+    (x0, y0), (x1, y1) = outline.min(axis=0).tolist(), outline.max(axis=0).tolist()
+    truth = GroundTruth((x0, y0, x1, y1), landmarks, outline, _inside(outline, size), units, scores(units))
+    return Portrait(Image.fromarray(pixels), truth)
 
 
 def render(identity: Identity, units: ActionUnits, domain: Domain = "human", size: int = 256) -> np.ndarray:
@@ -87,12 +60,19 @@ def render(identity: Identity, units: ActionUnits, domain: Domain = "human", siz
     return np.ascontiguousarray(pixels[:, :, :3])
 
 
-def _painter(domain: Domain) -> _Painter:
+def _painter(domain: Domain) -> ModuleType:
+    """The package of a domain, with its `paint` and `anchors`."""
     match domain:
         case "human":
-            return cast(_Painter, human)
+            return human
         case "anime":
             from pixelsmile.portraits import anime
 
-            return cast(_Painter, anime)
+            return anime
     raise InputError(f"unknown domain {domain!r}; choose 'human' or 'anime'")
+
+
+def _inside(outline_K2: np.ndarray, size: int) -> np.ndarray:
+    image = Image.new("1", (size, size))
+    ImageDraw.Draw(image).polygon([(x - 0.5, y - 0.5) for x, y in outline_K2.tolist()], fill=1)
+    return np.array(image, dtype=bool)

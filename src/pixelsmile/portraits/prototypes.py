@@ -1,14 +1,16 @@
-"""What each expression does to a face: prototypes in action units, several variants an expression.
+"""What each expression does to a face, as prototypes in action units, and how strongly each shows.
 
-Variant 0 is the most typical one; the others open or shut the mouth, move the brows or turn the gaze, as the
-prompts of the paper's library do. Fear and surprised share most units, as do angry and disgust; sad, shy and
-anxious overlap mildly, and so do confident, happy and contempt.
+Of an expression's variants 0 is the most typical; the others open or shut the mouth, move the brows or turn
+the gaze, as the prompts of the paper's library do. Fear and surprised share most units, as do angry and
+disgust; sad, shy and anxious overlap mildly, and so do confident, happy and contempt.
 """
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from pixelsmile.errors import ExpressionError
-from pixelsmile.portraits.action_units import ActionUnits
+from pixelsmile.portraits.action_units import UNITS, ActionUnits
 
 NUM_VARIANTS = 3
 
@@ -138,3 +140,42 @@ def blend_units(weights: Mapping[str, float], variant: int = 0) -> ActionUnits:
     for expression, weight in weights.items():
         total = total.plus(action_units(expression, weight, variant))
     return total
+
+
+REST_COST = 0.36
+_WEIGHT_OF = {  # what says little about a feeling counts less, what marks one counts more
+    "gaze_x": 0.5,
+    "gaze_y": 0.5,
+    "lips_part": 0.7,
+    "chin_raise": 0.7,
+    "lid_tighten": 0.8,
+    "outer_brow_raise": 0.9,
+    "eyes_closed": 1.8,
+    "lip_corner_depress": 1.3,
+    "smirk": 1.6,
+    "brow_tilt": 1.3,
+    "sweat": 1.3,
+    "nose_wrinkle": 1.2,
+}
+_WEIGHTS = np.array([_WEIGHT_OF.get(name, 1.0) for name in UNITS])
+_EXPRESSIONS = tuple(name for name in PROTOTYPES if name != "neutral")
+_PROTOTYPES_EVU = np.array([[p.as_tuple() for p in PROTOTYPES[name]] for name in _EXPRESSIONS]) * _WEIGHTS
+_NORMS_EV = np.linalg.norm(_PROTOTYPES_EVU, axis=-1)
+
+
+def scores(units: ActionUnits) -> dict[str, float]:
+    """How strongly each of the 12 expressions shows, 0..1: the scores of the paper's continuous annotation.
+
+    With u the drawn units and p a prototype, both weighted by `_WEIGHT_OF`, the share of p in u is
+        share = <u, p> / <p, p>                  (the least-squares strength of p)
+        rest  = |u - share * p| / |p|            (movement that p does not explain)
+        score(expression) = max over variants of clip(share - REST_COST * rest, 0, 1)
+    A face at rest scores 0 everywhere. An expression drawn at strength s up to 1 scores about s, its
+    relatives in part, strangers about 0, and each part of a blend keeps most of its weight.
+    """
+    drawn_U = np.array(units.as_tuple()) * _WEIGHTS
+    share_EV = _PROTOTYPES_EVU @ drawn_U / _NORMS_EV**2
+    rest_EVU = drawn_U - share_EV[..., None] * _PROTOTYPES_EVU
+    rest_EV = np.linalg.norm(rest_EVU, axis=-1) / _NORMS_EV
+    best_E = np.clip(share_EV - REST_COST * rest_EV, 0.0, 1.0).max(axis=1)
+    return {name: float(score) for name, score in zip(_EXPRESSIONS, best_E, strict=True)}

@@ -1,4 +1,4 @@
-"""The anime style: a person and a set of action units in, a cel-shaded portrait out.
+"""The anime domain: a person and a set of action units in, a cel-shaded portrait out.
 
 Only the inside of the face depends on the action units; everything else stays the same, pixel for pixel.
 """
@@ -6,17 +6,25 @@ Only the inside of the face depends on the action units; everything else stays t
 import skia
 
 from pixelsmile.portraits.action_units import ActionUnits
-from pixelsmile.portraits.anchors import FaceAnchors, Point
 from pixelsmile.portraits.anime.beard import paint_beard
 from pixelsmile.portraits.anime.eyes import build_eye, paint_brows, paint_eye, paint_frown, paint_glasses
-from pixelsmile.portraits.anime.face import LINE, nose_tip, paint_ears, paint_nose, paint_skin
 from pixelsmile.portraits.anime.frame import AnimeFrame, face_outline, pose
 from pixelsmile.portraits.anime.hair import Hair, build_hair, paint_back_hair, paint_front_hair
-from pixelsmile.portraits.anime.ink import WHITE, fill, glow, ink_of, outline, shaded
-from pixelsmile.portraits.anime.marks import paint_blush, paint_freckles, paint_sweat, paint_wrinkles
+from pixelsmile.portraits.anime.ink import fill, glow, ink_of, outline, shaded
 from pixelsmile.portraits.anime.mouth import build_mouth, paint_mouth
 from pixelsmile.portraits.anime.scene import paint_background, paint_clothes, paint_neck
-from pixelsmile.portraits.curves import polygon, smooth_path
+from pixelsmile.portraits.anime.skin import (
+    LINE,
+    nose_tip,
+    paint_blush,
+    paint_ears,
+    paint_freckles,
+    paint_nose,
+    paint_skin,
+    paint_sweat,
+    paint_wrinkles,
+)
+from pixelsmile.portraits.brush import WHITE, Curve, clipped, polygon, smooth_path
 from pixelsmile.portraits.identity import Identity
 
 _SEEN_THROUGH = 0.80  # how strongly brows show through the fringe
@@ -66,17 +74,15 @@ def _paint_features(
     canvas: skia.Canvas, identity: Identity, units: ActionUnits, frame: AnimeFrame, face: skia.Path
 ) -> None:
     """Everything that moves."""
-    canvas.save()
-    canvas.clipPath(face, skia.ClipOp.kIntersect, True)
-    paint_freckles(canvas, identity, frame)
-    paint_wrinkles(canvas, identity, units, frame)
-    paint_blush(canvas, identity, units, frame)
-    mouth = build_mouth(identity, units, frame)
-    chin = face_outline(frame, units)[9]
-    paint_beard(canvas, identity, frame, face, mouth, chin)
-    paint_nose(canvas, identity, units, frame)
-    paint_mouth(canvas, identity, units, mouth)
-    canvas.restore()
+    with clipped(canvas, face):
+        paint_freckles(canvas, identity, frame)
+        paint_wrinkles(canvas, identity, units, frame)
+        paint_blush(canvas, identity, units, frame)
+        mouth = build_mouth(identity, units, frame)
+        chin = face_outline(frame, units)[9]
+        paint_beard(canvas, identity, frame, face, mouth, chin)
+        paint_nose(canvas, identity, units, frame)
+        paint_mouth(canvas, identity, units, mouth)
     eyes = (build_eye(identity, units, frame, -1), build_eye(identity, units, frame, 1))
     for eye in eyes:
         paint_eye(canvas, identity, eye)
@@ -87,11 +93,9 @@ def _paint_features(
 
 def _paint_fringe_shadow(canvas: skia.Canvas, identity: Identity, face: skia.Path, front: skia.Path) -> None:
     """The shadow that the hair throws on the face."""
-    canvas.save()
-    canvas.clipPath(face, skia.ClipOp.kIntersect, True)
-    canvas.translate(0.006, 0.020)
-    canvas.drawPath(front, fill(shaded(identity.skin), 0.85))
-    canvas.restore()
+    with clipped(canvas, face):
+        canvas.translate(0.006, 0.020)
+        canvas.drawPath(front, fill(shaded(identity.skin), 0.85))
 
 
 def _paint_scalp(canvas: skia.Canvas) -> None:
@@ -100,29 +104,22 @@ def _paint_scalp(canvas: skia.Canvas) -> None:
     canvas.drawCircle(*spot, 0.075, glow(spot, 0.075, WHITE, 0.45))
 
 
-def anchors(identity: Identity, units: ActionUnits) -> FaceAnchors:
-    """Where `paint` puts the face: box, five landmarks and outline, in unit coordinates of the picture."""
+def anchors(identity: Identity, units: ActionUnits) -> tuple[Curve, Curve]:
+    """Where `paint` puts the face: see the `anchors` of the human domain."""
     frame = AnimeFrame.of(identity)
-    outline_points = polygon(smooth_path(face_outline(frame, units), closed=True))
     mouth = build_mouth(identity, units, frame)
-    marks = (
+    landmarks = (
         build_eye(identity, units, frame, -1).centre,
         build_eye(identity, units, frame, 1).centre,
         nose_tip(identity, units, frame),
         mouth.left_corner,
         mouth.right_corner,
     )
-    left_eye, right_eye, tip, left_corner, right_corner = _posed(identity, marks)
-    edge = _posed(identity, outline_points)
-    xs, ys = [x for x, _ in edge], [y for _, y in edge]
-    return FaceAnchors(
-        face_box=(min(xs), min(ys), max(xs), max(ys)),
-        landmarks_5=(left_eye, right_eye, tip, left_corner, right_corner),
-        face_outline=edge,
-    )
+    outline = polygon(smooth_path(face_outline(frame, units), closed=True))
+    return _posed(identity, landmarks), _posed(identity, outline)
 
 
-def _posed(identity: Identity, points: tuple[Point, ...]) -> tuple[Point, ...]:
+def _posed(identity: Identity, points: Curve) -> Curve:
     """Points of the face frame in the unit coordinates of the picture."""
     mapped = pose(identity).mapPoints([skia.Point(x, y) for x, y in points])
     return tuple((p.fX, p.fY) for p in mapped)

@@ -1,17 +1,15 @@
-"""Beards of the anime style: they follow lips and chin."""
+"""Beards in the anime domain: they follow lips and chin."""
 
 import math
 import random
 
 import skia
 
-from pixelsmile.portraits.anchors import Point
 from pixelsmile.portraits.anime.frame import AnimeFrame
 from pixelsmile.portraits.anime.ink import fill, ink_of, outline, shaded
 from pixelsmile.portraits.anime.mouth import AnimeMouth
-from pixelsmile.portraits.brush import mix
-from pixelsmile.portraits.curves import append_curve, ribbon_path, smooth_path
-from pixelsmile.portraits.identity import Color, Identity
+from pixelsmile.portraits.brush import Color, Point, append_curve, clipped, mix, ribbon_path, smooth_path
+from pixelsmile.portraits.identity import Identity
 
 
 def beard_color(identity: Identity) -> Color:
@@ -30,22 +28,20 @@ def paint_beard(
     """The beard under the mouth's lines: it follows lips and chin."""
     if identity.beard == "none":
         return
-    canvas.save()
-    canvas.clipPath(face, skia.ClipOp.kIntersect, True)
-    color = beard_color(identity)
-    match identity.beard:
-        case "stubble":
-            _paint_stubble(canvas, identity, frame, mouth, chin, color)
-        case "moustache":
-            _paint_moustache(canvas, mouth, color)
-        case "goatee":
-            _paint_moustache(canvas, mouth, color, 0.8)
-            _paint_goatee(canvas, mouth, chin, color)
-        case "full":
-            canvas.drawPath(_full(frame, mouth, chin), fill(color))
-            _paint_moustache(canvas, mouth, color)
-            _paint_strands(canvas, identity, mouth, chin, ink_of(color, 0.4))
-    canvas.restore()
+    with clipped(canvas, face):
+        color = beard_color(identity)
+        match identity.beard:
+            case "stubble":
+                _paint_stubble(canvas, identity, frame, mouth, chin, color)
+            case "moustache":
+                _paint_moustache(canvas, mouth, color)
+            case "goatee":
+                _paint_moustache(canvas, mouth, color, 0.8)
+                _paint_goatee(canvas, mouth, chin, color)
+            case "full":
+                canvas.drawPath(_full(frame, mouth, chin), fill(color))
+                _paint_moustache(canvas, mouth, color)
+                _paint_strands(canvas, identity, mouth, chin, ink_of(color, 0.4))
 
 
 def _full(frame: AnimeFrame, mouth: AnimeMouth, chin: Point) -> skia.Path:

@@ -1,27 +1,14 @@
-"""Anime eyes: large layered irises, thick upper lashes, and lids that follow the action units."""
+"""Anime eyes: large layered irises, thick upper lashes, lids that follow the units; brows and glasses."""
 
-import math
 from dataclasses import dataclass
 
 import skia
 
-from pixelsmile.portraits.action_units import ActionUnits
-from pixelsmile.portraits.anchors import Point
+from pixelsmile.portraits.action_units import ActionUnits, bounded, saturate, soft_max
 from pixelsmile.portraits.anime.frame import EYE_Y, AnimeFrame
-from pixelsmile.portraits.anime.ink import (
-    WHITE,
-    draw_stroke,
-    fill,
-    ink_of,
-    outline,
-    ramp,
-    shaded,
-    spline,
-    vivid,
-)
-from pixelsmile.portraits.brush import mix
-from pixelsmile.portraits.curves import lens_path, ribbon_path, saturate, smooth_path, soft_max
-from pixelsmile.portraits.identity import Color, Glasses, Identity
+from pixelsmile.portraits.anime.ink import draw_stroke, fill, ink_of, outline, ramp, shaded, spline, vivid
+from pixelsmile.portraits.brush import WHITE, Color, Point, clipped, lens_path, mix, ribbon_path, smooth_path
+from pixelsmile.portraits.identity import Glasses, Identity
 
 # Lids of an open eye: u from the inner corner (-1) to the outer (1), height in half eyes below its middle.
 _UPPER = ((-1.0, 0.16), (-0.78, -0.58), (-0.30, -0.98), (0.25, -1.02), (0.72, -0.70), (1.0, -0.06))
@@ -42,12 +29,6 @@ class AnimeEye:
     crease: tuple[Point, ...]
     iris: Point
     iris_size: tuple[float, float]
-
-
-def bounded(value: float, limit: float = 1.0) -> float:
-    """`value` up to four fifths of `limit`, then bent smoothly so that it never passes it (below 0: 0)."""
-    knee, room = 0.8 * limit, 0.2 * limit
-    return max(0.0, value) if value <= knee else knee + room * math.tanh((value - knee) / room)
 
 
 def build_eye(identity: Identity, units: ActionUnits, frame: AnimeFrame, side: int) -> AnimeEye:
@@ -117,12 +98,10 @@ def _lids(units: ActionUnits, side: int, shut: float) -> tuple[list[float], list
 def paint_eye(canvas: skia.Canvas, identity: Identity, eye: AnimeEye) -> None:
     """Draw white, iris, lashes and crease."""
     lens = lens_path(eye.upper, eye.lower)
-    canvas.save()
-    canvas.clipPath(lens, skia.ClipOp.kIntersect, True)
-    canvas.drawPaint(fill(mix((252, 250, 250), identity.skin, 0.08)))
-    _paint_iris(canvas, identity, eye)
-    _paint_lid_shadow(canvas, eye)
-    canvas.restore()
+    with clipped(canvas, lens):
+        canvas.drawPaint(fill(mix((252, 250, 250), identity.skin, 0.08)))
+        _paint_iris(canvas, identity, eye)
+        _paint_lid_shadow(canvas, eye)
     _paint_lashes(canvas, identity, eye)
 
 
@@ -138,7 +117,7 @@ def _oval(centre: Point, rx: float, ry: float) -> skia.Rect:
 
 
 def iris_color(identity: Identity) -> Color:
-    """The eye colour as this style shows it: more saturated and lighter."""
+    """The eye colour as it is shown: more saturated and lighter."""
     return mix(vivid(identity.eye_color, 1.45), WHITE, 0.06)
 
 
@@ -192,9 +171,6 @@ def _paint_flicks(canvas: skia.Canvas, eye: AnimeEye, color: Color, long: float)
         draw_stroke(canvas, (root, middle, tip), 0.0065, color, ends=(1.0, 0.05))
 
 
-# Anime eyebrows: tapered, expressive, and seen through the fringe.
-
-
 def brow_points(identity: Identity, units: ActionUnits, frame: AnimeFrame, side: int) -> tuple[Point, ...]:
     """The middle line of one brow, from its inner end to its outer."""
     inner_up, outer_up = saturate(units.inner_brow_raise), saturate(units.outer_brow_raise)
@@ -217,7 +193,7 @@ def brow_points(identity: Identity, units: ActionUnits, frame: AnimeFrame, side:
 def paint_brows(
     canvas: skia.Canvas, identity: Identity, units: ActionUnits, frame: AnimeFrame, alpha: float = 1.0
 ) -> None:
-    """Both brows; drawn a second time over the fringe with a smaller `alpha`."""
+    """Both brows, tapered; drawn a second time over the fringe with a smaller `alpha`."""
     thick = 0.0175 * (1 + 0.38 * identity.brow_thickness)
     color = mix(identity.brow_color, (24, 12, 18), 0.30)
     for side in (-1, 1):
@@ -258,11 +234,8 @@ def paint_frown(canvas: skia.Canvas, identity: Identity, units: ActionUnits, fra
         draw_stroke(canvas, fold, 0.0050, color, min(1.0, rest + 0.7 * folds))
 
 
-# Glasses of the anime style: they sit before the resting eyes, and no expression moves them.
-
-
 def paint_glasses(canvas: skia.Canvas, identity: Identity, left_eye: Point, right_eye: Point) -> None:
-    """Lenses around the centres of both eyes, the bridge, and the ends of the arms."""
+    """Lenses around the centres of both resting eyes, the bridge, and the ends of the arms."""
     if identity.glasses == "none":
         return
     width = 0.0066 if identity.glasses == "thin" else 0.0100

@@ -1,4 +1,4 @@
-"""The head of the anime style: its size, its outline, where features sit on it, and its pose in the picture.
+"""The head in the anime domain: its size, its outline, where features sit on it, and its pose in the picture.
 
 Coordinates are the face frame: a unit square, y down, the head upright in the middle. `pose` maps it into the
 picture (shift, tilt, scale). Left and right are the viewer's; `side` is -1 left, +1 right.
@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import skia
 
-from pixelsmile.portraits.action_units import ActionUnits
-from pixelsmile.portraits.anchors import Point
-from pixelsmile.portraits.curves import Curve, saturate
+from pixelsmile.portraits.action_units import ActionUnits, saturate
+from pixelsmile.portraits.brush import Curve, Point
 from pixelsmile.portraits.identity import Identity
 
 CENTRE_X = 0.5
@@ -64,10 +63,7 @@ def face_outline(frame: AnimeFrame, units: ActionUnits) -> Curve:
     puff = 0.004 * saturate(units.lip_corner_pull)
     jaw, cheeks = frame.jaw, frame.cheeks
     half = (
-        (0.62 * w, CROWN_Y + 0.045),
-        (0.93 * w, CROWN_Y + 0.14),
-        (1.00 * w, 0.435),
-        (0.995 * w, 0.545),
+        (0.62 * w, CROWN_Y + 0.045), (0.93 * w, CROWN_Y + 0.14), (1.00 * w, 0.435), (0.995 * w, 0.545),
         ((0.955 + 0.012 * cheeks) * w, frame.lower(0.625)),
         (
             (0.815 + 0.04 * jaw + 0.035 * cheeks - 0.01 * open_jaw) * w + puff,
@@ -75,7 +71,7 @@ def face_outline(frame: AnimeFrame, units: ActionUnits) -> Curve:
         ),
         ((0.535 + 0.075 * jaw + 0.015 * cheeks - 0.02 * open_jaw) * w, frame.lower(0.768) + 0.7 * drop),
         ((0.205 + 0.065 * jaw) * w, frame.chin_y - 0.008 + drop),
-    )
+    )  # fmt: skip
     lean = 0.020 * frame.turn
     right = [(CENTRE_X + x + lean * max(0.0, (y - 0.45) / 0.35), y) for x, y in half]
     left = [(CENTRE_X - x + lean * max(0.0, (y - 0.45) / 0.35), y) for x, y in reversed(half)]

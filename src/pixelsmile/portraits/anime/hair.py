@@ -9,12 +9,10 @@ from dataclasses import dataclass
 
 import skia
 
-from pixelsmile.portraits.anchors import Point
 from pixelsmile.portraits.anime.frame import CENTRE_X, AnimeFrame
-from pixelsmile.portraits.anime.ink import WHITE, draw_stroke, fill, ink_of, outline, ramp, shaded, vivid
-from pixelsmile.portraits.brush import mix
-from pixelsmile.portraits.curves import smooth_path
-from pixelsmile.portraits.identity import Color, Identity
+from pixelsmile.portraits.anime.ink import draw_stroke, fill, ink_of, outline, ramp, shaded, vivid
+from pixelsmile.portraits.brush import WHITE, Color, Point, clipped, mix, smooth_path
+from pixelsmile.portraits.identity import Identity
 
 _HEAD_Y = 0.435  # centre of the hair's cap
 
@@ -266,15 +264,17 @@ def paint_back_hair(canvas: skia.Canvas, identity: Identity, hair: Hair) -> None
 def _paint_knot(canvas: skia.Canvas, shape: skia.Path, light: Color, shadow: Color) -> None:
     """Light and strands of a bun or a tail."""
     box = shape.getBounds()
-    canvas.save()
-    canvas.clipPath(shape, skia.ClipOp.kIntersect, True)
-    x, w, y, h = box.left(), box.width(), box.top(), box.height()
-    for k, share in enumerate((0.25, 0.5, 0.75)):
-        line = ((x + share * w, y), (x + (share + 0.08) * w, y + 0.5 * h), (x + (share - 0.05) * w, y + h))
-        draw_stroke(canvas, line, 0.009, shadow, 0.7 - 0.1 * k)
-    gloss = ((x + 0.18 * w, y + 0.30 * h), (x + 0.5 * w, y + 0.20 * h), (x + 0.82 * w, y + 0.30 * h))
-    draw_stroke(canvas, gloss, 0.016, light, 0.7)
-    canvas.restore()
+    with clipped(canvas, shape):
+        x, w, y, h = box.left(), box.width(), box.top(), box.height()
+        for k, share in enumerate((0.25, 0.5, 0.75)):
+            line = (
+                (x + share * w, y),
+                (x + (share + 0.08) * w, y + 0.5 * h),
+                (x + (share - 0.05) * w, y + h),
+            )
+            draw_stroke(canvas, line, 0.009, shadow, 0.7 - 0.1 * k)
+        gloss = ((x + 0.18 * w, y + 0.30 * h), (x + 0.5 * w, y + 0.20 * h), (x + 0.82 * w, y + 0.30 * h))
+        draw_stroke(canvas, gloss, 0.016, light, 0.7)
 
 
 def paint_front_hair(canvas: skia.Canvas, identity: Identity, hair: Hair) -> None:
@@ -293,25 +293,21 @@ def paint_front_hair(canvas: skia.Canvas, identity: Identity, hair: Hair) -> Non
         (0, 0.3, 0.6, 1),
     )
     canvas.drawPath(hair.front, body)
-    canvas.save()
-    canvas.clipPath(hair.front, skia.ClipOp.kIntersect, True)
-    _paint_lock_shadows(canvas, hair, shadow)
-    _paint_band(canvas, identity, hair, light)
-    _paint_strands(canvas, identity, hair, ink, shadow)
-    canvas.restore()
+    with clipped(canvas, hair.front):
+        _paint_lock_shadows(canvas, hair, shadow)
+        _paint_band(canvas, identity, hair, light)
+        _paint_strands(canvas, identity, hair, ink, shadow)
     canvas.drawPath(hair.front, outline(ink, LINE))
 
 
 def _paint_stubs(canvas: skia.Canvas, identity: Identity, hair: Hair, color: Color) -> None:
     """The texture of hair cut to the skin."""
     rng = random.Random(f"stubs {identity.seed}")
-    canvas.save()
-    canvas.clipPath(hair.front, skia.ClipOp.kIntersect, True)
-    pen = outline(color, 0.0042, 0.55)
-    for _ in range(70):
-        x, y = rng.uniform(-0.23, 0.23), rng.uniform(0.165, 0.42)
-        canvas.drawLine(CENTRE_X + x, y, CENTRE_X + x * 1.03, y + 0.010, pen)
-    canvas.restore()
+    with clipped(canvas, hair.front):
+        pen = outline(color, 0.0042, 0.55)
+        for _ in range(70):
+            x, y = rng.uniform(-0.23, 0.23), rng.uniform(0.165, 0.42)
+            canvas.drawLine(CENTRE_X + x, y, CENTRE_X + x * 1.03, y + 0.010, pen)
 
 
 def _paint_lock_shadows(canvas: skia.Canvas, hair: Hair, shadow: Color) -> None:

@@ -1,4 +1,4 @@
-"""Ink and colour of the anime style: tapered lines, flat fills, and the shades that go with a colour."""
+"""Ink and colour in the anime domain: flat fills, tapered lines, and the shades that go with a colour."""
 
 import colorsys
 import math
@@ -6,12 +6,8 @@ from collections.abc import Sequence
 
 import skia
 
-from pixelsmile.portraits.anchors import Point
-from pixelsmile.portraits.brush import mix
-from pixelsmile.portraits.curves import ribbon_path
-from pixelsmile.portraits.identity import Color
+from pixelsmile.portraits.brush import Color, Point, as_stroke, linear, mix, radial, ribbon_path
 
-WHITE: Color = (255, 255, 255)
 SHADOW_TINT: Color = (150, 96, 128)
 
 
@@ -45,12 +41,17 @@ def fill(color: Color, alpha: float = 1.0) -> skia.Paint:
 
 def outline(color: Color, width: float, alpha: float = 1.0) -> skia.Paint:
     """An even round-ended stroke of `width` (unit coordinates)."""
-    paint = fill(color, alpha)
-    paint.setStyle(skia.Paint.kStroke_Style)
-    paint.setStrokeWidth(width)
-    paint.setStrokeCap(skia.Paint.kRound_Cap)
-    paint.setStrokeJoin(skia.Paint.kRound_Join)
-    return paint
+    return as_stroke(fill(color, alpha), width)
+
+
+def glow(centre: Point, radius: float, color: Color, alpha: float) -> skia.Paint:
+    """A fill that fades from `color` in the centre to nothing at `radius`."""
+    return radial(centre, radius, ((0.0, color, alpha), (0.35, color, alpha), (1.0, color, 0.0)))
+
+
+def ramp(top: Point, bottom: Point, colors: Sequence[Color], stops: Sequence[float]) -> skia.Paint:
+    """A linear gradient of opaque colours between two points."""
+    return linear(top, bottom, [(stop, color, 1.0) for stop, color in zip(stops, colors, strict=True)])
 
 
 def spline(points: Sequence[Point], steps: int = 5) -> list[Point]:
@@ -74,18 +75,6 @@ def spline(points: Sequence[Point], steps: int = 5) -> list[Point]:
     return found
 
 
-def stroke_path(points: Sequence[Point], width: float, start: float = 0.15, end: float = 0.15) -> skia.Path:
-    """A brush line: `width` in its middle, `start` and `end` times that at its ends."""
-    along = spline(points)
-    count = len(along) - 1
-    widths = []
-    for i in range(count + 1):
-        t = i / count
-        floor = start + (end - start) * t
-        widths.append(width * (floor + (1 - floor) * math.sin(math.pi * t) ** 0.7))
-    return ribbon_path(along, widths)
-
-
 def draw_stroke(
     canvas: skia.Canvas,
     points: Sequence[Point],
@@ -94,30 +83,14 @@ def draw_stroke(
     alpha: float = 1.0,
     ends: tuple[float, float] = (0.15, 0.15),
 ) -> None:
-    """Ink one tapered line; see `stroke_path`."""
-    if alpha > 0.004:
-        canvas.drawPath(stroke_path(points, width, *ends), fill(color, alpha))
-
-
-def glow(centre: Point, radius: float, color: Color, alpha: float) -> skia.Paint:
-    """A fill that fades from `color` in the centre to nothing at `radius`."""
-    red, green, blue = color
-    opaque, clear = (
-        skia.Color(red, green, blue, round(255 * max(0.0, min(1.0, alpha)))),
-        skia.Color(red, green, blue, 0),
-    )
-    paint = skia.Paint(AntiAlias=True)
-    paint.setShader(
-        skia.GradientShader.MakeRadial(skia.Point(*centre), radius, [opaque, opaque, clear], [0, 0.35, 1])
-    )
-    return paint
-
-
-def ramp(top: Point, bottom: Point, colors: Sequence[Color], stops: Sequence[float]) -> skia.Paint:
-    """A linear gradient between two points."""
-    paint = skia.Paint(AntiAlias=True)
-    shades = [skia.Color(*c) for c in colors]
-    paint.setShader(
-        skia.GradientShader.MakeLinear([skia.Point(*top), skia.Point(*bottom)], shades, list(stops))
-    )
-    return paint
+    """Ink one tapered line: `width` in its middle, `ends` times that at its start and end."""
+    if alpha <= 0.004:
+        return
+    along = spline(points)
+    count = len(along) - 1
+    widths = []
+    for i in range(count + 1):
+        t = i / count
+        floor = ends[0] + (ends[1] - ends[0]) * t
+        widths.append(width * (floor + (1 - floor) * math.sin(math.pi * t) ** 0.7))
+    canvas.drawPath(ribbon_path(along, widths), fill(color, alpha))

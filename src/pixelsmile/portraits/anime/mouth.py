@@ -5,13 +5,10 @@ from dataclasses import dataclass
 
 import skia
 
-from pixelsmile.portraits.action_units import ActionUnits
-from pixelsmile.portraits.anchors import Point
-from pixelsmile.portraits.anime.eyes import bounded
+from pixelsmile.portraits.action_units import ActionUnits, bounded, saturate
 from pixelsmile.portraits.anime.frame import AnimeFrame, chin_drop
-from pixelsmile.portraits.anime.ink import WHITE, draw_stroke, fill, ink_of, shaded
-from pixelsmile.portraits.brush import mix
-from pixelsmile.portraits.curves import lens_path, saturate
+from pixelsmile.portraits.anime.ink import draw_stroke, fill, ink_of, shaded
+from pixelsmile.portraits.brush import WHITE, Point, clipped, lens_path, mix
 from pixelsmile.portraits.identity import Identity
 
 _STEPS = tuple(i / 8 for i in range(-8, 9))
@@ -104,12 +101,10 @@ def paint_mouth(canvas: skia.Canvas, identity: Identity, units: ActionUnits, mou
     """Draw lips, the inside with tongue and teeth, and the lines."""
     _paint_lips(canvas, identity, units, mouth)
     inside = lens_path(mouth.upper, mouth.lower)
-    canvas.save()
-    canvas.clipPath(inside, skia.ClipOp.kIntersect, True)
-    canvas.drawPaint(fill((122, 36, 46)))
-    _paint_tongue(canvas, mouth)
-    _paint_teeth(canvas, units, mouth)
-    canvas.restore()
+    with clipped(canvas, inside):
+        canvas.drawPaint(fill((122, 36, 46)))
+        _paint_tongue(canvas, mouth)
+        _paint_teeth(canvas, units, mouth)
     _paint_lines(canvas, identity, units, mouth)
 
 

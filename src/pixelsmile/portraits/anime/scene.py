@@ -1,16 +1,14 @@
-"""Neck, shoulders and clothes of the anime style."""
+"""Behind and below the face in the anime domain: background, neck, shoulders, clothes."""
 
 import random
 from collections.abc import Sequence
 
 import skia
 
-from pixelsmile.portraits.anchors import Point
 from pixelsmile.portraits.anime.frame import AnimeFrame
-from pixelsmile.portraits.anime.ink import WHITE, draw_stroke, fill, glow, ink_of, outline, ramp, shaded
-from pixelsmile.portraits.brush import mix
-from pixelsmile.portraits.curves import smooth_path
-from pixelsmile.portraits.identity import Color, Identity
+from pixelsmile.portraits.anime.ink import draw_stroke, fill, glow, ink_of, outline, ramp, shaded
+from pixelsmile.portraits.brush import WHITE, Color, Point, clipped, mix, smooth_path
+from pixelsmile.portraits.identity import Identity
 
 LINE = 0.0062
 
@@ -24,15 +22,13 @@ def paint_neck(canvas: skia.Canvas, identity: Identity, frame: AnimeFrame) -> No
         closed=True,
     )  # fmt: skip
     canvas.drawPath(neck, fill(identity.skin))
-    canvas.save()
-    canvas.clipPath(neck, skia.ClipOp.kIntersect, True)
-    chin = frame.chin_y + 0.045
-    shadow = smooth_path(
-        [(0.30, 0.60), (0.38, chin - 0.045), (0.5, chin + 0.012), (0.62, chin - 0.045), (0.70, 0.60)],
-        closed=True,
-    )
-    canvas.drawPath(shadow, fill(shaded(identity.skin)))
-    canvas.restore()
+    with clipped(canvas, neck):
+        chin = frame.chin_y + 0.045
+        shadow = smooth_path(
+            [(0.30, 0.60), (0.38, chin - 0.045), (0.5, chin + 0.012), (0.62, chin - 0.045), (0.70, 0.60)],
+            closed=True,
+        )
+        canvas.drawPath(shadow, fill(shaded(identity.skin)))
     canvas.drawPath(neck, outline(ink_of(identity.skin), LINE))
 
 
@@ -70,21 +66,24 @@ def _fabric(canvas: skia.Canvas, identity: Identity, neckline: list[Point]) -> N
     color = identity.clothes_color
     body = _body(neckline)
     canvas.drawPath(body, fill(color))
-    canvas.save()
-    canvas.clipPath(body, skia.ClipOp.kIntersect, True)
-    shade = shaded(color)
-    draw_stroke(
-        canvas, ((0.945, 1.08), (0.90, 0.985), (0.80, 0.945), (0.70, 0.930)), 0.040, shade, 0.9, (0.9, 0.02)
-    )
-    draw_stroke(
-        canvas, ((0.80, 1.06), (0.79, 1.01), (0.80, 0.975)), 0.0065, ink_of(color, 0.6), 0.8, (0.9, 0.05)
-    )
-    draw_stroke(
-        canvas, ((0.20, 1.06), (0.21, 1.01), (0.20, 0.975)), 0.0065, ink_of(color, 0.6), 0.8, (0.9, 0.05)
-    )
-    draw_stroke(canvas, ((0.22, 1.02), (0.235, 0.985), (0.27, 0.965)), 0.014, shade, 0.9, (0.9, 0.05))
-    draw_stroke(canvas, ((0.70, 1.02), (0.70, 0.99), (0.68, 0.965)), 0.012, shade, 0.9, (0.9, 0.05))
-    canvas.restore()
+    with clipped(canvas, body):
+        shade = shaded(color)
+        draw_stroke(
+            canvas,
+            ((0.945, 1.08), (0.90, 0.985), (0.80, 0.945), (0.70, 0.930)),
+            0.040,
+            shade,
+            0.9,
+            (0.9, 0.02),
+        )
+        draw_stroke(
+            canvas, ((0.80, 1.06), (0.79, 1.01), (0.80, 0.975)), 0.0065, ink_of(color, 0.6), 0.8, (0.9, 0.05)
+        )
+        draw_stroke(
+            canvas, ((0.20, 1.06), (0.21, 1.01), (0.20, 0.975)), 0.0065, ink_of(color, 0.6), 0.8, (0.9, 0.05)
+        )
+        draw_stroke(canvas, ((0.22, 1.02), (0.235, 0.985), (0.27, 0.965)), 0.014, shade, 0.9, (0.9, 0.05))
+        draw_stroke(canvas, ((0.70, 1.02), (0.70, 0.99), (0.68, 0.965)), 0.012, shade, 0.9, (0.9, 0.05))
     canvas.drawPath(body, outline(ink_of(color, 0.75), LINE))
 
 
@@ -110,13 +109,8 @@ def _hoodie(canvas: skia.Canvas, identity: Identity) -> None:
     color, ink = identity.clothes_color, ink_of(identity.clothes_color, 0.75)
     for side in (-1, 1):
         points = [
-            (0.100, 0.850),
-            (0.180, 0.872),
-            (0.200, 0.935),
-            (0.110, 0.990),
-            (0.006, 1.012),
-            (0.070, 0.965),
-        ]
+            (0.100, 0.850), (0.180, 0.872), (0.200, 0.935), (0.110, 0.990), (0.006, 1.012), (0.070, 0.965),
+        ]  # fmt: skip
         hood = smooth_path([(0.5 + side * x, y) for x, y in points], closed=True)
         canvas.drawPath(hood, fill(mix(color, WHITE, 0.14) if side < 0 else shaded(color, 0.4)))
         canvas.drawPath(hood, outline(ink, LINE))
@@ -132,12 +126,10 @@ def _turtleneck(canvas: skia.Canvas, identity: Identity) -> None:
         closed=True,
     )
     canvas.drawPath(tube, fill(mix(color, WHITE, 0.08)))
-    canvas.save()
-    canvas.clipPath(tube, skia.ClipOp.kIntersect, True)
-    canvas.drawRect(skia.Rect.MakeLTRB(0.53, 0.8, 0.65, 1.0), fill(shaded(color), 0.8))
-    for x in (0.43, 0.455, 0.48, 0.505, 0.53, 0.555, 0.58):
-        canvas.drawLine(x, 0.86, x, 0.97, outline(shaded(color), 0.0046, 0.7))
-    canvas.restore()
+    with clipped(canvas, tube):
+        canvas.drawRect(skia.Rect.MakeLTRB(0.53, 0.8, 0.65, 1.0), fill(shaded(color), 0.8))
+        for x in (0.43, 0.455, 0.48, 0.505, 0.53, 0.555, 0.58):
+            canvas.drawLine(x, 0.86, x, 0.97, outline(shaded(color), 0.0046, 0.7))
     canvas.drawPath(tube, outline(ink, LINE))
 
 
@@ -163,9 +155,6 @@ def _blazer(canvas: skia.Canvas, identity: Identity) -> None:
 def _cut(points: Sequence[Point]) -> skia.Path:
     """A piece of cloth with straight edges."""
     return skia.Path.Polygon([skia.Point(x, y) for x, y in points], True)
-
-
-# Backgrounds of the anime style: simple, soft, and behind everything.
 
 
 def paint_background(canvas: skia.Canvas, identity: Identity) -> None:

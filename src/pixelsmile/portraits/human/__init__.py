@@ -1,18 +1,16 @@
-"""The human style: a softly shaded, illustrated portrait."""
+"""The human domain: a softly shaded, illustrated portrait."""
 
 import skia
 
 from pixelsmile.portraits.action_units import ActionUnits
-from pixelsmile.portraits.anchors import FaceAnchors, Point
-from pixelsmile.portraits.curves import lerp, polygon, smooth_path
+from pixelsmile.portraits.brush import Curve, Point, lerp, polygon, smooth_path
 from pixelsmile.portraits.human.beard import paint_beard
 from pixelsmile.portraits.human.eyes import paint_brows, paint_eyes, paint_glasses
-from pixelsmile.portraits.human.features import paint_mouth, paint_nose, paint_sweat
 from pixelsmile.portraits.human.geometry import FaceGeometry, face_geometry
-from pixelsmile.portraits.human.hair import paint_back_hair, paint_front_hair
-from pixelsmile.portraits.human.hair_shapes import HairShapes, hair_shapes
+from pixelsmile.portraits.human.hair import HairShapes, hair_shapes, paint_back_hair, paint_front_hair
+from pixelsmile.portraits.human.mouth import paint_mouth
 from pixelsmile.portraits.human.scene import paint_background, paint_body, soft_light
-from pixelsmile.portraits.human.skin import paint_ears, paint_head, paint_wrinkles
+from pixelsmile.portraits.human.skin import paint_ears, paint_head, paint_nose, paint_sweat, paint_wrinkles
 from pixelsmile.portraits.identity import Identity
 
 
@@ -49,20 +47,20 @@ def _paint_face(
     paint_glasses(canvas, identity, geometry)
 
 
-def anchors(identity: Identity, units: ActionUnits) -> FaceAnchors:
-    """Where `paint` draws the face, in unit coordinates of the picture."""
+def anchors(identity: Identity, units: ActionUnits) -> tuple[Curve, Curve]:
+    """Where `paint` draws the face, in unit coordinates of the picture: five landmarks, and its outline.
+
+    Landmarks: left eye, right eye (the viewer's), nose tip, corners of the mouth. The outline is a polygon
+    around the visible skin, its last point not the first.
+    """
     geometry = face_geometry(identity, units)
-    outline = geometry.to_picture(_visible_skin(geometry, hair_shapes(identity, geometry)))
-    xs, ys = [x for x, _ in outline], [y for _, y in outline]
     eyes = (geometry.left_eye.centre, geometry.right_eye.centre)
-    points = geometry.to_picture((*eyes, geometry.nose.tip, geometry.mouth.left, geometry.mouth.right))
-    left_eye, right_eye, nose, left, right = points
-    return FaceAnchors(
-        (min(xs), min(ys), max(xs), max(ys)), (left_eye, right_eye, nose, left, right), outline
-    )
+    landmarks = (*eyes, geometry.nose.tip, geometry.mouth.left, geometry.mouth.right)
+    outline = _visible_skin(geometry, hair_shapes(identity, geometry))
+    return geometry.to_picture(landmarks), geometry.to_picture(outline)
 
 
-def _visible_skin(geometry: FaceGeometry, hair: HairShapes) -> tuple[Point, ...]:
+def _visible_skin(geometry: FaceGeometry, hair: HairShapes) -> Curve:
     """The outline of the head, drawn in towards the middle where hair hangs over it."""
     head = polygon(smooth_path(geometry.outline, closed=True))
     if hair.front is None:

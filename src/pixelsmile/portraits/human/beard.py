@@ -1,12 +1,22 @@
-"""Beards in the human style; they ride on the jaw and the lips."""
+"""Beards in the human domain: they ride on the jaw and the lips."""
 
 import random
 
 import skia
 
-from pixelsmile.portraits.anchors import Point
-from pixelsmile.portraits.brush import darker, fill, lighter, mix, stroke
-from pixelsmile.portraits.curves import append_curve, lens_path, lerp, smooth_path
+from pixelsmile.portraits.brush import (
+    Point,
+    append_curve,
+    clipped,
+    darker,
+    fill,
+    lens_path,
+    lerp,
+    lighter,
+    mix,
+    smooth_path,
+    stroke,
+)
 from pixelsmile.portraits.human.geometry import FaceGeometry
 from pixelsmile.portraits.identity import Identity
 
@@ -18,16 +28,14 @@ def paint_beard(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry)
     color = mix(identity.hair_color, identity.brow_color, 0.5)
     areas = _areas(identity, geometry)
     hole = lens_path(geometry.mouth.upper_outer, geometry.mouth.lower_outer)
-    canvas.save()
-    canvas.clipPath(hole, skia.ClipOp.kDifference, True)
-    if identity.beard == "stubble":
-        canvas.clipPath(smooth_path(geometry.outline, closed=True), doAntiAlias=True)
-    for area in areas:
+    with clipped(canvas, outside=hole):
         if identity.beard == "stubble":
-            canvas.drawPath(area, fill(darker(color, 0.1), 0.24, 0.010))
-        else:
-            canvas.drawPath(area, fill(darker(color, 0.12), 0.86, 0.0042))
-    canvas.restore()
+            canvas.clipPath(smooth_path(geometry.outline, closed=True), doAntiAlias=True)
+        for area in areas:
+            if identity.beard == "stubble":
+                canvas.drawPath(area, fill(darker(color, 0.1), 0.24, 0.010))
+            else:
+                canvas.drawPath(area, fill(darker(color, 0.12), 0.86, 0.0042))
     _hairs(canvas, identity, geometry, areas, hole)
 
 
@@ -51,13 +59,10 @@ def _moustache(geometry: FaceGeometry) -> skia.Path:
     shoulder_l, shoulder_r = lerp(left, (x, y), 0.30), lerp(right, (x, y), 0.30)
     top = (
         left,
-        (shoulder_l[0], shoulder_l[1] - 0.013),
-        (x - 0.026, y + 0.010),
-        (x, y + 0.015),
-        (x + 0.026, y + 0.010),
-        (shoulder_r[0], shoulder_r[1] - 0.013),
+        (shoulder_l[0], shoulder_l[1] - 0.013), (x - 0.026, y + 0.010), (x, y + 0.015),
+        (x + 0.026, y + 0.010), (shoulder_r[0], shoulder_r[1] - 0.013),
         right,
-    )
+    )  # fmt: skip
     bottom = (left, *((px, py + 0.0015) for px, py in lip[1:-1]), right)
     return lens_path(top, bottom)
 
@@ -71,27 +76,18 @@ def _goatee(geometry: FaceGeometry) -> skia.Path:
     append_curve(
         path,
         (
-            (lx - 0.008, ly + 0.002),
-            (lx - 0.002, (ly + cy) / 2),
-            (cx - 0.045, cy - 0.008),
-            (cx, cy + 0.012),
-            (cx + 0.045, cy - 0.008),
-            (rx + 0.002, (ry + cy) / 2),
-            (rx + 0.008, ry + 0.002),
+            (lx - 0.008, ly + 0.002), (lx - 0.002, (ly + cy) / 2), (cx - 0.045, cy - 0.008), (cx, cy + 0.012),
+            (cx + 0.045, cy - 0.008), (rx + 0.002, (ry + cy) / 2), (rx + 0.008, ry + 0.002),
         ),
-    )
+    )  # fmt: skip
     append_curve(
         path,
         (
-            (rx + 0.008, ry + 0.002),
-            (rx - 0.012, ry + 0.012),
-            (low[0] + 0.022, low[1] + 0.008),
-            (low[0], low[1] + 0.006),
-            (low[0] - 0.022, low[1] + 0.008),
-            (lx + 0.012, ly + 0.012),
+            (rx + 0.008, ry + 0.002), (rx - 0.012, ry + 0.012), (low[0] + 0.022, low[1] + 0.008),
+            (low[0], low[1] + 0.006), (low[0] - 0.022, low[1] + 0.008), (lx + 0.012, ly + 0.012),
             (lx - 0.008, ly + 0.002),
         ),
-    )
+    )  # fmt: skip
     path.close()
     return path
 
@@ -146,9 +142,6 @@ def _hairs(
         path.moveTo(x, y)
         path.quadTo(x + u * length * 0.3, y + length * 0.6, x + u * length * 0.4, y + length)
     for area in areas:
-        canvas.save()
-        canvas.clipPath(area, doAntiAlias=True)
-        canvas.clipPath(hole, skia.ClipOp.kDifference, True)
-        canvas.drawPath(dark, stroke(darker(color, 0.36), 0.0042, 0.50))
-        canvas.drawPath(light, stroke(lighter(color, 0.20), 0.0040, 0.20 if short else 0.42))
-        canvas.restore()
+        with clipped(canvas, area, outside=hole):
+            canvas.drawPath(dark, stroke(darker(color, 0.36), 0.0042, 0.50))
+            canvas.drawPath(light, stroke(lighter(color, 0.20), 0.0040, 0.20 if short else 0.42))

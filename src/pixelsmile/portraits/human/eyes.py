@@ -1,14 +1,30 @@
-"""Eyes and brows in the human style."""
+"""Eyes, brows and glasses in the human domain."""
 
 import random
 
 import skia
 
-from pixelsmile.portraits.anchors import Point
-from pixelsmile.portraits.brush import WHITE, darker, fill, lighter, linear, mix, radial, shaded, spot, stroke
-from pixelsmile.portraits.curves import lens_path, lerp, ribbon_path, smooth_path
+from pixelsmile.portraits.brush import (
+    WHITE,
+    Color,
+    Point,
+    clipped,
+    darker,
+    fill,
+    lens_path,
+    lerp,
+    lighter,
+    linear,
+    mix,
+    radial,
+    ribbon_path,
+    shaded,
+    smooth_path,
+    spot,
+    stroke,
+)
 from pixelsmile.portraits.human.geometry import Brow, Eye, FaceGeometry
-from pixelsmile.portraits.identity import Color, Identity
+from pixelsmile.portraits.identity import Identity
 
 _LASH: Color = (38, 26, 26)
 _PLAIN_LASHES = ("short", "buzz", "bald", "spiky")
@@ -43,16 +59,14 @@ def _lid_skin(canvas: skia.Canvas, identity: Identity, eye: Eye) -> None:
 def _ball(canvas: skia.Canvas, identity: Identity, eye: Eye) -> None:
     """The white, iris, pupil and light of an open eye."""
     x, y = eye.centre
-    canvas.save()
-    canvas.clipPath(lens_path(eye.upper, eye.lower), doAntiAlias=True)
-    white = ((0.0, (252, 249, 246), 1.0), (0.6, (244, 238, 234), 1.0), (1.0, (206, 192, 188), 1.0))
-    canvas.drawPaint(radial((x - 0.004, y + 0.004), eye.half_width * 1.1, white))
-    _iris(canvas, identity.eye_color, eye)
-    canvas.drawPath(smooth_path(eye.upper), stroke((60, 36, 40), 0.020, 0.50, 0.006))
-    canvas.drawPath(smooth_path(eye.lower), stroke((120, 80, 80), 0.006, 0.28, 0.003))
-    corner = lerp(eye.inner, eye.outer, 0.035)
-    spot(canvas, corner, (0.009, 0.007), (214, 130, 128), 0.8)
-    canvas.restore()
+    with clipped(canvas, lens_path(eye.upper, eye.lower)):
+        white = ((0.0, (252, 249, 246), 1.0), (0.6, (244, 238, 234), 1.0), (1.0, (206, 192, 188), 1.0))
+        canvas.drawPaint(radial((x - 0.004, y + 0.004), eye.half_width * 1.1, white))
+        _iris(canvas, identity.eye_color, eye)
+        canvas.drawPath(smooth_path(eye.upper), stroke((60, 36, 40), 0.020, 0.50, 0.006))
+        canvas.drawPath(smooth_path(eye.lower), stroke((120, 80, 80), 0.006, 0.28, 0.003))
+        corner = lerp(eye.inner, eye.outer, 0.035)
+        spot(canvas, corner, (0.009, 0.007), (214, 130, 128), 0.8)
     canvas.drawPath(smooth_path(eye.lower), stroke(mix(identity.skin, (190, 110, 105), 0.45), 0.0045, 0.75))
 
 
@@ -60,12 +74,9 @@ def _iris(canvas: skia.Canvas, color: Color, eye: Eye) -> None:
     x, y = eye.iris
     r = eye.iris_radius
     stops = (
-        (0.0, darker(color, 0.35), 1.0),
-        (0.42, color, 1.0),
-        (0.74, lighter(color, 0.22), 1.0),
-        (0.88, darker(color, 0.38), 1.0),
-        (1.0, darker(color, 0.75), 1.0),
-    )
+        (0.0, darker(color, 0.35), 1.0), (0.42, color, 1.0), (0.74, lighter(color, 0.22), 1.0),
+        (0.88, darker(color, 0.38), 1.0), (1.0, darker(color, 0.75), 1.0),
+    )  # fmt: skip
     canvas.drawCircle(x, y, r, radial((x, y), r, stops))
     spot(canvas, (x + r * 0.05, y + r * 0.45), (r * 0.75, r * 0.5), lighter(color, 0.65), 0.60)
     canvas.drawCircle(x, y, eye.pupil_radius, fill((14, 10, 12)))
@@ -124,11 +135,8 @@ def _brow(canvas: skia.Canvas, identity: Identity, brow: Brow) -> None:
     canvas.drawPath(lights, stroke(lighter(color, 0.22), 0.0036, 0.55))
 
 
-# Glasses in the human style; they rest on the nose and ears whatever the face does.
-
-
 def paint_glasses(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) -> None:
-    """Frame, lenses and reflections."""
+    """Frame, lenses and reflections; they rest on nose and ears whatever the face does."""
     if identity.glasses == "none":
         return
     color = identity.glasses_color
@@ -171,8 +179,8 @@ def _lens(identity: Identity, centre: Point) -> skia.Path:
 
 def _glint(canvas: skia.Canvas, lens: skia.Path, centre: Point) -> None:
     x, y = centre
-    canvas.save()
-    canvas.clipPath(lens, doAntiAlias=True)
-    for shift, width in ((0.052, 0.010), (0.068, 0.004)):
-        canvas.drawLine(x + shift - 0.02, y - 0.06, x + shift - 0.055, y + 0.03, stroke(WHITE, width, 0.16))
-    canvas.restore()
+    with clipped(canvas, lens):
+        for shift, width in ((0.052, 0.010), (0.068, 0.004)):
+            canvas.drawLine(
+                x + shift - 0.02, y - 0.06, x + shift - 0.055, y + 0.03, stroke(WHITE, width, 0.16)
+            )

@@ -14,18 +14,18 @@ from dataclasses import dataclass
 
 import skia
 
-from pixelsmile.portraits.action_units import ActionUnits
-from pixelsmile.portraits.anchors import Point
-from pixelsmile.portraits.curves import Curve, lerp, saturate, soft_max, soft_min
+from pixelsmile.portraits.action_units import ActionUnits, saturate, soft_max, soft_min
+from pixelsmile.portraits.brush import Curve, Point, lerp
 from pixelsmile.portraits.identity import Identity
-
-# The head that features are placed on: its size, and how a turn slides them over it.
-
 
 CENTRE_X = 0.5
 REST_HALF_WIDTH = 0.223
 REST_CHIN_Y = 0.808
 _SLIDE = 0.026  # how far a feature on the surface moves at a turn of 1
+# Lids: share of the way from the inner to the outer corner, share of the height.
+_UPPER_SHAPE = ((0.0, 0.0), (0.22, 0.74), (0.46, 1.0), (0.74, 0.80), (1.0, 0.0))
+_LOWER_SHAPE = ((0.0, 0.0), (0.24, 0.62), (0.52, 1.0), (0.80, 0.74), (1.0, 0.0))
+_MIDDLE = (-0.72, -0.36, 0.0, 0.36, 0.72)  # places across the mouth between its corners (-1 and 1)
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,6 @@ class HeadFrame:
         wide = x * (self.half_width / REST_HALF_WIDTH) ** 0.6
         flat = max(0.0, 1.0 - (wide / 0.27) ** 2 * 0.75)
         return (CENTRE_X + wide + self.turn * _SLIDE * depth * flat, y)
-
-
-# Eyes and brows: where lids, irises and brow lines are at any intensity.
-
-
-_UPPER_SHAPE = (
-    (0.0, 0.0),
-    (0.22, 0.74),
-    (0.46, 1.0),
-    (0.74, 0.80),
-    (1.0, 0.0),
-)  # share inner->outer, of height
-_LOWER_SHAPE = ((0.0, 0.0), (0.24, 0.62), (0.52, 1.0), (0.80, 0.74), (1.0, 0.0))
 
 
 @dataclass(frozen=True)
@@ -182,12 +169,6 @@ def build_brow(identity: Identity, units: ActionUnits, frame: HeadFrame, side: i
     )
 
 
-# The mouth: lip curves at any intensity, in an order that never inverts.
-
-
-_MIDDLE = (-0.72, -0.36, 0.0, 0.36, 0.72)  # places across the mouth between its corners (-1 and 1)
-
-
 @dataclass(frozen=True)
 class Mouth:
     """Lip curves from the left to the right corner; the outer ones share the corners with the inner ones."""
@@ -262,22 +243,12 @@ def _corners(identity: Identity, units: ActionUnits) -> tuple[float, float, floa
     """Half width of the mouth, and how far each corner is below the middle."""
     pull, smirk = saturate(units.lip_corner_pull), saturate(units.smirk)
     half = 0.086 * (1 + 0.13 * identity.mouth_width)
-    wider = (
-        0.24 * pull + 0.22 * saturate(units.lip_stretch) + 0.07 * abs(smirk) + 0.04 * saturate(units.dimple)
-    )
-    tighter = (
-        0.32 * saturate(units.lip_pucker)
-        + 0.15 * saturate(units.jaw_drop)
-        + 0.03 * saturate(units.chin_raise)
-    )
+    stretch, jaw = saturate(units.lip_stretch), saturate(units.jaw_drop)
+    wider = 0.24 * pull + 0.22 * stretch + 0.07 * abs(smirk) + 0.04 * saturate(units.dimple)
+    tighter = 0.32 * saturate(units.lip_pucker) + 0.15 * jaw + 0.03 * saturate(units.chin_raise)
     half *= soft_max(1 + wider - tighter, 0.5, 0.1)
-    both = (
-        -0.0055
-        - 0.033 * pull
-        + 0.024 * saturate(units.lip_corner_depress)
-        + 0.014 * saturate(units.lip_stretch)
-    )
-    both += 0.008 * saturate(units.upper_lip_raise) + 0.010 * max(0.0, saturate(units.jaw_drop))
+    both = -0.0055 - 0.033 * pull + 0.024 * saturate(units.lip_corner_depress) + 0.014 * stretch
+    both += 0.008 * saturate(units.upper_lip_raise) + 0.010 * max(0.0, jaw)
     left = both - 0.030 * max(0.0, -smirk) + 0.006 * max(0.0, smirk)
     right = both - 0.030 * max(0.0, smirk) + 0.006 * max(0.0, -smirk)
     return half, left, right

@@ -1,4 +1,4 @@
-"""Behind and below the face in the human style: background, neck, shoulders, clothes."""
+"""Behind and below the face in the human domain: background, neck, shoulders, clothes."""
 
 import random
 
@@ -7,6 +7,7 @@ import skia
 from pixelsmile.portraits.brush import (
     WHITE,
     argb,
+    clipped,
     darker,
     fill,
     lighter,
@@ -14,10 +15,10 @@ from pixelsmile.portraits.brush import (
     mix,
     radial,
     shaded,
+    smooth_path,
     spot,
     stroke,
 )
-from pixelsmile.portraits.curves import smooth_path
 from pixelsmile.portraits.human.geometry import FaceGeometry
 from pixelsmile.portraits.identity import Identity
 
@@ -99,30 +100,26 @@ def _neck(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) -> No
     half = geometry.frame.half_width * (0.56 + 0.05 * identity.jaw)
     neck = smooth_path(
         (
-            (0.5 - half, 0.62),
-            (0.5 - half * 0.98, 0.78),
-            (0.5 - half * 1.03, 0.88),
-            (0.5 - half * 1.35, 0.985),
-            (0.5 - half * 1.6, 1.1),
-            (0.5 + half * 1.6, 1.1),
-            (0.5 + half * 1.35, 0.985),
-            (0.5 + half * 1.03, 0.88),
-            (0.5 + half * 0.98, 0.78),
+            (0.5 - half, 0.62), (0.5 - half * 0.98, 0.78), (0.5 - half * 1.03, 0.88),
+            (0.5 - half * 1.35, 0.985), (0.5 - half * 1.6, 1.1), (0.5 + half * 1.6, 1.1),
+            (0.5 + half * 1.35, 0.985), (0.5 + half * 1.03, 0.88), (0.5 + half * 0.98, 0.78),
             (0.5 + half, 0.62),
         ),
         closed=True,
-    )
+    )  # fmt: skip
     shades = ((0.0, shaded(skin, 0.16), 1.0), (0.4, shaded(skin, 0.08), 1.0), (1.0, shaded(skin, 0.34), 1.0))
     canvas.drawPath(neck, linear((0.5 - half, 0.8), (0.5 + half, 0.82), shades))
-    canvas.save()
-    canvas.clipPath(neck, doAntiAlias=True)
-    spot(canvas, (0.505, geometry.frame.chin_y + 0.005), (half * 1.5, 0.12), shaded(skin, 0.6), 0.75)
-    for side in (-1, 1):
-        line = smooth_path(
-            ((0.5 + side * half * 0.75, 0.84), (0.5 + side * half * 0.45, 0.91), (0.5 + side * 0.02, 0.965))
-        )
-        canvas.drawPath(line, stroke(shaded(skin, 0.4), 0.010, 0.35, 0.005))
-    canvas.restore()
+    with clipped(canvas, neck):
+        spot(canvas, (0.505, geometry.frame.chin_y + 0.005), (half * 1.5, 0.12), shaded(skin, 0.6), 0.75)
+        for side in (-1, 1):
+            line = smooth_path(
+                (
+                    (0.5 + side * half * 0.75, 0.84),
+                    (0.5 + side * half * 0.45, 0.91),
+                    (0.5 + side * 0.02, 0.965),
+                )
+            )
+            canvas.drawPath(line, stroke(shaded(skin, 0.4), 0.010, 0.35, 0.005))
 
 
 def _clothes(canvas: skia.Canvas, identity: Identity) -> None:
@@ -162,13 +159,13 @@ def _torso(canvas: skia.Canvas, color: tuple[int, int, int], neck: float, neck_y
     path = _shoulders(neck, neck_y)
     shades = ((0.0, lighter(color, 0.12), 1.0), (0.45, color, 1.0), (1.0, darker(color, 0.32), 1.0))
     canvas.drawPath(path, linear((0.1, 0.88), (0.95, 1.02), shades))
-    canvas.save()
-    canvas.clipPath(path, doAntiAlias=True)
-    spot(canvas, (0.5, 0.88), (0.30, 0.12), darker(color, 0.6), 0.5)
-    for side in (-1, 1):
-        fold = smooth_path(((0.5 + side * 0.29, 1.02), (0.5 + side * 0.25, 0.97), (0.5 + side * 0.16, 0.955)))
-        canvas.drawPath(fold, stroke(darker(color, 0.4), 0.008, 0.4, 0.004))
-    canvas.restore()
+    with clipped(canvas, path):
+        spot(canvas, (0.5, 0.88), (0.30, 0.12), darker(color, 0.6), 0.5)
+        for side in (-1, 1):
+            fold = smooth_path(
+                ((0.5 + side * 0.29, 1.02), (0.5 + side * 0.25, 0.97), (0.5 + side * 0.16, 0.955))
+            )
+            canvas.drawPath(fold, stroke(darker(color, 0.4), 0.008, 0.4, 0.004))
 
 
 def _neckline(canvas: skia.Canvas, color: tuple[int, int, int], neck: float, neck_y: float) -> None:
@@ -183,17 +180,11 @@ def _roll(canvas: skia.Canvas, color: tuple[int, int, int]) -> None:
     """The folded neck of a turtleneck."""
     roll = smooth_path(
         (
-            (0.375, 0.845),
-            (0.5, 0.872),
-            (0.625, 0.845),
-            (0.638, 0.90),
-            (0.625, 0.935),
-            (0.5, 0.962),
-            (0.375, 0.935),
-            (0.362, 0.90),
+            (0.375, 0.845), (0.5, 0.872), (0.625, 0.845), (0.638, 0.90), (0.625, 0.935), (0.5, 0.962),
+            (0.375, 0.935), (0.362, 0.90),
         ),
         closed=True,
-    )
+    )  # fmt: skip
     shades = ((0.0, color, 1.0), (0.35, lighter(color, 0.14), 1.0), (1.0, darker(color, 0.35), 1.0))
     canvas.drawPath(roll, linear((0.36, 0.9), (0.64, 0.9), shades))
     ribs = skia.Path()
@@ -201,28 +192,20 @@ def _roll(canvas: skia.Canvas, color: tuple[int, int, int]) -> None:
         x = 0.39 + i * 0.0275
         ribs.moveTo(x, 0.862)
         ribs.lineTo(x, 0.945)
-    canvas.save()
-    canvas.clipPath(roll, doAntiAlias=True)
-    canvas.drawPath(ribs, stroke(darker(color, 0.35), 0.005, 0.35))
-    spot(canvas, (0.5, 0.85), (0.16, 0.06), darker(color, 0.6), 0.55)
-    canvas.restore()
+    with clipped(canvas, roll):
+        canvas.drawPath(ribs, stroke(darker(color, 0.35), 0.005, 0.35))
+        spot(canvas, (0.5, 0.85), (0.16, 0.06), darker(color, 0.6), 0.55)
 
 
 def _hood(canvas: skia.Canvas, color: tuple[int, int, int]) -> None:
     """The hood lying behind the neck."""
     hood = smooth_path(
         (
-            (0.27, 0.985),
-            (0.30, 0.87),
-            (0.355, 0.79),
-            (0.5, 0.775),
-            (0.645, 0.79),
-            (0.70, 0.87),
-            (0.73, 0.985),
-            (0.5, 1.03),
+            (0.27, 0.985), (0.30, 0.87), (0.355, 0.79), (0.5, 0.775), (0.645, 0.79), (0.70, 0.87),
+            (0.73, 0.985), (0.5, 1.03),
         ),
         closed=True,
-    )
+    )  # fmt: skip
     inner = smooth_path(
         ((0.355, 0.86), (0.39, 0.80), (0.61, 0.80), (0.645, 0.86), (0.62, 0.97), (0.38, 0.97))
     )

@@ -1,14 +1,29 @@
-"""Skin in the human style: ears, head, shading, freckles and wrinkles."""
+"""Skin in the human domain: ears, head, shading, freckles, nose, wrinkles and sweat."""
 
 import random
 
 import skia
 
-from pixelsmile.portraits.action_units import ActionUnits
-from pixelsmile.portraits.brush import fill, lighter, linear, mix, radial, shaded, spot, stroke
-from pixelsmile.portraits.curves import Curve, saturate, smooth_path
+from pixelsmile.portraits.action_units import ActionUnits, saturate
+from pixelsmile.portraits.brush import (
+    WHITE,
+    Color,
+    Curve,
+    Point,
+    clipped,
+    darker,
+    fill,
+    lighter,
+    linear,
+    mix,
+    radial,
+    shaded,
+    smooth_path,
+    spot,
+    stroke,
+)
 from pixelsmile.portraits.human.geometry import FaceGeometry
-from pixelsmile.portraits.identity import Color, Identity
+from pixelsmile.portraits.identity import Identity
 
 
 def paint_ears(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) -> None:
@@ -57,22 +72,24 @@ def paint_head(canvas: skia.Canvas, identity: Identity, units: ActionUnits, geom
     skin = identity.skin
     head = smooth_path(geometry.outline, closed=True)
     canvas.drawPath(head, fill(skin))
-    canvas.save()
-    canvas.clipPath(head, doAntiAlias=True)
-    w, chin = geometry.frame.half_width, geometry.chin[1]
-    shade = shaded(skin, 0.42)
-    light = lighter(skin, 0.42)
-    shades = ((0.0, shade, 0.16), (0.22, shade, 0.0), (0.60, shade, 0.0), (1.0, shade, 0.62))
-    canvas.drawRect(skia.Rect.MakeLTRB(0.2, 0.1, 0.8, 0.95), linear((0.5 - w, 0.48), (0.5 + w, 0.54), shades))
-    fall = ((0.0, shade, 0.0), (0.62, shade, 0.0), (1.0, shade, 0.50))
-    canvas.drawRect(skia.Rect.MakeLTRB(0.2, 0.1, 0.8, 0.95), linear((0.5, 0.3), (0.5, chin + 0.012), fall))
-    spot(canvas, (0.455, 0.335), (0.15, 0.075), light, 0.62 - 0.30 * skin[1] / 255)
-    _sockets(canvas, geometry, shade)
-    _cheeks(canvas, identity, units, geometry)
-    spot(canvas, (geometry.chin[0] - 0.008, chin - 0.036), (0.045, 0.026), light, 0.38)
-    _freckles(canvas, identity, geometry)
-    canvas.drawPath(head, stroke(shaded(skin, 0.55), 0.007, 0.35, 0.003))
-    canvas.restore()
+    with clipped(canvas, head):
+        w, chin = geometry.frame.half_width, geometry.chin[1]
+        shade = shaded(skin, 0.42)
+        light = lighter(skin, 0.42)
+        shades = ((0.0, shade, 0.16), (0.22, shade, 0.0), (0.60, shade, 0.0), (1.0, shade, 0.62))
+        canvas.drawRect(
+            skia.Rect.MakeLTRB(0.2, 0.1, 0.8, 0.95), linear((0.5 - w, 0.48), (0.5 + w, 0.54), shades)
+        )
+        fall = ((0.0, shade, 0.0), (0.62, shade, 0.0), (1.0, shade, 0.50))
+        canvas.drawRect(
+            skia.Rect.MakeLTRB(0.2, 0.1, 0.8, 0.95), linear((0.5, 0.3), (0.5, chin + 0.012), fall)
+        )
+        spot(canvas, (0.455, 0.335), (0.15, 0.075), light, 0.62 - 0.30 * skin[1] / 255)
+        _sockets(canvas, geometry, shade)
+        _cheeks(canvas, identity, units, geometry)
+        spot(canvas, (geometry.chin[0] - 0.008, chin - 0.036), (0.045, 0.026), light, 0.38)
+        _freckles(canvas, identity, geometry)
+        canvas.drawPath(head, stroke(shaded(skin, 0.55), 0.007, 0.35, 0.003))
 
 
 def _sockets(canvas: skia.Canvas, geometry: FaceGeometry, shade: Color) -> None:
@@ -241,3 +258,85 @@ def _chin_lines(
     for s, corner in ((-1, geometry.mouth.left), (1, geometry.mouth.right)):
         points = ((corner[0] + s * 0.006, corner[1] + 0.006), (corner[0] + s * 0.012, corner[1] + 0.030))
         _line(canvas, points, line, 0.005, 0.22 * age + 0.42 * sad)
+
+
+def paint_nose(canvas: skia.Canvas, identity: Identity, geometry: FaceGeometry) -> None:
+    """Bridge, tip, wings and nostrils, lit from the upper left."""
+    skin, nose = identity.skin, geometry.nose
+    shade, light = shaded(skin, 0.45), lighter(skin, 0.62)
+    tx, ty = nose.tip
+    rx, ry = nose.root
+    bright = 0.45 + 0.55 * skin[1] / 230
+    half = nose.half_width
+    side = smooth_path(((rx + 0.016, ry - 0.02), (rx + 0.020, ry + 0.05), (tx + half * 0.75, ty - 0.018)))
+    canvas.drawPath(side, stroke(shade, 0.020, 0.42, 0.009))
+    bridge = smooth_path(
+        ((rx - 0.002, ry + 0.002), ((rx + tx) / 2 - 0.003, (ry + ty) / 2), (tx - 0.004, ty - 0.022))
+    )
+    canvas.drawPath(bridge, stroke(light, 0.013, 0.42 * bright, 0.006))
+    spot(canvas, (tx + 0.004, ty + 0.030), (half * 1.5, 0.030), shade, 0.55)
+    spot(canvas, (tx, ty + 0.002), (half * 0.75, 0.026), mix(skin, (214, 110, 96), 0.25), 0.55)
+    spot(canvas, (tx - 0.006, ty - 0.006), (0.017, 0.015), light, 0.85 * bright)
+    under = shaded(skin, 0.62)
+    _nostrils(canvas, geometry, under)
+    for s, (x, y) in ((-1, nose.left_wing), (1, nose.right_wing)):
+        wing = smooth_path(
+            (
+                (x - s * 0.010, y - 0.018),
+                (x + s * 0.002, y - 0.006),
+                (x, y + 0.009),
+                (x - s * 0.012, y + 0.014),
+            )
+        )
+        canvas.drawPath(wing, stroke(under, 0.0050, 0.60, 0.0014))
+
+
+def _nostrils(canvas: skia.Canvas, geometry: FaceGeometry, color: Color) -> None:
+    nose = geometry.nose
+    tx, ty = nose.tip
+    y = ty + 0.0165
+    half = nose.half_width
+    for s in (-1, 1):
+        canvas.save()
+        canvas.translate(tx + s * half * 0.44, y)
+        canvas.rotate(s * -14)
+        rect = skia.Rect.MakeLTRB(-half * 0.27, -0.0050, half * 0.27, 0.0050)
+        canvas.drawOval(rect, fill(darker(color, 0.25), 0.85, 0.0012))
+        canvas.restore()
+    base = smooth_path(((tx - half * 0.20, y + 0.004), (tx, y + 0.009), (tx + half * 0.20, y + 0.004)))
+    canvas.drawPath(base, stroke(color, 0.0045, 0.5, 0.0014))
+
+
+def paint_sweat(canvas: skia.Canvas, units: ActionUnits, geometry: FaceGeometry) -> None:
+    """Drops on the temple, brow and cheek."""
+    amount = max(0.0, saturate(units.sweat))
+    if amount < 0.03:
+        return
+    place = geometry.frame.place
+    size = 0.60 + 0.40 * amount
+    for x, y, r in (
+        (0.168, 0.470, 0.0135),
+        (-0.166, 0.520, 0.0115),
+        (0.150, 0.545, 0.0090),
+        (-0.130, 0.368, 0.0095),
+    ):
+        _drop(canvas, place(x, y), r * size, min(1.0, 1.3 * amount))
+
+
+def _drop(canvas: skia.Canvas, at: Point, r: float, alpha: float) -> None:
+    """A tear-shaped drop of radius `r`."""
+    x, y = at
+    path = skia.Path()
+    path.moveTo(x, y - 2.1 * r)
+    path.cubicTo(x + 0.35 * r, y - 1.1 * r, x + r, y - 0.6 * r, x + r, y + 0.1 * r)
+    path.cubicTo(x + r, y + 1.3 * r, x - r, y + 1.3 * r, x - r, y + 0.1 * r)
+    path.cubicTo(x - r, y - 0.6 * r, x - 0.35 * r, y - 1.1 * r, x, y - 2.1 * r)
+    path.close()
+    body = (
+        (0.0, (226, 244, 255), 0.9 * alpha),
+        (0.7, (150, 202, 236), 0.85 * alpha),
+        (1.0, (96, 158, 206), 0.95 * alpha),
+    )
+    canvas.drawPath(path, radial((x - 0.2 * r, y - 0.3 * r), r * 1.9, body))
+    canvas.drawPath(path, stroke((72, 126, 172), 0.0030, 0.6 * alpha))
+    canvas.drawCircle(x - 0.32 * r, y - 0.05 * r, 0.28 * r, fill(WHITE, 0.95 * alpha))

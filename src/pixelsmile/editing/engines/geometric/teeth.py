@@ -11,8 +11,7 @@ import skia
 from pixelsmile.editing.engines.geometric.scene import smooth_path
 from pixelsmile.editing.engines.geometric.units_on_mesh import JAW_AXIS, JAW_DEGREES
 from pixelsmile.faces.mesh.mesh import Pose
-from pixelsmile.portraits.brush import argb, fill, stroke
-from pixelsmile.portraits.identity import Color
+from pixelsmile.portraits.brush import Color, argb, fill, stroke
 
 # From the middle to the side: widths, heights, and how far the edge lies above that of the middle teeth.
 Row = tuple[tuple[float, float, float], ...]
