@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from pixelsmile.editing.devices import DTYPES
-from pixelsmile.editing.engine import EngineInfo
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.hashing import sha256_file, sha256_json
 from pixelsmile.store.weight_hashes import remembered_sha256
@@ -155,21 +154,8 @@ def _validator(
     folder: Path | None,
     measure: Measure | None,
 ) -> Validator:
-    settings, parts, options = config.validation, networks.components, networks.options
-    info = EngineInfo(
-        model=config.model.name,
-        device=str(networks.placement.device),
-        dtype=str(networks.placement.dtype).removeprefix("torch."),
-        size=options.size,
-        steps=options.steps,
-        square=options.square,
-        words=options.words,
-        domains=options.domains,
-        prompts=options.prompts or {},
-        note=options.note,
-        quantization=config.model.quantization,
-    )
-    engine = QwenEngine(parts, networks.placement, info, options.condition_size)
+    settings = config.validation
+    engine = QwenEngine(config.model.name, networks.components, networks.placement, networks.options)
     sources = list(dict.fromkeys(triplet.source.image for triplet in triplets))
     return Validator(
         engine,

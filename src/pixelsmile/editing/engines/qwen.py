@@ -44,12 +44,34 @@ class QwenEngine:
     """An Engine over the parts of a Qwen-Image-Edit folder. Make one with `load`."""
 
     def __init__(
-        self, parts: Components, placement: Placement, info: EngineInfo, condition_size: int
+        self,
+        model: str,
+        parts: Components,
+        placement: Placement,
+        options: ModelOptions,
+        adapters: Sequence[Mapping[str, Any]] = (),
+        remarks: Sequence[str] = (),
     ) -> None:
-        self.info = info
+        """adapters: those on the transformer, as `load_adapters` recorded them; other arguments as loaded."""
+        self.info = EngineInfo(
+            model=model,
+            device=str(placement.device),
+            dtype=str(placement.dtype).removeprefix("torch."),
+            size=options.size,
+            steps=options.steps,
+            square=options.square,
+            words=options.words,
+            domains=options.domains,
+            prompts=options.prompts or {},
+            adapters=tuple(adapters),
+            note=options.note,
+            offload=placement.offload,
+            quantization=placement.quantization,
+            remarks=tuple(remarks),
+        )
         self.parts = parts
         self.encoder = PromptEncoder(
-            parts.text_encoder, parts.tokenizer, parts.image_processor, condition_size
+            parts.text_encoder, parts.tokenizer, parts.image_processor, options.condition_size
         )
         self._placement = placement
         self._hooks = offload(parts, placement) if placement.offload != "none" else None
@@ -68,31 +90,12 @@ class QwenEngine:
         for remark in remarks:
             _log.warning(remark)
         parts = load_components(folder, placement)
-        loaded = load_adapters(
-            parts.transformer,
-            own_adapters(folder, options) if adapters is None else adapters,
-            offload=placement.offload,
-        )
+        specs = own_adapters(folder, options) if adapters is None else adapters
+        loaded = load_adapters(parts.transformer, specs, offload=placement.offload)
         if adapters is None:  # recorded by the model's name: pictures travel, and folders name people
             for record, name in zip(loaded, options.adapters.values(), strict=True):
                 record["source"] = f"{model}/{name}"
-        info = EngineInfo(
-            model=model,
-            device=str(placement.device),
-            dtype=str(placement.dtype).removeprefix("torch."),
-            size=options.size,
-            steps=options.steps,
-            square=options.square,
-            words=options.words,
-            domains=options.domains,
-            prompts=options.prompts or {},
-            adapters=tuple(loaded),
-            note=options.note,
-            offload=placement.offload,
-            quantization=placement.quantization,
-            remarks=tuple(remarks),
-        )
-        return cls(parts, placement, info, options.condition_size)
+        return cls(model, parts, placement, options, loaded, remarks)
 
     @property
     def multiple_px(self) -> int:
