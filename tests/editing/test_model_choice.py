@@ -4,7 +4,7 @@ import pytest
 
 from pixelsmile.editing import model_choice
 from pixelsmile.editing.folders import EMBEDDED, FULL_MODEL, GEOMETRIC
-from pixelsmile.editing.model_choice import choose_model, full_model_options, is_downloaded
+from pixelsmile.editing.model_choice import ModelChoice, choose_model, full_model_options, is_downloaded
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def machine(monkeypatch):
 )
 def test_the_default(memory_gb, downloaded, model, reason, machine):
     machine(memory_gb, downloaded)
-    choice = choose_model(None, None, drawn=True)
+    choice = choose_model(ModelChoice(), drawn=True)
     assert choice.model == model
     assert reason in (choice.reason or "")
     assert "\n" not in (choice.reason or "")
@@ -37,9 +37,9 @@ def test_the_default(memory_gb, downloaded, model, reason, machine):
 
 def test_what_is_asked_for_is_used_without_a_word(machine):
     machine(80, True)
-    assert choose_model("some/model", None, drawn=True) == model_choice.ModelChoice("some/model")
-    assert choose_model(None, "cpu", drawn=True).model == EMBEDDED
-    assert choose_model(None, "cpu", drawn=False).model == GEOMETRIC
+    assert choose_model(ModelChoice("some/model"), drawn=True) == ModelChoice("some/model")
+    assert choose_model(ModelChoice(device="cpu"), drawn=True).model == EMBEDDED
+    assert choose_model(ModelChoice(device="cpu"), drawn=False).model == GEOMETRIC
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_is_asked_for_is_used_without_a_word(machine):
 )
 def test_the_default_for_a_photograph(memory_gb, downloaded, model, reason, machine):
     machine(memory_gb, downloaded)
-    choice = choose_model(None, None, drawn=False)
+    choice = choose_model(ModelChoice(), drawn=False)
     assert choice.model == model
     assert reason in (choice.reason or "")
 
@@ -61,7 +61,7 @@ def test_the_default_for_a_photograph(memory_gb, downloaded, model, reason, mach
 def test_no_gpu_is_sought_for_a_photograph_without_weights(monkeypatch):
     monkeypatch.setattr(model_choice, "is_downloaded", lambda repository: False)
     monkeypatch.setattr(model_choice, "gpu_memory_gb", lambda device=None: pytest.fail("torch is slow"))
-    assert choose_model(None, None, drawn=False).model == GEOMETRIC
+    assert choose_model(ModelChoice(), drawn=False).model == GEOMETRIC
 
 
 def test_smaller_cards_get_stronger_measures():

@@ -140,8 +140,8 @@ def test_adapters_that_the_model_brings_are_not_named_one_by_one(model_folder, t
 
 def test_the_record(model_folder, tmp_path):
     adapter = adapter_file(tmp_path / "smile.safetensors")
-    settings = OwnSettings(str(model_folder), (f"{adapter}=0.5",), device="cpu", steps=2)
-    editor = OwnEditor.load(settings)
+    loaded = Editor.from_pretrained(model_folder, f"{adapter}=0.5", device="cpu")
+    editor = OwnEditor(loaded, OwnSettings(steps=2))
     record = editor.to_record()
     assert (record["kind"], record["name"]) == ("pixelsmile", "tiny + smile.safetensors")
     assert (record["device"], record["dtype"], record["steps"]) == ("cpu", "float32", 2)

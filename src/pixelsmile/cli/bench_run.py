@@ -5,6 +5,7 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from pixelsmile.cli.options import (
     add_quiet,
     add_sampling,
     add_seed,
+    asked_model,
     memory_errors,
 )
 from pixelsmile.cli.parsing import (
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from pixelsmile.benchmarks.benchmark import Benchmark
     from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.benchmarks.runner import RunProgress, Setting
+    from pixelsmile.editing.editor import Editor
     from pixelsmile.editors.choice import EditorChoice
     from pixelsmile.editors.editor import TaskEditor
     from pixelsmile.editors.remote import RemoteSettings
@@ -263,13 +266,12 @@ def _run(options: argparse.Namespace, choice: "EditorChoice", plan: _Plan) -> in
 
 
 def _choice(options: argparse.Namespace, sanity: Sequence[str]) -> "EditorChoice":
-    from pixelsmile.editing.model_choice import check_files
     from pixelsmile.editors.choice import parse_editor
 
     choice = parse_editor(options.editor, sanity)
     _check_options(options, choice)
     if choice.kind == "own":
-        check_files(options.model, options.adapter)
+        asked_model(options).check_files()
     return choice
 
 
@@ -320,45 +322,36 @@ def _open(
     from pixelsmile.editors.choice import open_editor
     from pixelsmile.editors.own import OwnSettings
 
-    if choice.kind != "own":
-        return open_editor(
-            choice,
-            plan.benchmark.tasks,
-            folder.path,
-            plan.strengths,
-            remote=_remote_settings(options),
-            timeout_s=options.timeout,
-            max_concurrency=options.max_concurrency,
-        )
+    editor = open_editor(
+        choice,
+        plan.benchmark.tasks,
+        folder.path,
+        plan.strengths,
+        load=lambda: _load(options, plan),
+        own=OwnSettings(
+            steps=options.steps,
+            shift=options.shift,
+            region=options.region or "auto",
+            wording=getattr(options, "tell", None) or "expression",
+        ),
+        remote=_remote_settings(options),
+        timeout_s=options.timeout,
+        max_concurrency=options.max_concurrency,
+    )
+    if choice.kind == "own" and (note := editor.capabilities.note) and options.benchmark != "embedded":
+        remark(f"the model says: {note}", options.quiet)
+    return editor
+
+
+def _load(options: argparse.Namespace, plan: _Plan) -> "Editor":
     from pixelsmile.benchmarks.benchmark import is_drawn
-    from pixelsmile.editing.folders import GEOMETRIC, find_model
-    from pixelsmile.editing.model_choice import check_device, choose_model
+    from pixelsmile.editing.model_choice import choose_model, load_editor
 
     with loading("the libraries", options.quiet):
         silence_libraries()
-        check_device(options.model, options.device, options.dtype, options.offload, options.quantization)
-    model = choose_model(options.model, options.device, drawn=is_drawn(plan.benchmark.name))
-    if model.reason is not None:
-        remark(model.reason, options.quiet)
-    if model.model != GEOMETRIC:
-        find_model(model.model)  # a download shows its own progress, and a bad folder is refused early
-    settings = OwnSettings(
-        model=model.model,
-        adapters=None if options.adapter is None else tuple(options.adapter),
-        device=options.device,
-        dtype=options.dtype,
-        offload=options.offload or "none",
-        quantization=options.quantization,
-        steps=options.steps,
-        shift=options.shift,
-        region=options.region or "auto",
-        wording=getattr(options, "tell", None) or "expression",
-    )
-    with loading(model.model, options.quiet):
-        editor = open_editor(choice, plan.benchmark.tasks, folder.path, plan.strengths, own=settings)
-    if (note := editor.capabilities.note) and options.benchmark != "embedded":
-        remark(f"the model says: {note}", options.quiet)
-    return editor
+        chosen = choose_model(asked_model(options), drawn=is_drawn(plan.benchmark.name))
+    quiet = options.quiet
+    return load_editor(chosen, partial(remark, quiet=quiet), partial(loading, quiet=quiet))
 
 
 def _remote_settings(options: argparse.Namespace) -> "RemoteSettings":

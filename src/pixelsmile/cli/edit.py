@@ -3,19 +3,19 @@
 import argparse
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelsmile.cli.display import loading, print_json, progress, remark, silence_libraries
 from pixelsmile.cli.edit_options import DEFAULT_NUM_FRAMES, edit_parser
-from pixelsmile.cli.options import memory_errors
+from pixelsmile.cli.options import asked_model, memory_errors
 from pixelsmile.cli.parsing import CommandParser, parts_of
 from pixelsmile.errors import InputError, PixelSmileError
 
 if TYPE_CHECKING:
     from pixelsmile.editing.edit_files import EditFiles, FileForm
     from pixelsmile.editing.editor import Editor
-    from pixelsmile.editing.model_choice import ModelChoice
     from pixelsmile.editing.photographs import Photograph
     from pixelsmile.editing.requests import FaceRequest, Request
     from pixelsmile.editing.session import Edit
@@ -34,22 +34,27 @@ def run(options: argparse.Namespace) -> int:
     All files of a photograph appear, or none; those of the photographs before it stay.
     """
     edit = read_edit(options)
-    from pixelsmile.editing.model_choice import check_files
-    from pixelsmile.editing.photographs import open_photographs, with_faces
+    from pixelsmile.editing.folders import GEOMETRIC
+    from pixelsmile.editing.model_choice import choose_model, load_editor
+    from pixelsmile.editing.photographs import all_drawn, open_photographs, with_faces
     from pixelsmile.editing.session import FaceFinder
     from pixelsmile.store.publication import check_place
 
-    check_files(options.model, options.adapter)
+    asked = asked_model(options)
+    asked.check_files()
     output = None if options.output is None else Path(options.output)
     photographs = open_photographs([Path(photo) for photo in options.photos], edit, output)
     for photograph in photographs:
         check_place(photograph.folder, edit.file_names, force=options.force)
+    say = partial(remark, quiet=options.quiet)
     with memory_errors("add --batch-size 1, --offload model, or --quantization 4bit"):
         with loading("the libraries", options.quiet):
-            choice = _choose_model(options, photographs)
-        finder = FaceFinder(options.detector, lambda text: remark(text, options.quiet))
-        photographs = with_faces(photographs, edit, finder)
-        _edit_all(_load(options, choice), options, edit, photographs)
+            choice = choose_model(asked, drawn=all_drawn(photographs, is_named=asked.model is not None))
+            if choice.model != GEOMETRIC:  # which needs none of them
+                silence_libraries()
+        photographs = with_faces(photographs, edit, FaceFinder(options.detector, say))
+        editor = load_editor(choice, say, partial(loading, quiet=options.quiet))
+        _edit_all(editor, options, edit, photographs)
     return 0
 
 
@@ -162,42 +167,6 @@ def _file_form(options: argparse.Namespace) -> "FileForm":
     num_frames = options.frames or DEFAULT_NUM_FRAMES
     frames = tuple(frame_strengths(options.strengths, num_frames)) if animations else ()
     return FileForm(PictureForm(options.format, options.quality), options.grid, animations, frames)
-
-
-def _choose_model(options: argparse.Namespace, photographs: "Sequence[Photograph]") -> "ModelChoice":
-    from pixelsmile.editing.folders import GEOMETRIC
-    from pixelsmile.editing.model_choice import check_device, choose_model
-    from pixelsmile.editing.photographs import all_drawn
-
-    placing = (options.model, options.device, options.dtype, options.offload, options.quantization)
-    drawn = all_drawn(photographs, is_named=options.model is not None)
-    if drawn or options.device is not None or options.model not in (None, GEOMETRIC):
-        check_device(*placing)
-    choice = choose_model(options.model, options.device, drawn=drawn)
-    if choice.model != GEOMETRIC:  # which needs none of them
-        silence_libraries()
-        check_device(*placing)
-    return choice
-
-
-def _load(options: argparse.Namespace, choice: "ModelChoice") -> "Editor":
-    from pixelsmile.editing.folders import GEOMETRIC, find_model
-
-    if choice.reason is not None:
-        remark(choice.reason, options.quiet)
-    if choice.model != GEOMETRIC:
-        find_model(choice.model)  # a download shows its own progress, and a bad folder is refused early
-    with loading(choice.model, options.quiet):
-        from pixelsmile.editing.editor import Editor
-
-        return Editor.from_pretrained(
-            choice.model,
-            adapter=options.adapter,
-            device=options.device,
-            dtype=options.dtype,
-            offload=options.offload or "none",
-            quantization=options.quantization,
-        )
 
 
 def _edit_all(

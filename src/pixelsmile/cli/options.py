@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from pixelsmile.cli.parsing import one_of, positive_number, whole_number
 from pixelsmile.editing.options import (
@@ -16,6 +17,9 @@ from pixelsmile.editing.options import (
 )
 from pixelsmile.errors import DeviceError
 from pixelsmile.expressions import DOMAINS
+
+if TYPE_CHECKING:
+    from pixelsmile.editing.model_choice import ModelChoice
 
 NONE = "none"
 Options = argparse._ActionsContainer  # a parser, or a group of its options
@@ -113,6 +117,20 @@ def add_device(to: Options) -> None:
         type=one_of("quantization", QUANTIZATIONS),
         metavar="BITS",
         help="8bit or 4bit weights, on a GPU",
+    )
+
+
+def asked_model(options: argparse.Namespace) -> "ModelChoice":
+    """What --model, --adapter and the options of `add_device` ask for."""
+    from pixelsmile.editing.model_choice import ModelChoice
+
+    return ModelChoice(
+        options.model,
+        options.adapter,
+        options.device,
+        options.dtype,
+        options.offload or "none",
+        options.quantization,
     )
 
 

@@ -176,7 +176,7 @@ def make_measure(config: "TrainingConfig", accelerator: Any) -> "FfeValidation |
         )
     return FfeValidation(
         benchmark,
-        OwnSettings(quantization=model.quantization, steps=settings.num_sampling_steps, size=data.size_px),
+        OwnSettings(steps=settings.num_sampling_steps, size=data.size_px),
         tuple(dict.fromkeys(settings.strengths)),
         settings.seed,
         on_main(accelerator, lambda: parse_judge(settings.judge)),

@@ -1,12 +1,17 @@
-"""Which model edits when nobody names one, and why; and what is refused before one is fetched and loaded."""
+"""The model that edits: chosen when nobody names one, checked before it is fetched, loaded."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pixelsmile.editing.adapters.files import adapter_specs, find_adapter
 from pixelsmile.editing.folders import EMBEDDED, FULL_MODEL, GEOMETRIC, check_folder, find_model, is_hub_id
 from pixelsmile.errors import ModelError
+
+if TYPE_CHECKING:
+    from pixelsmile.editing.editor import Editor
 
 FULL_MODEL_DOWNLOAD_GB = 60
 FULL_MODEL_MEMORY_GB = 64  # 20.4 + 8.3 billion weights of 2 bytes, and room to work
@@ -21,72 +26,108 @@ _FITTING = (  # from how many GB on
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """A model and, where the program chose it, the reason in one line."""
+    """A model, and how it is put on this machine: what `Editor.from_pretrained` takes.
 
-    model: str
+    model: None until one is chosen. reason: why, in one line, where the program chose it.
+    """
+
+    model: str | None = None
+    adapter: Sequence[str] | None = None
+    device: str | None = None
+    dtype: str | None = None
+    offload: str = "none"
+    quantization: str | None = None
     reason: str | None = None
 
+    def check_files(self) -> None:
+        """Refuse an adapter and a model's folder that are not there or not whole, within a second.
 
-def check_files(model: str | None, adapter: Sequence[str] | None) -> None:
-    """Refuse an adapter and a model's folder that are not there or not whole, within a second.
+        Without torch, and before anything is fetched but adapters. AdapterError, ModelError.
+        """
+        for spec in adapter_specs(self.adapter) or ():
+            find_adapter(spec)
+        if self.model is not None and self.model != GEOMETRIC and not is_hub_id(self.model):
+            find_model(self.model)
 
-    Without torch, and before anything is fetched but adapters. AdapterError, ModelError.
-    """
-    for spec in adapter_specs(adapter) or ():
-        find_adapter(spec)
-    if model is not None and model != GEOMETRIC and not is_hub_id(model):
-        find_model(model)
+    def check_device(self) -> None:
+        """Refuse a device that is not here, and a way to fit it that it does not have. DeviceError.
 
+        The geometric model is not placed: what it does not heed, it refuses itself.
+        """
+        if self.model != GEOMETRIC:
+            from pixelsmile.editing.devices import place
 
-def check_device(
-    model: str | None, device: str | None, dtype: str | None, offload: str | None, quantization: str | None
-) -> None:
-    """Refuse a device and a way to fit it before a model is chosen, fetched and loaded. DeviceError.
-
-    The geometric model is not placed: what it does not heed, it refuses itself.
-    """
-    if model == GEOMETRIC:
-        return
-    from pixelsmile.editing.devices import place
-
-    place(device, dtype, offload or "none", quantization)
+            place(self.device, self.dtype, self.offload, self.quantization)
 
 
-def choose_model(requested: str | None, device: str | None, *, drawn: bool) -> ModelChoice:
+def choose_model(asked: ModelChoice, *, drawn: bool) -> ModelChoice:
     """What was asked for; else the full model if it is downloaded and the GPU holds it; else what runs here.
 
-    device: None, or one that `check_device` has found here. drawn: whether the pictures are portraits that
-    pixelsmile drew, which the embedded model knows; of others the geometric one moves the mesh of the face,
-    and torch is asked about a GPU only where the weights are there.
+    drawn: whether the pictures are portraits that pixelsmile drew, which the embedded model knows; of others
+    the geometric one moves the mesh of the face, and torch is asked about a GPU only where the weights are
+    there. Nothing is fetched. DeviceError as `ModelChoice.check_device`.
     """
-    if requested is not None:
-        return ModelChoice(requested)
+    chosen = asked
+    if asked.model is None:
+        if drawn or asked.device is not None:
+            asked.check_device()
+        model, reason = _default_model(asked.device, drawn)
+        chosen = replace(asked, model=model, reason=reason)
+    chosen.check_device()
+    return chosen
+
+
+def load_editor(
+    choice: ModelChoice,
+    say: Callable[[str], None],
+    loading: Callable[[str], AbstractContextManager[object]] = nullcontext,
+) -> "Editor":
+    """The editor with the model that was chosen, fetched where it is on the hub.
+
+    say: is told why the program chose it. loading: is entered, with the model's name, while the weights are
+    read (a download shows its own progress before). Raises what `Editor.from_pretrained` raises.
+    """
+    if choice.reason is not None:
+        say(choice.reason)
+    if choice.model not in (None, GEOMETRIC):
+        find_model(choice.model)
+    with loading(choice.model or EMBEDDED):
+        from pixelsmile.editing.editor import Editor
+
+        return Editor.from_pretrained(
+            choice.model,
+            adapter=choice.adapter,
+            device=choice.device,
+            dtype=choice.dtype,
+            offload=choice.offload,
+            quantization=choice.quantization,
+        )
+
+
+def _default_model(device: str | None, drawn: bool) -> tuple[str, str]:
+    """The model for nobody's choice, and why. device: None, or one that is here."""
     fallback = EMBEDDED if drawn else GEOMETRIC
     using = f"using the {fallback} model"
     if not drawn:
         using += ", which moves a mesh of the face"
     if device is not None and not device.startswith("cuda"):
-        return ModelChoice(fallback, f"device {device}: {using}")
+        return fallback, f"device {device}: {using}"
     if not drawn and not is_downloaded(FULL_MODEL):
-        return ModelChoice(
-            fallback, f"{using}; the paper's would do better (pixelsmile doctor says what it needs)"
-        )
+        return fallback, f"{using}; the paper's would do better (pixelsmile doctor says what it needs)"
     memory_gb = gpu_memory_gb(device)
     if memory_gb is None:
-        return ModelChoice(fallback, f"no GPU found: {using}")
+        return fallback, f"no GPU found: {using}"
     if not is_downloaded(FULL_MODEL):
-        return ModelChoice(
-            fallback,
+        return fallback, (
             f"{FULL_MODEL} is not downloaded ({FULL_MODEL_DOWNLOAD_GB} GB): {using}; "
-            f"to use the full one: hf download {FULL_MODEL}",
+            f"to use the full one: hf download {FULL_MODEL}"
         )
     if memory_gb < FULL_MODEL_MEMORY_GB:
-        return ModelChoice(
-            fallback,
+        return fallback, (
             f"this GPU has {memory_gb:.0f} GB, {FULL_MODEL} wants {FULL_MODEL_MEMORY_GB}: "
-            f"{using}; to use the full one: {full_model_options(memory_gb)}",
+            f"{using}; to use the full one: {full_model_options(memory_gb)}"
         )
-    return ModelChoice(FULL_MODEL, f"using {FULL_MODEL} on the GPU")
+    return FULL_MODEL, f"using {FULL_MODEL} on the GPU"
 
 
 def gpu_memory_gb(device: str | None = None) -> float | None:

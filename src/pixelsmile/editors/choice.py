@@ -1,11 +1,12 @@
 """The editor that a person names: ours, a folder, a command, or one that checks the measures."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pixelsmile.editing.editor import Editor
 from pixelsmile.editors.command import DEFAULT_TIMEOUT_S, CommandEditor
 from pixelsmile.editors.editor import TaskEditor
 from pixelsmile.editors.folder import FolderEditor
@@ -56,6 +57,7 @@ def open_editor(
     folder: Path,
     strengths: Sequence[float],
     *,
+    load: Callable[[], Editor] = Editor.from_pretrained,
     own: OwnSettings | None = None,
     remote: RemoteSettings | None = None,
     timeout_s: float | None = None,
@@ -63,14 +65,15 @@ def open_editor(
 ) -> TaskEditor:
     """The editor, ready to work on `tasks`; close it after use.
 
-    folder: the run's, for the log of a command and the answers of a server. strengths: of the run. own,
-    remote: how ours is loaded, and a model behind an address asked. timeout_s: how long a command may be
-    silent. max_concurrency: how many tasks a command or a server gets at once (None: its own default).
+    folder: the run's, for the log of a command and the answers of a server. strengths: of the run. load:
+    gives ours, where that is the choice. own, remote: how ours is used, and a model behind an address asked.
+    timeout_s: how long a command may be silent. max_concurrency: how many tasks a command or a server gets
+    at once (None: its own default).
     Raises what the editors raise when they are made, and InputError for tasks that say too little.
     """
     match choice.kind:
         case "own":
-            return OwnEditor.load(own or OwnSettings(), strengths)
+            return OwnEditor(load(), own or OwnSettings(), strengths)
         case "folder":
             return FolderEditor(Path(choice.argument))
         case "command":

@@ -38,22 +38,15 @@ _MODEL_FILES = (".safetensors", ".json", ".txt", ".jinja")
 
 @dataclass(frozen=True)
 class OwnSettings:
-    """How our editor is loaded and used. What is None is the model's or the machine's own choice.
+    """How our editor is used. What is None is the model's own choice.
 
-    size: root of the area that is edited, in pixels.
-    adapters: FILE or FILE=SCALE; `none` alone is the model without any. region: `face` edits the square
-    around the task's face box and pastes it back, as `pixelsmile edit --face`; `whole` edits the whole
-    picture; `auto` takes the face where the picture is no portrait of it (not square, or the face small).
-    Without a face box, all of it is edited. wording: `expression`, the model's own prompt for the task's
-    target, or `instruction`, the task's words as they are.
+    size: root of the area that is edited, in pixels. region: `face` edits the square around the task's face
+    box and pastes it back, as `pixelsmile edit --face`; `whole` edits the whole picture; `auto` takes the
+    face where the picture is no portrait of it (not square, or the face small). Without a face box, all of it
+    is edited. wording: `expression`, the model's own prompt for the task's target, or `instruction`, the
+    task's words as they are.
     """
 
-    model: str = "embedded"
-    adapters: tuple[str, ...] | None = None
-    device: str | None = None
-    dtype: str | None = None
-    offload: str = "none"
-    quantization: str | None = None
     steps: int | None = None
     shift: float | None = None
     size: int | None = None
@@ -80,19 +73,6 @@ class OwnEditor:
         self._settings = settings
         self._sweep = tuple(sweep)
 
-    @classmethod
-    def load(cls, settings: OwnSettings, sweep: Sequence[float] = ()) -> "OwnEditor":
-        """Raises ModelError, AdapterError, DeviceError, and InputError as the constructor."""
-        editor = Editor.from_pretrained(
-            settings.model,
-            adapter=settings.adapters,
-            device=settings.device,
-            dtype=settings.dtype,
-            offload=settings.offload,
-            quantization=settings.quantization,
-        )
-        return cls(editor, settings, sweep)
-
     @property
     def capabilities(self) -> Capabilities:
         info = self._editor.engine.info
@@ -111,7 +91,7 @@ class OwnEditor:
             "adapters": [dict(adapter) for adapter in info.adapters],
             "device": info.device.partition(":")[0],
             "dtype": info.dtype,
-            "quantization": settings.quantization,
+            "quantization": info.quantization,
             "steps": settings.steps or info.steps,
             "shift": settings.shift,
             "size": settings.size or info.size,
