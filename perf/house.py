@@ -1,6 +1,6 @@
 """The house in numbers: lines and files of each room, and how many of them a walk through it meets.
 
-    python perf/house.py [--rooms] [--walks]
+    python perf/house.py [--rooms] [--walks] [--draw docs/house.svg]
 
 A walk is a command that is run here, small: from a strength to the sampler (one edit), from a line of
 triplets to the loss (one step of training), from a sample of FFE-Bench to its score (one edit, judged).
@@ -9,6 +9,7 @@ carriers: dataclasses, pydantic models and named tuples of these rooms of which 
 """
 
 import argparse
+import ast
 import contextlib
 import importlib
 import io
@@ -23,6 +24,7 @@ from typing import Any
 
 import pixelsmile
 
+GROUND = "ground"
 PACKAGE = Path(pixelsmile.__file__).parent
 OUTSIDE = ("recipes", "tests", "perf")
 
@@ -31,7 +33,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rooms", action="store_true", help="only lines and files")
     parser.add_argument("--walks", action="store_true", help="only the walks, with the files of each")
+    parser.add_argument("--draw", type=Path, metavar="SVG", help="only the picture of docs/architecture.md")
     options = parser.parse_args()
+    if options.draw:
+        options.draw.write_text(drawn(), encoding="utf-8")
+        return
     if not options.walks:
         print_rooms()
     if not options.rooms:
@@ -44,12 +50,9 @@ def main() -> None:
 
 
 def print_rooms() -> None:
-    rooms: dict[str, list[Path]] = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).parts
-        rooms.setdefault(parts[0] if len(parts) > 1 else "(ground)", []).append(path)
-    for name, paths in [*rooms.items(), ("package", sorted(PACKAGE.rglob("*.py")))]:
-        print_size(name, paths)
+    for room in sorted(rooms_imported()):
+        print_size(room, files_of(room))
+    print_size("package", sorted(PACKAGE.rglob("*.py")))
     for name in OUTSIDE:
         print_size(name, sorted((PACKAGE.parents[1] / name).rglob("*.py")))
 
@@ -144,6 +147,120 @@ def prepare(walk: Callable[[], None]) -> None:
         command("portrait", "--seed", "7", "-o", "face.png", "--size", "256")
     if walk is train:
         command("triplets", "draw", "-n", "1", "-o", "triplets", "--size", "128")
+
+
+# The picture: rooms as boxes, each above all that it imports, and the way that data takes through them.
+
+WIDTH, ROW, GAP, MARGIN = 1080, 74, 10, 16
+WAY = (
+    ("photographs, drawn people", "faces  portraits"),
+    ("triplets", "triplets"),
+    ("cache", "training"),
+    ("adapter", "training"),
+    ("edits", "editing  editors"),
+    ("scores", "judges  benchmarks"),
+    ("report", "benchmarks/report"),
+)
+INSIDE = {
+    "ground": "errors, pictures from outside, limits on whatever a stranger hands in, hashes",
+    "store": "files that appear whole, locks, run folders",
+    "embedded": "the weights that ship",
+    "expressions": "names, prompts, strengths, blends",
+    "portraits": "drawn people, action units, ground truth",
+    "networks": "our small networks on disk",
+    "remote": "servers: retry, budget, cache, chat, images",
+    "results": "pictures that say what they are, grids, films",
+    "faces": "detectors, alignment, masks, identity encoders, pasting back",
+    "features": "frozen image encoders",
+    "editing": "conditioning, sampler, engines, adapters, the session",
+    "judges": "rubrics and verdicts",
+    "editors": "one door to any editor",
+    "triplets": "what training reads",
+    "training": "losses, cache, loop, checkpoints",
+    "dataset": "collect, compose, generate, annotate, screen",
+    "benchmarks": "tasks, scorers, metrics, reports, the user study",
+    "cli": "options in, progress out",
+    "web": "pages and servers",
+}
+STYLE = """
+text { font: 13px system-ui, sans-serif; fill: #1c2833 } .name { font-weight: 600; font-size: 15px }
+.small { font-size: 11px; fill: #566573 } rect { rx: 6; stroke: #85929e; stroke-width: 1 }
+.room { fill: #eaf2f8 } .step { fill: #fef5e7 } .arrow { stroke: #566573; stroke-width: 1.5; fill: none }
+svg { background: #ffffff }
+"""
+
+
+def drawn() -> str:
+    """The house as SVG: the way of the data above, the storeys below, the ground at the bottom."""
+    storeys = storeys_of(rooms_imported())
+    height = 150 + len(storeys) * (ROW + GAP) + MARGIN
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"><style>{STYLE}</style>']
+    parts += [f'<rect width="{WIDTH}" height="{height}" style="fill:#fff;stroke:none;rx:0"/>']
+    parts += way()
+    for place, rooms in enumerate(reversed(storeys)):
+        parts += storey(rooms, 140 + place * (ROW + GAP))
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def way() -> Iterator[str]:
+    step = (WIDTH - 2 * MARGIN + 24) / len(WAY)
+    for place, (what, rooms) in enumerate(WAY):
+        x = MARGIN + place * step
+        yield f'<rect class="step" x="{x:.0f}" y="{MARGIN}" width="{step - 24:.0f}" height="{ROW}"/>'
+        words = what.split(", ")
+        for line, word in enumerate(words):
+            y = MARGIN + 30 + 16 * line - 6 * (len(words) - 1)
+            yield label(x + (step - 24) / 2, y, word, "name" if len(words) == 1 else "")
+        yield label(x + (step - 24) / 2, MARGIN + ROW - 12, rooms, "small")
+        if place:
+            yield f'<path class="arrow" d="M{x - 22:.0f} {MARGIN + ROW / 2} h18 m-6 -5 l6 5 l-6 5"/>'
+
+
+def storey(rooms: Sequence[str], y: int) -> Iterator[str]:
+    width = (WIDTH - 2 * MARGIN + GAP) / len(rooms) - GAP
+    for place, room in enumerate(rooms):
+        x = MARGIN + place * (width + GAP)
+        yield f'<rect class="room" x="{x:.0f}" y="{y}" width="{width:.0f}" height="{ROW}"/>'
+        yield label(x + width / 2, y + 30, room, "name")
+        yield label(x + width / 2, y + 52, INSIDE.get(room, ""), "small")
+
+
+def label(x: float, y: float, text: str, kind: str) -> str:
+    return f'<text class="{kind}" x="{x:.0f}" y="{y:.0f}" text-anchor="middle">{text}</text>'
+
+
+def room_of(file: Path) -> str:
+    parts = file.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else GROUND
+
+
+def files_of(room: str) -> list[Path]:
+    return sorted(file for file in PACKAGE.rglob("*.py") if room_of(file) == room)
+
+
+def rooms_imported() -> dict[str, set[str]]:
+    """For each room the rooms that its files import, at their top or inside functions."""
+    names = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    imported: dict[str, set[str]] = {}
+    for file in PACKAGE.rglob("*.py"):
+        found = imported.setdefault(room_of(file), set())
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "pixelsmile":
+                parts = (node.module or "").split(".")
+                found.add(parts[1] if len(parts) > 1 and parts[1] in names else GROUND)
+    imported[GROUND] = set()  # but for the doors, which hand out the editor and the command line
+    return {room: others - {room} for room, others in imported.items()}
+
+
+def storeys_of(imported: dict[str, set[str]]) -> list[list[str]]:
+    """The rooms from the ground up: each as low as what it imports allows."""
+    storeys: list[list[str]] = []
+    placed: set[str] = set()
+    while left := sorted(set(imported) - placed):
+        free = [room for room in left if imported[room] <= placed]
+        storeys.append(free)
+        placed |= set(free)
+    return storeys
 
 
 if __name__ == "__main__":
