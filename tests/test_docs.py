@@ -97,3 +97,11 @@ def test_the_walk_types_line_by_line_and_reads_exit_codes(tmp_path, monkeypatch,
     rows = capsys.readouterr().out.splitlines()
     assert [row.split()[0] for row in rows if row] == ["ran", "ran", "failed", "parsed"]
     assert os.getcwd() != str(tmp_path)
+
+
+def test_the_files_that_the_architecture_names_are_there():
+    text = PAGES["docs/architecture.md"].read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z_/]+(?:\.py|/))[`:]", text)
+    assert len(named) > 40
+    rooms = [ROOT, ROOT / "src", ROOT / "src" / "pixelsmile"]
+    assert [name for name in named if not any((room / name).exists() for room in rooms)] == []
