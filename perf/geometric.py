@@ -31,7 +31,7 @@ from pixelsmile.embedded import photo_path
 from pixelsmile.errors import FaceError, ImageError
 from pixelsmile.expressions import BASIC_SIX, EXPRESSIONS
 from pixelsmile.faces.detectors.mesh import MeshDetector
-from pixelsmile.faces.encoders.onnx_runtime import photo_encoder
+from pixelsmile.faces.encoders.onnx_encoder import photo_encoder
 from pixelsmile.faces.mesh import FaceMesh, load_mesh_networks
 from pixelsmile.faces.mesh.networks import Picture, open_network
 from pixelsmile.faces.mesh.units import as_vector, source_units

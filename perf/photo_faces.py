@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from pixelsmile.faces.detectors.mesh import MeshDetector
-from pixelsmile.faces.encoders.onnx_runtime import SAME_PERSON, photo_encoder
+from pixelsmile.faces.encoders.onnx_encoder import SAME_PERSON, photo_encoder
 from pixelsmile.faces.mesh import FaceMesh, load_mesh_networks
 from pixelsmile.images import load_image
 

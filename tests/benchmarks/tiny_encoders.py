@@ -7,7 +7,7 @@ import torch
 from pixelsmile.faces.encoders.architectures import build
 from pixelsmile.faces.encoders.encoder import preprocessing_of
 from pixelsmile.faces.encoders.mobilefacenet import MobileFaceNetConfig
-from pixelsmile.faces.encoders.weight_files import EncoderConfig, save_network
+from pixelsmile.faces.encoders.torch_encoder import EncoderConfig, save_network
 
 
 def write_encoder(folder: Path, kind: str, seed: int = 0) -> Path:

@@ -10,7 +10,7 @@ from PIL import Image
 from pixelsmile.embedded import photo_path
 from pixelsmile.faces.alignment import similarity
 from pixelsmile.faces.detectors.mesh import MeshDetector
-from pixelsmile.faces.encoders.onnx_runtime import SAME_PERSON, photo_encoder
+from pixelsmile.faces.encoders.onnx_encoder import SAME_PERSON, photo_encoder
 from pixelsmile.faces.likeness import LikenessMeter, load_encoders
 
 RECORD = json.loads((photo_path() / "sources.json").read_bytes())

@@ -30,7 +30,7 @@ from pixelsmile.errors import ModelError
 from pixelsmile.expressions import DOMAINS
 from pixelsmile.faces.encoders.encoder import IdentityEncoder
 from pixelsmile.faces.encoders.loading import load_encoder
-from pixelsmile.faces.encoders.weight_files import CONFIG_FILE, WEIGHTS_FILE
+from pixelsmile.faces.encoders.torch_encoder import CONFIG_FILE, WEIGHTS_FILE
 from pixelsmile.hashing import sha256_file
 from recipes.faces.encoders.pixels import PixelEncoder
 from recipes.faces.encoders.plan import Plan

@@ -15,8 +15,13 @@ from pixelsmile.faces.encoders.architectures import Architecture, build
 from pixelsmile.faces.encoders.encoder import PREPROCESSING
 from pixelsmile.faces.encoders.iresnet import IResNetConfig
 from pixelsmile.faces.encoders.loading import load_encoder
-from pixelsmile.faces.encoders.torch_encoder import TorchEncoder
-from pixelsmile.faces.encoders.weight_files import CONFIG_FILE, WEIGHTS_FILE, EncoderConfig, save_network
+from pixelsmile.faces.encoders.torch_encoder import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    EncoderConfig,
+    TorchEncoder,
+    save_network,
+)
 from recipes.embedded.loop import Losses, autocast, train
 from recipes.faces.encoders.adaptive_margin import AdaptiveMargin
 from recipes.faces.encoders.angular_margin import AngularMargin

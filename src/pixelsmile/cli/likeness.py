@@ -111,7 +111,7 @@ class _BoxByHand:
 
 def _meter(options: argparse.Namespace, source: "Source", detector: "Detector") -> "LikenessMeter":
     from pixelsmile.faces.comparison import encoders_at_hand
-    from pixelsmile.faces.encoders.onnx_runtime import NAME, SAME_PERSON
+    from pixelsmile.faces.encoders.onnx_encoder import NAME, SAME_PERSON
     from pixelsmile.faces.likeness import EMBEDDED, LikenessMeter, load_encoders
 
     names = options.encoders or ([EMBEDDED] if source.is_drawn else encoders_at_hand())

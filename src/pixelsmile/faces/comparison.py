@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from pixelsmile.faces.drift import Background, compare_background
-from pixelsmile.faces.encoders.onnx_runtime import NAME
+from pixelsmile.faces.encoders.onnx_encoder import NAME
 from pixelsmile.faces.face import Face
 from pixelsmile.faces.likeness import KnownFace, LikenessMeter
 from pixelsmile.faces.masks import face_mask

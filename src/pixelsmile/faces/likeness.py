@@ -21,7 +21,7 @@ from pixelsmile.faces.detectors.candidates import intersection_over_union
 from pixelsmile.faces.detectors.loading import AUTO, detector_sha256, load_detector
 from pixelsmile.faces.encoders.encoder import KINDS, IdentityEncoder, cosine_similarity
 from pixelsmile.faces.encoders.loading import load_encoder
-from pixelsmile.faces.encoders.onnx_runtime import NAME, photo_encoder
+from pixelsmile.faces.encoders.onnx_encoder import NAME, photo_encoder
 from pixelsmile.faces.face import Box, Detector, Face
 from pixelsmile.faces.weights import WEIGHTS
 from pixelsmile.store.weight_hashes import sha256_weights

@@ -1,10 +1,15 @@
-"""Small random ONNX files with the interface of the real encoders."""
+"""Small random ONNX files with the interface of the real encoders, and exported IResNets."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from pixelsmile.faces.encoders.iresnet import IResNet, IResNetConfig
 
 WIDTH = 4
 NUM_FEATURES = 512
@@ -69,3 +74,36 @@ def network_weights(seed: int = 0) -> list[onnx.TensorProto]:
 
 def embedding_output(name: str = "683", batch: int | str = "batch"):
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, NUM_FEATURES])
+
+
+def iresnet(seed: int = 0) -> IResNet:
+    """A small network with random weights and statistics."""
+    torch.manual_seed(seed)
+    shape = IResNetConfig(layers=(1, 2, 1, 1), widths=(4, 4, 8, 8), stem_width=4, num_features=16)
+    network = IResNet(shape, 112).eval()
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
+            for tensor in (layer.weight, layer.bias, layer.running_mean):
+                nn.init.normal_(tensor)
+            nn.init.uniform_(layer.running_var, 0.5, 2)
+    return network
+
+
+def exported(path: Path, network: nn.Module, folded: bool = True, opset: int = 11) -> Path:
+    """As insightface's torch2onnx.py exports its encoders; `folded`: with convolutions that normalise."""
+    mode = torch.onnx.TrainingMode.EVAL if folded else torch.onnx.TrainingMode.PRESERVE
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (torch.zeros(1, 3, 112, 112),),
+            str(path),
+            opset_version=opset,
+            training=mode,
+            do_constant_folding=folded,
+            keep_initializers_as_inputs=False,
+            dynamic_axes={"picture": {0: "batch"}},
+            input_names=["picture"],
+            dynamo=False,
+        )
+    return path

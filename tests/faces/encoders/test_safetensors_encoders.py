@@ -15,7 +15,7 @@ from pixelsmile.faces.encoders.inception_resnet import InceptionResnetConfig
 from pixelsmile.faces.encoders.iresnet import DEPTHS, IResNetConfig
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.faces.encoders.mobilefacenet import MobileFaceNetConfig
-from pixelsmile.faces.encoders.weight_files import EncoderConfig, save_network
+from pixelsmile.faces.encoders.torch_encoder import EncoderConfig, save_network
 
 SMALL_IRESNET = IResNetConfig(layers=(1, 2, 1, 1), widths=(4, 6, 8, 10), stem_width=4, num_features=16)
 SMALL = {

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pixelsmile.faces.encoders.encoder import MAX_FEATURES
 
 _HALVINGS = 16  # each of the four stages halves the picture
-_EPS = 1e-5
+EPS = 1e-5
 
 # Far beyond every published network, and small enough to be compared with the weights.
 MAX_BLOCKS = 200
@@ -55,7 +55,7 @@ class IResNet(nn.Module):
     def __init__(self, config: IResNetConfig, size_px: int) -> None:
         super().__init__()
         self.conv1 = _convolution(3, config.stem_width, 3)
-        self.bn1 = nn.BatchNorm2d(config.stem_width, eps=_EPS)
+        self.bn1 = nn.BatchNorm2d(config.stem_width, eps=EPS)
         self.prelu = nn.PReLU(config.stem_width)
         width = config.stem_width
         for stage, (num_blocks, next_width) in enumerate(zip(config.layers, config.widths, strict=True), 1):
@@ -63,9 +63,9 @@ class IResNet(nn.Module):
             blocks += [_Block(next_width, next_width, 1, config.shortcut) for _ in range(num_blocks - 1)]
             setattr(self, f"layer{stage}", nn.Sequential(*blocks))
             width = next_width
-        self.bn2 = nn.BatchNorm2d(width, eps=_EPS)
+        self.bn2 = nn.BatchNorm2d(width, eps=EPS)
         self.fc = nn.Linear(width * side_after_stages(size_px) ** 2, config.num_features)
-        self.features = nn.BatchNorm1d(config.num_features, eps=_EPS)
+        self.features = nn.BatchNorm1d(config.num_features, eps=EPS)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         x = self.prelu(self.bn1(self.conv1(x_BCHW)))
@@ -79,17 +79,17 @@ class _Block(nn.Module):
 
     def __init__(self, width_in: int, width_out: int, stride: int, shortcut: str) -> None:
         super().__init__()
-        self.bn1 = nn.BatchNorm2d(width_in, eps=_EPS)
+        self.bn1 = nn.BatchNorm2d(width_in, eps=EPS)
         self.conv1 = _convolution(width_in, width_out, 3)
-        self.bn2 = nn.BatchNorm2d(width_out, eps=_EPS)
+        self.bn2 = nn.BatchNorm2d(width_out, eps=EPS)
         self.prelu = nn.PReLU(width_out)
         self.conv2 = _convolution(width_out, width_out, 3, stride)
-        self.bn3 = nn.BatchNorm2d(width_out, eps=_EPS)
+        self.bn3 = nn.BatchNorm2d(width_out, eps=EPS)
         self.stride = stride
         self.downsample = None
         if width_in != width_out or (stride != 1 and shortcut == "convolution"):
             self.downsample = nn.Sequential(
-                _convolution(width_in, width_out, 1, stride), nn.BatchNorm2d(width_out, eps=_EPS)
+                _convolution(width_in, width_out, 1, stride), nn.BatchNorm2d(width_out, eps=EPS)
             )
 
     def forward(self, x: Tensor) -> Tensor:
