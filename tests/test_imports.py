@@ -139,6 +139,7 @@ HEAVY = ("torch", "diffusers", "transformers", "skia", "PIL", "numpy", "pydantic
         "from pixelsmile.cli import main; main(['--version'])",
         "from pixelsmile.cli import main; main(['expressions'])",
         "from pixelsmile.cli.edit import parser; parser().format_help()",
+        "from pixelsmile.cli.train import parser; parser().format_help()",
     ],
 )
 def test_a_look_loads_nothing_heavy(statement):

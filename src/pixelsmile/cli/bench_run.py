@@ -32,7 +32,7 @@ from pixelsmile.cli.parsing import (
     positive_number,
     whole_number,
 )
-from pixelsmile.editors.own import REGIONS, WORDINGS
+from pixelsmile.editors import REGIONS, WORDINGS
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import MAX_STRENGTH, parse_strength
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
 
 from PIL import Image
 from pydantic import JsonValue
@@ -16,6 +15,7 @@ from pixelsmile.editing.options import EditOptions
 from pixelsmile.editing.pictures import open_source
 from pixelsmile.editing.requests import Request
 from pixelsmile.editing.session import stream_edit
+from pixelsmile.editors import Region, Wording
 from pixelsmile.editors.editor import Capabilities, EditOutcome
 from pixelsmile.editors.task import Task
 from pixelsmile.embedded import photo_sources
@@ -25,11 +25,6 @@ from pixelsmile.faces.crops import DEFAULT_CONTEXT, crop_around
 from pixelsmile.faces.face import Face
 from pixelsmile.hashing import sha256_json
 from pixelsmile.store.weight_hashes import remembered_sha256
-
-Region = Literal["auto", "face", "whole"]
-REGIONS: tuple[Region, ...] = get_args(Region)
-Wording = Literal["expression", "instruction"]
-WORDINGS: tuple[Wording, ...] = get_args(Wording)
 
 # Of a square picture's side: a face's surroundings of this size are the portrait itself.
 _PORTRAIT_SHARE = 0.75
