@@ -347,6 +347,7 @@ def test_weights_under_other_names_are_named(copy: Path, found: list[str], words
         ("transformer/config.json", {"axes_dims_rope": [2, 4, 10**6]}, "do not sum up to attention_head_dim"),
         ("transformer/config.json", {"in_channels": 64}, "the transformer has 64 channels in"),
         ("transformer/config.json", {"_class_name": "FluxTransformer2DModel"}, "_class_name is"),
+        ("transformer/config.json", {"guidance_embeds": True}, "such a Qwen-Image model is no editor"),
         ("vae/config.json", {"latents_std": [1, 1, 0, 1]}, "latents_std.2 is 0"),
         ("vae/config.json", {"latents_mean": [1, 1, 1]}, "latents_mean has 3 numbers"),
         ("vae/config.json", {"base_dim": 2**20}, "asks for"),

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import diffusers.utils.logging
@@ -24,10 +23,8 @@ from transformers import AutoTokenizer, Qwen2_5_VLConfig, Qwen2_5_VLForCondition
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from pixelsmile.editing.devices import Placement
-from pixelsmile.editing.folders import num_weights
-from pixelsmile.editing.part_configs import ProcessorConfig, check_settings
+from pixelsmile.editing.part_checks import ProcessorConfig, check_settings, checked, num_weights
 from pixelsmile.errors import ModelError, PixelSmileError
-from pixelsmile.limits import validated
 
 _SLACK = 4  # weights that a configuration may ask for, over what the files hold: names are compared then
 # What a part in 4 or 8 bits by bitsandbytes has beside its weights.
@@ -49,12 +46,11 @@ class Components:
 
 
 def load_components(folder: Path, placement: Placement) -> Components:
-    """Load a folder that `folders.check_folder` found whole. ModelError where a part is not of this family.
+    """Load a folder that `check_folder` found whole. ModelError where a part is not of this family.
 
     Without offloading, the parts come to the device; with it they wait on the CPU until `offload` is called.
     torch.OutOfMemoryError where the device is too small.
     """
-    stays = placement.offload == "none"
     _check_sizes(folder)
     parts = Components(
         transformer=_model(QwenImageTransformer2DModel, folder, "transformer", placement),
@@ -64,12 +60,11 @@ def load_components(folder: Path, placement: Placement) -> Components:
         image_processor=_part(Qwen2VLImageProcessorPil, folder, "processor"),
         scheduler=_part(FlowMatchEulerDiscreteScheduler, folder, "scheduler"),
     )
-    _check_transformer(folder, parts.transformer)
     _check_processor(folder, parts)
     modules: list[Any] = [parts.transformer, parts.vae, parts.text_encoder]
     for module in modules:
         module.eval().requires_grad_(False)
-        if stays and not getattr(module, "quantization_method", None):
+        if placement.offload == "none" and not getattr(module, "quantization_method", None):
             module.to(placement.device)
     return parts
 
@@ -167,10 +162,8 @@ def without_storage(folder: Path) -> tuple[Any, Any, Any]:
 def _check_sizes(folder: Path) -> None:
     """Refuse a configuration that asks for far more than the files hold: it would be allocated first."""
     for name, model in zip(("transformer", "vae", "text_encoder"), without_storage(folder), strict=True):
-        wanted, held = (
-            sum(math.prod(tensor.shape) for tensor in model.parameters()),
-            num_weights(folder, name),
-        )
+        wanted = sum(math.prod(tensor.shape) for tensor in model.parameters())
+        held = num_weights(folder, name)
         if wanted > _SLACK * held:
             raise ModelError(
                 f"{folder / name / 'config.json'} asks for {wanted:,} weights and the files hold {held:,}: "
@@ -195,30 +188,19 @@ def _quantization(kind: Any, placement: Placement) -> dict[str, Any]:
     return {"quantization_config": config, "device_map": {"": placement.device}}
 
 
-def _check_transformer(folder: Path, transformer: QwenImageTransformer2DModel) -> None:
-    for option in ("guidance_embeds", "use_additional_t_cond", "use_layer3d_rope"):
-        if transformer.config.get(option):
-            raise ModelError(f"{folder} sets {option}: such a Qwen-Image model is no editor, take another")
-
-
 def _check_processor(folder: Path, parts: Components) -> None:
     """The text encoder must get the patches that it was made for, of pictures that fit into memory."""
     processor, eye = parts.image_processor, parts.text_encoder.config.vision_config
-    told = {name: getattr(processor, name, None) for name in ProcessorConfig.model_fields}
-    told |= {"smallest": processor.size.shortest_edge, "largest": processor.size.longest_edge}
-    told |= {name: list(value) for name, value in told.items() if isinstance(value, tuple)}
-    config = validated(
-        ProcessorConfig,
-        told,
-        str(folder / "processor"),
-        error=lambda message: ModelError(f"{message}; fetch the model again"),
-    )
+    settings = {name: getattr(processor, name, None) for name in ProcessorConfig.model_fields}
+    settings |= {"smallest": processor.size.shortest_edge, "largest": processor.size.longest_edge}
+    settings |= {name: list(value) for name, value in settings.items() if isinstance(value, tuple)}
+    config = checked(ProcessorConfig, settings, str(folder / "processor"))
     cut = (config.patch_size, config.merge_size, config.temporal_patch_size)
     needed = (eye.patch_size, eye.spatial_merge_size, eye.temporal_patch_size)
     if cut != needed:
         raise ModelError(
             f"{folder / 'processor'} cuts patches of {cut} (size, merged, frames), its text encoder takes "
-            f"{needed}: fetch the model again"
+            f"{needed}: fetch or save the model again"
         )
 
 
@@ -233,13 +215,9 @@ def quiet_libraries() -> Iterator[None]:
             disable_progress_bars()
             stack.callback(enable_progress_bars)
         for logging in (diffusers.utils.logging, transformers.utils.logging):
-            _quieten(logging, stack)
+            stack.callback(logging.set_verbosity, logging.get_verbosity())
+            logging.set_verbosity_error()
+            if logging.is_progress_bar_enabled():
+                stack.callback(logging.enable_progress_bar)
+                logging.disable_progress_bar()
         yield
-
-
-def _quieten(logging: ModuleType, stack: ExitStack) -> None:
-    stack.callback(logging.set_verbosity, logging.get_verbosity())
-    logging.set_verbosity_error()
-    if logging.is_progress_bar_enabled():
-        stack.callback(logging.enable_progress_bar)
-        logging.disable_progress_bar()

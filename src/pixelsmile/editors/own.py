@@ -10,8 +10,9 @@ from pydantic import JsonValue
 
 from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.editor import Editor
-from pixelsmile.editing.folders import GEOMETRIC, MODEL_INDEX, OPTIONS_FILE, PARTS, find_model
+from pixelsmile.editing.folders import GEOMETRIC, MODEL_INDEX, OPTIONS_FILE, find_model
 from pixelsmile.editing.options import EditOptions
+from pixelsmile.editing.part_checks import PARTS
 from pixelsmile.editing.pictures import open_source
 from pixelsmile.editing.requests import Request
 from pixelsmile.editing.session import stream_edit

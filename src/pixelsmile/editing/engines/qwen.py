@@ -21,13 +21,8 @@ from pixelsmile.editing.conditioning import Prompt, choose_form, condition
 from pixelsmile.editing.devices import Placement
 from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress
 from pixelsmile.editing.flow import PATCH, FlowSchedule, pack
-from pixelsmile.editing.folders import (
-    PUBLISHED_ADAPTER,
-    ModelOptions,
-    find_model,
-    read_options,
-    weight_remarks,
-)
+from pixelsmile.editing.folders import PUBLISHED_ADAPTER, ModelOptions, find_model, read_options
+from pixelsmile.editing.part_checks import weight_remarks
 from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.editing.sampler import Denoiser, Sample, StepTaken, sample_latents
