@@ -77,8 +77,9 @@ class DrawnPortrait:
     def face_box(self) -> Box:
         """Where the face is drawn, in whole pixels."""
         painter = human if self.domain == "human" else anime
-        box = painter.anchors(self.identity, self.units).face_box
-        x0, y0, x1, y1 = (float(round(value * PICTURE_PX)) for value in box)
+        _, outline = painter.anchors(self.identity, self.units)
+        xs, ys = zip(*outline, strict=True)
+        x0, y0, x1, y1 = (float(round(v * PICTURE_PX)) for v in (min(xs), min(ys), max(xs), max(ys)))
         return x0, y0, x1, y1
 
     def with_expression(self, expression: str, strength: float, variant: int = 0) -> Portrait:
