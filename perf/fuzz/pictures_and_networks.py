@@ -50,7 +50,7 @@ def adapter_kinds(shop: Path) -> dict[str, Kind]:
     import torch
     from safetensors.torch import save
 
-    from pixelsmile.editing.adapters.files import AdapterSpec
+    from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter
     from pixelsmile.editing.adapters.transformer import fitting_updates
 
     model = _embedded_transformer()
@@ -88,7 +88,7 @@ def adapter_kinds(shop: Path) -> dict[str, Kind]:
         )
         return folder / "x.safetensors"
 
-    read = quiet(lambda path: fitting_updates(model, AdapterSpec(str(path))))
+    read = quiet(lambda path: fitting_updates(model, find_adapter(AdapterSpec(str(path)))))
     headers = [file[8 : 8 + struct.unpack("<Q", file[:8])[0]] for file in files]
     return {
         "lora": Kind([json.dumps(config).encode()], place_config, read),

@@ -4,6 +4,7 @@ A model is a stock diffusers folder of the Qwen-Image-Edit family. Only safetens
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pixelsmile.editing.part_checks import ADAPTER_TENSOR, PARTS, WEIGHT_FILES, check_parts
 from pixelsmile.errors import ModelError
-from pixelsmile.limits import path_within, read_json_object, regular_file, shown, validated
+from pixelsmile.limits import Refusal, path_within, read_json_object, regular_file, shown, validated
 from pixelsmile.store.json_lines import is_utf8
 from pixelsmile.store.safetensors_header import kind_of, read_header
 
@@ -64,8 +65,12 @@ def find_model(model: str) -> Path:
         folder = Path(model)
     elif os.path.lexists(model):
         raise ModelError(f"model {model!r} is {_file_kind(Path(model))}")
+    elif not is_hub_id(model):
+        raise ModelError(
+            f"no model folder {model!r}: give a folder, a hub id (owner/name), {GEOMETRIC!r} or {EMBEDDED!r}"
+        )
     else:
-        folder = _from_hub(model)
+        folder = fetched(model, _HUB_PATTERNS)
     check_folder(folder)
     if not is_utf8(str(folder)):
         raise ModelError(f"the name of model {str(folder)!r} is no UTF-8, nothing can load it: rename it")
@@ -76,6 +81,25 @@ def is_hub_id(model: str) -> bool:
     """Whether a model would be fetched: it looks like `owner/name`, and is no path that exists."""
     looks_like_one = model.count("/") == 1 and not model.startswith((".", "/", "~")) and "\0" not in model
     return looks_like_one and not os.path.lexists(model)
+
+
+def fetched(repository: str, patterns: Sequence[str], what: str = "", *, error: Refusal = ModelError) -> Path:
+    """A hub repository's folder on this machine, with the files of these patterns, which are fetched once.
+
+    `error` where that fails; what: is said before the repository's name.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return Path(snapshot_download(repository, allow_patterns=list(patterns)))
+    except HFValidationError:
+        raise error(f"{repository!r} is neither a folder nor a hub id: give one of them") from None
+    except Exception as failure:  # the hub client raises errors of several libraries
+        raise error(
+            f"cannot fetch {what}{repository!r} from the hub ({type(failure).__name__}): check the name and "
+            "the network, or give a folder"
+        ) from failure
 
 
 def read_options(folder: Path) -> ModelOptions:
@@ -158,22 +182,3 @@ def _folder_kind(folder: Path) -> str:
     if (folder / "config.json").is_file():
         return f"it is a single network; a model is a whole folder or a hub id, for example {FULL_MODEL}"
     return f"it {'holds other things' if files else 'holds no files'}; give for example {FULL_MODEL}"
-
-
-def _from_hub(model: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
-
-    if not is_hub_id(model):
-        raise ModelError(
-            f"no model folder {model!r}: give a folder, a hub id (owner/name), {GEOMETRIC!r} or {EMBEDDED!r}"
-        )
-    try:
-        return Path(snapshot_download(model, allow_patterns=_HUB_PATTERNS))
-    except HFValidationError:
-        raise ModelError(f"{model!r} is neither a folder nor a hub id: give one of them") from None
-    except Exception as error:  # the hub client raises errors of several libraries
-        raise ModelError(
-            f"cannot fetch {model!r} from the hub ({type(error).__name__}): check the name and the network, "
-            "or give a folder"
-        ) from error

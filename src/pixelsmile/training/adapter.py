@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from pixelsmile.editing.adapters.files import AdapterSpec
+from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter
 from pixelsmile.editing.adapters.transformer import fitting_updates
 from pixelsmile.editing.adapters.updates import LowRank
 from pixelsmile.errors import AdapterError
@@ -111,9 +111,9 @@ def load_adapter(transformer: nn.Module, source: str | Path, settings: AdapterSe
     Any file, folder or hub id that an edit takes, if it is a plain LoRA of the same layers and rank; one of
     another alpha is scaled to do the same. AdapterError where it does not fit, naming what differs.
     """
-    file, updates = fitting_updates(transformer, AdapterSpec(str(source)))
+    file = find_adapter(AdapterSpec(str(source)))
     tensors: dict[str, Tensor] = {}
-    for module, update in updates.items():
+    for module, update in fitting_updates(transformer, file).items():
         if not isinstance(update, LowRank) or not update.is_plain:
             raise AdapterError(
                 f"adapter {source} is a {file.contents.method}: a training starts from plain LoRA"

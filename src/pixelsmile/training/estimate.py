@@ -27,8 +27,7 @@ from torch import Tensor
 
 from pixelsmile.editing.components import without_storage
 from pixelsmile.editing.flow import PATCH
-from pixelsmile.editing.folders import EMBEDDED, OPTIONS_FILE, find_model, read_options
-from pixelsmile.errors import ModelError
+from pixelsmile.editing.folders import EMBEDDED, OPTIONS_FILE, fetched, find_model, read_options
 from pixelsmile.training.adapter import add_adapter
 from pixelsmile.training.assembly import OnProgress, assemble
 from pixelsmile.training.config import TrainingConfig
@@ -259,15 +258,7 @@ def _config_folder(model: str) -> Path:
     """A folder with the configuration of a model; of one on the hub, nothing else is fetched."""
     if model == EMBEDDED or Path(model).is_dir():
         return find_model(model)
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(model, allow_patterns=["*/config.json", OPTIONS_FILE]))
-    except Exception as error:  # the hub client raises errors of several libraries
-        raise ModelError(
-            f"cannot fetch the configuration of {model!r} from the hub ({type(error).__name__}): check the "
-            "name and the network, or give a folder"
-        ) from error
+    return fetched(model, ["*/config.json", OPTIONS_FILE], "the configuration of ")
 
 
 def _count(tensors: Iterable[Tensor]) -> int:

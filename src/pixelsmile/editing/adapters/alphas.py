@@ -71,37 +71,26 @@ class Alphas:
 
         AdapterError for an alpha that is no number above 0, and for patterns that take too long.
         """
-        stated = _Patterns(name, self.config.alpha_pattern)
-        ranks = _Patterns(name, self.config.rank_pattern)
-        return {
-            module: self._scaling(name, module, layer, alphas.get(module), stated, ranks)
-            for module, layer in layers.items()
-        }
-
-    def _scaling(
-        self,
-        name: str,
-        module: str,
-        layer: Layer,
-        alpha: float | None,
-        stated: "_Patterns",
-        ranks: "_Patterns",
-    ) -> float:
-        config = self.config
-        rank: float | None = layer.rank
-        if alpha is None:
-            default = config.lora_alpha if layer.kind == "LoRA" or config.alpha is None else config.alpha
-            alpha = stated.first(module, default)
-            if layer.kind == "LoKr":
-                rank = ranks.first(module, config.r) or rank
-        if alpha is None or rank is None:  # LyCORIS: alpha means nothing to a LoKr of whole factors
-            return 1.0
-        if not 0 < alpha < math.inf:
-            raise AdapterError(
-                f"adapter {name} has alpha {alpha:g} for {module}, where a number above 0 is needed (did its "
-                "training diverge?): take an earlier state of it, or save it again"
-            )
-        return alpha / (math.sqrt(rank) if config.use_rslora else rank)
+        config, scalings = self.config, {}
+        stated, ranks = (_Patterns(name, given) for given in (config.alpha_pattern, config.rank_pattern))
+        for module, layer in layers.items():
+            alpha: float | None = alphas.get(module)
+            rank: float | None = layer.rank
+            if alpha is None:
+                own = layer.kind != "LoRA" and config.alpha is not None
+                alpha = stated.first(module, config.alpha if own else config.lora_alpha)
+                if layer.kind == "LoKr":
+                    rank = ranks.first(module, config.r) or rank
+            if alpha is None or rank is None:  # LyCORIS: alpha means nothing to a LoKr of whole factors
+                scalings[module] = 1.0
+            elif 0 < alpha < math.inf:
+                scalings[module] = alpha / (math.sqrt(rank) if config.use_rslora else rank)
+            else:
+                raise AdapterError(
+                    f"adapter {name} has alpha {alpha:g} for {module}, where a number above 0 is needed (did "
+                    "its training diverge?): take an earlier state of it, or save it again"
+                )
+        return scalings
 
 
 def read_alphas(path: Path, metadata: Mapping[str, str], contents: Contents) -> Alphas:

@@ -18,7 +18,7 @@ from torch import Tensor
 from pixelsmile.editing.adapters.alphas import METADATA_KEY
 from pixelsmile.editing.adapters.files import AdapterFile
 from pixelsmile.editing.adapters.formats import NAMINGS, Naming
-from pixelsmile.editing.adapters.updates import LowRank, Update, read_updates
+from pixelsmile.editing.adapters.updates import LowRank, Update, read_updates, tensors_of
 from pixelsmile.editing.options import AdapterFormat
 from pixelsmile.errors import AdapterError
 from pixelsmile.hashing import sha256_file
@@ -104,9 +104,7 @@ def _exportable(file: AdapterFile, target: str, module: str, update: Update) -> 
 
 def _narrowest(updates: Mapping[str, LowRank]) -> torch.dtype:
     """The smallest format that holds every number exactly."""
-    tensors = [
-        tensor for update in updates.values() for tensor in vars(update).values() if tensor is not None
-    ]
+    tensors = [tensor for update in updates.values() for tensor in tensors_of(update).values()]
     for dtype in (torch.bfloat16, torch.float16):
         if all(torch.equal(tensor.to(dtype).float(), tensor) for tensor in tensors):
             return dtype

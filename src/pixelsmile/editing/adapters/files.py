@@ -11,6 +11,7 @@ from typing import Any
 
 from pixelsmile.editing.adapters.alphas import Alphas, read_alphas
 from pixelsmile.editing.adapters.formats import Contents, recognise
+from pixelsmile.editing.folders import MODEL_INDEX, fetched
 from pixelsmile.errors import AdapterError
 from pixelsmile.store.json_lines import is_utf8
 from pixelsmile.store.safetensors_header import Header, read_header
@@ -130,7 +131,7 @@ def _find(source: str) -> Path:
 
 
 def _find_in(folder: Path) -> Path:
-    if (folder / "model_index.json").is_file():
+    if (folder / MODEL_INDEX).is_file():
         raise AdapterError(f"{str(folder)!r} is the folder of a model, no adapter: give it as --model")
     files = sorted(folder.glob(f"*{_SUFFIX}"))
     named = [file for file in files if file.name in _FILE_NAMES]
@@ -167,19 +168,11 @@ def _is_hub_id(source: str) -> bool:
 
 
 def _from_hub(owner: str, repository: str, file: str | None = None) -> Path:
-    from huggingface_hub import snapshot_download
-
     name = f"{owner}/{repository}"
     wanted = ["*.safetensors", "*.json"]
     if file is not None:
         wanted = [file, str(PurePosixPath(file).with_name("adapter_config.json"))]
-    try:
-        folder = Path(snapshot_download(name, allow_patterns=wanted))
-    except Exception as error:  # the hub client raises errors of several libraries
-        raise AdapterError(
-            f"cannot fetch adapter {name!r} from the hub ({type(error).__name__}): "
-            "check the name and the network"
-        ) from error
+    folder = fetched(name, wanted, "adapter ", error=AdapterError)
     if file is None:
         return _find_in(folder)
     if not (folder / file).is_file():

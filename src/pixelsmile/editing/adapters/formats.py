@@ -15,7 +15,7 @@ from pixelsmile.store.safetensors_header import Header, TensorEntry
 
 Kind = Literal["LoRA", "LoHa", "LoKr"]
 
-TEXT_ENCODER = re.compile(
+_TEXT_ENCODER = re.compile(
     r"(base_model\.model\.)?(text_encoders?(_\d)?\.|lora_te\d?_|lora_text_encoder|lycoris_te|"
     r"cond_stage_model\.|conditioner\.)"
 )
@@ -136,7 +136,7 @@ def recognise(name: str, header: Header) -> Contents:
     """
     if long := next((tensor for tensor in header.tensors if len(tensor) > _MAX_NAME), None):
         raise AdapterError(f"adapter {name} has a tensor of the name {shown(long)}: save it again")
-    found = {tensor: _parsed(tensor) for tensor in header.tensors if not TEXT_ENCODER.match(tensor)}
+    found = {tensor: _parsed(tensor) for tensor in header.tensors if not _TEXT_ENCODER.match(tensor)}
     left_out = len(header.tensors) - len(found)
     unknown = [tensor for tensor, match in found.items() if match is None]
     known = [match for match in found.values() if match is not None]

@@ -1,6 +1,6 @@
 """Adapters on the transformer: loaded side by side, checked against it, and switched by domain and scale.
 
-`files` finds them, `formats` says what they hold, `updates` reads them.
+`files` finds them, `formats` and `alphas` say what they hold, `updates` reads them.
 """
 
 import logging
@@ -28,16 +28,16 @@ def load_adapters(
     transformer before anything is changed: AdapterError names what does not fit. What a person should know
     of a file is logged, and in its record.
     """
-    dtype = transformer.dtype
-    for spec in specs:
-        _check_offload(find_adapter(spec), offload)
-    found = [(spec, *fitting_updates(transformer, spec, dtype)) for spec in specs]
+    files = [find_adapter(spec) for spec in specs]
+    for file in files:
+        _check_offload(file, offload)
+    updates = [fitting_updates(transformer, file, transformer.dtype) for file in files]
     loaded = []
-    for index, (spec, file, updates) in enumerate(found):
-        _install(transformer, _name(index), updates)
+    for index, (spec, file, fitting) in enumerate(zip(specs, files, updates, strict=True)):
+        _install(transformer, _name(index), fitting)
         for note in file.notes:
             _log.warning("adapter %s: %s", file.path.name, note)
-        loaded.append(_record(spec, file, len(updates)))
+        loaded.append(_record(spec, file, len(fitting)))
     if specs:
         transformer.requires_grad_(False)
     return loaded
@@ -61,13 +61,12 @@ def activate(transformer: Any, adapters: Sequence[Mapping[str, Any]], domain: st
 
 
 def fitting_updates(
-    transformer: nn.Module, spec: AdapterSpec, dtype: torch.dtype = torch.float32
-) -> tuple[AdapterFile, dict[str, Update]]:
-    """The adapter's file, and its update of each module of the transformer.
+    transformer: nn.Module, file: AdapterFile, dtype: torch.dtype = torch.float32
+) -> dict[str, Update]:
+    """The adapter's update of each module of the transformer.
 
-    AdapterError where it is none, does not fit, or holds what is not finite.
+    AdapterError where it does not fit, or holds what is not finite.
     """
-    file = find_adapter(spec)
     updates = read_updates(file, linear_layers(transformer), dtype)
     has_magnitudes = {
         isinstance(update, LowRank) and update.magnitude is not None for update in updates.values()
@@ -76,7 +75,7 @@ def fitting_updates(
         raise AdapterError(
             f"adapter {file.path.name!r} has DoRA magnitudes for some of its layers only: take a plain LoRA"
         )
-    return file, updates
+    return updates
 
 
 def linear_layers(transformer: nn.Module) -> dict[str, tuple[int, int]]:

@@ -77,10 +77,20 @@ def read_updates(
         scalings = _scalings(file, layers, stream)
         for module, layer in layers.items():
             tensors = _finite_tensors(name, module, layer, stream)
-            update = _cast(_update(name, module, layer, tensors, scalings[module]), dtype)
-            _check_finite(name, module, _tensors(update), dtype)
-            updates[module] = update
+            whole = _update(name, module, layer, tensors, scalings[module])
+            cast = {role: tensor.to(dtype) for role, tensor in tensors_of(whole).items()}
+            if not _are_finite(cast.values()):
+                raise AdapterError(
+                    f"adapter {name} is too strong for {str(dtype).removeprefix('torch.')} ({module}, after "
+                    "its alpha): use a wider number format, or correct its alpha"
+                )
+            updates[module] = replace(whole, **cast)
     return updates
+
+
+def tensors_of(update: Update) -> dict[str, Tensor]:
+    """Those that an update has, by their names in it."""
+    return {name: tensor for name, tensor in vars(update).items() if tensor is not None}
 
 
 def _check_shapes(name: str, layers: Mapping[str, Layer], modules: Mapping[str, Shape | None]) -> None:
@@ -146,8 +156,16 @@ def _finite_tensors(name: str, module: str, layer: Layer, stream: Any) -> dict[s
         for role, tensor in layer.tensors.items()
         if role != "alpha"
     }
-    _check_finite(name, module, tensors.values(), None)
+    if not _are_finite(tensors.values()):
+        raise AdapterError(
+            f"adapter {name} holds numbers that are not finite (NaN or infinite, first in {module}): its "
+            "training diverged, or it overflowed when it was saved in fp16; take an earlier state, or bf16"
+        )
     return tensors
+
+
+def _are_finite(tensors: Iterable[Tensor]) -> bool:
+    return all(tensor.isfinite().all() for tensor in tensors)
 
 
 def _update(name: str, module: str, layer: Layer, tensors: Mapping[str, Tensor], scaling: float) -> Update:
@@ -196,31 +214,4 @@ def _magnitude(name: str, module: str, magnitude: Tensor | None, num_rows: int) 
     raise AdapterError(
         f"adapter {name} has DoRA magnitudes of shape {tuple(magnitude.shape)} for {module}, where one a "
         f"row, ({num_rows},), is read: take it as plain LoRA"
-    )
-
-
-def _tensors(update: Update) -> list[Tensor]:
-    match update:
-        case LowRank(A, B, bias, magnitude):
-            return [tensor for tensor in (A, B, bias, magnitude) if tensor is not None]
-        case Kronecker(left, right):
-            return [left, right]
-
-
-def _cast(update: Update, dtype: torch.dtype) -> Update:
-    changes = {name: tensor.to(dtype) for name, tensor in vars(update).items() if tensor is not None}
-    return replace(update, **changes)
-
-
-def _check_finite(name: str, module: str, tensors: Iterable[Tensor], dtype: torch.dtype | None) -> None:
-    if all(tensor.isfinite().all() for tensor in tensors):
-        return
-    if dtype is None:
-        raise AdapterError(
-            f"adapter {name} holds numbers that are not finite (NaN or infinite, first in {module}): its "
-            "training diverged, or it overflowed when it was saved in fp16; take an earlier state, or bf16"
-        )
-    raise AdapterError(
-        f"adapter {name} is too strong for {str(dtype).removeprefix('torch.')} ({module}, after its alpha): "
-        "use a wider number format, or correct its alpha"
     )
