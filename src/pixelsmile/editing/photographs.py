@@ -1,9 +1,9 @@
 """The photographs that one command edits: each read, checked and given a folder and faces before any work."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from pixelsmile.editing.pictures import Source, read_source
 from pixelsmile.editing.session import ChosenFace, Edit, FaceFinder
@@ -11,6 +11,8 @@ from pixelsmile.errors import ImageError, InputError, PixelSmileError
 from pixelsmile.results import check_domain
 
 _MAX_NAMED_IN_FOLDER = 3
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,18 +53,16 @@ def open_photographs(paths: Sequence[Path], edit: Edit, output: Path | None = No
         folders = _distinct([output / path.stem for path in paths])
     else:
         folders = [output]
-    photographs = []
-    refusals = Refusals(several)
-    for path, folder in zip(paths, folders, strict=True):
-        with refusals.of(path):
-            source = read_source(path)
-            edit.form.picture.check_mode(source.original.mode)
-            check_domain(path, source.portrait, edit.options.get("domain") or source.domain)
-            assert source.record is not None  # it was read from a file
-            kept = None if several else source
-            photographs.append(Photograph(path, folder, source.record.sha256, source.is_drawn, kept))
-    refusals.end()
-    return photographs
+
+    def opened(path: Path, folder: Path) -> Photograph:
+        source = read_source(path)
+        edit.form.picture.check_mode(source.original.mode)
+        check_domain(path, source.portrait, edit.options.get("domain") or source.domain)
+        assert source.record is not None  # it was read from a file
+        kept = None if several else source
+        return Photograph(path, folder, source.record.sha256, source.is_drawn, kept)
+
+    return _of_each(dict(zip(paths, folders, strict=True)), opened)
 
 
 def default_folder(photo: Path, slugs: Sequence[str]) -> Path:
@@ -91,40 +91,30 @@ def with_faces(photographs: Sequence[Photograph], edit: Edit, finder: FaceFinder
 
     FaceError, ModelError, InputError.
     """
-    found = []
-    refusals = Refusals(len(photographs) > 1)
-    for photograph in photographs:
-        with refusals.of(photograph.path):
-            faces = finder.choose(photograph.source(), edit.faces, edit.paste.context)
-            found.append(replace(photograph, faces=faces))
-    refusals.end()
-    return found
+
+    def with_its_faces(_: Path, photograph: Photograph) -> Photograph:
+        faces = finder.choose(photograph.source(), edit.faces, edit.paste.context)
+        return replace(photograph, faces=faces)
+
+    return _of_each({photograph.path: photograph for photograph in photographs}, with_its_faces)
 
 
-@dataclass(frozen=True)
-class Refusals:
-    """What is wrong with photographs, gathered, so that nobody mends them one try after the other."""
-
-    several: bool  # whether a message must say which photograph it means
-    errors: list[tuple[Path, PixelSmileError]] = field(default_factory=list)
-
-    @contextmanager
-    def of(self, path: Path) -> Iterator[None]:
-        """Note the refusal of a photograph, and go on."""
+def _of_each(photographs: Mapping[Path, T], work: Callable[[Path, T], Photograph]) -> list[Photograph]:
+    """What `work` gives; else its first refusal, which names all others, so that they are mended together."""
+    done: list[Photograph] = []
+    refused: list[tuple[Path, PixelSmileError]] = []
+    for path, known in photographs.items():
         try:
-            yield
+            done.append(work(path, known))
         except PixelSmileError as error:
-            self.errors.append((path, error))
-
-    def end(self) -> None:
-        """Raise the first refusal, and name the other photographs that were refused."""
-        if not self.errors:
-            return
-        (path, first), *others = self.errors
-        if not self.several:
-            raise first
-        also = f" (and {len(others)} more: {', '.join(other.name for other, _ in others)})" if others else ""
-        raise type(first)(f"{named(path, first)}{also}") from first
+            refused.append((path, error))
+    if not refused:
+        return done
+    (path, first), *others = refused
+    if len(photographs) == 1:  # nobody asks which
+        raise first
+    also = f" (and {len(others)} more: {', '.join(other.name for other, _ in others)})" if others else ""
+    raise type(first)(f"{named(path, first)}{also}") from first
 
 
 def named(path: Path, error: PixelSmileError) -> str:
