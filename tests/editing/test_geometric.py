@@ -22,8 +22,7 @@ from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.faces.detectors.mesh import MeshDetector
 from pixelsmile.faces.face import Face
 from pixelsmile.faces.mesh import FaceMesh, load_mesh_networks
-from pixelsmile.faces.mesh.mesh import canonical_mesh
-from pixelsmile.faces.mesh.points import LOWER_INNER, NUM_SURFACE, UPPER_INNER
+from pixelsmile.faces.mesh.mesh import LOWER_INNER, NUM_SURFACE, UPPER_INNER, canonical_mesh
 from pixelsmile.faces.mesh.units import source_units
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.prototypes import NUM_VARIANTS, action_units

@@ -5,7 +5,7 @@ import pytest
 
 from pixelsmile.editing.engines.geometric.surface import RINGS, surface
 from pixelsmile.editing.engines.geometric.units_on_mesh import EYES, Movement, in_reach, move, unit_fields
-from pixelsmile.faces.mesh.points import CHIN, LOWER_INNER, UPPER_INNER
+from pixelsmile.faces.mesh.mesh import CHIN, LOWER_INNER, UPPER_INNER
 from pixelsmile.portraits.action_units import SIGNED, UNITS, ActionUnits, parse_units
 from pixelsmile.portraits.prototypes import action_units
 

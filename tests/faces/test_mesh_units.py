@@ -1,6 +1,6 @@
 import pytest
 
-from pixelsmile.faces.mesh.points import BLENDSHAPES
+from pixelsmile.faces.mesh.mesh import BLENDSHAPES
 from pixelsmile.faces.mesh.units import UNSEEN, as_vector, source_units
 from pixelsmile.portraits.action_units import ActionUnits
 

@@ -14,7 +14,7 @@ from pixelsmile.errors import ModelError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.faces.choice import ONLY, parse_choice
 from pixelsmile.faces.detectors.mesh import MeshDetector
-from pixelsmile.faces.mesh.points import BLENDSHAPES
+from pixelsmile.faces.mesh.mesh import BLENDSHAPES
 from pixelsmile.judges import (
     NoVerdict,
     Question,

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from pixelsmile.editing.pictures import Source
-    from pixelsmile.faces.comparison import Comparison
     from pixelsmile.faces.face import Detector, Face
-    from pixelsmile.faces.likeness import LikenessMeter
+    from pixelsmile.faces.likeness import Comparison, LikenessMeter
 
 _EPILOG = """examples:
   pixelsmile likeness face.png face-happy/happy-1.00.png
@@ -50,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     """Compare each edit with the source, and print a table or one JSON object."""
     from pixelsmile.benchmarks.report.tables import table_lines
     from pixelsmile.editing.pictures import read_source
-    from pixelsmile.faces.comparison import compare_edit
+    from pixelsmile.faces.likeness import compare_edit
     from pixelsmile.images import load_image
 
     source = read_source(Path(options.source))
@@ -110,9 +109,8 @@ class _BoxByHand:
 
 
 def _meter(options: argparse.Namespace, source: "Source", detector: "Detector") -> "LikenessMeter":
-    from pixelsmile.faces.comparison import encoders_at_hand
     from pixelsmile.faces.encoders.onnx_encoder import NAME, SAME_PERSON
-    from pixelsmile.faces.likeness import EMBEDDED, LikenessMeter, load_encoders
+    from pixelsmile.faces.likeness import EMBEDDED, LikenessMeter, encoders_at_hand, load_encoders
 
     names = options.encoders or ([EMBEDDED] if source.is_drawn else encoders_at_hand())
     if NONE in names and len(names) > 1:
@@ -127,7 +125,7 @@ def _meter(options: argparse.Namespace, source: "Source", detector: "Detector") 
 
 def _sentences(path: str, found: "Comparison", detector: "Detector") -> Iterator[str]:
     """What to know about an edit beside its numbers."""
-    from pixelsmile.faces.comparison import IMPERCEPTIBLE_RMSE
+    from pixelsmile.faces.likeness import IMPERCEPTIBLE_RMSE
 
     if not found.has_face:
         yield f"{detector.name} finds no face in {path!r} where the source has it"

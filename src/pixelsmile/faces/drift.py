@@ -1,4 +1,6 @@
-"""Drift: editors shift and zoom the whole picture a little. Measured where nothing should change, and undone.
+"""What an edit did to everything but the face: its shift and zoom of the whole picture, and what changed.
+
+Drift is measured where nothing should change, and undone.
 
 Source and edit are registered on their stable pixels (outside of the face) by Gauss-Newton steps (Lucas and
 Kanade 1981) from coarse to fine: shift, zoom, and a gain and an offset of brightness that are fitted along
@@ -144,9 +146,6 @@ def _grey(picture_HWC: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _resized(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
     """float32 (H, W); averaged where it becomes smaller."""
     return np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.float32)
-
-
-# What an edit did to everything but the face: FED-Bench's BG, and shift and zoom of the whole picture.
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How much of a person is left in an edit: the faces of source and edit, compared by identity encoders.
+"""How much of a person is left in an edit, by identity encoders, and what else has changed.
 
 Faces go through the encoders one at a time. In a batch the last digits depend on what else is in it, and a
 run that was interrupted would not come to the same numbers as one that was not.
@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -19,14 +20,19 @@ from pixelsmile.errors import InputError, ModelError
 from pixelsmile.faces.alignment import landmarks_of_box
 from pixelsmile.faces.detectors.candidates import intersection_over_union
 from pixelsmile.faces.detectors.loading import AUTO, detector_sha256, load_detector
+from pixelsmile.faces.drift import Background, compare_background
 from pixelsmile.faces.encoders.encoder import KINDS, IdentityEncoder, cosine_similarity
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.faces.encoders.onnx_encoder import NAME, photo_encoder
 from pixelsmile.faces.face import Box, Detector, Face
+from pixelsmile.faces.masks import face_mask
 from pixelsmile.faces.weights import WEIGHTS
 from pixelsmile.store.weight_hashes import sha256_weights
 
+EMBEDDED = "embedded"
 MIN_OVERLAP = 0.1  # intersection over union: a face that shares less is another one
+IMPERCEPTIBLE_RMSE = 2.0  # of 255: nobody sees a face change by less
+_OF_THE_PAPER = ("arcface", "adaface", "facenet")
 
 Embeddings = Mapping[str, np.ndarray]  # by encoder: (1, D), of unit length
 
@@ -118,10 +124,60 @@ def box_in(box: Box, size: tuple[int, int], other: tuple[int, int]) -> Box:
     return box[0] * x, box[1] * y, box[2] * x, box[3] * y
 
 
-# Which detector and encoders measure likeness: by name, by file, or those that ship for drawn portraits.
+@dataclass(frozen=True)
+class Comparison:
+    """One edit and its source. has_face: whether the edit shows one where the source does.
+
+    similarities: cosines by encoder, -1..1; empty without a face or an encoder. face_rmse: root of the mean
+    squared error of the colours where the source has its face, 0..255.
+    """
+
+    has_face: bool
+    similarities: dict[str, float]
+    face_rmse: float
+    background: Background
+
+    @property
+    def identity(self) -> float | None:
+        """The mean of the encoders (PixelSmile, section 3.2), -1..1."""
+        return sum(self.similarities.values()) / len(self.similarities) if self.similarities else None
+
+    def to_record(self) -> dict[str, Any]:
+        drift = self.background.drift
+        return {
+            "identity": self.identity,
+            "similarities": self.similarities or None,
+            "face_rmse": self.face_rmse,
+            "background_rmse": self.background.rmse,
+            "background_share": self.background.share,
+            "shift_px": None if drift is None else [drift.shift_x_px, drift.shift_y_px],
+            "zoom": None if drift is None else drift.zoom,
+        }
 
 
-EMBEDDED = "embedded"
+def compare_edit(
+    source: Image.Image, edit: Image.Image, known: KnownFace, meter: LikenessMeter
+) -> Comparison:
+    """Both are RGB and have one size; `known` is the source's face. ImageError, ModelError."""
+    face = meter.know(edit, known.face.box)
+    faces = [known.face] + ([] if face is None else [face.face])
+    return Comparison(
+        has_face=face is not None,
+        similarities={} if face is None else meter.similarities(known, face),
+        face_rmse=_rmse_inside(source, edit, known.face),
+        background=compare_background(source, edit, faces),
+    )
+
+
+def _rmse_inside(source: Image.Image, edit: Image.Image, face: Face) -> float:
+    inside_HW = face_mask(face, source.size) > 0
+    before, after = (np.asarray(picture, np.float64)[inside_HW] for picture in (source, edit))
+    return float(np.sqrt(np.mean((after - before) ** 2)))
+
+
+def encoders_at_hand() -> Sequence[str]:
+    """The paper's encoders whose weights are here; where there are none, the one that ships."""
+    return [name for name in _OF_THE_PAPER if WEIGHTS[name].is_there] or [NAME]
 
 
 def open_meter(

@@ -22,6 +22,13 @@ MAX_ROLL_DEG = 40.0  # beyond it a box says too little about the face inside
 # CelebAMask-HQ's classes in the order of the usual face parsers, those that belong to a face
 FACE_CLASSES = (1, 2, 3, 4, 5, 6, 10, 11, 12, 13)  # skin, brows, eyes, glasses, nose, mouth, lips
 
+EMBEDDED, MESH = "embedded", "mesh"
+NUM_CLASSES = 19
+CONTEXT = 1.8  # side of the square that is parsed over the face's longer side: CelebA-HQ shows as much
+_SIZE_PX = 512
+_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+_SUPERSAMPLING = 4  # for edges that are soft over one pixel
 _BAND_PX = 256  # rows at a time, so that no picture fills the memory
 
 
@@ -98,12 +105,6 @@ def _radii(face: Face, cos2: float, sin2: float) -> tuple[float, float]:
     return math.sqrt(across2), math.sqrt(along2)
 
 
-# Masks of a face and of its parts, drawn from the mesh's outlines.
-
-
-_SUPERSAMPLING = 4  # for edges that are soft over one pixel
-
-
 class MeshMasker:
     """A `Masker` of photographs: the face from the upper forehead to the chin."""
 
@@ -133,21 +134,6 @@ def part_mask(mesh: FaceMesh, part: str, size: tuple[int, int]) -> np.ndarray:
     return mask_HW
 
 
-# Face parsing: which pixels of a face are skin, brows, eyes, nose and mouth, by a network in an ONNX file.
-#
-# The interface is that of BiSeNet trained on CelebAMask-HQ (zllrunning/face-parsing.PyTorch and what grew
-# from it): one RGB picture, normalised by ImageNet's mean and deviation; 19 maps of logits, in the order of
-# `masks.FACE_CLASSES`. Outputs beyond the first are for training.
-
-
-EMBEDDED, MESH = "embedded", "mesh"
-NUM_CLASSES = 19
-CONTEXT = 1.8  # side of the square that is parsed over the face's longer side: CelebA-HQ shows as much
-_SIZE_PX = 512
-_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
-
-
 def load_masker(name: str) -> Masker:
     """The mesh's masks, for photographs; the embedded detector's, for drawn portraits; or those of the face
     parser in an ONNX file. ModelError.
@@ -162,7 +148,12 @@ def load_masker(name: str) -> Masker:
 
 
 class FaceParser:
-    """Masks of faces along their real outlines."""
+    """Masks of faces along their real outlines, by a network in an ONNX file.
+
+    The interface is that of BiSeNet trained on CelebAMask-HQ (zllrunning/face-parsing.PyTorch and what grew
+    from it): one RGB picture, normalised by ImageNet's mean and deviation; NUM_CLASSES maps of logits, in the
+    order of FACE_CLASSES. Outputs beyond the first are for training.
+    """
 
     def __init__(self, path: str | Path) -> None:
         """ModelError where the file is no face parser of the interface above."""

@@ -1,7 +1,7 @@
-"""ONNX Runtime within limits: an ONNX file is a program, and a stranger's may never end or fill the memory.
+"""Networks in ONNX files, run within limits: such a file is a program, and a stranger's may never end.
 
 What is not limited: the time of opening a file, and of one single operator, which ends before a run can be
-stopped; and the memory of a GPU.
+stopped; and the memory of a GPU. Shapes: BCHW the input, float32; HWC a picture.
 """
 
 import threading
@@ -18,6 +18,8 @@ from pixelsmile.errors import ModelError
 MAX_SECONDS = 8.0  # for one picture on a processor: the largest encoders take one
 MAX_MEMORY_BYTES = 4 * 2**30  # of weights and values, all open files together
 MAX_OUTPUT_NUMBERS = 2**26
+MAX_SIDE_PX = 4096  # of what a network takes
+EXTRA = 'pip install -c constraints.txt -e ".[faces]"'
 _MAX_SECONDS_GPU = 60.0  # the first run loads the kernels
 _MAX_FOLDED_BYTES = 2**26  # of a constant that is computed at opening
 _CPU: Sequence[Any] = ("CPUExecutionProvider",)
@@ -105,15 +107,6 @@ def _limit_memory() -> None:
     arena = onnxruntime.OrtArenaCfg({"max_mem": MAX_MEMORY_BYTES, "arena_extend_strategy": as_asked})
     with suppress(RuntimeError):  # the process around us has registered its own, which holds then
         onnxruntime.create_and_register_allocator(memory, arena)
-
-
-# The ONNX file of a network that looks at one picture: opened, asked what it takes and gives, and run.
-#
-# Shapes: BCHW the input, float32; HWC a picture.
-
-
-MAX_SIDE_PX = 4096  # of what a network takes
-EXTRA = 'pip install -c constraints.txt -e ".[faces]"'
 
 
 class OnnxFile:

@@ -203,9 +203,6 @@ _FILES = (
 WEIGHTS = {entry.name: entry for entry in _FILES}
 
 
-# Fetching weight files from the hub: a file appears under its name whole and checked, or not at all.
-
-
 def check_licence(weights: WeightFile, accepted: bool) -> None:
     """InputError where the weights restrict their use and nobody has said that this is understood."""
     if not weights.licence.commercial and not accepted:

@@ -36,9 +36,6 @@ class ImageEncoder(Protocol):
         ...
 
 
-# The content hash of an image encoder: whatever it was loaded from, equal numbers give equal features.
-
-
 def sha256_encoder(network: nn.Module, settings: JsonValue) -> str:
     """The SHA-256 over the weights of `network`, with their names and types, and over `settings`."""
     digest = hashlib.sha256(sha256_json(settings).encode())
@@ -47,12 +44,6 @@ def sha256_encoder(network: nn.Module, settings: JsonValue) -> str:
         digest.update(f"{name} {data.dtype} {tuple(data.shape)}".encode())
         digest.update(data.flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-# What every image encoder asks of its pictures, and what it gives back.
-#
-# Shape suffixes: B pictures, C = 3 channels (RGB), H and W height and width in pixels, D numbers of a
-# feature.
 
 
 def require_pictures(images_BCHW: Tensor) -> None:

@@ -6,15 +6,14 @@ import resource
 import numpy as np
 import pytest
 import torch
+from pixelsmile.faces.encoders.insightface import DEPTHS, IResNetConfig, MobileFaceNetConfig
 from safetensors.torch import load_file, save_file
 
 from pixelsmile.errors import MAX_MESSAGE, ModelError
 from pixelsmile.faces.encoders.architectures import build
 from pixelsmile.faces.encoders.encoder import PREPROCESSING, Preprocessing
 from pixelsmile.faces.encoders.inception_resnet import InceptionResnetConfig
-from pixelsmile.faces.encoders.iresnet import DEPTHS, IResNetConfig
 from pixelsmile.faces.encoders.loading import load_encoder
-from pixelsmile.faces.encoders.mobilefacenet import MobileFaceNetConfig
 from pixelsmile.faces.encoders.torch_encoder import EncoderConfig, save_network
 
 SMALL_IRESNET = IResNetConfig(layers=(1, 2, 1, 1), widths=(4, 6, 8, 10), stem_width=4, num_features=16)

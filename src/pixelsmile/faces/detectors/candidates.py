@@ -1,4 +1,4 @@
-"""What a network proposes, and the faces that are left of it.
+"""From a picture to what a network takes, and from what it proposes to the faces that are left of it.
 
 Shapes: N4 boxes (x0, y0, x1, y1); N one score a box; N52 five landmarks (x, y) a box.
 """
@@ -11,9 +11,8 @@ from PIL import Image
 from pixelsmile.errors import ModelError
 from pixelsmile.faces.face import Face
 
-# Boxes that mean the same face: intersection over union, and which of them to keep.
-#
-# Shapes: N4 boxes (x0, y0, x1, y1); N one number a box.
+_MAX_PROPOSALS = 20_000  # a crowd of a thousand has about ten for each face
+_ROUNDING = 1e-3  # a network in half precision
 
 
 def intersection_over_union(box: np.ndarray, boxes_N4: np.ndarray) -> np.ndarray:
@@ -41,11 +40,6 @@ def keep_best(boxes_N4: np.ndarray, scores_N: np.ndarray, limit: float) -> np.nd
         kept.append(int(best))
         waiting = waiting[intersection_over_union(boxes_N4[best], boxes_N4[waiting]) <= limit]
     return np.asarray(kept, np.intp)
-
-
-# A picture made to fit what a detector takes, and the way back to its own pixels.
-#
-# Shapes: HWC a picture; ...2 points (x, y).
 
 
 @dataclass(frozen=True)
@@ -92,10 +86,6 @@ class Letterbox:
     def to_input(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 2) of the picture in the pixels of the input."""
         return points * (np.asarray(self.resized, np.float64) / np.asarray(self.size, np.float64))
-
-
-_MAX_PROPOSALS = 20_000  # a crowd of a thousand has about ten for each face
-_ROUNDING = 1e-3  # a network in half precision
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Which detector: by name, by file, or the best that is here."""
+"""Which detector: by name, by file, or the best that is here; and faces that lie on their side."""
 
 import importlib.util
 import logging
@@ -27,6 +27,13 @@ AUTO, MESH = "auto", "mesh"
 _CASCADE = "it finds frontal faces only and may miss others: `pixelsmile faces` shows what it sees"
 MESH_FILES = ("detector-short.onnx", "detector-full.onnx", "landmarks.onnx", "mesh.safetensors")
 _ONLY_DRAWN = "detector {}: knows portraits that pixelsmile draws only; on other pictures it says little"
+SURE = 0.6  # below it the cascade sees faces in cats, too, and in photographs that lie on their side
+_FIND_THEM = ("mesh", "embedded")  # any angle; portraits that are drawn upright
+_TURNS = {  # degrees, clockwise, by which a picture lies: what puts it upright
+    90: Image.Transpose.ROTATE_90,
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_270,
+}
 
 logger = logging.getLogger(__name__)
 
@@ -150,18 +157,6 @@ def load_detector(name: str = AUTO, *, drawn: bool = False) -> Detector:
         )
     file = OnnxFile(Path(os.path.expanduser(choice.name)))
     return ScrfdDetector(file) if is_scrfd(file) else OnnxBoxesDetector(file)
-
-
-# Faces that lie on their side or stand on their head, which detectors miss: they are sought once more.
-
-
-SURE = 0.6  # below it the cascade sees faces in cats, too, and in photographs that lie on their side
-_FIND_THEM = ("mesh", "embedded")  # any angle; portraits that are drawn upright
-_TURNS = {  # degrees, clockwise, by which a picture lies: what puts it upright
-    90: Image.Transpose.ROTATE_90,
-    180: Image.Transpose.ROTATE_180,
-    270: Image.Transpose.ROTATE_270,
-}
 
 
 def any_way_up(detector: Detector) -> "AnyWayUp":

@@ -23,7 +23,6 @@ from pixelsmile.faces.mesh.networks import (
     CONTEXT,
     MeshNetworks,
     Picture,
-    as_input,
     load_mesh_networks,
     open_network,
 )
@@ -61,7 +60,7 @@ class BlazeFace:
         self, picture: Picture, middle: tuple[float, float], side: float, angle: float, threshold: float
     ) -> list[Find]:
         """What is seen in a square of the picture, turned by `angle`."""
-        seen = as_input(picture.square(middle, side, angle, self._size_px))
+        seen = picture.square(middle, side, angle, self._size_px).astype(np.float32)[None] / 127.5 - 1
         boxes, logits = self._session.run(["boxes", "logits"], {"image": seen})
         scores = 1 / (1 + np.exp(-np.clip(logits.ravel(), -80, 80)))
         rows = np.flatnonzero(scores >= threshold)

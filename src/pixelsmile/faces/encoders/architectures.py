@@ -9,8 +9,7 @@ from pydantic import Field, ValidationError
 from torch import Tensor, nn
 
 from pixelsmile.faces.encoders.inception_resnet import InceptionResnetConfig, InceptionResnetV1
-from pixelsmile.faces.encoders.iresnet import IResNet, IResNetConfig
-from pixelsmile.faces.encoders.mobilefacenet import MobileFaceNet, MobileFaceNetConfig
+from pixelsmile.faces.encoders.insightface import IResNet, IResNetConfig, MobileFaceNet, MobileFaceNetConfig
 
 Architecture = Annotated[
     IResNetConfig | InceptionResnetConfig | MobileFaceNetConfig, Field(discriminator="type")

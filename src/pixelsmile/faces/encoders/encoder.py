@@ -1,4 +1,4 @@
-"""What an identity encoder is, and how alike it finds two faces.
+"""What an identity encoder is, what it is given of a face, and how alike it finds two.
 
 An array is a NumPy array or a torch tensor throughout; what comes in decides what goes out. Shape suffixes:
 B faces, C = 3 channels (RGB), H and W height and width in pixels, D numbers of an embedding.
@@ -15,6 +15,14 @@ from pixelsmile.faces.alignment import DLIB_5, DLIB_PX, Alignment, template
 
 Array = Any  # numpy.ndarray or torch.Tensor
 ArrayT = TypeVar("ArrayT", bound=Any)
+
+Kind = Literal["arcface", "adaface", "facenet", "auraface", "dlib"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+MAX_SIZE_PX = 1024  # the published ones take 112 or 160
+
+# A generator may overshoot 0..1 a little before its picture is clamped; 0..255 and -128..127 are far outside.
+_LOWEST, _HIGHEST = -1.0, 2.0
 
 MAX_FEATURES = 16_384  # numbers of an embedding; the published ones have 512
 
@@ -104,34 +112,6 @@ def _crops_for(encoder: IdentityEncoder, crops: Crops) -> Array:
     return crops[encoder.size_px]
 
 
-# What each network wants to see: channel order, size and range of the aligned crop.
-#
-# Read from the original code, not from papers:
-#
-# - ArcFace: RGB, (x - 127.5) / 127.5, 112 px. insightface, python-
-#   package/insightface/model_zoo/arcface_onnx.py (`swapRB=True` on OpenCV's BGR); its graphs that begin with
-#   a Sub and a Mul take 0..255 as it is.
-# - AdaFace: BGR, ((x / 255) - 0.5) / 0.5, 112 px. mk-minchul/AdaFace, `to_input` in inference.py. The same
-#   author's later safetensors (CVLface) say in their config.json which order they take: RGB, where we
-#   looked.
-# - FaceNet: RGB, (x - 127.5) / 128, 160 px. timesler/facenet-pytorch, `fixed_image_standardization` in
-#   models/mtcnn.py.
-# - dlib: RGB, 0..255, 150 px; the graph that ships subtracts the mean colour by itself. davisking/dlib,
-#   face_recognition_model_v1; its chips are aligned to a template of their own.
-# - AuraFace: as ArcFace. Its model card (fal/AuraFace-v1) runs it through insightface's FaceAnalysis.
-#
-# Shape suffixes: B faces, C = 3 channels, H = W = size in pixels.
-
-
-Kind = Literal["arcface", "adaface", "facenet", "auraface", "dlib"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-
-MAX_SIZE_PX = 1024  # the published ones take 112 or 160
-
-# A generator may overshoot 0..1 a little before its picture is clamped; 0..255 and -128..127 are far outside.
-_LOWEST, _HIGHEST = -1.0, 2.0
-
-
 class Preprocessing(BaseModel):
     """What a network is given for an RGB crop x in 0..1: (255 x - mean) / scale, in `channel_order`.
 
@@ -180,7 +160,14 @@ class Preprocessing(BaseModel):
             raise ImageError(f"crops with values from {low:g} to {high:g}: give finite RGB in 0..1")
 
 
-# Sources above.
+# Read from the original code, not from papers:
+# arcface: insightface, python-package/insightface/model_zoo/arcface_onnx.py (`swapRB=True` on OpenCV's BGR).
+# adaface: mk-minchul/AdaFace, `to_input` in inference.py; the author's later safetensors (CVLface) say in
+#          their config.json which order they take (RGB, where we looked).
+# facenet: timesler/facenet-pytorch, `fixed_image_standardization` in models/mtcnn.py.
+# auraface: its model card (fal/AuraFace-v1) runs it through insightface's FaceAnalysis, as ArcFace.
+# dlib: davisking/dlib, face_recognition_model_v1; its chips are aligned to a template of their own, and the
+#       graph that ships subtracts the mean colour by itself.
 PREPROCESSING: dict[Kind, Preprocessing] = {
     "arcface": Preprocessing(channel_order="RGB", size_px=112, mean=127.5, scale=127.5),
     "adaface": Preprocessing(channel_order="BGR", size_px=112, mean=127.5, scale=127.5),

@@ -3,19 +3,16 @@
 Tensors are named as in timesler/facenet-pytorch (models/inception_resnet_v1.py).
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from pixelsmile.faces.encoders.encoder import MAX_FEATURES
-from pixelsmile.faces.encoders.iresnet import MAX_BLOCKS
+from pixelsmile.faces.encoders.insightface import NumBlocksOrNone
 
 _EPS = 1e-3  # of TensorFlow, where the published weights were trained
-
-
-_NumBlocks = Annotated[int, Field(ge=0, le=MAX_BLOCKS)]
 
 
 class InceptionResnetConfig(BaseModel):
@@ -28,7 +25,7 @@ class InceptionResnetConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: Literal["inception_resnet_v1"] = "inception_resnet_v1"
-    num_blocks: tuple[_NumBlocks, _NumBlocks, _NumBlocks] = (5, 10, 5)
+    num_blocks: tuple[NumBlocksOrNone, NumBlocksOrNone, NumBlocksOrNone] = (5, 10, 5)
     width: float = Field(default=1.0, gt=0, le=16)
     num_features: int = Field(default=512, ge=2, le=MAX_FEATURES)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from pixelsmile.errors import ModelError, PixelSmileError
 from pixelsmile.faces.encoders.encoder import KINDS, IdentityEncoder, Preprocessing, preprocessing_of
-from pixelsmile.faces.encoders.onnx_encoder import OnnxFile, OnnxRuntimeEncoder, read_onnx
+from pixelsmile.faces.encoders.onnx_encoder import EncoderFile, OnnxRuntimeEncoder, read_onnx
 
 _TOLERANCE = 1e-4  # of numbers of unit-length embeddings: float32 in another order
 
@@ -52,7 +52,7 @@ def _from_onnx(
 
 
 def _differentiable(
-    file: OnnxFile, kind: str, preprocessing: Preprocessing, device: str | None
+    file: EncoderFile, kind: str, preprocessing: Preprocessing, device: str | None
 ) -> IdentityEncoder:
     """The IResNet of a file in torch, once it gives what ONNX Runtime makes of the file."""
     from pixelsmile.faces.encoders.architectures import recognise

@@ -31,7 +31,7 @@ _WANTED = "an identity encoder takes (batch, 3, {size}, {size}) in float32 and r
 
 
 @dataclass(frozen=True)
-class OnnxFile:
+class EncoderFile:
     """A parsed encoder.
 
     model: the onnx.ModelProto; None where it was let go. size_px: side of its input, None for any.
@@ -61,7 +61,7 @@ class OnnxRuntimeEncoder:
         self,
         name: str,
         preprocessing: Preprocessing,
-        file: OnnxFile,
+        file: EncoderFile,
         device: str | None = None,
         num_threads: int | None = None,
     ) -> None:
@@ -119,11 +119,11 @@ def photo_encoder() -> OnnxRuntimeEncoder:
     """The encoder, loaded once, on the CPU. ModelError where the installation lacks it."""
     path = photo_path() / "identity.onnx"
     size_px = PREPROCESSING[NAME].size_px
-    file = OnnxFile(path, None, "image", "embedding", size_px, True, False)
+    file = EncoderFile(path, None, "image", "embedding", size_px, True, False)
     return OnnxRuntimeEncoder(NAME, PREPROCESSING[NAME], file, "cpu", num_threads=1)
 
 
-def read_onnx(path: Path, size_px: int) -> OnnxFile:
+def read_onnx(path: Path, size_px: int) -> EncoderFile:
     """Read an encoder for crops of `size_px`.
 
     ModelError, in one line, for what is not whole or not ONNX, keeps its weights elsewhere, or has another
@@ -138,7 +138,7 @@ def read_onnx(path: Path, size_px: int) -> OnnxFile:
     if len(inputs) != 1:
         raise _not_an_encoder(path, f"it has {len(inputs)} inputs", size_px)
     batch, size = _check_input(path, inputs[0], size_px)
-    return OnnxFile(
+    return EncoderFile(
         path=path,
         model=model,
         input_name=inputs[0].name,
@@ -249,7 +249,7 @@ def _not_an_encoder(path: Path, seen: str, size_px: int) -> ModelError:
     )
 
 
-def _session(file: OnnxFile, device: str | None, num_threads: int | None) -> Any:
+def _session(file: EncoderFile, device: str | None, num_threads: int | None) -> Any:
     runtime = _import("onnxruntime")
     providers = _providers(runtime.get_available_providers(), device)
     try:
@@ -284,6 +284,6 @@ def _import(package: str) -> ModuleType:
         raise ModelError(f"ONNX files need the package {package}: {EXTRA}") from None
 
 
-def _refused(file: OnnxFile, error: Exception) -> ModelError:
+def _refused(file: EncoderFile, error: Exception) -> ModelError:
     reason = " ".join(str(error).split())
     return ModelError(f"{file.path} is refused by ONNX Runtime ({reason}): fetch or export it again")

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from pixelsmile.errors import ModelError
-from pixelsmile.faces.encoders.iresnet import EPS
-from pixelsmile.faces.encoders.onnx_encoder import OnnxFile
+from pixelsmile.faces.encoders.insightface import EPS
+from pixelsmile.faces.encoders.onnx_encoder import EncoderFile
 
 _PASSED = ("Dropout", "Flatten", "Identity", "Reshape", "Unsqueeze")  # nothing of theirs is a weight
 _NUM_INPUTS = {"Add": (2,), "BatchNormalization": (5,), "Conv": (2, 3), "Gemm": (3,), "PRelu": (2,)}
 
 
-def iresnet_weights(file: OnnxFile) -> dict[str, Tensor]:
+def iresnet_weights(file: EncoderFile) -> dict[str, Tensor]:
     """The weights in a parsed file under the names of insightface. ModelError where it holds no IResNet."""
     graph = _Graph(file)
     state: dict[str, Tensor] = {}
@@ -59,7 +59,7 @@ def _block(graph: "_Graph", name: str) -> tuple[dict[str, Tensor], bool, str]:
 class _Graph:
     """A graph that is read from its end, every node once; `state` takes the weights found on the way."""
 
-    def __init__(self, file: OnnxFile) -> None:
+    def __init__(self, file: EncoderFile) -> None:
         self._path = file.path
         self._constants = {tensor.name: tensor for tensor in file.model.graph.initializer}
         self._nodes = {node.output[0]: node for node in file.model.graph.node if node.output}

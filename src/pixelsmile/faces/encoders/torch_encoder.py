@@ -167,8 +167,8 @@ def _cvlface_preprocessing(file: Path, conf: Any) -> Preprocessing:
 def filled(file: Path, architecture: Architecture, size_px: int, state: State) -> nn.Module:
     """The network with the weights of a file. ModelError where they are not exactly the ones that it has."""
     with torch.device("meta"):  # without memory: until the file fits it, it is a claim
-        claimed = build(architecture, size_px).state_dict()
-    wanted = {name: tensor for name, tensor in claimed.items() if _is_kept(name)}
+        network = build(architecture, size_px)
+    wanted = {name: tensor for name, tensor in network.state_dict().items() if _is_kept(name)}
     problems = [f"{name} is missing" for name in wanted if name not in state]
     problems += [f"{name} is unknown" for name in state if name not in wanted]
     problems += [
@@ -182,8 +182,8 @@ def filled(file: Path, architecture: Architecture, size_px: int, state: State) -
             f"{file} does not fit its network ({architecture.type} at {size_px} px): "
             f"{'; '.join(problems[:3])}{more}; fetch it again, or give its own kind"
         )
-    network = build(architecture, size_px)
-    network.load_state_dict(dict(state), strict=False)  # the counters are not there
+    counters = {name: torch.tensor(0) for name in network.state_dict() if not _is_kept(name)}
+    network.load_state_dict({**state, **counters}, assign=True)
     return network
 
 

@@ -13,8 +13,7 @@ from PIL import Image
 from pixelsmile.embedded import photo_path
 from pixelsmile.errors import ModelError
 from pixelsmile.faces.face import Face
-from pixelsmile.faces.mesh.mesh import FaceMesh
-from pixelsmile.faces.mesh.points import BLENDSHAPES, NUM_POINTS, SEEN_BY_BLENDSHAPES
+from pixelsmile.faces.mesh.mesh import BLENDSHAPES, NUM_POINTS, SEEN_BY_BLENDSHAPES, FaceMesh
 
 LANDMARKS_PX = 256
 CONTEXT = 1.5  # side of the square that the landmark network sees, over the longer side of the face
@@ -133,8 +132,3 @@ def _square_around(points: np.ndarray, angle: float) -> tuple[tuple[float, float
 def load_mesh_networks() -> MeshNetworks:
     """The networks that ship, loaded once. ModelError where the installation lacks them or ONNX Runtime."""
     return MeshNetworks(photo_path())
-
-
-def as_input(pixels: np.ndarray) -> Any:
-    """uint8 HWC as BHWC in -1..1, as the detectors take it."""
-    return pixels.astype(np.float32)[None] / 127.5 - 1

@@ -20,8 +20,8 @@ from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.faces.choice import FaceChoice, choose
 from pixelsmile.faces.detectors.mesh import MeshDetector
 from pixelsmile.faces.mesh import FaceMesh, load_mesh_networks
+from pixelsmile.faces.mesh.mesh import LEFT_BROW, OVAL, RIGHT_BROW
 from pixelsmile.faces.mesh.networks import Picture, open_network
-from pixelsmile.faces.mesh.points import LEFT_BROW, OVAL, RIGHT_BROW
 from pixelsmile.hashing import sha256_bytes, sha256_file, sha256_json
 from pixelsmile.judges.judge import JudgeIdentity
 from pixelsmile.judges.photo.scores import CATEGORIES, CLASSES, Evidence, load_fitted, weigh

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pixelsmile.embedded import photo_path
 from pixelsmile.errors import ModelError
 from pixelsmile.expressions import NEUTRAL
-from pixelsmile.faces.mesh.points import BLENDSHAPES
+from pixelsmile.faces.mesh.mesh import BLENDSHAPES
 from pixelsmile.hashing import sha256_json
 from pixelsmile.limits import read_json_object, validated
 

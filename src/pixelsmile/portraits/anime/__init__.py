@@ -10,11 +10,10 @@ from pixelsmile.portraits.anime.beard import paint_beard
 from pixelsmile.portraits.anime.eyes import build_eye, paint_brows, paint_eye, paint_frown, paint_glasses
 from pixelsmile.portraits.anime.frame import AnimeFrame, face_outline, pose
 from pixelsmile.portraits.anime.hair import Hair, build_hair, paint_back_hair, paint_front_hair
-from pixelsmile.portraits.anime.ink import fill, glow, ink_of, outline, shaded
+from pixelsmile.portraits.anime.ink import LINE, fill, glow, ink_of, outline, shaded
 from pixelsmile.portraits.anime.mouth import build_mouth, paint_mouth
 from pixelsmile.portraits.anime.scene import paint_background, paint_clothes, paint_neck
 from pixelsmile.portraits.anime.skin import (
-    LINE,
     nose_tip,
     paint_blush,
     paint_ears,

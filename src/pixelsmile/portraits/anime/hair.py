@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import skia
 
 from pixelsmile.portraits.anime.frame import CENTRE_X, AnimeFrame
-from pixelsmile.portraits.anime.ink import draw_stroke, fill, ink_of, outline, ramp, shaded, vivid
+from pixelsmile.portraits.anime.ink import LINE, draw_stroke, fill, ink_of, outline, ramp, shaded, vivid
 from pixelsmile.portraits.brush import WHITE, Color, Point, clipped, mix, smooth_path
 from pixelsmile.portraits.identity import Identity
 
@@ -232,12 +232,6 @@ def _bun(cap: tuple[float, float]) -> skia.Path:
     y = _HEAD_Y - cap[1] - 0.022
     path.addOval(skia.Rect.MakeLTRB(CENTRE_X - 0.088, y - 0.066, CENTRE_X + 0.088, y + 0.070))
     return path
-
-
-# Painting anime hair: flat colour, shadow between the locks, strands in ink, and the band of light.
-
-
-LINE = 0.0062
 
 
 def hair_colors(identity: Identity) -> tuple[Color, Color, Color, Color]:

@@ -8,6 +8,7 @@ import skia
 
 from pixelsmile.portraits.brush import Color, Point, as_stroke, linear, mix, radial, ribbon_path
 
+LINE = 0.0062  # width of a contour, about 1.6 px at 256 px
 SHADOW_TINT: Color = (150, 96, 128)
 
 

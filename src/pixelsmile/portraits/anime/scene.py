@@ -6,11 +6,9 @@ from collections.abc import Sequence
 import skia
 
 from pixelsmile.portraits.anime.frame import AnimeFrame
-from pixelsmile.portraits.anime.ink import draw_stroke, fill, glow, ink_of, outline, ramp, shaded
+from pixelsmile.portraits.anime.ink import LINE, draw_stroke, fill, glow, ink_of, outline, ramp, shaded
 from pixelsmile.portraits.brush import WHITE, Color, Point, clipped, mix, smooth_path
 from pixelsmile.portraits.identity import Identity
-
-LINE = 0.0062
 
 
 def paint_neck(canvas: skia.Canvas, identity: Identity, frame: AnimeFrame) -> None:

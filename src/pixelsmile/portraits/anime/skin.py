@@ -6,11 +6,10 @@ import skia
 
 from pixelsmile.portraits.action_units import ActionUnits, bounded, saturate
 from pixelsmile.portraits.anime.frame import CENTRE_X, EYE_Y, AnimeFrame
-from pixelsmile.portraits.anime.ink import draw_stroke, fill, glow, ink_of, outline, shaded
+from pixelsmile.portraits.anime.ink import LINE, draw_stroke, fill, glow, ink_of, outline, shaded
 from pixelsmile.portraits.brush import WHITE, Point, clipped, lens_path, mix, smooth_path
 from pixelsmile.portraits.identity import Identity
 
-LINE = 0.0062  # the contour, about 1.6 px at 256 px
 # Outline of an ear: outwards from the edge of the head, and down from the ear's middle.
 _EAR = ((-0.012, -0.055), (0.020, -0.060), (0.034, -0.030), (0.022, 0.028), (0.004, 0.056), (-0.016, 0.040))
 

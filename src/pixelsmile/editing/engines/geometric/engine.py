@@ -33,9 +33,8 @@ from pixelsmile.editing.engines.geometric.warp import (
 from pixelsmile.editing.folders import GEOMETRIC
 from pixelsmile.errors import ExpressionError, FaceError
 from pixelsmile.faces.detectors.mesh import MeshDetector
-from pixelsmile.faces.mesh.mesh import FaceMesh, Pose
+from pixelsmile.faces.mesh.mesh import NUM_SURFACE, FaceMesh, Pose
 from pixelsmile.faces.mesh.networks import MeshNetworks, load_mesh_networks
-from pixelsmile.faces.mesh.points import NUM_SURFACE
 from pixelsmile.faces.mesh.units import source_units
 from pixelsmile.portraits.action_units import ActionUnits
 

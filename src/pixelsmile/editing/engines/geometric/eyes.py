@@ -20,7 +20,7 @@ from pixelsmile.editing.engines.geometric.scene import (
 )
 from pixelsmile.editing.engines.geometric.surface import smoothstep
 from pixelsmile.editing.engines.geometric.units_on_mesh import EYES, EyeRows
-from pixelsmile.faces.mesh.points import EYE_CORNERS, LEFT_IRIS, RIGHT_IRIS
+from pixelsmile.faces.mesh.mesh import EYE_CORNERS, LEFT_IRIS, RIGHT_IRIS
 
 _GAZE_CM = np.array([0.42, -0.27, 0.0])  # that far the iris moves at a gaze of 1, to the right and down
 _MAX_TURN = 0.62  # cm from the middle of the eye

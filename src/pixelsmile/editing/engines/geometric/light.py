@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from pixelsmile.faces.mesh.points import LEFT_IRIS, NUM_SURFACE, RIGHT_IRIS
+from pixelsmile.faces.mesh.mesh import LEFT_IRIS, NUM_SURFACE, RIGHT_IRIS
 
 _SKIN = (50, 280, 205, 425, 101, 330, 36, 266, 151)  # cheeks and forehead
 _EYES = ((33, 133, 159, 145), (263, 362, 386, 374))  # corners and middles of the lids

@@ -21,7 +21,7 @@ from pixelsmile.editing.engines.geometric.surface import smoothstep
 from pixelsmile.editing.engines.geometric.teeth import Jaws, draw_inside
 from pixelsmile.editing.engines.geometric.units_on_mesh import JAW_DEGREES, roundness
 from pixelsmile.editing.engines.geometric.warp import as_skia, opaque
-from pixelsmile.faces.mesh.points import LOWER_INNER, LOWER_OUTER, UPPER_INNER, UPPER_OUTER
+from pixelsmile.faces.mesh.mesh import LOWER_INNER, LOWER_OUTER, UPPER_INNER, UPPER_OUTER
 from pixelsmile.portraits.brush import WHITE, stroke
 
 MIN_GAP = 0.05  # below it the mouth is shut

@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 from pixelsmile.editing.engines.geometric.light import Light, patch
 from pixelsmile.editing.engines.geometric.scene import Moved, coverage, smooth_path
 from pixelsmile.editing.engines.geometric.surface import surface
-from pixelsmile.faces.mesh.points import LEFT_LOWER_LID, RIGHT_LOWER_LID
+from pixelsmile.faces.mesh.mesh import LEFT_LOWER_LID, RIGHT_LOWER_LID
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.brush import WHITE, fill, stroke
 

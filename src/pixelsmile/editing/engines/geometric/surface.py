@@ -12,14 +12,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from pixelsmile.faces.mesh.mesh import canonical_mesh
-from pixelsmile.faces.mesh.points import (
+from pixelsmile.faces.mesh.mesh import (
     LOWER_INNER,
     LOWER_OUTER,
     NUM_SURFACE,
     OVAL,
     UPPER_INNER,
     UPPER_OUTER,
+    canonical_mesh,
 )
 
 # Rings around the oval: how far out (1 is the oval, seen from the middle of the face), and the share of the

@@ -19,8 +19,7 @@ from pixelsmile.editing.engines.geometric.surface import (
     smoothstep,
     surface,
 )
-from pixelsmile.faces.mesh.mesh import canonical_mesh
-from pixelsmile.faces.mesh.points import (
+from pixelsmile.faces.mesh.mesh import (
     LEFT_CREASE,
     LEFT_LOWER_LID,
     LEFT_UPPER_LID,
@@ -30,6 +29,7 @@ from pixelsmile.faces.mesh.points import (
     RIGHT_LOWER_LID,
     RIGHT_UPPER_LID,
     UPPER_INNER,
+    canonical_mesh,
 )
 from pixelsmile.portraits.action_units import ActionUnits
 

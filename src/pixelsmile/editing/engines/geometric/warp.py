@@ -4,7 +4,7 @@ import numpy as np
 import skia
 
 from pixelsmile.editing.engines.geometric.surface import LOWER_LIP, RINGS, UPPER_LIP, smoothstep, surface
-from pixelsmile.faces.mesh.points import NUM_SURFACE
+from pixelsmile.faces.mesh.mesh import NUM_SURFACE
 
 HELD_CM = 1.5  # from how far inside of the edges of a picture, see `held_at_edges`
 _FAR = 1e4  # depth of the rings: behind the face
