@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import torch
-from pixelsmile.faces.encoders.insightface import MobileFaceNetConfig
 
 from pixelsmile.faces.encoders.architectures import build
 from pixelsmile.faces.encoders.encoder import preprocessing_of
+from pixelsmile.faces.encoders.insightface import MobileFaceNetConfig
 from pixelsmile.faces.encoders.torch_encoder import EncoderConfig, save_network
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pixelsmile.faces.encoders.insightface import IResNetConfig, MobileFaceNetConfig
 
 from pixelsmile.embedded import model_path
 from pixelsmile.errors import InputError, ModelError
 from pixelsmile.expressions import DOMAINS, NEUTRAL
 from pixelsmile.faces.encoders.inception_resnet import InceptionResnetConfig
+from pixelsmile.faces.encoders.insightface import IResNetConfig, MobileFaceNetConfig
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.portraits import Identity, sample_identity
 from recipes.embedded.plan import Optimisation

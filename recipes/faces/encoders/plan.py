@@ -14,11 +14,10 @@ Free cores are faster. A training sees each of 2,800 people about 40 times. In f
 
 from dataclasses import dataclass, field
 
-from pixelsmile.faces.encoders.insightface import IResNetConfig, MobileFaceNetConfig
-
 from pixelsmile.faces.encoders.architectures import Architecture
 from pixelsmile.faces.encoders.encoder import Kind
 from pixelsmile.faces.encoders.inception_resnet import InceptionResnetConfig
+from pixelsmile.faces.encoders.insightface import IResNetConfig, MobileFaceNetConfig
 from recipes.embedded.plan import Optimisation
 
 

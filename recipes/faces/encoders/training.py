@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from pixelsmile.faces.encoders.insightface import IResNetConfig
 from torch import nn
 
 from pixelsmile.faces.encoders.architectures import Architecture, build
 from pixelsmile.faces.encoders.encoder import PREPROCESSING
+from pixelsmile.faces.encoders.insightface import IResNetConfig
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.faces.encoders.torch_encoder import (
     CONFIG_FILE,

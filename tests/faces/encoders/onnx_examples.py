@@ -7,8 +7,9 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from pixelsmile.faces.encoders.insightface import IResNet, IResNetConfig
 from torch import nn
+
+from pixelsmile.faces.encoders.insightface import IResNet, IResNetConfig
 
 WIDTH = 4
 NUM_FEATURES = 512

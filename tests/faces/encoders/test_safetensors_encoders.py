@@ -6,13 +6,13 @@ import resource
 import numpy as np
 import pytest
 import torch
-from pixelsmile.faces.encoders.insightface import DEPTHS, IResNetConfig, MobileFaceNetConfig
 from safetensors.torch import load_file, save_file
 
 from pixelsmile.errors import MAX_MESSAGE, ModelError
 from pixelsmile.faces.encoders.architectures import build
 from pixelsmile.faces.encoders.encoder import PREPROCESSING, Preprocessing
 from pixelsmile.faces.encoders.inception_resnet import InceptionResnetConfig
+from pixelsmile.faces.encoders.insightface import DEPTHS, IResNetConfig, MobileFaceNetConfig
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.faces.encoders.torch_encoder import EncoderConfig, save_network
 
