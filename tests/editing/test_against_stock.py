@@ -38,11 +38,11 @@ def job(image: Image.Image, *targets: Target, **options: object) -> EditJob:
 def our_latents(engine: QwenEngine, edit: EditJob) -> list[torch.Tensor]:
     """Packed final latents (1, N, D) of each target at each weight."""
     prompts, reference = engine._encode(edit)
-    planned = samples_of(edit, prompts)
+    samples, shown, _ = samples_of(edit, prompts)
     denoiser = engine._denoiser(edit, reference)
-    events = sample_latents(denoiser, planned.samples, edit.num_steps)
+    events = sample_latents(denoiser, samples, edit.num_steps)
     latents = torch.cat([event.latents for event in events if isinstance(event, BatchDone)])
-    return [pack(latents[index : index + 1]) for row in planned.shown for index in row]
+    return [pack(latents[index : index + 1]) for row in shown for index in row]
 
 
 def stock_latents(stock: QwenImageEditPlusPipeline, image: Image.Image, **prompt: object) -> torch.Tensor:

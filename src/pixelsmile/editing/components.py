@@ -26,6 +26,11 @@ from pixelsmile.editing.devices import Placement
 from pixelsmile.editing.part_checks import ProcessorConfig, check_settings, checked, num_weights
 from pixelsmile.errors import ModelError, PixelSmileError
 
+_MODELS: dict[str, Any] = {
+    "transformer": QwenImageTransformer2DModel,
+    "vae": AutoencoderKLQwenImage,
+    "text_encoder": Qwen2_5_VLForConditionalGeneration,
+}
 _SLACK = 4  # weights that a configuration may ask for, over what the files hold: names are compared then
 # What a part in 4 or 8 bits by bitsandbytes has beside its weights.
 _QUANTISED = re.compile(
@@ -52,17 +57,15 @@ def load_components(folder: Path, placement: Placement) -> Components:
     torch.OutOfMemoryError where the device is too small.
     """
     _check_sizes(folder)
+    models: dict[str, Any] = {part: _model(kind, folder, part, placement) for part, kind in _MODELS.items()}
     parts = Components(
-        transformer=_model(QwenImageTransformer2DModel, folder, "transformer", placement),
-        vae=_model(AutoencoderKLQwenImage, folder, "vae", placement),
-        text_encoder=_model(Qwen2_5_VLForConditionalGeneration, folder, "text_encoder", placement),
+        **models,
         tokenizer=_part(AutoTokenizer, folder, "tokenizer"),
         image_processor=_part(Qwen2VLImageProcessorPil, folder, "processor"),
         scheduler=_part(FlowMatchEulerDiscreteScheduler, folder, "scheduler"),
     )
     _check_processor(folder, parts)
-    modules: list[Any] = [parts.transformer, parts.vae, parts.text_encoder]
-    for module in modules:
+    for module in models.values():
         module.eval().requires_grad_(False)
         if placement.offload == "none" and not getattr(module, "quantization_method", None):
             module.to(placement.device)

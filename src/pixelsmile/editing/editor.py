@@ -10,7 +10,7 @@ from PIL import Image
 
 from pixelsmile.editing.adapters.files import AdapterLike, adapter_specs, is_for
 from pixelsmile.editing.edit_files import EditResult
-from pixelsmile.editing.engine import Edited, EditJob, Engine, Progress
+from pixelsmile.editing.engine import EditJob, Engine, EngineResult, Progress
 from pixelsmile.editing.folders import EMBEDDED, GEOMETRIC
 from pixelsmile.editing.options import EditOptions, complete
 from pixelsmile.editing.pictures import (
@@ -122,7 +122,7 @@ class Editor:
         """
         checked = _checked(requests)
         given = complete(**options)
-        self._check_heeded(given)
+        self._check_used(given)
         source = open_source(image)
         domain = source.domain if given["domain"] is None else given["domain"]
         targets = tuple(target_of(request, self.engine, domain) for request in checked)
@@ -148,16 +148,16 @@ class Editor:
             self.warn_of(source)
         return self._run(job, checked, source, {"domain": domain, "notes": notes}, given["restore"])
 
-    def _check_heeded(self, given: EditOptions) -> None:
-        """Refuse what the engine would not heed. InputError."""
+    def _check_used(self, given: EditOptions) -> None:
+        """Refuse what the engine would not use. InputError."""
         if self.engine.info.moves_units:
-            unheeded = [name for name in ("steps", "batch_size", "shift") if given[name] is not None]
-            unheeded += ["conditioning"] if given["conditioning"] != "auto" else []
+            unused = [name for name in ("steps", "batch_size", "shift") if given[name] is not None]
+            unused += ["conditioning"] if given["conditioning"] != "auto" else []
         else:
-            unheeded = ["neutralise"] if given["neutralise"] is not None else []
-        if unheeded:
+            unused = ["neutralise"] if given["neutralise"] is not None else []
+        if unused:
             model = self.engine.info.model
-            raise InputError(f"the model {model} does not use {', '.join(unheeded)}: leave it out")
+            raise InputError(f"the model {model} does not use {', '.join(unused)}: leave it out")
 
     def warn_of(self, source: Source) -> None:
         """Log what is lost of a picture, and that the model does not know its like, where it is a file's.
@@ -206,7 +206,7 @@ class Editor:
         box = centre_box(size) if self.engine.info.square else (0, 0, *size)
         return source.original.restored(fit_whole(source.image, edit, box))
 
-    def _settings(self, job: EditJob, index: int, request: Request, edited: Edited) -> dict[str, Any]:
+    def _settings(self, job: EditJob, index: int, request: Request, result: EngineResult) -> dict[str, Any]:
         info = self.engine.info
         return {
             "pixelsmile": __version__,
@@ -221,12 +221,12 @@ class Editor:
             "target_prompts": list(job.targets[index].prompts),
             "strengths": list(request.strengths),
             "weights": [list(weights) for weights in job.targets[index].weights],
-            "conditioning": edited.forms[index],
+            "conditioning": result.conditionings[index],
             "seed": job.seed,
             "steps": job.num_steps,
-            "sigmas": [round(sigma, 6) for sigma in edited.sigmas],
+            "sigmas": [round(sigma, 6) for sigma in result.sigmas],
             "size": list(job.image.size),
-            "batch_size": edited.batch_size,
+            "batch_size": result.batch_size,
             **_units_of(job, index),
         }
 
@@ -268,7 +268,7 @@ def _geometric(
     offload: str,
     quantization: str | None,
 ) -> Engine:
-    """The engine that has no weights to place. InputError for an option that it would not heed."""
+    """The engine that has no weights to place. InputError for an option that it would not use."""
     from pixelsmile.editing.engines.geometric import GeometricEngine
 
     given = {
@@ -278,9 +278,9 @@ def _geometric(
         "offload": offload != "none",
         "quantization": quantization is not None,
     }
-    unheeded = [name for name, is_given in given.items() if is_given]
-    if unheeded:
-        raise InputError(f"the model {GEOMETRIC} does not use {', '.join(unheeded)}: leave it out")
+    unused = [name for name, is_given in given.items() if is_given]
+    if unused:
+        raise InputError(f"the model {GEOMETRIC} does not use {', '.join(unused)}: leave it out")
     return GeometricEngine.load()
 
 

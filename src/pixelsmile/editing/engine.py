@@ -84,14 +84,14 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Edited:
+class EngineResult:
     """The end of a job: for each target its pictures, in the order of its weights.
 
-    forms: how each target was conditioned. sigmas: the noise levels that were visited.
+    conditionings: the form in which each target was conditioned. sigmas: the noise levels that were visited.
     """
 
     images: Sequence[Sequence[Image.Image]]
-    forms: tuple[str, ...]
+    conditionings: tuple[str, ...]
     sigmas: tuple[float, ...]
     batch_size: int
 
@@ -107,6 +107,6 @@ class Engine(Protocol):
         """What both sides of a working picture must be multiples of."""
         ...
 
-    def stream(self, job: EditJob) -> Iterator[Progress | Edited]:
-        """Run a job: any number of Progress events, then one Edited."""
+    def stream(self, job: EditJob) -> Iterator[Progress | EngineResult]:
+        """Run a job: any number of Progress events, then one EngineResult."""
         ...

@@ -5,7 +5,6 @@ Shape suffixes: B pictures, C, H, W latents, N tokens, D channels of a token.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ from pixelsmile.editing.adapters.transformer import activate, load_adapters
 from pixelsmile.editing.components import Components, load_components, offload
 from pixelsmile.editing.conditioning import Prompt, choose_form, condition
 from pixelsmile.editing.devices import Placement
-from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress
+from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Progress
 from pixelsmile.editing.flow import PATCH, FlowSchedule, pack
 from pixelsmile.editing.folders import PUBLISHED_ADAPTER, ModelOptions, find_model, read_options
+from pixelsmile.editing.options import Form
 from pixelsmile.editing.part_checks import weight_remarks
 from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.prompts import PromptEncoder
@@ -96,7 +96,7 @@ class QwenEngine:
     def multiple_px(self) -> int:
         return self.parts.vae.spatial_compression_ratio * PATCH
 
-    def stream(self, job: EditJob) -> Iterator[Progress | Edited]:
+    def stream(self, job: EditJob) -> Iterator[Progress | EngineResult]:
         """Run a job. The prompts and the reference are encoded once; equal samples are made once.
 
         ModelError or AdapterError where numbers are not finite: no picture is made of them.
@@ -106,23 +106,23 @@ class QwenEngine:
             yield Progress("encode", 0, 1)
             prompts, reference_BCHW = self._encode(job)
             yield Progress("encode", 1, 1)
-            planned = samples_of(job, prompts)
+            samples, shown, forms = samples_of(job, prompts)
             denoiser = self._denoiser(job, reference_BCHW)
-            total = len(planned.samples) * job.num_steps
+            total = len(samples) * job.num_steps
             taken, pictures = 0, []
-            for event in sample_latents(denoiser, planned.samples, job.num_steps):
+            for event in sample_latents(denoiser, samples, job.num_steps):
                 if isinstance(event, StepTaken):
                     self._check(job, event.tokens)
                     taken += event.num_samples
                     yield Progress("denoise", taken, total)
                 else:
                     pictures += self._decode(job, event.latents)
-                    yield Progress("decode", len(pictures), len(planned.samples))
+                    yield Progress("decode", len(pictures), len(samples))
         finally:  # also where a person interrupts, or the memory runs out
             self._release()
-        yield Edited(
-            images=[[pictures[index] for index in shown] for shown in planned.shown],
-            forms=planned.forms,
+        yield EngineResult(
+            images=[[pictures[index] for index in row] for row in shown],
+            conditionings=tuple(forms),
             sigmas=tuple(denoiser.schedule.sigmas(job.num_steps).tolist()),
             batch_size=denoiser.batch_size,
         )
@@ -180,17 +180,11 @@ def _without_adapter(model: str, adapters: Sequence[AdapterSpec] | None, options
     ]
 
 
-@dataclass(frozen=True)
-class JobSamples:
-    """The distinct samples of a job, which of them each picture of each target shows, the targets' forms."""
+def samples_of(job: EditJob, prompts: dict[str, Prompt]) -> tuple[list[Sample], list[list[int]], list[Form]]:
+    """The distinct samples of a job, which of them each picture of each target shows, the targets' forms.
 
-    samples: list[Sample]
-    shown: list[list[int]]
-    forms: tuple[str, ...]
-
-
-def samples_of(job: EditJob, prompts: dict[str, Prompt]) -> JobSamples:
-    """Samples with equal conditions are one sample: at strength 0 all expressions are the neutral face."""
+    Samples with equal conditions are one sample: at strength 0 all expressions are the neutral face.
+    """
     neutral = prompts[job.neutral]
     samples: list[Sample] = []
     known: dict[Any, int] = {}
@@ -209,7 +203,7 @@ def samples_of(job: EditJob, prompts: dict[str, Prompt]) -> JobSamples:
             row.append(known[key])
         shown.append(row)
         forms.append(form)
-    return JobSamples(samples, shown, tuple(forms))
+    return samples, shown, forms
 
 
 def is_finite(values: Tensor) -> bool:

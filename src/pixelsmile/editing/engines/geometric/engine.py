@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from pixelsmile.editing.engine import Edited, EditJob, EngineInfo, Progress
+from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Progress
 from pixelsmile.editing.engines.geometric.eyes import are_hidden, paint_eyes
 from pixelsmile.editing.engines.geometric.light import read_light
 from pixelsmile.editing.engines.geometric.mouth import MIN_GAP, is_hidden, lip_gap, paint_mouth
@@ -80,7 +80,7 @@ class GeometricEngine:
         """From the networks that ship. ModelError where the installation lacks them."""
         return cls(MeshDetector.load(), load_mesh_networks())
 
-    def stream(self, job: EditJob) -> Iterator[Progress | Edited]:
+    def stream(self, job: EditJob) -> Iterator[Progress | EngineResult]:
         """Run a job. ExpressionError for a prompt; FaceError where there is no face that can be moved."""
         if any(len(target.units) != len(target.weights) for target in job.targets):
             raise ExpressionError(
@@ -101,7 +101,9 @@ class GeometricEngine:
                 done += 1
                 yield Progress("decode", done, total)
             images.append(row)
-        yield Edited(images=images, forms=("units",) * len(job.targets), sigmas=(), batch_size=1)
+        yield EngineResult(
+            images=images, conditionings=("units",) * len(job.targets), sigmas=(), batch_size=1
+        )
 
     def _face(self, image: Image.Image) -> tuple[Face, tuple[int, int], ActionUnits]:
         """The face of a picture in a window, the window's corner, and what the face shows; the last few
