@@ -101,8 +101,8 @@ class IdentitySettings(_Section):
     """The identity term (Eq. 8), counted up to the noise level max_sigma.
 
     encoder: of faces: `embedded` (drawn portraits), a name of `pixelsmile models list`, a folder, or
-    `KIND=FILE`; an ONNX file must hold an IResNet, as those of insightface and AuraFace do. `auto` is arcface,
-    and `embedded` with the embedded model.
+    `KIND=FILE`; an ONNX file must hold an IResNet, as those of insightface and AuraFace do. `auto` is
+    arcface, and `embedded` with the embedded model.
     """
 
     weight: NotNegative = 0.1
