@@ -113,9 +113,11 @@ def walked(walk: Callable[[], None]) -> tuple[set[str], set[str]]:
     def look(frame: FrameType, event: str, _: Any) -> None:
         if event != "call":
             return
-        if (file := frame.f_code.co_filename).startswith(str(PACKAGE)):
-            files.add(Path(file).relative_to(PACKAGE).as_posix())
-        elif frame.f_code.co_name in ("__init__", "__new__", "_make"):
+        file = frame.f_code.co_filename
+        if file.startswith(str(PACKAGE)):
+            if (name := Path(file).relative_to(PACKAGE).as_posix()) not in files and not is_imported(frame):
+                files.add(name)
+        elif frame.f_code.co_name in ("__init__", "__new__", "_make") and not is_imported(frame):
             carriers.update(carriers_of(frame))
 
     threading.setprofile(look)
@@ -132,6 +134,15 @@ def walked(walk: Callable[[], None]) -> tuple[set[str], set[str]]:
     )
 
 
+def is_imported(frame: FrameType | None) -> bool:
+    """Whether it runs because a file is imported: one that is imported and not used is not on the way."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def carriers_of(frame: FrameType) -> Iterator[str]:
     """The type that a generated `__init__` or `__new__` makes, where it is a carrier of ours."""
     first = frame.f_locals.get("self", frame.f_locals.get("_cls"))
@@ -142,7 +153,7 @@ def carriers_of(frame: FrameType) -> Iterator[str]:
 
 
 def prepare(walk: Callable[[], None]) -> None:
-    """What a walk begins with, made before it is watched; imports too."""
+    """What a walk begins with, made before it is watched."""
     if walk is edit:
         command("portrait", "--seed", "7", "-o", "face.png", "--size", "256")
     if walk is train:

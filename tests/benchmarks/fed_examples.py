@@ -51,7 +51,7 @@ def made_up(folder: RunFolder, editor: str, **changed: Any) -> FedResults:
     edits = with_fed_scores(
         [
             _scored(task, made[task.source, task.target, 1.0], editor, place)
-            for place, task in enumerate(spec.fed_tasks)
+            for place, task in enumerate(spec.tasks)
         ],
         constants,
     )

@@ -95,16 +95,16 @@ def of(representation, image, box=None):
 
 def test_the_folder_holds_all_that_judging_needs(folder):
     spec = folder.spec()
-    assert len(spec.tasks) == len(spec.fed_tasks) == 2 * len(TRIPLETS) - 1
+    assert len(spec.tasks) == 2 * len(TRIPLETS) - 1
     (unasked,) = spec.without_instruction
     assert (unasked.triplet, unasked.granularity, unasked.prompt) == (UNWORDED, "dense", "")
-    for task in spec.fed_tasks:
+    for task in spec.tasks:
         benchmark = example_benchmark()
         assert task.source == f"{task.triplet}-{task.granularity}"
         truth = load_image(folder.truth_file(task.triplet))
         assert truth.tobytes() == benchmark_examples.truth(benchmark, task.source).tobytes()
     assert RunFolder(folder.path).spec() == spec
-    assert {task.target for task in spec.fed_tasks} == {"happy", "neutral"}
+    assert {task.target for task in spec.tasks} == {"happy", "neutral"}
 
 
 def test_the_components_of_a_good_edit(folder, results):
@@ -378,7 +378,7 @@ def test_runs_from_before_there_was_this_benchmark_are_read(tmp_path):
     assert set(record["tasks"][0]) == {"source", "target", "domain", "prompt", "face_box"}
     path.write_text(json.dumps(record))
     assert folder.spec() == spec
-    assert folder.spec().fed_tasks == ()
+    assert {task.benchmark for task in folder.spec().tasks} == {"ffe"}
 
 
 def test_a_source_without_a_face_has_no_background(tmp_path):

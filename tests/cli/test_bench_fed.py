@@ -78,7 +78,7 @@ def test_our_editor_with_the_class_or_with_the_words(model_folder, capsys):
     assert capsys.readouterr().err == ""
     by_class, by_words = (RunFolder(Path(name)) for name in ("class", "words"))
     assert (by_class.spec().editor["told"], by_words.spec().editor["told"]) == ("expression", "instruction")
-    assert [task.granularity for task in by_words.spec().fed_tasks] == ["simple"]
+    assert [task.granularity for task in by_words.spec().tasks] == ["simple"]
     dense, simple = by_class.edits().values()
     assert dense.sha256 == simple.sha256 not in (None, next(iter(by_words.edits().values())).sha256)
     assert bench(f"run {options} -o class") == 0
@@ -95,7 +95,7 @@ def test_neutral_is_a_target(model_folder):
         == 0
     )
     folder = RunFolder(Path("run"))
-    (task,) = [task for task in folder.spec().fed_tasks if task.target == "neutral"]
+    (task,) = [task for task in folder.spec().tasks if task.target == "neutral"]
     edit = folder.edits()[task.source, "neutral", 1.0]
     editor = Editor.from_pretrained(str(model_folder), device="cpu")
     source = load_image(folder.source_file(task.source))

@@ -25,7 +25,7 @@ import io
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from PIL import Image
 from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag, model_validator
@@ -43,6 +43,7 @@ from pixelsmile.store.run_folder import WorkFolder, require_same
 
 SPEC_NAME = "spec.json"
 
+BenchmarkKind = Literal["ffe", "fed"]  # as commands name them
 EditKey = tuple[str, str, float]  # source, target, strength
 
 _MAY_DIFFER = {"created", "hardware", "code"}  # between a run and its continuation
@@ -76,6 +77,23 @@ class TaskRecord(Record):
     prompt: str
     face_box: tuple[float, float, float, float] | None
 
+    benchmark: ClassVar[BenchmarkKind] = "ffe"
+
+    @property
+    def sample(self) -> str:
+        """What editors are compared on, sample by sample."""
+        return self.source
+
+    @property
+    def truth(self) -> str | None:
+        """The name of the ground truth, where the benchmark has one."""
+        return None
+
+    @property
+    def wording(self) -> str:
+        """Dense or simple, of the instruction; empty where the benchmark has no instructions."""
+        return ""
+
 
 class FedTaskRecord(TaskRecord):
     """A task of FED-Bench. target: its class. asked_strength: what the words imply, where that is known."""
@@ -84,14 +102,29 @@ class FedTaskRecord(TaskRecord):
     granularity: Literal["dense", "simple"]
     asked_strength: Strength | None = None
 
+    benchmark: ClassVar[BenchmarkKind] = "fed"
 
-def _kind_of_task(task: Any) -> str:
-    is_fed = "triplet" in task if isinstance(task, dict) else isinstance(task, FedTaskRecord)
-    return "fed" if is_fed else "ffe"
+    @property
+    def sample(self) -> str:
+        return self.triplet
+
+    @property
+    def truth(self) -> str | None:
+        return self.triplet
+
+    @property
+    def wording(self) -> str:
+        return self.granularity
+
+
+def _benchmark_of(task: Any) -> BenchmarkKind:
+    if isinstance(task, TaskRecord):
+        return task.benchmark
+    return "fed" if "triplet" in task else "ffe"
 
 
 AnyTask = Annotated[
-    Annotated[FedTaskRecord, Tag("fed")] | Annotated[TaskRecord, Tag("ffe")], Discriminator(_kind_of_task)
+    Annotated[FedTaskRecord, Tag("fed")] | Annotated[TaskRecord, Tag("ffe")], Discriminator(_benchmark_of)
 ]
 
 
@@ -122,11 +155,6 @@ class Spec(Record):
                 raise ValueError(f"{key[1]} of {key[0]} at {key[2]:g} is asked for twice")
             seen.add(key)
         return self
-
-    @property
-    def fed_tasks(self) -> tuple[FedTaskRecord, ...]:
-        """The tasks, if this is a run of FED-Bench; none otherwise."""
-        return tuple(task for task in self.tasks if isinstance(task, FedTaskRecord))
 
     def edit_keys(self) -> tuple[EditKey, ...]:
         """Every edit of the run, in its order."""
@@ -198,10 +226,10 @@ class RunFolder(WorkFolder):
             )
         return read_record(path, Spec, max_bytes=MAX_FILE_BYTES, error=_no_run)
 
-    def spec_of(self, benchmark: Literal["ffe", "fed"]) -> Spec:
+    def spec_of(self, benchmark: BenchmarkKind) -> Spec:
         """The specification; InputError where the folder holds no run, or one of the other benchmark."""
         spec = self.spec()
-        found = "fed" if spec.fed_tasks else "ffe"
+        found = spec.tasks[0].benchmark
         if found != benchmark:
             raise InputError(
                 f"{str(self.path)!r} is a run of {found.upper()}-Bench: use `pixelsmile bench {found} ...`"
@@ -212,9 +240,9 @@ class RunFolder(WorkFolder):
         """The place of a source; InputError where links lead out of the folder."""
         return path_within(self.path, f"sources/{source}.png")
 
-    def truth_file(self, triplet: str) -> Path:
+    def truth_file(self, truth: str) -> Path:
         """The place of a ground truth; InputError where links lead out of the folder."""
-        return path_within(self.path, f"truths/{triplet}.png")
+        return path_within(self.path, f"truths/{truth}.png")
 
     def edit_name(self, key: EditKey) -> str:
         """The place of an edit, relative to the folder."""

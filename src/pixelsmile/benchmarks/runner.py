@@ -23,10 +23,8 @@ from pixelsmile.benchmarks.benchmark import Benchmark
 from pixelsmile.benchmarks.run_folder import (
     EditKey,
     EditRecord,
-    FedTaskRecord,
     RunFolder,
     Spec,
-    TaskRecord,
     png_bytes,
 )
 from pixelsmile.editors.editor import EditorStoppedError, EditOutcome, TaskEditor, check_tasks
@@ -107,17 +105,19 @@ def specification(
     checked = tuple(strength + 0.0 for strength in check_strengths(strengths))  # -0 becomes 0
     if len(set(checked)) < len(checked):
         raise StrengthError(f"strengths {' '.join(f'{s:g}' for s in checked)} name one twice: leave it out")
-    return Spec(
-        created=datetime.now(UTC).replace(microsecond=0),
-        hardware=hardware(),
-        code=current_code(),
-        benchmark=benchmark.to_record(),
-        editor=editor.to_record(),
-        setting=setting,
-        strengths=checked,
-        seed=seed,
-        tasks=tuple(map(_task_record, benchmark.tasks)),
-        without_instruction=tuple(FedTaskRecord(**task.as_json()) for task in benchmark.unasked),
+    return Spec.model_validate(
+        {
+            "created": datetime.now(UTC).replace(microsecond=0),
+            "hardware": hardware(),
+            "code": current_code(),
+            "benchmark": benchmark.to_record(),
+            "editor": editor.to_record(),
+            "setting": setting,
+            "strengths": checked,
+            "seed": seed,
+            "tasks": tuple(task.as_json() for task in benchmark.tasks),
+            "without_instruction": tuple(task.as_json() for task in benchmark.unasked),
+        }
     )
 
 
@@ -128,10 +128,6 @@ def sample_seed(seed: int, sample: str) -> int:
     in all samples alike, and no interval over samples would show it.
     """
     return int(sha256_json([seed, sample])[:8], 16) >> 1
-
-
-def _task_record(task: Task) -> TaskRecord:
-    return TaskRecord(**task.as_json()) if task.triplet is None else FedTaskRecord(**task.as_json())
 
 
 def _whole_edits(folder: RunFolder) -> set[EditKey]:

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from pixelsmile.benchmarks.run_folder import EditKey, FedTaskRecord, TaskRecord
+from pixelsmile.benchmarks.run_folder import EditKey, TaskRecord
 from pixelsmile.store.json_lines import Record
 
 # Names of scorers that metrics ask for.
@@ -70,7 +70,7 @@ class ScoredEdit:
     @property
     def sample(self) -> str:
         """What editors are compared on, sample by sample: the triplet, or else the source picture."""
-        return self.task.triplet if isinstance(self.task, FedTaskRecord) else self.task.source
+        return self.task.sample
 
     @property
     def drawn_with(self) -> str:
@@ -84,7 +84,7 @@ class ScoredEdit:
     @property
     def granularity(self) -> str:
         """Dense or simple, of the instruction; empty where the benchmark has no instructions."""
-        return self.task.granularity if isinstance(self.task, FedTaskRecord) else ""
+        return self.task.wording
 
     @property
     def key(self) -> EditKey:

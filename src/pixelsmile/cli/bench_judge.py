@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pixelsmile.cli.display import print_json, progress
 from pixelsmile.cli.judge_options import JUDGES, add_refusals, add_server, judge_options
@@ -13,7 +13,7 @@ from pixelsmile.cli.parsing import CommandParser, one_of
 from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
-    from pixelsmile.benchmarks.run_folder import RunFolder, Spec
+    from pixelsmile.benchmarks.run_folder import BenchmarkKind, RunFolder, Spec
     from pixelsmile.benchmarks.scorers.background import OtherSizes
     from pixelsmile.benchmarks.scorers.representations import ExpressionRepresentation
     from pixelsmile.benchmarks.scorers.scorer import Scorer, Scoring
@@ -194,9 +194,7 @@ def run_fed(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _claimed(
-    options: argparse.Namespace, benchmark: Literal["ffe", "fed"]
-) -> "Iterator[tuple[RunFolder, Spec]]":
+def _claimed(options: argparse.Namespace, benchmark: "BenchmarkKind") -> "Iterator[tuple[RunFolder, Spec]]":
     """The run, for this process alone; InputError for another benchmark's, and for one without edits."""
     from pixelsmile.benchmarks.run_folder import RunFolder
 

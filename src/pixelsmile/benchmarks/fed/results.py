@@ -29,7 +29,7 @@ from pixelsmile.benchmarks.metrics.fed_score import (
 )
 from pixelsmile.benchmarks.metrics.measure import Bootstrap, Figure, count_reasons
 from pixelsmile.benchmarks.results import as_file, by_domain, chosen, further_figures
-from pixelsmile.benchmarks.run_folder import FedTaskRecord, RunFolder, Spec
+from pixelsmile.benchmarks.run_folder import RunFolder, Spec, TaskRecord
 from pixelsmile.benchmarks.scorers.background import BackgroundSettings
 from pixelsmile.benchmarks.scorers.change import change_place, representations_of
 from pixelsmile.benchmarks.scorers.identity import IdentitySettings
@@ -195,7 +195,7 @@ def fed_edits(
         for task in spec.without_instruction
     ]
     edits = [*scored_edits(folder, places), *unasked]
-    sources = _source_hashes(folder, (*spec.fed_tasks, *spec.without_instruction))
+    sources = _source_hashes(folder, (*spec.tasks, *spec.without_instruction))
     kind = None if representation is None else representation.kind
     return with_fed_scores(
         [_with_components(edit, encoders, kind, constants, sources[edit.sample]) for edit in edits], constants
@@ -273,13 +273,13 @@ def _chosen_representation(
     return kept[chosen(list(kept), wanted, "representation", str(folder.path))]
 
 
-def _source_hashes(folder: RunFolder, tasks: Sequence[FedTaskRecord]) -> dict[str, str | None]:
+def _source_hashes(folder: RunFolder, tasks: Sequence[TaskRecord]) -> dict[str, str | None]:
     """The hash of each triplet's source picture: triplets may share it. None where no task was begun."""
     found: dict[str, str | None] = {}
     for task in tasks:
         file = folder.source_file(task.source)
-        if found.get(task.triplet) is None:
-            found[task.triplet] = sha256_file(file) if file.is_file() else None
+        if found.get(task.sample) is None:
+            found[task.sample] = sha256_file(file) if file.is_file() else None
     return found
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.benchmarks.run_folder import FedTaskRecord, RunFolder, file_name
+from pixelsmile.benchmarks.run_folder import RunFolder, file_name
 from pixelsmile.benchmarks.scorers.representations import ExpressionRepresentation, RepresentationSettings
 from pixelsmile.benchmarks.scorers.scorer import Edit, Scorer, kept_records
 from pixelsmile.benchmarks.scores import CHANGE, Score
@@ -34,17 +34,17 @@ class ChangeScorer(Scorer):
         self._representation = representation
         self.settings: RepresentationSettings = representation.settings
         self.max_concurrency = max_concurrency
-        self._triplet, self._known = "", dict[str, Found]()  # dense and simple instructions follow each other
+        self._sample, self._known = "", dict[str, Found]()  # dense and simple instructions follow each other
 
     @property
     def place(self) -> str:
         return change_place(self.settings.id)
 
     async def score(self, edit: Edit) -> Score:
-        if not isinstance(edit.task, FedTaskRecord) or edit.truth is None:
+        if edit.truth is None:
             raise InputError("a change is measured in runs of FED-Bench: use `pixelsmile bench fed run`")
-        if edit.task.triplet != self._triplet:
-            self._triplet, self._known = edit.task.triplet, {}
+        if edit.task.sample != self._sample:
+            self._sample, self._known = edit.task.sample, {}
         known = self._known
         for what, path in ((SOURCE, edit.source), (TRUTH, edit.truth)):
             if what not in known:

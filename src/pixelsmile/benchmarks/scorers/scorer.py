@@ -26,7 +26,6 @@ from pixelsmile.benchmarks.run_folder import (
     EditKey,
     EditLine,
     EditRecord,
-    FedTaskRecord,
     RunFolder,
     TaskRecord,
     latest,
@@ -165,7 +164,7 @@ def edits_to_score(folder: RunFolder) -> Iterator[Edit]:
                 picture=folder.picture_of(record),
                 sha256=record.sha256,
                 source=folder.source_file(task.source),
-                truth=folder.truth_file(task.triplet) if isinstance(task, FedTaskRecord) else None,
+                truth=None if task.truth is None else folder.truth_file(task.truth),
             )
 
 
