@@ -134,7 +134,7 @@ def _config_path(text: str) -> Path:
 
 def _checked(config: "TrainingConfig") -> "Benchmark | None":
     """The benchmark that it is validated with, if any; all that it names is looked at before torch loads."""
-    from pixelsmile.training.checks import check_training
+    from pixelsmile.training.config import check_training
 
     check_training(config, num_processes=int(os.environ.get("WORLD_SIZE", "1")))  # of `accelerate launch`
     return _benchmark(config)

@@ -12,8 +12,7 @@ from pixelsmile.store.weight_hashes import remembered_sha256
 from pixelsmile.training.adapter import adapter_bytes, add_adapter, load_adapter
 from pixelsmile.training.cache import TripletCache
 from pixelsmile.training.cache_filling import CacheProgress, fill
-from pixelsmile.training.checks import start_file
-from pixelsmile.training.config import TrainingConfig
+from pixelsmile.training.config import TrainingConfig, start_file
 from pixelsmile.training.distribution import on_main, shared
 from pixelsmile.training.loop import Job
 from pixelsmile.training.networks import Networks, load_networks, transformer_hash

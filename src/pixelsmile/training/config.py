@@ -1,17 +1,23 @@
 """What a training can be told: every key of its YAML file, its type and what it is when left out.
 
-The defaults are those of the paper (Appendices A.2 and B) where it gives them.
+The defaults are those of the paper (Appendices A.2 and B) where it gives them. What it is refused for before
+torch is loaded, and which changes a run that goes on may make, follows.
 """
 
 import math
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from pixelsmile.errors import InputError
+from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter
+from pixelsmile.editing.folders import find_model, is_hub_id
+from pixelsmile.errors import AdapterError, ExpressionError, InputError, StrengthError
 from pixelsmile.expressions import check_strengths, parse_expression
 from pixelsmile.hashing import sha256_json
+from pixelsmile.images import load_image
 from pixelsmile.store.run_folder import differences
+from pixelsmile.triplets.triplet import read_triplets
 
 CONFIG_NAME = "config.yaml"  # in the folder of a run
 
@@ -70,15 +76,12 @@ class DataSettings(_Section):
     cache: str = "cache"
     detector: str = "auto"
 
-    @model_validator(mode="after")
-    def _window_has_area(self) -> "DataSettings":
-        if self.window is not None:
-            left, top, right, bottom = self.window
-            if not (left < right and top < bottom):
-                raise ValueError(
-                    f"window {list(self.window)} is empty; give left, top, right, bottom in 0..1"
-                )
-        return self
+    @field_validator("window")
+    @classmethod
+    def _has_area(cls, window: tuple[float, float, float, float] | None) -> object:
+        if window is not None and not (window[0] < window[2] and window[1] < window[3]):
+            raise ValueError(f"{list(window)} is empty; give left, top, right, bottom in 0..1")
+        return window
 
 
 class ContrastiveSettings(_Section):
@@ -198,15 +201,24 @@ class ValidationSettings(_Section):
     judge: str = "embedded"
     encoders: tuple[str, ...] = ("embedded",)
 
-    @model_validator(mode="after")
-    def _can_be_asked(self) -> "ValidationSettings":
+    @field_validator("expressions")
+    @classmethod
+    def _are_known(cls, expressions: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            for name in self.expressions:
+            for name in expressions:
                 parse_expression(name)
-            check_strengths(self.strengths)
-        except InputError as error:
+        except ExpressionError as error:
             raise ValueError(str(error)) from error
-        return self
+        return expressions
+
+    @field_validator("strengths")
+    @classmethod
+    def _are_in_range(cls, strengths: tuple[float, ...]) -> tuple[float, ...]:
+        try:
+            check_strengths(strengths)
+        except StrengthError as error:
+            raise ValueError(str(error)) from error
+        return strengths
 
     def check_judges(self) -> None:
         """InputError where the benchmark is not of the portraits that judge and encoders know."""
@@ -250,6 +262,33 @@ class TrainingConfig(_Section):
                 "the warmup, or train longer"
             )
         return num_steps
+
+
+def check_training(config: TrainingConfig, num_processes: int) -> None:
+    """InputError for triplets, a model, an adapter to start from or portraits that are not there or not
+    whole, and for a warm-up that takes all the steps that the triplets give.
+
+    Nothing is fetched. What only the networks can tell is refused when they are loaded.
+    """
+    triplets = read_triplets(Path(config.data.triplets), domain=config.data.domain)
+    config.num_steps(len(triplets), num_processes)
+    if not is_hub_id(config.model.name):
+        find_model(config.model.name)
+    start_file(config)
+    if config.validation.every is not None:
+        for portrait in config.validation.portraits:
+            load_image(portrait)
+
+
+def start_file(config: TrainingConfig) -> Path | None:
+    """The adapter that the training goes on from, if any: its file. AdapterError for one that is none."""
+    source = config.adapter.start
+    if source is None:
+        return None
+    try:
+        return find_adapter(AdapterSpec(source)).path
+    except AdapterError as error:
+        raise AdapterError(f"adapter.start: {error}") from error
 
 
 # What may differ when a run is continued: where things lie, what is shown of it, and what helps a run that
