@@ -70,21 +70,25 @@ def test_a_change_while_it_is_read_is_not_remembered(reads, weights, monkeypatch
     assert remembered_sha256(weights) == sha256_file(weights)
 
 
-@pytest.mark.parametrize("home", ["file", "folder", "damaged", "unknown"])
+@pytest.mark.parametrize("home", ["file", "folder", "unknown"])
 def test_without_a_memory_files_are_read(reads, weights, tmp_path, monkeypatch, home):
     match home:
         case "file":
             (tmp_path / "home").touch()
         case "folder":
             (tmp_path / "home" / "pixelsmile" / "hashes.sqlite").mkdir(parents=True)
-        case "damaged":
-            (tmp_path / "home" / "pixelsmile").mkdir(parents=True)
-            (tmp_path / "home" / "pixelsmile" / "hashes.sqlite").write_bytes(b"no database" * 1000)
         case "unknown":
             monkeypatch.delenv("XDG_CACHE_HOME")
             monkeypatch.setattr("os.path.expanduser", lambda path: path)
     assert [remembered_sha256(weights) for _ in range(2)] == [sha256_file(weights)] * 2
     assert reads == [weights.name] * 2
+
+
+def test_a_damaged_memory_begins_anew(reads, weights, tmp_path):
+    (tmp_path / "home" / "pixelsmile").mkdir(parents=True)
+    (tmp_path / "home" / "pixelsmile" / "hashes.sqlite").write_bytes(b"no database" * 1000)
+    assert [remembered_sha256(weights) for _ in range(3)] == [sha256_file(weights)] * 3
+    assert reads == [weights.name]
 
 
 def test_several_processes_share_the_memory(reads, tmp_path):

@@ -1,7 +1,8 @@
 """Hashes of weights, which are read for them once: 60 GB a benchmark run, the whole cache a training.
 
 The user's cache folder has a small database of what was read, by path, size, times and inode. Where there is
-no such folder, or it cannot be written, a file is read again each time, and that is all.
+no such folder, or it cannot be written, a file is read again each time, and that is all; a damaged database
+is taken away.
 """
 
 import os
@@ -76,6 +77,11 @@ def _database() -> Iterator[sqlite3.Connection]:
     path = folder / "pixelsmile" / "hashes.sqlite"
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)) as database:
-        database.execute("PRAGMA synchronous = OFF")  # what is lost is read again
-        database.execute(_TABLE)
-        yield database
+        try:
+            database.execute("PRAGMA synchronous = OFF")  # what is lost is read again
+            database.execute(_TABLE)
+            yield database
+        except sqlite3.DatabaseError as error:
+            if not isinstance(error, sqlite3.OperationalError):  # which are locked, full, not to be written
+                path.unlink(missing_ok=True)
+            raise
