@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from pixelsmile.errors import InputError, OutputError
-from pixelsmile.store.locks import LockHeld, try_lock
 from pixelsmile.store.manifests import read_manifest
+from pixelsmile.store.publication import LockHeld, try_lock
 from pixelsmile.store.run_folder import WorkFolder, differences, require_same
 
 HOLDS = """
 import sys
 from pathlib import Path
-from pixelsmile.store.locks import try_lock
+from pixelsmile.store.publication import try_lock
 
 with try_lock(Path(sys.argv[1])):
     print("held", flush=True)

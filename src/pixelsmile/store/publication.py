@@ -5,7 +5,8 @@
     PLACE/.pixelsmile-1a2b3c4d/moves.json    which files are being moved, once that has begun
 
 A process that is killed leaves such a folder. The next one that writes beside it puts back what was replaced,
-if the move had not come to its end, and takes the folder away.
+if the move had not come to its end, and takes the folder away. The lock of it, and of folders of work, is a
+file that one process holds until it lets go, ends or is killed.
 """
 
 import errno
@@ -16,23 +17,25 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.limits import path_within, read_bytes, read_record
-from pixelsmile.store.locks import LockHeld, try_lock
 
+LockHeld = Timeout
 SCRATCH_PREFIX = ".pixelsmile-"
 _LOCK, _JOURNAL, _NEW, _OLD = "lock", "moves.json", "new", "old"
 # A lock says nothing about other machines on a shared disk, and a folder without one may be about to get it.
 _MAX_AGE_S = 7 * 24 * 3600.0
 _MAX_HOST_BYTES = 1000
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)  # on some shared disks
 
 _log = logging.getLogger(__name__)
 
@@ -114,6 +117,20 @@ def remove_folder(path: Path) -> None:
     """Delete a folder in one step: a kill leaves it whole or leaves none. OSError where the disk refuses."""
     with suppress(FileNotFoundError), scratch_folder(path.parent) as scratch:
         os.rename(path, scratch / path.name)
+
+
+def try_lock(path: Path) -> AbstractContextManager[object] | None:
+    """The lock in the file `path`, held from now until the block that it opens ends; nobody is waited for.
+
+    None on a disk without locks. LockHeld (an OSError) where another process has it; OSError where the file
+    cannot be made.
+    """
+    try:
+        return FileLock(path, blocking=False, thread_local=False, fallback_to_soft=False).acquire()
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return None
+        raise
 
 
 @contextmanager

@@ -15,9 +15,8 @@ from pydantic import JsonValue
 
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.limits import shown
-from pixelsmile.store.locks import LockHeld, try_lock
 from pixelsmile.store.manifests import MANIFEST_NAME, FileRecord, make_manifest, read_manifest, record_file
-from pixelsmile.store.publication import SCRATCH_PREFIX, write_file
+from pixelsmile.store.publication import SCRATCH_PREFIX, LockHeld, try_lock, write_file
 
 _LOCK_NAME = ".lock"
 _LEFT_BY_KILLS = (f"{SCRATCH_PREFIX}*", ".unfinished-*")  # the latter by earlier versions
