@@ -22,7 +22,7 @@ from pixelsmile.training.objective import (
     identity_loss,
     predicted_latents,
     symmetric_contrastive,
-    triplet,
+    triplet_loss,
 )
 
 FORMS = ("infonce", "hinge", "log_ratio")
@@ -120,7 +120,7 @@ def features(num, width=5, seed=0):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_contrastive_by_hand(form):
-    assert triplet(G, P, N, settings(form)).item() == pytest.approx(BY_HAND[form], rel=1e-12)
+    assert triplet_loss(G, P, N, settings(form)).item() == pytest.approx(BY_HAND[form], rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_contrastive_by_hand(form):
     ],
 )
 def test_where_truths_are_alike_and_at_the_lower_end(form, where_alike, at_its_best):
-    assert triplet(G, P, P, settings(form)).item() == pytest.approx(where_alike, abs=1e-12)
-    assert triplet(P, P, -P, settings(form)).item() == pytest.approx(at_its_best, abs=1e-11)
+    assert triplet_loss(G, P, P, settings(form)).item() == pytest.approx(where_alike, abs=1e-12)
+    assert triplet_loss(P, P, -P, settings(form)).item() == pytest.approx(at_its_best, abs=1e-11)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -145,15 +145,15 @@ def test_against_the_formula_with_plain_cosines(form):
         "log_ratio": ((near + 1e-3) / (far + 1e-3)).log(),
         "infonce": -(((1 - near) / 0.5).exp() / (((1 - near) / 0.5).exp() + ((1 - far) / 0.5).exp())).log(),
     }[form]
-    found = triplet(g, p, n, settings(form, margin=0.3, epsilon=1e-3, temperature=0.5))
+    found = triplet_loss(g, p, n, settings(form, margin=0.3, epsilon=1e-3, temperature=0.5))
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_lengths_of_features_do_not_matter(form):
     g, p, n = (features(4, seed=seed) for seed in range(3))
-    found = triplet(3 * g, 0.1 * p, 20 * n, settings(form))
-    torch.testing.assert_close(found, triplet(g, p, n, settings(form)))
+    found = triplet_loss(3 * g, 0.1 * p, 20 * n, settings(form))
+    torch.testing.assert_close(found, triplet_loss(g, p, n, settings(form)))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -186,7 +186,7 @@ def test_the_symmetric_loss_is_the_mean_of_both_branches(form):
     generated, truths = features(6), features(6, seed=1)
     (g_a, g_b), (p_a, p_b) = generated.chunk(2), truths.chunk(2)
     both, one = settings(form), settings(form, symmetric=False)
-    a, b = triplet(g_a, p_a, p_b, both), triplet(g_b, p_b, p_a, both)
+    a, b = triplet_loss(g_a, p_a, p_b, both), triplet_loss(g_b, p_b, p_a, both)
     torch.testing.assert_close(symmetric_contrastive(generated, truths, both), (a + b) / 2)
     torch.testing.assert_close(symmetric_contrastive(generated, truths, one), a)
     swapped = [torch.cat(rows.chunk(2)[::-1]) for rows in (generated, truths)]

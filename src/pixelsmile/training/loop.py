@@ -28,12 +28,11 @@ from pixelsmile.training.run_folder import RunFolder
 from pixelsmile.training.statistics import (
     StatRecord,
     ValidationRecord,
-    Window,
+    mean_losses,
     peak_memory_gb,
     reopened,
     rounded,
     tracking,
-    window_means,
 )
 
 TOTAL = "total"
@@ -90,7 +89,7 @@ class Trainer:
         parameters = trainable(accelerator.unwrap_model(self._module))
         self._trained = Trained(parameters, Average(parameters, config.optimiser.ema_decay), optimiser)
         self._checkpoints = Checkpoints(folder.checkpoints, config.checkpoints.keep)
-        self._window: Window = []
+        self._unreported: list[dict[str, float]] = []  # losses of the steps since the last line
         self._last_saved = 0
         self.has_written = False  # the adapter's file; not where it was there already, whole
         self._clock = (time.monotonic(), 0)
@@ -110,7 +109,7 @@ class Trainer:
             validations = self._reopen(files, self._folder.validations, ValidationRecord, first)
             files.enter_context(tracking(self._accelerator, self._config, first))
             for step in range(first, self.num_steps):
-                self._window.append(self._step(step))
+                self._unreported.append(self._step(step))
                 yield from self._after(step + 1, stats, validations)
         self._export()
 
@@ -181,11 +180,11 @@ class Trainer:
         return numbers
 
     def _report(self, done: int, stats: LineWriter | None) -> StatRecord:
-        losses = window_means(self._window)
+        losses = mean_losses(self._unreported)
         now = time.monotonic()
         seconds, steps = now - self._clock[0], done - self._clock[1]
         self._clock = (now, done)
-        self._window.clear()
+        self._unreported.clear()
         record = StatRecord(
             step=done,
             epoch=rounded(done * self.layout.global_batch / self._job.num_triplets),
@@ -221,7 +220,7 @@ class Trainer:
 
     def _save(self, done: int) -> Saved:
         tensors, numbers = self._trained.tensors(self._accelerator.is_main_process)
-        facts = self._facts(done).model_copy(update={"numbers": numbers, "window": tuple(self._window)})
+        facts = self._facts(done).model_copy(update={"numbers": numbers, "window": tuple(self._unreported)})
         path = on_main(self._accelerator, lambda: self._checkpoints.save(State(facts, tensors)))
         self._last_saved = done
         return Saved(done, path or self._folder.checkpoints)
@@ -248,7 +247,7 @@ class Trainer:
         if state is not None:
             state.facts.check(self._facts(step), self.num_steps, f"the run in {str(self._folder.path)!r}")
             self._trained.restore(state)
-            self._window = [dict(values) for values in state.facts.window]
+            self._unreported = [dict(values) for values in state.facts.window]
             self._last_saved = step
         return step
 

@@ -191,13 +191,13 @@ def symmetric_contrastive(generated_RD: Tensor, truth_RD: Tensor, settings: Cont
         )
     generated_a, generated_b = generated_RD.chunk(2)
     truth_a, truth_b = truth_RD.detach().chunk(2)
-    values_B = triplet(generated_a, truth_a, truth_b, settings)
+    values_B = triplet_loss(generated_a, truth_a, truth_b, settings)
     if settings.symmetric:
-        values_B = (values_B + triplet(generated_b, truth_b, truth_a, settings)) / 2
+        values_B = (values_B + triplet_loss(generated_b, truth_b, truth_a, settings)) / 2
     return values_B
 
 
-def triplet(
+def triplet_loss(
     generated_BD: Tensor, positive_BD: Tensor, negative_BD: Tensor, settings: ContrastiveSettings
 ) -> Tensor:
     """T(G, P, N) of each sample (B,) in the form that `settings` names, Eq. 10 to 12."""

@@ -47,12 +47,9 @@ class ValidationRecord(Record):
     pictures: tuple[str, ...]
 
 
-Window = list[dict[str, float]]
-
-
-def window_means(window: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The mean of each name that the newest has, to six digits."""
-    known = {name: [values[name] for values in window if name in values] for name in window[-1]}
+def mean_losses(steps: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The mean of each loss that the newest step has, to six digits."""
+    known = {name: [values[name] for values in steps if name in values] for name in steps[-1]}
     return {name: rounded(sum(found) / len(found)) for name, found in known.items()}
 
 
