@@ -1,7 +1,6 @@
 """The folder that a recipe works in: begun with one plan, and left with folders that are whole."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from typing import Any
 
 from pixelsmile.hashing import sha256_file
 from pixelsmile.limits import read_json_object
-from pixelsmile.store.publication import write_file
+from pixelsmile.store import publication
 from pixelsmile.store.run_folder import require_same
 
 LOG_FILE = "training.jsonl"
@@ -20,7 +19,7 @@ def require_same_plan(folder: Path, plan: Mapping[str, Any], name: str = "plan")
     """Keep the plan of a folder in it, as `NAME.json`; InputError where it was begun with another."""
     file, now = folder / f"{name}.json", json.loads(json.dumps(plan))
     if not file.is_file():
-        write_file(file, (json.dumps(now, indent=2) + "\n").encode())
+        publication.write_file(file, (json.dumps(now, indent=2) + "\n").encode())
         return
     advice = f"give the same {name} or another --work, or delete the folder"
     require_same(folder, read_json_object(file), now, advice)
@@ -37,18 +36,13 @@ def publish(trained: Path, target: Path) -> None:
 def whole_folder(target: Path) -> Iterator[Path]:
     """A folder to fill, which takes the place of `target` when the block ends well.
 
-    Where `target` has the same weights already, it stays as it is, with the reports that lie beside them.
+    Where `target` has the same weights already, its files stay, with the reports that lie beside them.
     """
-    partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    yield partial
-    weights = _weights(partial)
-    if weights and weights.items() <= _weights(target).items():
-        shutil.rmtree(partial)
-        return
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(partial, target)
+    with publication.whole_folder(target) as partial:
+        yield partial
+        weights = _weights(partial)
+        if weights and weights.items() <= _weights(target).items():
+            shutil.copytree(target, partial, dirs_exist_ok=True)
 
 
 def _weights(folder: Path) -> dict[Path, str]:

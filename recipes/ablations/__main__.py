@@ -19,6 +19,7 @@ from recipes.ablations.jobs import (
 )
 from recipes.ablations.table import Edits, ablation_table, as_json, as_markdown
 from recipes.ablations.variants import FULL
+from recipes.command_line import start_log
 from recipes.commands import run_command
 
 log = logging.getLogger("recipe")
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--parallel", type=int, default=2, help="trainings at a time")
     parser.add_argument("--table", action="store_true", help="only print what is there")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    start_log()
     setting = Setting(
         work=arguments.work,
         domain=arguments.domain,

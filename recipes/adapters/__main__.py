@@ -11,6 +11,7 @@ from pixelsmile.expressions import DOMAINS
 from pixelsmile.training.run_folder import ADAPTER_NAME
 from recipes.adapters.installing import install
 from recipes.adapters.stages import STAGES, commands
+from recipes.command_line import start_log
 from recipes.commands import run_command
 
 log = logging.getLogger("recipe")
@@ -31,7 +32,7 @@ def main() -> None:
             check_folder(arguments.into)
         except ModelError as error:
             parser.error(str(error))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    start_log()
     work = arguments.work / arguments.domain
     for command in commands(STAGES, arguments.domain, work):
         log.info("pixelsmile %s", " ".join(command))

@@ -1,35 +1,29 @@
 """Make the embedded editor again: one command, resumable, hours on two cores."""
 
-import argparse
 import json
-import logging
-from collections.abc import Iterator
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from diffusers import AutoencoderKLQwenImage
 
-from recipes.embedded import latents, pictures
-from recipes.embedded.assemble import assemble, take_autoencoder
-from recipes.embedded.autoencoder import train_autoencoder
+from recipes.command_line import Stages, begin, recipe_parser, run
+from recipes.embedded.autoencoder import encode_all, load_latents, train_autoencoder
 from recipes.embedded.editor import train_editor
+from recipes.embedded.pairs import PICTURES_FILE, draw_all, planned_drawings
 from recipes.embedded.plan import Plan
+from recipes.embedded.text import build_image_processor, known_words
+from recipes.pictures import load_autoencoder
+from recipes.work_folder import whole_folder
 
-log = logging.getLogger("recipe")
+NOTE = "It was trained on portraits that pixelsmile draws and knows nothing else."
 
 
 def main() -> None:
     """Run every stage that is not done yet."""
-    parser = argparse.ArgumentParser(prog="python -m recipes.embedded", description=__doc__)
-    parser.add_argument(
-        "--work", type=Path, default=Path("runs/embedded"), help="where stages keep what they made"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=None, help="the finished diffusers folder (default: WORK/model)"
-    )
-    parser.add_argument("--threads", type=int, default=None, help="of torch; default: its own choice")
+    parser = recipe_parser("embedded", __doc__, "runs/embedded")
     parser.add_argument(
         "--no-compile", action="store_true", help="without torch.compile (which needs a C++ compiler)"
     )
@@ -37,71 +31,133 @@ def main() -> None:
         "--until", choices=("pictures", "autoencoder", "latents", "editor"), help="stop after it"
     )
     parser.add_argument(
-        "--device",
-        default="cuda" if torch.cuda.is_available() else "cpu",
-        help="of the trainings (default: a GPU if there is one)",
-    )
-    parser.add_argument(
         "--start",
         type=Path,
         default=None,
         help="a finished model folder: take its autoencoder, and go on from its editor after the first phase",
     )
-    arguments = parser.parse_args()
-    out = arguments.out or arguments.work / "model"
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    device = torch.device(arguments.device)
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    all_stages = stages(Plan(), arguments.work, out, not arguments.no_compile, device, arguments.start)
-    for name, progress in all_stages:
-        for record in progress:
-            log.info("%s %s", name, json.dumps(record))
-        if name == arguments.until:
-            return
+    options = begin(parser, "model")
+    all_stages = stages(
+        Plan(),
+        options.work,
+        options.out,
+        options.workers,
+        options.device,
+        compile_network=not options.no_compile,
+        start=options.start,
+    )
+    run(all_stages, options.until)
 
 
 def stages(
     plan: Plan,
     work: Path,
     out: Path,
-    compile_network: bool,
+    num_workers: int,
     device: torch.device,
+    *,
+    compile_network: bool,
     start: Path | None = None,
-) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
-    """The stages in order, each with its progress; a stage runs as its progress is read."""
-    yield "pictures", pictures.draw_all(plan.pictures, plan.seed, work / "pictures")
+) -> Stages:
+    """The stages in order, each with its progress."""
+    pictures = work / "pictures"
+    yield "pictures", draw_all(plan.pictures, plan.seed, pictures, num_workers)
     (work / "plan.json").write_text(json.dumps(asdict(plan), indent=2) + "\n")
-    pixels, drawn = pictures.load(work / "pictures")
+    pixels_NHWC = np.load(pictures / PICTURES_FILE, mmap_mode="r")
 
-    autoencoder_folder = work / "autoencoder"
+    autoencoder = work / "autoencoder"
     if start is not None:
-        take_autoencoder(start, autoencoder_folder)
-    if not (autoencoder_folder / "vae" / "config.json").is_file():
-        some = pixels[: plan.autoencoder.num_identities * 2 * plan.pictures.pictures_per_identity]
+        take_autoencoder(start, autoencoder)
+    if not (autoencoder / "vae" / "config.json").is_file():
+        some = pixels_NHWC[: plan.autoencoder.num_identities * 2 * plan.pictures.pictures_per_identity]
         yield (
             "autoencoder",
-            train_autoencoder(plan.autoencoder, plan.seed, some, autoencoder_folder, compile_network, device),
+            train_autoencoder(plan.autoencoder, plan.seed, some, autoencoder, compile_network, device),
         )
-    vae = AutoencoderKLQwenImage.from_pretrained(
-        autoencoder_folder / "vae", torch_dtype=torch.float32, trust_remote_code=False
-    )
-    vae.to(device)
-
-    yield (
-        "latents",
-        latents.encode_all(vae, pixels, plan.editor.condition_px, work / "latents", compile_network),
-    )
-    editor_folder = work / "editor"
-    if not (editor_folder / "transformer" / "config.json").is_file():
-        arrays = latents.load(work / "latents")
+    vae = load_autoencoder(autoencoder / "vae", device)
+    latents, editor = work / "latents", work / "editor"
+    yield "latents", encode_all(vae, pixels_NHWC, plan.editor.condition_px, latents, compile_network)
+    if not (editor / "transformer" / "config.json").is_file():
+        drawings, arrays = planned_drawings(plan.pictures, plan.seed), load_latents(latents)
         yield (
             "editor",
-            train_editor(
-                plan.editor, plan.seed, drawn, *arrays, editor_folder, compile_network, device, start
-            ),
+            train_editor(plan.editor, plan.seed, drawings, *arrays, editor, compile_network, device, start),
         )
-    assemble(plan, autoencoder_folder, editor_folder, out, start)
+    assemble(plan, autoencoder, editor, out, start)
+
+
+def take_autoencoder(model: Path, folder: Path) -> None:
+    """Let the autoencoder of a finished model, and the log of its training, be that of a new run."""
+    if not (folder / "vae").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(model / "training-autoencoder.jsonl", folder / "stats.jsonl")
+        with whole_folder(folder / "vae") as partial:
+            shutil.copytree(model / "vae", partial, dirs_exist_ok=True)
+
+
+def assemble(
+    plan: Plan, autoencoder_folder: Path, editor_folder: Path, target: Path, start: Path | None = None
+) -> None:
+    """Write the whole model folder `target`, with the logs of its training (also of the one it started from).
+
+    Nothing is half-written, and nothing of a `target` with other weights is left.
+    """
+    with whole_folder(target) as partial:
+        shutil.copytree(autoencoder_folder / "vae", partial / "vae")
+        for part in ("transformer", "text_encoder", "tokenizer"):
+            shutil.copytree(editor_folder / part, partial / part)
+        build_image_processor().save_pretrained(partial / "processor")
+        _write(partial / "scheduler" / "scheduler_config.json", _scheduler(plan))
+        _write(partial / "model_index.json", _index())
+        _write(partial / "pixelsmile.json", _options(plan))
+        shutil.copy(autoencoder_folder / "stats.jsonl", partial / "training-autoencoder.jsonl")
+        (partial / "training-editor.jsonl").write_text(_editor_log(plan, editor_folder, start))
+
+
+def _editor_log(plan: Plan, editor_folder: Path, start: Path | None) -> str:
+    """The records of every phase, after those of the model that it started from."""
+    log = "" if start is None else (start / "training-editor.jsonl").read_text()
+    for phase in plan.editor.phases[0 if start is None else 1 :]:
+        for line in (editor_folder / phase.name / "stats.jsonl").read_text().splitlines():
+            log += json.dumps({"phase": phase.name, **json.loads(line)}) + "\n"
+    return log
+
+
+def _scheduler(plan: Plan) -> dict[str, Any]:
+    return {
+        "_class_name": "FlowMatchEulerDiscreteScheduler",
+        "num_train_timesteps": 1000,
+        "shift": plan.editor.shift,
+        "use_dynamic_shifting": False,
+    }
+
+
+def _index() -> dict[str, Any]:
+    return {
+        "_class_name": "QwenImageEditPlusPipeline",
+        "processor": ["transformers", "Qwen2VLProcessor"],
+        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+        "text_encoder": ["transformers", "Qwen2_5_VLForConditionalGeneration"],
+        "tokenizer": ["transformers", "Qwen2Tokenizer"],
+        "transformer": ["diffusers", "QwenImageTransformer2DModel"],
+        "vae": ["diffusers", "AutoencoderKLQwenImage"],
+    }
+
+
+def _options(plan: Plan) -> dict[str, Any]:
+    return {
+        "size": plan.pictures.size,
+        "condition_size": plan.editor.condition_px,
+        "steps": plan.editor.num_sampling_steps,
+        "square": True,
+        "words": known_words(),
+        "note": NOTE,
+    }
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The autoencoder of the embedded editor: AutoencoderKLQwenImage, trained on crops of drawn portraits.
 
-Shape suffixes: B pictures, C channels, H and W height and width.
+Then what the editor is trained on, computed once: latents of all portraits, and what the text encoder sees.
+Shape suffixes: N, B pictures, C channels, H and W height and width.
 """
 
 import math
@@ -15,13 +16,19 @@ from diffusers.models.autoencoders.autoencoder_kl_qwenimage import (
     QwenImageAttentionBlock,
     QwenImageResidualBlock,
 )
+from PIL import Image
 from torch import Tensor, nn
 
-from pixelsmile.editing.autoencoder import decode_frames, encode_frames
-from recipes.embedded.loop import Losses, autocast, train
+from pixelsmile.editing.autoencoder import decode_frames, encode_frames, normalise
+from pixelsmile.editing.pictures import resized
 from recipes.embedded.plan import AutoencoderPlan
+from recipes.embedded.text import build_image_processor
+from recipes.optimisation import Losses, autocast, train
+from recipes.pictures import ArrayFile, fill, to_tensor
 from recipes.work_folder import whole_folder
 
+BATCH = 16  # of pictures whose latents are computed
+VALUES_PER_PATCH = 1176  # of Qwen2-VL: two frames of 14 x 14 px in three colours
 MAX_COLOUR_GAIN = 6.0
 COLOUR_LENGTH, LATENT_LENGTH = 1.5, 6.0  # about those of a colour and of a latent, as vectors
 
@@ -93,7 +100,7 @@ def _whiten_colours(vae: AutoencoderKLQwenImage, pictures_NHWC: np.ndarray) -> N
     Skin, hair and most backgrounds lie near a plane of warm colours; what lies off it is learned late else.
     """
     colours = (
-        to_images(pictures_NHWC[:: max(1, len(pictures_NHWC) // 256), ::8, ::8]).transpose(0, 1).flatten(1)
+        to_tensor(pictures_NHWC[:: max(1, len(pictures_NHWC) // 256), ::8, ::8]).transpose(0, 1).flatten(1)
     )
     variances, axes = torch.linalg.eigh(torch.cov(colours))
     gains = (variances[-1] / variances).sqrt().clamp(max=MAX_COLOUR_GAIN)
@@ -165,12 +172,7 @@ def _crops(pictures_NHWC: np.ndarray, plan: AutoencoderPlan, step: int, rng: np.
             y, x = rng.integers(0, size - crop + 1, 2)
         cut = picture[y : y + crop, x : x + crop]
         crops[index] = cut[:, ::-1] if rng.random() < 0.5 else cut
-    return to_images(crops)
-
-
-def to_images(pixels_BHWC: np.ndarray) -> Tensor:
-    """uint8 pictures (B, H, W, 3) as float32 (B, 3, H, W) in -1..1."""
-    return torch.from_numpy(np.ascontiguousarray(pixels_BHWC)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return to_tensor(crops)
 
 
 @torch.no_grad()
@@ -181,8 +183,54 @@ def _settle_latents(vae: AutoencoderKLQwenImage, pictures_NHWC: np.ndarray, plan
     assert vae.quant_conv.bias is not None
     vae.quant_conv.bias[half] = 2 * math.log(plan.latent_noise)
     chosen = np.linspace(0, len(pictures_NHWC) - 1, 256).astype(int)
-    batches = [to_images(pictures_NHWC[chosen[i : i + 16]]) for i in range(0, len(chosen), 16)]
+    batches = [to_tensor(pictures_NHWC[chosen[i : i + 16]]) for i in range(0, len(chosen), 16)]
     latents_BCHW = torch.cat([encode_frames(vae, batch)[0] for batch in batches])
     vae.register_to_config(
         latents_mean=latents_BCHW.mean((0, 2, 3)).tolist(), latents_std=latents_BCHW.std((0, 2, 3)).tolist()
     )
+
+
+def encode_all(
+    vae: AutoencoderKLQwenImage,
+    pictures_NHWC: np.ndarray,
+    condition_px: int,
+    folder: Path,
+    compile_network: bool,
+) -> Iterator[dict[str, int]]:
+    """Write `latents.npy` (N x C x h x w, normalised) and `patches.npy` (N x patches x values), both float16.
+
+    Skipped where they exist. Yields how many pictures are encoded.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    encode = torch.compile(encode_frames, dynamic=False) if compile_network else encode_frames
+    num, side = len(pictures_NHWC), pictures_NHWC.shape[1] // vae.spatial_compression_ratio
+    arrays = (
+        ArrayFile(folder / "latents.npy", (num, vae.config.z_dim, side, side), np.float16),
+        ArrayFile(
+            folder / "patches.npy", (num, *_patches(pictures_NHWC[:1], condition_px).shape[1:]), np.float16
+        ),
+    )
+
+    def encoded(rows: range) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for start in range(rows.start, rows.stop, BATCH):
+            batch_BHWC = pictures_NHWC[start : min(start + BATCH, rows.stop)]
+            filler_BHWC = np.repeat(batch_BHWC[-1:], BATCH - len(batch_BHWC), axis=0)
+            whole_BHWC = np.concatenate([batch_BHWC, filler_BHWC])  # of one shape: compiled once
+            with torch.inference_mode(), autocast(vae.device):
+                means_BCHW, _ = encode(vae, to_tensor(whole_BHWC).to(vae.device))
+            latents_BCHW = normalise(vae, means_BCHW.float())[: len(batch_BHWC)].cpu().numpy()
+            yield from zip(latents_BCHW, _patches(batch_BHWC, condition_px), strict=True)
+
+    yield from fill(arrays, encoded, 50 * BATCH)
+
+
+def load_latents(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The two arrays, in memory."""
+    return np.load(folder / "latents.npy"), np.load(folder / "patches.npy")
+
+
+def _patches(pictures_BHWC: np.ndarray, condition_px: int) -> np.ndarray:
+    """What the text encoder sees of each: (B, patches, values)."""
+    seen = [resized(Image.fromarray(picture), condition_px, condition_px) for picture in pictures_BHWC]
+    values = build_image_processor()(images=seen, return_tensors="np")["pixel_values"]
+    return values.reshape(len(seen), -1, VALUES_PER_PATCH)

@@ -1,7 +1,7 @@
 """The embedded editor: text encoder and transformer, trained together by flow matching on pairs of portraits.
 
-Shape suffixes: B pairs, C latent channels, H and W latent height and width, N tokens, D channels of a token,
-T text tokens.
+Shape suffixes: B pairs, C latent channels, H and W latent height and width, N image tokens, D channels of a
+token, T text tokens; in the attention S = T + N tokens, H heads, K channels of a head.
 """
 
 from collections.abc import Iterator
@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import QwenImageTransformer2DModel
+from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from pixelsmile.editing.flow import PATCH, FlowSchedule, add_noise, pack, velocity_target
 from pixelsmile.editing.prompts import IMAGE_TOKEN, PICTURE, PREFIX, SUFFIX
 from pixelsmile.training.window import ChosenPositions
-from recipes.embedded.attention import RealRotaryAttention
-from recipes.embedded.labels import Pairs
-from recipes.embedded.loop import Losses, autocast, train
-from recipes.embedded.pictures import Picture
+from recipes.embedded.pairs import Pairs
 from recipes.embedded.plan import EditorPhase, EditorPlan
 from recipes.embedded.text import build_text_encoder, build_tokenizer
+from recipes.optimisation import Losses, autocast, train
+from recipes.random_faces import Drawing
 from recipes.work_folder import whole_folder
 
 MERGE = 4  # patches of the picture that the text encoder merges into a token
@@ -97,7 +97,7 @@ def build_transformer(plan: EditorPlan, z_dim: int, seed: int) -> QwenImageTrans
 def train_editor(
     plan: EditorPlan,
     seed: int,
-    pictures: list[Picture],
+    drawings: list[Drawing],
     latents_NCHW: np.ndarray,
     patches_NPV: np.ndarray,
     folder: Path,
@@ -120,7 +120,7 @@ def train_editor(
     if compile_network:
         for block in editor.transformer.transformer_blocks:
             block.compile(dynamic=False)
-    pairs = Pairs(pictures, plan)
+    pairs = Pairs(drawings, plan)
     for index, phase in enumerate(plan.phases):
         if phase == plan.phases[0] and start is not None:
             continue
@@ -238,3 +238,55 @@ def _token_weights(pairs: Pairs, latents_NCHW: np.ndarray, focus: float) -> Tens
 def _tokens(latents_NCHW: np.ndarray, rows: list[int], tokens: Tensor) -> Tensor:
     """The chosen tokens (B, N, D) of the chosen pictures."""
     return pack(torch.from_numpy(latents_NCHW[rows]).float())[:, tokens]
+
+
+class RealRotaryAttention:
+    """An attention processor for `QwenImageTransformer2DModel.set_attn_processor`; no masks.
+
+    The same numbers as the stock processor up to rounding. That one rotates complex numbers, which
+    torch.compile leaves uncompiled; this one rotates real numbers.
+    """
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor,
+        encoder_hidden_states_mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        image_rotary_emb: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Image tokens (B, N, D) and text tokens (B, T, D) attend to each other; both are returned."""
+        if attention_mask is not None or encoder_hidden_states_mask is not None or image_rotary_emb is None:
+            raise ValueError("RealRotaryAttention takes prompts of one length, and positions")
+        image, text = hidden_states, encoder_hidden_states
+        image_freqs, text_freqs = image_rotary_emb
+        query = _joint(attn.add_q_proj(text), attn.norm_added_q, attn.to_q(image), attn.norm_q, attn.heads)
+        key = _joint(attn.add_k_proj(text), attn.norm_added_k, attn.to_k(image), attn.norm_k, attn.heads)
+        value = _joint(attn.add_v_proj(text), None, attn.to_v(image), None, attn.heads)
+        freqs_SK = torch.view_as_real(torch.cat([text_freqs, image_freqs]))
+        query, key = _rotate(query, freqs_SK), _rotate(key, freqs_SK)
+        attended_BHSK = torch.nn.functional.scaled_dot_product_attention(
+            *(states.transpose(1, 2) for states in (query, key, value))
+        )
+        joint_BSD = attended_BHSK.transpose(1, 2).flatten(2)
+        num_text = text.shape[1]
+        return attn.to_out[0](joint_BSD[:, num_text:]), attn.to_add_out(joint_BSD[:, :num_text])
+
+
+def _joint(
+    text: Tensor, text_norm: nn.Module | None, image: Tensor, image_norm: nn.Module | None, heads: int
+) -> Tensor:
+    """(B, S, H, K), text first as in the stock processor."""
+    text_BTHK, image_BNHK = text.unflatten(-1, (heads, -1)), image.unflatten(-1, (heads, -1))
+    if text_norm is not None and image_norm is not None:
+        text_BTHK, image_BNHK = text_norm(text_BTHK), image_norm(image_BNHK)
+    return torch.cat([text_BTHK, image_BNHK], dim=1)
+
+
+def _rotate(states_BSHK: Tensor, freqs_SK2: Tensor) -> Tensor:
+    pairs = states_BSHK.float().unflatten(-1, (-1, 2))
+    real, imaginary = pairs.unbind(-1)
+    cos, sin = freqs_SK2[:, None].unbind(-1)
+    rotated = torch.stack([real * cos - imaginary * sin, real * sin + imaginary * cos], dim=-1)
+    return rotated.flatten(-2).to(states_BSHK.dtype)

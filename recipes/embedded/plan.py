@@ -2,20 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from recipes.optimisation import Optimisation
 
-@dataclass(frozen=True)
-class Optimisation:
-    """How a network is trained: AdamW, warmup, decay to zero, exponential moving average."""
-
-    num_steps: int
-    learning_rate: float
-    num_warmup_steps: int
-    ema_decay: float
-    decay_share: float = 1.0  # of the steps, at the end, over which the learning rate falls to zero
-    weight_decay: float = 0.0
-    max_grad_norm: float = 1.0
-    checkpoint_every: int = 250
-    log_every: int = 50
+AUTOENCODER_OPTIMISATION = Optimisation(6_000, 7e-4, 100, 0.998)
 
 
 @dataclass(frozen=True)
@@ -23,13 +12,11 @@ class PicturePlan:
     """Which portraits are drawn. Identities are seeds; the ranges of training and testing do not meet."""
 
     size: int = 256  # px
-    num_identities: int = 1400  # in each style
+    num_identities: int = 1400  # in each domain
     pictures_per_identity: int = 5  # the first is neutral
     first_training_seed: int = 0
     first_test_seed: int = 1_000_000
-    min_strength: float = (
-        0.7  # of the expressions drawn: strengths are uniform from here to 1, and not labelled
-    )
+    min_strength: float = 0.7  # of expressions: strengths are uniform from here to 1, and not labelled
 
 
 @dataclass(frozen=True)
@@ -40,7 +27,7 @@ class AutoencoderPlan:
     dim_mult: tuple[int, ...] = (1, 2, 4, 8)
     num_res_blocks: int = 1
     z_dim: int = 16
-    num_identities: int = 600  # in each style: the crops of these are enough
+    num_identities: int = 600  # in each domain: the crops of these are enough
     crop_px: int = 64
     batch_size: int = 16
     final_crop_px: int = 128
@@ -52,7 +39,7 @@ class AutoencoderPlan:
     square_weight: float = 2.0  # of the mean square error, beside the L1 error
     chroma_weight: float = 1.0  # of the L1 error of the colours without their mean
     gradient_weight: float = 0.25  # of the gradients' L1 error: keeps hair, wrinkles, freckles
-    optimisation: Optimisation = Optimisation(6_000, 7e-4, 100, 0.998)
+    optimisation: Optimisation = AUTOENCODER_OPTIMISATION
 
 
 @dataclass(frozen=True)

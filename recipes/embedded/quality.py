@@ -10,7 +10,6 @@ the ceiling, is taken on one of the expressions of each identity, another in tur
 """
 
 import argparse
-import json
 import math
 import multiprocessing
 import os
@@ -32,6 +31,7 @@ from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.requests import Request
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain, confusing_partner
 from pixelsmile.portraits import NUM_VARIANTS, Identity, action_units, render, sample_identity
+from recipes.command_line import write_report
 from recipes.embedded.plan import PicturePlan
 
 
@@ -75,7 +75,7 @@ class Errors:
 
 @dataclass
 class Tally:
-    """What is counted at one strength in one style."""
+    """What is counted at one strength in one domain."""
 
     edits: Errors = field(default_factory=Errors)
     copies: Errors = field(default_factory=Errors)
@@ -115,7 +115,7 @@ class Tally:
 def measure(
     model: str, num_identities: int, strengths: Sequence[float], processes: int
 ) -> Iterator[dict[str, Any]]:
-    """Edit test identities to every expression in both styles; yields the report so far after each.
+    """Edit test identities to every expression in both domains; yields the report so far after each.
 
     processes: that share the identities, one thread each: faster than one process with several threads.
     """
@@ -131,7 +131,7 @@ def measure(
                 "num_identities": index + 1,
                 **info,
                 "results": [
-                    {"style": domain, "strength": strength, **tally.summary()}
+                    {"domain": domain, "strength": strength, **tally.summary()}
                     for (domain, strength), tally in tallies.items()
                 ],
             }
@@ -147,7 +147,7 @@ def _start_worker(model: str, strengths: tuple[float, ...]) -> None:
 
 
 def _measure_identity(job: tuple[int, int]) -> tuple[dict[str, Any], Tallies]:
-    """What one identity adds, by style and strength."""
+    """What one identity adds, by domain and strength."""
     identity_seed, index = job
     editor, strengths = _worker["editor"], _worker["strengths"]
     tallies = {(domain, strength): Tally() for domain in DOMAINS for strength in strengths}
@@ -217,7 +217,7 @@ def main() -> None:
     target = arguments.out or find_model(arguments.model) / "quality.json"
     reports = measure(arguments.model, arguments.identities, arguments.strengths, arguments.processes)
     for report in reports:
-        target.write_text(json.dumps(report, indent=2) + "\n")
+        write_report(report, target)
         if report["num_identities"] % 10 == 0:
             print(f"{report['num_identities']} of {arguments.identities} identities", flush=True)
     print(target.read_text(), end="")

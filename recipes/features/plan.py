@@ -8,7 +8,9 @@ In float16 the 0.84 M parameters weigh 1.7 MB.
 from dataclasses import dataclass, field
 
 from pixelsmile.networks.expression_features import DrawnFeaturesConfig
-from recipes.embedded.plan import Optimisation
+from recipes.augmentation import LightPlan
+from recipes.optimisation import Optimisation
+from recipes.random_faces import FacePlan
 
 
 @dataclass(frozen=True)
@@ -32,36 +34,25 @@ class PicturePlan:
     margin_px: int = 8  # around the window, for shifts and turns
 
 
-@dataclass(frozen=True)
-class FacePlan:
-    """What faces show: all expressions and variants, at strengths from 0 on, uniformly."""
-
-    max_strength: float = 1.3
-    neutral_share: float = 0.05
-    blend_share: float = 0.2  # two expressions, whose strengths add up to one strength
-    pair_share: float = 0.5  # of the blends: the two of a confusing pair
-    pair_weight: float = 2.0  # of a member of a confusing pair among the single expressions
+FACES = FacePlan(max_strength=1.3, neutral_share=0.05, blend_share=0.2)
 
 
 @dataclass(frozen=True)
-class AugmentationPlan:
+class AugmentationPlan(LightPlan):
     """How a window is changed each time that it is seen; ranges are uniform and lie on both sides.
 
     Nothing is mirrored, for gazes and smirks are signed. Noise and softness are there so that a generator
     cannot please the features by a pattern that nobody sees. Faces lie in other places of the window than
-    drawn ones may, a little, and colours change little: a blush is a colour.
+    drawn ones may, a little.
     """
 
     max_shift_px: float = 4.0
     max_turn_deg: float = 4.0
     max_zoom: float = 0.05
-    brightness: float = 0.05
-    contrast: float = 0.1
-    channel_gain: float = 0.03
     soft_share: float = 0.3  # of the windows: shrunk and enlarged again
     min_soft: float = 0.5  # to at least this share of their side
     noise_share: float = 0.4
-    max_noise: float = 0.05  # deviation, of a range of 1
+    max_noise: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -83,7 +74,7 @@ class Plan:
 
     seed: int = 0
     pictures: PicturePlan = field(default_factory=PicturePlan)
-    faces: FacePlan = field(default_factory=FacePlan)
+    faces: FacePlan = FACES
     augmentation: AugmentationPlan = field(default_factory=AugmentationPlan)
     loss: LossPlan = field(default_factory=LossPlan)
     network: DrawnFeaturesConfig = field(default_factory=DrawnFeaturesConfig)

@@ -12,8 +12,6 @@ stand the raw pixels of its window.
 """
 
 import argparse
-import json
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,16 +32,15 @@ from pixelsmile.hashing import sha256_file
 from pixelsmile.networks.convolutional import WEIGHTS_FILE
 from pixelsmile.networks.expression_features import DrawnFeaturesConfig, look_through
 from pixelsmile.portraits import NUM_VARIANTS, action_units
-from recipes.faces.encoders.sittings import mapping
+from recipes.command_line import rounded, run, start_log, write_report
 from recipes.features.plan import Plan
-from recipes.features.shots import Shot
-from recipes.features.windows import picture, reconstructions, to_tensor
+from recipes.features.windows import reconstructions
+from recipes.pictures import load_autoencoder, to_tensor, worker_map
+from recipes.random_faces import Sample
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 DRAWN, RECONSTRUCTED = "drawn", "reconstructed"
 QUALITY_FILE = "quality.json"
-
-log = logging.getLogger("recipe")
 
 Features = dict[str, np.ndarray]  # of a person by what G is, and of the truths: (expressions, strengths, D)
 _TRUTHS = "truths"
@@ -60,10 +57,12 @@ class ShowPerson:
         """By the name of the encoder, then by what the pictures are."""
         domain, seed = job
         variant = seed % NUM_VARIANTS
-        generated = self._shots(domain, seed, variant)
+        generated = self._samples(domain, seed, variant)
         pictures = {
-            _TRUTHS: np.stack([picture(s) for s in self._shots(domain, seed, (variant + 1) % NUM_VARIANTS)]),
-            DRAWN: np.stack([picture(shot) for shot in generated]),
+            _TRUTHS: np.stack(
+                [s.picture() for s in self._samples(domain, seed, (variant + 1) % NUM_VARIANTS)]
+            ),
+            DRAWN: np.stack([s.picture() for s in generated]),
             RECONSTRUCTED: reconstructions(self.plan, _autoencoder(), generated),
         }
         encoder, found = _encoder(self.folder), {}
@@ -75,10 +74,10 @@ class ShowPerson:
                 }
         return found
 
-    def _shots(self, domain: Domain, seed: int, variant: int) -> list[Shot]:
+    def _samples(self, domain: Domain, seed: int, variant: int) -> list[Sample]:
         size_px = self.plan.pictures.editor_px
         return [
-            Shot(seed, domain, action_units(expression, strength, variant), size_px)
+            Sample(seed, domain, action_units(expression, strength, variant), size_px)
             for expression in EXPRESSIONS
             for strength in STRENGTHS
         ]
@@ -98,17 +97,15 @@ def _encoder(folder: Path) -> DrawnEncoder:
 
 @cache
 def _autoencoder() -> AutoencoderKLQwenImage:
-    return AutoencoderKLQwenImage.from_pretrained(
-        model_path() / "vae", torch_dtype=torch.float32, trust_remote_code=False
-    )
+    return load_autoencoder(model_path() / "vae")
 
 
 def measure(folder: Path, plan: Plan, num_people: int, num_workers: int) -> Iterator[dict[str, Any]]:
-    """Yields how many people are done, at last the report under `results`: encoder -> style -> numbers."""
+    """Yields how many people are done, at last the report under `results`: encoder -> domain -> numbers."""
     first = plan.pictures.first_test_seed
     jobs = [(domain, first + index) for domain in DOMAINS for index in range(num_people)]
     people: dict[str, dict[Domain, list[Features]]] = {}
-    with mapping(num_workers) as mapped:
+    with worker_map(num_workers) as mapped:
         for done, ((domain, _), found) in enumerate(
             zip(jobs, mapped(ShowPerson(folder, plan), jobs), strict=True), 1
         ):
@@ -136,7 +133,7 @@ def _numbers(people: Sequence[Features]) -> dict[str, Any]:
             )
             found[f"{kind}_{whose}"] = {
                 which: {
-                    f"{strength:g}": round(float(right_PEES[:, chosen_EE, index].mean()), 4)
+                    f"{strength:g}": rounded(right_PEES[:, chosen_EE, index].mean())
                     for index, strength in enumerate(STRENGTHS)
                 }
                 for which, chosen_EE in (
@@ -144,7 +141,7 @@ def _numbers(people: Sequence[Features]) -> dict[str, Any]:
                     ("any", ~np.eye(len(EXPRESSIONS), dtype=bool)),
                 )
             }
-        found[f"{kind}_rise"] = round(float(np.mean([_rise(features[kind]) for features in people])), 4)
+        found[f"{kind}_rise"] = rounded(np.mean([_rise(features[kind]) for features in people]))
     return found
 
 
@@ -169,12 +166,11 @@ def main() -> None:
     """Measure the encoder and write the report beside it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--encoder", type=Path, required=True, help="the folder of a finished recipe")
-    parser.add_argument("--people", type=int, default=40, help="in each style")
+    parser.add_argument("--people", type=int, default=40, help="in each domain")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    for record in measure_folder(arguments.encoder, Plan(), arguments.people, arguments.workers):
-        log.info("%s", json.dumps(record))
+    start_log()
+    run([("people", measure_folder(arguments.encoder, Plan(), arguments.people, arguments.workers))])
 
 
 def measure_folder(folder: Path, plan: Plan, num_people: int, num_workers: int) -> Iterator[dict[str, Any]]:
@@ -186,7 +182,7 @@ def measure_folder(folder: Path, plan: Plan, num_people: int, num_workers: int) 
     for record in measure(folder, plan, num_people, num_workers):
         if "results" in record:
             report = {"weights_sha256": sha256_file(folder / WEIGHTS_FILE), **record}
-            (folder / QUALITY_FILE).write_text(json.dumps(report, indent=2) + "\n")
+            write_report(report, folder / QUALITY_FILE)
         else:
             yield record
 

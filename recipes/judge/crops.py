@@ -1,5 +1,6 @@
 """The crops that the judge is trained on, drawn once and kept on disk, with the truth of each.
 
+Whom a picture shows, and with which face, is settled by its number alone.
 Shape suffixes: N crops, S side in pixels, 3 channels (RGB), E expressions.
 """
 
@@ -17,52 +18,64 @@ from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.requests import Request
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS
 from pixelsmile.faces.alignment import inverse, similarity
-from pixelsmile.hashing import sha256_file
 from pixelsmile.judges.embedded.judge import NUM_FIXED, TEMPLATE_3, face_crop
-from pixelsmile.portraits import ActionUnits, draw_portrait, render, sample_identity
-from recipes.faces.encoders.filling import fill
-from recipes.faces.encoders.sittings import mapping
-from recipes.judge.plan import PicturePlan, Plan
-from recipes.judge.shots import Shot, shot_of
+from pixelsmile.portraits import (
+    NUM_VARIANTS,
+    ActionUnits,
+    action_units,
+    draw_portrait,
+    render,
+    sample_identity,
+)
+from recipes.judge.plan import JudgedFacePlan, PicturePlan, Plan
+from recipes.pictures import (
+    TrainingPictures,
+    file_by,
+    fill_one,
+    load_autoencoder,
+    to_pixels,
+    to_tensor,
+    worker_map,
+)
+from recipes.random_faces import Sample, blended, one_expression, two_expressions
 from recipes.work_folder import require_same_plan
 
 _DRAWN = "drawn.npy"
-_TRANSFORMER_WEIGHTS = Path("transformer", "diffusion_pytorch_model.safetensors")
-_AUTOENCODER_WEIGHTS = "diffusion_pytorch_model.safetensors"
 _LATENT_PX = 8  # what one latent covers
-_EDITS = 4  # stream of random numbers
+_SAMPLES, _EDITS = 0, 4  # streams of random numbers
 _DRAWN_AT_ONCE, _RECONSTRUCTED_AT_ONCE = 256, 8
 
 
-@dataclass(frozen=True)
-class Crops:
-    """All crops with their margins (uint8), which of DOMAINS each is drawn in, and their scores.
+def sample_of(plan: Plan, index: int) -> Sample:
+    """Picture `index`; the drawn ones come first, then those that are reconstructed."""
+    pictures, rng = plan.pictures, np.random.default_rng((plan.seed, _SAMPLES, index))
+    domain = DOMAINS[rng.integers(len(DOMAINS))]
+    units = sample_units(plan.faces, rng)
+    size_px, fade = int(rng.choice(pictures.sizes_px)), 1.0
+    if index >= pictures.num_drawn:
+        size_px = pictures.editor_px
+        fade = float(rng.random()) if rng.random() < pictures.faded_share else 1.0
+    return Sample(pictures.first_training_seed + index, domain, units, size_px, fade)
 
-    Crops are numbered through: drawn, reconstructed, edited. The scores of edits are not numbers.
-    """
 
-    drawn: np.ndarray  # NSS3
-    reconstructed: np.ndarray  # NSS3
-    edited: np.ndarray  # NSS3
-    truths: np.ndarray  # NE
-    domains: np.ndarray  # N
-    held_every: int
+def sample_units(plan: JudgedFacePlan, rng: np.random.Generator) -> ActionUnits:
+    """A face by chance, as the plan wants them."""
+    kind, strength = rng.random(), float(rng.uniform(0, plan.max_strength))
+    if kind < plan.neutral_share:
+        return ActionUnits()
+    if kind < plan.neutral_share + plan.blend_share:
+        return _blend(two_expressions(plan, rng), strength, rng)
+    name = one_expression(plan, rng)
+    if kind < plan.neutral_share + plan.blend_share + plan.mixed_share:
+        return _blend((name, name), strength, rng)
+    return action_units(name, strength, int(rng.integers(NUM_VARIANTS)))
 
-    def crops(self, rows: np.ndarray) -> np.ndarray:
-        """Those crops (B, S, S, 3)."""
-        return np.stack([self._crop(row) for row in rows.tolist()])
 
-    def _crop(self, row: int) -> np.ndarray:
-        for part in (self.drawn, self.reconstructed):
-            if row < len(part):
-                return part[row]
-            row -= len(part)
-        return self.edited[row]
-
-    def rows(self, *, held: bool) -> np.ndarray:
-        """The numbers of those that are trained on, or of the held ones."""
-        numbers_N = np.arange(len(self.truths))
-        return numbers_N[(numbers_N % self.held_every == 0) == held]
+def _blend(names: tuple[str, str], strength: float, rng: np.random.Generator) -> ActionUnits:
+    """Two expressions, each in some variant."""
+    share = float(rng.random())
+    one, other = rng.integers(NUM_VARIANTS, size=2).tolist()
+    return blended(names, strength, share, (one, other))
 
 
 @dataclass(frozen=True)
@@ -73,8 +86,10 @@ class DrawCrop:
 
     def __call__(self, index: int) -> np.ndarray:
         """The crop (S, S, 3), uint8."""
-        shot = shot_of(self.plan, index)
-        portrait = draw_portrait(sample_identity(shot.identity_seed), shot.units, shot.domain, shot.size_px)
+        sample = sample_of(self.plan, index)
+        portrait = draw_portrait(
+            sample_identity(sample.identity_seed), sample.units, sample.domain, sample.size_px
+        )
         return face_crop(
             portrait.image,
             portrait.truth.landmarks_5,
@@ -85,15 +100,11 @@ class DrawCrop:
 
 def draw_all(plan: Plan, folder: Path, num_workers: int) -> Iterator[dict[str, int]]:
     """Draw every crop into `folder`, unless it is there. Yields how many are done."""
-    require_same_plan(
-        folder,
-        {"seed": plan.seed, "crop_px": plan.network.crop_px, **asdict(plan.pictures), **asdict(plan.faces)},
-    )
-    if (folder / _DRAWN).is_file():
-        return
+    size = {"seed": plan.seed, "crop_px": plan.network.crop_px}
+    require_same_plan(folder, {**size, **asdict(plan.pictures), **asdict(plan.faces)})
     shape = (plan.pictures.num_drawn, *_shape(plan))
-    with mapping(num_workers) as mapped:
-        yield from fill(folder / _DRAWN, shape, lambda rows: mapped(DrawCrop(plan), rows), _DRAWN_AT_ONCE)
+    with worker_map(num_workers) as mapped:
+        yield from fill_one(folder / _DRAWN, shape, lambda rows: mapped(DrawCrop(plan), rows), _DRAWN_AT_ONCE)
 
 
 def reconstruct_some(
@@ -103,24 +114,21 @@ def reconstruct_some(
 
     autoencoder: its folder. Yields how many are done.
     """
-    target = _reconstructed_file(folder, autoencoder)
+    target = file_by(folder, "reconstructed", autoencoder)
     if target.is_file():
         return
-    vae = AutoencoderKLQwenImage.from_pretrained(
-        autoencoder, torch_dtype=torch.float32, trust_remote_code=False
-    ).to(device)
+    vae = load_autoencoder(autoencoder, device)
     first, shape = plan.pictures.num_drawn, (plan.pictures.num_reconstructed, *_shape(plan))
 
     def reconstructed(rows: range) -> np.ndarray:
-        shots = [shot_of(plan, first + row) for row in rows]
-        return _reconstructed(vae, shots, plan)
+        return _reconstructed(vae, [sample_of(plan, first + row) for row in rows], plan)
 
-    yield from fill(target, shape, reconstructed, _RECONSTRUCTED_AT_ONCE)
+    yield from fill_one(target, shape, reconstructed, _RECONSTRUCTED_AT_ONCE)
 
 
 def edit_some(plan: Plan, model: Path, folder: Path) -> Iterator[dict[str, int]]:
     """Let the editor in the folder `model` edit neutral portraits, unless it did; yields how many people."""
-    target = _edited_file(folder, model)
+    target = file_by(folder, "edited", model / "transformer")
     if target.is_file():
         return
     editor = Editor.from_pretrained(model, adapter="none")
@@ -129,30 +137,36 @@ def edit_some(plan: Plan, model: Path, folder: Path) -> Iterator[dict[str, int]]
         return np.stack([_edits(editor, plan, index) for index in people])
 
     shape = (plan.edits.num_people, plan.edits.edits_per_person, *_shape(plan))
-    yield from fill(target, shape, edited, 1)
+    yield from fill_one(target, shape, edited, 1)
 
 
-def load(plan: Plan, model: Path, folder: Path) -> Crops:
-    """What the three stages wrote, memory-mapped, and the truths. model: the editor's folder."""
-    files = (folder / _DRAWN, _reconstructed_file(folder, model / "vae"), _edited_file(folder, model))
+def load(plan: Plan, model: Path, folder: Path) -> TrainingPictures:
+    """What the three stages wrote, memory-mapped, and the truths: drawn, reconstructed, edited.
+
+    model: the editor's folder. The scores of edits are not numbers.
+    """
+    files = (
+        folder / _DRAWN,
+        file_by(folder, "reconstructed", model / "vae"),
+        file_by(folder, "edited", model / "transformer"),
+    )
     drawn, reconstructed, edited = (np.load(file, mmap_mode="r") for file in files)
     edited = edited.reshape(-1, *edited.shape[2:])
-    shots = [shot_of(plan, index) for index in range(len(drawn) + len(reconstructed))]
-    truths_NE = np.stack([shot.truth() for shot in shots])
-    domains_N = np.array([DOMAINS.index(shot.domain) for shot in shots])
-    of_edits = np.arange(len(edited)) // plan.edits.edits_per_person % len(DOMAINS)
-    return Crops(
-        drawn,
-        reconstructed,
-        edited,
-        np.concatenate([truths_NE, np.full((len(edited), truths_NE.shape[1]), np.nan, np.float32)]),
-        np.concatenate([domains_N, of_edits]),
+    samples = [sample_of(plan, index) for index in range(len(drawn) + len(reconstructed))]
+    truths_NE = np.stack([sample.truth() for sample in samples])
+    unknown_NE = np.full((len(edited), truths_NE.shape[1]), np.nan, np.float32)
+    domains_N = np.array([DOMAINS.index(sample.domain) for sample in samples])
+    of_edits_N = np.arange(len(edited)) // plan.edits.edits_per_person % len(DOMAINS)
+    return TrainingPictures(
+        (drawn, reconstructed, edited),
+        np.concatenate([truths_NE, unknown_NE]),
+        np.concatenate([domains_N, of_edits_N]),
         plan.pictures.held_every,
     )
 
 
 def _edits(editor: Editor, plan: Plan, index: int) -> np.ndarray:
-    """Edits of one person (P, S, S, 3) at strengths by chance; styles take turns."""
+    """Edits of one person (P, S, S, 3) at strengths by chance; domains take turns."""
     pictures, rng = plan.pictures, np.random.default_rng((plan.seed, _EDITS, index))
     first = pictures.first_training_seed + pictures.num_drawn + pictures.num_reconstructed
     identity, domain = sample_identity(first + index), DOMAINS[index % len(DOMAINS)]
@@ -167,20 +181,20 @@ def _edits(editor: Editor, plan: Plan, index: int) -> np.ndarray:
     )
 
 
-def _reconstructed(vae: AutoencoderKLQwenImage, shots: list[Shot], plan: Plan) -> np.ndarray:
-    """The crops of these shots after the autoencoder: of the part of the picture around the face alone."""
+def _reconstructed(vae: AutoencoderKLQwenImage, samples: list[Sample], plan: Plan) -> np.ndarray:
+    """The crops of these samples after the autoencoder: of the part of the picture around the face alone."""
     landmarks, corners, moved, rest = [], [], [], []
-    for shot in shots:
-        identity = sample_identity(shot.identity_seed)
-        portrait = draw_portrait(identity, shot.units, shot.domain, shot.size_px)
+    for sample in samples:
+        identity = sample_identity(sample.identity_seed)
+        portrait = draw_portrait(identity, sample.units, sample.domain, sample.size_px)
         x, y = _corner(portrait.truth.landmarks_5, plan.pictures)
         inside = np.s_[y : y + plan.pictures.region_px, x : x + plan.pictures.region_px]
         moved.append(np.asarray(portrait.image)[inside])
-        if shot.fade < 1:
-            rest.append(render(identity, ActionUnits(), shot.domain, shot.size_px)[inside])
+        if sample.fade < 1:
+            rest.append(render(identity, ActionUnits(), sample.domain, sample.size_px)[inside])
         landmarks.append(portrait.truth.landmarks_5)
         corners.append((x, y))
-    fades_N = np.array([shot.fade for shot in shots], np.float32)
+    fades_N = np.array([sample.fade for sample in samples], np.float32)
     pictures = _through(vae, np.stack(moved), rest, fades_N)
     crop_px, margin_px = plan.network.crop_px, plan.pictures.margin_px
     return np.stack(
@@ -198,16 +212,14 @@ def _through(
     """Pictures after the autoencoder; those that fade are mixed with theirs at rest, as latents."""
 
     def latents(pixels_NSS3: np.ndarray) -> torch.Tensor:
-        images_NCHW = torch.from_numpy(pixels_NSS3).to(vae.device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        return encode_images(vae, images_NCHW)
+        return encode_images(vae, to_tensor(pixels_NSS3).to(vae.device))
 
     latents_NCHW = latents(moved_NSS3)
     if rest:
         (rows,) = np.nonzero(fades_N < 1)
         fades_N111 = torch.from_numpy(fades_N[rows]).to(latents_NCHW)[:, None, None, None]
         latents_NCHW[rows] = torch.lerp(latents(np.stack(rest)), latents_NCHW[rows], fades_N111)
-    images_NCHW = decode_latents(vae, latents_NCHW).float()
-    return ((images_NCHW + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return to_pixels(decode_latents(vae, latents_NCHW))
 
 
 def _corner(landmarks_52: np.ndarray, plan: PicturePlan) -> tuple[int, int]:
@@ -222,13 +234,3 @@ def _corner(landmarks_52: np.ndarray, plan: PicturePlan) -> tuple[int, int]:
 def _shape(plan: Plan) -> tuple[int, int, int]:
     side = plan.network.crop_px + 2 * plan.pictures.margin_px
     return side, side, 3
-
-
-def _reconstructed_file(folder: Path, autoencoder: Path) -> Path:
-    """Named by the autoencoder's weights, for another one gives other pictures."""
-    return folder / f"reconstructed-{sha256_file(autoencoder / _AUTOENCODER_WEIGHTS)[:12]}.npy"
-
-
-def _edited_file(folder: Path, model: Path) -> Path:
-    """Named by the editor's weights."""
-    return folder / f"edited-{sha256_file(model / _TRANSFORMER_WEIGHTS)[:12]}.npy"

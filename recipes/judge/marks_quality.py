@@ -36,7 +36,8 @@ from pixelsmile.judges.question import (
 )
 from pixelsmile.judges.verdict import Mark
 from pixelsmile.store.publication import write_file
-from recipes.judge.marks_pictures import DAMAGES, Ruin, Sitting, sitting_of
+from recipes.command_line import rounded, start_log
+from recipes.judge.marks import DAMAGES, EditTask, Ruin, task_of
 from recipes.judge.quality import reconstruction
 
 QUALITY_FILE = "marks_quality.json"
@@ -47,8 +48,8 @@ log = logging.getLogger("recipe")
 
 
 @dataclass(frozen=True)
-class Trial:
-    """Who is tested: `num_people` in each style; their seeds are not those of the calibration."""
+class MarksTest:
+    """Who is tested: `num_people` in each domain; their seeds are not those of the calibration."""
 
     first_seed: int = 7_700_000
     num_people: int = 8
@@ -86,26 +87,26 @@ class Tally:
         return {"kinds": kinds, "refused": dict(self.refused)}
 
 
-def measure(markers: Markers, test: Trial) -> dict[str, Any]:
+def measure(markers: Markers, test: MarksTest) -> dict[str, Any]:
     """The report, by component; SC once for dense and once for simple instructions."""
     tallies: defaultdict[str, Tally] = defaultdict(Tally)
     for index in range(test.num_people):
         for domain in DOMAINS:
             for component, fault, marker, sample in _asked(
-                markers, sitting_of(test.first_seed + index, domain), test
+                markers, task_of(test.first_seed + index, domain), test
             ):
                 tallies[component].add(fault, marker, sample)
         log.info("%d of %d people", index + 1, test.num_people)
     return {component: tally.report() for component, tally in tallies.items()}
 
 
-def _asked(markers: Markers, sitting: Sitting, test: Trial) -> Iterator[tuple[str, Fault, Judge, Sample]]:
-    source, truth = sitting.picture(sitting.source), sitting.picture(sitting.truth)
-    dense, simple = sitting.target, Target(sitting.target.expression)
-    domain = sitting.domain
-    for fault in _damages(sitting, truth, test):
+def _asked(markers: Markers, task: EditTask, test: MarksTest) -> Iterator[tuple[str, Fault, Judge, Sample]]:
+    source, truth = task.picture(task.source), task.picture(task.truth)
+    dense, simple = task.target, Target(task.target.expression)
+    domain = task.domain
+    for fault in _damages(task, truth, test):
         yield "quality", fault, markers.quality, quality_sample("", fault.image, domain)
-    for fault in _misses(sitting, truth, test):
+    for fault in _misses(task, truth, test):
         for name, target in (("dense", dense), ("simple", simple)):
             sample = consistency_sample("", source, fault.image, name, domain, target)
             yield f"consistency, {name}", fault, markers.consistency, sample
@@ -113,27 +114,27 @@ def _asked(markers: Markers, sitting: Sitting, test: Trial) -> Iterator[tuple[st
         yield "truth_alignment", fault, markers.truth_alignment, sample
 
 
-def _damages(sitting: Sitting, truth: Image.Image, test: Trial) -> Iterator[Fault]:
-    rng = np.random.default_rng(sitting.seed)
+def _damages(task: EditTask, truth: Image.Image, test: MarksTest) -> Iterator[Fault]:
+    rng = np.random.default_rng(task.seed)
     yield from _sound(truth)
     for kind in DAMAGES:
         for amount in test.amounts:
             yield Fault(kind, amount, test.ruin.damaged(truth, kind, amount, rng))
 
 
-def _misses(sitting: Sitting, truth: Image.Image, test: Trial) -> Iterator[Fault]:
+def _misses(task: EditTask, truth: Image.Image, test: MarksTest) -> Iterator[Fault]:
     yield from _sound(truth)
-    yield Fault("another person", 0.0, sitting.picture(sitting.truth, of_another=True))
+    yield Fault("another person", 0.0, task.picture(task.truth, of_another=True))
     for amount in test.amounts:
         ways = {
-            "towards the source": sitting.towards(sitting.source, amount),
-            "towards another expression": sitting.towards(sitting.wrong, amount),
+            "towards the source": task.towards(task.source, amount),
+            "towards another expression": task.towards(task.wrong, amount),
         }
-        if sitting.target.expression != NEUTRAL:  # of rest there is neither too little nor too much
-            ways["too weak"] = sitting.truth.scaled(1 - amount)
-            ways["too strong"] = sitting.truth.scaled(1 + amount)
+        if task.target.expression != NEUTRAL:  # of rest there is neither too little nor too much
+            ways["too weak"] = task.truth.scaled(1 - amount)
+            ways["too strong"] = task.truth.scaled(1 + amount)
         for kind, units in ways.items():
-            yield Fault(kind, amount, sitting.picture(units))
+            yield Fault(kind, amount, task.picture(units))
 
 
 def _sound(truth: Image.Image) -> Iterator[Fault]:
@@ -143,8 +144,11 @@ def _sound(truth: Image.Image) -> Iterator[Fault]:
 
 def _kind(marks_N2: np.ndarray) -> dict[str, Any]:
     amounts_N, marks_N = marks_N2.T
-    means = {f"{amount:g}": _rounded(marks_N[amounts_N == amount].mean()) for amount in np.unique(amounts_N)}
-    lowest = {"lowest": _rounded(marks_N.min())} if len(means) == 1 else {}
+    means = {
+        f"{amount:g}": rounded(marks_N[amounts_N == amount].mean(), _NUM_DIGITS)
+        for amount in np.unique(amounts_N)
+    }
+    lowest = {"lowest": rounded(marks_N.min(), _NUM_DIGITS)} if len(means) == 1 else {}
     return {"mean_marks": means, "spearman": spearman(amounts_N, marks_N), **lowest}
 
 
@@ -153,7 +157,7 @@ def spearman(one_N: np.ndarray, other_N: np.ndarray) -> float | None:
     ranks_2N = np.stack([_ranks(one_N), _ranks(other_N)])
     if (np.ptp(ranks_2N, axis=1) == 0).any():
         return None
-    return _rounded(np.corrcoef(ranks_2N)[0, 1])
+    return rounded(np.corrcoef(ranks_2N)[0, 1], _NUM_DIGITS)
 
 
 def _ranks(values_N: np.ndarray) -> np.ndarray:
@@ -161,20 +165,16 @@ def _ranks(values_N: np.ndarray) -> np.ndarray:
     return (np.cumsum(counts_U) - (counts_U - 1) / 2)[places_N]
 
 
-def _rounded(value: float | np.floating[Any]) -> float:
-    return round(float(value), _NUM_DIGITS)
-
-
 def main() -> None:
     """Test the markers and write the report; prints it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--judge", type=Path, default=None, help="its folder (default: the one that ships)")
-    parser.add_argument("--people", type=int, default=Trial().num_people, help="in each style")
+    parser.add_argument("--people", type=int, default=MarksTest().num_people, help="in each domain")
     parser.add_argument("--out", type=Path, default=None, help=f"default: {QUALITY_FILE} in that folder")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    start_log()
     folder = arguments.judge or judge_path()
-    report = measure(embedded_markers(folder), Trial(num_people=arguments.people))
+    report = measure(embedded_markers(folder), MarksTest(num_people=arguments.people))
     target = arguments.out or folder / QUALITY_FILE
     write_file(target, (json.dumps(report, indent=2) + "\n").encode(), force=True)
     print(target.read_text(), end="")

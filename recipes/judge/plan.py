@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 
 from pixelsmile.networks.expression_judge import EmbeddedJudgeConfig
-from recipes.embedded.plan import Optimisation
+from recipes.augmentation import LightPlan
+from recipes.optimisation import Optimisation
+from recipes.random_faces import FacePlan
 
 
 @dataclass(frozen=True)
@@ -37,35 +39,31 @@ class EditPlan:
 
 
 @dataclass(frozen=True)
-class FacePlan:
-    """What faces show: all expressions and variants, at strengths from 0 on, uniformly."""
+class JudgedFacePlan(FacePlan):
+    """Some faces lie between two variants of one expression."""
 
     max_strength: float = 1.5
     neutral_share: float = 0.08
+    blend_share: float = 0.25
     mixed_share: float = 0.15  # one expression between two of its variants
-    blend_share: float = 0.25  # two expressions, whose strengths add up to one strength
-    pair_share: float = 0.5  # of the blends: the two of a confusing pair
-    pair_weight: float = 2.0  # of a member of a confusing pair among the single expressions
 
 
 @dataclass(frozen=True)
-class AugmentationPlan:
+class AugmentationPlan(LightPlan):
     """How a crop is changed each time that it is seen; ranges are uniform and lie on both sides.
 
-    Nothing is mirrored, for gazes and smirks are signed. Colours change little: a blush is a colour.
-    Landmarks are as loose as the detector's; strengths show in pixels that it must not blur away.
+    Nothing is mirrored, for gazes and smirks are signed. Landmarks are as loose as the detector's; strengths
+    show in pixels that it must not blur away.
     """
 
     landmark_noise: float = 0.035  # deviation of each coordinate, in eye distances
-    brightness: float = 0.05
     contrast: float = 0.08
-    channel_gain: float = 0.03
     jpeg_share: float = 0.2  # of the crops
     jpeg_quality: tuple[int, int] = (45, 95)
     blur_share: float = 0.25
     max_blur_px: float = 0.9
     noise_share: float = 0.25
-    max_noise: float = 0.03  # deviation, of a range of 1
+    max_noise: float = 0.03
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ class Plan:
     seed: int = 0
     pictures: PicturePlan = field(default_factory=PicturePlan)
     edits: EditPlan = field(default_factory=EditPlan)
-    faces: FacePlan = field(default_factory=FacePlan)
+    faces: JudgedFacePlan = field(default_factory=JudgedFacePlan)
     augmentation: AugmentationPlan = field(default_factory=AugmentationPlan)
     loss: LossPlan = field(default_factory=LossPlan)
     fakes: FakePlan = field(default_factory=FakePlan)

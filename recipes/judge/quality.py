@@ -2,16 +2,17 @@
 
     python -m recipes.judge.quality --judge runs/judge/finished --photographs PHOTOS
 
-Each test person is drawn in both styles: at rest, and with the twelve expressions at rising strengths. So are
-others, whose pictures then pass through the editor's autoencoder. Of edits by the embedded editor there is no
+Each test person is drawn in both domains: at rest, and with the twelve expressions at rising strengths. So
+are others, whose pictures then pass the editor's autoencoder. Of edits by the embedded editor there is no
 truth: there the refusals count, and the share that is judged as what was asked for tells of the editor too.
 Photographs and other people's drawings must get no verdict.
+Shape suffixes: N pictures, E expressions.
 """
 
 import argparse
-import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -29,27 +30,37 @@ from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.requests import Request
 from pixelsmile.errors import ImageError, InputError
-from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain
+from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain, confusing_partner
 from pixelsmile.images import load_image
 from pixelsmile.judges.embedded.judge import EmbeddedJudge
-from pixelsmile.judges.verdict import NoVerdict
+from pixelsmile.judges.verdict import NoVerdict, Verdict
 from pixelsmile.portraits import NUM_VARIANTS, action_units, draw_portrait, sample_identity
-from recipes.faces.encoders.sittings import mapping
+from recipes.command_line import rounded, write_report
 from recipes.judge.plan import PicturePlan
-from recipes.judge.scoring import Judged, refusals, summary
+from recipes.pictures import worker_map
 
 DRAWN, RECONSTRUCTED, EDITED = "drawn", "reconstructed", "edited"
 _PORTRAIT_PX = 256
 
 
 @dataclass(frozen=True)
-class Trial:
-    """How many people there are of each kind, in each style, and how strong their expressions are."""
+class JudgeTest:
+    """How many people there are of each kind, in each domain, and how strong their expressions are."""
 
     num_drawn: int = 60
     num_reconstructed: int = 15
     num_edited: int = 6
     strengths: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.25)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A picture of an expression at a strength, its true scores, and what the judge said."""
+
+    expression: str
+    strength: float
+    truth: np.ndarray  # E
+    outcome: Verdict | NoVerdict
 
 
 @dataclass
@@ -60,16 +71,16 @@ class Tally:
     judging_s: float = 0.0
 
 
-Job = tuple[str, Domain, int]  # kind, style, seed
+Job = tuple[str, Domain, int]  # kind, domain, seed
 
 
 def measure(
-    folder: Path, test: Trial, num_processes: int, detector: Path | None = None
+    folder: Path, test: JudgeTest, num_processes: int, detector: Path | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yields how many people are done, at last the report. detector: see EmbeddedJudge."""
     jobs = _jobs(test)
     tallies: dict[tuple[str, str], Tally] = {}
-    with mapping(num_processes) as mapped:
+    with worker_map(num_processes) as mapped:
         judged = mapped(JudgePerson(folder, detector, test.strengths), jobs)
         for number, ((kind, domain, _), tally) in enumerate(zip(jobs, judged, strict=True), 1):
             total = tallies.setdefault((kind, domain), Tally())
@@ -100,7 +111,7 @@ def judge_photographs(judge: EmbeddedJudge, folders: Sequence[Path]) -> dict[str
     return {"pictures": num, "refused": num - len(accepted), "refused_for": refused, "accepted": accepted}
 
 
-def _jobs(test: Trial) -> list[Job]:
+def _jobs(test: JudgeTest) -> list[Job]:
     """Every person is met once."""
     first = PicturePlan().first_test_seed
     jobs: list[Job] = []
@@ -195,10 +206,10 @@ def _report(tallies: dict[tuple[str, str], Tally], strengths: Sequence[float]) -
     results, edits = [], []
     for (kind, domain), tally in tallies.items():
         if kind != EDITED:
-            results.append({"kind": kind, "style": domain, **summary(tally.judged)})
+            results.append({"kind": kind, "domain": domain, **summary(tally.judged)})
         else:
             edits.append(
-                {"style": domain, "pictures": len(tally.judged), **_of_edits(tally.judged, strengths)}
+                {"domain": domain, "pictures": len(tally.judged), **_of_edits(tally.judged, strengths)}
             )
     return {
         "pictures": num,
@@ -226,15 +237,108 @@ def _of_edits(judged: list[Judged], strengths: Sequence[float]) -> dict[str, Any
     return {**refusals(judged), "curve": found}
 
 
+def summary(judged: list[Judged]) -> dict[str, Any]:
+    """Refusals are counted beside the scores and enter none of them."""
+    scored = [one for one in judged if not isinstance(one.outcome, NoVerdict)]
+    truths_NE = np.array([one.truth for one in scored]).reshape(-1, len(EXPRESSIONS))
+    scores_NE = np.array([_scores(one) for one in scored]).reshape(-1, len(EXPRESSIONS))
+    full = [one for one in scored if one.strength == 1]
+    neutral = [one for one in scored if one.expression == NEUTRAL]
+    return {
+        "pictures": len(judged),
+        **refusals(judged),
+        "accuracy_12": _share(full),
+        "accuracy_in_pairs": _share([one for one in full if confusing_partner(one.expression)]),
+        "pairs": _pairs(full),
+        "accuracy_by_expression": {
+            name: _share([one for one in full if one.expression == name]) for name in EXPRESSIONS
+        },
+        "neutral_seen_as_neutral": _share(neutral),
+        "mean_absolute_error": rounded(np.abs(scores_NE - truths_NE).mean()) if scored else None,
+        "pearson": {
+            name: _pearson(scores_NE[:, index], truths_NE[:, index]) for index, name in enumerate(EXPRESSIONS)
+        },
+        "curve": [_point(scored, strength) for strength in sorted({one.strength for one in scored})],
+    }
+
+
+def refusals(judged: list[Judged]) -> dict[str, Any]:
+    """How many pictures have no verdict, and why."""
+    reasons = Counter(
+        "no face" if not one.outcome.transcript else "not drawn"
+        for one in judged
+        if isinstance(one.outcome, NoVerdict)
+    )
+    share = reasons.total() / len(judged) if judged else None
+    return {
+        "refused": reasons.total(),
+        "refused_share": None if share is None else rounded(share),
+        "refused_for": dict(reasons),
+    }
+
+
+def _pairs(full: list[Judged]) -> dict[str, dict[str, float | None]]:
+    """What the members of confusing pairs are taken for: themselves, their partner, or something else."""
+    found = {}
+    for name in EXPRESSIONS:
+        if partner := confusing_partner(name):
+            said = [_dominant(one) for one in full if one.expression == name]
+            shares = {key: said.count(key) / len(said) if said else None for key in (name, partner)}
+            found[name] = {key: None if share is None else rounded(share) for key, share in shares.items()}
+    return found
+
+
+def _point(scored: list[Judged], strength: float) -> dict[str, float]:
+    """The mean score of the expression that was drawn at a strength; of a neutral face its highest."""
+    here = [one for one in scored if one.strength == strength]
+    picked = [
+        (one.truth.max(), _scores(one).max())
+        if one.expression == NEUTRAL
+        else (one.truth[_index(one)], _scores(one)[_index(one)])
+        for one in here
+    ]
+    true, judged = np.mean(picked, axis=0)
+    return {"strength": strength, "true": rounded(true), "judged": rounded(judged)}
+
+
+def _scores(one: Judged) -> np.ndarray:
+    assert not isinstance(one.outcome, NoVerdict)
+    return np.array([one.outcome.scores[name] for name in EXPRESSIONS])
+
+
+def _dominant(one: Judged) -> str:
+    assert not isinstance(one.outcome, NoVerdict)
+    return one.outcome.dominant
+
+
+def _index(one: Judged) -> int:
+    return EXPRESSIONS.index(one.expression)
+
+
+def _share(judged: list[Judged]) -> float | None:
+    """Of those whose dominant expression is the one that was drawn."""
+    if not judged:
+        return None
+    return rounded(np.mean([_dominant(one) == one.expression for one in judged]))
+
+
+def _pearson(a_N: np.ndarray, b_N: np.ndarray) -> float | None:
+    if len(a_N) < 2 or a_N.std() == 0 or b_N.std() == 0:
+        return None
+    return rounded(np.corrcoef(a_N, b_N)[0, 1])
+
+
 def main() -> None:
     """Measure the judge and write the report; prints it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--judge", type=Path, required=True, help="the folder of a finished recipe")
-    parser.add_argument("--people", type=int, default=Trial().num_drawn, help="that are drawn, in each style")
     parser.add_argument(
-        "--reconstructed", type=int, default=Trial().num_reconstructed, help="people, in each style"
+        "--people", type=int, default=JudgeTest().num_drawn, help="that are drawn, in each domain"
     )
-    parser.add_argument("--edited", type=int, default=Trial().num_edited, help="people, in each style")
+    parser.add_argument(
+        "--reconstructed", type=int, default=JudgeTest().num_reconstructed, help="people, in each domain"
+    )
+    parser.add_argument("--edited", type=int, default=JudgeTest().num_edited, help="people, in each domain")
     parser.add_argument(
         "--photographs", type=Path, nargs="+", default=[], help="folders of pictures to refuse"
     )
@@ -244,7 +348,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=None, help="default: quality.json beside the weights")
     arguments = parser.parse_args()
-    test = Trial(arguments.people, arguments.reconstructed, arguments.edited)
+    test = JudgeTest(arguments.people, arguments.reconstructed, arguments.edited)
     judge = EmbeddedJudge(arguments.judge, detector=arguments.detector)
     report: dict[str, Any] = {"judge": judge.identity.to_record()}
     if arguments.photographs:
@@ -255,7 +359,7 @@ def main() -> None:
             report |= part
         elif part["people"] % 10 == 0:
             print(f"{part['people']} of {part['of']} people", flush=True)
-    target.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(report, target)
     print(target.read_text(), end="")
 
 

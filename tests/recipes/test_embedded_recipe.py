@@ -21,21 +21,18 @@ from pixelsmile.portraits.prototypes import action_units
 from pixelsmile.training.window import ChosenPositions
 from recipes.embedded import quality
 from recipes.embedded.__main__ import stages
-from recipes.embedded.attention import RealRotaryAttention
-from recipes.embedded.labels import Pairs, confused_label
-from recipes.embedded.loop import learning_rate, train
-from recipes.embedded.muon import RMS, Muon, orthogonalised
-from recipes.embedded.pictures import planned_pictures
+from recipes.embedded.editor import RealRotaryAttention
+from recipes.embedded.pairs import Pairs, confused_label, planned_drawings
 from recipes.embedded.plan import (
     AutoencoderPlan,
     EditorPhase,
     EditorPlan,
-    Optimisation,
     PicturePlan,
     Plan,
 )
 from recipes.embedded.quality import Errors, Tally, measure
 from recipes.embedded.text import PROMPTS, build_tokenizer, phrased
+from recipes.optimisation import RMS, Muon, Optimisation, learning_rate, orthogonalised, train
 
 SHORT = Optimisation(4, 1e-3, 2, 0.9, checkpoint_every=2, log_every=2)
 TINY = Plan(
@@ -57,7 +54,7 @@ TINY = Plan(
 
 def run(folder, plan=TINY):
     """All records of a run."""
-    all_stages = stages(plan, folder, folder / "model", compile_network=False, device=torch.device("cpu"))
+    all_stages = stages(plan, folder, folder / "model", 1, torch.device("cpu"), compile_network=False)
     return [record for _, progress in all_stages for record in progress]
 
 
@@ -106,7 +103,7 @@ def test_a_kill_while_weights_are_written_is_made_good(model, saved, tmp_path, m
 def test_training_goes_on_from_a_finished_model(model, tmp_path):
     again = tmp_path / "model"
     for _, progress in stages(
-        TINY, tmp_path, again, compile_network=False, device=torch.device("cpu"), start=model
+        TINY, tmp_path, again, 1, torch.device("cpu"), compile_network=False, start=model
     ):
         list(progress)
     lines = (again / "training-editor.jsonl").read_text().splitlines()
@@ -177,16 +174,16 @@ def test_learning_rate_warms_up_and_ends_at_zero():
 
 def test_pictures_are_planned_in_pairs_of_styles_and_start_neutral():
     plan = PicturePlan(num_identities=3)
-    pictures = planned_pictures(plan, seed=0)
+    pictures = planned_drawings(plan, seed=0)
     assert len(pictures) == 3 * 2 * plan.pictures_per_identity
-    assert pictures == planned_pictures(plan, seed=0)
+    assert pictures == planned_drawings(plan, seed=0)
     for picture in pictures:
         assert picture.identity_seed < plan.first_test_seed
         assert picture.expression == NEUTRAL or plan.min_strength <= picture.strength <= 1
 
 
 def test_pairs_stay_within_an_identity_and_a_style():
-    pictures = planned_pictures(PicturePlan(num_identities=4), seed=0)
+    pictures = planned_drawings(PicturePlan(num_identities=4), seed=0)
     for pair in Pairs(pictures, EditorPlan()).draw(200, np.random.default_rng(0)):
         source, target = pictures[pair.source], pictures[pair.target]
         assert pair.source != pair.target

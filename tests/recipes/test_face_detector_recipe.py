@@ -19,49 +19,53 @@ from pixelsmile.networks.face_detector import (
     marks_in_pixels,
 )
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
-from recipes.embedded.plan import Optimisation, PicturePlan
-from recipes.faces.detector import bad_input
-from recipes.faces.detector.__main__ import stages
+from recipes.augmentation import damaged, enlarged_from
+from recipes.embedded.__main__ import stages
+from recipes.embedded.pairs import planned_drawings
+from recipes.embedded.plan import PicturePlan, Plan
+from recipes.embedded.quality import measure
+from recipes.faces.detector import quality
+from recipes.faces.detector.__main__ import make_batch
 from recipes.faces.detector.backgrounds import KINDS
-from recipes.faces.detector.damage import damaged, enlarged_from
-from recipes.faces.detector.losses import (
+from recipes.faces.detector.objective import (
+    CloseTargets,
+    FindTargets,
     box_loss,
     centre_loss,
     close_losses,
+    close_targets,
     find_losses,
+    find_targets,
     mark_distance,
     mark_loss,
     mask_loss,
+    must_be_found,
     points_loss,
 )
-from recipes.faces.detector.placing import Placement, lay, portrait_to_scene
-from recipes.faces.detector.plan import ClosePlan, LossPlan, Plan, PoolPlan, ScenePlan, TruthPlan
-from recipes.faces.detector.pool import NUM_DIRECTIONS, Pool, planned_drawings, pool_of, support
-from recipes.faces.detector.quality import measure
-from recipes.faces.detector.scenes import (
-    Scene,
-    SceneFace,
-    compose,
-    framed,
-    occluded,
-    sample_close,
-    sample_scene,
-)
-from recipes.faces.detector.scoring import (
+from recipes.faces.detector.plan import ClosePlan, PoolPlan, ScenePlan, TruthPlan
+from recipes.faces.detector.pool import NUM_DIRECTIONS, Pool, pool_of, support
+from recipes.faces.detector.quality import (
     Detections,
     average_precision,
+    bad_pictures,
     box_overlap,
     landmark_errors,
     mask_overlap,
 )
-from recipes.faces.detector.targets import (
-    CloseTargets,
-    FindTargets,
-    close_targets,
-    find_targets,
-    must_be_found,
+from recipes.faces.detector.scenes import (
+    Placement,
+    Scene,
+    SceneFace,
+    compose,
+    framed,
+    lay,
+    occluded,
+    portrait_to_scene,
+    sample_close,
+    sample_scene,
 )
-from recipes.faces.detector.training import make_batch
+from recipes.features.plan import LossPlan
+from recipes.optimisation import Optimisation
 
 TINY = Plan(
     pool=PoolPlan(size=64, num_identities=1),
@@ -81,7 +85,7 @@ def pool():
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recipe")
-    for _, progress in stages(TINY, folder, folder / "model", torch.device("cpu")):
+    for _, progress in stages(TINY, folder, folder / "model", 1, torch.device("cpu")):
         for record in progress:
             assert json.loads(json.dumps(record)) == record
     return folder / "model"
@@ -115,7 +119,7 @@ def test_a_finished_recipe_does_nothing_again(model):
     before = (model / "model.safetensors").read_bytes()
     records = [
         record
-        for _, progress in stages(TINY, model.parent, model, torch.device("cpu"))
+        for _, progress in stages(TINY, model.parent, model, 1, torch.device("cpu"))
         for record in progress
     ]
     assert records == []
@@ -125,14 +129,14 @@ def test_a_finished_recipe_does_nothing_again(model):
 def test_another_plan_does_not_use_this_pool(model):
     other = replace(TINY, pool=replace(TINY.pool, size=96))
     with pytest.raises(InputError, match="size was 64, is 96"):
-        list(next(stages(other, model.parent, model, torch.device("cpu")))[1])
+        list(next(stages(other, model.parent, model, 1, torch.device("cpu")))[1])
 
 
 def test_the_report_of_an_unfinished_detector(model):
     detector = DrawnDetector.from_folder(model, threshold=0.9)
     *_, report = measure(detector, detector, num_identities=1, num_scenes=1)
     assert json.loads(json.dumps(report)) == report
-    assert [(part["style"], part["expressions"]) for part in report["portraits"]] == [
+    assert [(part["domain"], part["expressions"]) for part in report["portraits"]] == [
         ("human", "neutral"),
         ("human", "expressive"),
         ("anime", "neutral"),
@@ -192,7 +196,7 @@ def test_an_upright_portrait_keeps_the_drawn_truth(pool):
     drawings = planned_drawings(2, PoolPlan().first_training_seed, 0)
     for index in (0, 3, 5, 7):
         drawing = drawings[index]
-        units = action_units(drawing.expression, drawing.strength, drawing.variant)
+        units = drawing.units
         truth = draw_portrait(sample_identity(drawing.identity_seed), units, drawing.domain, 256).truth
         x0, y0, x1, y1 = truth.face_box
         tile = lay(pool, Placement(index, 256, 0.0, False, ((x0 + x1) / 2, (y0 + y1) / 2)), (256, 256))
@@ -550,7 +554,7 @@ def test_errors_by_hand():
 
 
 def test_bad_input_is_what_it_says(pool):
-    scenes = bad_input.pictures(pool)
+    scenes = bad_pictures(pool)
     assert scenes["one pixel"].pixels.shape == (1, 1, 3)
     crowd = scenes["500 faces"]
     assert len(crowd.faces) == 500
@@ -576,8 +580,8 @@ def test_bad_input_is_counted(pool, monkeypatch):
 
     face = scene_face((10, 10, 30, 30))
     scenes = {"one": scene_of(face), "two": scene_of(face, scene_face((40, 40, 60, 60))), "none": scene_of()}
-    monkeypatch.setattr(bad_input, "pictures", lambda pool: scenes)
-    assert bad_input.bad_input(SeesOne(), pool) == {
+    monkeypatch.setattr(quality, "bad_pictures", lambda pool: scenes)
+    assert quality.bad_input(SeesOne(), pool) == {
         "one": {"to_find": 1, "found": 1, "besides": 1},
         "two": {"to_find": 2, "found": 1, "besides": 1},
         "none": {"to_find": 0, "found": 0, "besides": 2},

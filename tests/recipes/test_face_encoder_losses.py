@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from recipes.faces.encoders.adaptive_margin import (
+from recipes.faces.encoders.losses import (
     AdaptiveMargin,
+    AngularMargin,
+    Triplet,
     adaptive_margin_logits,
+    angular_margin_logits,
     qualities,
+    triplet_terms,
 )
-from recipes.faces.encoders.angular_margin import AngularMargin, angular_margin_logits
-from recipes.faces.encoders.pixels import PixelEncoder
 from recipes.faces.encoders.plan import AdaptiveMarginPlan, AngularMarginPlan, TripletPlan
-from recipes.faces.encoders.triplet import Triplet, triplet_terms
+from recipes.faces.encoders.quality import PixelEncoder
 from recipes.faces.encoders.verification import (
     Scores,
     area_under_curve,

@@ -16,14 +16,12 @@ from pixelsmile.faces.encoders.inception_resnet import InceptionResnetConfig
 from pixelsmile.faces.encoders.insightface import IResNetConfig, MobileFaceNetConfig
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.portraits import Identity, sample_identity
-from recipes.embedded.plan import Optimisation
+from recipes.augmentation import landmark_noise
 from recipes.embedded.plan import PicturePlan as EditorPictures
 from recipes.faces.encoders import crops as crop_files
-from recipes.faces.encoders import trials
-from recipes.faces.encoders.__main__ import stages
-from recipes.faces.encoders.augmentation import augmented, loosened
-from recipes.faces.encoders.crops import Crops, person, sittings_of
-from recipes.faces.encoders.filling import fill
+from recipes.faces.encoders import verification
+from recipes.faces.encoders.__main__ import augmented, batch, stages
+from recipes.faces.encoders.crops import Crops, person, pictures_of
 from recipes.faces.encoders.people import SCENE, TRAITS, differs, in_another_scene, lookalike
 from recipes.faces.encoders.plan import (
     ENCODERS,
@@ -38,7 +36,8 @@ from recipes.faces.encoders.plan import (
     VerificationPlan,
 )
 from recipes.faces.encoders.quality import measure_folder
-from recipes.faces.encoders.training import batch
+from recipes.optimisation import Optimisation
+from recipes.pictures import fill_one
 
 SHORT = Optimisation(2, 1e-3, 1, 0.9, checkpoint_every=1, log_every=1)
 TINY = Plan(
@@ -67,7 +66,7 @@ CPU = torch.device("cpu")
 def run(folder, plan=TINY, only=("arcface", "adaface", "facenet")):
     """All records of a run, by stage."""
     found = {}
-    for name, progress in stages(plan, folder, folder / "model", only, 1, CPU):
+    for name, progress in stages(plan, folder, folder / "model", 1, CPU, only=only):
         found[name] = list(progress)
     return found
 
@@ -120,7 +119,7 @@ def test_another_plan_does_not_use_these_crops(finished):
 def test_only_one_encoder_goes_on_where_it_was_killed(finished, tmp_path):
     folder, _ = finished
     (tmp_path / "crops").symlink_to(folder / "crops")
-    progress = dict(stages(TINY, tmp_path, tmp_path / "model", ("adaface",), 1, CPU))["adaface"]
+    progress = dict(stages(TINY, tmp_path, tmp_path / "model", 1, CPU, only=("adaface",)))["adaface"]
     assert next(progress)["step"] == 1  # killed before the second
     progress.close()
     assert list(run(tmp_path, only=("adaface",))) == ["drawing", "reconstructing", "adaface"]
@@ -131,7 +130,7 @@ def test_only_one_encoder_goes_on_where_it_was_killed(finished, tmp_path):
 
 def test_quality_is_written_beside_the_encoders(finished):
     folder = finished[0] / "model"
-    assert list(measure_folder(TINY, folder, 1))[-1] == {"style": "anime", "done": 3, "of": 3}
+    assert list(measure_folder(TINY, folder, 1))[-1] == {"domain": "anime", "done": 3, "of": 3}
     report = json.loads((folder / "quality.json").read_text())
     assert set(report["weights_sha256"]) == {"arcface", "adaface", "facenet"}
     names = {"embedded-arcface", "embedded-adaface", "embedded-facenet", "pixels", "mean"}
@@ -211,18 +210,18 @@ def test_classes_are_families_in_each_style():
 
 def test_pictures_of_a_class_change_all_but_the_person():
     plan = PicturePlan()
-    sittings = sittings_of(PeoplePlan(), plan, 0, 5)
-    assert len(sittings) == plan.pictures_per_person == len({s.expression for s in sittings})
-    assert sittings[0].expression == NEUTRAL
-    assert len({s.identity.turn for s in sittings}) == plan.pictures_per_person
-    assert all(changed_fields(s.identity, sittings[0].identity) <= set(SCENE) for s in sittings)
-    assert sittings_of(PeoplePlan(), plan, 0, 5) == sittings
+    pictures = pictures_of(PeoplePlan(), plan, 0, 5)
+    assert len(pictures) == plan.pictures_per_person == len({s.expression for s in pictures})
+    assert pictures[0].expression == NEUTRAL
+    assert len({s.identity.turn for s in pictures}) == plan.pictures_per_person
+    assert all(changed_fields(s.identity, pictures[0].identity) <= set(SCENE) for s in pictures)
+    assert pictures_of(PeoplePlan(), plan, 0, 5) == pictures
 
 
 def test_roles_of_a_test():
-    roles = trials.sittings_of(Plan(), "anime", 3)
+    roles = verification.pictures_of(Plan(), "anime", 3)
     assert list(roles) == ["anchor", "same", "lookalike_4", "lookalike_2", "lookalike_1"]
-    assert len({sitting.expression for sitting in roles.values()}) == 5
+    assert len({picture.expression for picture in roles.values()}) == 5
     anchor = roles["anchor"].identity
     assert changed_fields(anchor, roles["same"].identity) <= set(SCENE)
     for num_traits in (4, 2, 1):
@@ -305,7 +304,7 @@ def test_a_blur_keeps_what_is_even():
 def test_landmarks_are_loosened_in_eye_distances():
     landmarks = np.tile([[0.0, 0], [50, 0], [25, 30], [5, 60], [45, 60]], (4000, 1, 1))
     rng = np.random.default_rng(0)
-    moved = np.stack([loosened(points, 0.03, rng) - points for points in landmarks])
+    moved = np.stack([landmark_noise(points, 0.03, rng) for points in landmarks])
     assert moved.std() == pytest.approx(1.5, rel=0.02)
 
 
@@ -317,18 +316,18 @@ def test_an_array_goes_on_where_it_was_stopped(tmp_path):
         return [np.full(2, number) for number in numbers]
 
     target = tmp_path / "rows.npy"
-    assert next(fill(target, (5, 2), rows, 2)) == {"done": 2, "of": 5}
+    assert next(fill_one(target, (5, 2), rows, 2)) == {"done": 2, "of": 5}
     assert not target.exists()
-    assert list(fill(target, (5, 2), rows, 2)) == [{"done": 4, "of": 5}, {"done": 5, "of": 5}]
+    assert list(fill_one(target, (5, 2), rows, 2)) == [{"done": 4, "of": 5}, {"done": 5, "of": 5}]
     assert made == [0, 1, 2, 3, 4]
     assert np.load(target).tolist() == [[i, i] for i in range(5)]
-    assert list(fill(target, (5, 2), rows, 2)) == []
+    assert list(fill_one(target, (5, 2), rows, 2)) == []
     assert [path.name for path in tmp_path.iterdir()] == ["rows.npy"]
 
 
 def test_an_array_survives_a_kill_while_its_count_is_written(tmp_path, monkeypatch):
     target = tmp_path / "rows.npy"
-    assert next(fill(target, (4, 2), lambda rows: np.zeros((len(rows), 2)), 2)) == {"done": 2, "of": 4}
+    assert next(fill_one(target, (4, 2), lambda rows: np.zeros((len(rows), 2)), 2)) == {"done": 2, "of": 4}
 
     def killed(path, text):
         path.write_bytes(b"")
@@ -337,8 +336,8 @@ def test_an_array_survives_a_kill_while_its_count_is_written(tmp_path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", killed)
         with pytest.raises(KeyboardInterrupt):
-            list(fill(target, (4, 2), lambda rows: np.ones((len(rows), 2)), 2))
-    list(fill(target, (4, 2), lambda rows: np.ones((len(rows), 2)), 2))
+            list(fill_one(target, (4, 2), lambda rows: np.ones((len(rows), 2)), 2))
+    list(fill_one(target, (4, 2), lambda rows: np.ones((len(rows), 2)), 2))
     assert np.load(target).tolist() == [[0, 0], [0, 0], [1, 1], [1, 1]]
 
 

@@ -14,15 +14,14 @@ from pixelsmile.expressions import CONFUSING_PAIRS, DOMAINS, EXPRESSIONS
 from pixelsmile.features.drawn import DrawnEncoder
 from pixelsmile.networks.expression_features import DrawnFeaturesConfig, look_through
 from pixelsmile.portraits import ActionUnits
-from recipes.embedded.plan import Optimisation
 from recipes.features import windows as window_files
-from recipes.features.__main__ import stages
-from recipes.features.augmentation import augmented, inner
-from recipes.features.losses import feature_losses, score_contrast
+from recipes.features.__main__ import augmented, feature_losses, inner, score_contrast, stages
 from recipes.features.plan import AugmentationPlan, LossPlan, PicturePlan, Plan
 from recipes.features.quality import measure_folder, right_triplets
-from recipes.features.shots import Shot, shot_of
-from recipes.features.windows import picture, to_tensor, with_margin
+from recipes.features.windows import sample_of, with_margin
+from recipes.optimisation import Optimisation
+from recipes.pictures import to_tensor
+from recipes.random_faces import Sample
 
 TINY = Plan(
     pictures=PicturePlan(num_drawn=12, num_reconstructed=4, held_every=4, sizes_px=(64, 80), editor_px=64),
@@ -53,7 +52,7 @@ def finished(tmp_path_factory):
 def test_the_recipe_ends_in_a_folder_that_loads(finished):
     folder, records = finished
     encoder = DrawnEncoder.from_folder(folder / "finished")
-    features = encoder.features(to_tensor(picture(shot_of(TINY, 0))[None]))
+    features = encoder.features(to_tensor(sample_of(TINY, 0).picture()[None]))
     assert features.shape == (1, 8)
     last = records["training"][-1]
     assert last["size_bytes"] == (folder / "finished" / "model.safetensors").stat().st_size
@@ -66,17 +65,17 @@ def test_the_recipe_ends_in_a_folder_that_loads(finished):
 def test_windows_are_kept_and_some_reconstructed(finished):
     folder, records = finished
     found = window_files.load(TINY, model_path() / "vae", folder / "windows")
-    assert found.drawn.shape == (12, 64, 64, 3)
-    assert found.reconstructed.shape == (4, 64, 64, 3)
+    assert found.parts[0].shape == (12, 64, 64, 3)
+    assert found.parts[1].shape == (4, 64, 64, 3)
     assert found.rows(held=True).tolist() == [0, 4, 8, 12]
     assert len(found.rows(held=False)) == 12
     rows = np.array([3, 13])
-    assert (found.pixels(rows) == np.stack([found.drawn[3], found.reconstructed[1]])).all()
-    assert (found.drawn[3] == with_margin(TINY, picture(shot_of(TINY, 3)))).all()
+    assert (found.pixels(rows) == np.stack([found.parts[0][3], found.parts[1][1]])).all()
+    assert (found.parts[0][3] == with_margin(TINY, sample_of(TINY, 3).picture())).all()
     assert records["drawing"][-1]["done"] == 12
     for row in range(4):
-        source = with_margin(TINY, picture(shot_of(TINY, 12 + row))).astype(float)
-        assert 1 < np.abs(source - found.reconstructed[row]).mean() < 25
+        source = with_margin(TINY, sample_of(TINY, 12 + row).picture()).astype(float)
+        assert 1 < np.abs(source - found.parts[1][row]).mean() < 25
 
 
 def test_what_is_finished_is_not_done_again(finished):
@@ -153,14 +152,14 @@ def test_no_one_is_met_twice():
     num = plan.num_drawn + plan.num_reconstructed
     assert plan.first_training_seed == 9_000_000
     assert plan.first_training_seed + num <= plan.first_test_seed == 9_500_000
-    seeds = [shot_of(Plan(), index).identity_seed for index in range(40)]
+    seeds = [sample_of(Plan(), index).identity_seed for index in range(40)]
     assert seeds == list(range(9_000_000, 9_000_040))
 
 
 def test_shots_are_settled_by_their_number_and_vary():
     plan = Plan()
-    shots = [shot_of(plan, index) for index in range(600)]
-    assert shots == [shot_of(plan, index) for index in range(600)]
+    shots = [sample_of(plan, index) for index in range(600)]
+    assert shots == [sample_of(plan, index) for index in range(600)]
     assert {shot.domain for shot in shots} == set(DOMAINS)
     assert {shot.size_px for shot in shots} == set(plan.pictures.sizes_px)
     assert all(shot.noise == 0 for shot in shots)
@@ -174,7 +173,7 @@ def test_shots_are_settled_by_their_number_and_vary():
 
 def test_some_reconstructions_are_noisy():
     plan = Plan()
-    shots = [shot_of(plan, plan.pictures.num_drawn + index) for index in range(200)]
+    shots = [sample_of(plan, plan.pictures.num_drawn + index) for index in range(200)]
     noises = np.array([shot.noise for shot in shots])
     assert {shot.size_px for shot in shots} == {256}
     assert 0.3 < (noises > 0).mean() < 0.7
@@ -238,7 +237,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts():
 
 def test_a_window_is_what_the_encoder_sees():
     plan = Plan()
-    pixels = picture(Shot(9_600_001, "human", ActionUnits(), 256))
+    pixels = Sample(9_600_001, "human", ActionUnits(), 256).picture()
     config = plan.network
     seen = look_through(config.window, to_tensor(pixels[None]), config.window_px)
     kept = inner(with_margin(plan, pixels)[None], plan.pictures.margin_px)

@@ -19,25 +19,30 @@ from pixelsmile.judges.embedded.judge import EmbeddedJudge
 from pixelsmile.judges.verdict import NoVerdict, Verdict
 from pixelsmile.networks.expression_judge import EmbeddedJudgeConfig, EmbeddedJudgeNetwork
 from pixelsmile.portraits import ActionUnits, action_units, scores
-from recipes.embedded.plan import Optimisation
 from recipes.judge import crops as crop_files
-from recipes.judge.__main__ import stages
-from recipes.judge.augmentation import augmented, inner
+from recipes.judge.__main__ import augmented, inner, score_losses, stages
+from recipes.judge.crops import sample_of, sample_units
 from recipes.judge.fakes import fakes, load_photographs, noise
-from recipes.judge.losses import score_losses
 from recipes.judge.plan import (
     AugmentationPlan,
     EditPlan,
-    FacePlan,
     FakePlan,
+    JudgedFacePlan,
     LossPlan,
     PicturePlan,
     Plan,
     RegionPlan,
 )
-from recipes.judge.quality import RECONSTRUCTED, Trial, judge_photographs, measure
-from recipes.judge.scoring import Judged, refusals, summary
-from recipes.judge.shots import sample_units, shot_of
+from recipes.judge.quality import (
+    RECONSTRUCTED,
+    Judged,
+    JudgeTest,
+    judge_photographs,
+    measure,
+    refusals,
+    summary,
+)
+from recipes.optimisation import Optimisation
 
 TINY = Plan(
     pictures=PicturePlan(
@@ -94,7 +99,7 @@ def test_the_limit_lets_held_pictures_pass(finished):
     folder, _ = finished
     network = EmbeddedJudgeNetwork.load(folder / "finished")
     crops = crop_files.load(TINY, model_path(), folder / "crops")
-    seen = network(inner(crops.crops(crops.rows(held=True)), TINY.pictures.margin_px))
+    seen = network(inner(crops.pixels(crops.rows(held=True)), TINY.pictures.margin_px))
     assert (network.region.distances(seen.looks) <= network.region.limit + 1e-5).all()
     assert (seen.drawn >= network.region.least_drawn - 1e-5).all()
 
@@ -130,17 +135,17 @@ def test_what_training_needs_is_missed_before_the_drawing(tmp_path, monkeypatch)
 
 def test_another_plan_does_not_use_these_crops(finished):
     with pytest.raises(InputError, match="was begun with"):
-        run(finished[0], replace(TINY, faces=FacePlan(max_strength=1.0)))
+        run(finished[0], replace(TINY, faces=JudgedFacePlan(max_strength=1.0)))
 
 
-def test_reconstructions_are_the_faces_of_their_shots(finished):
+def test_reconstructions_are_the_faces_of_their_samples(finished):
     folder, _ = finished
     crops = crop_files.load(TINY, model_path(), folder / "crops")
-    rows = [row for row in range(12, 16) if shot_of(TINY, row).fade == 1]
+    rows = [row for row in range(12, 16) if sample_of(TINY, row).fade == 1]
     assert 0 < len(rows) < 4
     for row in rows:
         drawn = crop_files.DrawCrop(TINY)(row).astype(float)
-        difference = np.abs(crops.crops(np.array([row]))[0] - drawn)
+        difference = np.abs(crops.pixels(np.array([row]))[0] - drawn)
         assert 0.5 < difference[8:-8, 8:-8].mean() < 12  # the margins of such small crops are wide
 
 
@@ -148,17 +153,17 @@ def test_reconstructions_are_the_faces_of_their_shots(finished):
 
 
 @pytest.mark.parametrize("index", [0, 23_999, 24_000, 29_999])
-def test_a_shot_is_settled_by_its_number(index):
+def test_a_sample_is_settled_by_its_number(index):
     plan = Plan()
-    shot = shot_of(plan, index)
-    assert shot == shot_of(plan, index)
-    assert shot.identity_seed == 7_000_000 + index
+    sample = sample_of(plan, index)
+    assert sample == sample_of(plan, index)
+    assert sample.identity_seed == 7_000_000 + index
     if index >= plan.pictures.num_drawn:
-        assert shot.size_px == 256
+        assert sample.size_px == 256
     else:
-        assert shot.fade == 1
-    wanted = scores(shot.units.scaled(shot.fade))
-    assert shot.truth().tolist() == pytest.approx([wanted[name] for name in EXPRESSIONS])
+        assert sample.fade == 1
+    wanted = scores(sample.units.scaled(sample.fade))
+    assert sample.truth().tolist() == pytest.approx([wanted[name] for name in EXPRESSIONS])
 
 
 def test_identities_meet_nobody_elses():
@@ -169,7 +174,7 @@ def test_identities_meet_nobody_elses():
 
 
 def test_faces_are_shared_out_as_planned():
-    plan, rng = FacePlan(), np.random.default_rng(0)
+    plan, rng = JudgedFacePlan(), np.random.default_rng(0)
     faces = [sample_units(plan, rng) for _ in range(1500)]
     neutral = sum(face == ActionUnits() for face in faces) / len(faces)
     assert neutral == pytest.approx(plan.neutral_share, abs=0.03)
@@ -182,7 +187,7 @@ def test_faces_are_shared_out_as_planned():
 
 
 def test_single_faces_are_prototypes_and_their_strengths_are_uniform():
-    plan = FacePlan(neutral_share=0, mixed_share=0, blend_share=0)
+    plan = JudgedFacePlan(neutral_share=0, mixed_share=0, blend_share=0)
     faces = [sample_units(plan, np.random.default_rng(index)) for index in range(600)]
     strengths = []
     for face in faces:
@@ -368,10 +373,10 @@ def test_a_report_of_nothing_but_refusals():
 
 def test_quality_of_an_unfinished_judge(finished):
     folder = finished[0] / "finished"
-    *progress, report = measure(folder, Trial(0, 1, 0, strengths=(1.0,)), 1)
+    *progress, report = measure(folder, JudgeTest(0, 1, 0, strengths=(1.0,)), 1)
     assert progress[-1] == {"people": 2, "of": 2}
     assert json.loads(json.dumps(report)) == report
-    kinds = [(part["kind"], part["style"]) for part in report["results"]]
+    kinds = [(part["kind"], part["domain"]) for part in report["results"]]
     assert kinds == [(RECONSTRUCTED, domain) for domain in DOMAINS]
     assert [part["pictures"] for part in report["results"]] == [13] * 2
     assert report["pictures"] == 26

@@ -12,9 +12,8 @@ from pixelsmile.expressions import DOMAINS, FED_BENCH_CLASSES, NEUTRAL
 from pixelsmile.judges.embedded.judge import EmbeddedJudge
 from pixelsmile.judges.embedded.marks import CALIBRATION_FILE, embedded_markers, load_calibration
 from pixelsmile.portraits import ActionUnits, scores
-from recipes.judge.marks import VERSION, Errors, MarksPlan, calibrate
-from recipes.judge.marks_pictures import DAMAGES, STRENGTHS, Ruin, sitting_of
-from recipes.judge.marks_quality import Trial, measure, spearman
+from recipes.judge.marks import DAMAGES, STRENGTHS, VERSION, Errors, MarksPlan, Ruin, calibrate, task_of
+from recipes.judge.marks_quality import MarksTest, measure, spearman
 
 
 @pytest.fixture(scope="module")
@@ -22,33 +21,33 @@ def judge():
     return EmbeddedJudge()
 
 
-def test_a_sitting_is_a_task():
-    sittings = [sitting_of(seed, domain) for seed in range(7_600_000, 7_600_040) for domain in DOMAINS]
-    for sitting in sittings:
-        target = sitting.target
+def test_an_edit_task_is_a_task():
+    tasks = [task_of(seed, domain) for seed in range(7_600_000, 7_600_040) for domain in DOMAINS]
+    for task in tasks:
+        target = task.target
         assert target.expression in FED_BENCH_CLASSES.values()
-        assert sitting.source != sitting.truth != sitting.wrong != sitting.source
+        assert task.source != task.truth != task.wrong != task.source
         if target.expression == NEUTRAL:
-            assert (target.strength, sitting.truth) == (0, ActionUnits())
+            assert (target.strength, task.truth) == (0, ActionUnits())
         else:
             assert STRENGTHS[0] <= target.strength <= STRENGTHS[1]
-            assert scores(sitting.truth)[target.expression] == pytest.approx(target.strength, abs=0.03)
-    assert {sitting.target.expression for sitting in sittings} == set(FED_BENCH_CLASSES.values())
-    assert sitting_of(7_600_000, "human") == sittings[0]
+            assert scores(task.truth)[target.expression] == pytest.approx(target.strength, abs=0.03)
+    assert {task.target.expression for task in tasks} == set(FED_BENCH_CLASSES.values())
+    assert task_of(7_600_000, "human") == tasks[0]
 
 
 def test_the_way_to_another_face():
-    sitting = sitting_of(7_600_001, "human")
-    assert sitting.towards(sitting.source, 0) == sitting.truth
-    assert sitting.towards(sitting.source, 1) == sitting.source
-    person, another = (sitting.picture(sitting.truth, of_another=other) for other in (False, True))
+    task = task_of(7_600_001, "human")
+    assert task.towards(task.source, 0) == task.truth
+    assert task.towards(task.source, 1) == task.source
+    person, another = (task.picture(task.truth, of_another=other) for other in (False, True))
     assert person.size == another.size == (256, 256)
     assert person.tobytes() != another.tobytes()
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_damage_grows_with_its_amount(kind):
-    image = sitting_of(7_600_002, "anime").picture(ActionUnits())
+    image = task_of(7_600_002, "anime").picture(ActionUnits())
     pixels = np.asarray(image, float)
 
     def change(amount: float) -> float:
@@ -92,7 +91,7 @@ def test_the_calibration_that_ships_is_that_of_the_shipped_judge(judge):
 
 
 def test_the_report_of_one_person():
-    report = measure(embedded_markers(), Trial(num_people=1, amounts=(0.0, 1.0)))
+    report = measure(embedded_markers(), MarksTest(num_people=1, amounts=(0.0, 1.0)))
     assert json.loads(json.dumps(report)) == report
     assert list(report) == ["quality", "consistency, dense", "consistency, simple", "truth_alignment"]
     for kind in ("blur", "noise", "compression"):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from pixelsmile.networks.face_detector import DrawnFaceConfig
-from recipes.embedded.plan import Optimisation
+from recipes.optimisation import Optimisation
 
 
 @dataclass(frozen=True)
@@ -11,7 +11,7 @@ class PoolPlan:
     """The portraits that scenes are made of. Their identities meet those of no other recipe or test."""
 
     size: int = 256  # px
-    num_identities: int = 600  # in each style; of each a neutral picture and one with an expression
+    num_identities: int = 600  # in each domain; of each a neutral picture and one with an expression
     first_training_seed: int = 4_000_000
     first_test_seed: int = 5_000_000
 

@@ -5,31 +5,24 @@ corner of its first pixel.
 """
 
 import math
-import multiprocessing
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain
-from pixelsmile.portraits import NUM_VARIANTS, action_units, draw_portrait, sample_identity
+from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL
+from pixelsmile.networks.face_detector import NUM_LANDMARKS
+from pixelsmile.portraits import NUM_VARIANTS, draw_portrait, sample_identity
 from recipes.faces.detector.plan import PoolPlan
+from recipes.pictures import ArrayFile, fill, worker_map
+from recipes.random_faces import Drawing
 from recipes.work_folder import require_same_plan
 
+_PICTURES, _OUTLINES, _LANDMARKS = "pictures.npy", "outlines.npy", "landmarks.npy"
+_DRAWN_AT_ONCE = 400
 NUM_DIRECTIONS = 128  # a box of the outline's points in these is right to 0.03 % of its size at any angle
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """What one portrait shows."""
-
-    identity_seed: int
-    domain: Domain
-    expression: str
-    strength: float  # 0..1
-    variant: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +43,7 @@ class Pool:
 
 
 def planned_drawings(num_identities: int, first_seed: int, seed: int) -> list[Drawing]:
-    """Of each identity in each style (a person of its own) a neutral portrait, and one with an expression."""
+    """Of each identity in each domain (another person) a neutral portrait, and one with an expression."""
     drawings = []
     for index in range(num_identities):
         for domain_index, domain in enumerate(DOMAINS):
@@ -63,50 +56,43 @@ def planned_drawings(num_identities: int, first_seed: int, seed: int) -> list[Dr
     return drawings
 
 
-def draw_pool(plan: PoolPlan, seed: int, folder: Path) -> Iterator[dict[str, int]]:
+def draw_pool(plan: PoolPlan, seed: int, folder: Path, num_workers: int) -> Iterator[dict[str, int]]:
     """Draw the training pool into `folder`, unless it is there. Yields how many are drawn.
 
     InputError where another plan was drawn there.
     """
     require_same_plan(folder, {"seed": seed, **asdict(plan)})
-    if (folder / "pictures.npy").is_file():
-        return
     drawings = planned_drawings(plan.num_identities, plan.first_training_seed, seed)
-    partial = folder / "pictures.partial.npy"
-    pictures = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(drawings), plan.size, plan.size, 4))
-    outlines, landmarks = [], []
-    jobs = [(drawing, plan.size) for drawing in drawings]
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as processes:
-        for index, drawn in enumerate(processes.imap(draw, jobs, chunksize=32)):
-            pictures[index] = drawn[0]
-            outlines.append(drawn[1])
-            landmarks.append(drawn[2])
-            if (index + 1) % 400 == 0:
-                yield {"portraits": index + 1, "of": len(drawings)}
-    pictures.flush()
-    del pictures  # Windows renames no file that is mapped
-    np.savez(folder / "truths.npz", outlines=np.stack(outlines), landmarks=np.stack(landmarks))
-    os.replace(partial, folder / "pictures.npy")
+    num = len(drawings)
+    arrays = (
+        ArrayFile(folder / _PICTURES, (num, plan.size, plan.size, 4)),
+        ArrayFile(folder / _OUTLINES, (num, NUM_DIRECTIONS, 2), np.float64),
+        ArrayFile(folder / _LANDMARKS, (num, NUM_LANDMARKS, 2), np.float64),
+    )
+    with worker_map(num_workers) as mapped:
+        yield from fill(
+            arrays,
+            lambda rows: mapped(partial(draw, size=plan.size), drawings[rows.start : rows.stop]),
+            _DRAWN_AT_ONCE,
+        )
 
 
 def load_pool(folder: Path) -> Pool:
     """What `draw_pool` left, its pictures memory-mapped."""
-    truths = np.load(folder / "truths.npz")
-    return Pool(np.load(folder / "pictures.npy", mmap_mode="r"), truths["outlines"], truths["landmarks"])
+    outlines, landmarks = np.load(folder / _OUTLINES), np.load(folder / _LANDMARKS)
+    return Pool(np.load(folder / _PICTURES, mmap_mode="r"), outlines, landmarks)
 
 
 def pool_of(drawings: list[Drawing], size: int) -> Pool:
     """A small pool, drawn now and kept in memory."""
-    drawn = [draw((drawing, size)) for drawing in drawings]
+    drawn = [draw(drawing, size) for drawing in drawings]
     pictures, outlines, landmarks = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
     return Pool(pictures, outlines, landmarks)
 
 
-def draw(job: tuple[Drawing, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def draw(drawing: Drawing, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The picture with its mask (S, S, 4), the outline (K, 2) and the landmarks (5, 2) of one portrait."""
-    drawing, size = job
-    identity = sample_identity(drawing.identity_seed)
-    units = action_units(drawing.expression, drawing.strength, drawing.variant)
+    identity, units = sample_identity(drawing.identity_seed), drawing.units
     portrait = draw_portrait(identity, units, drawing.domain, size)
     mask_SS1 = portrait.truth.face_mask[..., None].astype(np.uint8) * 255
     picture_SS4 = np.concatenate([np.asarray(portrait.image), mask_SS1], axis=-1)

@@ -1,11 +1,13 @@
-"""Who is drawn: people, their look-alikes, and the same person in another scene."""
+"""Who is drawn for the identity encoders: people, their look-alikes, and the same person in other scenes."""
 
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from pixelsmile.portraits import Identity, sample_identity
+from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain
+from pixelsmile.faces.alignment import similarity, template, warp
+from pixelsmile.portraits import NUM_VARIANTS, Identity, action_units, draw_portrait, sample_identity
 
 # How far a value must lie from another for the difference to be seen in a crop of 112 px.
 _VISIBLE_LEVELS = 48  # of a colour's most different channel
@@ -42,16 +44,9 @@ TRAITS = (
 
 # What is not the person. Beside traits and scene there is the seed: it places freckles and strands of hair.
 SCENE = (
-    "clothes",
-    "clothes_color",
-    "background",
-    "background_colors",
-    "shift_x",
-    "shift_y",
-    "turn",
-    "tilt",
-    "scale",
-)
+    "clothes", "clothes_color", "background", "background_colors",
+    "shift_x", "shift_y", "turn", "tilt", "scale",
+)  # fmt: skip
 
 
 def lookalike(identity: Identity, num_traits: int, donors: range, rng: np.random.Generator) -> Identity:
@@ -91,3 +86,51 @@ def _is_visible(a: Any, b: Any) -> bool:
 
 def _donor(donors: range, rng: np.random.Generator) -> Identity:
     return sample_identity(int(rng.integers(donors.start, donors.stop)))
+
+
+@dataclass(frozen=True)
+class FacePicture:
+    """A picture to be drawn: who it shows, how and with which expression."""
+
+    identity: Identity
+    domain: Domain
+    expression: str
+    strength: float
+    variant: int
+    size_px: int
+
+
+def random_picture(
+    identity: Identity,
+    domain: Domain,
+    expression: str,
+    strengths: tuple[float, float],
+    size_px: int,
+    rng: np.random.Generator,
+) -> FacePicture:
+    """With the expression at a strength and in a variant by chance."""
+    strength = float(rng.uniform(*strengths))
+    return FacePicture(identity, domain, expression, strength, int(rng.integers(NUM_VARIANTS)), size_px)
+
+
+def different_expressions(num: int, rng: np.random.Generator, *, neutral_first: bool) -> list[str]:
+    """That many expressions, no two alike; the neutral one may be among them, or is the first."""
+    if neutral_first:
+        return [NEUTRAL, *(EXPRESSIONS[i] for i in rng.choice(len(EXPRESSIONS), num - 1, replace=False))]
+    names = (NEUTRAL, *EXPRESSIONS)
+    return [names[i] for i in rng.choice(len(names), num, replace=False)]
+
+
+def draw(picture: FacePicture) -> tuple[np.ndarray, np.ndarray]:
+    """The picture (uint8, H x W x 3), and the five landmarks (5, 2) in its pixels."""
+    units = action_units(picture.expression, picture.strength, picture.variant)
+    portrait = draw_portrait(picture.identity, units, picture.domain, picture.size_px)
+    return np.asarray(portrait.image), portrait.truth.landmarks_5
+
+
+def draw_crop(picture: FacePicture, template_px: int, margin_px: int) -> np.ndarray:
+    """The face, uint8, aligned to the template of `template_px` with a margin on every side."""
+    pixels_HWC, landmarks_52 = draw(picture)
+    matrix_23 = similarity(landmarks_52, template(template_px) + margin_px)
+    side = template_px + 2 * margin_px
+    return warp(pixels_HWC, matrix_23, (side, side)).round().astype(np.uint8)

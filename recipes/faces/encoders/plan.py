@@ -18,7 +18,8 @@ from pixelsmile.faces.encoders.architectures import Architecture
 from pixelsmile.faces.encoders.encoder import Kind
 from pixelsmile.faces.encoders.inception_resnet import InceptionResnetConfig
 from pixelsmile.faces.encoders.insightface import IResNetConfig, MobileFaceNetConfig
-from recipes.embedded.plan import Optimisation
+from recipes.augmentation import LightPlan
+from recipes.optimisation import Optimisation
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class PeoplePlan:
     """Who is drawn. Seeds from 6,000,000 to 6,999,999 belong to this recipe; a donor lends traits or a scene.
 
     A family is one person and look-alikes, who differ in a few traits and count as other people. A family is
-    drawn in both styles, and each style counts as other people too: what human and anime pictures of a seed
-    share is a description, not a face. No edit leads from one style to the other, and no pair is made of
-    both. So half of the classes, and of the tests, are of each style, and a seed's parity (it decides
-    on which side the hair is parted) says nothing about the style.
+    drawn in both domains, and each domain counts as other people too: what human and anime pictures of a seed
+    share is a description, not a face. No edit leads from one domain to the other, and no pair is made of
+    both. So half of the classes, and of the tests, are of each domain, and a seed's parity (it decides
+    on which side the hair is parted) says nothing about the domain.
     """
 
     num_families: int = 700
@@ -46,7 +47,7 @@ class PeoplePlan:
 class PicturePlan:
     """What is kept of each person: crops aligned to the 160 px template (FaceNet's), with a margin around.
 
-    700 families x 2 members x 2 styles = 2,800 people x (8 + 2) crops of 176 px = 28,000 crops, 2.6 GB.
+    700 families x 2 members x 2 domains = 2,800 people x (8 + 2) crops of 176 px = 28,000 crops, 2.6 GB.
     Drawing takes about 3 minutes on two cores, the reconstructions as long.
     """
 
@@ -66,22 +67,17 @@ class PicturePlan:
 
 
 @dataclass(frozen=True)
-class AugmentationPlan:
+class AugmentationPlan(LightPlan):
     """How a crop is changed each time that it is seen; ranges are uniform and lie on both sides.
 
     Nothing is mirrored: hair is parted on one side, an edit never mirrors, and pictures are not scarce.
-    Colours change little, for skin, hair and eyes are who somebody is.
     """
 
     landmark_noise: float = 0.06  # deviation of each coordinate, in eye distances: shift, turn and zoom
     brightness: float = 0.06
-    contrast: float = 0.1
-    channel_gain: float = 0.03
     jpeg_share: float = 0.2  # of the crops
     jpeg_quality: tuple[int, int] = (40, 95)
     blur_share: float = 0.3
-    noise_share: float = 0.3
-    max_noise: float = 0.04  # deviation, of a range of 1
 
 
 @dataclass(frozen=True)
@@ -120,7 +116,7 @@ LossPlan = AngularMarginPlan | AdaptiveMarginPlan | TripletPlan
 class EncoderPlan:
     """One encoder: its network, its loss and its batches.
 
-    A batch is `families_per_batch` families in one style each, with all their members, so that look-alikes
+    A batch is `families_per_batch` families in one domain each, with all their members, so that look-alikes
     meet, and `pictures_per_person` of each member.
     """
 
@@ -164,7 +160,7 @@ ENCODERS = (
 class VerificationPlan:
     """On what the encoders are measured: pairs of people that none of them has seen."""
 
-    num_people: int = 1_000  # in each style, and as many pairs of each kind
+    num_people: int = 1_000  # in each domain, and as many pairs of each kind
     size_px: int = 256  # of a picture: the embedded editor's
     changed_traits: tuple[int, ...] = (4, 2, 1)  # of the look-alikes
     landmark_noise: float = 0.03  # as of a detector

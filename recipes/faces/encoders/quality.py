@@ -2,8 +2,8 @@
 
     python -m recipes.faces.encoders.quality --encoders runs/encoders/model
 
-For each person and style there is one pair of the same and one of different people, always with two
-expressions, two scenes and one style. Who the other one is makes the levels:
+For each person and domain there is one pair of the same and one of different people, always with two
+expressions, two scenes and one domain. Who the other one is makes the levels:
 
     strangers       another person of the test: they differ in everything
     lookalike_K     somebody who differs in K traits (hair, glasses, nose, ...) by what can be seen
@@ -13,8 +13,6 @@ Beside the encoders stands the cosine of raw pixels, and the mean of the encoder
 """
 
 import argparse
-import json
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -28,43 +26,60 @@ from diffusers import AutoencoderKLQwenImage
 from pixelsmile.embedded import model_path
 from pixelsmile.errors import ModelError
 from pixelsmile.expressions import DOMAINS
-from pixelsmile.faces.encoders.encoder import IdentityEncoder
+from pixelsmile.faces.alignment import Alignment, template
+from pixelsmile.faces.encoders.encoder import ArrayT, IdentityEncoder
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.faces.encoders.torch_encoder import CONFIG_FILE, WEIGHTS_FILE
 from pixelsmile.hashing import sha256_file
-from recipes.faces.encoders.pixels import PixelEncoder
+from recipes.command_line import run, start_log, write_report
 from recipes.faces.encoders.plan import Plan
-from recipes.faces.encoders.sittings import mapping
-from recipes.faces.encoders.trials import (
+from recipes.faces.encoders.verification import (
     ANCHOR,
     RECONSTRUCTED,
     SAME,
-    Trial,
+    RolePictures,
+    Scores,
     lookalike_role,
-    trials,
+    summary,
+    tested_people,
 )
-from recipes.faces.encoders.verification import Scores, summary
+from recipes.pictures import load_autoencoder, worker_map
 
 STRANGERS = "strangers"
 MEAN, BOTH = "mean", "both"
 QUALITY_FILE = "quality.json"
 
-log = logging.getLogger("recipe")
-
-Embeddings = dict[tuple[str, str], list[np.ndarray]]  # of a style and a role, some people at a time
+Embeddings = dict[tuple[str, str], list[np.ndarray]]  # of a domain and a role, some people at a time
 Levels = dict[str, Scores]
+
+
+class PixelEncoder:
+    """The simplest `IdentityEncoder`: the crop in -1..1 as one long vector of length 1.
+
+    What a network adds is what it has over this.
+    """
+
+    name = "pixels"
+    size_px = 112
+    alignment = Alignment(template(size_px), size_px)
+    differentiable = True
+
+    def embed(self, crops_BCHW: ArrayT) -> ArrayT:
+        """See `IdentityEncoder`."""
+        values_BD = 2 * crops_BCHW.reshape(len(crops_BCHW), -1) - 1
+        return values_BD / (values_BD**2).sum(1)[:, None] ** 0.5
 
 
 def measure(
     plan: Plan, encoders: Sequence[IdentityEncoder], vae: AutoencoderKLQwenImage, num_workers: int
 ) -> Iterator[dict[str, Any]]:
-    """Yields how many people are done in a style, at last the report under `results`."""
+    """Yields how many people are done in a domain, at last the report under `results`."""
     found: dict[str, Embeddings] = {encoder.name: {} for encoder in encoders}
-    with mapping(num_workers) as mapped:
-        for trial in trials(plan, vae, mapped):
+    with worker_map(num_workers) as mapped:
+        for trial in tested_people(plan, vae, mapped):
             for encoder in encoders:
                 _embed(encoder, trial, found[encoder.name])
-            yield {"style": trial.domain, "done": trial.people.stop, "of": plan.verification.num_people}
+            yield {"domain": trial.domain, "done": trial.people.stop, "of": plan.verification.num_people}
     by_name: dict[str, dict[str, Levels]] = {
         name: {domain: _levels(plan, embeddings, domain) for domain in DOMAINS}
         for name, embeddings in found.items()
@@ -72,7 +87,7 @@ def measure(
     yield {"results": _report(plan, by_name)}
 
 
-def _embed(encoder: IdentityEncoder, trial: Trial, found: Embeddings) -> None:
+def _embed(encoder: IdentityEncoder, trial: RolePictures, found: Embeddings) -> None:
     with torch.inference_mode():
         for role in trial.pictures:
             embeddings_BD = encoder.embed(trial.crops(role, encoder.size_px)).cpu().numpy()
@@ -80,7 +95,7 @@ def _embed(encoder: IdentityEncoder, trial: Trial, found: Embeddings) -> None:
 
 
 def _levels(plan: Plan, found: Embeddings, domain: str) -> Levels:
-    """The similarities of all levels of one encoder in one style."""
+    """The similarities of all levels of one encoder in one domain."""
 
     def cosines(role: str, shift: int = 0) -> np.ndarray:
         a_ND, b_ND = (np.concatenate(found[domain, name]) for name in (ANCHOR, role))
@@ -96,7 +111,7 @@ def _levels(plan: Plan, found: Embeddings, domain: str) -> Levels:
 
 
 def _report(plan: Plan, by_name: dict[str, dict[str, Levels]]) -> dict[str, Any]:
-    """Encoder -> level -> style -> numbers."""
+    """Encoder -> level -> domain -> numbers."""
     test = plan.verification
     networks = [domains for name, domains in by_name.items() if name != PixelEncoder.name]
     by_name = {
@@ -131,14 +146,13 @@ def main() -> None:
     """Measure the encoders of a folder and write the report beside them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--encoders", type=Path, required=True, help="the folder with a folder an encoder")
-    parser.add_argument("--people", type=int, default=Plan().verification.num_people, help="in each style")
+    parser.add_argument("--people", type=int, default=Plan().verification.num_people, help="in each domain")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    start_log()
     plan = Plan()
     plan = replace(plan, verification=replace(plan.verification, num_people=arguments.people))
-    for record in measure_folder(plan, arguments.encoders, arguments.workers):
-        log.info("%s", json.dumps(record))
+    run([("people", measure_folder(plan, arguments.encoders, arguments.workers))])
 
 
 def measure_folder(plan: Plan, folder: Path, num_workers: int) -> Iterator[dict[str, Any]]:
@@ -150,9 +164,7 @@ def measure_folder(plan: Plan, folder: Path, num_workers: int) -> Iterator[dict[
     if not kinds:
         raise ModelError(f"{folder} has no encoder: run python -m recipes.faces.encoders first")
     encoders = [load_encoder(folder / kind) for kind in kinds]
-    vae = AutoencoderKLQwenImage.from_pretrained(
-        model_path() / "vae", torch_dtype=torch.float32, trust_remote_code=False
-    )
+    vae = load_autoencoder(model_path() / "vae")
     for record in measure(plan, [*encoders, PixelEncoder()], vae, num_workers):
         if "results" not in record:
             yield record
@@ -163,7 +175,7 @@ def measure_folder(plan: Plan, folder: Path, num_workers: int) -> Iterator[dict[
             "plan": asdict(plan.verification),
             **record,
         }
-        (folder / QUALITY_FILE).write_text(json.dumps(report, indent=2) + "\n")
+        write_report(report, folder / QUALITY_FILE)
 
 
 if __name__ == "__main__":

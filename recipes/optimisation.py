@@ -1,13 +1,15 @@
-"""One training loop for the networks of the recipe: resumable, logged, stopped by a non-finite loss.
+"""How networks are trained: one resumable loop, with AdamW, and Muon for matrices.
 
-Every step draws its randomness from (seed, step), so a run that was killed continues as if it never was.
+A training is logged, and stopped by a loss that is not a number. Every step draws its randomness from (seed,
+step), so a run that was killed continues as if it never was.
 """
 
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,27 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pixelsmile.errors import PixelSmileError
-from recipes.embedded.muon import Muon
-from recipes.embedded.plan import Optimisation
 
 Losses = dict[str, Tensor]
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic Newton-Schulz step, as published
+NUM_NEWTON_SCHULZ_STEPS = 5
+RMS = 0.4  # of an update at learning rate 1: twice AdamW's usual one (Liu et al. 2025), so both share a rate
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How a network is trained: AdamW, warmup, decay to zero, exponential moving average."""
+
+    num_steps: int
+    learning_rate: float
+    num_warmup_steps: int
+    ema_decay: float
+    decay_share: float = 1.0  # of the steps, at the end, over which the learning rate falls to zero
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    checkpoint_every: int = 250
+    log_every: int = 50
 
 
 def train(
@@ -158,3 +177,43 @@ def _forget_after(log: Path, step: int) -> None:
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+class Muon(torch.optim.Optimizer):
+    """For matrices only: Nesterov momentum, made orthogonal before it is applied (Jordan et al. 2024).
+
+    Without weight decay. torch.optim.Muon does the same in bfloat16, which processors without it take ten
+    times as long for.
+    """
+
+    def __init__(self, matrices: Iterable[Tensor], lr: float, momentum: float = 0.95) -> None:
+        super().__init__(matrices, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:
+        """One update of every matrix that has a gradient."""
+        assert closure is None
+        for group in self.param_groups:
+            for matrix in group["params"]:
+                if matrix.grad is not None:
+                    self._update(matrix, matrix.grad, group)
+
+    def _update(self, matrix: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[matrix]
+        if not state:
+            state["momentum"] = torch.zeros_like(matrix)
+        state["momentum"].lerp_(gradient, 1 - group["momentum"])
+        update = orthogonalised(gradient.lerp(state["momentum"], group["momentum"]))
+        matrix.add_(update, alpha=-group["lr"] * RMS * max(matrix.shape) ** 0.5)
+
+
+def orthogonalised(matrix: Tensor) -> Tensor:
+    """The matrix (R x C) with all its singular values brought near 1."""
+    a, b, c = COEFFICIENTS
+    tall = matrix.shape[0] > matrix.shape[1]
+    wide = matrix.T if tall else matrix
+    wide = wide / (wide.norm() + 1e-7)
+    for _ in range(NUM_NEWTON_SCHULZ_STEPS):
+        gram = wide @ wide.T
+        wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
+    return wide.T if tall else wide

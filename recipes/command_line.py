@@ -1,0 +1,75 @@
+"""The command line that the recipes of networks share: options, log, stages one after another, reports."""
+
+import argparse
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+Records = Iterator[dict[str, Any]]
+Stages = Iterator[tuple[str, Records]]  # a stage runs as its records are read
+
+log = logging.getLogger("recipe")
+
+
+def recipe_parser(
+    name: str, description: str | None, work: str, device: str | None = None
+) -> argparse.ArgumentParser:
+    """Options of `python -m recipes.NAME`. device: the default; None is a GPU if there is one."""
+    parser = argparse.ArgumentParser(prog=f"python -m recipes.{name}", description=description)
+    parser.add_argument("--work", type=Path, default=Path(work), help="where stages keep what they made")
+    parser.add_argument("--out", type=Path, default=None, help="what is finished (default: in WORK)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
+    parser.add_argument("--threads", type=int, default=None, help="of torch; default: its own choice")
+    parser.add_argument(
+        "--device",
+        default=device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        help="of the trainings (default: %(default)s)",
+    )
+    return parser
+
+
+def begin(parser: argparse.ArgumentParser, result: str) -> argparse.Namespace:
+    """The options, with log and threads set up. result: where `--out` lies in WORK by default."""
+    options = parser.parse_args()
+    start_log()
+    options.out = options.out or options.work / result
+    options.device = torch.device(options.device)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    return options
+
+
+def start_log() -> None:
+    """To stderr, with the time of day."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+
+
+def run(stages: Iterable[tuple[str, Records]], until: str | None = None) -> None:
+    """Run stages to their end, or to that of `until`, and log every record."""
+    for name, records in stages:
+        for record in records:
+            log.info("%s %s", name, json.dumps(record))
+        if name == until:
+            return
+
+
+def write_report(report: dict[str, Any], target: Path) -> None:
+    """As indented JSON."""
+    target.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def rounded(value: float | np.floating[Any] | torch.Tensor, num_digits: int = 4) -> float:
+    """As a report has it."""
+    return round(float(value), num_digits)
+
+
+def mean_or_none(values: Iterable[float] | np.ndarray, num_digits: int = 4) -> float | None:
+    """Their mean as a report has it; None of nothing."""
+    found = list(values)
+    return rounded(np.mean(found), num_digits) if found else None
