@@ -9,6 +9,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -63,7 +64,8 @@ def main() -> None:
     sizes = sorted({encoder.size_px for encoder in encoders})
 
     def detect() -> list[np.ndarray]:
-        return [detector.detect(portrait.image)[0].landmarks_5 for portrait in drawn]
+        found = [detector.detect(portrait.image)[0].landmarks_5 for portrait in drawn]
+        return [landmarks for landmarks in found if landmarks is not None]
 
     def aligned(points: list[np.ndarray]) -> dict[int, np.ndarray]:
         return {
@@ -81,6 +83,9 @@ def main() -> None:
             for start in range(0, NUM_FACES, batch):
                 encoder.embed(crops[encoder.size_px][start : start + batch])
 
+    def all_three(batch: int) -> None:
+        embed(aligned(detect()), batch)
+
     crops = aligned(landmarks)
     print(
         f"{NUM_FACES} portraits of {SIDE_PX} px, {len(encoders)} encoders, {torch.get_num_threads()} threads"
@@ -88,10 +93,10 @@ def main() -> None:
     print(f"detect      {NUM_FACES / seconds(detect):8.1f} faces/s, one at a time")
     print(f"align       {NUM_FACES / seconds(lambda: aligned(landmarks)):8.1f} faces/s to {sizes} px, NumPy")
     for batch in (1, BATCH):
-        rate = NUM_FACES / seconds(lambda batch=batch: embed(crops, batch))
+        rate = NUM_FACES / seconds(partial(embed, crops, batch))
         print(f"embed       {rate:8.1f} faces/s through all encoders, batch {batch}")
     for batch in (1, BATCH):
-        rate = NUM_FACES / seconds(lambda batch=batch: embed(aligned(detect()), batch))
+        rate = NUM_FACES / seconds(partial(all_three, batch))
         print(f"all three   {rate:8.1f} faces/s, batch {batch}")
     print(f"memory      {memory_mb() - before_mb:8.0f} MB above the {before_mb:.0f} MB before the networks")
     print(

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ |= {"OPENAI_API_KEY": "a-key-for-nobody"}
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
@@ -59,6 +60,7 @@ from pixelsmile.judges.rubrics import (
     FED_QUALITY,
     FED_TRUTH_ALIGNMENT,
 )
+from pixelsmile.judges.rubrics.rubric import Rubric
 from pixelsmile.remote import Limits
 
 Stage = Callable[[], int]  # does its work, and says how much
@@ -67,7 +69,7 @@ Stage = Callable[[], int]  # does its work, and says how much
 class MarkingOpenAI(OpenAI):
     """Gives a mark where one is asked for, and scores elsewhere."""
 
-    def picture(self, request: dict) -> bytes:
+    def picture(self, request: dict[str, Any]) -> bytes:
         self._marks = '\\"mark\\"' in str(request) or '"mark"' in str(request)
         return super().picture(request)
 
@@ -169,7 +171,7 @@ def server(options: argparse.Namespace) -> None:
         folder = begin(Path(path) / "run", options.triplets)
         print(f"edits: {time.perf_counter() - begun:.2f} s")
 
-        def judge(rubric) -> ModelJudge:
+        def judge(rubric: Rubric) -> ModelJudge:
             limits = Limits(timeout_s=TIMEOUT_S)
             provider = OpenAIProvider("m", base_url=f"{url}/v1", key_env="OPENAI_API_KEY", limits=limits)
             return ModelJudge(provider, rubric=rubric, retry=PATIENCE)

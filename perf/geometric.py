@@ -136,7 +136,7 @@ def print_parts(face: Face, movement: Movement) -> None:
     moved_cm = move(face.rest_cm, movement)
     scene = Moved(face, movement, face.pose.project(moved_cm), moved_cm)
     source, target = with_rings(face.source, scene.moved)
-    triangles = triangles_far_first(target, open_mouth=True)
+    triangles = triangles_far_first(target)
     warped = warp(face.pixels, source, target, triangles).astype(np.float32)
     parts: dict[str, Callable[[], object]] = {
         "units to mesh": lambda: move(face.rest_cm, movement),
@@ -260,7 +260,8 @@ def draw_sheet(path: Path, meter: Meter, folder: Path, side: int = 200) -> None:
         x0, y0, x1, y1 = mesh.box
         half = 0.6 * max(x1 - x0, y1 - y0)
         middle = np.array([x0 + x1, y0 + y1]) / 2 - (left, top)
-        box = tuple(int(value) for value in (*(middle - half), *(middle + half)))
+        left, top, right, bottom = (int(value) for value in (*(middle - half), *(middle + half)))
+        box = left, top, right, bottom
         for strength in (0.5, 1.0):
             windows = [face.pixels]
             for name in EXPRESSIONS:

@@ -126,7 +126,7 @@ def walked(walk: Callable[[], None]) -> tuple[set[str], set[str]]:
         walk()
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
     rooms = ROOMS[walk]
     return (
         {file for file in files if file.split("/")[0] in rooms},

@@ -15,6 +15,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -81,8 +82,13 @@ def judge(
 def is_right(judgement: Judgement, sample: Sample) -> bool:
     """Whether the verdict is what the server says about that picture."""
     outcome = judgement.outcome
-    digest = hashlib.sha256(Picture.read(sample.images).png(1024)).hexdigest()
+    digest = hashlib.sha256(_picture(sample).png(1024)).hexdigest()
     return isinstance(outcome, Verdict) and (dict(outcome.scores), outcome.dominant) == truth(digest)
+
+
+def _picture(sample: Sample) -> Picture:
+    assert not isinstance(sample.images, Mapping)
+    return Picture.read(sample.images)
 
 
 def measure(name: str, options: argparse.Namespace, samples: list[Sample]) -> None:

@@ -9,6 +9,7 @@ people, and so do PICTURES with one face. AUC of the cosine of the encoder that 
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def embedding(image: Image.Image, mesh: FaceMesh) -> np.ndarray:
     return encoder.embed(crop_HWC.transpose(2, 0, 1)[None])[0]
 
 
-def milliseconds(call) -> float:
+def milliseconds(call: Callable[[], object]) -> float:
     """The processor time of a call."""
     start = time.process_time()
     for _ in range(ROUNDS):
@@ -100,7 +101,8 @@ def people(detector: MeshDetector, folder: Path, others: list[np.ndarray]) -> No
         image = load_image(path)
         if found := detector.meshes(image):
             named.append((path.stem.rpartition("-")[0], embedding(image, found[0][0])))
-    same, other = [], []
+    same: list[float] = []
+    other: list[float] = []
     for index, (name, one) in enumerate(named):
         for second, two in named[:index]:
             (same if name == second else other).append(float(one @ two))

@@ -18,13 +18,17 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 PHOTOGRAPH = (8192, 5400)  # 44 million pixels
 EDIT = "edit_44mp"
 EDIT_BOX = "3400,2000,1200,1500"
 
 
-def noise(size: tuple[int, int], mode: str, seed: int = 0):
+def noise(size: tuple[int, int], mode: str, seed: int = 0) -> "Image.Image":
     """A picture that compresses badly: a noisy tile, repeated."""
     import numpy as np
     from PIL import Image
@@ -55,7 +59,11 @@ def gif(width: int, height: int) -> Callable[[Path], None]:
     """A GIF that claims that size, and holds one transparent pixel."""
     head = b"GIF89a" + struct.pack("<HH", width, height) + b"\x80\0\0" + bytes(6)
     body = b"!\xf9\4\1\0\0\0\0," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\2\2D\1\0;"
-    return lambda path: path.write_bytes(head + body)
+
+    def write(path: Path) -> None:
+        path.write_bytes(head + body)
+
+    return write
 
 
 def png(
@@ -110,25 +118,21 @@ def scans(size: tuple[int, int], num: int) -> Callable[[Path], None]:
     return write
 
 
+_GREY_64_PX = (
+    (256, 64), (257, 64), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, 64), (279, 4096),
+)  # fmt: skip
+
+
 def pages(num: int) -> Callable[[Path], None]:
     """A TIFF of that many pages of 64 x 64."""
 
     def write(path: Path) -> None:
-        tags = [
-            (256, 64),
-            (257, 64),
-            (258, 8),
-            (259, 1),
-            (262, 1),
-            (273, 8),
-            (277, 1),
-            (278, 64),
-            (279, 4096),
-        ]
-        entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+        entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in _GREY_64_PX)
         first, length = 8 + 4096, 2 + len(entries) + 4
         following = [first + length * (page + 1) for page in range(num - 1)] + [0]
-        body = b"".join(struct.pack("<H", len(tags)) + entries + struct.pack("<I", at) for at in following)
+        body = b"".join(
+            struct.pack("<H", len(_GREY_64_PX)) + entries + struct.pack("<I", at) for at in following
+        )
         path.write_bytes(b"II*\0" + struct.pack("<I", first) + bytes(4096) + body)
 
     return write
@@ -138,26 +142,20 @@ def many_tags(tag: int, count: int) -> Callable[[Path], None]:
     """A TIFF whose one tag holds `count` whole numbers."""
 
     def write(path: Path) -> None:
-        tags = [
-            (256, 64),
-            (257, 64),
-            (258, 8),
-            (259, 1),
-            (262, 1),
-            (273, 8),
-            (277, 1),
-            (278, 64),
-            (279, 4096),
-        ]
         first = 8 + 4096
-        where = first + 2 + 12 * len(tags) + 4
+        where = first + 2 + 12 * len(_GREY_64_PX) + 4
         entries = b"".join(
             struct.pack("<HHII", number, 4, count, where)
             if number == tag
             else struct.pack("<HHII", number, 4, 1, value)
-            for number, value in tags
+            for number, value in _GREY_64_PX
         )
-        body = struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0) + struct.pack("<I", 8) * count
+        body = (
+            struct.pack("<H", len(_GREY_64_PX))
+            + entries
+            + struct.pack("<I", 0)
+            + struct.pack("<I", 8) * count
+        )
         path.write_bytes(b"II*\0" + struct.pack("<I", first) + bytes(4096) + body)
 
     return write

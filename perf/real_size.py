@@ -10,6 +10,7 @@ over what a large bfloat16 matrix product reaches on the same device in the same
 import argparse
 import json
 import time
+from collections.abc import Callable
 
 import torch
 from diffusers import QwenImageTransformer2DModel
@@ -51,7 +52,7 @@ def reached_flops(device: torch.device, side: int = 8192, rounds: int = 10) -> f
     return 2 * side**3 / seconds
 
 
-def timed(call, device: torch.device, rounds: int) -> float:
+def timed(call: Callable[[], object], device: torch.device, rounds: int) -> float:
     """Seconds a call, after one call to warm up."""
     call()
     _wait(device)

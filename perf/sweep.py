@@ -10,6 +10,7 @@ the same; the pictures are compared too.
 import argparse
 import time
 from statistics import median
+from typing import Any
 
 import diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus as stock_module
 import numpy as np
@@ -44,7 +45,9 @@ def plain_pipeline(size: int) -> QwenImageEditPlusPipeline:
     pipeline.set_progress_bar_config(disable=True)
     image_token_id = pipeline.text_encoder.config.image_token_id
 
-    def pass_token_types(_module: object, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    def pass_token_types(
+        _module: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return args, {**kwargs, "mm_token_type_ids": (kwargs["input_ids"] == image_token_id).int()}
 
     pipeline.text_encoder.register_forward_pre_hook(pass_token_types, with_kwargs=True)

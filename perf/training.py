@@ -35,7 +35,10 @@ from pixelsmile.embedded import encoder_paths, features_path, model_path
 from pixelsmile.faces.alignment import align_batch
 from pixelsmile.faces.detectors import load_detector
 from pixelsmile.faces.encoders.loading import load_encoder
+from pixelsmile.faces.encoders.torch_encoder import TorchEncoder
+from pixelsmile.faces.face import Detector
 from pixelsmile.features.drawn import DrawnEncoder
+from pixelsmile.features.encoder import ImageEncoder
 from pixelsmile.training.adapter import adapter_parameters, add_adapter
 from pixelsmile.training.batch import TrainingBatch, draw_noise
 from pixelsmile.training.cache import TripletCache
@@ -64,6 +67,10 @@ class Setting:
     """All that the loops share."""
 
     networks: Networks
+    detector: Detector
+    image_encoder: ImageEncoder
+    identity_encoder: TorchEncoder
+    decoder: LatentDecoder
     batch: TrainingBatch
     step: TrainingStep
 
@@ -72,23 +79,28 @@ def prepare(num_triplets: int, device: str, precision: str) -> Setting:
     """The embedded model with a new adapter, and one batch of drawn triplets from a fresh cache."""
     folder, placement = model_path(), place(device, "float32")
     options, model = read_options(folder), load_components(folder, placement)
+    image_encoder = DrawnEncoder.from_folder(features_path(), placement.device)
+    identity_encoder = load_encoder(encoder_paths()[0], device=device)
+    detector = load_detector("embedded", drawn=True)
+    assert isinstance(identity_encoder, TorchEncoder)
     torch.manual_seed(0)
     networks = Networks(
         folder,
         options,
         placement,
         model,
-        image_encoder=DrawnEncoder.from_folder(features_path(), placement.device),
-        identity_encoder=load_encoder(encoder_paths()[0], device=device),
-        detector=load_detector("embedded", drawn=True),
+        image_encoder=image_encoder,
+        identity_encoder=identity_encoder,
+        detector=detector,
     )
     with tempfile.TemporaryDirectory() as scratch:
         cached = cache_triplets(Path(scratch), num_triplets, options.size, networks)
     add_adapter(model.transformer, AdapterSettings(rank=RANK), 0)
     decoder = LatentDecoder(model.vae, cached.grid)
-    objective = Objective(ObjectiveSettings(), decoder, networks.image_encoder, networks.identity_encoder)
+    objective = Objective(ObjectiveSettings(), decoder, image_encoder, identity_encoder)
     step = TrainingStep(model.transformer, objective, lambda _: cached, precision=DTYPES[precision])
-    return Setting(networks, cached.to(placement.device), step)
+    batch = cached.to(placement.device)
+    return Setting(networks, detector, image_encoder, identity_encoder, decoder, batch, step)
 
 
 def cache_triplets(folder: Path, num_triplets: int, size_px: int, networks: Networks) -> TrainingBatch:
@@ -118,7 +130,7 @@ def plain(setting: Setting, seeds: Sequence[int], our_decoder: bool) -> Tensor:
     batch, objective = setting.batch, setting.step.objective
     uniform_B, noise_BND = draw_noise(seeds, batch.targets.shape[1:], batch.targets.device)
     conditions_RTE, _ = batch.conditions()
-    decode = partial(decode_stock, setting) if not our_decoder else objective.decode
+    decode = partial(decode_stock, setting) if not our_decoder else setting.decoder
     velocities, pictures, truths = [], [], []
     for targets_BND, source_BND, condition_BTE in zip(
         batch.targets.chunk(2), batch.source.chunk(2), conditions_RTE.chunk(2), strict=True
@@ -131,9 +143,9 @@ def plain(setting: Setting, seeds: Sequence[int], our_decoder: bool) -> Tensor:
     flow = flow_matching(torch.cat(velocities), batch.targets, noise_BND.repeat(2, 1, 1)).mean()
     pictures_RCHW, truths_RCHW = torch.cat(pictures), torch.cat(truths)
     settings = objective.settings
-    features_RF = objective.image_encoder.features(pictures_RCHW)
+    features_RF = setting.image_encoder.features(pictures_RCHW)
     with torch.no_grad():
-        truth_features_RF = objective.image_encoder.features(truths_RCHW)
+        truth_features_RF = setting.image_encoder.features(truths_RCHW)
     contrastive = symmetric_contrastive(features_RF, truth_features_RF, settings.contrastive).mean()
     identity = plain_identity(setting, pictures_RCHW, truths_RCHW, uniform_B)
     return flow + settings.contrastive.weight * contrastive + settings.identity.weight * identity
@@ -141,7 +153,7 @@ def plain(setting: Setting, seeds: Sequence[int], our_decoder: bool) -> Tensor:
 
 def plain_identity(setting: Setting, pictures_RCHW: Tensor, truths_RCHW: Tensor, sigmas_B: Tensor) -> Tensor:
     """The identity term with landmarks that are found in the decoded ground truth, of all samples."""
-    encoder, detector = setting.step.objective.identity_encoder, setting.networks.detector
+    encoder, detector = setting.identity_encoder, setting.detector
     found = [find_landmarks(picture, detector, None) for picture in to_pictures(truths_RCHW.detach())]
     nowhere = torch.full((5, 2), torch.nan).double().numpy()
     landmarks_R52 = torch.stack([torch.from_numpy(nowhere if one is None else one) for one in found])

@@ -54,7 +54,8 @@ def replay(reader: Reader, folder: Path) -> int:
 
 def fuzz(reader: Reader, options: argparse.Namespace) -> int:
     """A row a kind, and the bad inputs in a folder."""
-    names, found = list(reader.valid), {name: Counter() for name in reader.valid}
+    names = list(reader.valid)
+    found: dict[str, Counter[str]] = {name: Counter() for name in names}
     for name in names:
         for data in reader.valid[name]:
             what, message = reader.read(name, data)

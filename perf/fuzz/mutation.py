@@ -95,24 +95,24 @@ def deep(depth: int) -> Any:
 
 def damaged(data: bytes, rng: random.Random) -> bytes:
     """Bytes flipped, cut, doubled, put in or taken out."""
-    data = bytearray(data)
+    changed = bytearray(data)
     for _ in range(rng.choice((1, 1, 3, 20))):
-        if not data:
+        if not changed:
             break
-        at, length = rng.randrange(len(data)), rng.choice((1, 1, 4, 64))
+        at, length = rng.randrange(len(changed)), rng.choice((1, 1, 4, 64))
         match rng.randrange(6):
             case 0:
-                data[at] ^= 1 << rng.randrange(8)
+                changed[at] ^= 1 << rng.randrange(8)
             case 1:
-                data[at : at + length] = bytes(rng.randrange(256) for _ in range(length))
+                changed[at : at + length] = bytes(rng.randrange(256) for _ in range(length))
             case 2:
-                del data[at : at + length]
+                del changed[at : at + length]
             case 3:
-                data[at:at] = data[at : at + length] * rng.choice((1, 1, 300))
+                changed[at:at] = changed[at : at + length] * rng.choice((1, 1, 300))
             case 4:
-                data[at : at + 4] = rng.choice((b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\0"))
+                changed[at : at + 4] = rng.choice((b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\0"))
             case 5 if rng.random() < 0.3:
-                del data[at:]
+                del changed[at:]
     whole = rng.random()
     if whole < 0.02:
         return b""
@@ -120,4 +120,4 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
         return rng.choice(
             (b"[" * 100_000, b'{"a":' * 50_000, b"\0" * 5000, b"\xff" * 5000, b"x" * 400_000, b"- " * 20_000)
         )
-    return bytes(data)
+    return bytes(changed)

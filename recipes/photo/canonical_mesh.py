@@ -18,14 +18,18 @@ def read(data: bytes) -> dict[str, np.ndarray]:
     for field, value in _fields(data):
         match field, value:
             case 1, bytes(mesh):
-                for inner, entry in _fields(mesh):
-                    if inner == 3:
-                        floats.append(struct.unpack("<f", entry)[0])
-                    elif inner == 4:
-                        indices.append(entry)
+                for inner in _fields(mesh):
+                    match inner:
+                        case 3, bytes(entry):
+                            floats.append(struct.unpack("<f", entry)[0])
+                        case 4, int(index):
+                            indices.append(index)
             case 2, bytes(landmark):
                 entries = dict(_fields(landmark))
-                rigid[entries.get(1, 0)] = struct.unpack("<f", entries[2])[0]
+                vertex, weight = entries.get(1, 0), entries[2]
+                assert isinstance(vertex, int)
+                assert isinstance(weight, bytes)
+                rigid[vertex] = struct.unpack("<f", weight)[0]
     vertices = np.asarray(floats, np.float32).reshape(-1, _FLOATS_A_VERTEX)
     assert len(vertices) == _NUM_VERTICES
     triangles = np.asarray(indices, np.int32).reshape(-1, 3)

@@ -1,10 +1,11 @@
 """An ONNX graph, written node by node; weights keep the few bytes in which their source stores them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnx.shape_inference
 from onnx import TensorProto, helper, numpy_helper
@@ -34,7 +35,7 @@ class Graph:
             self._constants[name] = numpy_helper.from_array(array.reshape(np.shape(values)), name)
         return name
 
-    def integers(self, values: Sequence[int]) -> str:
+    def integers(self, values: npt.ArrayLike) -> str:
         """A constant of shapes, axes or paddings."""
         return self.constant(np.asarray(values, np.int64))
 
@@ -49,7 +50,7 @@ class Graph:
         return self.node("Add", scaled, self.constant(np.float32(minimum)))
 
     def model(
-        self, inputs: dict[str, Sequence[int | str]], outputs: Sequence[str], notes: dict[str, str]
+        self, inputs: Mapping[str, Sequence[int | str]], outputs: Sequence[str], notes: dict[str, str]
     ) -> bytes:
         """The model as a file, with `notes` in its metadata."""
         graph = helper.make_graph(

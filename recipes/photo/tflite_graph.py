@@ -45,8 +45,8 @@ class _Converter:
             self._operator(self.subgraph.Operators(place))
         outputs = []
         for index in self.subgraph.OutputsAsNumpy():
-            if (name := self.names.get(self.tensors[index].Name().decode())) is not None:
-                outputs.append(self.graph.node("Identity", self.value(int(index)), output=name))
+            if (output := self.names.get(self.tensors[index].Name().decode())) is not None:
+                outputs.append(self.graph.node("Identity", self.value(int(index)), output=output))
         return self.graph.model(inputs, outputs, notes)
 
     def _stored(self, tensor: Any) -> np.ndarray | None:

@@ -20,12 +20,9 @@ from pixelsmile.networks.face_detector import (
 )
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
 from recipes.augmentation import damaged, enlarged_from
-from recipes.embedded.__main__ import stages
-from recipes.embedded.pairs import planned_drawings
-from recipes.embedded.plan import PicturePlan, Plan
-from recipes.embedded.quality import measure
+from recipes.embedded.plan import PicturePlan
 from recipes.faces.detector import quality
-from recipes.faces.detector.__main__ import make_batch
+from recipes.faces.detector.__main__ import make_batch, stages
 from recipes.faces.detector.backgrounds import KINDS
 from recipes.faces.detector.objective import (
     CloseTargets,
@@ -42,8 +39,8 @@ from recipes.faces.detector.objective import (
     must_be_found,
     points_loss,
 )
-from recipes.faces.detector.plan import ClosePlan, PoolPlan, ScenePlan, TruthPlan
-from recipes.faces.detector.pool import NUM_DIRECTIONS, Pool, pool_of, support
+from recipes.faces.detector.plan import ClosePlan, LossPlan, Plan, PoolPlan, ScenePlan, TruthPlan
+from recipes.faces.detector.pool import NUM_DIRECTIONS, Pool, planned_drawings, pool_of, support
 from recipes.faces.detector.quality import (
     Detections,
     average_precision,
@@ -51,6 +48,7 @@ from recipes.faces.detector.quality import (
     box_overlap,
     landmark_errors,
     mask_overlap,
+    measure,
 )
 from recipes.faces.detector.scenes import (
     Placement,
@@ -64,7 +62,6 @@ from recipes.faces.detector.scenes import (
     sample_close,
     sample_scene,
 )
-from recipes.features.plan import LossPlan
 from recipes.optimisation import Optimisation
 
 TINY = Plan(

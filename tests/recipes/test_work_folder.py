@@ -60,7 +60,9 @@ def test_another_plan_is_named(tmp_path):
 def test_the_result_lies_in_the_work_folder(recipe, monkeypatch):
     module = importlib.import_module(f"recipes.{recipe}.__main__")
     places = []
-    monkeypatch.setattr(module, "stages", lambda plan, work, out, *rest: places.append((work, out)) or [])
+    monkeypatch.setattr(
+        module, "stages", lambda plan, work, out, *rest, **more: places.append((work, out)) or []
+    )
     for options in (["--work", "runs/more"], ["--work", "runs/more", "--out", "elsewhere"]):
         monkeypatch.setattr(sys, "argv", [recipe, *options])
         module.main()
