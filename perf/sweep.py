@@ -8,9 +8,13 @@ the same; the pictures are compared too.
 """
 
 import argparse
+import sys
 import time
+from pathlib import Path
 from statistics import median
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus as stock_module
 import numpy as np

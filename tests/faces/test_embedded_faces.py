@@ -14,9 +14,9 @@ from pixelsmile.faces.detectors.drawn import DrawnDetector
 from pixelsmile.faces.encoders.encoder import identity_similarity
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
-from recipes.faces.detector.quality import bad_input
 from recipes.faces.detector.plan import PoolPlan
 from recipes.faces.detector.pool import planned_drawings, pool_of
+from recipes.faces.detector.quality import bad_input
 
 FIRST_SEED = 5_900_000  # of nobody's training
 
