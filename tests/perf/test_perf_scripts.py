@@ -29,10 +29,10 @@ def run(name, arguments, monkeypatch, **sizes):
 @pytest.mark.parametrize(
     ("name", "arguments", "sizes", "said"),
     [
-        ("adapter_formats", (), {}, "largest error"),
+        pytest.param("adapter_formats", (), {}, "largest error", marks=pytest.mark.slow),
         ("faces", (), {"NUM_FACES": 2, "BATCH": 2, "ROUNDS": 1}, "largest difference NumPy to torch"),
         ("fed", ("components", "--triplets", 1, "--threads", 1), {}, "all six"),
-        ("geometric", (), {"FACE_PX": 128, "PREVIEW_PX": 96, "ROUNDS": 1}, "milliseconds"),
+        ("geometric", (), {"FACE_PX": 128, "PREVIEW_PX": 96, "ROUNDS": 1}, "ms an edit"),
         (
             "pasting",
             (),
@@ -40,7 +40,9 @@ def run(name, arguments, monkeypatch, **sizes):
             "0 outside",
         ),
         ("startup", ("--rounds", 1), {}, "import pixelsmile"),
-        ("sweep", ("--rounds", 1, "--expressions", 1), {"STRENGTHS": (0.0, 1.0)}, "times as fast"),
+        pytest.param(
+            "sweep", ("--rounds", 1, "--expressions", 1), {}, "times as fast", marks=pytest.mark.slow
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -60,13 +62,14 @@ def test_photographs_of_faces_are_read(tmp_path, monkeypatch, capsys):
     assert "2 pictures of 1 people" in said
 
 
-def test_the_worst_pictures_are_judged(monkeypatch):
+def test_the_worst_pictures_are_judged():
     done = subprocess.run(
         [sys.executable, PERF / "pictures.py", "gif_43_bytes"], capture_output=True, text=True, check=True
     )
     assert "refused" in done.stdout
 
 
+@pytest.mark.slow
 def test_broken_files_are_refused(tmp_path):
     command = [sys.executable, PERF / "fuzz", "--count", "6", "--only", "yaml", "--keep", tmp_path / "kept"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -166,7 +166,7 @@ def test_after_an_interrupt_nothing_more_is_begun(tmp_path, monkeypatch):
 def test_a_work_folder_has_one_setting(tmp_path):
     require_same_setting(setting(tmp_path))
     require_same_setting(replace(setting(tmp_path), seeds=(0, 1, 2)))
-    with pytest.raises(InputError, match=r"begun with another setting \(num_samples was 4, is 8\)"):
+    with pytest.raises(InputError, match=r"begun with num_samples = 4, not 8"):
         require_same_setting(replace(setting(tmp_path), num_samples=8))
     moved = tmp_path.rename(tmp_path.with_name("moved"))
     require_same_setting(setting(moved))
@@ -176,7 +176,7 @@ def test_the_program_refuses_another_setting(tmp_path, monkeypatch, capsys):
     (tmp_path / "full-0").mkdir()  # made before settings were kept: by the one that is given now
     monkeypatch.setattr(program, "run_command", lambda *_: None)
     monkeypatch.setattr(program, "run_all", lambda *_: [])
-    for samples, said in (("64", "has no seed yet"), ("8", "num_samples was 64, is 8")):
+    for samples, said in (("64", "has no seed yet"), ("8", "num_samples = 64, not 8")):
         monkeypatch.setattr(sys, "argv", ["ablations", "--work", str(tmp_path), "--samples", samples])
         with pytest.raises(SystemExit):
             program.main()

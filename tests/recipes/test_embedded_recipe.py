@@ -123,7 +123,7 @@ def test_a_finished_recipe_does_nothing_again(model):
 
 def test_another_plan_does_not_use_these_pictures(model):
     before = (model.parent / "plan.json").read_bytes()
-    with pytest.raises(InputError, match=r"min_strength was 0\.7, is 0\.5"):
+    with pytest.raises(InputError, match=r"min_strength = 0\.7, not 0\.5"):
         run(model.parent, replace(TINY, pictures=replace(TINY.pictures, min_strength=0.5)))
     assert (model.parent / "plan.json").read_bytes() == before
 

@@ -125,7 +125,7 @@ def test_a_finished_recipe_does_nothing_again(model):
 
 def test_another_plan_does_not_use_this_pool(model):
     other = replace(TINY, pool=replace(TINY.pool, size=96))
-    with pytest.raises(InputError, match="size was 64, is 96"):
+    with pytest.raises(InputError, match="size = 64, not 96"):
         list(next(stages(other, model.parent, model, 1, torch.device("cpu")))[1])
 
 
