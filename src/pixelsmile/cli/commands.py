@@ -60,6 +60,12 @@ COMMANDS = {
     "triplets check": Command(
         "triplets_check", "say what files of triplets hold, and what is wrong with them"
     ),
+    "dataset build": Command(
+        "dataset:build_parser", "collect pictures, find their faces, duplicates and people"
+    ),
+    "dataset stats": Command("dataset:stats_parser", "counts of every reason, sizes, people"),
+    "dataset explain": Command("dataset:explain_parser", "why a picture was kept or rejected"),
+    "dataset review": Command("dataset:review_parser", "a page on which a person keeps or drops pictures"),
     "train": Command("train", "train an adapter for expressions"),
     "adapters show": Command(
         "adapters:show_parser", "say what an adapter file holds: format, layers, rank, alpha, faults"
@@ -114,6 +120,16 @@ GROUPS = {
             "pixelsmile triplets draw -n 200 -o drawn",
             "pixelsmile triplets check drawn/triplets.jsonl",
             "pixelsmile train embedded --set data.triplets=drawn/triplets.jsonl --smoke",
+        ),
+    ),
+    "dataset": Group(
+        "build a data set from anyone's portraits, and look into it",
+        "Build data sets from pictures of people: every picture kept, or rejected with its reason.",
+        (
+            "pixelsmile dataset build drawn -o people",
+            "pixelsmile dataset stats people",
+            "pixelsmile dataset explain people 20000003-neutral",
+            "pixelsmile dataset review people",
         ),
     ),
     "adapters": Group(

@@ -79,7 +79,7 @@ class LikenessMeter:
     def know(self, image: Image.Image, box: Box | None = None) -> KnownFace | None:
         """The face that shares most with `box` (without a box the largest); None where there is none."""
         face = face_at(self.detector.detect(image), box)
-        return None if face is None else KnownFace(image.size, face, self._embed(image, face))
+        return None if face is None else KnownFace(image.size, face, self.embed(image, face))
 
     def similarities(self, a: KnownFace, b: KnownFace) -> dict[str, float]:
         """Their cosines, by encoder, -1..1; ModelError where an encoder gives no finite number."""
@@ -93,7 +93,8 @@ class LikenessMeter:
             raise ModelError(f"identity encoder {broken[0]} gives no finite numbers: take others")
         return found
 
-    def _embed(self, image: Image.Image, face: Face) -> Embeddings:
+    def embed(self, image: Image.Image, face: Face) -> Embeddings:
+        """A face that is known already, as what the encoders see it."""
         landmarks_52 = face.landmarks_5
         if landmarks_52 is None:
             if not self.by_box:

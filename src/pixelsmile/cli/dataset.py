@@ -1,0 +1,266 @@
+"""`pixelsmile dataset`: build a data set from pictures of people, and look into one."""
+
+import argparse
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pixelsmile.cli.display import counted, print_json, progress, remark
+from pixelsmile.cli.options import add_force, add_json, add_quiet
+from pixelsmile.cli.parsing import CommandParser, nearest, whole_number
+from pixelsmile.errors import InputError
+
+if TYPE_CHECKING:
+    from pixelsmile.dataset.build import Progress
+    from pixelsmile.dataset.config import BuildConfig
+
+_BUILD_EPILOG = """examples:
+  pixelsmile dataset build drawn -o people
+  pixelsmile dataset build photographs --set collect.folders.photographs.path=PHOTOS -o faces
+  pixelsmile dataset build mine.yaml -o faces --until faces --workers 8
+  pixelsmile dataset build mine.yaml -o faces --set faces.min_px=128 --redo faces
+  pixelsmile dataset build mine.yaml -o faces --decisions decisions.jsonl --redo duplicates
+
+CONFIG is a YAML file, or drawn or photographs, which come with the program. The steps are collect, faces,
+review (where there are decisions), duplicates and identities. The same command again goes on where it was
+interrupted, and does nothing that is done. A step that was done with other settings is not done over unless
+--redo says so.
+"""
+_STATS_EPILOG = """examples:
+  pixelsmile dataset stats faces
+  pixelsmile dataset stats faces --json
+"""
+_EXPLAIN_EPILOG = """examples:
+  pixelsmile dataset explain faces 3f09a1
+  pixelsmile dataset explain faces anna.jpg
+"""
+_REVIEW_EPILOG = """examples:
+  pixelsmile dataset review faces
+  pixelsmile dataset review faces --start 500 -o page2.html
+
+Open the page in a browser: K keeps, D drops. It can be closed and opened again; nothing is sent. What it
+saves is for build --decisions.
+"""
+
+
+def build_parser() -> CommandParser:
+    """The options of `dataset build`."""
+    summary = "Build a data set: collect pictures, find their faces, duplicates and people."
+    parser = CommandParser("dataset build", summary, _build, _BUILD_EPILOG)
+    parser.add_argument("config", metavar="CONFIG", help="a YAML file, or drawn or photographs")
+    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where the data set goes")
+    parser.add_argument("--until", metavar="STEP", help="stop after this step")
+    parser.add_argument("--redo", metavar="STEP", help="take away what this step and all after it have done")
+    parser.add_argument(
+        "--decisions", metavar="FILE", help="what was saved on the review page: drops what a person dropped"
+    )
+    parser.add_argument(
+        "--workers",
+        type=whole_number("workers", 1, 1024),
+        metavar="N",
+        help="processes (default: one a core); the result is the same",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the configuration"
+    )
+    add_json(parser)
+    add_quiet(parser)
+    return parser
+
+
+def stats_parser() -> CommandParser:
+    """The options of `dataset stats`."""
+    summary = "Say what a data set holds: counts of every reason, sizes, people."
+    parser = CommandParser("dataset stats", summary, _stats, _STATS_EPILOG)
+    parser.add_argument("folder", metavar="FOLDER", help="a data set")
+    add_json(parser)
+    return parser
+
+
+def explain_parser() -> CommandParser:
+    """The options of `dataset explain`."""
+    summary = "Say why a row was kept or rejected: what every step measured."
+    parser = CommandParser("dataset explain", summary, _explain, _EXPLAIN_EPILOG)
+    parser.add_argument("folder", metavar="FOLDER", help="a data set")
+    parser.add_argument("row", metavar="ROW", help="an id or its beginning, or the name of a picture")
+    add_json(parser)
+    return parser
+
+
+def review_parser() -> CommandParser:
+    """The options of `dataset review`."""
+    summary = "Write a page on which a person keeps or drops pictures."
+    parser = CommandParser("dataset review", summary, _review, _REVIEW_EPILOG)
+    parser.add_argument("folder", metavar="FOLDER", help="a data set whose faces were found")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="the page, .html (default: review.html in the folder)"
+    )
+    parser.add_argument(
+        "--start",
+        type=whole_number("start", 0),
+        default=0,
+        metavar="N",
+        help="pictures to leave out (default 0)",
+    )
+    parser.add_argument(
+        "-n",
+        "--num",
+        type=whole_number("number of pictures", 1, 5000),
+        default=500,
+        metavar="N",
+        help="pictures on the page (default 500)",
+    )
+    add_force(parser, "a page that exists")
+    return parser
+
+
+def _build(options: argparse.Namespace) -> int:
+    config, folder = _config(options), Path(options.output)
+    from pixelsmile.dataset.build import build
+
+    num_workers = options.workers or os.cpu_count() or 1
+    steps: list[Progress] = []
+    with progress(options.quiet, "looking", "pictures") as show:
+        try:
+            for event in build(
+                folder, config, until=options.until, num_workers=num_workers, redo=options.redo
+            ):
+                show(event.done, event.total, what=event.step)
+                if event.manifest is not None:
+                    steps.append(event)
+        except KeyboardInterrupt:
+            remark("the same command goes on from here", options.quiet)
+            raise
+    if options.json:
+        print_json({"folder": str(folder), "steps": [_step_record(event) for event in steps]})
+        return 0
+    for event in steps:
+        print(_step_line(event))
+    place = shlex.quote(str(folder))
+    print(f"next: pixelsmile dataset stats {place}; pixelsmile dataset review {place}")
+    return 0
+
+
+def _step_record(event: "Progress") -> dict[str, Any]:
+    assert event.manifest is not None
+    return {
+        "step": event.step,
+        "is_new": event.is_new,
+        "num_kept": event.manifest.num_kept,
+        "counts": event.manifest.counts,
+    }
+
+
+def _step_line(event: "Progress") -> str:
+    assert event.manifest is not None
+    reasons = _reasons(event.manifest.counts)
+    before = "" if event.is_new else " (done before)"
+    return f"{event.step}: {event.manifest.num_kept:,} of {event.total:,} kept{reasons}{before}"
+
+
+def _reasons(counts: dict[str, dict[str, int]]) -> str:
+    """`; 3 no face, 1 blurred`, the most frequent first."""
+    total: dict[str, int] = {}
+    for reasons in counts.values():
+        for reason, number in reasons.items():
+            if reason != "kept":
+                total[reason] = total.get(reason, 0) + number
+    words = ", ".join(
+        f"{number:,} {reason}" for reason, number in sorted(total.items(), key=lambda one: -one[1])
+    )
+    return words and f"; {words}"
+
+
+def _config(options: argparse.Namespace) -> "BuildConfig":
+    from pixelsmile.dataset import PRESETS, preset_path
+    from pixelsmile.dataset.config import BuildConfig
+    from pixelsmile.store.configuration import read_configuration
+
+    path = Path(options.config)
+    if not path.is_file():
+        if options.config not in PRESETS:
+            if path.suffix or len(path.parts) > 1:
+                raise InputError(f"there is no file {options.config!r}: check the path")
+            raise InputError(
+                f"no configuration {options.config!r}, and no such file: {nearest(options.config, PRESETS)}"
+            )
+        path = preset_path(options.config)
+    config = read_configuration(path, BuildConfig, options.set)
+    if options.decisions is not None:
+        config = config.model_copy(
+            update={"review": config.review.model_copy(update={"decisions": options.decisions})}
+        )
+    return config
+
+
+def _stats(options: argparse.Namespace) -> int:
+    from pixelsmile.dataset.survey import statistics
+
+    found = statistics(Path(options.folder))
+    if options.json:
+        print_json(found)
+        return 0
+    for step in found["steps"]:
+        print(step["step"] + ("" if step["finished"] else " (not finished)"))
+        for domain, counts in step["counts"].items():
+            kept = counts.get("kept", 0)
+            print(f"  {domain:<6} {kept:,} of {sum(counts.values()):,} kept{_reasons({domain: counts})}")
+    for domain, kept in found["kept"].items():
+        print(f"{domain} after {found['last']}: {', '.join(_kept_words(kept))}")
+    return 0
+
+
+def _kept_words(kept: dict[str, Any]) -> list[str]:
+    words = [counted(kept["pictures"], "picture")]
+    if kept["people"] is not None:
+        words.append(
+            f"{counted(kept['people'], 'person', 'people')}, at most {kept['most_pictures_of_a_person']} each"
+        )
+    words.append(f"shorter side {_range(kept['side_px'])} px")
+    if kept["face_px"] is not None:
+        words.append(f"face {_range(kept['face_px'])} px")
+    words.append("licence " + ", ".join(f"{name} ({number:,})" for name, number in kept["licences"].items()))
+    return words
+
+
+def _range(quantiles: Sequence[float]) -> str:
+    low, middle, high = (f"{number:.0f}" for number in quantiles)
+    return f"{middle} (90 % from {low} to {high})"
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from pixelsmile.dataset.survey import explain, explanation
+
+    folder = Path(options.folder)
+    found = list(explain(folder, options.row))
+    last = found[-1][1]
+    if options.json:
+        steps = [{"step": step, "words": explanation(folder, step, row)} for step, row in found]
+        print_json({"row": last.model_dump(exclude_none=True, exclude={"embedding"}), "steps": steps})
+        return 0
+    print(f"{last.id}: {'kept' if last.reason is None else f'rejected by {last.step}: {last.reason}'}")
+    for step, row in found:
+        print(f"{step}: {'; '.join(explanation(folder, step, row)) or 'kept'}")
+    return 0
+
+
+def _review(options: argparse.Namespace) -> int:
+    from pixelsmile.dataset.build import stages_of
+    from pixelsmile.dataset.review import review_page
+    from pixelsmile.errors import OutputError
+    from pixelsmile.store.publication import check_place, write_file
+
+    folder = Path(options.folder)
+    page = Path(options.output) if options.output is not None else folder / "review.html"
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(f"the page {str(page)!r} must end in .html")
+    finished = [stage for stage in stages_of(folder) if stage.manifest() is not None]
+    if not finished:
+        raise InputError(f"no step of {str(folder)!r} is finished: the same build command goes on")
+    check_place(page.parent, [page.name], force=options.force)
+    text, num = review_page(folder, finished[-1].all_rows(), start=options.start, num=options.num)
+    write_file(page, text.encode(), force=options.force)
+    print(f"{page}: {counted(num, 'picture')} that {finished[-1].name} has kept")
+    return 0

@@ -1,0 +1,289 @@
+"""Building: the steps of a configuration, one after the other, in a folder that may be killed and goes on.
+
+    FOLDER/config.yaml           what was asked for last
+    FOLDER/pictures/             by content
+    FOLDER/collect/ faces/ ...   a folder a step (`stage`)
+
+Two kinds of steps. One takes rows in batches, in any process, in any order: `Function` of `workers`, and as
+well of Ray Data's `map_batches`. The other has to see all rows first, keeps a small key of each, and then
+says of each row what becomes of it: `Decide`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import JsonValue
+
+from pixelsmile.dataset.collect import Collect, EachRow, lost_item
+from pixelsmile.dataset.config import BuildConfig, is_drawn
+from pixelsmile.dataset.duplicates import Decide, Duplicates
+from pixelsmile.dataset.faces import Faces, networks_record
+from pixelsmile.dataset.identities import Identities
+from pixelsmile.dataset.review import Reviewed, read_decisions
+from pixelsmile.dataset.rows import Row
+from pixelsmile.dataset.sources import items, listing
+from pixelsmile.dataset.stage import Stage, StageManifest
+from pixelsmile.dataset.workers import Workers
+from pixelsmile.errors import InputError
+from pixelsmile.hashing import sha256_file
+from pixelsmile.store.configuration import write_configuration
+from pixelsmile.store.manifests import FileRecord
+from pixelsmile.store.publication import remove_folder
+from pixelsmile.store.run_folder import WorkFolder
+
+STEPS = ("collect", "faces", "review", "duplicates", "identities")
+CONFIG_NAME = "config.yaml"
+_BATCH_ITEMS, _BATCH_ROWS = 4, 16  # a batch of items may hold whole files in memory
+
+T = TypeVar("T")
+
+
+class DatasetFolder(WorkFolder):
+    """A data set while it is built."""
+
+    PLAN = CONFIG_NAME
+    WORK = "building"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a step has come, in pictures. manifest: once it is finished; is_new: now, and not before."""
+
+    step: str
+    done: int
+    total: int
+    manifest: StageManifest | None = None
+    is_new: bool = True
+
+
+def steps_of(config: BuildConfig) -> tuple[str, ...]:
+    """The steps that a configuration has; a review only where there are decisions."""
+    return tuple(step for step in STEPS if step != "review" or config.review.decisions is not None)
+
+
+def stages_of(folder: Path) -> list[Stage]:
+    """The stages that were begun in a folder, in their order. InputError where it holds no data set."""
+    found = [Stage(folder / step) for step in STEPS if (folder / step).is_dir()]
+    if not found or not (folder / CONFIG_NAME).is_file():
+        raise InputError(f"{str(folder)!r} holds no data set: make one with pixelsmile dataset build")
+    return found
+
+
+def build(
+    folder: Path,
+    config: BuildConfig,
+    *,
+    until: str | None = None,
+    num_workers: int = 0,
+    redo: str | None = None,
+) -> Iterator[Progress]:
+    """Do what the folder lacks, to the end or to step `until`; the rows are the same with any num_workers.
+
+    num_workers: processes; 0 works in this one. redo: first take away that step and all after it.
+    InputError before any work where a finished step was made with other settings, where a source is empty or
+    something is not installed; OutputError where the folder cannot be written.
+    """
+    steps = steps_of(config)
+    for step in (until, redo):
+        if step is not None and step not in steps:
+            raise InputError(f"this data set has no step {step!r}: its steps are {', '.join(steps)}")
+    wanted = steps[: steps.index(until) + 1] if until is not None else steps
+    _check_packages(config, wanted)
+    if "review" in wanted:
+        read_decisions(_decisions_path(config))
+    with DatasetFolder.claimed(folder), Workers(num_workers) as workers:
+        if redo is not None:
+            for step in STEPS[STEPS.index(redo) :]:
+                remove_folder(folder / step)
+        for step in wanted:
+            Stage(folder / step).require(_settings(config, step))
+        builder = _Builder(folder, config, workers)
+        builder.check_sources()
+        write_configuration(config, folder / CONFIG_NAME)
+        before: StageManifest | None = None
+        for step in wanted:
+            stage = Stage(folder / step)
+            if (manifest := stage.manifest()) is None:
+                yield from builder.run(stage, before)
+                manifest = stage.manifest()
+                assert manifest is not None
+                yield Progress(step, manifest.num_rows, manifest.num_rows, manifest)
+            else:
+                stage.require(_settings(config, step), _cheap_inputs(config, step, before))
+                yield Progress(step, manifest.num_rows, manifest.num_rows, manifest, is_new=False)
+            before = manifest
+
+
+def _settings(config: BuildConfig, step: str) -> dict[str, JsonValue]:
+    section: dict[str, JsonValue] = getattr(config, step).model_dump(mode="json")
+    return section
+
+
+def _cheap_inputs(config: BuildConfig, step: str, before: StageManifest | None) -> dict[str, JsonValue]:
+    """What a finished step was made from, as far as it is looked at again."""
+    found: dict[str, JsonValue] = {} if before is None else {"rows": before.digest}
+    if step == "review":
+        found["decisions"] = sha256_file(_decisions_path(config))
+    return found
+
+
+def _decisions_path(config: BuildConfig) -> Path:
+    return Path(config.review.decisions or "").expanduser()
+
+
+def _check_packages(config: BuildConfig, steps: Sequence[str]) -> None:
+    if "faces" in steps and config.duplicates.max_distance is not None and find_spec("imagehash") is None:
+        raise InputError(
+            "near duplicates need the package imagehash: pip install 'pixelsmile[data]', "
+            "or --set duplicates.max_distance=null"
+        )
+
+
+class _Builder:
+    """One run of `build`."""
+
+    def __init__(self, folder: Path, config: BuildConfig, workers: Workers) -> None:
+        self._folder, self._config, self._workers = folder, config, workers
+        self._listing: tuple[int, str] | None = None
+
+    def check_sources(self) -> None:
+        """List the pictures, where they are still to be collected. InputError for an empty source."""
+        if Stage(self._folder / "collect").manifest() is None:
+            self._listing = listing(self._config.collect)
+
+    def run(self, stage: Stage, before: StageManifest | None) -> Iterator[Progress]:
+        """Do the shards that are missing, then write the manifest."""
+        config, step = self._config, stage.name
+        inputs, settings = self._inputs(step, before), _settings(config, step)
+        stage.begin(settings, inputs)
+        num, source = self._extent(before)
+        total = self._listing[0] if before is None and self._listing is not None else num_kept(before)
+        done = 0
+        for num_rows in self._shards(stage, num):
+            done += num_rows
+            yield Progress(step, done, total)
+        seeds = [people.first_seed for people in config.collect.drawn.values()]
+        stage.finish(settings, source, seeds, num)
+
+    def _inputs(self, step: str, before: StageManifest | None) -> dict[str, JsonValue]:
+        found = _cheap_inputs(self._config, step, before)
+        if step == "collect" and self._listing is not None:
+            found["pictures"] = self._listing[1]
+        if step == "faces":
+            sources = self._config.collect.sources.values()
+            kinds = {(source.domain, is_drawn(source)) for source in sources}
+            found["networks"] = networks_record(self._config.faces, kinds)
+        return found
+
+    def _extent(self, before: StageManifest | None) -> tuple[int, FileRecord]:
+        """How many shards a step has, and what it takes in."""
+        if before is not None:
+            record = FileRecord(path=before.kind, sha256=before.digest, size_bytes=_num_bytes(before))
+            return before.num_shards, record
+        assert self._listing is not None
+        num, digest = self._listing
+        return -(-num // self._config.collect.shard_rows), FileRecord(
+            path="sources", sha256=digest, size_bytes=0
+        )
+
+    def _shards(self, stage: Stage, num: int) -> Iterator[int]:
+        """Write what is missing; the number of rows of each shard, also of those that were there."""
+        start = next((shard for shard in range(num) if not stage.has(shard)), num)
+        for shard in range(start):
+            yield len(stage.rows(shard)) + len(stage.rows(shard, rejected=True))
+        if start == num:
+            return
+        config, previous = self._config, self._before(stage.name)
+        match stage.name:
+            case "collect":
+                collect = Collect(self._folder, config.collect.min_side_px)
+                yield from self._mapped(stage, collect, self._items(start, num), lost_item)
+            case "faces":
+                faces = EachRow("faces", Faces(self._folder, config.faces))
+                yield from self._mapped(stage, faces, _batches(previous, start, num), lost_row)
+            case "review":
+                reviewed = Reviewed(_decisions_path(config))
+                yield from _decided(stage, previous, reviewed(previous.all_rows()), start, num)
+            case "duplicates":
+                duplicates = Duplicates(config.duplicates)
+                yield from _decided(stage, previous, duplicates(previous.all_rows()), start, num)
+            case "identities":
+                identities = Identities(config.identities)
+                yield from _decided(stage, previous, identities(previous.all_rows()), start, num)
+
+    def _before(self, step: str) -> Stage:
+        steps = steps_of(self._config)
+        return Stage(self._folder / steps[max(0, steps.index(step) - 1)])
+
+    def _items(self, start: int, num: int) -> Iterator[tuple[int, bool, Sequence[Any]]]:
+        """Batches of what is to be read, that never hold more than one shard's."""
+        assert self._listing is not None
+        rows = self._config.collect.shard_rows
+        found = items(self._config.collect, start * rows)
+        for shard in range(start, num):
+            left = min(rows, self._listing[0] - shard * rows)
+            while left > 0:
+                batch = list(islice(found, min(_BATCH_ITEMS, left)))
+                if not batch:
+                    raise InputError("a source has lost pictures while it was read: build once more")
+                left -= len(batch)
+                yield shard, left == 0, batch
+
+    def _mapped(
+        self,
+        stage: Stage,
+        function: Callable[[Sequence[T]], list[Row]],
+        batches: Iterable[tuple[int, bool, Sequence[T]]],
+        lost: Callable[[T], Row],
+    ) -> Iterator[int]:
+        """Batches through the workers, put together to shards. Of each: its shard, whether it ends it."""
+        places: deque[tuple[int, bool]] = deque()
+
+        def given() -> Iterator[Sequence[T]]:
+            for shard, is_last, batch in batches:
+                places.append((shard, is_last))
+                yield batch
+
+        rows: list[Row] = []
+        for found in self._workers.map(function, given(), lost):
+            rows += found
+            shard, is_last = places.popleft()
+            if is_last:
+                stage.write(shard, rows)
+                yield len(rows)
+                rows = []
+
+
+def lost_row(row: Row) -> Row:
+    """A row that ends the process which looks at its face."""
+    return row.rejected("faces", "worker died")
+
+
+def num_kept(manifest: StageManifest | None) -> int:
+    """Rows that a finished step has left; none of one that is not."""
+    return 0 if manifest is None else manifest.num_kept
+
+
+def _batches(previous: Stage, start: int, num: int) -> Iterator[tuple[int, bool, Sequence[Row]]]:
+    for shard in range(start, num):
+        rows = previous.rows(shard)
+        for begin in range(0, max(len(rows), 1), _BATCH_ROWS):
+            yield shard, begin + _BATCH_ROWS >= len(rows), rows[begin : begin + _BATCH_ROWS]
+
+
+def _decided(stage: Stage, previous: Stage, decide: Decide, start: int, num: int) -> Iterator[int]:
+    number = sum(len(previous.rows(shard)) for shard in range(start))
+    for shard in range(start, num):
+        rows = previous.rows(shard)
+        stage.write(shard, [decide(number + place, row) for place, row in enumerate(rows)])
+        number += len(rows)
+        yield len(rows)
+
+
+def _num_bytes(manifest: StageManifest) -> int:
+    return sum(output.size_bytes for output in manifest.outputs)

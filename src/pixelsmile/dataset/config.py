@@ -1,0 +1,206 @@
+"""What a data set is built from, and how: one section a step. Each is kept beside what the step has done."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from pixelsmile.errors import PixelSmileError
+from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain, parse_expression
+from pixelsmile.images import MIN_SIDE_PX
+from pixelsmile.store.json_lines import Record
+
+FIRST_PERSON = 20_000_000  # the seeds below belong to training sets, benchmarks and the embedded models
+_Degrees = Annotated[float, Field(gt=0, le=180)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Source(Record):
+    """licence, origin: written into every row, unless the source says it of a picture itself."""
+
+    domain: Domain = "human"
+    licence: str | None = None
+    origin: str | None = None
+
+
+class _Pictures(_Source):
+    """is_drawn: the pictures are portraits that pixelsmile has drawn, and are looked at by what knows those.
+
+    identity: who a picture shows is the name of the folder that it lies in, or nobody says it.
+    """
+
+    is_drawn: bool = False
+    path: str = Field(min_length=1)
+    identity: Literal["unknown", "folder"] = "unknown"
+
+
+class FolderSource(_Pictures):
+    """Every picture in a folder, and in the folders in it."""
+
+
+class ArchiveSource(_Pictures):
+    """Every picture in a zip or tar file."""
+
+
+class DrawnSource(_Source):
+    """Drawn people, by seed: one picture of each person for each expression."""
+
+    num_people: int = Field(ge=1, le=10_000_000)
+    first_seed: int = Field(default=FIRST_PERSON, ge=0, le=2**31)
+    expressions: tuple[str, ...] = Field(default=(NEUTRAL,), min_length=1)
+    strength: float = Field(default=1.0, ge=0, le=1.5)
+    size_px: int = Field(default=256, ge=MIN_SIDE_PX, le=2048)
+
+    @field_validator("expressions")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            found = tuple(name if name == NEUTRAL else parse_expression(name) for name in names)
+        except PixelSmileError as error:
+            raise ValueError(str(error)) from None
+        if len(set(found)) < len(found) or not set(found) <= {NEUTRAL, *EXPRESSIONS}:
+            raise ValueError("name each expression once")
+        return found
+
+
+class HubSource(_Source):
+    """A data set of the hub, or a local copy of one, read by `datasets`.
+
+    path: its name there, or a folder. image, identity_column, licence_column: of its columns.
+    """
+
+    path: str = Field(min_length=1)
+    name: str | None = None
+    split: str = "train"
+    revision: str | None = None
+    image: str = "image"
+    identity_column: str | None = None
+    licence_column: str | None = None
+    is_drawn: bool = False
+
+
+class WebDatasetSource(_Source):
+    """Tar files of WebDataset: pictures, and beside each KEY.jpg a KEY.json that may say who it shows.
+
+    path: a tar file, or a folder of them.
+    """
+
+    path: str = Field(min_length=1)
+    is_drawn: bool = False
+
+
+Source = FolderSource | ArchiveSource | DrawnSource | HubSource | WebDatasetSource
+
+
+class CollectSettings(Record):
+    """Sources of each kind, by the name in their rows. shard_rows: of this and all later steps."""
+
+    folders: dict[str, FolderSource] = Field(default_factory=dict)
+    archives: dict[str, ArchiveSource] = Field(default_factory=dict)
+    drawn: dict[str, DrawnSource] = Field(default_factory=dict)
+    hub: dict[str, HubSource] = Field(default_factory=dict)
+    webdatasets: dict[str, WebDatasetSource] = Field(default_factory=dict)
+    min_side_px: int = Field(default=256, ge=MIN_SIDE_PX)
+    shard_rows: int = Field(default=500, ge=1, le=100_000)
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """All of them, by name, in the order in which they are read."""
+        return {**self.folders, **self.archives, **self.drawn, **self.hub, **self.webdatasets}
+
+    @model_validator(mode="after")
+    def _named_once(self) -> "CollectSettings":
+        kinds = (self.folders, self.archives, self.drawn, self.hub, self.webdatasets)
+        names = [name for kind in kinds for name in kind]
+        if not names:
+            raise ValueError(
+                "no source of pictures: name one under folders, archives, drawn, hub or webdatasets"
+            )
+        if len(set(names)) < len(names):
+            raise ValueError("two sources have one name: give each its own")
+        return self
+
+
+class FaceNetworks(Record):
+    """detector: as for `pixelsmile faces --detector`. encoders: as for `pixelsmile likeness --encoders`."""
+
+    detector: str
+    encoders: tuple[str, ...] = Field(min_length=1)
+
+
+class FaceSettings(Record):
+    """What a face must be to stay; a limit of null is none.
+
+    faces: `one` and no other, or the `largest`. Angles in degrees either way; a drawn portrait has roll
+    alone. min_sharpness: variance of the Laplacian (levels of 0..255, squared) of the face at 128 px. light:
+    mean luma, 0..1. max_clipped: share of the face's pixels that are black or white.
+    """
+
+    human: FaceNetworks = FaceNetworks(detector="mesh", encoders=("dlib",))
+    anime: FaceNetworks | None = None
+    drawn: FaceNetworks = FaceNetworks(detector="embedded", encoders=("embedded",))
+    faces: Literal["one", "largest"] = "one"
+    min_px: float = Field(default=96, ge=1)
+    max_yaw: _Degrees | None = 35
+    max_pitch: _Degrees | None = 30
+    max_roll: _Degrees | None = 30
+    min_sharpness: float | None = Field(default=30, ge=0)
+    min_light: _Share | None = 0.12
+    max_light: _Share | None = 0.9
+    max_clipped: _Share | None = 0.25
+
+
+class ReviewSettings(Record):
+    """decisions: a file that the page of `dataset review` has saved; without one there is no such step."""
+
+    decisions: str | None = None
+
+
+class DuplicateSettings(Record):
+    """max_distance: of perceptual hashes (64 bits) of near duplicates; null keeps all but exact ones.
+
+    Of those that are alike the one with the largest face stays, and of these the first.
+    """
+
+    max_distance: int | None = Field(default=4, ge=0, le=16)
+
+
+class SamePerson(Record):
+    """From which cosine of two embeddings two faces are one person."""
+
+    human: float = Field(default=0.91, gt=0, le=1)
+    anime: float = Field(default=0.9, gt=0, le=1)
+    drawn: float = Field(default=0.84, gt=0, le=1)
+
+
+class IdentitySettings(Record):
+    """trust_source: pictures of one identity by their source are one person, and those of two are two."""
+
+    min_cosine: SamePerson = SamePerson()
+    trust_source: bool = True
+    min_pictures: int = Field(default=1, ge=1)
+
+
+class BuildConfig(Record):
+    """A data set. The sections are the steps, in their order."""
+
+    schema_version: Literal[1] = 1
+    collect: CollectSettings
+    faces: FaceSettings = FaceSettings()
+    review: ReviewSettings = ReviewSettings()
+    duplicates: DuplicateSettings = DuplicateSettings()
+    identities: IdentitySettings = IdentitySettings()
+
+    @model_validator(mode="after")
+    def _has_networks(self) -> "BuildConfig":
+        for name, source in self.collect.sources.items():
+            if source.domain == "anime" and not is_drawn(source) and self.faces.anime is None:
+                raise ValueError(
+                    f"source {name} has anime that pixelsmile did not draw, and no network for it ships: "
+                    "give faces.anime a detector (an ONNX file) and encoders, or say is_drawn"
+                )
+        return self
+
+
+def is_drawn(source: Source) -> bool:
+    """Whether it has our drawn portraits."""
+    return isinstance(source, DrawnSource) or source.is_drawn

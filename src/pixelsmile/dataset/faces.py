@@ -1,0 +1,183 @@
+"""Faces: is there one, how large, held how, how sharp and how lit, and whose.
+
+All is measured before anything is decided, so that a row tells every number, whatever it was rejected for.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pydantic import JsonValue
+
+from pixelsmile.dataset.config import FaceNetworks, FaceSettings
+from pixelsmile.dataset.rows import Reason, Row, encoded_embedding
+from pixelsmile.errors import InputError
+from pixelsmile.expressions import Domain
+from pixelsmile.faces.alignment import landmarks_of_box, roll_of
+from pixelsmile.faces.face import Face
+from pixelsmile.images import load_image
+
+_FACE_PX = 128  # side at which all faces are compared
+_BLACK, _WHITE = 2, 253  # levels that say no more
+_LUMA_LEVELS = 255
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The step's function for one row. folder: of the data set."""
+
+    folder: Path
+    settings: FaceSettings
+
+    def __call__(self, row: Row) -> Row:
+        image = load_image(self.folder / (row.picture or ""))
+        networks = _networks(networks_for(self.settings, row.domain, row.is_drawn), row.is_drawn)
+        found = networks.detector.detect(image)
+        row = row.updated(num_faces=len(found), phash=_perceptual_hash(image))
+        if not found:
+            return row.rejected("faces", "no face", 0, 1)
+        face = max(found, key=lambda face: face.width * face.height)
+        row = row.updated(**_measured(image, face, row.is_drawn), **networks.identity(image, face))
+        if len(found) > 1 and self.settings.faces == "one":
+            return row.rejected("faces", "several faces", len(found), 1)
+        for check in checks(row, self.settings):
+            if not check.is_met:
+                return row.rejected("faces", check.reason, check.measured, check.limit)
+        return row
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was measured of a face, and against which limit; measured is None where it could not be."""
+
+    field: str
+    reason: Reason
+    measured: float | None
+    limit: float
+    is_least: bool  # or it is the most
+    is_met: bool
+
+
+def checks(row: Row, settings: FaceSettings) -> Iterator[Check]:
+    """Every limit that applies to a row whose face was measured."""
+    table: tuple[tuple[str, Reason, float | None, bool], ...] = (
+        ("face_px", "face too small", settings.min_px, True),
+        ("yaw", "turned away", None if row.is_drawn else settings.max_yaw, False),
+        ("pitch", "bent", None if row.is_drawn else settings.max_pitch, False),
+        ("roll", "tilted", settings.max_roll, False),
+        ("sharpness", "blurred", settings.min_sharpness, True),
+        ("light", "too dark", settings.min_light, True),
+        ("light", "too bright", settings.max_light, False),
+        ("clipped", "clipped", settings.max_clipped, False),
+    )
+    for field, reason, limit, is_least in table:
+        if limit is None:
+            continue
+        measured = getattr(row, field)
+        if measured is None:
+            yield Check(field, "no pose", None, limit, is_least, False)
+            continue
+        is_met = measured >= limit if is_least else abs(measured) <= limit
+        yield Check(field, reason, measured, limit, is_least, is_met)
+
+
+def networks_for(settings: FaceSettings, domain: Domain, is_drawn: bool) -> FaceNetworks:
+    """Those that know such pictures."""
+    networks: FaceNetworks | None = settings.drawn if is_drawn else getattr(settings, domain)
+    assert networks is not None  # the configuration has been checked
+    return networks
+
+
+def networks_record(settings: FaceSettings, kinds: Iterable[tuple[Domain, bool]]) -> JsonValue:
+    """The hashes of the networks' weights for these (domain, is_drawn). ModelError where one is not there."""
+    found: dict[str, JsonValue] = {}
+    for domain, is_drawn in sorted(kinds):
+        networks = _networks(networks_for(settings, domain, is_drawn), is_drawn)
+        found["drawn" if is_drawn else domain] = networks.record()
+    return found
+
+
+class _Networks:
+    """A detector and identity encoders, loaded once a process."""
+
+    def __init__(self, settings: FaceNetworks, is_drawn: bool) -> None:
+        from pixelsmile.faces.likeness import open_meter  # torch takes seconds to load
+
+        self._meter = open_meter(settings.encoders, settings.detector, drawn=is_drawn)
+        self.detector = self._meter.detector
+
+    def identity(self, image: Image.Image, face: Face) -> dict[str, str]:
+        """The embeddings of all encoders in one: the cosine of two is the mean of the encoders' cosines."""
+        parts = self._meter.embed(image, face)
+        joined = np.concatenate([part[0] for part in parts.values()]) / np.sqrt(len(parts))
+        if not np.isfinite(joined).all():
+            raise InputError(f"identity encoders {', '.join(parts)} give no finite numbers")
+        return {"encoder": "+".join(parts), "embedding": encoded_embedding(joined)}
+
+    def record(self) -> dict[str, JsonValue]:
+        encoders: dict[str, JsonValue] = {known.encoder.name: known.sha256 for known in self._meter.encoders}
+        return {
+            "detector": self.detector.name,
+            "detector_sha256": self._meter.detector_sha256,
+            "encoders": encoders,
+        }
+
+
+@cache
+def _networks(settings: FaceNetworks, is_drawn: bool) -> _Networks:
+    return _Networks(settings, is_drawn)
+
+
+def _measured(image: Image.Image, face: Face, is_drawn: bool) -> dict[str, Any]:
+    landmarks = landmarks_of_box(face.box) if face.landmarks_5 is None else face.landmarks_5
+    grey = np.asarray(_face_crop(image, face), np.float32)
+    return {
+        "face_box": tuple(round(value, 2) for value in face.box),
+        "landmarks": tuple(round(float(value), 2) for value in landmarks.ravel()),
+        "face_px": round(min(face.width, face.height), 2),
+        **_pose(image, face, is_drawn, landmarks),
+        "sharpness": round(_laplacian_variance(grey), 2),
+        "light": round(float(grey.mean()) / _LUMA_LEVELS, 4),
+        "clipped": round(float(((grey <= _BLACK) | (grey >= _WHITE)).mean()), 4),
+    }
+
+
+def _pose(image: Image.Image, face: Face, is_drawn: bool, landmarks: np.ndarray) -> dict[str, float]:
+    """Of a photograph by its mesh; nothing where that sees no face. Of a drawn portrait the roll."""
+    if is_drawn:
+        return {"roll": round(float(np.degrees(roll_of(landmarks))), 1)}
+    from pixelsmile.faces.mesh.networks import load_mesh_networks
+
+    mesh = load_mesh_networks().fit(image, face)
+    if mesh is None:
+        return {}
+    pose = mesh.pose()
+    return {"yaw": round(pose.yaw, 1), "pitch": round(pose.pitch, 1), "roll": round(pose.roll, 1)}
+
+
+def _face_crop(image: Image.Image, face: Face) -> Image.Image:
+    """The face in grey, at one size for all: what is small is enlarged, and then it is not sharp."""
+    x0, y0, x1, y1 = map(round, face.box)
+    box = (max(0, x0), max(0, y0), min(image.width, x1), min(image.height, y1))
+    grey = image.crop(box).convert("L")
+    return grey.resize((_FACE_PX, _FACE_PX), Image.Resampling.BILINEAR)
+
+
+def _laplacian_variance(grey_HW: np.ndarray) -> float:
+    """How sharp a picture is (Pech-Pacheco et al. 2000)."""
+    middle = grey_HW[1:-1, 1:-1]
+    around = grey_HW[:-2, 1:-1] + grey_HW[2:, 1:-1] + grey_HW[1:-1, :-2] + grey_HW[1:-1, 2:]
+    return float((around - 4 * middle).var())
+
+
+def _perceptual_hash(image: Image.Image) -> str | None:
+    """64 bits of the lowest frequencies; None where the package is not there, and then nobody asks for it."""
+    try:
+        import imagehash
+    except ImportError:
+        return None
+    return str(imagehash.phash(image))

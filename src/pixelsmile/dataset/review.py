@@ -1,0 +1,118 @@
+"""Review: a page on which a person keeps or drops pictures, and the step that does what they have decided.
+
+The page is one file with everything in it. Decisions stay in the browser until they are saved as JSON lines,
+`{"id": "...", "keep": false}`; files of several pages or people may be put one after the other, and the last
+line about a picture counts.
+"""
+
+import base64
+import hashlib
+import io
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from itertools import islice
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from PIL import Image
+
+from pixelsmile.dataset.duplicates import Decide
+from pixelsmile.dataset.rows import ID_DIGITS, Row
+from pixelsmile.errors import InputError
+from pixelsmile.images import load_image
+from pixelsmile.limits import validated
+from pixelsmile.store.json_lines import Record, escaped, read_numbered, recordable
+
+_SIDE_PX = 176
+
+logger = logging.getLogger(__name__)
+
+
+class Decision(Record):
+    """What a person has said of a row."""
+
+    id: str
+    keep: bool
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """The step's function: of all rows, what becomes of each. Whom nobody has decided about stays."""
+
+    path: Path
+
+    def __call__(self, rows: Iterable[Row]) -> Decide:
+        decisions = read_decisions(self.path)
+        known = set(decisions) & {row.id for row in rows}
+        if not known:
+            raise InputError(f"{str(self.path)!r} decides about no picture of this data set: check the file")
+        if len(known) < len(decisions):
+            others = len(decisions) - len(known)
+            logger.warning("%s: %d of its pictures did not come to the review: left out", self.path, others)
+
+        def decide(number: int, row: Row) -> Row:
+            return row if decisions.get(row.id, True) else row.rejected("review", "dropped by a person")
+
+        return decide
+
+
+def read_decisions(path: Path) -> dict[str, bool]:
+    """Whether each row is kept, by its id. InputError for what is no file of decisions."""
+    lines = read_numbered(path, lambda line: validated(Decision, line), needed="decision")
+    for number, decision in lines:
+        if len(decision.id) != ID_DIGITS:
+            raise InputError(f"{str(path)!r}, line {number}: {decision.id!r} is no id of a row")
+    return {decision.id: decision.keep for _, decision in lines}
+
+
+def review_page(folder: Path, rows: Iterable[Row], *, start: int, num: int) -> tuple[str, int]:
+    """The page of `num` rows from number `start` on, and how many there are on it.
+
+    InputError where there are none; ImageError where a picture is not there any more.
+    """
+    shown = [_shown(folder, row) for row in islice(rows, start, start + num)]
+    if not shown:
+        raise InputError(f"no pictures from number {start:,} on: give a smaller --start, or build on")
+    script = _text("review.js")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False}
+    page = environment.from_string(_text("review.html")).render(
+        title=f"Keep or drop: pictures {start + 1:,} to {start + len(shown):,}",
+        data=recordable({"set": _name([row["id"] for row in shown]), "rows": shown}),
+        script=script,
+        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+    return escaped(page), len(shown)
+
+
+def _shown(folder: Path, row: Row) -> dict[str, str]:
+    parts = [f"{row.width_px} x {row.height_px} px"]
+    if row.face_px is not None:
+        parts.append(f"face {row.face_px:.0f} px")
+    if row.sharpness is not None:
+        parts.append(f"sharpness {row.sharpness:.0f}")
+    if row.yaw is not None:
+        parts.append(f"yaw {row.yaw:.0f}°")
+    uri = _data_uri(load_image(folder / (row.picture or "")))
+    return {"id": row.id, "key": row.key, "words": ", ".join(parts), "uri": uri}
+
+
+def _data_uri(image: Image.Image) -> str:
+    small = image.copy()
+    small.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    small.save(file, "WEBP", quality=80, method=2)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _name(ids: Sequence[str]) -> str:
+    """Of the pictures of a page: under it the browser keeps the decisions."""
+    return hashlib.sha256(" ".join(ids).encode()).hexdigest()[:ID_DIGITS]
+
+
+def _text(name: str) -> str:
+    return (resources.files(__package__) / name).read_text(encoding="utf-8")

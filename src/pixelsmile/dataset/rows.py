@@ -1,0 +1,124 @@
+"""A row: one picture of a data set, what is known of it, and for a rejected one by which step and why.
+
+Rows are flat, so that a table holds them (Parquet, Ray Data): numbers, texts, and lists of numbers of one
+length. A step adds fields and changes none of those before.
+"""
+
+import base64
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import Field
+
+from pixelsmile.expressions import Domain
+from pixelsmile.hashing import sha256_json
+from pixelsmile.store.json_lines import Record
+
+ID_DIGITS = 16  # hexadecimal: two of a million rows are alike once in 30 million sets
+
+# Why a row is rejected, by the step that says so; reports count these words.
+Reason = Literal[
+    "unreadable",
+    "picture too small",
+    "no face",
+    "several faces",
+    "face too small",
+    "turned away",
+    "bent",
+    "tilted",
+    "no pose",
+    "blurred",
+    "too dark",
+    "too bright",
+    "clipped",
+    "dropped by a person",
+    "exact duplicate",
+    "near duplicate",
+    "too few pictures of the person",
+    "failed",
+    "worker died",
+]
+
+
+class Row(Record):
+    """One picture. Pixels, boxes and landmarks are of the upright picture, as `load_image` gives it."""
+
+    id: str = Field(pattern=rf"^[0-9a-f]{{{ID_DIGITS}}}$")
+    source: str  # its name in the configuration
+    key: str  # the picture's name in there
+    domain: Domain
+    is_drawn: bool = False  # one of our drawn portraits
+    licence: str | None = None
+    origin: str | None = None  # where it is from, in words or as an address
+    identity: str | None = None  # who it is, as the source says
+
+    # collect
+    sha256: str | None = None  # of the file
+    picture: str | None = None  # the file, relative to the data set's folder
+    width_px: int | None = None
+    height_px: int | None = None
+    identity_seed: int | None = None  # of a drawn person
+    expression: str | None = None  # as the source says, or as drawn
+    strength: float | None = None
+    variant: int | None = None
+
+    # faces
+    num_faces: int | None = None
+    face_box: tuple[float, float, float, float] | None = None  # x0, y0, x1, y1
+    landmarks: tuple[float, ...] | None = Field(default=None, min_length=10, max_length=10)  # x, y of five
+    face_px: float | None = None  # the shorter side of the box
+    yaw: float | None = None  # degrees, to the viewer's right; photographs only
+    pitch: float | None = None  # degrees, down; photographs only
+    roll: float | None = None  # degrees, clockwise
+    sharpness: float | None = None  # variance of the Laplacian on the face, at one size for all
+    light: float | None = None  # mean luma of the face, 0..1
+    clipped: float | None = None  # share of the face that is black or white, 0..1
+    phash: str | None = Field(default=None, pattern="^[0-9a-f]{16}$")  # perceptual hash of the picture
+    encoder: str | None = None
+    embedding: str | None = None  # who the face is: see `decoded_embedding`
+
+    # identities
+    person: str | None = None  # one name for all pictures of a person
+
+    # rejection
+    step: str | None = None
+    reason: Reason | None = None
+    measured: float | None = None
+    limit: float | None = None
+    detail: str | None = None
+
+    def updated(self, **fields: Any) -> Self:
+        """The row with more fields, checked. ValueError for what cannot be written, as NaN."""
+        return type(self).model_validate({**dict(self), **fields})
+
+    def rejected(
+        self,
+        step: str,
+        reason: Reason,
+        measured: float | None = None,
+        limit: float | None = None,
+        detail: str | None = None,
+    ) -> Self:
+        """The row with the reason why it goes no further; what was measured, and against which limit."""
+        return self.updated(step=step, reason=reason, measured=measured, limit=limit, detail=detail)
+
+    @property
+    def landmarks_5(self) -> np.ndarray:
+        """(5, 2). Of a row whose face is known."""
+        assert self.landmarks is not None
+        return np.array(self.landmarks).reshape(5, 2)
+
+
+def row_id(source: str, key: str, sha256: str) -> str:
+    """The same wherever the data set is built: of the bytes of the picture, and its name in its source."""
+    return sha256_json([source, key, sha256])[:ID_DIGITS]
+
+
+def encoded_embedding(embedding_D: np.ndarray) -> str:
+    """An embedding of unit length as text: float16, little-endian, base64."""
+    return base64.b64encode(embedding_D.astype("<f2").tobytes()).decode()
+
+
+def decoded_embedding(text: str) -> np.ndarray:
+    """(D,) float32, of unit length up to its rounding."""
+    return np.frombuffer(base64.b64decode(text), "<f2").astype(np.float32)

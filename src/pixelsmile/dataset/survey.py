@@ -1,0 +1,143 @@
+"""What a data set holds: counts of every reason, sizes, people; and what each step measured of one row."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pixelsmile.dataset.build import stages_of
+from pixelsmile.dataset.config import FaceSettings
+from pixelsmile.dataset.faces import Check, checks
+from pixelsmile.dataset.rows import Row
+from pixelsmile.dataset.stage import Stage
+from pixelsmile.errors import InputError
+from pixelsmile.limits import shown, validated
+
+_QUANTILES = (0.05, 0.5, 0.95)
+_MAX_MATCHES = 5  # that a message names
+_SHORTEST_ID = 4  # digits: what is shorter is no id
+
+
+def statistics(folder: Path) -> dict[str, Any]:
+    """Numbers of a data set, as JSON has them. InputError where there is none.
+
+    steps: of each, whether it is finished, and its counts by domain. kept: of what the last finished step has
+    left, by domain: pictures, people, the most pictures of one person, quantiles of sides and faces,
+    licences.
+    """
+    steps, last = [], None
+    for stage in stages_of(folder):
+        manifest = stage.manifest()
+        counts = stage.counts() if manifest is None else manifest.counts
+        steps.append({"step": stage.name, "finished": manifest is not None, "counts": counts})
+        last = last if manifest is None else stage
+    kept = {} if last is None else _kept(last)
+    return {"folder": str(folder), "steps": steps, "last": None if last is None else last.name, "kept": kept}
+
+
+def explain(folder: Path, wanted: str) -> Iterator[tuple[str, Row]]:
+    """A row as each step has left it, in their order: the name of the step, and the row.
+
+    wanted: its id, the beginning of that, or the picture's name in its source. InputError where it is none of
+    them, or several rows'.
+    """
+    stages = stages_of(folder)
+    row_id = _found(stages[0], wanted)
+    for stage in stages:
+        row = _row(stage, row_id)
+        if row is not None:
+            yield stage.name, row
+        if row is None or row.reason is not None:
+            return
+
+
+def explanation(folder: Path, step: str, row: Row) -> list[str]:
+    """What a step found of a row, a line for each number."""
+    match step:
+        case "collect":
+            size = f"{row.width_px} x {row.height_px} px" if row.width_px is not None else "not read"
+            words = [f"source {row.source}, {row.key}", size, f"file {row.picture or 'not kept'}"]
+            known = {"licence": row.licence, "from": row.origin, "identity": row.identity}
+            words += [f"{name}: {value}" for name, value in known.items() if value is not None]
+        case "faces":
+            settings = validated(FaceSettings, json.dumps(Stage(folder / step).settings()))
+            measured = checks(row, settings) if row.face_px is not None else ()
+            words = [f"{row.num_faces or 0} found", *map(_check_words, measured)]
+        case "identities":
+            words = [f"person {row.person}"]
+        case _:
+            words = []
+    if row.reason is not None:
+        words.append(_rejection(row))
+    return words
+
+
+def _check_words(check: Check) -> str:
+    number = "not measured" if check.measured is None else f"{check.measured:g}"
+    limit = f"at {'least' if check.is_least else 'most'} {check.limit:g}"
+    return f"{check.field} {number} ({'' if check.is_met else f'{check.reason}: '}{limit})"
+
+
+def _rejection(row: Row) -> str:
+    numbers = "" if row.measured is None else f" ({row.measured:g}, limit {row.limit or 0:g})"
+    return f"rejected: {row.reason}{numbers}{f': {row.detail}' if row.detail else ''}"
+
+
+def _kept(stage: Stage) -> dict[str, Any]:
+    rows: dict[str, list[tuple[int, float]]] = {}
+    people: dict[str, Counter[str]] = {}
+    licences: dict[str, Counter[str]] = {}
+    for row in stage.all_rows():
+        side = min(row.width_px or 0, row.height_px or 0)
+        rows.setdefault(row.domain, []).append((side, row.face_px or 0.0))
+        licences.setdefault(row.domain, Counter())[row.licence or "not said"] += 1
+        if row.person is not None:
+            people.setdefault(row.domain, Counter())[row.person] += 1
+    found = {}
+    for domain, sizes in sorted(rows.items()):
+        known = people.get(domain, Counter())
+        sides, faces = zip(*sizes, strict=True)
+        found[domain] = {
+            "pictures": len(sizes),
+            "people": len(known) or None,
+            "most_pictures_of_a_person": max(known.values(), default=None),
+            "side_px": _quantiles(sides),
+            "face_px": _quantiles(faces) if any(faces) else None,
+            "licences": dict(licences[domain].most_common()),
+        }
+    return found
+
+
+def _quantiles(numbers: tuple[float, ...]) -> list[float]:
+    """The 5th, 50th and 95th percentile."""
+    return [round(float(number), 1) for number in np.quantile(numbers, _QUANTILES)]
+
+
+def _found(stage: Stage, wanted: str) -> str:
+    """The id of the row that is meant."""
+    matches: dict[str, str] = {}
+    for rejected in (False, True):
+        for row in stage.all_rows(rejected=rejected):
+            is_id = len(wanted) >= _SHORTEST_ID and row.id.startswith(wanted)
+            if is_id or wanted in (row.key, f"{row.source}/{row.key}", os.path.basename(row.key)):
+                matches[row.id] = f"{row.source}/{row.key}"
+    if not matches:
+        raise InputError(
+            f"no row {shown(wanted)}: give its id, the beginning of that, or the name of its picture"
+        )
+    if len(matches) > 1:
+        some = ", ".join(f"{row_id} ({key})" for row_id, key in list(matches.items())[:_MAX_MATCHES])
+        raise InputError(f"{shown(wanted)} fits {len(matches):,} rows: give one of {some}")
+    return next(iter(matches))
+
+
+def _row(stage: Stage, row_id: str) -> Row | None:
+    for rejected in (False, True):
+        for row in stage.all_rows(rejected=rejected):
+            if row.id == row_id:
+                return row
+    return None

@@ -1,0 +1,72 @@
+"""Processes: results in order, and what becomes of a batch whose process dies."""
+
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pixelsmile.dataset.workers import Workers
+
+
+def doubled(batch: Sequence[int]) -> list[int]:
+    return [2 * number for number in batch]
+
+
+def dies_of_13(batch: Sequence[int]) -> list[int]:
+    if 13 in batch:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return doubled(batch)
+
+
+class DiesOnce:
+    """Of 5, where nobody has died of it yet."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __call__(self, batch: Sequence[int]) -> list[int]:
+        if 5 in batch and not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return doubled(batch)
+
+
+def refuses(batch: Sequence[int]) -> list[int]:
+    raise ValueError("not these")
+
+
+BATCHES = [[1, 2, 3], [4, 5], [], [6], [7, 8], [9]]
+
+
+def lost(number: int) -> int:
+    return -number
+
+
+@pytest.mark.parametrize("num", [0, 1, 3])
+def test_in_order_with_any_number_of_processes(num):
+    with Workers(num) as workers:
+        for _ in range(2):
+            assert list(workers.map(doubled, BATCHES, lost)) == [doubled(batch) for batch in BATCHES]
+
+
+def test_a_process_that_dies_once_loses_nothing(tmp_path):
+    with Workers(2) as workers:
+        found = list(workers.map(DiesOnce(tmp_path / "mark"), BATCHES, lost))
+    assert found == [doubled(batch) for batch in BATCHES]
+
+
+def test_a_row_that_always_ends_its_process_is_set_aside_alone():
+    with Workers(2) as workers:
+        assert list(workers.map(dies_of_13, [[11], [12, 13, 14], [15], [16]], lost)) == [
+            [22],
+            [24, -13, 28],
+            [30],
+            [32],
+        ]
+
+
+def test_what_a_function_raises_is_raised_here():
+    with Workers(1) as workers, pytest.raises(ValueError, match="not these"):
+        list(workers.map(refuses, BATCHES, lost))
