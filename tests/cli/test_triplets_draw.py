@@ -62,6 +62,10 @@ def test_what_is_drawn_can_be_chosen():
         (["draw", "-o", "file"], "cannot write to 'file'"),
         (["draw", "-o", "full"], "'full' holds 'a' and no run"),
         (["draw", "-o", "drawn", "--size", "33", "-n", "2"], "was begun with size_px = 32, not 33"),
+        (
+            ["draw", "-o", "drawn", "--size", "32", "--domain", "anime"],
+            "domains = ['human', 'anime'], not ['a",
+        ),
         (["draw", "-o", "drawn", "--size", "32", "-n", "1"], "holds 2 triplets, more than 1, and none are"),
     ],
 )

@@ -19,6 +19,7 @@ from pixelsmile.store.manifests import MANIFEST_NAME, FileRecord, make_manifest,
 from pixelsmile.store.publication import SCRATCH_PREFIX, LockHeld, try_lock, write_file
 
 _LOCK_NAME = ".lock"
+_MAX_ITEMS = 6  # of a list, in a message
 _LEFT_BY_KILLS = (f"{SCRATCH_PREFIX}*", ".unfinished-*")  # the latter by earlier versions
 
 
@@ -96,7 +97,7 @@ def require_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]
     """InputError with the first key, dotted where objects are in one another, that is not what it was."""
     for key, was, wanted in differences(before, now):
         raise InputError(
-            f"{str(folder)!r} was begun with {key} = {shown(was)}, not {shown(wanted)}: {advice}"
+            f"{str(folder)!r} was begun with {key} = {_items(was)}, not {_items(wanted)}: {advice}"
         )
 
 
@@ -110,6 +111,13 @@ def differences(
             yield from differences(was, wanted, f"{prefix}{key}.")
         elif was != wanted:
             yield f"{prefix}{key}", was, wanted
+
+
+def _items(value: Any) -> str:
+    """As `shown`, with what is in a short list."""
+    if isinstance(value, list | tuple) and len(value) <= _MAX_ITEMS:
+        return f"[{', '.join(map(shown, value))}]"
+    return shown(value)
 
 
 def _refuse_others(path: Path, plan: str) -> None:
