@@ -10,6 +10,7 @@ from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scores import ScoredEdit
 from pixelsmile.errors import InputError
 from recipes.ablations.jobs import (
+    FULL,
     Job,
     Setting,
     all_jobs,
@@ -18,7 +19,6 @@ from recipes.ablations.jobs import (
     run_all,
 )
 from recipes.ablations.table import Edits, ablation_table, as_json, as_markdown
-from recipes.ablations.variants import FULL
 from recipes.command_line import start_log
 from recipes.commands import run_command
 

@@ -1,4 +1,7 @@
-"""What is run: for each variant and seed the commands that a person would type, each in its own process."""
+"""What is run: the rows of table 3, each as what it changes in the full recipe, with several seeds.
+
+For each variant and seed these are the commands that a person would type, each in its own process.
+"""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,17 +11,38 @@ from pathlib import Path
 from threading import Event
 
 from pixelsmile.training.run_folder import ADAPTER_NAME
-from recipes.ablations.variants import (
-    DISCRETE,
-    SHARED_SETTINGS,
-    UNTRAINED,
-    VARIANTS,
-    Variant,
-)
-from recipes.commands import run_command, train_command
+from recipes.commands import ON_FACES, run_command, train_command
 from recipes.work_folder import require_same_plan
 
 _BENCH = "bench"  # the folder of the edits below that of a training
+
+FULL = "full"
+UNTRAINED = "untrained"  # interpolation alone
+DISCRETE = "discrete"
+
+SHARED_SETTINGS = (ON_FACES, "run.num_steps=300")  # of all rows: the steps are equal, and few
+
+
+@dataclass(frozen=True)
+class Variant:
+    """settings: `pixelsmile train --set` beyond the full recipe. published: the row's name in table 3."""
+
+    name: str
+    published: str
+    settings: tuple[str, ...] = ()
+
+
+VARIANTS: tuple[Variant, ...] = (
+    Variant(FULL, "full setting (InfoNCE)"),
+    Variant("no-contrastive", "w/o contrastive loss", ("objective.contrastive.weight=0",)),
+    Variant("no-identity", "w/o ID loss", ("objective.identity.weight=0",)),
+    Variant("asymmetric", "w/o symmetric framework", ("objective.contrastive.symmetric=false",)),
+    Variant("log-ratio", "log-ratio constraint", ("objective.contrastive.form=log_ratio",)),
+    Variant("hinge", "hinge constraint", ("objective.contrastive.form=hinge",)),
+    Variant(DISCRETE, "MEAD data"),  # trained on triplets whose strengths are MEAD's three levels
+)
+
+PUBLISHED_NAMES = {UNTRAINED: "w/o training", **{variant.name: variant.published for variant in VARIANTS}}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ little about the spread between trainings; the smallest and largest of them stan
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,12 +16,39 @@ from pixelsmile.benchmarks.metrics.measure import Measure, difference, percentil
 from pixelsmile.benchmarks.metrics.summary import measures
 from pixelsmile.benchmarks.metrics.table import FloatArray, tabulate
 from pixelsmile.benchmarks.scores import ScoredEdit
-from recipes.ablations.variants import CLAIMS, FULL, PUBLISHED_NAMES, Claim
+from recipes.ablations.jobs import DISCRETE, FULL, PUBLISHED_NAMES
 
 Edits = Mapping[str, Mapping[int, Sequence[ScoredEdit]]]  # by variant and seed
 
 _TAIL = 0.025
 _SEED_MARK = "#"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of section 5.4 as an inequality: the variant's metric is higher (lower) than the full's."""
+
+    words: str
+    variant: str
+    metric: str
+    sign: Literal["higher", "lower"]
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim("without the contrastive loss expressions are confused", "no-contrastive", "mscr", "higher"),
+    Claim("without the contrastive loss fewer edits are right", "no-contrastive", "acc_12", "lower"),
+    Claim("without the identity loss the person drifts", "no-identity", "id_sim", "lower"),
+    Claim("without the identity loss editing improves", "no-identity", "acc_12", "higher"),
+    Claim("without symmetry expressions are confused", "asymmetric", "mscr", "higher"),
+    Claim("without symmetry fewer edits are right", "asymmetric", "acc_12", "lower"),
+    Claim("log-ratio keeps more of the person", "log-ratio", "id_sim", "higher"),
+    Claim("log-ratio weakens editing", "log-ratio", "acc_12", "lower"),
+    Claim("hinge edits more strongly", "hinge", "expression", "higher"),
+    Claim("hinge costs identity", "hinge", "id_sim", "lower"),
+    Claim("discrete strengths control worse", DISCRETE, "cls_12", "lower"),
+    Claim("discrete strengths confuse more", DISCRETE, "mscr", "higher"),
+    Claim("discrete strengths balance worse", DISCRETE, "hes", "lower"),
+)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Train the adapter of one style; the same command goes on where it was stopped."""
+"""Train the adapter of one domain; the same command goes on where it was stopped."""
 
 import argparse
 import logging
@@ -9,8 +9,7 @@ from pixelsmile.editing.folders import check_folder
 from pixelsmile.errors import ModelError
 from pixelsmile.expressions import DOMAINS
 from pixelsmile.training.run_folder import ADAPTER_NAME
-from recipes.adapters.installing import install
-from recipes.adapters.stages import STAGES, commands
+from recipes.adapters.stages import STAGES, commands, install
 from recipes.command_line import start_log
 from recipes.commands import run_command
 

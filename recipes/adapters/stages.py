@@ -1,9 +1,16 @@
-"""What is learnt, one stage after another, each as the commands that a person would type."""
+"""What is learnt, one stage after another, each as the commands that a person would type; and the last step.
 
+Then a finished adapter is a part of a model folder, where it acts unless others are named.
+"""
+
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixelsmile.training.run_folder import ADAPTER_NAME
+from pixelsmile.editing.folders import OPTIONS_FILE, read_options
+from pixelsmile.expressions import Domain
+from pixelsmile.store.publication import write_file
+from pixelsmile.training.run_folder import ADAPTER_NAME, RunFolder
 from recipes.commands import ON_FACES, train_command
 
 _ALL_PAIRS = ("--strengths", "0", "1", "--confusing-share", "0.25")
@@ -46,3 +53,23 @@ def commands(stages: tuple[Stage, ...], domain: str, work: Path) -> list[tuple[s
         found.append(train_command(settings, folder))
         start = folder / ADAPTER_NAME
     return found
+
+
+def install(stages: tuple[Stage, ...], domain: Domain, work: Path, model: Path) -> Path:
+    """Copy the last stage's adapter and the log of all stages to `model`, and name it in its options.
+
+    Where the adapter lies then. What was there for the domain is replaced. OutputError.
+    """
+    name = f"adapters/{domain}.safetensors"
+    log = ""
+    for stage in stages:
+        for line in RunFolder(work / stage.name).stats.read_text().splitlines():
+            log += json.dumps({"stage": stage.name, **json.loads(line)}) + "\n"
+    options = read_options(model)
+    options = options.model_copy(update={"adapters": {**options.adapters, domain: name}})
+    said = options.model_dump_json(indent=2, exclude_unset=True) + "\n"
+    adapter = RunFolder(work / stages[-1].name).adapter.read_bytes()
+    write_file(model / f"adapters/{domain}-training.jsonl", log.encode(), force=True)
+    write_file(model / name, adapter, force=True)
+    write_file(model / OPTIONS_FILE, said.encode(), force=True)
+    return model / name

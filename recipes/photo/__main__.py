@@ -28,7 +28,7 @@ _BLENDSHAPES = {"serving_default_input_points:0": "points", "StatefulPartitioned
 
 
 @dataclass(frozen=True)
-class Made:
+class ShippedFile:
     """A file that ships, and how far its outputs are from its original's (None: it computes nothing)."""
 
     name: str
@@ -45,23 +45,23 @@ def main() -> None:
     )
     parser.add_argument("--into", type=Path, default=TARGET)
     options = parser.parse_args()
-    made = [*_mediapipe(options.packages), *_face_api(options.packages), _mesh(options.packages)]
-    for item in made:
+    files = [*_mediapipe(options.packages), *_face_api(options.packages), _mesh(options.packages)]
+    for item in files:
         distance = "" if item.difference is None else f"largest difference {item.difference:.1e} of the range"
         print(f"{item.name:<26} {len(item.data):>9,} bytes  {distance}")
-    total = sum(len(item.data) for item in made)
+    total = sum(len(item.data) for item in files)
     print(f"{total:,} bytes in all")
-    if total > MAX_BYTES or any((item.difference or 0) > MAX_DIFFERENCE for item in made):
+    if total > MAX_BYTES or any((item.difference or 0) > MAX_DIFFERENCE for item in files):
         raise SystemExit("too large, or not the originals: nothing is written")
     options.into.mkdir(parents=True, exist_ok=True)
-    for item in made:
+    for item in files:
         (options.into / item.name).write_bytes(item.data)
-    (options.into / "sources.json").write_text(json.dumps(_record(made), indent=2) + "\n")
+    (options.into / "sources.json").write_text(json.dumps(_record(files), indent=2) + "\n")
 
 
-def _mediapipe(packages: Path) -> list[Made]:
+def _mediapipe(packages: Path) -> list[ShippedFile]:
     random = np.random.default_rng(0)
-    made = []
+    files = []
     for name, source, names, scale in (
         ("detector-short.onnx", sources.DETECTOR_SHORT, _DETECTOR_SHORT, 1.0),
         ("detector-full.onnx", sources.DETECTOR_FULL, _DETECTOR_FULL, 1.0),
@@ -73,8 +73,8 @@ def _mediapipe(packages: Path) -> list[Made]:
         shape = (1, 146, 2) if "points" in names.values() else _picture_shape(name)
         inputs = random.uniform(0, scale, shape).astype(np.float32)
         difference = equality.tflite_difference(original, converted, names, inputs)
-        made.append(Made(name, converted, source, difference))
-    return made
+        files.append(ShippedFile(name, converted, source, difference))
+    return files
 
 
 def _picture_shape(name: str) -> tuple[int, int, int, int]:
@@ -82,9 +82,9 @@ def _picture_shape(name: str) -> tuple[int, int, int, int]:
     return 1, side, side, 3
 
 
-def _face_api(packages: Path) -> list[Made]:
+def _face_api(packages: Path) -> list[ShippedFile]:
     archive = sources.FACE_API.fetch(packages)
-    made = []
+    files = []
     for name, kind, source, convert, side in (
         ("identity.onnx", "identity", sources.IDENTITY, face_api.identity, face_api.IDENTITY_PX),
         (
@@ -99,13 +99,13 @@ def _face_api(packages: Path) -> list[Made]:
         manifest = weights.removesuffix(".bin") + "-weights_manifest.json"
         converted = convert(member(archive, manifest), source.read(packages), _notes(source))
         difference = equality.face_api_difference(kind, archive, weights, manifest, converted, side)
-        made.append(Made(name, converted, source, difference))
-    return made
+        files.append(ShippedFile(name, converted, source, difference))
+    return files
 
 
-def _mesh(packages: Path) -> Made:
+def _mesh(packages: Path) -> ShippedFile:
     source = sources.CANONICAL_MESH
-    return Made(
+    return ShippedFile(
         "mesh.safetensors", save(canonical_mesh.read(source.read(packages)), _notes(source)), source, None
     )
 
@@ -114,7 +114,7 @@ def _notes(source: Source) -> dict[str, str]:
     return {"origin": source.origin, "licence": source.licence, "original_sha256": source.sha256}
 
 
-def _record(made: list[Made]) -> dict[str, dict[str, object]]:
+def _record(files: list[ShippedFile]) -> dict[str, dict[str, object]]:
     return {
         item.name: {
             "sha256": hashlib.sha256(item.data).hexdigest(),
@@ -127,7 +127,7 @@ def _record(made: list[Made]) -> dict[str, dict[str, object]]:
             "original_sha256": item.source.sha256,
             "largest_difference": item.difference,
         }
-        for item in made
+        for item in files
     }
 
 

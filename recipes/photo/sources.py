@@ -36,17 +36,8 @@ class Package:
             folder.mkdir(parents=True, exist_ok=True)
             if self.registry == "pypi":
                 wanted = f"{self.name}=={self.version}"
-                command = [
-                    sys.executable,
-                    "-m",
-                    "pip",
-                    "download",
-                    "-qq",
-                    "--no-deps",
-                    "-d",
-                    str(folder),
-                    wanted,
-                ]
+                pip = (sys.executable, "-m", "pip", "download", "-qq", "--no-deps")
+                command = [*pip, "-d", str(folder), wanted]
             else:
                 wanted = f"{self.name}@{self.version}"
                 command = ["npm", "pack", "--silent", "--pack-destination", str(folder), wanted]

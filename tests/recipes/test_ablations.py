@@ -20,6 +20,9 @@ from pixelsmile.training.config import TrainingConfig
 from recipes.ablations import __main__ as program
 from recipes.ablations import jobs as ablation_jobs
 from recipes.ablations.jobs import (
+    FULL,
+    UNTRAINED,
+    VARIANTS,
     Job,
     Setting,
     all_jobs,
@@ -27,8 +30,7 @@ from recipes.ablations.jobs import (
     require_same_setting,
     run_all,
 )
-from recipes.ablations.table import ablation_table, as_json, as_markdown, findings
-from recipes.ablations.variants import CLAIMS, FULL, UNTRAINED, VARIANTS
+from recipes.ablations.table import CLAIMS, ablation_table, as_json, as_markdown, findings
 from recipes.commands import run_command
 
 
