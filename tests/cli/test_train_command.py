@@ -224,7 +224,7 @@ def test_a_dry_run_estimates_and_measures(tiny, capsys):
         (["my.yaml", "--set", "optimiser.num_warmup_steps=4"], "num_warmup_steps is 4 in a run of 4 steps"),
         (["my.yaml", "--dry-run", "--set", "optimiser.num_warmup_steps=4"], "is 4 in a run of 4 steps"),
         (["my.yaml", "--set", "objective.identity.max_sigma=0.0"], "the term never counts"),
-        (["my.yaml", "--set", "validation.strengths=[0.0, 3.0]"], "validation: strength 3"),
+        (["my.yaml", "--set", "validation.strengths=[0.0, 3.0]"], "validation.strengths: strength 3"),
         (
             ["my.yaml", "--set", "objective.identity.encoder=arcfase"],
             "objective.identity.encoder is 'arcfase'",
