@@ -85,7 +85,7 @@ def test_nothing_is_no_duplicate():
 
 
 @pytest.mark.slow
-def test_a_million_hashes_in_seconds():
+def test_a_million_hashes():
     hashes = np.random.default_rng(0).integers(0, 2**64, 1_000_000, np.uint64)
     hashes[::1000] = hashes[1::1000] ^ np.uint64(0b1011)
     assert sum(len(i) for i, _, _ in near_pairs(hashes, 4)) >= 1000

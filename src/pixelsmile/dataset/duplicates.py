@@ -55,22 +55,22 @@ def near_pairs(hashes: np.ndarray, max_distance: int) -> Iterator[tuple[np.ndarr
     """
     masks = list(_masks(max_distance // _QUARTERS))
     for quarter in range(_QUARTERS):
-        values = (hashes >> np.uint64(quarter * _QUARTER_BITS)).astype(np.uint16)
-        order = np.argsort(values, kind="stable")
-        starts = np.searchsorted(values[order], np.arange(2**_QUARTER_BITS + 1))
+        quarters = (hashes >> np.uint64(quarter * _QUARTER_BITS)).astype(np.uint16)
+        order = np.argsort(quarters, kind="stable")
+        ordered, values = hashes[order], quarters[order]  # those that are compared lie side by side
+        starts = np.searchsorted(values, np.arange(2**_QUARTER_BITS + 1))
         for mask in masks:
-            partners = values ^ np.uint16(mask)
+            partners = (values ^ np.uint16(mask)).astype(np.int64)
             first = starts[partners]
-            counts = starts[partners.astype(np.int64) + 1] - first
+            counts = np.where(partners >= values, starts[partners + 1] - first, 0)  # each two quarters once
             for begin, end in _blocks(counts):
-                i = np.repeat(np.arange(begin, end), counts[begin:end])
-                within = np.arange(len(i)) - np.repeat(
-                    np.cumsum(counts[begin:end]) - counts[begin:end], counts[begin:end]
-                )
-                j = order[np.repeat(first[begin:end], counts[begin:end]) + within]
-                distances = np.bitwise_count(hashes[i] ^ hashes[j])
-                wanted = (i < j) & (distances <= max_distance)
-                yield i[wanted], j[wanted], distances[wanted].astype(np.int64)
+                some = counts[begin:end]
+                i = np.repeat(np.arange(begin, end), some)
+                j = np.arange(len(i)) + np.repeat(first[begin:end] - np.cumsum(some) + some, some)
+                distances = np.bitwise_count(ordered[i] ^ ordered[j])
+                wanted = (distances <= max_distance) & ((i < j) | (mask > 0))
+                i, j = order[i[wanted]], order[j[wanted]]
+                yield np.minimum(i, j), np.maximum(i, j), distances[wanted].astype(np.int64)
 
 
 def _masks(most: int) -> Iterator[int]:
