@@ -26,7 +26,7 @@ FIRST_SEED = 5_900_000
 
 
 def portraits() -> list[Portrait]:
-    """People that no network was trained on, both styles."""
+    """People that no network was trained on, of both domains."""
     return [
         draw_portrait(
             sample_identity(FIRST_SEED + index),

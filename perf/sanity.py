@@ -16,7 +16,7 @@ from pixelsmile.editors.sanity import SANITY_EDITORS
 def main() -> int:
     """Run, judge and report; the report's exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=96, help="of both styles together")
+    parser.add_argument("--samples", type=int, default=96, help="of both domains together")
     parser.add_argument("--out", type=Path, default=Path("runs/sanity"))
     arguments = parser.parse_args()
     runs = [str(arguments.out / name) for name in SANITY_EDITORS]

@@ -20,8 +20,12 @@ log = logging.getLogger("recipe")
 def recipe_parser(
     name: str, description: str | None, work: str, device: str | None = None
 ) -> argparse.ArgumentParser:
-    """Options of `python -m recipes.NAME`. device: the default; None is a GPU if there is one."""
-    parser = argparse.ArgumentParser(prog=f"python -m recipes.{name}", description=description)
+    """Options of `python -m recipes.NAME`.
+
+    description: its first line is shown. device: the default; None is a GPU if there is one.
+    """
+    summary = (description or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog=f"python -m recipes.{name}", description=summary)
     parser.add_argument("--work", type=Path, default=Path(work), help="where stages keep what they made")
     parser.add_argument("--out", type=Path, default=None, help="what is finished (default: in WORK)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")

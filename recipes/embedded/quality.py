@@ -31,7 +31,7 @@ from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.requests import Request
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain, confusing_partner
 from pixelsmile.portraits import NUM_VARIANTS, Identity, action_units, render, sample_identity
-from recipes.command_line import write_report
+from recipes.command_line import mean_or_none, rounded, write_report
 from recipes.embedded.plan import PicturePlan
 
 
@@ -69,7 +69,7 @@ class Errors:
             "changed_db": _psnr(self.changed, self.num_changed),
             "unchanged_db": _psnr(self.unchanged, self.num_unchanged),
             "all_db": _psnr(self.changed + self.unchanged, self.num_changed + self.num_unchanged),
-            "mean_of_pictures_db": round(float(np.mean(self.pictures_db)), 3) if self.pictures_db else None,
+            "mean_of_pictures_db": mean_or_none(self.pictures_db, 3),
         }
 
 
@@ -106,9 +106,9 @@ class Tally:
             "copying_the_source": self.copies.psnr(),
             "autoencoder": self.reconstructions.psnr(),
             "nearest_own": round(float(np.mean(list(right.values()))), 4),
-            "nearest_own_in_confusing_pairs": round(float(np.mean([right[name] for name in pairs])), 4),
-            "nearer_own_than_partner": round(float(np.mean(decided)), 4) if decided else None,
-            "nearest_own_by_expression": {name: round(float(value), 4) for name, value in right.items()},
+            "nearest_own_in_confusing_pairs": rounded(np.mean([right[name] for name in pairs])),
+            "nearer_own_than_partner": mean_or_none(decided),
+            "nearest_own_by_expression": {name: rounded(value) for name, value in right.items()},
         }
 
 

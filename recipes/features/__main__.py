@@ -32,7 +32,7 @@ _AT_ONCE = 64
 
 def main() -> None:
     """Run every stage that is not done yet."""
-    options = begin(recipe_parser("features", (__doc__ or "").splitlines()[0], "runs/features"), "finished")
+    options = begin(recipe_parser("features", __doc__, "runs/features"), "finished")
     run(stages(Plan(), options.work, options.out, options.workers, options.device))
 
 

@@ -35,7 +35,7 @@ from pixelsmile.images import load_image
 from pixelsmile.judges.embedded.judge import EmbeddedJudge
 from pixelsmile.judges.verdict import NoVerdict, Verdict
 from pixelsmile.portraits import NUM_VARIANTS, action_units, draw_portrait, sample_identity
-from recipes.command_line import rounded, write_report
+from recipes.command_line import mean_or_none, rounded, write_report
 from recipes.judge.plan import PicturePlan
 from recipes.pictures import worker_map
 
@@ -317,9 +317,7 @@ def _index(one: Judged) -> int:
 
 def _share(judged: list[Judged]) -> float | None:
     """Of those whose dominant expression is the one that was drawn."""
-    if not judged:
-        return None
-    return rounded(np.mean([_dominant(one) == one.expression for one in judged]))
+    return mean_or_none(_dominant(one) == one.expression for one in judged)
 
 
 def _pearson(a_N: np.ndarray, b_N: np.ndarray) -> float | None:

@@ -24,7 +24,7 @@ from pixelsmile.faces.detectors.drawn import DrawnDetector
 from pixelsmile.faces.face import Face
 from pixelsmile.portraits import draw_portrait, sample_identity
 from recipes.augmentation import damaged
-from recipes.command_line import rounded, write_report
+from recipes.command_line import mean_or_none, rounded, write_report
 from recipes.faces.detector.backgrounds import KINDS
 from recipes.faces.detector.objective import must_be_found
 from recipes.faces.detector.plan import Plan
@@ -82,12 +82,12 @@ class Singles:
             "portraits": len(boxes),
             "not_found": len(boxes) - len(self.errors),
             "extra_faces": self.extra_faces,
-            "box_iou": rounded(boxes.mean()) if boxes.size else None,
-            "box_iou_over_0.5": rounded((boxes > 0.5).mean()) if boxes.size else None,
-            "box_iou_over_0.75": rounded((boxes > 0.75).mean()) if boxes.size else None,
-            "landmark_error_percent": rounded(errors.mean()) if errors.size else None,
+            "box_iou": mean_or_none(boxes),
+            "box_iou_over_0.5": mean_or_none(boxes > 0.5),
+            "box_iou_over_0.75": mean_or_none(boxes > 0.75),
+            "landmark_error_percent": mean_or_none(errors),
             "landmark_error_percent_p95": rounded(np.percentile(errors, 95)) if errors.size else None,
-            "mask_iou": rounded(np.mean(self.masks)) if self.masks else None,
+            "mask_iou": mean_or_none(self.masks),
         }
 
 
@@ -131,12 +131,12 @@ class Detections:
         for low, high in pairwise(_SIZE_BINS_PX):
             hits = [hit for hit, size in zip(found, self.sizes_px, strict=True) if low <= size < high]
             name = f"{low}-{high}" if high < _SIZE_BINS_PX[-1] else f"{low}-"
-            bins[name] = {"faces": len(hits), "recall": _share(hits)}
+            bins[name] = {"faces": len(hits), "recall": mean_or_none(hits)}
         return {
             "scenes": self.num_scenes,
             "faces": len(found),
             "average_precision": average_precision(self.scores, self.right, len(found)),
-            "recall": _share(found),
+            "recall": mean_or_none(found),
             "recall_by_size_px": bins,
             "false_faces_per_scene": round(
                 sum(score >= threshold for score in false) / max(1, self.num_scenes), 4
@@ -252,10 +252,6 @@ def mask_overlap(mask_HW: np.ndarray, truth_HW: np.ndarray) -> float:
 def _overlaps(face: Face, others: Sequence[SceneFace]) -> np.ndarray:
     boxes_N4 = np.asarray([other.box for other in others], np.float64).reshape(-1, 4)
     return intersection_over_union(np.asarray(face.box), boxes_N4)
-
-
-def _share(hits: Sequence[bool]) -> float | None:
-    return round(sum(hits) / len(hits), 4) if hits else None
 
 
 def bad_input(detector: MaskingDetector, pool: Pool) -> dict[str, dict[str, Any]]:
