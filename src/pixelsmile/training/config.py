@@ -15,9 +15,7 @@ from pixelsmile.editing.folders import find_model, is_hub_id
 from pixelsmile.errors import AdapterError, ExpressionError, InputError, StrengthError
 from pixelsmile.expressions import check_strengths, parse_expression
 from pixelsmile.hashing import sha256_json
-from pixelsmile.images import load_image
 from pixelsmile.store.run_folder import differences
-from pixelsmile.triplets.triplet import read_triplets
 
 CONFIG_NAME = "config.yaml"  # in the folder of a run
 
@@ -270,6 +268,10 @@ def check_training(config: TrainingConfig, num_processes: int) -> None:
 
     Nothing is fetched. What only the networks can tell is refused when they are loaded.
     """
+    # Here, so that a shell that completes a key does not wait for the libraries of pictures.
+    from pixelsmile.images import load_image
+    from pixelsmile.triplets.triplet import read_triplets
+
     triplets = read_triplets(Path(config.data.triplets), domain=config.data.domain)
     config.num_steps(len(triplets), num_processes)
     if not is_hub_id(config.model.name):
