@@ -332,7 +332,7 @@ def _tensors(part: Path) -> dict[str, TensorEntry]:
 def _check_tensors(part: Path, tensors: Mapping[str, TensorEntry]) -> None:
     for pattern, problem in _FOREIGN:
         if found := [name for name in tensors if pattern.search(name)]:
-            raise ModelError(f"{part} holds {problem.format(_some(found))}")
+            raise ModelError(f"{part} holds {problem.format(_some(found, 1))}")
     whole = [name for name, entry in tensors.items() if entry.dtype.startswith(_WHOLE_NUMBERS)]
     if whole and not read_json_object(part / "config.json", error=ModelError).get("quantization_config"):
         raise ModelError(
@@ -371,6 +371,6 @@ def _missing_weights(part: Path) -> list[str]:
     return missing
 
 
-def _some(names: list[str]) -> str:
-    more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+def _some(names: list[str], most: int = _NAMED) -> str:
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
