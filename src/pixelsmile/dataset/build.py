@@ -4,30 +4,36 @@
     FOLDER/pictures/             by content
     FOLDER/collect/ faces/ ...   a folder a step (`stage`)
 
-Two kinds of steps. One takes rows in batches, in any process, in any order: `Function` of `workers`, and as
-well of Ray Data's `map_batches`. The other has to see all rows first, keeps a small key of each, and then
-says of each row what becomes of it: `Decide`.
+Three kinds of steps. One takes rows in batches, in any process, in any order: `BatchFunction`, and as well a
+function for Ray Data's `map_batches`. Another has to see all rows first, keeps a small key of each, and then
+says of each row what becomes of it: `Decide`. `compose` makes many rows of one; these stay together, in a
+shard and in a batch, to the end.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import JsonValue
 
+from pixelsmile.dataset.annotate import Annotate
 from pixelsmile.dataset.collect import Collect, EachRow, lost_item
+from pixelsmile.dataset.compose import Compose
 from pixelsmile.dataset.config import BuildConfig, is_drawn
 from pixelsmile.dataset.duplicates import Decide, Duplicates
 from pixelsmile.dataset.faces import Faces, networks_record
+from pixelsmile.dataset.generate import Generate
 from pixelsmile.dataset.identities import Identities
 from pixelsmile.dataset.review import Reviewed, read_decisions
 from pixelsmile.dataset.rows import Row
+from pixelsmile.dataset.screen import Screen
 from pixelsmile.dataset.sources import items, listing
-from pixelsmile.dataset.stage import Stage, StageManifest
+from pixelsmile.dataset.stage import Stage, StageManifest, UnfinishedShard
 from pixelsmile.dataset.workers import Workers
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_file
@@ -36,11 +42,32 @@ from pixelsmile.store.manifests import FileRecord
 from pixelsmile.store.publication import remove_folder
 from pixelsmile.store.run_folder import WorkFolder
 
-STEPS = ("collect", "faces", "review", "duplicates", "identities")
+STEPS = (
+    *("collect", "faces", "review", "duplicates", "identities"),
+    *("compose", "generate", "annotate", "screen"),
+)
 CONFIG_NAME = "config.yaml"
 _BATCH_ITEMS, _BATCH_ROWS = 4, 16  # a batch of items may hold whole files in memory
 
 T = TypeVar("T")
+
+
+class BatchFunction(Protocol):
+    """A step that looks at a batch of rows alone, and gives as many. Groups of rows come whole.
+
+    in_process: it is to be called one batch after the other in this process, as it sees to its own
+    concurrency. batch_rows: the least rows of a batch. keeps_batches: a batch is dear, and is kept on disk as
+    soon as it is done; else a killed build does the shard under way again.
+    """
+
+    in_process: bool
+    batch_rows: int
+    keeps_batches: bool
+
+    def record(self) -> JsonValue:
+        """What results depend on besides rows and settings, as hashes of weights. ModelError, InputError."""
+
+    def __call__(self, rows: Sequence[Row], /) -> list[Row]: ...
 
 
 class DatasetFolder(WorkFolder):
@@ -63,7 +90,10 @@ class Progress:
 
 def steps_of(config: BuildConfig) -> tuple[str, ...]:
     """The steps that a configuration has; a review only where there are decisions."""
-    return tuple(step for step in STEPS if step != "review" or config.review.decisions is not None)
+    lacking = {step for step in STEPS if getattr(config, step) is None}
+    if config.review.decisions is None:
+        lacking.add("review")
+    return tuple(step for step in STEPS if step not in lacking)
 
 
 def stages_of(folder: Path) -> list[Stage]:
@@ -163,12 +193,13 @@ class _Builder:
         stage.begin(settings, inputs)
         num, source = self._extent(before)
         total = self._listing[0] if before is None and self._listing is not None else num_kept(before)
-        done = 0
+        done = shards = 0
         for num_rows in self._shards(stage, num):
             done += num_rows
+            shards += 1
             yield Progress(step, done, total)
         seeds = [people.first_seed for people in config.collect.drawn.values()]
-        stage.finish(settings, source, seeds, num)
+        stage.finish(settings, source, seeds, shards)
 
     def _inputs(self, step: str, before: StageManifest | None) -> dict[str, JsonValue]:
         found = _cheap_inputs(self._config, step, before)
@@ -178,6 +209,20 @@ class _Builder:
             sources = self._config.collect.sources.values()
             kinds = {(source.domain, is_drawn(source)) for source in sources}
             found["networks"] = networks_record(self._config.faces, kinds)
+        elif (function := self._functions.get(step)) is not None:
+            found["made_by"] = function.record()
+        return found
+
+    @cached_property
+    def _functions(self) -> dict[str, BatchFunction]:
+        config, folder = self._config, self._folder
+        found: dict[str, BatchFunction] = {}
+        if config.generate is not None:
+            found["generate"] = Generate(folder, config.generate)
+        if config.annotate is not None:
+            found["annotate"] = Annotate(folder, config.annotate)
+        if config.screen is not None:
+            found["screen"] = Screen(folder, config.screen, config.faces)
         return found
 
     def _extent(self, before: StageManifest | None) -> tuple[int, FileRecord]:
@@ -192,7 +237,10 @@ class _Builder:
         )
 
     def _shards(self, stage: Stage, num: int) -> Iterator[int]:
-        """Write what is missing; the number of rows of each shard, also of those that were there."""
+        """Write what is missing; how many rows each shard has settled, also of those that were there."""
+        if stage.name == "compose":
+            yield from self._composed(stage)
+            return
         start = next((shard for shard in range(num) if not stage.has(shard)), num)
         for shard in range(start):
             yield len(stage.rows(shard)) + len(stage.rows(shard, rejected=True))
@@ -205,7 +253,8 @@ class _Builder:
                 yield from self._mapped(stage, collect, self._items(start, num), lost_item)
             case "faces":
                 faces = EachRow("faces", Faces(self._folder, config.faces))
-                yield from self._mapped(stage, faces, _batches(previous, start, num), lost_row)
+                batches = _batches(previous, start, num, _BATCH_ROWS)
+                yield from self._mapped(stage, faces, batches, lost_row("faces"))
             case "review":
                 reviewed = Reviewed(_decisions_path(config))
                 yield from _decided(stage, previous, reviewed(previous.all_rows()), start, num)
@@ -215,6 +264,35 @@ class _Builder:
             case "identities":
                 identities = Identities(config.identities)
                 yield from _decided(stage, previous, identities(previous.all_rows()), start, num)
+            case step:
+                function = self._functions[step]
+                batches = _batches(previous, start, num, function.batch_rows)
+                yield from self._mapped(
+                    stage,
+                    function,
+                    batches,
+                    lost_row(step),
+                    workers=Workers(0) if function.in_process else self._workers,
+                    kept=stage.unfinished(start) if function.keeps_batches else None,
+                )
+
+    def _composed(self, stage: Stage) -> Iterator[int]:
+        """Shards of whole groups; of each, how many bases it has. What is there is not written again."""
+        assert self._config.compose is not None
+        compose, shard_rows = Compose(self._config.compose), self._config.collect.shard_rows
+        shard = num_bases = 0
+        rows: list[Row] = []
+        for base in self._before(stage.name).all_rows():
+            rows += compose(base)
+            num_bases += 1
+            if len(rows) >= shard_rows:
+                if not stage.has(shard):
+                    stage.write(shard, rows)
+                yield num_bases
+                shard, num_bases, rows = shard + 1, 0, []
+        if rows or shard == 0:
+            stage.write(shard, rows)
+            yield num_bases
 
     def _before(self, step: str) -> Stage:
         steps = steps_of(self._config)
@@ -240,28 +318,43 @@ class _Builder:
         function: Callable[[Sequence[T]], list[Row]],
         batches: Iterable[tuple[int, bool, Sequence[T]]],
         lost: Callable[[T], Row],
+        *,
+        workers: Workers | None = None,
+        kept: UnfinishedShard | None = None,
     ) -> Iterator[int]:
-        """Batches through the workers, put together to shards. Of each: its shard, whether it ends it."""
+        """Batches through the workers, put together to shards. Of each: its shard, whether it ends it.
+
+        kept: the batches that are done of the first shard; those of this and later ones are put there.
+        """
         places: deque[tuple[int, bool]] = deque()
+        rows: list[Row] = [] if kept is None else list(kept.rows)
+        num_done = len(rows)
 
         def given() -> Iterator[Sequence[T]]:
+            passed = 0
             for shard, is_last, batch in batches:
+                if passed < num_done:
+                    passed += len(batch)
+                    continue
                 places.append((shard, is_last))
                 yield batch
 
-        rows: list[Row] = []
-        for found in self._workers.map(function, given(), lost):
+        for found in (workers or self._workers).map(function, given(), lost):
             rows += found
             shard, is_last = places.popleft()
             if is_last:
                 stage.write(shard, rows)
                 yield len(rows)
                 rows = []
+            elif kept is not None:
+                kept.add(found)
+            if is_last and kept is not None:
+                kept.clear()
 
 
-def lost_row(row: Row) -> Row:
-    """A row that ends the process which looks at its face."""
-    return row.rejected("faces", "worker died")
+def lost_row(step: str) -> Callable[[Row], Row]:
+    """What stands for a row that ends the process which looks at it."""
+    return lambda row: row.rejected(step, "worker died")
 
 
 def num_kept(manifest: StageManifest | None) -> int:
@@ -269,11 +362,22 @@ def num_kept(manifest: StageManifest | None) -> int:
     return 0 if manifest is None else manifest.num_kept
 
 
-def _batches(previous: Stage, start: int, num: int) -> Iterator[tuple[int, bool, Sequence[Row]]]:
+def _batches(previous: Stage, start: int, num: int, least: int) -> Iterator[tuple[int, bool, Sequence[Row]]]:
     for shard in range(start, num):
-        rows = previous.rows(shard)
-        for begin in range(0, max(len(rows), 1), _BATCH_ROWS):
-            yield shard, begin + _BATCH_ROWS >= len(rows), rows[begin : begin + _BATCH_ROWS]
+        batches = list(grouped(previous.rows(shard), least)) or [()]
+        for number, batch in enumerate(batches):
+            yield shard, number + 1 == len(batches), batch
+
+
+def grouped(rows: Sequence[Row], least: int) -> Iterator[Sequence[Row]]:
+    """The rows cut into batches of `least` or more, each of whole groups (`Row.group`)."""
+    begin = 0
+    for number in range(1, len(rows)):
+        if number - begin >= least and rows[number].group != rows[number - 1].group:
+            yield rows[begin:number]
+            begin = number
+    if rows:
+        yield rows[begin:]
 
 
 def _decided(stage: Stage, previous: Stage, decide: Decide, start: int, num: int) -> Iterator[int]:

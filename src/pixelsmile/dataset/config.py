@@ -180,8 +180,28 @@ class IdentitySettings(Record):
     min_pictures: int = Field(default=1, ge=1)
 
 
+class ComposeSettings(Record):
+    """Which edits of each base are asked for."""
+
+
+class GenerateSettings(Record):
+    """Who makes them."""
+
+    editor: str = "pixelsmile"  # as for `bench --editor`
+
+
+class AnnotateSettings(Record):
+    """Who says what the pictures show."""
+
+    judges: tuple[str, ...] = Field(default=("embedded",), min_length=1)
+
+
+class ScreenSettings(Record):
+    """What an edit must be to stay."""
+
+
 class BuildConfig(Record):
-    """A data set. The sections are the steps, in their order."""
+    """A data set. The sections are the steps, in their order; a section of null is a step that it lacks."""
 
     schema_version: Literal[1] = 1
     collect: CollectSettings
@@ -189,6 +209,20 @@ class BuildConfig(Record):
     review: ReviewSettings = ReviewSettings()
     duplicates: DuplicateSettings = DuplicateSettings()
     identities: IdentitySettings = IdentitySettings()
+    compose: ComposeSettings | None = None
+    generate: GenerateSettings | None = None
+    annotate: AnnotateSettings | None = None
+    screen: ScreenSettings | None = None
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> "BuildConfig":
+        if (self.compose is None) != (self.generate is None):
+            raise ValueError("compose and generate go together: give both sections, or neither")
+        if self.screen is not None and (self.generate is None or self.annotate is None):
+            raise ValueError(
+                "screen looks at edits that were judged: give compose, generate and annotate too"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_networks(self) -> "BuildConfig":

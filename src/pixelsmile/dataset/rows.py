@@ -1,7 +1,8 @@
 """A row: one picture of a data set, what is known of it, and for a rejected one by which step and why.
 
 Rows are flat, so that a table holds them (Parquet, Ray Data): numbers, texts, and lists of numbers of one
-length. A step adds fields and changes none of those before.
+length. A step adds fields and changes none of those before. Up to `identities` a row is a picture that was
+found; `compose` puts behind each such base the edits of it that are asked for, rows like the others.
 """
 
 import base64
@@ -10,6 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field
 
+from pixelsmile.editors.task import Granularity
 from pixelsmile.expressions import Domain
 from pixelsmile.hashing import sha256_json
 from pixelsmile.store.json_lines import Record
@@ -58,9 +60,9 @@ class Row(Record):
     width_px: int | None = None
     height_px: int | None = None
     identity_seed: int | None = None  # of a drawn person
-    expression: str | None = None  # as the source says, or as drawn
+    expression: str | None = None  # as the source says, as drawn, or as asked for
     strength: float | None = None
-    variant: int | None = None
+    variant: int | None = None  # of the drawn base
 
     # faces
     num_faces: int | None = None
@@ -79,6 +81,24 @@ class Row(Record):
 
     # identities
     person: str | None = None  # one name for all pictures of a person
+
+    # compose: of an edit that is asked for; a base has none of these
+    base: str | None = Field(default=None, pattern=rf"^[0-9a-f]{{{ID_DIGITS}}}$")  # the row that is edited
+    base_picture: str | None = None  # its file
+    base_expression: str | None = None  # None where nobody says it
+    base_strength: float | None = None
+    combination: str | None = None  # of the library of expressions
+    units: str | None = None  # action units at full strength, as `parse_units` reads them
+    prompt: str | None = None
+    granularity: Granularity | None = None  # how much the prompt says
+    seed: int | None = None
+
+    # generate
+    editor: str | None = None
+
+    # annotate
+    judge: str | None = None  # or several, joined with +
+    scores: tuple[float | None, ...] | None = Field(default=None, min_length=12, max_length=12)  # EXPRESSIONS
 
     # rejection
     step: str | None = None
@@ -101,6 +121,11 @@ class Row(Record):
     ) -> Self:
         """The row with the reason why it goes no further; what was measured, and against which limit."""
         return self.updated(step=step, reason=reason, measured=measured, limit=limit, detail=detail)
+
+    @property
+    def group(self) -> str:
+        """The id of its base, or its own: rows of one group stay together from `compose` on."""
+        return self.base or self.id
 
     @property
     def landmarks_5(self) -> np.ndarray:

@@ -3,6 +3,7 @@
     STEP/plan.json               the settings and the hash of what came in, written first
     STEP/rows-00000.jsonl        the rows that go on
     STEP/rejected-00000.jsonl    the others of the same shard, with their reasons
+    STEP/unfinished.jsonl        batches of the shard under way, where one is dear
     STEP/manifest.json           counts of every reason and hashes of every shard, written last
 
 JSON lines rather than Parquet: the same rows give the same bytes with every version of every library, a line
@@ -23,13 +24,14 @@ from pixelsmile.dataset.rows import Row
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_json
 from pixelsmile.limits import MAX_FILE_BYTES, read_json_object, read_record, shown
-from pixelsmile.store.json_lines import read_lines
+from pixelsmile.store.json_lines import LineWriter, Record, read_lines
 from pixelsmile.store.manifests import MANIFEST_NAME, FileRecord, Manifest, make_manifest, record_file
 from pixelsmile.store.publication import staged, write_file
 from pixelsmile.store.run_folder import differences
 
 KEPT = "kept"
 _PLAN = "plan.json"
+_UNFINISHED = "unfinished.jsonl"
 _NOTHING: Mapping[str, JsonValue] = {}
 
 Counts = dict[str, dict[str, int]]  # by domain: how many are kept, and rejected for each reason
@@ -55,6 +57,32 @@ class StageManifest(Manifest):
     def digest(self) -> str:
         """The hash of all rows."""
         return sha256_json([output.model_dump() for output in self.outputs])
+
+
+class _Batch(Record):
+    """Rows that are done, of which shard."""
+
+    shard: int
+    rows: tuple[Row, ...]
+
+
+class UnfinishedShard:
+    """The batches that are done of the shard under way; on disk when `add` returns."""
+
+    def __init__(self, path: Path, shard: int) -> None:
+        self._path, self._shard = path, shard
+        batches = [batch for batch in read_lines(path, _Batch) if batch.shard == shard]
+        self.rows = tuple(row for batch in batches for row in batch.rows)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Keep a batch. OutputError."""
+        with LineWriter(self._path) as lines:
+            lines.write(_Batch(shard=self._shard, rows=tuple(rows)))
+
+    def clear(self) -> None:
+        """The shard is written: what is added from now on belongs to the next."""
+        self._path.unlink(missing_ok=True)
+        self._shard += 1
 
 
 @dataclass(frozen=True)
@@ -121,6 +149,10 @@ class Stage:
         with staged(self.path, [path.name for path in paths], force=True) as stage:
             for path, text in zip(paths, texts, strict=True):
                 stage.write(path.name, text.encode())
+
+    def unfinished(self, shard: int) -> UnfinishedShard:
+        """What is done of a shard that is not written. InputError for a damaged file."""
+        return UnfinishedShard(self.path / _UNFINISHED, shard)
 
     def rows(self, shard: int, *, rejected: bool = False) -> tuple[Row, ...]:
         """The kept rows of a shard, or its rejected ones."""
