@@ -159,6 +159,8 @@ def _cheap_inputs(config: BuildConfig, step: str, before: StageManifest | None) 
     found: dict[str, JsonValue] = {} if before is None else {"rows": before.digest}
     if step == "review":
         found["decisions"] = sha256_file(_decisions_path(config))
+    if step == "screen" and config.screen is not None and config.screen.decisions:
+        found["decisions"] = [sha256_file(Path(path).expanduser()) for path in config.screen.decisions]
     return found
 
 

@@ -196,8 +196,52 @@ class AnnotateSettings(Record):
     judges: tuple[str, ...] = Field(default=("embedded",), min_length=1)
 
 
+class ScreenLimits(Record):
+    """What an edit must be beside its base to stay; a limit of null is none.
+
+    min_size_share: its shorter side over the base's. max_face_scale: how much larger or smaller the face may
+    become, 1 or more. min_sharpness_share: its sharpness over the base's.
+    min_fit: the judge's score of what is asked for over its strength. max_excess: that score less the
+    strength. max_other: by how much another expression's score may exceed it. min_neutral: 1 less the highest
+    score of a face that is to be neutral. These hold for the labels of bases too. min_score_change: distance
+    of the twelve scores from the base's. min_face_change: RMSE of the colours in the face, 0..255.
+    min_identity: cosine of the embeddings. max_background: RMSE of the colours outside of the face.
+    min_nearest_change: RMSE in the face to the edit of the same base that is most like it.
+    max_drop: how far the score may fall where the strength rises. max_step_ratio: the largest step of a sweep
+    over the mean one, in the picture.
+    """
+
+    min_size_share: float | None = Field(default=0.99, gt=0)
+    max_face_scale: float | None = Field(default=1.2, ge=1)
+    min_sharpness_share: float | None = Field(default=0.6, ge=0)
+    min_fit: float | None = Field(default=0.5, ge=0, le=1)
+    max_excess: float | None = Field(default=None, ge=0, le=1)
+    max_other: float | None = Field(default=0.1, ge=-1, le=1)
+    min_neutral: _Share | None = 0.6
+    min_score_change: float | None = Field(default=0.1, ge=0)
+    min_face_change: float | None = Field(default=1.5, ge=0)
+    min_identity: float | None = Field(default=0.7, ge=-1, le=1)
+    max_background: float | None = Field(default=12, ge=0)
+    min_nearest_change: float | None = Field(default=1.2, ge=0)
+    max_drop: float | None = Field(default=0.1, ge=0, le=1)
+    max_step_ratio: float | None = Field(default=1.6, ge=1)
+
+
 class ScreenSettings(Record):
-    """What an edit must be to stay."""
+    """Limits for drawn portraits, and for photographs and pictures of anime.
+
+    keep_unjudged: edits and bases whose expression no judge has scored stay. decisions: files that the page
+    of `dataset review` has saved, one a person; min_votes: the least of them that must have decided about an
+    edit; min_keep_share: which share of these must keep it.
+    """
+
+    drawn: ScreenLimits = ScreenLimits()
+    human: ScreenLimits = ScreenLimits()
+    anime: ScreenLimits = ScreenLimits()
+    keep_unjudged: bool = False
+    decisions: tuple[str, ...] = ()
+    min_votes: int = Field(default=1, ge=0)
+    min_keep_share: _Share = 0.5
 
 
 class BuildConfig(Record):

@@ -18,7 +18,7 @@ from pixelsmile.dataset.rows import Reason, Row, encoded_embedding
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain
 from pixelsmile.faces.alignment import landmarks_of_box, roll_of
-from pixelsmile.faces.face import Face
+from pixelsmile.faces.face import Box, Face
 from pixelsmile.images import load_image
 
 _FACE_PX = 128  # side at which all faces are compared
@@ -35,24 +35,36 @@ class Faces:
 
     def __call__(self, row: Row) -> Row:
         image = load_image(self.folder / (row.picture or ""))
-        networks = _networks(networks_for(self.settings, row.domain, row.is_drawn), row.is_drawn)
-        found = networks.detector.detect(image)
-        row = row.updated(num_faces=len(found), phash=_perceptual_hash(image))
-        if not found:
+        row = with_face(row, image, self.settings).updated(phash=_perceptual_hash(image))
+        if not row.num_faces:
             return row.rejected("faces", "no face", 0, 1)
-        face = max(found, key=lambda face: face.width * face.height)
-        row = row.updated(**_measured(image, face, row.is_drawn), **networks.identity(image, face))
-        if len(found) > 1 and self.settings.faces == "one":
-            return row.rejected("faces", "several faces", len(found), 1)
+        if row.num_faces > 1 and self.settings.faces == "one":
+            return row.rejected("faces", "several faces", row.num_faces, 1)
         for check in checks(row, self.settings):
             if not check.is_met:
                 return row.rejected("faces", check.reason, check.measured, check.limit)
         return row
 
 
+def with_face(row: Row, image: Image.Image, settings: FaceSettings, near: Box | None = None) -> Row:
+    """The row with how many faces its picture shows, and what was measured of one: the largest.
+
+    near: rather the one that shares most with this box; where none does, there is nothing but their number.
+    """
+    from pixelsmile.faces.likeness import face_at  # torch takes seconds to load
+
+    networks = _networks(networks_for(settings, row.domain, row.is_drawn), row.is_drawn)
+    found = networks.detector.detect(image)
+    row = row.updated(num_faces=len(found))
+    face = face_at(found, near)
+    if face is None:
+        return row
+    return row.updated(**_measured(image, face, row.is_drawn), **networks.identity(image, face))
+
+
 @dataclass(frozen=True)
 class Check:
-    """What was measured of a face, and against which limit; measured is None where it could not be."""
+    """What was measured of a row, and against which limit; measured is None where it could not be."""
 
     field: str
     reason: Reason
@@ -60,6 +72,7 @@ class Check:
     limit: float
     is_least: bool  # or it is the most
     is_met: bool
+    detail: str | None = None
 
 
 def checks(row: Row, settings: FaceSettings) -> Iterator[Check]:

@@ -37,6 +37,22 @@ Reason = Literal[
     "exact duplicate",
     "near duplicate",
     "too few pictures of the person",
+    "no base",
+    "other shape",
+    "face size changed",
+    "blurred by the edit",
+    "base not as labelled",
+    "not judged",
+    "too weak",
+    "not neutral",
+    "too strong",
+    "other expression",
+    "no change",
+    "identity lost",
+    "background changed",
+    "no agreement",
+    "not rising",
+    "uneven steps",
     "failed",
     "worker died",
 ]
@@ -99,6 +115,27 @@ class Row(Record):
     # annotate
     judge: str | None = None  # or several, joined with +
     scores: tuple[float | None, ...] | None = Field(default=None, min_length=12, max_length=12)  # EXPRESSIONS
+
+    # screen: an edit beside its base, or beside the other edits of it
+    size_share: float | None = None  # shorter side over the base's
+    face_scale: float | None = None  # how much larger or smaller the face became, 1 or more
+    sharpness_share: float | None = None  # sharpness over the base's
+    label_score: float | None = None  # of the expression asked for, 0..1; of neutral 1 - the highest
+    label_fit: float | None = None  # that over the strength asked for, at most 1
+    label_excess: float | None = None  # that less the strength
+    other: str | None = None  # which other expression is the strongest
+    other_excess: float | None = None  # its score less that of the one asked for
+    score_change: float | None = None  # distance of the scores from the base's
+    face_change: float | None = None  # RMSE of the colours in the face, 0..255
+    identity_cosine: float | None = None  # of the embeddings
+    background_rmse: float | None = None  # of the colours outside of the face, 0..255
+    nearest_change: float | None = None  # RMSE in the face to the edit of the same base that is most like it
+    nearest: str | None = None  # which one
+    num_votes: int | None = None  # people who have decided about it
+    keep_share: float | None = None  # of them those who keep it
+    sweep_drop: float | None = None  # how much its score contradicts the strengths of its sweep
+    step_ratio: float | None = None  # the largest step of its sweep over the mean one
+    faults: str | None = None  # every reason that speaks against it, joined with "; "
 
     # rejection
     step: str | None = None

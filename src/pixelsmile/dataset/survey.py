@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from pixelsmile.dataset.build import stages_of
-from pixelsmile.dataset.config import FaceSettings
+from pixelsmile.dataset.config import FaceSettings, ScreenSettings
 from pixelsmile.dataset.faces import Check, checks
 from pixelsmile.dataset.rows import Row
+from pixelsmile.dataset.screen_checks import base_checks, edit_checks, sweep_checks
 from pixelsmile.dataset.stage import Stage
 from pixelsmile.errors import InputError
 from pixelsmile.limits import shown, validated
@@ -69,11 +70,31 @@ def explanation(folder: Path, step: str, row: Row) -> list[str]:
             words = [f"{row.num_faces or 0} found", *map(_check_words, measured)]
         case "identities":
             words = [f"person {row.person}"]
+        case "screen":
+            words = list(_screen_words(folder, row))
         case _:
             words = []
     if row.reason is not None:
         words.append(_rejection(row))
     return words
+
+
+def _screen_words(folder: Path, row: Row) -> Iterator[str]:
+    """Every number of a row with its limit, and which edit or expression it is about."""
+    settings = validated(ScreenSettings, json.dumps(Stage(folder / "screen").settings()))
+    if row.base is None:
+        yield from map(_check_words, base_checks(row, settings))
+        return
+    faces = validated(FaceSettings, json.dumps(Stage(folder / "faces").settings()))
+    yield f"edit of {row.base}"
+    yield from map(_check_words, edit_checks(row, settings, faces))
+    yield from map(_check_words, sweep_checks(row, settings))
+    if row.other is not None:
+        yield f"strongest of the others {row.other}"
+    if row.nearest is not None:
+        yield f"nearest edit {row.nearest} ({row.nearest_change:g} of 255)"
+    if row.faults is not None:
+        yield f"all faults: {row.faults}"
 
 
 def _check_words(check: Check) -> str:

@@ -159,14 +159,32 @@ class Background:
     drift: Drift | None
 
 
+def background_error(
+    source: Image.Image, edit: Image.Image, faces: list[Face], *, grow: float = 1.0
+) -> tuple[float, float]:
+    """`rmse` and `share` of the background (see `Background`), without the drift, which takes a second.
+
+    The background is what lies outside of all `faces`: those of the source and those of the edit. Both
+    pictures are RGB and have one size. grow: scales the faces' ellipses. ImageError where the sizes differ or
+    no background is left.
+    """
+    outside_HW = _outside(source, edit, faces, grow)
+    before, after = (np.asarray(picture, np.float64)[outside_HW] for picture in (source, edit))
+    return float(np.sqrt(np.mean((after - before) ** 2))), float(outside_HW.mean())
+
+
 def compare_background(
     source: Image.Image, edit: Image.Image, faces: list[Face], *, grow: float = 1.0
 ) -> Background:
-    """The background is what lies outside of all `faces`: those of the source and those of the edit.
+    """The same with the drift; errors as `background_error`."""
+    rmse, share = background_error(source, edit, faces, grow=grow)
+    outside_HW = _outside(source, edit, faces, grow)
+    drift = measure_drift(np.asarray(source), np.asarray(edit), outside_HW.astype(np.float32))
+    return Background(rmse, share, drift)
 
-    Both pictures are RGB and have one size. grow: scales the faces' ellipses. ImageError where the sizes
-    differ or no background is left.
-    """
+
+def _outside(source: Image.Image, edit: Image.Image, faces: list[Face], grow: float) -> np.ndarray:
+    """Where the background is, bool (H, W)."""
     if source.size != edit.size:
         raise ImageError(
             f"the source has {source.width} x {source.height} px and the edit {edit.width} x {edit.height}: "
@@ -176,6 +194,4 @@ def compare_background(
     outside_HW = background_mask(np.max(masks, axis=0)) if masks else np.ones(source.size[::-1], bool)
     if not outside_HW.any():
         raise ImageError("the face fills the whole picture: there is no background to compare")
-    before, after = (np.asarray(picture, np.float64)[outside_HW] for picture in (source, edit))
-    drift = measure_drift(np.asarray(source), np.asarray(edit), outside_HW.astype(np.float32))
-    return Background(float(np.sqrt(np.mean((after - before) ** 2))), float(outside_HW.mean()), drift)
+    return outside_HW

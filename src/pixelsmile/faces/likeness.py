@@ -165,12 +165,13 @@ def compare_edit(
     return Comparison(
         has_face=face is not None,
         similarities={} if face is None else meter.similarities(known, face),
-        face_rmse=_rmse_inside(source, edit, known.face),
+        face_rmse=face_error(source, edit, known.face),
         background=compare_background(source, edit, faces),
     )
 
 
-def _rmse_inside(source: Image.Image, edit: Image.Image, face: Face) -> float:
+def face_error(source: Image.Image, edit: Image.Image, face: Face) -> float:
+    """Root of the mean squared error of the colours inside of a face, 0..255; both pictures have one size."""
     inside_HW = face_mask(face, source.size) > 0
     before, after = (np.asarray(picture, np.float64)[inside_HW] for picture in (source, edit))
     return float(np.sqrt(np.mean((after - before) ** 2)))

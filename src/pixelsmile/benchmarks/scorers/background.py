@@ -10,7 +10,7 @@ from PIL import Image
 from pixelsmile.benchmarks.scorers.scorer import Edit, Scorer
 from pixelsmile.benchmarks.scores import BACKGROUND, NO_FACE, NO_SOURCE_FACE, Score
 from pixelsmile.errors import ImageError
-from pixelsmile.faces.drift import compare_background
+from pixelsmile.faces.drift import background_error
 from pixelsmile.faces.face import Box, Detector, Face
 from pixelsmile.faces.likeness import MIN_OVERLAP, box_in, face_at
 from pixelsmile.images import load_image
@@ -78,8 +78,7 @@ class BackgroundScorer(Scorer):
         face = face_at(faces, box_in(source.face.box, source.image.size, edit.size))
         if face is None:
             return NO_FACE
-        found = compare_background(source.image, edit, [source.face, face])
-        return found.rmse, found.share
+        return background_error(source.image, edit, [source.face, face])
 
     def _read_source(self, path: Path, box: Box | None) -> _Source:
         image = load_image(path)

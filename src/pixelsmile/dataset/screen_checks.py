@@ -1,0 +1,98 @@
+"""The limits of `screen`: what speaks against a row, stage by stage, by the numbers that it has."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pixelsmile.dataset.config import FaceSettings, ScreenLimits, ScreenSettings
+from pixelsmile.dataset.faces import Check, checks
+from pixelsmile.dataset.rows import Reason, Row
+from pixelsmile.expressions import NEUTRAL
+
+
+def limits_for(settings: ScreenSettings, row: Row) -> ScreenLimits:
+    """Those of its kind."""
+    found: ScreenLimits = settings.drawn if row.is_drawn else getattr(settings, row.domain)
+    return found
+
+
+def base_checks(base: Row, settings: ScreenSettings) -> Iterator[Check]:
+    """Whether a base shows what it is labelled with; its edits are rejected for the same."""
+    for check in _label_checks(base, limits_for(settings, base), settings.keep_unjudged):
+        reason: Reason = check.reason if check.reason == "not judged" else "base not as labelled"
+        yield replace(check, field=f"base's {check.field}", reason=reason)
+
+
+def edit_checks(row: Row, settings: ScreenSettings, faces: FaceSettings) -> Iterator[Check]:
+    """The five stages, as far as they are an edit's own."""
+    limits = limits_for(settings, row)
+    yield from _picture_checks(row, limits, faces)
+    yield from _label_checks(row, limits, settings.keep_unjudged)
+    yield from _checks(
+        row,
+        ("score_change", "no change", limits.min_score_change, True),
+        ("face_change", "no change", limits.min_face_change, True),
+        ("identity_cosine", "identity lost", limits.min_identity, True),
+        ("background_rmse", "background changed", limits.max_background, False),
+        ("keep_share", "dropped by a person", settings.min_keep_share, True),
+    )
+    if settings.decisions:
+        num, least = row.num_votes or 0, settings.min_votes
+        yield Check("num_votes", "no agreement", num, least, True, num >= least)
+
+
+def sweep_checks(row: Row, settings: ScreenSettings) -> Iterator[Check]:
+    """An edit among the others of its sweep."""
+    limits = limits_for(settings, row)
+    yield from _checks(
+        row,
+        ("sweep_drop", "not rising", limits.max_drop, False),
+        ("step_ratio", "uneven steps", limits.max_step_ratio, False),
+    )
+
+
+def shows(row: Row) -> str | None:
+    """The expression that a row is to show; at strength 0 that is none."""
+    return NEUTRAL if row.strength == 0 else row.expression
+
+
+def _picture_checks(row: Row, limits: ScreenLimits, faces: FaceSettings) -> Iterator[Check]:
+    if row.size_share is None:
+        yield Check("size_share", "other shape", None, limits.min_size_share or 1, True, False)
+    yield from _checks(row, ("size_share", "picture too small", limits.min_size_share, True))
+    num = row.num_faces or 0
+    if row.face_px is None:
+        yield Check("num_faces", "no face", num, 1, True, False)
+        return
+    yield Check("num_faces", "several faces", num, 1, False, num == 1 or faces.faces == "largest")
+    yield from checks(row, faces)
+    yield from _checks(
+        row,
+        ("face_scale", "face size changed", limits.max_face_scale, False),
+        ("sharpness_share", "blurred by the edit", limits.min_sharpness_share, True),
+    )
+
+
+def _label_checks(row: Row, limits: ScreenLimits, keep_unjudged: bool) -> Iterator[Check]:
+    expression = shows(row)
+    if expression is None:
+        return
+    if row.label_score is None:
+        yield Check("label_score", "not judged", None, 0, True, keep_unjudged)
+    elif expression == NEUTRAL:
+        yield from _checks(row, ("label_score", "not neutral", limits.min_neutral, True))
+    else:
+        yield from _checks(
+            row,
+            ("label_fit", "too weak", limits.min_fit, True),
+            ("label_excess", "too strong", limits.max_excess, False),
+            ("other_excess", "other expression", limits.max_other, False),
+        )
+
+
+def _checks(row: Row, *limits: tuple[str, Reason, float | None, bool]) -> Iterator[Check]:
+    """Of the fields that were measured and have a limit."""
+    for field, reason, limit, is_least in limits:
+        measured = getattr(row, field)
+        if limit is not None and measured is not None:
+            is_met = measured >= limit if is_least else measured <= limit
+            yield Check(field, reason, measured, limit, is_least, is_met)
