@@ -20,7 +20,7 @@ from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.requests import Request
 from pixelsmile.expressions import BASIC_SIX, EXPRESSIONS
 from pixelsmile.judges.embedded.judge import EmbeddedJudge
-from pixelsmile.judges.verdict import Verdict
+from pixelsmile.judges.judge import Verdict
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
 
 DOCS = Path(__file__).parent

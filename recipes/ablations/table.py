@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pixelsmile.benchmarks.metrics import METRICS, Bootstrap, MetricChoices
-from pixelsmile.benchmarks.metrics.measure import Measure, difference, percentile_interval
-from pixelsmile.benchmarks.metrics.summary import measures
+from pixelsmile.benchmarks.metrics.choices import MetricChoices
+from pixelsmile.benchmarks.metrics.measure import Bootstrap, Measure, difference, percentile_interval
+from pixelsmile.benchmarks.metrics.summary import METRICS, measures
 from pixelsmile.benchmarks.metrics.table import FloatArray, tabulate
 from pixelsmile.benchmarks.scores import ScoredEdit
 from recipes.ablations.jobs import DISCRETE, FULL, PUBLISHED_NAMES

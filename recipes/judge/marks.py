@@ -26,9 +26,8 @@ from pixelsmile.embedded import judge_path
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, FED_BENCH_CLASSES, NEUTRAL, Domain
 from pixelsmile.judges.embedded.judge import EmbeddedJudge, Look
 from pixelsmile.judges.embedded.marks import CALIBRATION_FILE, Calibration, damage, drawn_scores
+from pixelsmile.judges.judge import NoVerdict, Target
 from pixelsmile.judges.marks import Scale, apart, missing
-from pixelsmile.judges.question import Target
-from pixelsmile.judges.verdict import NoVerdict
 from pixelsmile.portraits import NUM_VARIANTS, ActionUnits, action_units, render, sample_identity
 from pixelsmile.store.publication import write_file
 from recipes.augmentation import through_jpeg

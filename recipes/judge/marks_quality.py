@@ -26,15 +26,16 @@ from PIL import Image
 from pixelsmile.embedded import judge_path
 from pixelsmile.expressions import DOMAINS, NEUTRAL
 from pixelsmile.judges.embedded.marks import embedded_markers
-from pixelsmile.judges.judge import Judge, Markers
-from pixelsmile.judges.question import (
+from pixelsmile.judges.judge import (
+    Judge,
+    Mark,
+    Markers,
     Sample,
     Target,
     consistency_sample,
     quality_sample,
     truth_alignment_sample,
 )
-from pixelsmile.judges.verdict import Mark
 from pixelsmile.store.publication import write_file
 from recipes.command_line import rounded, start_log
 from recipes.judge.marks import DAMAGES, EditTask, Ruin, task_of

@@ -33,7 +33,10 @@ from pixelsmile.errors import ImageError, InputError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain, confusing_partner
 from pixelsmile.images import load_image
 from pixelsmile.judges.embedded.judge import EmbeddedJudge
-from pixelsmile.judges.verdict import NoVerdict, Verdict
+from pixelsmile.judges.judge import (
+    NoVerdict,
+    Verdict,
+)
 from pixelsmile.portraits import NUM_VARIANTS, action_units, draw_portrait, sample_identity
 from recipes.command_line import mean_or_none, rounded, write_report
 from recipes.judge.plan import PicturePlan

@@ -27,9 +27,9 @@ from pixelsmile.faces.mesh import load_mesh_networks
 from pixelsmile.faces.mesh.networks import Picture
 from pixelsmile.faces.mesh.units import source_units
 from pixelsmile.images import load_image
+from pixelsmile.judges.judge import NoVerdict
 from pixelsmile.judges.photo.judge import PhotoJudge
 from pixelsmile.judges.photo.scores import CATEGORIES, CLASSES, FILE, SHAPES, Way, shape_features
-from pixelsmile.judges.verdict import NoVerdict
 from pixelsmile.portraits import NUM_VARIANTS, action_units
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)

@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from pixelsmile.images import load_image
+from pixelsmile.judges.judge import NoVerdict
 from pixelsmile.judges.photo.judge import PhotoJudge
 from pixelsmile.judges.photo.marks import SIGNS, damage
-from pixelsmile.judges.verdict import NoVerdict
 
 BLURS = 0.05, 0.0125  # over the width of the face
 NOISE = 25.0

@@ -19,9 +19,9 @@ import numpy as np
 
 from pixelsmile.embedded import photo_path
 from pixelsmile.images import load_image
+from pixelsmile.judges.judge import NoVerdict
 from pixelsmile.judges.photo.judge import FILE, PhotoJudge, Quality
 from pixelsmile.judges.photo.scores import CLASSES, load_fitted
-from pixelsmile.judges.verdict import NoVerdict
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from PIL import Image
 
 from pixelsmile.benchmarks.benchmark import Benchmark
-from pixelsmile.editors.task import Task
+from pixelsmile.editors.editor import Task
 
 
 def task_of(benchmark: Benchmark, source: str) -> Task:

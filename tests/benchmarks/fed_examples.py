@@ -12,8 +12,13 @@ from typing import Any
 
 from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark
 from pixelsmile.benchmarks.fed.results import FedMissing, FedResults
-from pixelsmile.benchmarks.metrics import Bootstrap, fed_summarise
-from pixelsmile.benchmarks.metrics.fed_score import COMPONENTS, load_normalisation, with_fed_scores
+from pixelsmile.benchmarks.metrics.fed_score import (
+    COMPONENTS,
+    fed_summarise,
+    load_normalisation,
+    with_fed_scores,
+)
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.run_folder import EditRecord, RunFolder
 from pixelsmile.benchmarks.runner import run_edits
 from pixelsmile.benchmarks.scorers.representations import RepresentationSettings

@@ -32,8 +32,7 @@ from pixelsmile.benchmarks.scorers.judged import (
 from pixelsmile.benchmarks.scorers.representations import ScoreRepresentation
 from pixelsmile.benchmarks.scorers.scorer import Scorer, ScoreRecord, Scoring, keep_record
 from pixelsmile.benchmarks.scores import IDENTITY, MARKS, Score
-from pixelsmile.editors.editor import Capabilities, EditOutcome
-from pixelsmile.editors.task import Task
+from pixelsmile.editors.editor import Capabilities, EditOutcome, Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.faces.face import Face

@@ -21,8 +21,7 @@ from pydantic import JsonValue
 from pixelsmile.benchmarks.benchmark import Benchmark
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.runner import run_edits
-from pixelsmile.editors.editor import Capabilities, EditOutcome
-from pixelsmile.editors.task import Task
+from pixelsmile.editors.editor import Capabilities, EditOutcome, Task
 from pixelsmile.errors import ImageError, InputError
 from pixelsmile.expressions import target_prompt
 

@@ -23,9 +23,8 @@ from pixelsmile.benchmarks.run_folder import (
 )
 from pixelsmile.benchmarks.scorers.identity import IdentitySettings
 from pixelsmile.benchmarks.scorers.judged import JudgeSettings, judge_place
-from pixelsmile.benchmarks.scorers.outcomes import score_of
 from pixelsmile.benchmarks.scorers.scorer import ScoreRecord, keep_record
-from pixelsmile.benchmarks.scores import IDENTITY, NO_FACE, Score
+from pixelsmile.benchmarks.scores import IDENTITY, NO_FACE, Score, score_of
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.judges import (
     JudgeIdentity,

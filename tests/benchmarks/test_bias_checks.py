@@ -13,7 +13,7 @@ from pixelsmile.benchmarks.fed.bias import (
     editor_figures,
     run_checks,
 )
-from pixelsmile.benchmarks.metrics import Bootstrap
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.editors.sanity import FED_SANITY_EDITORS
 
 PLAN = Bootstrap(num_replicates=400)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix
 
-from pixelsmile.benchmarks.metrics import MetricChoices, tabulate
+from pixelsmile.benchmarks.metrics.choices import MetricChoices
 from pixelsmile.benchmarks.metrics.confusion import (
     NOT_NAMED,
     PREDICTIONS,
@@ -25,6 +25,7 @@ from pixelsmile.benchmarks.metrics.confusion import (
     mean_confusion_measure,
     pair_measures,
 )
+from pixelsmile.benchmarks.metrics.table import tabulate
 from pixelsmile.expressions import BASIC_SIX, CONFUSING_PAIRS, EXPRESSIONS, NEUTRAL, confusing_partner
 
 DEFAULTS = MetricChoices()

@@ -15,7 +15,7 @@ from PIL import Image
 
 from pixelsmile.benchmarks.fed.results import load_fed_results
 from pixelsmile.benchmarks.ffe.results import load_results
-from pixelsmile.benchmarks.metrics import Bootstrap
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.report.fed import fed_page
 from pixelsmile.benchmarks.report.ffe import ffe_page
 from pixelsmile.benchmarks.report.page import data_uri

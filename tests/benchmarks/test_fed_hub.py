@@ -12,7 +12,7 @@ from test_fed_lines import SIZE, refusal, save
 
 from pixelsmile.benchmarks.catalogue import load_fed_benchmark
 from pixelsmile.benchmarks.fed.hub import ALIASES, DOWNLOAD, PictureIndex
-from pixelsmile.editors.task import GRANULARITIES
+from pixelsmile.editors.editor import GRANULARITIES
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import FED_BENCH_CLASSES
 

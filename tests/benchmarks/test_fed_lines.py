@@ -12,7 +12,7 @@ from PIL import Image
 
 from pixelsmile.benchmarks.catalogue import load_fed_benchmark
 from pixelsmile.benchmarks.fed.triplets import FedTriplet, fed_benchmark, parse_class
-from pixelsmile.editors.task import PictureFile
+from pixelsmile.editors.editor import PictureFile
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import FED_BENCH_CLASSES
 from pixelsmile.results import portrait_png

@@ -39,8 +39,8 @@ from PIL import Image
 
 from pixelsmile.benchmarks.fed.results import load_fed_results
 from pixelsmile.benchmarks.ffe.results import load_results
-from pixelsmile.benchmarks.metrics import Bootstrap, load_normalisation
-from pixelsmile.benchmarks.metrics.fed_score import COMPONENTS, DIMENSIONS, SCORE
+from pixelsmile.benchmarks.metrics.fed_score import COMPONENTS, DIMENSIONS, SCORE, load_normalisation
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.background import BackgroundScorer
 from pixelsmile.benchmarks.scorers.change import ChangeScorer, change_place, representations_of

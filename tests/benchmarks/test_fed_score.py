@@ -9,20 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import pearsonr, spearmanr
 
-from pixelsmile.benchmarks.metrics import (
-    Bootstrap,
-    fed_scores,
-    fed_summarise,
-    load_normalisation,
-    relative_gain,
-)
 from pixelsmile.benchmarks.metrics.fed_score import (
     COMPONENTS,
     alignment,
+    fed_scores,
+    fed_summarise,
     fidelity,
     gain_factor,
+    load_normalisation,
+    relative_gain,
     with_fed_scores,
 )
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.published import published_table
 from pixelsmile.benchmarks.run_folder import FedTaskRecord
 from pixelsmile.benchmarks.scores import Score, ScoredEdit

@@ -18,7 +18,7 @@ from pixelsmile.benchmarks import rows as parquet_rows
 from pixelsmile.benchmarks.benchmark import balanced_part, source_name
 from pixelsmile.benchmarks.catalogue import load_ffe_benchmark
 from pixelsmile.benchmarks.ffe.hub import ALIASES, DOWNLOAD
-from pixelsmile.editors.task import check_name
+from pixelsmile.editors.editor import check_name
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, JUDGE_LABELS, target_prompt
 from pixelsmile.results import portrait_png

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import hmean
 
-from pixelsmile.benchmarks.metrics import MetricChoices, tabulate
+from pixelsmile.benchmarks.metrics.choices import MetricChoices
 from pixelsmile.benchmarks.metrics.harmonic import (
     NEGATIVE_IDENTITY,
     NOTHING_SCORED,
@@ -22,6 +22,7 @@ from pixelsmile.benchmarks.metrics.harmonic import (
     identity_measure,
     mean_similarity,
 )
+from pixelsmile.benchmarks.metrics.table import tabulate
 from pixelsmile.benchmarks.scores import NO_FACE, NOT_MEASURED
 from pixelsmile.errors import InputError
 

@@ -16,7 +16,7 @@ from run_examples import (
 from tiny_encoders import write_encoder
 
 from pixelsmile.benchmarks.ffe.results import load_results
-from pixelsmile.benchmarks.metrics import Bootstrap
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.identity import IdentityScorer, IdentitySettings
 from pixelsmile.benchmarks.scorers.scorer import Scoring, score_records, settings_at

@@ -12,7 +12,7 @@ from PIL import Image
 from run_examples import STRENGTHS, begin_run, edit_record, make_edits, png_of
 
 from pixelsmile.benchmarks.ffe.results import load_results
-from pixelsmile.benchmarks.metrics import Bootstrap
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.judged import VerdictScorer, judge_place, judges_of
 from pixelsmile.benchmarks.scorers.scorer import Scoring, score_records

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
-from pixelsmile.benchmarks.metrics import MetricChoices, tabulate
+from pixelsmile.benchmarks.metrics.choices import MetricChoices
 from pixelsmile.benchmarks.metrics.linearity import (
     CLS_2,
     CONSTANT,
@@ -19,6 +19,7 @@ from pixelsmile.benchmarks.metrics.linearity import (
     pearson,
     pearson_of_moments,
 )
+from pixelsmile.benchmarks.metrics.table import tabulate
 from pixelsmile.expressions import BASIC_SIX, EXPRESSIONS
 
 THREE = (0.0, 0.5, 1.0)

@@ -5,8 +5,8 @@ from importlib import resources
 
 import pytest
 
-from pixelsmile.benchmarks.metrics import METRIC_NAMES
 from pixelsmile.benchmarks.metrics.harmonic import harmonic_score
+from pixelsmile.benchmarks.metrics.summary import METRIC_NAMES
 from pixelsmile.benchmarks.published import published_table
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, JUDGE_LABELS, confusing_partner

@@ -5,7 +5,7 @@ from edit_examples import edit, sweep
 from run_examples import write_run
 
 from pixelsmile.benchmarks.ffe.results import load_results
-from pixelsmile.benchmarks.metrics import Bootstrap
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.report.cases import (
     all_sweeps,
     chosen_sweeps,

@@ -4,7 +4,7 @@ import pytest
 from run_examples import begin_run, judge_run, make_edits, measure_run, write_run
 
 from pixelsmile.benchmarks.ffe.results import load_results
-from pixelsmile.benchmarks.metrics import Bootstrap
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.report.comparison import compare_runs
 from pixelsmile.errors import InputError
 

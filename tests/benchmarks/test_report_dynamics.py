@@ -7,7 +7,7 @@ import pytest
 from run_examples import begin_run, judge_run, make_edits
 
 from pixelsmile.benchmarks.ffe.results import RunResults, load_results
-from pixelsmile.benchmarks.metrics import Bootstrap
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.report.charts import nice_ticks
 from pixelsmile.benchmarks.report.dynamics import dynamics, looks
 from pixelsmile.benchmarks.report.ffe import ffe_page

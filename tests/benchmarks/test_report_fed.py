@@ -8,8 +8,7 @@ import pytest
 from fed_examples import FACELESS, NASTY, NO_FACE, fed_results
 from test_report_page import Seen, needs_nothing
 
-from pixelsmile.benchmarks.metrics import load_normalisation
-from pixelsmile.benchmarks.metrics.fed_score import SCORE
+from pixelsmile.benchmarks.metrics.fed_score import SCORE, load_normalisation
 from pixelsmile.benchmarks.published import published_table
 from pixelsmile.benchmarks.report.cases import (
     examples,
@@ -19,7 +18,7 @@ from pixelsmile.benchmarks.report.cases import (
     shared_tasks,
 )
 from pixelsmile.benchmarks.report.charts import LARGEST_GAIN, gain_chart
-from pixelsmile.benchmarks.report.fed import fed_page
+from pixelsmile.benchmarks.report.fed import fed_lines, fed_page
 from pixelsmile.benchmarks.report.remarks import fed_remarks
 from pixelsmile.benchmarks.report.tables import FED_COLUMNS, WARNING, goodness
 
@@ -56,6 +55,16 @@ def test_each_granularity_has_its_numbers_with_intervals(runs, page):
             value = run.summary.overall[number.name].estimate.value
             assert value is None or f">{value:.3f}<" in page or number.digits < 3
     assert "1 out" in page
+
+
+def test_a_scorer_of_ones_own_stands_in_the_table_and_on_the_page(runs, page):
+    figure = runs["copy"].summary.overall["identity"]
+    mine = {"copy": replace(runs["copy"], further={"mine/<cosine>": figure})}
+    value, interval = f"{figure.estimate.value:.3f}", f"{figure.estimate.low:.3f}..{figure.estimate.high:.3f}"
+    (line,) = [line for line in fed_lines(mine) if line.startswith("mine/<cosine> ")]
+    assert line.split()[1:3] == [value, interval]
+    assert "Other scorers" not in page
+    assert f"<td>mine/&lt;cosine&gt;</td><td>{value}</td><td>{interval}</td>" in fed_page(mine)
 
 
 def test_published_rows_stand_dense_beside_simple_and_are_marked(page):

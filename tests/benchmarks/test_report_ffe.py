@@ -21,7 +21,9 @@ from run_examples import (
 from test_report_page import Seen, needs_nothing
 
 from pixelsmile.benchmarks.ffe.results import PANEL, load_results
-from pixelsmile.benchmarks.metrics import METRICS, Bootstrap, MetricChoices
+from pixelsmile.benchmarks.metrics.choices import MetricChoices
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
+from pixelsmile.benchmarks.metrics.summary import METRICS
 from pixelsmile.benchmarks.published import published_table
 from pixelsmile.benchmarks.report.charts import trade_off_chart
 from pixelsmile.benchmarks.report.ffe import MEANINGS, PUBLISHED, ffe_lines, ffe_page

@@ -24,7 +24,8 @@ from run_examples import (
 )
 
 from pixelsmile.benchmarks.ffe.results import PANEL, load_results
-from pixelsmile.benchmarks.metrics import Bootstrap, MetricChoices
+from pixelsmile.benchmarks.metrics.choices import MetricChoices
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.judged import judge_place
 from pixelsmile.benchmarks.scores import NO_FACE, NOT_JUDGED, NOT_MADE, NOT_MEASURED

@@ -21,8 +21,7 @@ from quick_benchmark import COUNT_FILE, QUICK, STRENGTHS, FlatPicture, QuickEdit
 from pixelsmile.benchmarks.run_folder import EditRecord, RunFolder
 from pixelsmile.benchmarks.runner import hardware, run_edits, sample_seed, uniform_strengths
 from pixelsmile.editors.command import CommandEditor
-from pixelsmile.editors.editor import EditOutcome
-from pixelsmile.editors.task import Task
+from pixelsmile.editors.editor import EditOutcome, Task
 from pixelsmile.errors import InputError, OutputError, PixelSmileError
 from pixelsmile.hashing import sha256_file
 from pixelsmile.store.json_lines import read_lines

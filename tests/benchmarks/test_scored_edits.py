@@ -7,7 +7,11 @@ import pytest
 from edit_examples import ENCODERS, REFUSED, edit, scored_edit, scores_of, sweep
 from pydantic import ValidationError
 
-from pixelsmile.benchmarks.metrics import MetricChoices, sweeps, tabulate
+from pixelsmile.benchmarks.metrics.choices import MetricChoices
+from pixelsmile.benchmarks.metrics.table import (
+    sweeps,
+    tabulate,
+)
 from pixelsmile.benchmarks.scores import Score, ScoredEdit
 from pixelsmile.errors import InputError, StrengthError
 from pixelsmile.expressions import EXPRESSIONS

@@ -7,10 +7,10 @@ import pytest
 from run_examples import UNMADE, begin_run, edit_record, judge_run, make_edits, png_of, scores_file, write_run
 
 from pixelsmile.benchmarks.ffe.results import load_results
-from pixelsmile.benchmarks.metrics import Bootstrap
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
+from pixelsmile.benchmarks.report.ffe import ffe_lines, ffe_page
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.judged import JudgeSettings, judge_place, judges_of
-from pixelsmile.benchmarks.scorers.outcomes import outcome_of
 from pixelsmile.benchmarks.scorers.scorer import (
     Edit,
     Scorer,
@@ -20,7 +20,7 @@ from pixelsmile.benchmarks.scorers.scorer import (
     scored_edits,
     settings_at,
 )
-from pixelsmile.benchmarks.scores import Score
+from pixelsmile.benchmarks.scores import Score, outcome_of
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.images import load_image
@@ -93,6 +93,19 @@ def test_a_scorer_of_ones_own_runs_resumes_and_is_in_the_results(folder):
         "the editor made none: the process ended with code 1": 1,
     }
     assert found["low"] < found["value"] < found["high"]
+
+    (line,) = [line for line in ffe_lines({"mine": results}) if line.startswith("sharpness/sharpness ")]
+    assert line.split() == [
+        "sharpness/sharpness",
+        f"{found['value']:.3f}",
+        f"{found['low']:.3f}..{found['high']:.3f}",
+        *("20", "edits", "4"),
+        *["–"] * (len(line.split()) - 6),  # of the domains
+    ]
+    page = ffe_page({"mine": results})
+    assert "<h3>Other scorers</h3>" in page
+    assert f"<td>sharpness/sharpness</td><td>{found['value']:.3f}</td>" in page
+    assert "Other scorers" not in ffe_page({"mine": before})
 
 
 def test_what_it_is_given(folder):

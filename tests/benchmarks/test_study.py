@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from run_examples import SOURCES, UNMADE, write_run
 from test_report_page import Seen
 
-from pixelsmile.benchmarks.metrics import Bootstrap
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.study.page import (
     QUESTIONS,
     StudyKey,

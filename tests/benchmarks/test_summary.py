@@ -18,16 +18,16 @@ from edit_examples import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixelsmile.benchmarks.metrics import (
+from pixelsmile.benchmarks.metrics.choices import MetricChoices
+from pixelsmile.benchmarks.metrics.linearity import CONSTANT
+from pixelsmile.benchmarks.metrics.measure import ONLY_OTHER_VALUE, Bootstrap
+from pixelsmile.benchmarks.metrics.summary import (
     METRIC_NAMES,
-    Bootstrap,
-    MetricChoices,
+    ONLY_OTHER,
+    ONLY_OTHER_IDENTITY,
     compare,
     summarise,
 )
-from pixelsmile.benchmarks.metrics.linearity import CONSTANT
-from pixelsmile.benchmarks.metrics.measure import ONLY_OTHER_VALUE
-from pixelsmile.benchmarks.metrics.summary import ONLY_OTHER, ONLY_OTHER_IDENTITY
 from pixelsmile.benchmarks.scores import NO_FACE, Score
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, confusing_partner

@@ -11,7 +11,7 @@ from benchmarks.fed_run_examples import TRIPLETS, begin_fed_run, write_fed_run
 from benchmarks.run_examples import begin_run, make_edits
 
 from pixelsmile.benchmarks.fed.results import load_fed_results
-from pixelsmile.benchmarks.metrics import Bootstrap
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.runner import sample_seed
 from pixelsmile.cli import main

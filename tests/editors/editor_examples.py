@@ -11,8 +11,12 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from pixelsmile.editors.editor import EditOutcome, TaskEditor
-from pixelsmile.editors.task import Box, Task
+from pixelsmile.editors.editor import (
+    Box,
+    EditOutcome,
+    Task,
+    TaskEditor,
+)
 
 
 @dataclass(frozen=True)

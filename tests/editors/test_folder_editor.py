@@ -14,9 +14,8 @@ from PIL import Image
 
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.runner import sample_seed
-from pixelsmile.editors.editor import EditOutcome
+from pixelsmile.editors.editor import EditOutcome, Task
 from pixelsmile.editors.folder import MANIFEST, FolderEditor
-from pixelsmile.editors.task import Task
 from pixelsmile.errors import InputError
 
 SOURCE = Image.new("RGB", (40, 40))

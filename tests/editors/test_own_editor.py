@@ -22,8 +22,11 @@ from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.runner import run_edits
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engines.qwen import QwenEngine
+from pixelsmile.editors.editor import (
+    Box,
+    Task,
+)
 from pixelsmile.editors.own import OwnEditor, OwnSettings, Region
-from pixelsmile.editors.task import Box, Task
 from pixelsmile.errors import FaceError
 from pixelsmile.hashing import sha256_file
 

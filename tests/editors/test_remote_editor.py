@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import socket
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,14 +15,14 @@ from PIL import Image
 
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.runner import run_edits
-from pixelsmile.editors.editor import EditorStoppedError, EditOutcome
-from pixelsmile.editors.remote import CACHE_NAME, RemoteEditor, RemoteSettings
-from pixelsmile.editors.task import Task
+from pixelsmile.editors.editor import EditorStoppedError, EditOutcome, Task
+from pixelsmile.editors.remote import CACHE_NAME, MAX_UNREACHED, RemoteEditor, RemoteSettings
 from pixelsmile.errors import InputError
-from pixelsmile.remote import Budget, RemoteError
+from pixelsmile.remote import Budget, RemoteError, RetryPolicy
 
 KEYED = RemoteSettings(key_env="OPENAI_API_KEY", timeout_s=5.0, price=Decimal("0.04"))
 PICTURE = Image.open(io.BytesIO(png_of(0))).convert("RGB")
+TWICE = RetryPolicy(max_requests=2, max_answers=2, base_s=0.001)
 NUM_TASKS = len(QUICK.tasks)
 NUM_READABLE = sum(task.source != UNREADABLE for task in QUICK.tasks)
 
@@ -31,8 +32,10 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", OPENAI_KEY)
 
 
-def editor_at(url: str, folder: Path, budget: Budget | None = None) -> RemoteEditor:
-    return RemoteEditor(KEYED.provider(f"m@{url}/v1"), folder, budget=budget, retry=HASTE)
+def editor_at(
+    url: str, folder: Path, budget: Budget | None = None, retry: RetryPolicy = HASTE
+) -> RemoteEditor:
+    return RemoteEditor(KEYED.provider(f"m@{url}/v1"), folder, budget=budget, retry=retry)
 
 
 def one_edit(url: str, folder: Path, task: Task, strength: float = 1.0) -> EditOutcome:
@@ -134,6 +137,34 @@ def test_a_wrong_key_ends_the_run(tmp_path):
     ):
         run(tmp_path / "run", editor_at(server.url, tmp_path))
     assert RunFolder(tmp_path / "run").edits() == {}
+
+
+def test_a_server_that_is_gone_ends_the_run_and_one_that_is_back_does_the_rest(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # nobody listens on a port that was just given back
+        gone = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(EditorStoppedError) as stopped:
+        run(tmp_path / "run", editor_at(gone, tmp_path, retry=TWICE))
+    said = str(stopped.value)
+    assert said.startswith("the editor 'm' at localhost was not reached for 3 edits in a row (ConnectError: ")
+    assert said.endswith("): see that it runs, then run this again for the rest")
+    failures = [record.failure or "" for record in RunFolder(tmp_path / "run").edits().values()]
+    assert sum(failure.startswith("unscored: unreachable (") for failure in failures) == MAX_UNREACHED - 1
+    with JudgeServer() as server:
+        assert run(tmp_path / "run", editor_at(server.url, tmp_path))["made"] == NUM_READABLE
+
+
+def test_only_a_row_of_silence_ends_the_run(tmp_path):
+    silent = iter([*["closed"] * 4, None, *["closed"] * 4])  # two tasks, one that is answered, two more
+
+    def decide(digest: str, nth: int) -> str | None:
+        return next(silent, None)
+
+    with JudgeServer(decide) as server:
+        editor = editor_at(server.url, tmp_path, retry=TWICE)
+        editor.max_concurrency = 1
+        made = run(tmp_path / "run", editor)
+    assert made["unscored: unreachable"] == 4
+    assert made["made"] == NUM_READABLE - 4
 
 
 def test_what_never_comes_is_unscored(tmp_path):

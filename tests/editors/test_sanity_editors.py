@@ -15,8 +15,10 @@ from editors.editor_examples import GreyPicture, a_task, sweep
 
 from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark
 from pixelsmile.benchmarks.ffe.drawn import drawn_ffe_benchmark
-from pixelsmile.benchmarks.metrics import Bootstrap, MetricChoices, summarise
+from pixelsmile.benchmarks.metrics.choices import MetricChoices
 from pixelsmile.benchmarks.metrics.linearity import CONSTANT
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
+from pixelsmile.benchmarks.metrics.summary import summarise
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.runner import run_edits
 from pixelsmile.editors.sanity import (

@@ -28,7 +28,12 @@ from pixelsmile.judges.embedded.marks import (
     drawn_scores,
     load_calibration,
 )
-from pixelsmile.judges.judge import Markers
+from pixelsmile.judges.judge import (
+    Markers,
+    consistency_sample,
+    quality_sample,
+    truth_alignment_sample,
+)
 from pixelsmile.judges.marks import (
     LEAST_LENGTH,
     Rules,
@@ -41,7 +46,6 @@ from pixelsmile.judges.marks import (
     softness,
 )
 from pixelsmile.judges.names import parse_markers
-from pixelsmile.judges.question import consistency_sample, quality_sample, truth_alignment_sample
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
 
 # Signs of damage

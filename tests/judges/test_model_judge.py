@@ -16,8 +16,12 @@ from pixelsmile.judges import (
     RetryPolicy,
     VerdictCache,
 )
+from pixelsmile.judges.judge import (
+    consistency_sample,
+    quality_sample,
+    truth_alignment_sample,
+)
 from pixelsmile.judges.names import JudgeOptions, parse_markers
-from pixelsmile.judges.question import consistency_sample, quality_sample, truth_alignment_sample
 from pixelsmile.judges.rubrics import FED_CONSISTENCY, FED_QUALITY, FED_TRUTH_ALIGNMENT
 from pixelsmile.remote import NOTHING, Limits, Reply, ScriptedProvider
 

@@ -17,7 +17,11 @@ from pixelsmile.judges import (
     Target,
     cache_key,
 )
-from pixelsmile.judges.question import consistency_sample, quality_sample, truth_alignment_sample
+from pixelsmile.judges.judge import (
+    consistency_sample,
+    quality_sample,
+    truth_alignment_sample,
+)
 
 JUDGE = JudgeIdentity("p", "m", "r-1", "00", {})
 PICTURES = [picture_of(seed) for seed in range(4)]

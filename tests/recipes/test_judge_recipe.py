@@ -16,7 +16,10 @@ from pixelsmile.embedded import model_path
 from pixelsmile.errors import InputError, ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, confusing_partner
 from pixelsmile.judges.embedded.judge import EmbeddedJudge
-from pixelsmile.judges.verdict import NoVerdict, Verdict
+from pixelsmile.judges.judge import (
+    NoVerdict,
+    Verdict,
+)
 from pixelsmile.networks.expression_judge import EmbeddedJudgeConfig, EmbeddedJudgeNetwork
 from pixelsmile.portraits import ActionUnits, action_units, scores
 from recipes.judge import crops as crop_files

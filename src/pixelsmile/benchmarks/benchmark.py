@@ -15,7 +15,10 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
-from pixelsmile.editors.task import Box, Task
+from pixelsmile.editors.editor import (
+    Box,
+    Task,
+)
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain
 from pixelsmile.images import MAX_PIXELS

@@ -12,7 +12,11 @@ from pixelsmile.benchmarks.ffe import hub as ffe_hub
 from pixelsmile.benchmarks.ffe.drawn import drawn_ffe_benchmark
 from pixelsmile.benchmarks.ffe.tasks import ffe_benchmark
 from pixelsmile.benchmarks.lines import read_task_lines, read_triplet_lines
-from pixelsmile.editors.task import GRANULARITIES, Granularity, Task
+from pixelsmile.editors.editor import (
+    GRANULARITIES,
+    Granularity,
+    Task,
+)
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import DOMAINS, Domain
 

@@ -22,7 +22,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from pixelsmile.benchmarks.benchmark import source_name
 from pixelsmile.benchmarks.fed.triplets import FedTriplet, parse_class
 from pixelsmile.benchmarks.ffe.tasks import parse_target
-from pixelsmile.editors.task import Box, PictureFile, Task
+from pixelsmile.editors.editor import (
+    Box,
+    PictureFile,
+    Task,
+)
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain, target_prompt
 from pixelsmile.limits import shown, validated

@@ -2,16 +2,72 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from pixelsmile.benchmarks.metrics.measure import Bootstrap, Figure, mean_figure
-from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.run_folder import RunFolder, Spec
+from pixelsmile.benchmarks.scorers.identity import IdentitySettings
 from pixelsmile.benchmarks.scorers.scorer import other_places
 from pixelsmile.benchmarks.scores import ScoredEdit
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import DOMAINS, Domain
+from pixelsmile.store.manifests import current_code
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+SCHEMA_VERSION = 1
+
+M = TypeVar("M", bound="DataclassInstance")  # what is missing
+S = TypeVar("S", bound="_Summary")
+
+
+class _Summary(Protocol):
+    def as_json(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Results(Generic[M, S]):
+    """All that is known about one run, by one judge.
+
+    judge_id: whose verdicts or marks these are. identity: with what it was measured, None where it was not.
+    edits: all that were asked for, in the order of the specification, made or not. by_domain: of the domains
+    that the run has edits in. further: means of other scorers' values, by `scorer/value`.
+    """
+
+    folder: RunFolder
+    spec: Spec
+    judge_id: str
+    identity: IdentitySettings | None
+    edits: tuple[ScoredEdit, ...]
+    missing: M
+    summary: S
+    by_domain: Mapping[Domain, S]
+    further: Mapping[str, Figure]
+
+    def as_json(self) -> dict[str, Any]:
+        """The report: the full specification of the run, who measured it and how, and the numbers."""
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "run": self.spec.model_dump(mode="json"),
+            "judge": self.judge_id,
+            "likeness": None if self.identity is None else self.identity.model_dump(mode="json"),
+            "code": current_code().model_dump(mode="json"),
+            "missing": asdict(self.missing),
+            "summary": self.summary.as_json(),
+            "by_domain": {domain: summary.as_json() for domain, summary in self.by_domain.items()},
+        }
+        if self.further:
+            record["scores"] = {name: figure.as_json() for name, figure in self.further.items()}
+        return record
+
+    def to_json(self) -> bytes:
+        """`as_json` as a file; see `as_file`."""
+        return as_file(self.as_json())
 
 
 def by_domain(edits: Sequence[ScoredEdit]) -> dict[Domain, list[ScoredEdit]]:

@@ -30,7 +30,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from PIL import Image
 from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag, model_validator
 
-from pixelsmile.editors.task import check_name
+from pixelsmile.editors.editor import check_name
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, MAX_STRENGTH, NEUTRAL, Domain
 from pixelsmile.hashing import sha256_file

@@ -4,17 +4,17 @@ After a kill at any moment the same call goes on where it stood: an edit counts 
 and its line is written; what failed is tried again.
 """
 
-import asyncio
 import os
 import platform
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, Self
 
 from PIL import Image
 from pydantic import JsonValue
@@ -27,17 +27,14 @@ from pixelsmile.benchmarks.run_folder import (
     Spec,
     png_bytes,
 )
-from pixelsmile.editors.editor import EditorStoppedError, EditOutcome, TaskEditor, check_tasks
-from pixelsmile.editors.task import Task
+from pixelsmile.editors.editor import EditorStoppedError, EditOutcome, Task, TaskEditor, check_tasks
 from pixelsmile.errors import InputError, PixelSmileError, StrengthError
 from pixelsmile.expressions import MAX_STRENGTH, check_strength, check_strengths
 from pixelsmile.hashing import sha256_bytes, sha256_json
-from pixelsmile.remote import in_step
+from pixelsmile.remote import in_step, merged
 from pixelsmile.store.json_lines import LineWriter
 from pixelsmile.store.manifests import current_code
 from pixelsmile.store.publication import write_file
-
-T = TypeVar("T")
 
 Setting = Literal["general", "linear"]
 
@@ -53,6 +50,37 @@ class RunProgress:
     num_done: int
     num_edits: int
     record: EditRecord | None = None
+
+
+@dataclass(frozen=True)
+class EditingStatus:
+    """How many edits an editor has made, and the reasons of the others. num_missing: tasks without words."""
+
+    run: str
+    num_tasks: int
+    num_missing: int
+    num_edits: int
+    failures: Mapping[str, int]
+
+    @classmethod
+    def of(cls, run: str, folder: RunFolder) -> Self:
+        """What is on disk, where every edit was tried."""
+        spec, edits = folder.spec(), folder.edits()
+        records = [edits[key] for key in spec.edit_keys()]
+        failures = Counter(str(record.failure) for record in records if record.file is None)
+        return cls(run, len(spec.tasks), len(spec.without_instruction), len(records), failures)
+
+    @property
+    def num_made(self) -> int:
+        return self.num_edits - sum(self.failures.values())
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "run": self.run,
+            "edits": self.num_edits,
+            "made": self.num_made,
+            "failures": dict(self.failures),
+        }
 
 
 def uniform_strengths(num_points: int = DEFAULT_POINTS, max_strength: float = 1.0) -> tuple[float, ...]:
@@ -92,7 +120,8 @@ def run_edits(
         if (missing := [s for s in spec.strengths if (task.source, task.target, s) not in whole])
     )
     with LineWriter(folder.edits_file) as lines:
-        for record in in_step(_merged(sweeps, editor)):
+        records = merged(sweeps, editor.max_concurrency, (EditorStoppedError,))
+        for record in in_step(_closing(records, editor)):
             lines.write(record)
             num_done += 1
             yield RunProgress(num_done, len(keys), record)
@@ -139,38 +168,15 @@ def _whole_edits(folder: RunFolder) -> set[EditKey]:
     return whole
 
 
-async def _merged(
-    sweeps: Iterator[AsyncGenerator[EditRecord, None]], editor: TaskEditor
+async def _closing(
+    records: AsyncGenerator[EditRecord, None], editor: TaskEditor
 ) -> AsyncGenerator[EditRecord, None]:
-    """What all sweeps give, as it comes; of each, the next edit is begun once the one before was taken.
-
-    An EditorStoppedError is raised once what is under way has come in: it may be paid for.
-    """
-    under_way: dict[asyncio.Task[EditRecord | None], AsyncGenerator[EditRecord, None]] = {}
-    stop: EditorStoppedError | None = None
     try:
-        while True:
-            while not stop and len(under_way) < editor.max_concurrency and (sweep := next(sweeps, None)):
-                under_way[asyncio.create_task(_next(sweep))] = sweep
-            if not under_way:
-                break
-            finished, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            for step in finished:
-                if isinstance(error := step.exception(), EditorStoppedError):
-                    stop = stop or error
-                elif (record := step.result()) is not None:
-                    yield record
-                    under_way[asyncio.create_task(_next(under_way[step]))] = under_way[step]
-                del under_way[step]
+        async with aclosing(records):
+            async for record in records:
+                yield record
     finally:
-        for step in under_way:
-            step.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
-        for sweep in under_way.values():
-            await sweep.aclose()
         await editor.close()
-    if stop is not None:
-        raise stop
 
 
 async def _records(
@@ -231,10 +237,6 @@ def _record(folder: RunFolder, task: Task, outcome: EditOutcome, seconds: float 
     write_file(folder.path / name, data, force=True)  # a killed run may have left it without its line
     digest = sha256_bytes(data)
     return EditRecord(**named, strength=outcome.strength, file=name, sha256=digest, seconds=seconds)
-
-
-async def _next(stream: AsyncGenerator[T, None]) -> T | None:
-    return await anext(stream, None)
 
 
 def hardware() -> dict[str, JsonValue]:

@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelsmile.cli.display import print_json, progress, remark
-from pixelsmile.cli.judge_options import add_server, judge_options
-from pixelsmile.cli.options import add_instructions, add_json, add_quiet
+from pixelsmile.cli.options import (
+    add_instructions,
+    add_json,
+    add_quiet,
+    add_server,
+    judge_options,
+)
 from pixelsmile.cli.parsing import CommandParser, whole_number
 
 if TYPE_CHECKING:
@@ -63,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark
     from pixelsmile.benchmarks.report.bias import bias_lines, bias_page
     from pixelsmile.benchmarks.scorers.judged import MarkersRecord
-    from pixelsmile.editors.task import GRANULARITIES
+    from pixelsmile.editors.editor import GRANULARITIES
     from pixelsmile.embedded import features_path
     from pixelsmile.faces.likeness import EMBEDDED, open_meter
     from pixelsmile.features.drawn import DrawnEncoder

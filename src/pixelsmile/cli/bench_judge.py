@@ -1,25 +1,36 @@
 """`pixelsmile bench ffe judge` and `fed judge`: the edits of a run are judged and measured."""
 
 import argparse
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.display import print_json, progress
-from pixelsmile.cli.judge_options import JUDGES, add_refusals, add_server, judge_options
-from pixelsmile.cli.options import NONE, add_json, add_quiet
+from pixelsmile.cli.display import counted, print_json, progress
+from pixelsmile.cli.options import (
+    JUDGES,
+    NONE,
+    add_json,
+    add_quiet,
+    add_refusals,
+    add_server,
+    judge_options,
+)
 from pixelsmile.cli.parsing import CommandParser, one_of
 from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
+    from pixelsmile.benchmarks.fed.judging import FedStatus
+    from pixelsmile.benchmarks.ffe.judging import FfeStatus
     from pixelsmile.benchmarks.run_folder import BenchmarkKind, RunFolder, Spec
     from pixelsmile.benchmarks.scorers.background import OtherSizes
+    from pixelsmile.benchmarks.scorers.judged import JudgePass
     from pixelsmile.benchmarks.scorers.representations import ExpressionRepresentation
     from pixelsmile.benchmarks.scorers.scorer import Scorer, Scoring
-    from pixelsmile.benchmarks.standing import FedStanding, JudgePass, JudgeStanding
     from pixelsmile.faces.likeness import LikenessMeter
-    from pixelsmile.judges.judge import Judge, Markers
+    from pixelsmile.judges.judge import Judge
     from pixelsmile.judges.run import Asker, VerdictCache
 
 EMBEDDED, PHOTO_ENCODER = "embedded", "dlib"
@@ -147,30 +158,36 @@ def run_ffe(options: argparse.Namespace) -> int:
     """Judge and measure what is not yet; exit code 1 where a budget left something over, or no edit at all
     has a verdict.
     """
-    from pixelsmile.benchmarks.scorers.identity import IdentityScorer
-    from pixelsmile.benchmarks.standing import FfeStanding
+    from pixelsmile.benchmarks.ffe.judging import FfeStatus, JudgeStatus, ffe_measures, ffe_verdicts
     from pixelsmile.judges.names import parse_judge
 
     with _claimed(options, "ffe") as (folder, spec):
         names = _judge_names(options, spec)
         settings, encoders = judge_options(options, names), _encoder_names(options, spec)
         judges = [parse_judge(name, settings) for name in names]
-        if encoders:
-            _score(options, folder, IdentityScorer(_meter(options, spec, encoders)), "comparing faces")
+        for what, scorer in ffe_measures(_meter(options, spec, encoders) if encoders else None).items():
+            _score(options, folder, scorer, what)
         with _cache(options, folder) as cache:
-            standings = [_verdicts(options, folder, judge, cache) for judge in judges]
-        standing = FfeStanding.of(options.run, folder, standings)
+            found = [
+                JudgeStatus.of(
+                    folder, scorer.settings, _ask(options, folder, scorer, asker, scorer.settings.provider)
+                )
+                for scorer, asker in ffe_verdicts(judges, _asker(options, cache), options.max_concurrency)
+            ]
+        status = FfeStatus.of(options.run, folder, found)
     if options.json:
-        print_json(standing.as_json())
+        print_json(status.as_json())
     else:
-        print("\n".join(standing.lines()))
-    return 1 if standing.is_stopped or standing.is_fruitless else 0
+        print("\n".join(_ffe_lines(status)))
+    return 1 if status.is_stopped or status.is_fruitless else 0
 
 
 def run_fed(options: argparse.Namespace) -> int:
     """Mark and measure what is not yet; exit code 1 where a budget left something over, or no edit at all
     has a mark.
     """
+    from pixelsmile.benchmarks.fed.judging import FedStatus, fed_marks, fed_measures
+    from pixelsmile.benchmarks.scorers.judged import keep_markers
     from pixelsmile.judges.names import parse_judge, parse_markers
 
     with _claimed(options, "fed") as (folder, spec):
@@ -182,15 +199,26 @@ def run_fed(options: argparse.Namespace) -> int:
         ]
         meter = _meter(options, spec, _encoder_names(options, spec))
         measured = _representation(options, meter, spec)
-        _measure(options, folder, meter, measured)
+        sizes: OtherSizes = "resized" if options.resize else "unscored"
+        for what, scorer in fed_measures(meter, sizes, measured).items():
+            _score(options, folder, scorer, what)
+        found = []
         with _cache(options, folder) as cache:
-            standings = [_marks(options, folder, *marking, measured, cache) for marking in judges]
+            asker = _asker(options, cache)
+            for markers, judge in judges:
+                record, passes = fed_marks(markers, judge, asker, options.max_concurrency, measured)
+                keep_markers(folder, record)
+                asked = {
+                    name: _ask(options, folder, *each, name.replace("_", " "))
+                    for name, each in passes.items()
+                }
+                found.append(FedStatus.of(folder, record, asked))
     if options.json:
-        print_json({"run": options.run, "judges": [standing.as_json() for standing in standings]})
+        print_json({"run": options.run, "judges": [status.as_json() for status in found]})
     else:
-        print("\n".join(line for standing in standings for line in standing.lines()))
-    is_stopped = any(standing.stopped for standing in standings)
-    return 1 if is_stopped or all(standing.is_fruitless for standing in standings) else 0
+        print("\n".join(line for status in found for line in _fed_lines(status)))
+    is_stopped = any(status.stopped for status in found)
+    return 1 if is_stopped or all(status.is_fruitless for status in found) else 0
 
 
 @contextmanager
@@ -277,87 +305,18 @@ def _representation(
     return EmbeddingRepresentation(encoder, meter.detector, meter.detector_sha256)
 
 
-def _measure(
-    options: argparse.Namespace,
-    folder: "RunFolder",
-    meter: "LikenessMeter",
-    representation: "ExpressionRepresentation | None",
-) -> None:
-    """What of FED-Bench needs no judge."""
-    from pixelsmile.benchmarks.scorers.background import BackgroundScorer
-    from pixelsmile.benchmarks.scorers.change import ChangeScorer
-    from pixelsmile.benchmarks.scorers.identity import IdentityScorer
-
-    if meter.encoders:
-        _score(options, folder, IdentityScorer(meter), "comparing faces")
-    sizes: OtherSizes = "resized" if options.resize else "unscored"
-    background = BackgroundScorer(meter.detector, meter.detector_sha256, sizes)
-    _score(options, folder, background, "comparing backgrounds")
-    if representation is not None:
-        _score(options, folder, ChangeScorer(representation), "measuring changes")
-
-
-def _verdicts(
-    options: argparse.Namespace, folder: "RunFolder", judge: "Judge", cache: "VerdictCache"
-) -> "JudgeStanding":
-    from pixelsmile.benchmarks.scorers.judged import VerdictScorer
-    from pixelsmile.benchmarks.standing import JudgeStanding
-
-    asker = _asker(options, judge, cache)
-    scorer = VerdictScorer(asker, options.max_concurrency)
-    asked = _ask(options, folder, scorer, asker, judge.identity.provider)
-    return JudgeStanding.of(folder, scorer.settings, asked)
-
-
-def _marks(
-    options: argparse.Namespace,
-    folder: "RunFolder",
-    markers: "Markers",
-    judge: "Judge | None",
-    measured: "ExpressionRepresentation | None",
-    cache: "VerdictCache",
-) -> "FedStanding":
-    """The three marks, and what the judge scores where REG is measured by that."""
-    from pixelsmile.benchmarks.scorers.change import ChangeScorer
-    from pixelsmile.benchmarks.scorers.judged import (
-        MarkersRecord,
-        MarkScorer,
-        judges_by_component,
-        keep_markers,
-    )
-    from pixelsmile.benchmarks.scorers.representations import ScoreRepresentation
-    from pixelsmile.benchmarks.standing import FedStanding
-
-    scorers: dict[str, tuple[Scorer, Asker]] = {}
-    for component, marker in judges_by_component(markers).items():
-        asker = _asker(options, marker, cache)
-        scorers[component] = MarkScorer(component, asker, options.max_concurrency), asker
-    if judge is not None:
-        asker = _asker(options, judge, cache)
-        measured = ScoreRepresentation(asker)
-        scorers[_SCORES] = ChangeScorer(measured, options.max_concurrency), asker
-    record = MarkersRecord.of(markers, None if measured is None else measured.settings.id)
-    keep_markers(folder, record)
-    asked = {name: _ask(options, folder, *scorer, name.replace("_", " ")) for name, scorer in scorers.items()}
-    return FedStanding.of(folder, record, asked)
-
-
-def _asker(options: argparse.Namespace, judge: "Judge", cache: "VerdictCache") -> "Asker":
+def _asker(options: argparse.Namespace, cache: "VerdictCache") -> "Callable[[Judge], Asker]":
     from pixelsmile.judges.run import Asker
 
-    return Asker(judge, cache, ask_refused_again=options.ask_again, max_refusals=options.max_refusals)
+    return partial(Asker, cache=cache, ask_refused_again=options.ask_again, max_refusals=options.max_refusals)
 
 
 def _ask(
     options: argparse.Namespace, folder: "RunFolder", scorer: "Scorer", asker: "Asker", what: str
 ) -> "JudgePass":
-    from pixelsmile.benchmarks.scorers.outcomes import examples_of
-    from pixelsmile.benchmarks.scorers.scorer import score_records
-    from pixelsmile.benchmarks.standing import JudgePass
+    from pixelsmile.benchmarks.scorers.judged import JudgePass
 
-    scoring = _score(options, folder, scorer, f"judging: {what}")
-    examples = examples_of(record.score for record in score_records(folder, scorer.place).values())
-    return JudgePass(asker.num_asked, asker.num_reused, scoring.num_left, scoring.stopped, examples)
+    return JudgePass.of(folder, _score(options, folder, scorer, f"judging: {what}"), asker)
 
 
 def _score(options: argparse.Namespace, folder: "RunFolder", scorer: "Scorer", what: str) -> "Scoring":
@@ -369,3 +328,66 @@ def _score(options: argparse.Namespace, folder: "RunFolder", scorer: "Scorer", w
         for num_done, _ in enumerate(scoring, 1):
             show(num_done, scoring.num_edits)
     return scoring
+
+
+def _ffe_lines(status: "FfeStatus") -> Iterator[str]:
+    num_unmade = status.num_edits - status.num_made
+    without = f", {num_unmade} of them not made" if num_unmade else ""
+    yield f"{status.run}: {counted(status.num_edits, 'edit')}{without}"
+    if (likeness := status.likeness) is None:
+        yield "likeness: not measured"
+    else:
+        encoders = ", ".join(likeness.encoders)
+        yield f"likeness: {likeness.num_measured} measured ({encoders}; faces found by {likeness.detector})"
+        yield from _reasons(likeness.unmeasured)
+    for judge in status.judges:
+        reused = f", {judge.num_reused} of those without asking" if judge.num_reused else ""
+        yield f"{judge.judge}: {judge.num_judged} judged ({judge.num_new} now{reused})"
+        if judge.remark:
+            yield f"  {judge.remark}"
+        yield from _reasons(judge.unscored, judge.examples)
+        if judge.stopped:
+            yield f"  stopped with {counted(judge.num_left, 'edit')} left: {judge.stopped}"
+    yield _next("ffe", "verdict", status.run, status.is_stopped, status.is_fruitless)
+
+
+def _fed_lines(status: "FedStatus") -> Iterator[str]:
+    from pixelsmile.benchmarks.report.tables import COMPONENTS
+
+    num_unmade = status.num_tasks - status.num_made
+    without = f", {num_unmade} of them without an edit" if num_unmade else ""
+    yield f"{status.run}: {counted(status.num_tasks, 'task')}{without}"
+    num_new, num_reused, num_left = (
+        sum(getattr(asked, name) for asked in status.asked.values())
+        for name in ("num_new", "num_reused", "num_left")
+    )
+    reused, measured = (
+        f", {num_reused} of them without asking" if num_reused else "",
+        status.representation or "nothing",
+    )
+    yield f"{status.judge}: {counted(num_new, 'answer')} now{reused}; REG by {measured}"
+    if status.remark:
+        yield f"  {status.remark}"
+    for column in COMPONENTS:
+        component = status.components[column.name]
+        yield f"  {column.label:<3}  {component.num_scored} scored"
+        yield from _reasons(component.unscored, status.examples_of(column.name), indent=7)
+    yield f"  all six: {status.num_scored} of {status.num_tasks}"
+    if status.stopped:
+        yield f"  stopped with {counted(num_left, 'question')} left: {status.stopped}"
+    yield _next("fed", "mark", status.run, status.stopped is not None, status.is_fruitless)
+
+
+def _reasons(
+    counts: Mapping[str, int], examples: Mapping[str, str] | None = None, indent: int = 2
+) -> Iterator[str]:
+    for reason, count in counts.items():
+        example = (examples or {}).get(reason)
+        yield f"{'':{indent}}{count} without: {reason}{f' (as {example})' if example else ''}"
+
+
+def _next(benchmark: str, score: str, run: str, is_stopped: bool, is_fruitless: bool) -> str:
+    if is_fruitless and not is_stopped:
+        return f"no edit has a {score}: mend what is said above, then give the same command again"
+    rest = "the same command with a larger budget for the rest, or " if is_stopped else ""
+    return f"next: {rest}pixelsmile bench {benchmark} report {shlex.quote(run)}"

@@ -14,7 +14,7 @@ from pixelsmile.errors import InputError, OutputError
 if TYPE_CHECKING:
     from pixelsmile.benchmarks.fed.results import FedResults
     from pixelsmile.benchmarks.ffe.results import RunResults
-    from pixelsmile.benchmarks.metrics import MetricChoices
+    from pixelsmile.benchmarks.metrics.choices import MetricChoices
     from pixelsmile.benchmarks.run_folder import RunFolder
 
     R = TypeVar("R", RunResults, FedResults)
@@ -113,7 +113,7 @@ def _report_ffe(options: argparse.Namespace) -> int:
 def _report_fed(options: argparse.Namespace) -> int:
     page = _page_path(options)
     from pixelsmile.benchmarks.fed.results import load_fed_results
-    from pixelsmile.benchmarks.metrics import load_normalisation
+    from pixelsmile.benchmarks.metrics.fed_score import load_normalisation
     from pixelsmile.benchmarks.report.fed import fed_lines, fed_page
     from pixelsmile.benchmarks.report.remarks import fed_remarks
 
@@ -236,7 +236,7 @@ def _add_choices(parser: CommandParser) -> None:
 
 def _choices(options: argparse.Namespace) -> "MetricChoices":
     """The choices of `--choice`; a value is JSON, or a word. InputError for what no metric knows."""
-    from pixelsmile.benchmarks.metrics import MetricChoices
+    from pixelsmile.benchmarks.metrics.choices import MetricChoices
 
     known = list(MetricChoices.model_fields)
     return MetricChoices.from_json(dict(_choice(text, known) for text in options.choice))

@@ -3,14 +3,13 @@
 import argparse
 import shlex
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.display import loading, print_json, progress, remark, silence_libraries
-from pixelsmile.cli.judge_options import add_request
+from pixelsmile.cli.display import counted, loading, print_json, progress, remark, silence_libraries
 from pixelsmile.cli.options import (
     add_adapter,
     add_device,
@@ -18,6 +17,7 @@ from pixelsmile.cli.options import (
     add_instructions,
     add_json,
     add_quiet,
+    add_request,
     add_sampling,
     add_seed,
     asked_model,
@@ -33,19 +33,20 @@ from pixelsmile.cli.parsing import (
     whole_number,
 )
 from pixelsmile.editors import REGIONS, WORDINGS
-from pixelsmile.errors import InputError
+from pixelsmile.errors import InputError, one_line
 from pixelsmile.expressions import MAX_STRENGTH, parse_strength
 
 if TYPE_CHECKING:
     from pixelsmile.benchmarks.benchmark import Benchmark
     from pixelsmile.benchmarks.run_folder import RunFolder
-    from pixelsmile.benchmarks.runner import RunProgress, Setting
+    from pixelsmile.benchmarks.runner import EditingStatus, RunProgress, Setting
     from pixelsmile.editing.editor import Editor
     from pixelsmile.editors.choice import EditorChoice
     from pixelsmile.editors.editor import TaskEditor
     from pixelsmile.editors.remote import RemoteSettings
     from pixelsmile.expressions import Domain
 
+_MAX_REASONS = 5  # of failures that are printed
 _ADVICE = "add --offload model, or --quantization 4bit"
 _OWN_OPTIONS = (
     *("model", "adapter", "steps", "shift", "region", "device", "dtype", "offload", "quantization"),
@@ -212,16 +213,6 @@ def _add_output(parser: CommandParser) -> None:
     add_quiet(group)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What one benchmark asks for. name: of its commands. strengths: of each task."""
-
-    name: str
-    benchmark: "Benchmark"
-    setting: "Setting"
-    strengths: tuple[float, ...]
-
-
 def run_ffe(options: argparse.Namespace) -> int:
     """FFE-Bench: make the edits that the folder lacks; exit code 1 where there is not one in the end."""
     from pixelsmile.editors.sanity import SANITY_EDITORS
@@ -231,7 +222,7 @@ def run_ffe(options: argparse.Namespace) -> int:
     from pixelsmile.benchmarks.catalogue import load_ffe_benchmark
 
     benchmark = load_ffe_benchmark(options.benchmark, num_samples=options.samples, domains=_domains(options))
-    return _run(options, choice, _Plan("ffe", benchmark, options.setting, strengths))
+    return _run(options, choice, benchmark, options.setting, strengths)
 
 
 def run_fed(options: argparse.Namespace) -> int:
@@ -241,7 +232,7 @@ def run_fed(options: argparse.Namespace) -> int:
     choice = _choice(options, FED_SANITY_EDITORS)
     from pixelsmile.benchmarks.catalogue import load_fed_benchmark
     from pixelsmile.benchmarks.runner import GENERAL_STRENGTHS
-    from pixelsmile.editors.task import GRANULARITIES
+    from pixelsmile.editors.editor import GRANULARITIES
 
     benchmark = load_fed_benchmark(
         options.benchmark,
@@ -250,19 +241,24 @@ def run_fed(options: argparse.Namespace) -> int:
         domains=_domains(options),
         granularities=GRANULARITIES if options.instructions == "both" else (options.instructions,),
     )
-    return _run(options, choice, _Plan("fed", benchmark, "general", GENERAL_STRENGTHS))
+    return _run(options, choice, benchmark, "general", GENERAL_STRENGTHS)
 
 
-def _run(options: argparse.Namespace, choice: "EditorChoice", plan: _Plan) -> int:
+def _run(
+    options: argparse.Namespace,
+    choice: "EditorChoice",
+    benchmark: "Benchmark",
+    setting: "Setting",
+    strengths: tuple[float, ...],
+) -> int:
     from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.benchmarks.runner import run_edits
 
     with RunFolder.claimed(Path(options.output)) as folder, memory_errors(_ADVICE):
         started = time.monotonic()
-        editor = _open(options, choice, plan, folder)
-        events = run_edits(plan.benchmark, editor, folder, plan.setting, plan.strengths, options.seed)
-        new = _work(events, options.quiet)
-        return _report(options, plan.name, folder, new, time.monotonic() - started)
+        editor = _open(options, choice, benchmark, strengths, folder)
+        new = _work(run_edits(benchmark, editor, folder, setting, strengths, options.seed), options.quiet)
+        return _report(options, folder, new, time.monotonic() - started)
 
 
 def _choice(options: argparse.Namespace, sanity: Sequence[str]) -> "EditorChoice":
@@ -317,24 +313,28 @@ def _check_options(options: argparse.Namespace, choice: "EditorChoice") -> None:
 
 
 def _open(
-    options: argparse.Namespace, choice: "EditorChoice", plan: _Plan, folder: "RunFolder"
+    options: argparse.Namespace,
+    choice: "EditorChoice",
+    benchmark: "Benchmark",
+    strengths: tuple[float, ...],
+    folder: "RunFolder",
 ) -> "TaskEditor":
     from pixelsmile.editors.choice import open_editor
     from pixelsmile.editors.own import OwnSettings
 
     editor = open_editor(
         choice,
-        plan.benchmark.tasks,
+        benchmark.tasks,
         folder.path,
-        plan.strengths,
-        load=lambda: _load(options, plan),
+        strengths,
+        load=lambda: _load(options, benchmark.name),
         own=OwnSettings(
             steps=options.steps,
             shift=options.shift,
             region=options.region or "auto",
             wording=getattr(options, "tell", None) or "expression",
         ),
-        remote=_remote_settings(options),
+        remote=_remote_settings(options) if choice.kind == "openai-images" else None,
         timeout_s=options.timeout,
         max_concurrency=options.max_concurrency,
     )
@@ -343,13 +343,13 @@ def _open(
     return editor
 
 
-def _load(options: argparse.Namespace, plan: _Plan) -> "Editor":
+def _load(options: argparse.Namespace, benchmark: str) -> "Editor":
     from pixelsmile.benchmarks.benchmark import is_drawn
     from pixelsmile.editing.model_choice import choose_model, load_editor
 
     with loading("the libraries", options.quiet):
         silence_libraries()
-        chosen = choose_model(asked_model(options), drawn=is_drawn(plan.benchmark.name))
+        chosen = choose_model(asked_model(options), drawn=is_drawn(benchmark))
     quiet = options.quiet
     return load_editor(chosen, partial(remark, quiet=quiet), partial(loading, quiet=quiet))
 
@@ -374,14 +374,29 @@ def _work(events: Iterator["RunProgress"], quiet: bool) -> int:
     return num_new
 
 
-def _report(options: argparse.Namespace, name: str, folder: "RunFolder", num_new: int, seconds: float) -> int:
-    from pixelsmile.benchmarks.standing import EditingStanding
+def _report(options: argparse.Namespace, folder: "RunFolder", num_new: int, seconds: float) -> int:
+    from pixelsmile.benchmarks.runner import EditingStatus
 
-    standing = EditingStanding.of(options.output, folder)
+    status, benchmark = EditingStatus.of(options.output, folder), folder.spec().tasks[0].benchmark
     if options.json:
-        print_json({**standing.as_json(), "new": num_new, "seconds": round(seconds, 2)})
-        return 0 if standing.num_made else 1
-    print("\n".join(standing.lines("sample" if name == "ffe" else "instruction", num_new, seconds)))
-    if standing.num_made:
-        print(f"next: pixelsmile bench {name} judge {shlex.quote(options.output)}")
-    return 0 if standing.num_made else 1
+        print_json({**status.as_json(), "new": num_new, "seconds": round(seconds, 2)})
+        return 0 if status.num_made else 1
+    print("\n".join(_lines(status, "sample" if benchmark == "ffe" else "instruction", num_new, seconds)))
+    if status.num_made:
+        print(f"next: pixelsmile bench {benchmark} judge {shlex.quote(options.output)}")
+    return 0 if status.num_made else 1
+
+
+def _lines(status: "EditingStatus", task: str, num_new: int, seconds: float) -> Iterator[str]:
+    """task: what one is called. num_new: edits of this call, which took so many seconds."""
+    now = "" if num_new == status.num_edits else f"{num_new} of them now, "
+    took = f"{now}in {seconds:.1f} s" if num_new else "finished before: nothing to do"
+    yield f"{status.run}: {counted(status.num_edits, 'edit')} of {counted(status.num_tasks, task)}, {took}"
+    if status.failures:
+        yield f"{sum(status.failures.values())} failed; the same command tries them once more:"
+    for reason, count in Counter(status.failures).most_common(_MAX_REASONS):
+        yield f"  {count} x {one_line(reason)}"
+    if len(status.failures) > _MAX_REASONS:
+        yield f"  and {counted(len(status.failures) - _MAX_REASONS, 'other reason')}: see edits.jsonl there"
+    if status.num_missing:
+        yield f"{counted(status.num_missing, task)} missing: they are unscored"

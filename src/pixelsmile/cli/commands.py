@@ -5,8 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pixelsmile.cli.completion import is_asking, offer_arguments, offer_words
-from pixelsmile.cli.parsing import CommandParser, nearest
+from pixelsmile.cli.parsing import CommandParser, is_asking, nearest
 from pixelsmile.errors import InputError
 
 ASKS = ("-h", "--help", "help")
@@ -27,6 +26,8 @@ class Command:
         module = importlib.import_module(f"pixelsmile.cli.{name}")
         parser: CommandParser = getattr(module, function or "parser")()
         if is_asking():
+            from pixelsmile.cli.completion import offer_arguments
+
             offer_arguments(parser, len(words))
         options = parser.parse_args(words)
         if getattr(options, "quiet", False):
@@ -236,4 +237,6 @@ def _offer(words: Sequence[str]) -> None:
     if not words:
         offered = _summaries("") | {"help": "what a command takes", "version": "the version"}
     if offered:
+        from pixelsmile.cli.completion import offer_words
+
         offer_words(offered)

@@ -9,10 +9,9 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from pixelsmile.cli.parsing import CommandParser, one_of
+from pixelsmile.cli.parsing import ASKING, CommandParser, one_of
 
 SHELLS = ("bash", "zsh", "fish")
-_MARK = "_ARGCOMPLETE"
 _EPILOG = """add it once, and open a new shell:
   echo 'eval "$(pixelsmile completion bash)"' >> ~/.bashrc
   echo 'eval "$(pixelsmile completion zsh)"' >> ~/.zshrc       (after compinit)
@@ -37,11 +36,6 @@ def run(options: argparse.Namespace) -> int:
 
     print(shellcode(["pixelsmile"], shell=options.shell).strip())
     return 0
-
-
-def is_asking() -> bool:
-    """Whether a shell asks what may come next."""
-    return _MARK in os.environ
 
 
 def typed_words() -> list[str]:
@@ -79,7 +73,7 @@ def _answer(parser: argparse.ArgumentParser, num_words: int) -> None:
     from argcomplete import autocomplete
 
     # How many words there are before the parser's: `pixelsmile` and the names of commands.
-    os.environ[_MARK] = str(1 + len(typed_words()) - num_words)
+    os.environ[ASKING] = str(1 + len(typed_words()) - num_words)
     autocomplete(parser, always_complete_options=False)  # options where a dash was typed
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from types import FrameType
 
 from pixelsmile.cli.commands import run_command
-from pixelsmile.cli.completion import is_asking, typed_words
+from pixelsmile.cli.parsing import is_asking
 from pixelsmile.errors import InputError, PixelSmileError, one_line
 from pixelsmile.version import __version__
 
@@ -83,7 +83,10 @@ def _prepare() -> None:
 
 
 def _run(words: list[str]) -> int:
-    words = typed_words() if is_asking() else words
+    if is_asking():
+        from pixelsmile.cli.completion import typed_words
+
+        words = typed_words()
     if words and words[0] in _ASKS_FOR_VERSION:
         print(f"pixelsmile {__version__}")
         return 0

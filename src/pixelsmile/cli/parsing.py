@@ -4,6 +4,7 @@ import argparse
 import difflib
 import itertools
 import math
+import os
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,15 @@ from typing import Any, NoReturn, TypeVar
 
 from pixelsmile.errors import InputError
 
+ASKING = "_ARGCOMPLETE"  # in the environment where a shell asks what may come next
 _WIDTH = 100  # of a help text
 _Value = TypeVar("_Value")
 Run = Callable[[argparse.Namespace], int]  # what a command does with its options; its exit code
+
+
+def is_asking() -> bool:
+    """Whether a shell asks what may come next."""
+    return ASKING in os.environ
 
 
 class CommandParser(argparse.ArgumentParser):

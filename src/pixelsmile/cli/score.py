@@ -7,8 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixelsmile.cli.display import print_json, progress, remark
-from pixelsmile.cli.judge_options import JUDGES, add_refusals, add_server, judge_options
-from pixelsmile.cli.options import add_json, add_one_face, add_quiet
+from pixelsmile.cli.options import (
+    JUDGES,
+    add_json,
+    add_one_face,
+    add_quiet,
+    add_refusals,
+    add_server,
+    judge_options,
+)
 from pixelsmile.cli.parsing import CommandParser, one_of
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS
@@ -144,7 +151,7 @@ def _face_choice(text: str | None) -> "FaceChoice | None":
 
 
 def _judge(
-    options: argparse.Namespace, name: str, settings: "JudgeOptions", choice: "FaceChoice | None"
+    options: argparse.Namespace, name: str, settings: "JudgeOptions | None", choice: "FaceChoice | None"
 ) -> "Judge":
     """A judge of the face that is meant; the one of photographs finds faces itself."""
     from pixelsmile.judges.names import EMBEDDED, PHOTO, parse_judge

@@ -8,12 +8,11 @@ from typing import Literal
 
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editors.command import DEFAULT_TIMEOUT_S, CommandEditor
-from pixelsmile.editors.editor import TaskEditor
+from pixelsmile.editors.editor import Task, TaskEditor
 from pixelsmile.editors.folder import FolderEditor
 from pixelsmile.editors.own import OwnEditor, OwnSettings
 from pixelsmile.editors.remote import DEFAULT_CONCURRENCY, FORM, RemoteEditor, RemoteSettings
 from pixelsmile.editors.sanity import SANITY_EDITORS, SanityEditor
-from pixelsmile.editors.task import Task
 from pixelsmile.errors import InputError
 from pixelsmile.remote import Budget
 

@@ -30,8 +30,7 @@ from pathlib import Path
 from PIL import Image
 from pydantic import BaseModel, JsonValue
 
-from pixelsmile.editors.editor import Capabilities, EditOutcome
-from pixelsmile.editors.task import Task
+from pixelsmile.editors.editor import Capabilities, EditOutcome, Task
 from pixelsmile.errors import ImageError, InputError, OutputError, one_line
 from pixelsmile.hashing import sha256_file
 from pixelsmile.images import load_image

@@ -5,7 +5,7 @@ from typing import Any
 
 from PIL import Image
 
-from pixelsmile.editors.task import Box
+from pixelsmile.editors.editor import Box
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import NEUTRAL, Domain, check_strength
 from pixelsmile.hashing import sha256_json

@@ -15,8 +15,12 @@ from pathlib import Path
 from PIL import Image
 from pydantic import Field, JsonValue
 
-from pixelsmile.editors.editor import Capabilities, EditOutcome
-from pixelsmile.editors.task import PICTURE_SUFFIXES, Task
+from pixelsmile.editors.editor import (
+    PICTURE_SUFFIXES,
+    Capabilities,
+    EditOutcome,
+    Task,
+)
 from pixelsmile.errors import ExpressionError, ImageError, InputError
 from pixelsmile.expressions import parse_expression
 from pixelsmile.hashing import sha256_file, sha256_json

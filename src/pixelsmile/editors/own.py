@@ -17,8 +17,7 @@ from pixelsmile.editing.pictures import open_source
 from pixelsmile.editing.requests import Request
 from pixelsmile.editing.session import stream_edit
 from pixelsmile.editors import Region, Wording
-from pixelsmile.editors.editor import Capabilities, EditOutcome
-from pixelsmile.editors.task import Task
+from pixelsmile.editors.editor import Capabilities, EditOutcome, Task
 from pixelsmile.embedded import photo_sources
 from pixelsmile.errors import InputError
 from pixelsmile.faces.choice import manual_face

@@ -16,13 +16,13 @@ from pathlib import Path
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.editors.editor import Capabilities, EditorStoppedError, EditOutcome
-from pixelsmile.editors.task import Task
+from pixelsmile.editors.editor import Capabilities, EditorStoppedError, EditOutcome, Task
 from pixelsmile.errors import ImageError
 from pixelsmile.hashing import sha256_bytes, sha256_json
 from pixelsmile.images import load_image
 from pixelsmile.remote import (
     AnswerCache,
+    Answered,
     Budget,
     BudgetSpentError,
     Client,
@@ -42,6 +42,7 @@ FORM = "openai-images:MODEL@ADDRESS"
 CACHE_NAME = "answers.sqlite"
 DEFAULT_TIMEOUT_S = 300.0
 DEFAULT_CONCURRENCY = 8
+MAX_UNREACHED = 3  # tasks in a row, each asked for as often as `RetryPolicy` has it
 
 _ADDRESSED = re.compile(r"(?P<model>.+?)@(?P<address>https?://.*)", re.DOTALL)
 
@@ -80,7 +81,7 @@ class RemoteEditor:
     """Asks a model for one edit of each task; what it will not give is a failure with its reason.
 
     folder: gets CACHE_NAME. EditorStoppedError, from `edit`, for a spent budget, and for a server that cannot
-    be asked or refuses one task after the other.
+    be asked, is not reached for MAX_UNREACHED tasks in a row, or refuses one task after the other.
     """
 
     capabilities = Capabilities(continuous=False, face_box=False)
@@ -101,6 +102,7 @@ class RemoteEditor:
         self._cache: AnswerCache | None = None
         self._identity = sha256_json(self.to_record())
         self._refusals = Refusals(self._has_answered, again="run this again")
+        self._num_unreached = 0  # in a row
 
     def to_record(self) -> dict[str, JsonValue]:
         """The model, the server, and every setting that reaches it; never a key."""
@@ -144,13 +146,24 @@ class RemoteEditor:
                 Prompt((picture.png(limits.max_side_px), words), sha256=key), one_picture
             )
         except RequestRefusedError as refusal:
+            self._num_unreached = 0
             self._refusals.check(refusal)
             return EditOutcome(1.0, None, f"unscored: refused ({refusal.detail})")
+        self._count_unreached(answered)
         if answered.value is None:
             return EditOutcome(1.0, None, f"unscored: {answered.reason} ({answered.detail})")
         self._refusals.answered()
         self._keep(key, answered.value)
         return _outcome(answered.value)
+
+    def _count_unreached(self, answered: Answered[bytes]) -> None:
+        """RemoteError for one too many: a server that is gone would cost its minute for every task."""
+        self._num_unreached = self._num_unreached + 1 if answered.reason == "unreachable" else 0
+        if self._num_unreached >= MAX_UNREACHED:
+            raise RemoteError(
+                f"{self._client.name} was not reached for {self._num_unreached} edits in a row "
+                f"({answered.detail}): see that it runs, then run this again for the rest"
+            )
 
     def _opened(self) -> AnswerCache:
         if self._cache is None:

@@ -30,8 +30,7 @@ from PIL import Image, ImageFilter
 from pydantic import JsonValue
 
 from pixelsmile.editors.drawn_portrait import DrawnPortrait
-from pixelsmile.editors.editor import Capabilities, EditOutcome
-from pixelsmile.editors.task import Task
+from pixelsmile.editors.editor import Capabilities, EditOutcome, Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, FED_BENCH_CLASSES, NEUTRAL, confusing_partner
 from pixelsmile.portraits import NUM_VARIANTS, action_units

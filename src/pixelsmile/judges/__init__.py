@@ -12,11 +12,21 @@ Models, budgets and what goes wrong on the way to them are in `pixelsmile.remote
 server, and `agreement`, are modules of their own.
 """
 
-from pixelsmile.judges.judge import Judge, JudgeIdentity
+from pixelsmile.judges.judge import (
+    Judge,
+    JudgeIdentity,
+    Mark,
+    NoVerdict,
+    Outcome,
+    Question,
+    Sample,
+    Target,
+    Verdict,
+    is_final,
+    outcome_from_json,
+)
 from pixelsmile.judges.model_judge import ModelJudge
-from pixelsmile.judges.question import Question, Sample, Target
 from pixelsmile.judges.run import Asker, Judgement, VerdictCache, cache_key
-from pixelsmile.judges.verdict import Mark, NoVerdict, Outcome, Verdict, is_final, outcome_from_json
 from pixelsmile.remote import Budget, GeminiProvider, OpenAIProvider, Picture, Pool, RetryPolicy
 
 __all__ = [

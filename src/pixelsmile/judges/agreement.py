@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
-from pixelsmile.judges.verdict import Outcome, Verdict
+from pixelsmile.judges.judge import (
+    Outcome,
+    Verdict,
+)
 
 Level = Literal["nominal", "interval"]
 

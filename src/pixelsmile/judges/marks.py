@@ -19,9 +19,18 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.hashing import sha256_bytes
-from pixelsmile.judges.judge import JudgeIdentity, Markers
-from pixelsmile.judges.question import EDIT, SOURCE, TRUTH, Question, Target
-from pixelsmile.judges.verdict import MAX_MARK, Mark, NoVerdict
+from pixelsmile.judges.judge import (
+    EDIT,
+    MAX_MARK,
+    SOURCE,
+    TRUTH,
+    JudgeIdentity,
+    Mark,
+    Markers,
+    NoVerdict,
+    Question,
+    Target,
+)
 from pixelsmile.portraits import NUM_VARIANTS
 from pixelsmile.remote.picture import Picture
 

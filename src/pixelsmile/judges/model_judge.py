@@ -5,10 +5,15 @@ import dataclasses
 import re
 from random import Random
 
-from pixelsmile.judges.judge import JudgeIdentity
-from pixelsmile.judges.question import Question
+from pixelsmile.judges.judge import (
+    JudgeIdentity,
+    Mark,
+    NoVerdict,
+    Outcome,
+    Question,
+    Verdict,
+)
 from pixelsmile.judges.rubrics import EXPRESSION_SCORES, Rubric
-from pixelsmile.judges.verdict import Mark, NoVerdict, Outcome, Verdict
 from pixelsmile.remote import Budget, Client, Prompt, Provider, Reply, RetryPolicy, UnusableReplyError
 from pixelsmile.remote.provider import Part
 

@@ -10,11 +10,13 @@ from typing import Literal
 
 from pixelsmile.errors import ImageError, InputError
 from pixelsmile.hashing import sha256_json
-from pixelsmile.judges.judge import Judge, JudgeIdentity
-from pixelsmile.judges.question import Question, Sample
-from pixelsmile.judges.verdict import (
+from pixelsmile.judges.judge import (
+    Judge,
+    JudgeIdentity,
     NoVerdict,
     Outcome,
+    Question,
+    Sample,
     is_final,
     outcome_from_json,
 )

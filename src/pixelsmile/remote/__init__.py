@@ -16,7 +16,7 @@ from pixelsmile.remote.gemini import GeminiProvider
 from pixelsmile.remote.openai_chat import OpenAIProvider
 from pixelsmile.remote.openai_images import OpenAIImages
 from pixelsmile.remote.picture import Picture
-from pixelsmile.remote.pool import MAX_REFUSALS, Once, Pool, Refusals, in_step
+from pixelsmile.remote.pool import MAX_REFUSALS, Once, Pool, Refusals, in_step, merged
 from pixelsmile.remote.provider import (
     NOTHING,
     BudgetSpentError,
@@ -59,4 +59,5 @@ __all__ = [
     "UnusableReplyError",
     "Usage",
     "in_step",
+    "merged",
 ]

@@ -1,7 +1,7 @@
 """Many calls in flight: results as they finish, nothing paid for twice, ends that leave nothing behind."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
@@ -36,7 +36,6 @@ class Pool(Generic[T, R]):
         self._max_concurrency = max_concurrency
         self._done: set[int] = set()  # places of items
         self._stop: RemoteError | BudgetSpentError | None = None
-        self._halted = False
         self._begun = False
 
     @property
@@ -53,50 +52,68 @@ class Pool(Generic[T, R]):
         if self._begun:
             raise RuntimeError("a pool is iterated once: make another, which does what is left")
         self._begun = True
-        waiting = iter(enumerate(self._items))
-        in_flight: set[asyncio.Task[tuple[int, R]]] = set()
-        finished: set[asyncio.Task[tuple[int, R]]] = set()
+        works = (self._one(*numbered) for numbered in enumerate(self._items))
         try:
-            while True:
-                while (
-                    not self._halted
-                    and len(in_flight) < self._max_concurrency
-                    and (numbered := next(waiting, None))
-                ):
-                    in_flight.add(asyncio.create_task(self._numbered(*numbered)))
-                if not in_flight:
-                    break
-                finished, in_flight = await asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED)
-                for place, result in self._collect(finished):
+            async with aclosing(
+                merged(works, self._max_concurrency, (RemoteError, BudgetSpentError))
+            ) as results:
+                async for place, result in results:
                     self._done.add(place)
                     yield self._items[place], result
+        except RemoteError as stop:
+            self._stop = stop
+            raise
+        except BudgetSpentError as stop:
+            self._stop = stop
         finally:
-            await _give_up(in_flight | finished)
             await self._close()
-        if isinstance(self._stop, RemoteError):
-            raise self._stop
 
     def __iter__(self) -> Iterator[tuple[T, R]]:
         """The same without an event loop. Work rests while the caller looks at a result."""
         return in_step(aiter(self))
 
-    async def _numbered(self, place: int, item: T) -> tuple[int, R]:
-        return place, await self._work(item)
+    async def _one(self, place: int, item: T) -> AsyncGenerator[tuple[int, R], None]:
+        yield place, await self._work(item)
 
-    def _collect(self, finished: set[asyncio.Task[tuple[int, R]]]) -> Iterator[tuple[int, R]]:
-        for task in finished:
-            error = task.exception()
-            if error is None:
-                yield task.result()
-            elif isinstance(error, RemoteError | BudgetSpentError):
-                self._halted = True
-                # An error weighs more than a budget, and the first of its kind stays.
-                if self._stop is None or (
-                    isinstance(error, RemoteError) and isinstance(self._stop, BudgetSpentError)
-                ):
-                    self._stop = error
-            else:
-                raise error
+
+async def merged(
+    streams: Iterator[AsyncGenerator[R, None]], max_concurrency: int, stops: tuple[type[Exception], ...]
+) -> AsyncGenerator[R, None]:
+    """What all streams give, as it comes; of each, the next is begun once the one before was taken.
+
+    No stream gives None. An error of `stops` is raised once what is under way has come in, for that may be
+    paid for; of several, one of the type that is named first. Any other is raised at once.
+    """
+    under_way: dict[asyncio.Task[R | None], AsyncGenerator[R, None]] = {}
+    finished: asyncio.Queue[asyncio.Task[R | None]] = asyncio.Queue()
+    found: list[BaseException] = []
+
+    def begin(stream: AsyncGenerator[R, None]) -> None:
+        step = asyncio.create_task(_next(stream))
+        under_way[step] = stream
+        step.add_done_callback(finished.put_nowait)
+
+    try:
+        while True:
+            while not found and len(under_way) < max_concurrency and (stream := next(streams, None)):
+                begin(stream)
+            if not under_way:
+                break
+            step = await finished.get()
+            if isinstance(error := step.exception(), stops):
+                found.append(error)
+            elif (result := step.result()) is not None:
+                yield result
+                begin(under_way[step])
+            del under_way[step]
+    finally:
+        for step in under_way:
+            step.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        for stream in under_way.values():
+            await stream.aclose()
+    if found:
+        raise min(found, key=lambda error: [isinstance(error, kind) for kind in stops].index(True))
 
 
 class Once(Generic[R]):
@@ -181,12 +198,6 @@ def in_step(stream: AsyncIterator[R]) -> Iterator[R]:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
-
-
-async def _give_up(tasks: set[asyncio.Task[R]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _next(stream: AsyncIterator[R]) -> R | None:

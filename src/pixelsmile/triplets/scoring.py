@@ -12,10 +12,14 @@ from pathlib import Path
 from pixelsmile.errors import ImageError, InputError
 from pixelsmile.expressions import Domain
 from pixelsmile.hashing import sha256_file
-from pixelsmile.judges.judge import Judge
-from pixelsmile.judges.question import Sample
+from pixelsmile.judges.judge import (
+    Judge,
+    NoVerdict,
+    Outcome,
+    Sample,
+    Verdict,
+)
 from pixelsmile.judges.run import Asker, VerdictCache
-from pixelsmile.judges.verdict import NoVerdict, Outcome, Verdict
 from pixelsmile.remote import MAX_REFUSALS, Pool
 from pixelsmile.store.json_lines import LineWriter, read_lines
 from pixelsmile.triplets.annotated import ScoredLine

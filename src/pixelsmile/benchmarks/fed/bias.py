@@ -12,6 +12,7 @@ Shape suffixes: T tasks (a triplet in one granularity).
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pixelsmile.benchmarks.benchmark import Benchmark
+from pixelsmile.benchmarks.fed.judging import fed_marks, fed_measures
 from pixelsmile.benchmarks.fed.results import FedResults, load_fed_results
 from pixelsmile.benchmarks.metrics.fed_score import COMPONENTS, DIMENSIONS, SCORE
 from pixelsmile.benchmarks.metrics.measure import (
@@ -35,12 +37,9 @@ from pixelsmile.benchmarks.metrics.measure import (
 from pixelsmile.benchmarks.metrics.table import FloatArray, IntArray
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.runner import GENERAL_STRENGTHS, run_edits
-from pixelsmile.benchmarks.scorers.background import BackgroundScorer
-from pixelsmile.benchmarks.scorers.change import EDIT, SEEN, ChangeScorer
-from pixelsmile.benchmarks.scorers.identity import IdentityScorer
-from pixelsmile.benchmarks.scorers.judged import MarkersRecord, MarkScorer, judges_by_component, keep_markers
-from pixelsmile.benchmarks.scorers.representations import ScoreRepresentation
-from pixelsmile.benchmarks.scorers.scorer import Scorer, Scoring, score_records
+from pixelsmile.benchmarks.scorers.change import EDIT, SEEN
+from pixelsmile.benchmarks.scorers.judged import keep_markers
+from pixelsmile.benchmarks.scorers.scorer import Scoring, score_records
 from pixelsmile.benchmarks.scorers.similarity import PLACE, SIMILARITIES, SimilarityScorer
 from pixelsmile.benchmarks.scores import CHANGE, NO_CHANGE, NOT_JUDGED, ScoredEdit
 from pixelsmile.editors.sanity import FED_SANITY_EDITORS, SanityEditor
@@ -246,17 +245,12 @@ def run_bias(
         with RunFolder.claimed(path / editor) as folder, VerdictCache(path / _CACHE) as cache:
             for event in run_edits(benchmark, SanityEditor(editor), folder, "general", GENERAL_STRENGTHS):
                 yield BiasProgress(editor, "editing", event.num_done, event.num_edits)
-            representation = ScoreRepresentation(Asker(judge, cache))
-            keep_markers(folder, MarkersRecord.of(markers, representation.settings.id))
-            scorers: tuple[Scorer, ...] = (
-                IdentityScorer(meter),
-                BackgroundScorer(meter.detector, meter.detector_sha256),
+            record, passes = fed_marks(markers, judge, partial(Asker, cache=cache), max_concurrency)
+            keep_markers(folder, record)
+            scorers = (
+                *fed_measures(meter).values(),
                 SimilarityScorer(encoder),
-                *(
-                    MarkScorer(component, Asker(marker, cache), max_concurrency)
-                    for component, marker in judges_by_component(markers).items()
-                ),
-                ChangeScorer(representation, max_concurrency),
+                *(s for s, _ in passes.values()),
             )
             for scorer in scorers:
                 scoring = Scoring(folder, scorer)

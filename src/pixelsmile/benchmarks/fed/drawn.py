@@ -19,7 +19,10 @@ from pixelsmile.benchmarks.drawn_people import LOOKS, People, first_by_turns
 from pixelsmile.benchmarks.fed.instructions import dense_instruction, simple_instruction
 from pixelsmile.benchmarks.fed.triplets import FedTriplet, fed_benchmark
 from pixelsmile.editors.drawn_portrait import DrawnPortrait
-from pixelsmile.editors.task import GRANULARITIES, Granularity
+from pixelsmile.editors.editor import (
+    GRANULARITIES,
+    Granularity,
+)
 from pixelsmile.expressions import DOMAINS, NEUTRAL, Domain
 from pixelsmile.portraits import NUM_VARIANTS
 

@@ -20,7 +20,12 @@ from typing import Any
 from pixelsmile.benchmarks.benchmark import MAX_PATH, all_or_error, parse_box, source_name
 from pixelsmile.benchmarks.fed.triplets import FedTriplet, parse_class
 from pixelsmile.benchmarks.rows import SUFFIXES, Aliases, StoredPicture, fields_of, is_hidden, read_rows
-from pixelsmile.editors.task import GRANULARITIES, PICTURE_SUFFIXES, Picture, PictureFile
+from pixelsmile.editors.editor import (
+    GRANULARITIES,
+    PICTURE_SUFFIXES,
+    Picture,
+    PictureFile,
+)
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_file
 from pixelsmile.limits import shown

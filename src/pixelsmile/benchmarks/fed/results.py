@@ -8,8 +8,7 @@ for edit in results.edits:
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,9 +26,9 @@ from pixelsmile.benchmarks.metrics.fed_score import (
     relative_gain,
     with_fed_scores,
 )
-from pixelsmile.benchmarks.metrics.measure import Bootstrap, Figure, count_reasons
-from pixelsmile.benchmarks.results import as_file, by_domain, chosen, further_figures
-from pixelsmile.benchmarks.run_folder import RunFolder, Spec, TaskRecord
+from pixelsmile.benchmarks.metrics.measure import Bootstrap, count_reasons
+from pixelsmile.benchmarks.results import Results, by_domain, chosen, further_figures
+from pixelsmile.benchmarks.run_folder import RunFolder, TaskRecord
 from pixelsmile.benchmarks.scorers.background import BackgroundSettings
 from pixelsmile.benchmarks.scorers.change import change_place, representations_of
 from pixelsmile.benchmarks.scorers.identity import IdentitySettings
@@ -48,11 +47,8 @@ from pixelsmile.benchmarks.scores import (
     ScoredEdit,
 )
 from pixelsmile.errors import InputError
-from pixelsmile.expressions import Domain
 from pixelsmile.hashing import sha256_file
-from pixelsmile.store.manifests import current_code
 
-SCHEMA_VERSION = 1
 PAPERS_ENCODER = "arcface"
 NOTHING_TO_CHANGE = "source and ground truth hardly differ: REG is undefined"
 
@@ -71,69 +67,32 @@ class FedMissing:
 
 
 @dataclass(frozen=True)
-class FedResults:
-    """All that is known about one run of FED-Bench, by the marks of one judge.
+class FedResults(Results[FedMissing, FedSummary]):
+    """The results of FED-Bench by the marks of one judge.
 
-    judge_id: whose marks. markers: its identities by component, each with its id. identity_encoders: those
-    whose mean is ID. identity, background, representation: with what ID, BG and REG were measured; None where
-    they were not. edits: all tasks of the specification in its order, then those without an instruction; each
-    has a score for every one of COMPONENTS, DIMENSIONS and SCORE. further: means of other scorers' values.
+    markers: its identities by component, each with its id. identity_encoders: those whose mean is ID.
+    background, representation: with what BG and REG were measured; None where they were not. edits: those
+    without an instruction come last; each has a score for every one of COMPONENTS, DIMENSIONS and SCORE.
     """
 
-    folder: RunFolder
-    spec: Spec
-    judge_id: str
     markers: Mapping[str, Mapping[str, JsonValue]]
     identity_encoders: tuple[str, ...]
-    identity: IdentitySettings | None
     background: BackgroundSettings | None
     representation: RepresentationSettings | None
-    edits: tuple[ScoredEdit, ...]
-    missing: FedMissing
-    summary: FedSummary
-    by_domain: Mapping[Domain, FedSummary]
-    further: Mapping[str, Figure]
-
-    def source_file(self, edit: ScoredEdit) -> Path:
-        """The picture that the editor got."""
-        return self.folder.source_file(edit.task.source)
-
-    def truth_file(self, edit: ScoredEdit) -> Path:
-        """The ground truth; it can differ from the source in size."""
-        return self.folder.truth_file(edit.sample)
 
     def as_json(self) -> dict[str, Any]:
-        """The report: the specification, who measured and how, the numbers, and every task's components."""
-        settings = {
-            "likeness": self.identity,
-            "background": self.background,
-            "representation": self.representation,
-        }
+        """The report, with all markers and every task's components."""
+        settings = {"background": self.background, "representation": self.representation}
         return {
-            "schema_version": SCHEMA_VERSION,
-            "run": self.spec.model_dump(mode="json"),
-            "judge": self.judge_id,
+            **super().as_json(),
             "markers": {component: dict(identity) for component, identity in self.markers.items()},
             "identity_encoders": list(self.identity_encoders),
             **{
                 name: None if found is None else found.model_dump(mode="json")
                 for name, found in settings.items()
             },
-            "code": current_code().model_dump(mode="json"),
-            "missing": asdict(self.missing),
-            "summary": self.summary.as_json(),
-            "by_domain": {domain: summary.as_json() for domain, summary in self.by_domain.items()},
             "edits": [_as_json(edit) for edit in self.edits],
-            **(
-                {"scores": {name: each.as_json() for name, each in self.further.items()}}
-                if self.further
-                else {}
-            ),
         }
-
-    def to_json(self) -> bytes:
-        """`as_json` as a file; see `as_file`."""
-        return as_file(self.as_json())
 
 
 def load_fed_results(

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field, replace
 from pydantic import JsonValue
 
 from pixelsmile.benchmarks.benchmark import Benchmark, all_or_error, box_within
-from pixelsmile.editors.task import GRANULARITIES, Box, Granularity, Picture, Task, check_name
+from pixelsmile.editors.editor import (
+    GRANULARITIES,
+    Box,
+    Granularity,
+    Picture,
+    Task,
+    check_name,
+)
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import FED_BENCH_CLASSES, Domain, parse_expression
 from pixelsmile.hashing import sha256_json

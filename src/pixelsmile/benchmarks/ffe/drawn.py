@@ -21,7 +21,7 @@ from pydantic import JsonValue
 from pixelsmile.benchmarks.benchmark import Benchmark
 from pixelsmile.benchmarks.drawn_people import LOOKS, People, first_by_turns
 from pixelsmile.editors.drawn_portrait import PICTURE_PX, DrawnPortrait
-from pixelsmile.editors.task import Task
+from pixelsmile.editors.editor import Task
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain, target_prompt
 from pixelsmile.hashing import sha256_json
 from pixelsmile.portraits import NUM_VARIANTS

@@ -17,7 +17,11 @@ from typing import Any
 from pixelsmile.benchmarks.benchmark import MAX_PATH, all_or_error, parse_box, source_name
 from pixelsmile.benchmarks.ffe.tasks import parse_target
 from pixelsmile.benchmarks.rows import SUFFIXES, Aliases, Row, StoredPicture, fields_of, read_rows
-from pixelsmile.editors.task import Picture, PictureFile, Task
+from pixelsmile.editors.editor import (
+    Picture,
+    PictureFile,
+    Task,
+)
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain, target_prompt
 from pixelsmile.limits import shown

@@ -5,22 +5,25 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pixelsmile.benchmarks.metrics.choices import MetricChoices
-from pixelsmile.benchmarks.metrics.measure import Bootstrap, Figure, count_reasons
+from pixelsmile.benchmarks.metrics.measure import Bootstrap, count_reasons
 from pixelsmile.benchmarks.metrics.summary import Summary, summarise
-from pixelsmile.benchmarks.results import as_file, by_domain, chosen, further_figures
-from pixelsmile.benchmarks.run_folder import RunFolder, Spec
+from pixelsmile.benchmarks.results import Results, by_domain, chosen, further_figures
+from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.identity import IdentitySettings
 from pixelsmile.benchmarks.scorers.judged import JudgeSettings, judge_place, judges_of
-from pixelsmile.benchmarks.scorers.outcomes import mean_verdict, outcome_of
 from pixelsmile.benchmarks.scorers.scorer import scored_edits, settings_at
-from pixelsmile.benchmarks.scores import IDENTITY, VERDICT, ScoredEdit
+from pixelsmile.benchmarks.scores import (
+    IDENTITY,
+    VERDICT,
+    ScoredEdit,
+    mean_verdict,
+    outcome_of,
+)
 from pixelsmile.errors import InputError
-from pixelsmile.expressions import NEUTRAL, Domain
+from pixelsmile.expressions import NEUTRAL
 from pixelsmile.judges.agreement import Agreement, agreement
-from pixelsmile.store.manifests import current_code
 
 PANEL = "panel"  # the judge_id of the mean of all judges
-SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -37,49 +40,22 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class RunResults:
-    """All that is known about one run, by one judge or by the panel of its judges.
+class RunResults(Results[Missing, Summary]):
+    """The results of FFE-Bench by one judge, or by the panel of the run's judges.
 
-    judge_id: whose verdicts these are; PANEL for the mean of `judges`, by id. agreement: of a panel.
-    identity: with what it was measured, None where it was not. edits: all of the specification in its order,
-    made or not. by_domain: of the domains that the run has edits in. further: means of other scorers' values.
+    judge_id: PANEL for the mean of `judges`, by id. agreement: of a panel.
     """
 
-    folder: RunFolder
-    spec: Spec
-    judge_id: str
     judges: Mapping[str, JudgeSettings]
     agreement: Agreement | None
-    identity: IdentitySettings | None
-    edits: tuple[ScoredEdit, ...]
-    missing: Missing
-    summary: Summary
-    by_domain: Mapping[Domain, Summary]
-    further: Mapping[str, Figure]
 
     def as_json(self) -> dict[str, Any]:
-        """The report: the full specification of the run, who measured it and how, and the numbers."""
+        """The report, with all judges."""
         return {
-            "schema_version": SCHEMA_VERSION,
-            "run": self.spec.model_dump(mode="json"),
-            "judge": self.judge_id,
+            **super().as_json(),
             "judges": {judge_id: settings.as_json() for judge_id, settings in self.judges.items()},
             "agreement": None if self.agreement is None else asdict(self.agreement),
-            "likeness": None if self.identity is None else self.identity.model_dump(mode="json"),
-            "code": current_code().model_dump(mode="json"),
-            "missing": asdict(self.missing),
-            "summary": self.summary.as_json(),
-            "by_domain": {domain: summary.as_json() for domain, summary in self.by_domain.items()},
-            **(
-                {"scores": {name: each.as_json() for name, each in self.further.items()}}
-                if self.further
-                else {}
-            ),
         }
-
-    def to_json(self) -> bytes:
-        """`as_json` as a file; see `as_file`."""
-        return as_file(self.as_json())
 
 
 def load_results(

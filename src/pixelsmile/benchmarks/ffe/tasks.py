@@ -8,7 +8,10 @@ from dataclasses import replace
 from pydantic import JsonValue
 
 from pixelsmile.benchmarks.benchmark import Benchmark, all_or_error, box_within
-from pixelsmile.editors.task import Picture, Task
+from pixelsmile.editors.editor import (
+    Picture,
+    Task,
+)
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, parse_expression
 from pixelsmile.hashing import sha256_json

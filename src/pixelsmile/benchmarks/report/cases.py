@@ -13,12 +13,17 @@ import numpy as np
 
 from pixelsmile.benchmarks.fed.results import FedResults
 from pixelsmile.benchmarks.ffe.results import RunResults
-from pixelsmile.benchmarks.metrics import EditTable, sweeps, tabulate
 from pixelsmile.benchmarks.metrics.fed_score import SCORE
 from pixelsmile.benchmarks.metrics.harmonic import harmonic_score, identities
 from pixelsmile.benchmarks.metrics.linearity import pearson
 from pixelsmile.benchmarks.metrics.measure import ratio
-from pixelsmile.benchmarks.metrics.table import NO_POINT, FloatArray
+from pixelsmile.benchmarks.metrics.table import (
+    NO_POINT,
+    EditTable,
+    FloatArray,
+    sweeps,
+    tabulate,
+)
 from pixelsmile.benchmarks.scores import ScoredEdit
 from pixelsmile.expressions import EXPRESSIONS
 

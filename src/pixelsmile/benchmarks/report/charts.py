@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelsmile.benchmarks.fed.results import FedResults
-from pixelsmile.benchmarks.metrics import Estimate
 from pixelsmile.benchmarks.metrics.fed_score import gain_factor
 from pixelsmile.benchmarks.metrics.harmonic import TradeOffPoint
+from pixelsmile.benchmarks.metrics.measure import Estimate
 from pixelsmile.benchmarks.report.cases import LAZY_BELOW, OVERFIT_ABOVE
 from pixelsmile.benchmarks.report.tables import format_interval, format_number
 

@@ -1,12 +1,12 @@
 """Two runs of FFE-Bench on the work that both have done: what can be compared, and what is left out."""
 
 from pixelsmile.benchmarks.ffe.results import RunResults
-from pixelsmile.benchmarks.metrics import (
+from pixelsmile.benchmarks.metrics.choices import MetricChoices
+from pixelsmile.benchmarks.metrics.measure import Bootstrap
+from pixelsmile.benchmarks.metrics.summary import (
     METRICS,
-    Bootstrap,
     Comparison,
     Metric,
-    MetricChoices,
     compare,
 )
 from pixelsmile.benchmarks.report.remarks import benchmark_words, identity_words, strength_words

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from pixelsmile.benchmarks.ffe.results import RunResults
-from pixelsmile.benchmarks.metrics import Estimate
+from pixelsmile.benchmarks.metrics.measure import Estimate
 from pixelsmile.benchmarks.report.charts import Axis, Chart, Point, Series, nice_ticks
 from pixelsmile.benchmarks.report.tables import FFE_COLUMNS, format_interval, format_number
 from pixelsmile.store.json_lines import read_lines

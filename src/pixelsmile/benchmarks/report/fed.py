@@ -31,6 +31,8 @@ from pixelsmile.benchmarks.report.tables import (
     bootstrap_words,
     format_interval,
     format_number,
+    further_columns,
+    further_rows,
     interval_lines,
     level_words,
     printable,
@@ -38,10 +40,10 @@ from pixelsmile.benchmarks.report.tables import (
     value_lines,
 )
 from pixelsmile.benchmarks.scores import MARKS, ScoredEdit
-from pixelsmile.editors.task import GRANULARITIES
+from pixelsmile.editors.editor import GRANULARITIES
 
 _TABLE_1 = (*COMPONENTS, SCORE)
-_NOT_SPECIFIED = ("schema_version", "edits", "summary", "by_domain", "missing")
+_NOT_SPECIFIED = ("schema_version", "edits", "summary", "by_domain", "missing", "scores")
 _PATTERNS: tuple[Pattern, ...] = ("lazy", "overfit")
 _SEED = 0  # of what is drawn by lot
 _NUM_EXAMPLES = 3
@@ -57,7 +59,8 @@ def fed_lines(runs: Mapping[str, FedResults], *, classes: bool = False, publishe
         found = run.summary
         lines += ["", f"{label}: {found.num_samples} triplets, judged by {run.judge_id}"]
         parts = {each: found.by_granularity[each] for each in GRANULARITIES if each in found.by_granularity}
-        lines += interval_lines(FED_COLUMNS, found.overall, found.bootstrap, parts)
+        columns = (*FED_COLUMNS, *further_columns(run.further))
+        lines += interval_lines(columns, {**found.overall, **run.further}, found.bootstrap, parts)
         unscored = found.overall[SCORE.name].coverage.unscored
         lines += (f"unscored: {count} x {reason}" for reason, count in unscored.items())
         if classes:
@@ -86,6 +89,7 @@ def fed_page(runs: Mapping[str, FedResults]) -> str:
         about=[_about(label, run) for label, run in runs.items()],
         remarks=fed_remarks(runs),
         board=leaderboard(runs),
+        further=further_rows({label: run.further for label, run in runs.items()}),
         dimensions=_dimensions(runs),
         classes=_classes(runs),
         class_details={label: _class_details(label, run) for label, run in runs.items()},

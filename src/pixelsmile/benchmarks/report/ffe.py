@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pixelsmile.benchmarks.ffe.results import RunResults
-from pixelsmile.benchmarks.metrics import MetricChoices, Summary
+from pixelsmile.benchmarks.metrics.choices import MetricChoices
 from pixelsmile.benchmarks.metrics.confusion import PREDICTIONS, confusion_rates
+from pixelsmile.benchmarks.metrics.summary import Summary
 from pixelsmile.benchmarks.published import TableName
 from pixelsmile.benchmarks.report.cases import (
     all_sweeps,
@@ -24,12 +25,13 @@ from pixelsmile.benchmarks.report.tables import (
     FFE_COLUMNS,
     Row,
     Table,
+    further_columns,
+    further_rows,
     interval_lines,
     printable,
     value_lines,
 )
-from pixelsmile.benchmarks.scorers.outcomes import transcript
-from pixelsmile.benchmarks.scores import ScoredEdit
+from pixelsmile.benchmarks.scores import ScoredEdit, transcript
 from pixelsmile.expressions import EXPRESSIONS
 
 PUBLISHED: tuple[TableName, ...] = ("ffe_general", "ffe_linear", "ffe_ablation")
@@ -72,7 +74,8 @@ def ffe_lines(runs: Mapping[str, RunResults]) -> list[str]:
         domains = run.by_domain if len(run.by_domain) > 1 else {}
         parts = {domain: part.metrics for domain, part in domains.items()}
         lines += ["", f"{label}: {found.num_samples} samples, judged by {run.judge_id}"]
-        lines += interval_lines(FFE_COLUMNS, found.metrics, found.bootstrap, parts)
+        columns = (*FFE_COLUMNS, *further_columns(run.further))
+        lines += interval_lines(columns, {**found.metrics, **run.further}, found.bootstrap, parts)
     return [printable(line) for line in lines]
 
 
@@ -90,6 +93,7 @@ def ffe_page(runs: Mapping[str, RunResults]) -> str:
         about=[_about(label, run) for label, run in runs.items()],
         remarks=ffe_remarks(runs),
         board=leaderboard(runs),
+        further=further_rows({label: run.further for label, run in runs.items()}),
         chart=trade_off_chart({label: run.summary.trade_off for label, run in runs.items()}),
         confusion={label: _confusion(run.summary) for label, run in runs.items()},
         seed=_SEED,

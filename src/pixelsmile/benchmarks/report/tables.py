@@ -4,8 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pixelsmile.benchmarks.metrics import METRICS, Bootstrap, Estimate, FedNormalisation, Figure
-from pixelsmile.benchmarks.metrics.fed_score import gain_factor
+from pixelsmile.benchmarks.metrics.fed_score import FedNormalisation, gain_factor
+from pixelsmile.benchmarks.metrics.measure import (
+    Bootstrap,
+    Estimate,
+    Figure,
+)
+from pixelsmile.benchmarks.metrics.summary import METRICS
 from pixelsmile.benchmarks.published import PublishedTable, TableName, published_table
 
 UNKNOWN = "–"
@@ -179,10 +184,24 @@ def interval_lines(
         figure, digits = figures[column.name], column.digits
         if figure.estimate.note is not None:
             notes.setdefault(figure.estimate.note, []).append(column.label)
-        of_parts = (value_interval_and_n(part[column.name], digits)[:2] for part in parts.values())
-        rows.append((column.label, *value_interval_and_n(figure, digits), *map(" ".join, of_parts)))
+        of_parts = (_part(part.get(column.name), digits) for part in parts.values())
+        rows.append((column.label, *value_interval_and_n(figure, digits), *of_parts))
     yield from table_lines(("", "value", level_words(plan), "scored", "unscored", *parts), rows)
     yield from (f"{', '.join(labels)}: {note}" for note, labels in notes.items())
+
+
+def further_columns(further: Figures) -> list[Column]:
+    """Columns for the values of scorers of one's own, of which nobody says which way is better."""
+    return [Column(name, name, better=None) for name in further]
+
+
+def further_rows(runs: Mapping[str, Figures]) -> list[tuple[str, ...]]:
+    """The run, the value's name, and the figure in words; of all runs, by their labels."""
+    return [
+        (label, column.label, *value_interval_and_n(further[column.name], column.digits))
+        for label, further in runs.items()
+        for column in further_columns(further)
+    ]
 
 
 def value_interval_and_n(figure: Figure, digits: int) -> tuple[str, str, str, str]:
@@ -244,3 +263,7 @@ def _values(columns: Sequence[Column], row: Row) -> Iterator[str]:
         for column in columns:
             found = figures.get(column.name)
             yield UNKNOWN if found is None else format_number(found.estimate.value, column.digits)
+
+
+def _part(figure: Figure | None, digits: int) -> str:
+    return UNKNOWN if figure is None else " ".join(value_interval_and_n(figure, digits)[:2])

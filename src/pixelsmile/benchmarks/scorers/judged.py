@@ -2,18 +2,34 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from pydantic import Field, JsonValue
 
 from pixelsmile.benchmarks.run_folder import FedTaskRecord, RunFolder, file_name
-from pixelsmile.benchmarks.scorers.outcomes import outcome_of, score_of
-from pixelsmile.benchmarks.scorers.scorer import Edit, Scorer, keep_record, kept_records
-from pixelsmile.benchmarks.scores import MARKS, VERDICT, Score
+from pixelsmile.benchmarks.scorers.scorer import (
+    Edit,
+    Scorer,
+    Scoring,
+    keep_record,
+    kept_records,
+    score_records,
+)
+from pixelsmile.benchmarks.scores import (
+    MARKS,
+    VERDICT,
+    Score,
+    examples_of,
+    outcome_of,
+    score_of,
+)
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_json
-from pixelsmile.judges.judge import Judge, JudgeIdentity, Markers
-from pixelsmile.judges.question import (
+from pixelsmile.judges.judge import (
+    Judge,
+    JudgeIdentity,
+    Markers,
     Sample,
     Target,
     consistency_sample,
@@ -173,3 +189,23 @@ def keep_markers(folder: RunFolder, record: MarkersRecord) -> None:
 def kept_markers(folder: RunFolder) -> dict[str, MarkersRecord]:
     """All that marked this run, by id. InputError for a file that is damaged."""
     return {record.id: record for record in kept_records(folder.path / "markers", MarkersRecord)}
+
+
+@dataclass(frozen=True)
+class JudgePass:
+    """What came of one pass of a judge: answers, of them those without asking, and questions that are left.
+
+    examples: for each reason why there was no score what was said of the first such edit.
+    """
+
+    num_new: int
+    num_reused: int
+    num_left: int
+    stopped: str | None
+    examples: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folder: RunFolder, scoring: Scoring, asker: Asker) -> Self:
+        """What came of a pass that is at its end."""
+        scores = (record.score for record in score_records(folder, scoring.place).values())
+        return cls(asker.num_asked, asker.num_reused, scoring.num_left, scoring.stopped, examples_of(scores))

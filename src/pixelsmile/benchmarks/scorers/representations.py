@@ -12,15 +12,14 @@ import numpy as np
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.benchmarks.scorers.outcomes import score_of
-from pixelsmile.benchmarks.scores import NO_FACE, Score
+from pixelsmile.benchmarks.scores import NO_FACE, Score, score_of
 from pixelsmile.expressions import EXPRESSIONS, Domain
 from pixelsmile.faces.alignment import similarity, template
 from pixelsmile.faces.crops import crop_around
 from pixelsmile.faces.face import Box, Detector, Face
 from pixelsmile.faces.likeness import face_at
 from pixelsmile.hashing import sha256_json
-from pixelsmile.judges.question import Sample
+from pixelsmile.judges.judge import Sample
 from pixelsmile.judges.run import Asker
 from pixelsmile.store.json_lines import Record
 

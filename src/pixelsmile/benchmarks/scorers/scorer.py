@@ -14,8 +14,9 @@ leaves RUN/scores/sharpness.json, with what decides the numbers, and RUN/scores/
 each edit; `scored_edits` and the results have them under that name.
 """
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,9 +31,9 @@ from pixelsmile.benchmarks.run_folder import (
     TaskRecord,
     latest,
 )
-from pixelsmile.benchmarks.scorers.earlier_lines import as_score
-from pixelsmile.benchmarks.scores import NOT_MADE, Score, ScoredEdit
+from pixelsmile.benchmarks.scores import NOT_MADE, Score, ScoredEdit, score_of
 from pixelsmile.errors import InputError
+from pixelsmile.judges.judge import outcome_from_json
 from pixelsmile.limits import read_record, shown
 from pixelsmile.remote import Pool
 from pixelsmile.store.json_lines import LineWriter, Record, read_lines
@@ -105,7 +106,7 @@ class ScoreRecord(EditLine):
     @model_validator(mode="before")
     @classmethod
     def _of_before(cls, values: Any) -> Any:
-        return as_score(values) if isinstance(values, dict) and "score" not in values else values
+        return _as_score(values) if isinstance(values, dict) and "score" not in values else values
 
 
 class Scoring:
@@ -129,6 +130,11 @@ class Scoring:
         edits = [edit for edit in edits_to_score(folder) if edit.key not in done]
         self.num_edits = len(edits)
         self._pool = Pool(edits, scorer.score, scorer.aclose, max_concurrency=scorer.max_concurrency)
+
+    @property
+    def place(self) -> str:
+        """Where the scores lie; see `Scorer.place`."""
+        return self._scorer.place
 
     @property
     def num_left(self) -> int:
@@ -257,3 +263,46 @@ def _first_change(found: Record | None, wanted: Record) -> tuple[str, Any, Any] 
 
 def _file(folder: RunFolder, place: str, suffix: str) -> Path:
     return folder.path / f"{place}{suffix}"
+
+
+# Lines of scores as they were before all scorers wrote alike: each kind had keys of its own.
+_PICTURE = ("source", "target", "strength", "edit_sha256")
+
+
+def _as_score(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A line in the present form; one of no known kind is left as it is. ValueError for no outcome."""
+    kind = next((key for key in _KINDS if key in line), None)
+    if kind is None:
+        return dict(line)
+    return {**{key: line[key] for key in _PICTURE if key in line}, "score": _KINDS[kind](line)}
+
+
+def _identity(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {"values": line["similarities"], "unscored": line.get("no_identity")}
+
+
+def _background(line: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: line.get(name) for name in ("rmse", "share")}
+    return {"values": values, "unscored": line.get("no_background")}
+
+
+def _change(line: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: line.get(name) for name in ("change", "expected")}
+    return {"values": values, "unscored": line.get("no_change"), "metadata": {"seen": line.get("seen", {})}}
+
+
+def _similarity(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {"values": line["values"], "unscored": line["no_values"]}
+
+
+def _outcome(line: Mapping[str, Any]) -> dict[str, Any]:
+    return score_of(outcome_from_json(json.dumps(line["outcome"]))).model_dump()
+
+
+_KINDS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "similarities": _identity,
+    "rmse": _background,
+    "change": _change,
+    "no_values": _similarity,
+    "outcome": _outcome,
+}

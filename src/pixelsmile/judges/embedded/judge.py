@@ -23,9 +23,12 @@ from pixelsmile.faces.alignment import similarity, warp
 from pixelsmile.faces.detectors.drawn import DrawnDetector
 from pixelsmile.faces.face import Face
 from pixelsmile.hashing import sha256_bytes, sha256_file, sha256_json
-from pixelsmile.judges.judge import JudgeIdentity
-from pixelsmile.judges.question import Question
-from pixelsmile.judges.verdict import NoVerdict, Verdict
+from pixelsmile.judges.judge import (
+    JudgeIdentity,
+    NoVerdict,
+    Question,
+    Verdict,
+)
 from pixelsmile.networks.convolutional import CONFIG_FILE, WEIGHTS_FILE
 from pixelsmile.networks.expression_judge import EmbeddedJudgeNetwork, to_tensor
 from pixelsmile.networks.face_detector import DrawnFaceNetwork

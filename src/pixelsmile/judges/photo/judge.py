@@ -23,10 +23,13 @@ from pixelsmile.faces.mesh import FaceMesh, load_mesh_networks
 from pixelsmile.faces.mesh.mesh import LEFT_BROW, OVAL, RIGHT_BROW
 from pixelsmile.faces.mesh.networks import Picture, open_network
 from pixelsmile.hashing import sha256_bytes, sha256_file, sha256_json
-from pixelsmile.judges.judge import JudgeIdentity
+from pixelsmile.judges.judge import (
+    JudgeIdentity,
+    NoVerdict,
+    Question,
+    Verdict,
+)
 from pixelsmile.judges.photo.scores import CATEGORIES, CLASSES, Evidence, load_fitted, weigh
-from pixelsmile.judges.question import Question
-from pixelsmile.judges.verdict import NoVerdict, Verdict
 from pixelsmile.limits import read_json_object, validated
 
 FILE = "judge_quality.json"

@@ -10,11 +10,14 @@ from PIL import Image
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.faces.mesh.networks import Picture as Squares
 from pixelsmile.judges import marks
-from pixelsmile.judges.judge import Markers
+from pixelsmile.judges.judge import (
+    SOURCE,
+    Markers,
+    Question,
+)
 from pixelsmile.judges.marks import Damage, Rules, Scale, make_markers
 from pixelsmile.judges.photo.judge import NO_PHOTOGRAPH, PhotoJudge, PhotoLook, not_judged
 from pixelsmile.judges.photo.scores import CATEGORIES
-from pixelsmile.judges.question import SOURCE, Question
 
 # Nine in ten photographs and paintings as they came have less than `full_at`; half of them about `none_at`
 # when blurred by a twentieth of the face, in noise of 25, or as JPEG of quality 5 (recipes/photo/marks.py).

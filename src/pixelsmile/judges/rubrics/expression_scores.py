@@ -8,13 +8,13 @@ label. The words are part of every verdict's identity: to change one, add a vers
 from pydantic import JsonValue
 
 from pixelsmile.expressions import JUDGE_LABELS, NEUTRAL, TAXONOMY
+from pixelsmile.judges.judge import Verdict
 from pixelsmile.judges.rubrics.rubric import (
     Rubric,
     read_object,
     require_number,
     require_object,
 )
-from pixelsmile.judges.verdict import Verdict
 from pixelsmile.limits import shown
 from pixelsmile.remote import UnusableReplyError
 

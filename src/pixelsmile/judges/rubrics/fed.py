@@ -5,13 +5,16 @@ To change a word, add a version and leave the others as they are.
 
 from pydantic import JsonValue
 
+from pixelsmile.judges.judge import (
+    MAX_MARK,
+    Mark,
+)
 from pixelsmile.judges.rubrics.rubric import (
     Rubric,
     read_object,
     require_number,
     require_object,
 )
-from pixelsmile.judges.verdict import MAX_MARK, Mark
 from pixelsmile.limits import shown
 from pixelsmile.remote import UnusableReplyError
 

@@ -18,7 +18,10 @@ from typing import NoReturn
 from pydantic import JsonValue
 
 from pixelsmile.hashing import sha256_json
-from pixelsmile.judges.verdict import Mark, Verdict
+from pixelsmile.judges.judge import (
+    Mark,
+    Verdict,
+)
 from pixelsmile.limits import MAX_DEPTH, shown
 from pixelsmile.remote.answers import without_halves
 from pixelsmile.remote.client import UnusableReplyError
