@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from pixelsmile.editors.task import Granularity
+from pixelsmile.editors.editor import Granularity
 from pixelsmile.expressions import Domain
 from pixelsmile.hashing import sha256_json
 from pixelsmile.store.json_lines import Record

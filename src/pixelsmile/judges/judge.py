@@ -303,7 +303,7 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class Markers:
-    """Who marks FED-Bench's judged components: PQ, SC and GTA. What they are asked: judges.question."""
+    """Who marks FED-Bench's judged components: PQ, SC and GTA. What they are asked: the samples above."""
 
     quality: Judge
     consistency: Judge
