@@ -63,6 +63,13 @@ def build_parser() -> CommandParser:
         help="processes (default: one a core); the result is the same",
     )
     parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="let Ray do the work: on the cluster at ADDRESS (auto: the one that runs here), else with --workers",
+    )
+    parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the configuration"
     )
     add_json(parser)
@@ -125,7 +132,12 @@ def _build(options: argparse.Namespace) -> int:
     with progress(options.quiet, "looking", "pictures") as show:
         try:
             for event in build(
-                folder, config, until=options.until, num_workers=num_workers, redo=options.redo
+                folder,
+                config,
+                until=options.until,
+                num_workers=num_workers,
+                redo=options.redo,
+                ray=options.ray,
             ):
                 show(event.done, event.total, what=event.step)
                 if event.manifest is not None:

@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import JsonValue
 
 from pixelsmile.dataset.annotate import Annotate
+from pixelsmile.dataset.cluster import RayWorkers
 from pixelsmile.dataset.collect import Collect, EachRow, lost_item
 from pixelsmile.dataset.compose import Compose
 from pixelsmile.dataset.config import BuildConfig, is_drawn
@@ -111,10 +112,12 @@ def build(
     until: str | None = None,
     num_workers: int = 0,
     redo: str | None = None,
+    ray: str | None = None,
 ) -> Iterator[Progress]:
     """Do what the folder lacks, to the end or to step `until`; the rows are the same with any num_workers.
 
-    num_workers: processes; 0 works in this one. redo: first take away that step and all after it.
+    num_workers: processes; 0 works in this one. redo: first take away that step and all after it. ray: where a
+    cluster does the work instead (`RayWorkers`).
     InputError before any work where a finished step was made with other settings, where a source is empty or
     something is not installed; OutputError where the folder cannot be written.
     """
@@ -126,7 +129,8 @@ def build(
     _check_packages(config, wanted)
     if "review" in wanted:
         read_decisions(_decisions_path(config))
-    with DatasetFolder.claimed(folder), Workers(num_workers) as workers:
+    pool = Workers(num_workers) if ray is None else RayWorkers(ray, num_workers)
+    with DatasetFolder.claimed(folder), pool as workers:
         if redo is not None:
             for step in STEPS[STEPS.index(redo) :]:
                 remove_folder(folder / step)
@@ -179,7 +183,7 @@ def _check_packages(config: BuildConfig, steps: Sequence[str]) -> None:
 class _Builder:
     """One run of `build`."""
 
-    def __init__(self, folder: Path, config: BuildConfig, workers: Workers) -> None:
+    def __init__(self, folder: Path, config: BuildConfig, workers: Workers | RayWorkers) -> None:
         self._folder, self._config, self._workers = folder, config, workers
         self._listing: tuple[int, str] | None = None
 
@@ -321,7 +325,7 @@ class _Builder:
         batches: Iterable[tuple[int, bool, Sequence[T]]],
         lost: Callable[[T], Row],
         *,
-        workers: Workers | None = None,
+        workers: Workers | RayWorkers | None = None,
         kept: UnfinishedShard | None = None,
     ) -> Iterator[int]:
         """Batches through the workers, put together to shards. Of each: its shard, whether it ends it.

@@ -9,8 +9,8 @@
   grid.replaceChildren(...figures);
   figures.forEach((_, number) => paint(number));
   count();
-  const open = figures.findIndex((_, number) => !(data.rows[number].id in decisions));
-  figures[Math.max(open, 0)].focus();
+  let at = 0; // the picture that keys are about, also while the button has the focus
+  go(next(-1));
 
   function recall() {
     try { return JSON.parse(localStorage.getItem(memory)) ?? {}; } catch { return {}; }
@@ -29,6 +29,7 @@
     image.alt = row.key;
     caption.append(document.createElement("b"), row.words);
     element.append(image, caption);
+    element.addEventListener("focus", () => { at = number; });
     element.addEventListener("click", () => { element.focus(); decide(number, decisions[row.id] === false); });
     return element;
   }
@@ -56,12 +57,11 @@
     target.scrollIntoView({ block: "nearest" });
   }
   function next(from) {
-    const later = figures.findIndex((_, number) => number > from && !(data.rows[number].id in decisions));
-    return later < 0 ? from + 1 : later;
+    const open = data.rows.flatMap((row, number) => (row.id in decisions ? [] : [number]));
+    return open.find((number) => number > from) ?? open[0] ?? from + 1; // those before it come last
   }
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const at = Math.max(figures.indexOf(document.activeElement), 0);
     const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
     const moves = { ArrowLeft: at - 1, ArrowRight: at + 1, ArrowUp: at - columns, ArrowDown: at + columns };
     const key = event.key.toLowerCase();
