@@ -1,4 +1,4 @@
-"""Ray: the same rows as without it, also where workers are killed. In processes of their own, without threads here."""
+"""Ray: the same rows as without it, also where workers are killed. It is run in processes of their own."""
 
 import os
 import signal
@@ -19,7 +19,8 @@ import sys
 from pathlib import Path
 from dataset.dataset_examples import people
 from pixelsmile.dataset.build import build
-for event in build(Path(sys.argv[1]), people(24), num_workers=2, ray=None if sys.argv[2] == "none" else sys.argv[2]):
+folder, address = sys.argv[1:]
+for event in build(Path(folder), people(24), num_workers=2, ray=None if address == "none" else address):
     print(event.step, event.done, flush=True)
 """
 _MAP = """

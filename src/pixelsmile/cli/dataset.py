@@ -67,7 +67,7 @@ def build_parser() -> CommandParser:
         nargs="?",
         const="local",
         metavar="ADDRESS",
-        help="let Ray do the work: on the cluster at ADDRESS (auto: the one that runs here), else with --workers",
+        help="let Ray do the work: on the cluster at ADDRESS (auto: one that runs here), else with --workers",
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the configuration"

@@ -1,9 +1,9 @@
-"""Ray: batches done on the machines of a cluster, with the functions and the results of the pool of processes.
+"""Ray: batches done on the machines of a cluster, with the functions and results of the pool of processes.
 
-Ray Data does the work: a batch is a row of a data set, `map_batches` calls the function, and what a worker had
-under way that died is done again by another. Each worker has a process of its own for the function (`Workers`),
-so that a row which ends it costs no worker, and is set aside as it is without Ray. Every machine has to see the
-folder of the data set and its sources under the same path, and to have pixelsmile installed.
+Ray Data does the work: a batch is a row of a data set, `map_batches` calls the function, and what a worker
+had under way that died is done again by another. Each worker has a process of its own for the function
+(`Workers`), so that a row which ends it costs no worker, and is set aside as it is without Ray. Every machine
+has to see the folder of the data set and its sources under the same path, and to have pixelsmile installed.
 """
 
 import logging
