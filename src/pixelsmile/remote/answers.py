@@ -26,9 +26,11 @@ _REQUEST_TIMEOUT, _TOO_LARGE, _TOO_MANY_REQUESTS = 408, 413, 429
 _OK, _FIRST_REDIRECT, _SERVER_ERROR, _LAST_STATUS = 200, 300, 500, 599
 _ABOUT_THE_QUESTION = (*BAD_REQUEST, _TOO_LARGE, 415)
 _MAY_BE_THE_PICTURE = (*_ABOUT_THE_QUESTION, 403, 451)
-# By what codes and messages say that it is the picture (DashScope, OpenAI, Azure, Gemini, OpenRouter).
+# By what codes and messages say that it is the picture (DashScope, OpenAI, Azure, Gemini, OpenRouter, Ark,
+# Replicate).
 _PICTURE = re.compile(
     r"data.?inspection|content.?(?:filter|policy|management)|responsibleai|moderation|flagged|inappropriate"
+    r"|sensitive.?content|risk.?detection|\bnsfw\b"
     r"|unable to process (?:the )?input image|invalid.image|image.parse|(?:unsupported|process) image",
     re.IGNORECASE,
 )
@@ -122,7 +124,10 @@ def usage_of(reported: object, field: str) -> Usage | None:
 
 @dataclass(frozen=True)
 class ServerError:
-    """What went wrong. status: of HTTP, or what the error says in its place. param: what it is about."""
+    """What went wrong. status: of HTTP, or what the error says in its place. param: what it is about.
+
+    answer: that holds it, where it came as if all were well.
+    """
 
     status: int
     message: str
@@ -130,6 +135,7 @@ class ServerError:
     param: str = ""
     wait_s: float | None = None
     usage: Usage | None = NOTHING
+    answer: Answer | None = None
 
     def failure(self, advice: str) -> Failure:
         """What follows: asking again, leaving the prompt, or the end. advice: for the latter two."""
@@ -155,9 +161,14 @@ class ServerError:
     @property
     def refused(self) -> Refused | None:
         """What was not taken; None where no prompt would be."""
-        if self.status in _MAY_BE_THE_PICTURE and _PICTURE.search(f"{self.code} {self.message}"):
+        if self.status in _MAY_BE_THE_PICTURE and is_about_picture(f"{self.code} {self.message}"):
             return "picture"
         return "request" if self.status in _ABOUT_THE_QUESTION else None
+
+
+def is_about_picture(words: str) -> bool:
+    """Whether a server's words name a picture as the reason for what went wrong."""
+    return _PICTURE.search(words) is not None
 
 
 def is_retried(status: int) -> bool:
@@ -182,6 +193,7 @@ def error_of(answer: Answer) -> ServerError | None:
         _text(said.get("param")),
         retry_after_s(answer.headers) if wait_s is None else wait_s,
         None if answer.is_ok and _has_choices(answer.value) else NOTHING,
+        answer if answer.is_ok else None,
     )
 
 
@@ -241,7 +253,7 @@ def _status_in(said: Mapping[str, JsonValue], words: str) -> int:
             return int(text)
     if _TOO_MANY.search(words):
         return _TOO_MANY_REQUESTS
-    return BAD_REQUEST[0] if _PICTURE.search(words) else _SERVER_ERROR
+    return BAD_REQUEST[0] if is_about_picture(words) else _SERVER_ERROR
 
 
 def _has_choices(value: JsonValue) -> bool:

@@ -26,6 +26,7 @@ from pixelsmile.remote.provider import (
     RemoteError,
     Reply,
     RequestRefusedError,
+    TakesJobs,
     Usage,
 )
 
@@ -145,9 +146,18 @@ class Client:
         await self.provider.aclose()
 
     async def _send(self, prompt: Prompt) -> Reply | Failure:
-        """One request within the budget."""
+        """One request within the budget, or a question about one that was paid for."""
         if self._stop is not None:
             raise self._stop
+        if isinstance(self.provider, TakesJobs) and self.provider.has_job(prompt):
+            reply = await self.provider.ask(prompt)
+        else:
+            reply = await self._within_budget(prompt)
+        if isinstance(reply, Failure) and (reply.stops or reply.refused):
+            raise self._unanswered(reply)
+        return reply
+
+    async def _within_budget(self, prompt: Prompt) -> Reply | Failure:
         limits = self.provider.limits
         bound = limits.bound(prompt) if limits else NOTHING
         try:
@@ -163,8 +173,6 @@ class Client:
                 used = Usage(used.num_tokens, bound.cost)
         finally:
             reservation.settle(used)
-        if isinstance(reply, Failure) and (reply.stops or reply.refused):
-            raise self._unanswered(reply)
         return reply
 
     def _unanswered(self, failure: Failure) -> RemoteError | BudgetSpentError:

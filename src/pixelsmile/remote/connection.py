@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pixelsmile.errors import one_line
 from pixelsmile.remote.answers import Answer, ServerError, error_of, without_pictures
-from pixelsmile.remote.keys import ApiKey, is_same_server, read_key, server_of
+from pixelsmile.remote.keys import ApiKey, is_of_hosts, is_same_server, read_key, server_of
 from pixelsmile.remote.provider import NOTHING, Failure, RemoteError, Reply, media_type
 
 if TYPE_CHECKING:
@@ -36,19 +37,29 @@ _HEADERS = ("retry-after", "retry-after-ms", "location")  # all that is read of 
 class Service:
     """Where a protocol is at home. key_names: the variables of its key, which is sent there alone.
 
-    key_header: the name of the header for a key, and what stands before the key in it.
+    key_header: the name of the header for a key, and what stands before the key in it. hosts: where else the
+    service answers, and gets its key. delivery_hosts: where its pictures lie, which are fetched without a
+    key. An address that an answer names is followed to these hosts alone; in their names `*` is any part.
     """
 
     url: str
     key_names: tuple[str, ...]
     key_header: tuple[str, str]
+    hosts: tuple[str, ...] = ()
+    delivery_hosts: tuple[str, ...] = ()
 
 
 OPENAI = Service("https://api.openai.com/v1", ("OPENAI_API_KEY",), ("Authorization", "Bearer "))
 
 
+_Came = tuple[int, Mapping[str, str], bytes]  # status, headers, body
+
+
 class Connection:
     """Sends requests to one server, and nothing to any other: no redirect is followed.
+
+    An address in an answer is followed where it is that server's own, and, at the service itself, where the
+    service names its host.
 
     base_url: None is the service itself; to another server no key goes unless `key_env` names its variable.
     timeout_s: from the first byte that is sent to the last that comes. An answer has at most
@@ -72,7 +83,7 @@ class Connection:
         self.key: ApiKey | None = None
         if self.is_home or key_env is not None:
             self.key = read_key(service.key_names if key_env is None else [key_env])
-        self._key_header = service.key_header
+        self._service = service
         self._timeout_s = timeout_s
         self._has_pictures = has_pictures
         self._max_bytes = MAX_PICTURES_BYTES if has_pictures else MAX_ANSWER_BYTES
@@ -87,10 +98,50 @@ class Connection:
         A ServerError where the server says that there is one, a Reply where an answer came but is of no use,
         a Failure where none came.
         """
+        sent: dict[str, Any]
+        headers = self._key_headers()
+        if record is None:
+            sent = _multipart(form)
+        else:
+            headers["Content-Type"] = "application/json"
+            sent = {"content": json.dumps(record, allow_nan=False).encode()}
+        return self._answer(await self._exchange("POST", f"{self._base_url}/{path}", headers, **sent))
+
+    async def get(self, address: str) -> Answer | ServerError | Reply | Failure:
+        """What the service says at an address that an answer named, as `post`; a Reply for a foreign one."""
+        if not self._is_followed(address, self._service.hosts):
+            return _foreign(address)
+        return self._answer(await self._exchange("GET", address, self._key_headers()))
+
+    async def download(self, address: str) -> bytes | ServerError | Reply | Failure:
+        """The file at an address that an answer named, asked for without a key, within the same bounds."""
+        if not self._is_followed(address, self._service.delivery_hosts):
+            return _foreign(address)
+        came = await self._exchange("GET", address, {})
+        if not isinstance(came, tuple):
+            return came
+        status, headers, body = came
+        if status < _FIRST_REDIRECT:
+            return body
+        if status < _FIRST_ERROR:
+            detail = "the address of a picture leads to another, which is not followed"
+            return Reply("", "", None, "malformed", detail)
+        error = error_of(Answer(status, headers, self._redact(body.decode(errors="replace"))))
+        assert error is not None, "an error's status is an error"
+        return error
+
+    async def _exchange(
+        self, method: str, address: str, headers: Mapping[str, str], **sent: Any
+    ) -> _Came | Reply | Failure:
+        """One request with the whole of what comes back, or why there is no such thing."""
         httpx2 = _library()
         client = self._idle.pop() if self._idle else _new_client(self._timeout_s)
+        headers, is_error = {"Accept-Encoding": "identity", **headers}, False
         try:
-            async with asyncio.timeout(self._timeout_s), self._stream(client, path, record, form) as response:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                client.stream(method, address, headers=headers, **sent) as response,
+            ):
                 is_error = response.status_code >= _FIRST_ERROR
                 body, is_whole = await _read(response, _MAX_ERROR_BYTES if is_error else self._max_bytes)
         except (TimeoutError, httpx2.TimeoutException):
@@ -105,7 +156,7 @@ class Connection:
             self._idle.append(client)
         if not is_whole and not is_error:
             return Reply("", "", None, "malformed", f"the answer is longer than {self._max_bytes:,} bytes")
-        return self._answer(response.status_code, response.headers, body.decode(errors="replace"))
+        return response.status_code, response.headers, body
 
     def clean(self, reply: Reply) -> Reply:
         """`reply` without the key, which an answer may hold in pieces."""
@@ -117,28 +168,31 @@ class Connection:
         for client in clients:
             await client.aclose()
 
-    def _answer(self, status: int, said: Mapping[str, str], body: str) -> Answer | ServerError | Failure:
+    def _answer(self, came: _Came | Reply | Failure) -> Answer | ServerError | Reply | Failure:
+        if not isinstance(came, tuple):
+            return came
+        status, said, data = came
         headers = {name: self._redact(said[name]) for name in _HEADERS if name in said}
         if _FIRST_REDIRECT <= status < _FIRST_ERROR:
             return _redirected(status, headers.get("location", "nowhere"))
+        body = data.decode(errors="replace")
         body, pictures = without_pictures(body) if self._has_pictures else (body, ())
         answer = Answer(status, headers, self._redact(body), pictures)
         return error_of(answer) or answer
 
+    def _is_followed(self, address: str, hosts: Sequence[str]) -> bool:
+        try:
+            is_own = is_same_server(address, self._base_url)
+        except RemoteError:  # no URL
+            return False
+        return is_own or (self.is_home and is_of_hosts(address, hosts))
+
+    def _key_headers(self) -> dict[str, str]:
+        name, before = self._service.key_header
+        return {name: f"{before}{self.key.reveal()}"} if self.key else {}
+
     def _redact(self, text: str) -> str:
         return self.key.redact(text) if self.key else text
-
-    def _stream(self, client: Any, path: str, record: Mapping[str, Any] | None, form: Form) -> Any:
-        headers, sent = {"Accept-Encoding": "identity"}, {}
-        if self.key:
-            name, before = self._key_header
-            headers[name] = f"{before}{self.key.reveal()}"
-        if record is None:
-            sent = _multipart(form)
-        else:
-            headers["Content-Type"] = "application/json"
-            sent = {"content": json.dumps(record, allow_nan=False).encode()}
-        return client.stream("POST", f"{self._base_url}/{path}", headers=headers, **sent)
 
 
 def _multipart(form: Form) -> dict[str, Any]:
@@ -166,6 +220,15 @@ async def _read(response: Any, most: int) -> tuple[bytes, bool]:
         if len(body) > most:
             return bytes(body[:most]), False
     return bytes(body), True
+
+
+def _foreign(address: str) -> Reply:
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        host = ""
+    detail = f"the answer names an address at {one_line(host, 80)!r}, which is not followed"
+    return Reply("", "", None, "malformed", detail)
 
 
 def _redirected(status: int, target: str) -> Failure:

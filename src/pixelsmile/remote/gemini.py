@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -36,7 +36,7 @@ _RETIRED = {
 # Settings that stand beside generationConfig in the request and not in it.
 _BESIDE = ("safetySettings", "systemInstruction", "tools", "toolConfig", "cachedContent")
 _OURS = "contents"
-_FINISHED = ("STOP", "FINISH_REASON_UNSPECIFIED")
+_FINISHED = ("STOP", "FINISH_REASON_UNSPECIFIED", "NO_IMAGE")
 # Reasons that are about the writing of the answer; all others mean that the service withheld it.
 _WRITING = (
     "MAX_TOKENS",
@@ -60,6 +60,8 @@ class GeminiProvider:
     """
 
     name = "gemini"
+    current_model: ClassVar[str] = CURRENT_MODEL
+    has_pictures: ClassVar[bool] = False  # in its answers
 
     def __init__(
         self,
@@ -78,7 +80,9 @@ class GeminiProvider:
         self.model = model
         self.limits = limits or Limits()
         self._api_version = api_version
-        self._connection = Connection(GEMINI, base_url, key_env, self.limits.timeout_s)
+        self._connection = Connection(
+            GEMINI, base_url, key_env, self.limits.timeout_s, has_pictures=self.has_pictures
+        )
         self._settings = {"temperature": temperature, "seed": seed, **(settings or {})}
         if _OURS in self._settings:
             raise RemoteError(f"{_OURS} is not to be changed by further settings: leave it out")
@@ -101,7 +105,7 @@ class GeminiProvider:
         answer = await self._connection.post(path, record=self._request(prompt))
         match answer:
             case Answer():
-                return self._connection.clean(read_content(answer))
+                return self._connection.clean(self._read(answer))
             case ServerError():
                 return answer.failure(self._advice(answer))
         return answer
@@ -110,10 +114,18 @@ class GeminiProvider:
         """Close the connections of this event loop."""
         await self._connection.aclose()
 
-    def _request(self, prompt: Prompt) -> dict[str, Any]:
+    def _config(self, prompt: Prompt) -> dict[str, Any]:
+        """What generationConfig has before any setting."""
         config: dict[str, Any] = {"maxOutputTokens": self.limits.max_output_tokens}
         if prompt.schema is not None:
             config |= {"responseMimeType": "application/json", "responseJsonSchema": dict(prompt.schema)}
+        return config
+
+    def _read(self, answer: Answer) -> Reply:
+        return read_content(answer)
+
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        config = self._config(prompt)
         config |= {to_camel(name): value for name, value in self._settings.items()}
         config = {name: value for name, value in config.items() if value is not None}
         beside = {name: config.pop(name) for name in _BESIDE if name in config}
@@ -122,12 +134,15 @@ class GeminiProvider:
 
     def _advice(self, error: ServerError) -> str:
         if error.status == NOT_FOUND:
-            return f"check the model's name ({CURRENT_MODEL} is current) and the address"
+            return f"check the model's name ({self.current_model} is current) and the address"
         return error.advice(self._connection.key)
 
 
 def read_content(answer: Answer) -> Reply:
-    """The reply in generated content."""
+    """The reply in generated content: its text and its pictures, without those that the model thinks in.
+
+    Without a text it is empty, whatever it shows: whoever wants pictures looks at these.
+    """
     try:
         content = validated(_Body, answer.value, "the answer")
     except PixelSmileError:
@@ -139,8 +154,10 @@ def read_content(answer: Answer) -> Reply:
     if not content.candidates:
         return Reply("", answer.body, usage, "empty", "the server's answer has no candidates")
     candidate = content.candidates[0]
-    text = "".join(part.text or "" for part in candidate.parts() if not part.thought)
-    return Reply(text, answer.body, usage, *_fault(candidate.finish_reason, text))
+    parts = [part for part in candidate.parts() if not part.thought]
+    text = "".join(part.text or "" for part in parts)
+    pictures = tuple(answer.picture(part.inline_data.data) or b"" for part in parts if part.inline_data)
+    return Reply(text, answer.body, usage, *_fault(candidate.finish_reason, text), pictures)
 
 
 def _part(part: Part) -> dict[str, Any]:
@@ -165,8 +182,13 @@ class _Model(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel)
 
 
+class _Data(_Model):
+    data: str = ""
+
+
 class _Part(_Model):
     text: str | None = None
+    inline_data: _Data | None = None
     thought: bool | None = None
 
 

@@ -4,6 +4,7 @@ import base64
 import os
 import re
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from urllib.parse import SplitResult, urlsplit
 
 from pixelsmile.remote.provider import RemoteError
@@ -72,6 +73,21 @@ def is_same_server(url: str, home: str) -> bool:
     """Whether an address is that of `home`: a key that is meant for one is sent nowhere else."""
     ours, theirs = _parts(url), _parts(home)
     return all(getattr(ours, part) == getattr(theirs, part) for part in ("scheme", "hostname", "port"))
+
+
+def is_of_hosts(url: str, hosts: Sequence[str]) -> bool:
+    """Whether an address is safe (https, its usual port, no password) and its host one of `hosts`.
+
+    In those `*` stands for one part between dots, or for the rest of one: `*.x.com` is not `x.com`.
+    """
+    parts = _parts(url)
+    if parts.scheme != "https" or parts.port not in (None, 443) or parts.username or parts.password:
+        return False
+    named = (parts.hostname or "").split(".")
+    return any(
+        len(named) == len(wanted) and all(map(fnmatchcase, named, wanted))
+        for wanted in (host.split(".") for host in hosts)
+    )
 
 
 def _parts(url: str) -> SplitResult:

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, JsonValue
 
-from pixelsmile.errors import PixelSmileError
+from pixelsmile.errors import PixelSmileError, one_line
 from pixelsmile.limits import shown, validated
-from pixelsmile.remote.answers import Answer, ServerError, usage_of
+from pixelsmile.remote.answers import Answer, ServerError, is_about_picture, usage_of
 from pixelsmile.remote.client import UnusableReplyError
 from pixelsmile.remote.connection import OPENAI, Connection, Form
-from pixelsmile.remote.provider import Failure, Limits, Prompt, RemoteError, Reply, media_type
+from pixelsmile.remote.provider import Failure, Fault, Limits, Prompt, RemoteError, Reply, media_type
 
 _OURS = ("model", "prompt", "image", "image[]", "n", "stream", "partial_images")
 
@@ -102,7 +102,10 @@ def one_picture(reply: Reply) -> bytes:
 
 
 def read_images(answer: Answer) -> Reply:
-    """The reply in the answer to an edit: `data[].b64_json`. An address of a picture is not followed."""
+    """The reply in the answer to an edit: `data[].b64_json`. An address of a picture is not followed.
+
+    Ark says in `data[].error` why one of the pictures is missing.
+    """
     try:
         images = validated(_Images, answer.value, "the answer")
     except PixelSmileError:
@@ -112,17 +115,30 @@ def read_images(answer: Answer) -> Reply:
         return Reply("", answer.body, usage, "empty", "the server's answer has no images")
     pictures = []
     for image in images.data:
-        if image.b64_json is None:
-            detail = "the server sends addresses of pictures, which are not followed: have it send b64_json"
-            return Reply("", answer.body, usage, "malformed", detail)
-        picture = answer.picture(image.b64_json)
-        try:
-            media_type(picture or b"")
-        except ValueError:
-            detail = f"a picture of the answer is none: {shown(image.b64_json)}"
-            return Reply("", answer.body, usage, "malformed", detail)
+        picture = answer.picture(image.b64_json) if image.b64_json is not None else None
+        if fault := _fault(image, picture):
+            return Reply("", answer.body, usage, *fault)
         pictures.append(picture or b"")
     return Reply("", answer.body, usage, pictures=tuple(pictures))
+
+
+def picture_fault(picture: bytes | None, shown_as: str) -> tuple[Fault, str] | None:
+    """Why bytes that stand for a picture are of no use; None for a picture file."""
+    try:
+        media_type(picture or b"")
+    except ValueError:
+        return "malformed", f"a picture of the answer is none: {shown(shown_as)}"
+    return None
+
+
+def _fault(image: "_Image", picture: bytes | None) -> tuple[Fault, str] | None:
+    if image.error is not None:
+        said = one_line(f"{image.error.code}: {image.error.message}", 200)
+        return ("refused" if is_about_picture(said) else "malformed"), said
+    if image.b64_json is None:
+        detail = "the server sends addresses of pictures, which are not followed: have it send b64_json"
+        return "malformed", detail
+    return picture_fault(picture, image.b64_json)
 
 
 def _written(value: JsonValue) -> str:
@@ -130,8 +146,14 @@ def _written(value: JsonValue) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+class _Error(BaseModel):
+    code: str = ""
+    message: str = ""
+
+
 class _Image(BaseModel):
     b64_json: str | None = None
+    error: _Error | None = None
 
 
 class _Images(BaseModel):

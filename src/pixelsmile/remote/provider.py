@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
@@ -148,6 +148,14 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Close what is open in this event loop."""
+
+
+@runtime_checkable
+class TakesJobs(Protocol):
+    """A provider whose server takes a request now and has the picture later."""
+
+    def has_job(self, prompt: Prompt) -> bool:
+        """Whether the next `ask` asks about what was taken, and paid for, before: then it costs nothing."""
 
 
 # What stops many requests. One that gets no answer is no error: it has a reason.
