@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,13 +17,15 @@ import yaml
 from accelerate.state import AcceleratorState, GradientState, PartialState
 from PIL import Image
 from safetensors.torch import load_file
-from training.tiny_training import PROMPTS, make_triplets, save_tiny_model
+from training.tiny_training import PROMPTS, make_told, make_triplets, save_tiny_model
 from training.two_processes import run_on_two
 from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel
 
 from pixelsmile.cli import main
 from pixelsmile.editing.editor import Editor
+from pixelsmile.editing.requests import Request
 from pixelsmile.embedded import encoder_paths
+from pixelsmile.errors import ExpressionError
 from pixelsmile.store.manifests import Manifest, read_manifest
 from pixelsmile.training.distribution import start_accelerator
 from pixelsmile.triplets.triplet import triplets_bytes
@@ -125,6 +128,37 @@ def test_a_whole_training(tiny, tiny_model, capsys):
         picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save("data/0a.png")
     assert main(["train", "--resume", "out", "--set", "run.num_steps=8"]) == 2
     assert "was trained on other triplets" in capsys.readouterr().err
+
+
+def test_instructions_are_learnt_and_their_words_known(tiny, tiny_model, capsys):
+    """The model knows a closed set of words; its adapter brings those that it was taught."""
+    shutil.copytree(tiny_model, "model")
+    options = json.loads(Path("model/pixelsmile.json").read_text())
+    words = ["person", "show", "expression", *map(str, range(4))]
+    Path("model/pixelsmile.json").write_text(json.dumps({**options, "words": words}))
+    told = make_told(Path("data").absolute(), "let the whole face rest", "show fear")
+    Path("data/told.jsonl").write_bytes(triplets_bytes(told, Path("data")))
+    train = ["train", "my.yaml", "-q", "--set", "data.triplets=data/told.jsonl", "--set", "model.name=model"]
+    assert main(train) == 2
+    assert "set objective.contrastive.weight to 0, as the recipe fed does" in capsys.readouterr().err
+    train += ["--set", "objective.contrastive.weight=0.0", "-o", "out"]
+    assert main([*train, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("2 triplets (3 pictures), 4 steps of 2 on 1 process: each triplet is seen 4 times")
+    assert "   2 rows of " in said
+    assert main([*train, "--set", "validation.expressions=[]"]) == 0
+    request = Request(prompt="let the whole face rest", strengths=(1.0,))
+    picture = Path("data/told.png")
+    before, after = (
+        Editor.from_pretrained("model", adapter=adapter, device="cpu")
+        for adapter in ("none", "out/adapter.safetensors")
+    )
+    with pytest.raises(ExpressionError, match="does not know 'let', 'the', 'whole', 'face', 'rest'"):
+        before.edit_many(picture, [request], size=64)
+    (result,) = after.edit_many(picture, [request], size=64)
+    assert len(result.images) == 1
+    with pytest.raises(ExpressionError, match="does not know 'joy'"):
+        after.edit_many(picture, [Request(prompt="show joy")], size=64)
 
 
 def test_a_finished_training_is_left_alone(tiny, capsys):

@@ -57,6 +57,23 @@ def test_a_file_of_the_reference_is_described(pictures, capsys):
     assert err == ""
 
 
+def test_triplets_with_instructions_are_described(pictures, capsys):
+    rest = {"image": "0b.png", "category": "neutral", "scores": {}}
+    told = {"src": {"image": "s.png"}, "instruction": "Let the whole face rest."}
+    fear = {"src": {"image": "s.png"}, "dst": line()["dst"][:1], "instruction": "Be afraid."}
+    write("t.jsonl", {**told, "dst": [rest]}, fear, fear)
+    assert main(["triplets", "check", "t.jsonl", "--open"]) == 0
+    assert capsys.readouterr().out.splitlines()[:7] == [
+        "t.jsonl: 3 triplets (3 human) of people that are not named, 3 pictures",
+        "",
+        "2 instructions, of 2 to 5 words, one target each",
+        "",
+        "strength of  targets  least  25 %  median  75 %  most",
+        "fear               2   0.25  0.25    0.25  0.25  0.25",
+        "neutral            1   0.00  0.00    0.00  0.00  0.00",
+    ]
+
+
 def test_people_domains_and_knowledge_of_faces_are_told(pictures, capsys):
     known = line()
     points = [[20, 20], [40, 20], [30, 30], [22, 40], [38, 40]]

@@ -20,6 +20,7 @@ from tiny_training import (
     filled,
     load_tiny_model,
     make_networks,
+    make_told,
     make_triplets,
     save_tiny_model,
     tiny_identity_encoder,
@@ -179,6 +180,26 @@ def test_a_batch_has_branch_a_first(model, tmp_path):
         one, two = getattr(first, name), getattr(second, name)
         assert torch.equal(getattr(batch, name), torch.stack([one[0], two[0], one[1], two[1]]))
     assert batch.strengths.tolist() == [0.75, 0.75, 0.5, 0.5]
+
+
+def test_an_instruction_is_the_prompt_at_any_strength(model, tmp_path):
+    """Of two lengths, in a batch of one branch; the picture of the source is encoded once."""
+    told = make_told(tmp_path, "let the face rest", "show fear")
+    networks = make_networks(model)
+    cache = filled(tmp_path / "cache", told, networks)
+    assert list(fill(cache, told, networks)) == [CacheProgress(0, 0)]
+    batch = cache.batch(told)
+    assert (len(batch), batch.num_branches, len(batch.targets)) == (2, 1, 2)
+    conditions, mask = batch.conditions()
+    for row, triplet in enumerate(told):
+        image = Image.open(triplet.source.image)
+        (prompt,) = networks.prompt_encoder.encode(image, [triplet.instruction], torch.device("cpu"))
+        assert mask[row].sum() == len(prompt.token_ids)
+        found = conditions[row, : len(prompt.token_ids)]
+        torch.testing.assert_close(found, prompt.embedding, rtol=0, atol=1e-5)
+    assert mask[0].all()
+    assert not mask[1].all()
+    assert cache.sha256(told) != cache.sha256(told[::-1])
 
 
 def test_shorter_prompts_are_padded_and_masked():

@@ -296,8 +296,8 @@ def test_an_encoder_without_a_gradient_is_refused(parts):
     ("changes", "message"),
     [
         ({"velocities": torch.zeros(ROWS, TOKENS, 1)}, r"velocities \(6, 16, 1\) for latents \(6, 16, 4\)"),
-        ({"noise": torch.zeros(ROWS, TOKENS, CHANNELS)}, r"noise \(6, 16, 4\) .* its two branches share"),
-        ({"sigmas": torch.zeros(ROWS)}, r"at levels \(6,\) .* its two branches share"),
+        ({"noise": torch.zeros(ROWS, TOKENS, CHANNELS)}, r"noise \(6, 16, 4\) .* its branches share"),
+        ({"sigmas": torch.zeros(ROWS)}, r"at levels \(6,\) .* its branches share"),
         ({"features": None}, "features is not there: give one for each of the 6 targets"),
         ({"identities": torch.zeros(NUM, 5)}, "identities is 3 rows: give one for each"),
         ({"landmarks": None}, "landmarks is not there: give one for each of the 6 targets"),

@@ -12,6 +12,7 @@ from tiny_training import (
     filled,
     load_tiny_model,
     make_networks,
+    make_told,
     make_triplets,
     save_tiny_model,
     tiny_identity_encoder,
@@ -243,6 +244,27 @@ def test_a_shorter_prompt_in_a_batch_is_as_if_alone(make_step, batch_of):
             for batch, seed in zip((first, dataclasses.replace(second, **short)), SEEDS, strict=True)
         ]
     assert together == pytest.approx(sum(alone) / 2, rel=1e-4)
+
+
+def test_triplets_with_instructions_have_a_branch_each(make_step, model, tmp_path):
+    """The losses by hand, each under its own words, of which one is shorter; and no contrastive term."""
+    told = make_told(tmp_path, "let the face rest", "show fear")
+    cache = filled(tmp_path / "cache", told, make_networks(model))
+    settings = ObjectiveSettings(**NO_CONTRASTIVE, identity=IdentitySettings(max_sigma=1.0))
+    step = make_step(settings)
+    identity, wanted = tiny_identity_encoder(), Counter()
+    with torch.no_grad():
+        found = step.losses(cache.batch(told), SEEDS)
+        for triplet, seed in zip(told, SEEDS, strict=True):
+            batch = cache.batch([triplet])
+            flow, picture = branch_by_hand(model, batch, 0, seed)
+            crop = align_batch(picture / 2 + 0.5, batch.landmarks.numpy(), CROP)
+            cosine = functional.cosine_similarity(identity.embed(crop)[0], batch.identities[0], dim=0)
+            wanted.update({"flow": flow.item() / 2, "identity": (1 - cosine.item()) / 2})
+    wanted["total"] = wanted["flow"] + 0.1 * wanted["identity"]
+    assert {name: value.item() for name, value in found.items()} == pytest.approx(wanted, rel=1e-4)
+    with pytest.raises(InputError, match="compares two targets, and there is one"):
+        make_step().losses(cache.batch(told), SEEDS)
 
 
 def gradients(model, step):

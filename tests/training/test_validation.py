@@ -1,5 +1,6 @@
 """Looking at a training while it runs: what comes of weights that are no numbers."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.errors import AdapterError
-from pixelsmile.training.adapter import adapter_parameters, add_adapter
+from pixelsmile.training.adapter import adapter_bytes, adapter_parameters, add_adapter
 from pixelsmile.training.config import AdapterSettings, ValidationSettings
 from pixelsmile.training.validation import Validator
 
@@ -27,7 +28,7 @@ def test_an_adapter_that_diverged_gives_no_sheet(model_folder: Path, tmp_path: P
     looks = ValidationSettings(every=1, expressions=("happy",), strengths=(0.0, 1.0), num_sampling_steps=1)
     sheets = tmp_path / "sheets"
     sheets.mkdir()
-    validate = Validator(engine, settings, looks, [portrait], "human", 64, sheets)
+    validate = Validator(engine, partial(adapter_bytes, settings=settings), looks, [portrait], "human", 64, sheets)
     assert len(validate(1).pictures) == len(list(sheets.iterdir())) == 1
     with torch.no_grad():
         next(iter(adapter_parameters(engine.parts.transformer).values())).fill_(torch.nan)

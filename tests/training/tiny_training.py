@@ -136,6 +136,20 @@ def filled(
     return cache
 
 
+def make_told(folder: Path, *instructions: str) -> list[Triplet]:
+    """Triplets with these instructions: of one source, each with a target of its own, the first neutral."""
+    source = SourceImage(write_picture(folder / "told.png", 90))
+    shows = [("neutral", {}), *[("fear", {"fear": 0.75})] * (len(instructions) - 1)]
+    return [
+        Triplet(
+            source,
+            Target(write_picture(folder / f"told{index}.png", 91 + index), *shown, landmarks_5=LANDMARKS),
+            instruction=text,
+        )
+        for index, (text, shown) in enumerate(zip(instructions, shows, strict=True))
+    ]
+
+
 def write_picture(
     path: Path, seed: int, size: tuple[int, int] = (SIZE, SIZE), *, black: bool = False
 ) -> Path:

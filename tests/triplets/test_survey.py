@@ -47,6 +47,21 @@ def test_everything_is_counted() -> None:
     assert record["domains"] == {"human": 3, "anime": 1}
 
 
+def test_instructions_are_counted_once_each_and_have_no_pairs() -> None:
+    source, rest = SourceImage(Path("s")), Target(Path("n"), "neutral", {})
+    triplets = [
+        Triplet(source, target("f", "fear", 0.5), instruction="Look afraid."),
+        Triplet(source, target("g", "fear", 0.7), instruction="Look afraid."),
+        Triplet(source, rest, instruction="Let the whole face rest."),
+    ]
+    survey = survey_triplets(triplets)
+    assert (survey.num_targets, survey.num_pictures, survey.num_instructions) == (3, 4, 2)
+    assert survey.num_words == {2: 1, 5: 1}
+    assert survey.pairs == {}
+    assert {name: found.num_targets for name, found in survey.strengths.items()} == {"fear": 2, "neutral": 1}
+    assert survey.to_record()["num_instructions"] == 2
+
+
 def test_no_triplets_are_refused() -> None:
     with pytest.raises(InputError, match="no triplets to count"):
         survey_triplets([])

@@ -38,7 +38,7 @@ def test_images_come_as_source_a_b() -> None:
 @pytest.mark.parametrize(
     ("expression", "scores", "message"),
     [
-        ("neutral", {"neutral": 0.0}, "'a.png' shows 'neutral'"),
+        ("neutral", {"neutral": 0.0}, "'a.png' has a score for 'neutral'"),
         ("Fear", {"fear": 0.5}, "'a.png' shows 'Fear'"),
         ("fear", {"sad": 0.5}, "no score for its own expression fear"),
         ("fear", {"fear": 1.01}, "a score of 1.01 for fear"),
@@ -52,6 +52,19 @@ def test_a_target_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         Target(Path("a.png"), expression, scores)
+
+
+def test_an_instruction_leads_to_one_target_which_may_be_neutral() -> None:
+    rest = Target(Path("t.png"), "neutral", {})
+    triplet = Triplet(SOURCE, rest, instruction="Let the whole face rest.")
+    assert (triplet.targets, triplet.images) == ((rest,), (Path("s.png"), Path("t.png")))
+    assert rest.strength == 0
+    with pytest.raises(InputError, match=r"'s\.png' has one target: .* a second one, or an instruction"):
+        Triplet(SOURCE, FEAR)
+    with pytest.raises(InputError, match=r"'t\.png' shows 'neutral': use it with an instruction"):
+        Triplet(SOURCE, FEAR, rest)
+    with pytest.raises(InputError, match="two targets and an instruction"):
+        Triplet(SOURCE, FEAR, Target(Path("b.png"), "sad", {"sad": 0.1}), instruction="Frown.")
 
 
 def test_two_targets_of_one_expression_are_refused() -> None:
@@ -111,6 +124,8 @@ def targets(draw: st.DrawFn, root: Path, expression: str) -> Target:
 def triplets(draw: st.DrawFn, root: Path) -> Triplet:
     a, b = draw(st.lists(st.sampled_from(EXPRESSIONS), min_size=2, max_size=2, unique=True))
     source = SourceImage(root / draw(names), draw(st.none() | boxes), draw(st.none() | landmarks))
+    if words := draw(texts).strip():
+        return Triplet(source, draw(targets(root, a)), instruction=words)
     return Triplet(
         source,
         draw(targets(root, a)),
@@ -160,6 +175,27 @@ def test_a_file_of_the_reference_is_read(tmp_path: Path) -> None:
     assert other.a.scores == dict.fromkeys(JUDGE_LABELS.values(), 0.1)
 
 
+PAIR_LINE: dict[str, Any] = {
+    "src": {"image": "s.png"},
+    "dst": [{"image": "t.png", "category": "neutral", "scores": {}}],
+    "instruction": " Let the whole face rest. ",
+}
+
+
+def test_a_line_with_an_instruction_is_read_and_written(tmp_path: Path) -> None:
+    ((_, triplet),) = read_numbered_triplets(write(tmp_path / "pairs.jsonl", PAIR_LINE))
+    rest = Target(tmp_path / "t.png", "neutral", {})
+    assert triplet == Triplet(SourceImage(tmp_path / "s.png"), rest, instruction="Let the whole face rest.")
+    written = json.loads(triplets_bytes([triplet], tmp_path))
+    assert written == {**PAIR_LINE, "instruction": "Let the whole face rest.", "domain": "human"}
+
+
+def test_a_file_holds_one_kind_of_triplets(tmp_path: Path) -> None:
+    path = write(tmp_path / "both.jsonl", REFERENCE_LINE, PAIR_LINE)
+    with pytest.raises(InputError, match=r"both\.jsonl', line 2: .* in a file of their own"):
+        read_numbered_triplets(path)
+
+
 def test_what_is_written_has_the_keys_of_the_reference_and_nothing_that_is_unknown(tmp_path: Path) -> None:
     triplet = Triplet(
         SourceImage(tmp_path / "s.png"),
@@ -200,7 +236,11 @@ def test_what_is_written_has_the_keys_of_the_reference_and_nothing_that_is_unkno
         (changed("dst", 0, "boxes", to=[1, 2, 3]), r"dst\.0\.boxes is \[1, 2, 3\]: it needs more values"),
         (changed("dst", 0, "boxes", to=[5, 2, 3, 4]), r"dst\.0\.boxes: \[5\.0, 2\.0, .*x1 < x2"),
         (changed("dst", 0, "boxes", to=[[1, 2, 3, 4]]), r"dst\.0\.boxes\.0 is \[1, 2, 3, 4\]"),
-        (changed("dst", to=REFERENCE_LINE["dst"][:1]), r"dst is a list of 1: it needs more values"),
+        (changed("dst", to=REFERENCE_LINE["dst"][:1]), r"s\.png' has one target"),
+        (changed("dst", to=[]), "dst is a list of 0: .*at least 1 item"),
+        (changed("instruction", to="Frown."), "two targets and an instruction"),
+        ({**PAIR_LINE, "instruction": " "}, r"instruction: it is empty"),
+        ({**PAIR_LINE, "instruction": 7}, r"instruction is 7"),
         (changed("dst", to=REFERENCE_LINE["dst"] * 2), "dst is .*at most 2 items"),
         (changed("domain", to="cat"), r"domain is 'cat'"),
         ([1], "it is a list of 1"),

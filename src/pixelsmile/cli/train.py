@@ -40,13 +40,14 @@ move; other changes of what decides the weights are refused.
 
 def parser() -> CommandParser:
     """The options."""
-    summary = "Train an adapter on triplets of a source and two targets."
+    summary = "Train an adapter on triplets: of a source and two targets, or an instruction and one."
     parser = CommandParser("train", summary, run, _EPILOG)
     parser.add_argument(
         "config",
         nargs="?",
         metavar="CONFIG",
-        help="a YAML file, or a recipe: human, anime (as in the paper), embedded (small, drawn portraits)",
+        help="a YAML file, or a recipe: human, anime (as in the paper), embedded (small, drawn portraits), "
+        "fed (the same, on instructions)",
     )
     parser.add_argument(
         "--set",

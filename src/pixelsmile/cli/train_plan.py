@@ -64,7 +64,13 @@ def dry_run(
 
     on_gpu = accelerator.device.type == "cuda"
     outline = _outline(config, folder, benchmark, accelerator)
-    expected = estimate(config, on_gpu, accelerator.num_processes if accelerator.is_fsdp2 else 1)
+    expected = estimate(
+        config,
+        on_gpu,
+        accelerator.num_processes if accelerator.is_fsdp2 else 1,
+        num_branches=outline.num_branches,
+        num_words=outline.num_words,
+    )
     measured = None
     if not on_gpu and expected.memory[0].size_gb < _MEASURABLE_GB:
         alone = config.model_copy(update={"validation": type(config.validation)()})
@@ -78,12 +84,16 @@ def dry_run(
 
 @dataclass(frozen=True)
 class _Outline:
-    """What a training goes through. num_edits: of one look at the adapter (validation)."""
+    """What a training goes through. num_prompted: sources, each once for every instruction. num_branches:
+    targets of a triplet. num_words: of the longest prompt. num_edits: of one look at the adapter (validation).
+    """
 
     folder: Path
     num_triplets: int
     num_pictures: int
-    num_sources: int
+    num_prompted: int
+    num_branches: int
+    num_words: int
     num_steps: int
     num_processes: int
     global_batch: int
@@ -92,12 +102,13 @@ class _Outline:
 
     def cache_gb(self, expected: "Estimate") -> float:
         """About what the cache will take."""
-        return (self.num_pictures * expected.latents_bytes + self.num_sources * expected.prompts_bytes) / 1e9
+        return (self.num_pictures * expected.latents_bytes + self.num_prompted * expected.prompts_bytes) / 1e9
 
 
 def _outline(
     config: "TrainingConfig", folder: Path, benchmark: "Benchmark | None", accelerator: Any
 ) -> _Outline:
+    from pixelsmile.expressions import neutral_prompt
     from pixelsmile.training.assembly import NUM_PORTRAITS
     from pixelsmile.training.optimiser import check_optimiser
     from pixelsmile.triplets.triplet import read_triplets
@@ -114,7 +125,9 @@ def _outline(
         folder=folder,
         num_triplets=len(triplets),
         num_pictures=len({image for triplet in triplets for image in triplet.images}),
-        num_sources=len(sources),
+        num_prompted=len({(triplet.source.image, triplet.instruction) for triplet in triplets}),
+        num_branches=len(triplets[0].targets),
+        num_words=max(len((triplet.instruction or neutral_prompt()).split()) for triplet in triplets),
         num_steps=num_steps,
         num_processes=num_processes,
         global_batch=config.run.global_batch(num_processes),

@@ -24,6 +24,9 @@ _EPILOG = """examples:
 The files are JSON lines as PixelSmile's own code reads them, one triplet a line:
   {"src": {"image": "s.png"}, "dst": [{"image": "a.png", "category": "fear",
    "scores": {"fear": 0.8}}, {...}]}
+or, which that code does not read, one target and the words that ask for it:
+  {"src": {"image": "s.png"}, "dst": [{"image": "t.png", "category": "neutral", "scores": {}}],
+   "instruction": "Let the whole face rest."}
 with, if you like, "boxes": [x1, y1, x2, y2] and "landmarks" beside "image", and "identity" and "domain"
 beside "src".
 
@@ -121,17 +124,29 @@ def _lines(path: Path, survey: "TripletSurvey") -> Iterator[str]:
         f"{path}: {counted(survey.num_triplets, 'triplet')} ({domains}) of {_people(survey)}, "
         f"{counted(survey.num_pictures, 'picture')}"
     )
+    yield from ("", _instructions(survey), "") if survey.num_words else ("", *_pairs(survey), "")
+    strengths = [_row(name, found) for name, found in survey.strengths.items()]
+    header = ("strength of", "targets", "least", "25 %", "median", "75 %", "most")
+    yield from table_lines(header, [*strengths, _row("all", survey.all_strengths)])
+    yield from ("", _boxes(survey), _landmarks(survey))
+
+
+def _pairs(survey: "TripletSurvey") -> list[str]:
+    from pixelsmile.benchmarks.report.tables import table_lines
+
     pairs = Counter(survey.pairs).most_common()
     rows = [(f"{a}-{b}", f"{count:,}", f"{count / survey.num_triplets:.1%}") for (a, b), count in pairs]
     if len(pairs) > _MAX_PAIRS:
         rest = sum(count for _, count in pairs[_MAX_PAIRS:])
         others = f"{len(pairs) - _MAX_PAIRS} other pairs"
         rows[_MAX_PAIRS:] = [(others, f"{rest:,}", f"{rest / survey.num_triplets:.1%}")]
-    yield from ("", *table_lines(("pair", "triplets", "share"), rows), "")
-    strengths = [_row(name, found) for name, found in survey.strengths.items()]
-    header = ("strength of", "targets", "least", "25 %", "median", "75 %", "most")
-    yield from table_lines(header, [*strengths, _row("all", survey.all_strengths)])
-    yield from ("", _boxes(survey), _landmarks(survey))
+    return list(table_lines(("pair", "triplets", "share"), rows))
+
+
+def _instructions(survey: "TripletSurvey") -> str:
+    least, most = min(survey.num_words), max(survey.num_words)
+    different = counted(survey.num_instructions, "instruction")
+    return f"{different}, of {least} to {counted(most, 'word')}, one target each"
 
 
 def _row(name: str, strengths: "Strengths") -> tuple[str, ...]:

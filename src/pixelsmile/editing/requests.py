@@ -224,10 +224,15 @@ def _checked_blend(blend: Mapping[str, float]) -> dict[str, float]:
     return weights
 
 
+def words_of(prompt: str) -> list[str]:
+    """Its words, each once: what a model that knows a closed set of them must know."""
+    return list(dict.fromkeys(re.findall(r"\w+", prompt)))
+
+
 def _require_known_words(prompt: str, info: EngineInfo) -> None:
     if info.words is None:
         return
-    unknown = [word for word in dict.fromkeys(re.findall(r"\w+", prompt)) if word not in info.words]
+    unknown = [word for word in words_of(prompt) if word not in info.words]
     if unknown:
         raise ExpressionError(
             f"the model {info.model} does not know {', '.join(map(repr, unknown))} in the prompt: "

@@ -5,7 +5,7 @@ Presets are whole trainings as configurations: `pixelsmile train human --set dat
 
 from pathlib import Path
 
-PRESETS = ("human", "anime", "embedded")
+PRESETS = ("human", "anime", "embedded", "fed")
 
 
 def preset_path(name: str) -> Path:

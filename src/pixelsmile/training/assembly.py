@@ -1,12 +1,18 @@
 """A training from its configuration: triplets, frozen networks, filled cache, adapter, objective."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from pixelsmile.editing.adapters.files import WORDS
 from pixelsmile.editing.devices import DTYPES
 from pixelsmile.editing.engines.qwen import QwenEngine
+from pixelsmile.editing.folders import ModelOptions
+from pixelsmile.editing.requests import words_of
 from pixelsmile.hashing import sha256_file, sha256_json
 from pixelsmile.store.weight_hashes import remembered_sha256
 from pixelsmile.training.adapter import adapter_bytes, add_adapter, load_adapter
@@ -51,19 +57,27 @@ def assemble(
     check_optimiser(config.optimiser, accelerator.device)
     start = start_file(config)
     networks = load_networks(config, triplets, accelerator.device)
+    notes = _notes(triplets, networks.options)
+    export = partial(adapter_bytes, settings=config.adapter, notes=notes)
     validate = None
     if config.validation.every is not None:
         kept_in = folder.validation if accelerator.is_main_process else None
-        validate = _validator(config, networks, triplets, kept_in, measure)
+        validate = _validator(config, networks, triplets, export, kept_in, measure)
     cache = _filled_cache(config, networks, triplets, accelerator, on_progress)
     content = on_main(accelerator, lambda: cache.sha256(triplets))
     return Job(
         module=_module(config, networks, cache, triplets),
         num_triplets=len(triplets),
         data=_data_hash(path, start, networks, shared(accelerator, content), limit),
-        export=lambda tensors: adapter_bytes(tensors, config.adapter),
+        export=export,
         validate=validate,
     )
+
+
+def _notes(triplets: Sequence[Triplet], options: ModelOptions) -> dict[str, str]:
+    """What the adapter's file says of itself: the words that it was taught, where its model knows few."""
+    words = {word for triplet in triplets for word in words_of(triplet.instruction or "")}
+    return {WORDS: " ".join(sorted(words))} if words and options.words is not None else {}
 
 
 def _filled_cache(
@@ -150,6 +164,7 @@ def _validator(
     config: TrainingConfig,
     networks: Networks,
     triplets: Sequence[Triplet],
+    export: Callable[[Mapping[str, Tensor]], bytes],
     folder: Path | None,
     measure: Measure | None,
 ) -> Validator:
@@ -158,7 +173,7 @@ def _validator(
     sources = list(dict.fromkeys(triplet.source.image for triplet in triplets))
     return Validator(
         engine,
-        config.adapter,
+        export,
         settings,
         [Path(name) for name in settings.portraits] or sources[:NUM_PORTRAITS],
         config.data.domain,

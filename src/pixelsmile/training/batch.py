@@ -1,6 +1,8 @@
-"""What one training step is given: triplets as tensors, both branches in one batch, all of it from the cache.
+"""What one training step is given: triplets as tensors, all branches in one batch, all of it from the cache.
 
-Shape suffixes: B triplets, R = 2 B rows (all of branch a, then all of branch b), N tokens of a picture, D
+A branch is a target: two of a triplet, or one where there is an instruction.
+
+Shape suffixes: B triplets, R rows: B of branch a, then B of branch b if there is one; N tokens of a picture, D
 channels of a token, T tokens of a prompt, E channels of its embedding, F numbers of an image feature, I of
 an identity embedding.
 """
@@ -17,7 +19,7 @@ from pixelsmile.training.window import TokenWindow
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """B triplets as R = 2 B rows; `TripletCache.batch` reads one. What no term needs is None.
+    """B triplets as R = num_branches * B rows; `TripletCache.batch` reads one. What no term needs is None.
 
     source, targets (R, N, D): packed, normalised latents. grid: their height and width before packing.
     neutral, prompts (R, T, E): embeddings with the source picture in view, zeros behind the shorter ones;
@@ -36,10 +38,11 @@ class TrainingBatch:
     features: Tensor | None = None
     identities: Tensor | None = None
     landmarks: Tensor | None = None
+    num_branches: int = 2
 
     def __len__(self) -> int:
         """The number of triplets, B."""
-        return len(self.targets) // 2
+        return len(self.targets) // self.num_branches
 
     def within(self, window: TokenWindow) -> Self:
         """The same batch with the tokens of that window alone."""

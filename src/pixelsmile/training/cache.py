@@ -1,9 +1,11 @@
 """Triplets as training reads them: all that does not change in training, computed once and kept on disk.
 
-Latents of the three pictures, embeddings of the three prompts with the source in view, features, landmarks
-and identity embeddings of the two targets. Their names are hashes of what they were computed from: a
-picture's bytes, the working size, the network, the prompt. So runs share a folder, a run that was killed goes
-on where it was, and a picture, a prompt or a network that changed is computed again (see `cache_filling`).
+Latents of the pictures, embeddings of the prompts with the source in view, features, landmarks and identity
+embeddings of the targets. Their names are hashes of what they were computed from: a picture's bytes, the
+working size, the network, the prompt. So runs share a folder, a run that was killed goes on where it was, and
+a picture, a prompt or a network that changed is computed again (see `cache_filling`).
+
+An instruction is the prompt at any strength: it stands in the place of the neutral prompt, too.
 """
 
 from collections.abc import Sequence
@@ -44,17 +46,16 @@ class TargetKeys:
 
 @dataclass(frozen=True)
 class TripletKeys:
-    """The names of what is cached of a triplet."""
+    """The names of what is cached of a triplet; targets: one or two, in its order."""
 
     source: str
     neutral_text: str
     neutral: str
-    a: TargetKeys
-    b: TargetKeys
+    targets: tuple[TargetKeys, ...]
 
     def all(self) -> set[str]:
         """Every one."""
-        targets = {key for target in (self.a, self.b) for key in (target.prompt, *target.of_picture())}
+        targets = {key for target in self.targets for key in (target.prompt, *target.of_picture())}
         return {self.source, self.neutral, *targets}
 
 
@@ -78,18 +79,19 @@ class TripletCache:
         self._pictures: dict[Path, str] = {}  # hashes of what was read once
 
     def batch(self, triplets: Sequence[Triplet]) -> TrainingBatch:
-        """These triplets, from the cache alone: the tokens inside of the window. InputError where one was not
-        filled in."""
+        """These triplets, all of one kind, from the cache alone: the tokens inside of the window. InputError
+        where one was not filled in."""
         keys = [self._filled(triplet) for triplet in triplets]
-        targets = [triplet.a for triplet in triplets] + [triplet.b for triplet in triplets]
-        target_keys = [each.a for each in keys] + [each.b for each in keys]
-        source = self._stacked([each.source for each in keys] * 2)
+        branches = range(len(triplets[0].targets))
+        strengths = [each.targets[branch].strength for branch in branches for each in triplets]
+        target_keys = [each.targets[branch] for branch in branches for each in keys]
+        source = self._stacked([each.source for each in keys] * len(branches))
         latents = self._stacked([each.latents for each in target_keys])
         side = isqrt(latents.shape[1]) * PATCH
         grid = (side, side)
         if self.window is not None:
             source, latents, grid = self.window.cut(source), self.window.cut(latents), self.window.latent_grid
-        neutrals = [self.store.read(each.neutral) for each in keys] * 2
+        neutrals = [self.store.read(each.neutral) for each in keys] * len(branches)
         rests = [self.store.read(each.prompt) for each in target_keys]
         neutral, mask = padded(neutrals)
         prompts, _ = padded(
@@ -100,13 +102,14 @@ class TripletCache:
             ]
         )
         return TrainingBatch(
+            num_branches=len(branches),
             source=source,
             targets=latents,
             grid=grid,
             neutral=neutral,
             prompts=prompts,
             mask=mask,
-            strengths=torch.tensor([target.strength for target in targets], dtype=torch.float32),
+            strengths=torch.tensor(strengths, dtype=torch.float32),
             features=self._stacked_if([each.feature for each in target_keys]),
             identities=self._stacked_if([each.identity for each in target_keys]),
             landmarks=self._stacked_if([each.landmarks for each in target_keys]),
@@ -118,24 +121,30 @@ class TripletCache:
 
     def num_faceless(self, triplets: Sequence[Triplet]) -> int:
         """Targets of these, all filled in, in which no face was found; 0 where no identities are cached."""
-        targets = {keys.landmarks for each in map(self.keys, triplets) for keys in (each.a, each.b)}
+        targets = {keys.landmarks for each in map(self.keys, triplets) for keys in each.targets}
         return sum(not self.store.read(key).isfinite().all() for key in targets if key)
 
     def keys(self, triplet: Triplet) -> TripletKeys:
         """The names of what belongs to it. ImageError for a picture that cannot be read."""
         source = self._picture(triplet.source.image)
-        neutral_text = self._prompt_text(NEUTRAL, triplet.domain)
+        neutral_text = triplet.instruction or self._prompt_text(NEUTRAL, triplet.domain)
         return TripletKeys(
             source=self._key("latents", self.hashes.latents, source),
             neutral_text=neutral_text,
             neutral=self._prompt(source, neutral_text, neutral_text),
-            a=self._target(triplet.a, triplet.domain, source, neutral_text),
-            b=self._target(triplet.b, triplet.domain, source, neutral_text),
+            targets=tuple(
+                self._target(
+                    target,
+                    triplet.instruction or self._prompt_text(target.expression, triplet.domain),
+                    source,
+                    neutral_text,
+                )
+                for target in triplet.targets
+            ),
         )
 
-    def _target(self, target: Target, domain: Domain, source: str, neutral_text: str) -> TargetKeys:
+    def _target(self, target: Target, text: str, source: str, neutral_text: str) -> TargetKeys:
         hashes, picture = self.hashes, self._picture(target.image)
-        text = self._prompt_text(target.expression, domain)
         seen = () if self.window is None else (astuple(self.window),)
         landmarks = self._landmarks(target, picture) if hashes.identity else None
         return TargetKeys(
@@ -181,9 +190,7 @@ class TripletCache:
             parts = (target.prompt_text, target.prompt, target.latents, target.feature, target.landmarks)
             return [*parts, identities]
 
-        return sha256_json(
-            [keys.source, keys.neutral_text, keys.neutral, of_target(keys.a), of_target(keys.b)]
-        )
+        return sha256_json([keys.source, keys.neutral_text, keys.neutral, *map(of_target, keys.targets)])
 
     def _filled(self, triplet: Triplet) -> TripletKeys:
         keys = self.keys(triplet)

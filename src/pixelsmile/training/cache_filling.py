@@ -131,7 +131,7 @@ def _tasks(cache: TripletCache, triplets: Iterable[Triplet]) -> list[_PictureTas
         keys = cache.keys(triplet)
         source = tasks.setdefault(triplet.source.image, _PictureTask(triplet.source.image, keys.source))
         texts = source.prompts.setdefault(keys.neutral_text, {keys.neutral_text: keys.neutral})
-        for target, wanted in ((triplet.a, keys.a), (triplet.b, keys.b)):
+        for target, wanted in zip(triplet.targets, keys.targets, strict=True):
             texts[wanted.prompt_text] = wanted.prompt
             task = tasks.setdefault(target.image, _PictureTask(target.image, wanted.latents))
             task.targets[wanted.landmarks] = target, wanted

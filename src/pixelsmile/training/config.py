@@ -58,7 +58,7 @@ class AdapterSettings(_Section):
 
 
 class DataSettings(_Section):
-    """The triplets: JSON lines.
+    """The triplets: JSON lines, of two targets or of an instruction and one.
 
     size_px: side of the square in the middle that is trained on. window: the part of that square that is
     seen, as left, top, right and bottom in 0..1, widened to whole tokens: a face costs less than a portrait;
@@ -83,7 +83,7 @@ class DataSettings(_Section):
 
 
 class ContrastiveSettings(_Section):
-    """The symmetric contrastive term (Eq. 7, 10 to 12).
+    """The symmetric contrastive term (Eq. 7, 10 to 12), which takes two targets.
 
     encoder: of images: `embedded` (drawn portraits), or a CLIP in a folder or on the hub. `auto` is the
     paper's for the domain, and `embedded` with the embedded model.
@@ -274,6 +274,11 @@ def check_training(config: TrainingConfig, num_processes: int) -> None:
 
     triplets = read_triplets(Path(config.data.triplets), domain=config.data.domain)
     config.num_steps(len(triplets), num_processes)
+    if config.objective.contrastive.weight and triplets[0].b is None:
+        raise InputError(
+            f"the contrastive term compares two targets, and each line of {config.data.triplets!r} has one and "
+            "an instruction: set objective.contrastive.weight to 0, as the recipe fed does"
+        )
     if not is_hub_id(config.model.name):
         find_model(config.model.name)
     start_file(config)

@@ -2,8 +2,8 @@
 
 Estimated are memory by part and arithmetic by step. Weights, gradients, moments and average are counted, on a
 model without storage; the text encoder is needed while the cache is filled and for validation, at the side of
-the rest. Activations are estimated, for R = 2 B rows of S tokens (target, reference, text) in layers of width
-h:
+the rest. Activations are estimated, for R rows (a target each) of S tokens (target, reference, text) in layers of
+width h:
 
     a layer, kept whole     17 h numbers a token (Korthikanti et al. 2022, Eq. 2: 34 h bytes at 16 bits;
                             scores of attention are not stored)
@@ -40,7 +40,7 @@ from pixelsmile.training.window import TokenWindow
 
 _NUM_REHEARSED = 2  # steps
 _PICTURE_TOKEN_PX = 28  # side of what is one token to the text encoder
-_WORD_TOKENS = 70  # about: a sentence and the template
+_TEMPLATE_TOKENS, _WORD_TOKENS = 54, 2  # about: around the words, and of a word
 _LAYER_NUMBERS = 17
 _DECODER_NUMBERS = 18
 _GB = 1e9
@@ -59,7 +59,7 @@ class MemoryPart:
 class Estimate:
     """memory: by part. step_flop: floating-point operations of one process in one step. edit_flop: the same
     for one edit of a validation. adapter_bytes: of the file that comes out. In the cache, latents_bytes for
-    every picture and prompts_bytes more for every source, about."""
+    every picture and prompts_bytes more for every prompt of a source, about."""
 
     memory: tuple[MemoryPart, ...]
     step_flop: float
@@ -74,15 +74,19 @@ class Estimate:
         return sum(part.size_gb for part in self.memory)
 
 
-def estimate(config: TrainingConfig, on_gpu: bool, num_shards: int = 1) -> Estimate:
+def estimate(
+    config: TrainingConfig, on_gpu: bool, num_shards: int = 1, *, num_branches: int = 2, num_words: int = 8
+) -> Estimate:
     """The estimate for one process. num_shards: processes that the transformer is spread over (FSDP).
 
-    ModelError where the model's configuration cannot be had.
+    num_branches: targets of a triplet. num_words: of a prompt. ModelError where the model's configuration
+    cannot be had.
     """
     folder = _config_folder(config.model.name)
     transformer, vae, text_encoder = without_storage(folder)
     options = read_options(folder)
-    shape = _shape(config, transformer, vae, options.condition_size)
+    num_text = _text_tokens(options.condition_size, num_words)
+    shape = _shape(config, transformer, vae, num_branches, num_text)
     number_bytes = 2 if config.model.precision == "bfloat16" else 4
     weight_bytes = number_bytes if on_gpu else 4
     frozen_bytes = {None: float(weight_bytes), "8bit": 1.0, "4bit": 0.53}[config.model.quantization]
@@ -111,9 +115,7 @@ def estimate(config: TrainingConfig, on_gpu: bool, num_shards: int = 1) -> Estim
         latents_bytes=weight_bytes
         * vae.config["z_dim"]
         * (config.data.size_px // vae.spatial_compression_ratio) ** 2,
-        prompts_bytes=weight_bytes
-        * transformer.config["joint_attention_dim"]
-        * _text_tokens(options.condition_size),
+        prompts_bytes=weight_bytes * transformer.config["joint_attention_dim"] * num_text,
     )
 
 
@@ -201,14 +203,14 @@ class _Shape:
         return 3 if self.checkpointing else 2
 
 
-def _shape(config: TrainingConfig, transformer: Any, vae: Any, condition_size: int) -> _Shape:
+def _shape(config: TrainingConfig, transformer: Any, vae: Any, num_branches: int, num_text: int) -> _Shape:
     scale = vae.spatial_compression_ratio
     side, shares = config.data.size_px // scale, config.data.window or (0.0, 0.0, 1.0, 1.0)
     height, width = TokenWindow.of(shares, (side, side)).shape
     base, multipliers = vae.config["base_dim"], vae.config["dim_mult"]
     return _Shape(
-        rows=2 * config.run.batch_size,
-        tokens=2 * height * width + _text_tokens(condition_size),
+        rows=num_branches * config.run.batch_size,
+        tokens=2 * height * width + num_text,
         layers=len(transformer.transformer_blocks),
         width=transformer.inner_dim,
         num_pixels=height * width * (scale * PATCH) ** 2,
@@ -217,8 +219,8 @@ def _shape(config: TrainingConfig, transformer: Any, vae: Any, condition_size: i
     )
 
 
-def _text_tokens(condition_size: int) -> int:
-    return round(condition_size / _PICTURE_TOKEN_PX) ** 2 + _WORD_TOKENS
+def _text_tokens(condition_size: int, num_words: int) -> int:
+    return round(condition_size / _PICTURE_TOKEN_PX) ** 2 + _TEMPLATE_TOKENS + num_words * _WORD_TOKENS
 
 
 def _weights(name: str, count: int, each: float, num_shards: int = 1) -> MemoryPart:

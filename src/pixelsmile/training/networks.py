@@ -108,7 +108,7 @@ def load_networks(config: TrainingConfig, triplets: Sequence[Triplet], device: t
         image_encoder = load_image_encoder(objective.contrastive.encoder, config, device)
     if objective.identity.weight:
         identity_encoder = load_identity_encoder(objective.identity.encoder, on_drawn, device)
-        if any(target.landmarks_5 is None for triplet in triplets for target in (triplet.a, triplet.b)):
+        if any(target.landmarks_5 is None for triplet in triplets for target in triplet.targets):
             detector = load_detector(config.data.detector, drawn=on_drawn)
             detector_sha256 = sha256_of_detector(config.data.detector, drawn=on_drawn)
     return Networks(

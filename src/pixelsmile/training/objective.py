@@ -13,6 +13,8 @@ G is generated, P the truth of its own expression and N that of the confusing on
 the cosine of their features and d = 1 - s. Gradients reach G alone. Every term is a mean over triplets, so
 equal parts of a batch, as on several processes, average to the whole.
 
+A triplet with an instruction has one branch: L_FM and L_ID are those of a alone, and there is no L_SC.
+
 Doubts
 - Eq. 6: the paper's text takes x0 for the source and x1 for the edited target; what works, and what the
   reference does, has noise e and target latent x, with the source as reference tokens. Its squared norm is a
@@ -34,7 +36,7 @@ Doubts
 - Faces are aligned by the landmarks of the truth: a detector need not see a picture that is predicted from
   noise, and the expression alone, not the place of the face, may move the corners of the mouth.
 
-Shape suffixes: B triplets, R = 2 B rows (all of branch a, then all of branch b), N tokens, D channels of a
+Shape suffixes: B triplets, R rows: B of branch a, then B of branch b if there is one; N tokens, D channels of a
 token, F numbers of a feature, E numbers of an embedding, C = 3 channels (RGB), H and W pixels.
 """
 
@@ -94,7 +96,8 @@ class Objective:
         """
         self._check(batch, velocities_RND, noise_BND, sigmas_B)
         settings = self.settings
-        noise_RND, sigmas_R = noise_BND.repeat(2, 1, 1), sigmas_B.repeat(2)
+        num_branches = batch.num_branches
+        noise_RND, sigmas_R = noise_BND.repeat(num_branches, 1, 1), sigmas_B.repeat(num_branches)
         flow = flow_matching(velocities_RND, batch.targets, noise_RND).mean()
         parts, total = {FLOW: flow}, settings.flow_weight * flow
         clean_RND = predicted_latents(velocities_RND, batch.targets, noise_RND, sigmas_R)
@@ -136,20 +139,25 @@ class Objective:
             landmarks = batch.landmarks[rows.to(batch.landmarks.device)]
             distances = identity_distances(pictures, landmarks, batch.identities[rows], self.identity_encoder)
             distances_R = distances_R.to(distances).index_copy(0, rows, distances)
-        return identity_loss(distances_R, weights_R.to(distances_R)).mean()
+        return identity_loss(distances_R, weights_R.to(distances_R), batch.num_branches).mean()
 
     def _check(self, batch: TrainingBatch, velocities: Tensor, noise: Tensor, sigmas: Tensor) -> None:
-        """InputError for what is missing, or is not two branches of one noise each."""
+        """InputError for what is missing, or is not branches of one noise each."""
         rows, num_rows = batch.targets.shape, len(batch.targets)
         if velocities.shape != rows:
             found = tuple(velocities.shape)
             raise InputError(f"velocities {found} for latents {tuple(rows)}: give one for each target token")
-        if num_rows == 0 or noise.shape != (num_rows / 2, *rows[1:]) or sigmas.shape != noise.shape[:1]:
+        wanted = (num_rows / batch.num_branches, *rows[1:])
+        if num_rows == 0 or noise.shape != wanted or sigmas.shape != noise.shape[:1]:
             raise InputError(
                 f"noise {tuple(noise.shape)} at levels {tuple(sigmas.shape)} for latents {tuple(rows)}: give "
-                "one of each for a triplet, which its two branches share"
+                "one of each for a triplet, which its branches share"
             )
         contrastive, identity = self.settings.contrastive.weight, self.settings.identity.weight
+        if contrastive and batch.num_branches != 2:
+            raise InputError(
+                "the contrastive term compares two targets, and there is one: set its weight to 0"
+            )
         for name, weight in (("features", contrastive), ("identities", identity), ("landmarks", identity)):
             given = getattr(batch, name)
             if weight and (given is None or len(given) != num_rows):
@@ -235,18 +243,17 @@ def counting(sigmas_B: Tensor, max_sigma: float) -> Tensor:
     return (sigmas_B <= max_sigma).float()
 
 
-def identity_loss(distances_R: Tensor, weights_R: Tensor) -> Tensor:
+def identity_loss(distances_R: Tensor, weights_R: Tensor, num_branches: int = 2) -> Tensor:
     """L_ID (Eq. 8) of each triplet, (B,). A row with weight 0 adds nothing and counts in the mean.
 
-    InputError where there are not two branches, or not a weight each.
+    InputError where there are not so many branches, or not a weight each.
     """
-    if distances_R.shape != weights_R.shape or len(distances_R) % 2:
+    if distances_R.shape != weights_R.shape or len(distances_R) % num_branches:
         raise InputError(
             f"{tuple(distances_R.shape)} distances and {tuple(weights_R.shape)} weights: give both branches "
             "of each, a first, then b"
         )
-    a_B, b_B = (distances_R * weights_R).chunk(2)
-    return (a_B + b_B) / 2
+    return (distances_R * weights_R).view(num_branches, -1).mean(0)
 
 
 def has_face(landmarks_R52: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """One training step, forward: from cached triplets to the losses (PixelSmile, section 4).
 
 Both branches of a triplet share noise and time. They go through the transformer as one batch, with the source
-as reference, each under its own prompt at the strength that its ground truth has.
+as reference, each under its own prompt at the strength that its ground truth has; or there is one, under the
+instruction.
 
-Shape suffixes: B triplets, R = 2 B rows (all of branch a, then all of branch b), N tokens of a picture, D
+Shape suffixes: B triplets, R rows: B of branch a, then B of branch b if there is one; N tokens of a picture, D
 channels of a token, T tokens of a prompt, E channels of its embedding, C = 3 channels (RGB), H and W pixels.
 """
 
@@ -66,8 +67,8 @@ class TrainingStep(nn.Module):
 
     def _velocities(self, batch: TrainingBatch, noise_BND: Tensor, sigmas_B: Tensor) -> Tensor:
         """What the transformer predicts for the targets (R, N, D), in one forward."""
-        sigmas_R = sigmas_B.repeat(2)
-        noisy_RND = add_noise(batch.targets, noise_BND.repeat(2, 1, 1), sigmas_R)
+        sigmas_R = sigmas_B.repeat(batch.num_branches)
+        noisy_RND = add_noise(batch.targets, noise_BND.repeat(batch.num_branches, 1, 1), sigmas_R)
         embeddings_RTE, mask_RT = batch.conditions()
         height, width = batch.grid
         shape = (1, height // PATCH, width // PATCH)

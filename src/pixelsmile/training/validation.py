@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
+from torch import Tensor
 
 from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.editor import Editor
@@ -16,8 +17,8 @@ from pixelsmile.hashing import sha256_bytes
 from pixelsmile.images import load_image
 from pixelsmile.results import Sweep, check_grid, draw_grid, edited_picture
 from pixelsmile.store.publication import write_file
-from pixelsmile.training.adapter import adapter_bytes, adapter_parameters
-from pixelsmile.training.config import AdapterSettings, ValidationSettings
+from pixelsmile.training.adapter import adapter_parameters
+from pixelsmile.training.config import ValidationSettings
 from pixelsmile.training.distribution import whole
 from pixelsmile.training.statistics import ValidationRecord, rounded
 
@@ -30,7 +31,8 @@ Measure = Callable[[Editor, int, str, Path | None], Mapping[str, float]]
 class Validator:
     """Sweeps portraits and measures. Made before the training, so that slips in its settings stop it then.
 
-    engine: with the adapter on its transformer, which is put into evaluation mode meanwhile. folder: None
+    engine: with the adapter on its transformer, which is put into evaluation mode meanwhile. export: the
+    adapter's tensors as the file that they become. folder: None
     where this process keeps nothing (see `Measure`). ImageError for portraits that cannot be read,
     ExpressionError and StrengthError for what cannot be asked.
     """
@@ -38,7 +40,7 @@ class Validator:
     def __init__(
         self,
         engine: QwenEngine,
-        adapter: AdapterSettings,
+        export: Callable[[Mapping[str, Tensor]], bytes],
         settings: ValidationSettings,
         portraits: Sequence[Path],
         domain: str,
@@ -46,7 +48,7 @@ class Validator:
         folder: Path | None,
         measure: Measure | None = None,
     ) -> None:
-        self._editor, self._transformer, self._adapter = Editor(engine), engine.parts.transformer, adapter
+        self._editor, self._transformer, self._export = Editor(engine), engine.parts.transformer, export
         self._settings, self._domain, self._size_px = settings, domain, size_px
         self._folder, self._measure = folder, measure
         self._portraits = {_unique(path, portraits): load_image(path) for path in portraits}
@@ -73,7 +75,7 @@ class Validator:
 
     def _adapter_sha256(self) -> str:
         tensors = whole(adapter_parameters(self._transformer), keep=True)
-        return sha256_bytes(adapter_bytes(tensors, self._adapter))
+        return sha256_bytes(self._export(tensors))
 
     def _sheet(self, name: str, image: Image.Image, step: int, adapter_sha256: str) -> str:
         results = self._editor.edit_many(

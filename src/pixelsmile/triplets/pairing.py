@@ -56,7 +56,7 @@ class Pairing:
     @property
     def expressions(self) -> Counter[str]:
         """How often each expression is a target."""
-        return Counter(target.expression for triplet in self.triplets for target in (triplet.a, triplet.b))
+        return Counter(target.expression for triplet in self.triplets for target in triplet.targets)
 
     @property
     def pairs(self) -> Counter[ExpressionPair]:
@@ -87,8 +87,10 @@ def ordered(a: str, b: str) -> ExpressionPair:
 
 
 def count_pairs(triplets: Iterable[Triplet]) -> Counter[ExpressionPair]:
-    """How many triplets each pair of expressions has."""
-    return Counter(ordered(triplet.a.expression, triplet.b.expression) for triplet in triplets)
+    """How many triplets each pair of expressions has; those with an instruction have none."""
+    return Counter(
+        ordered(triplet.a.expression, triplet.b.expression) for triplet in triplets if triplet.b is not None
+    )
 
 
 _CONFUSING = frozenset(ordered(a, b) for a, b in CONFUSING_PAIRS)

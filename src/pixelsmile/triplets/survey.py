@@ -9,7 +9,7 @@ from statistics import quantiles
 from pydantic import JsonValue
 
 from pixelsmile.errors import InputError
-from pixelsmile.expressions import EXPRESSIONS, Domain
+from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain
 from pixelsmile.images import load_image
 from pixelsmile.triplets.pairing import ExpressionPair, count_pairs
 from pixelsmile.triplets.triplet import SourceImage, Target, Triplet
@@ -27,24 +27,29 @@ class Strengths:
 class TripletSurvey:
     """Counts. num_identities: people that are named; num_nameless: triplets that name none.
 
-    strengths: by expression, for those that are targets. num_boxes, num_landmarks: targets that have them.
+    pairs: of the expressions of two targets; none where there are instructions. strengths: by expression, for
+    those that are targets; neutral has 0. num_targets: two a triplet, or one with an instruction. num_words: of
+    the instructions, each different one once, by how many words they have. num_boxes, num_landmarks: targets
+    that have them.
     """
 
     num_triplets: int
     num_pictures: int
     num_identities: int
     num_nameless: int
+    num_targets: int
     domains: Mapping[Domain, int]
     pairs: Mapping[ExpressionPair, int]
     strengths: Mapping[str, Strengths]
     all_strengths: Strengths
+    num_words: Mapping[int, int]
     num_boxes: int
     num_landmarks: int
 
     @property
-    def num_targets(self) -> int:
-        """Two a triplet."""
-        return 2 * self.num_triplets
+    def num_instructions(self) -> int:
+        """How many different ones there are."""
+        return sum(self.num_words.values())
 
     def to_record(self) -> dict[str, JsonValue]:
         """The counts as JSON, pairs from the most frequent on."""
@@ -60,6 +65,7 @@ class TripletSurvey:
                 for name, found in (*self.strengths.items(), ("all", self.all_strengths))
             },
             "num_targets": self.num_targets,
+            "num_instructions": self.num_instructions,
             "num_boxes": self.num_boxes,
             "num_landmarks": self.num_landmarks,
         }
@@ -69,7 +75,8 @@ def survey_triplets(triplets: Sequence[Triplet]) -> TripletSurvey:
     """Count; pictures need not exist. InputError without triplets."""
     if not triplets:
         raise InputError("no triplets to count: give at least one")
-    targets = [target for triplet in triplets for target in (triplet.a, triplet.b)]
+    targets = [target for triplet in triplets for target in triplet.targets]
+    texts = {triplet.instruction for triplet in triplets if triplet.instruction is not None}
     strengths: defaultdict[str, list[float]] = defaultdict(list)
     for target in targets:
         strengths[target.expression].append(target.strength)
@@ -78,10 +85,14 @@ def survey_triplets(triplets: Sequence[Triplet]) -> TripletSurvey:
         num_pictures=len({image for triplet in triplets for image in triplet.images}),
         num_identities=len({(item.domain, item.identity) for item in triplets if item.identity is not None}),
         num_nameless=sum(triplet.identity is None for triplet in triplets),
+        num_targets=len(targets),
         domains=Counter(triplet.domain for triplet in triplets),
         pairs=count_pairs(triplets),
-        strengths={name: _strengths(strengths[name]) for name in EXPRESSIONS if name in strengths},
+        strengths={
+            name: _strengths(strengths[name]) for name in (*EXPRESSIONS, NEUTRAL) if name in strengths
+        },
         all_strengths=_strengths([target.strength for target in targets]),
+        num_words=Counter(len(text.split()) for text in texts),
         num_boxes=sum(target.face_box is not None for target in targets),
         num_landmarks=sum(target.landmarks_5 is not None for target in targets),
     )
@@ -106,7 +117,7 @@ def inspect_pictures(triplets: Sequence[Triplet]) -> Iterator[Inspected]:
     """Open each picture, as training does, and see whether the faces lie in it."""
     places: defaultdict[Path, list[SourceImage | Target]] = defaultdict(list)
     for triplet in triplets:
-        for place in (triplet.source, triplet.a, triplet.b):
+        for place in (triplet.source, *triplet.targets):
             places[place.image].append(place)
     for done, (path, found) in enumerate(places.items(), 1):
         try:

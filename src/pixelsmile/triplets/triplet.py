@@ -1,13 +1,20 @@
-"""What the adapter learns from: a source and two targets of the same person (PixelSmile, section 4.2).
+"""What an adapter learns from: a source, and what an edit of it should give. Triplets are of two kinds.
 
-Their file is the reference's: JSON lines, a triplet each, paths relative to a folder.
+Of a file of JSON lines each is one, with paths relative to a folder. The first kind is PixelSmile's (section
+4.2), a source and two targets of the same person, in the format of its own code, the reference:
 
     {"src": {"image": "s.png", "boxes": [80, 60, 300, 310]},
      "dst": [{"image": "a.png", "category": "fear", "scores": {"fear": 0.8, "surprised": 0.4}},
              {"image": "b.png", "category": "surprised", "scores": {"surprised": 0.9}}]}      (in one line)
 
+The second is FED-Bench's, a source, an instruction and the truth: one target, which may be neutral and then
+has no scores, and beside "src" the words. The reference cannot read it, for it takes two targets from each line.
+
+    {"src": {"image": "s.png"}, "dst": [{"image": "t.png", "category": "sad", "scores": {"sad": 0.9}}],
+     "instruction": "Let go of the smile and pull the corners of the mouth down."}                (in one line)
+
 Boxes may be left out. What only we write, the reference does not look at: "landmarks" beside "boxes", and
-"domain" and "identity" beside "src".
+"domain" and "identity" beside "src". A file holds one kind.
 """
 
 import math
@@ -43,8 +50,8 @@ class SourceImage:
 class Target:
     """A picture that an edit of the source should give, and what it shows.
 
-    scores: how strongly each expression shows, 0..1; its own must be there, others may be unknown.
-    InputError for an expression or a score that is none.
+    scores: how strongly each expression shows, 0..1; its own must be there (neutral has none), others may be
+    unknown. InputError for an expression or a score that is none.
     """
 
     image: Path
@@ -54,11 +61,12 @@ class Target:
     landmarks_5: Landmarks | None = None
 
     def __post_init__(self) -> None:
-        if self.expression not in EXPRESSIONS:
+        if self.expression not in (*EXPRESSIONS, NEUTRAL):
             raise InputError(
-                f"target {str(self.image)!r} shows {self.expression!r}: use one of {', '.join(EXPRESSIONS)}"
+                f"target {str(self.image)!r} shows {self.expression!r}: use one of {', '.join(EXPRESSIONS)}, "
+                f"or {NEUTRAL}"
             )
-        if self.expression not in self.scores:
+        if self.expression not in (*self.scores, NEUTRAL):
             raise InputError(
                 f"target {str(self.image)!r} has no score for its own expression {self.expression}: add one"
             )
@@ -66,34 +74,48 @@ class Target:
 
     @property
     def strength(self) -> float:
-        """Of the edit that leads here, alpha_gt: the score for its own expression (section 4.1)."""
-        return self.scores[self.expression]
+        """Of the edit that leads here, alpha_gt: the score for its own expression (section 4.1); 0 of neutral."""
+        return 0.0 if self.expression == NEUTRAL else self.scores[self.expression]
 
 
 @dataclass(frozen=True)
 class Triplet:
-    """A source and a pair of targets of the same person that show different expressions.
+    """A source, and two targets of the same person that show different expressions; or one, and instruction.
 
-    identity: who it is, as the data calls them. InputError where both targets show the same.
+    instruction: the words that lead to `a`; then there is no `b`. identity: who it is, as the data calls
+    them. InputError for what is neither, and for two targets that show the same, or neutral.
     """
 
     source: SourceImage
     a: Target
-    b: Target
+    b: Target | None = None
     domain: Domain = "human"
     identity: str | None = None
+    instruction: str | None = None
 
     def __post_init__(self) -> None:
-        if self.a.expression == self.b.expression:
+        name = repr(str(self.source.image))
+        if self.b is None and self.instruction is None:
+            raise InputError(f"{name} has one target: a triplet needs a second one, or an instruction")
+        if self.b is not None and self.instruction is not None:
+            raise InputError(f"{name} has two targets and an instruction: leave the instruction or one out")
+        for target in (self.a, self.b) if self.b is not None else ():
+            if target is not None and target.expression == NEUTRAL:
+                raise InputError(f"target {str(target.image)!r} shows 'neutral': use it with an instruction")
+        if self.b is not None and self.a.expression == self.b.expression:
             raise InputError(
-                f"both targets of {str(self.source.image)!r} show {self.a.expression}: "
-                "a triplet needs two different expressions"
+                f"both targets of {name} show {self.a.expression}: a triplet needs two different expressions"
             )
 
     @property
-    def images(self) -> tuple[Path, Path, Path]:
-        """Source, a, b."""
-        return self.source.image, self.a.image, self.b.image
+    def targets(self) -> tuple[Target, ...]:
+        """One with an instruction, else two."""
+        return (self.a,) if self.b is None else (self.a, self.b)
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """Of the source and the targets."""
+        return self.source.image, *(target.image for target in self.targets)
 
 
 def check_scores(scores: Mapping[str, float], what: str) -> None:
@@ -170,18 +192,25 @@ class TargetLine(PictureLine):
     scores: Scores
 
 
+def _worded(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty: say what the edit should do")
+    return text.strip()
+
+
 class TripletLine(Line):
     """One line."""
 
     src: PictureLine
-    dst: tuple[TargetLine, TargetLine]
+    dst: tuple[TargetLine, ...] = Field(min_length=1, max_length=2)
+    instruction: Annotated[str, AfterValidator(_worded)] | None = None
     identity: str | None = None
     domain: Domain | None = None
 
     @classmethod
     def of(cls, triplet: Triplet, root: Path) -> Self:
         """The line of a triplet; pictures below `root` are named relative to it."""
-        a, b = (
+        targets = tuple(
             TargetLine(
                 image=relative_path(target.image, root),
                 category=target.expression,
@@ -189,23 +218,30 @@ class TripletLine(Line):
                 boxes=target.face_box,
                 landmarks=target.landmarks_5,
             )
-            for target in (triplet.a, triplet.b)
+            for target in triplet.targets
         )
         source = PictureLine(
             image=relative_path(triplet.source.image, root),
             boxes=triplet.source.face_box,
             landmarks=triplet.source.landmarks_5,
         )
-        return cls(src=source, dst=(a, b), identity=triplet.identity, domain=triplet.domain)
+        return cls(
+            src=source,
+            dst=targets,
+            instruction=triplet.instruction,
+            identity=triplet.identity,
+            domain=triplet.domain,
+        )
 
     def triplet(self, root: Path, domain: Domain) -> Triplet:
         """The triplet of this line; `domain` where the line names none. InputError if it is no triplet."""
-        a, b = (
+        a, *others = (
             Target(root / line.image, line.category, line.scores, line.boxes, line.landmarks)
             for line in self.dst
         )
         source = SourceImage(root / self.src.image, self.src.boxes, self.src.landmarks)
-        return Triplet(source, a, b, self.domain or domain, self.identity)
+        b = others[0] if others else None
+        return Triplet(source, a, b, self.domain or domain, self.identity, self.instruction)
 
 
 def read_triplets(path: Path, *, domain: Domain = "human") -> tuple[Triplet, ...]:
@@ -226,7 +262,15 @@ def read_numbered_triplets(
     root: what their paths are relative to; the file's folder if None.
     """
     folder = path.parent if root is None else root
-    return read_numbered(path, lambda text: validated(TripletLine, text).triplet(folder, domain))
+    numbered = read_numbered(path, lambda text: validated(TripletLine, text).triplet(folder, domain))
+    num_targets = len(numbered[0][1].targets)
+    for number, triplet in numbered:
+        if len(triplet.targets) != num_targets:
+            raise InputError(
+                f"{str(path)!r}, line {number}: targets before it come by {('ones', 'twos')[num_targets - 1]}, "
+                f"here are {len(triplet.targets)}: keep triplets with instructions in a file of their own"
+            )
+    return numbered
 
 
 def triplets_bytes(triplets: Sequence[Triplet], root: Path) -> bytes:

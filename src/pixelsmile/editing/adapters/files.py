@@ -17,6 +17,7 @@ from pixelsmile.store.json_lines import is_utf8
 from pixelsmile.store.safetensors_header import Header, read_header
 
 NO_ADAPTER = "none"
+WORDS = "words"  # in the metadata of a file: see `AdapterFile.words`
 
 _FILE_NAMES = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -66,6 +67,11 @@ class AdapterFile:
             (f"{left_out} of its tensors are for a text encoder and are left out",) if left_out else ()
         )
         return (*self.alphas.notes, *text_encoder)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Those of the instructions that it was trained on, where the model itself knows a closed set."""
+        return tuple(self.header.metadata.get(WORDS, "").split())
 
     @property
     def base(self) -> str | None:

@@ -87,6 +87,9 @@ class QwenEngine:
         parts = load_components(folder, placement)
         specs = own_adapters(folder, options) if adapters is None else adapters
         loaded = load_adapters(parts.transformer, specs, offload=placement.offload)
+        if options.words is not None:
+            taught = (word for spec in specs for word in find_adapter(spec).words)
+            options = options.model_copy(update={"words": tuple(dict.fromkeys((*options.words, *taught)))})
         if adapters is None:  # recorded by the model's name: pictures travel, and folders name people
             for record, name in zip(loaded, options.adapters.values(), strict=True):
                 record["source"] = f"{model}/{name}"
