@@ -28,7 +28,9 @@ def test_an_adapter_that_diverged_gives_no_sheet(model_folder: Path, tmp_path: P
     looks = ValidationSettings(every=1, expressions=("happy",), strengths=(0.0, 1.0), num_sampling_steps=1)
     sheets = tmp_path / "sheets"
     sheets.mkdir()
-    validate = Validator(engine, partial(adapter_bytes, settings=settings), looks, [portrait], "human", 64, sheets)
+    validate = Validator(
+        engine, partial(adapter_bytes, settings=settings), looks, [portrait], "human", 64, sheets
+    )
     assert len(validate(1).pictures) == len(list(sheets.iterdir())) == 1
     with torch.no_grad():
         next(iter(adapter_parameters(engine.parts.transformer).values())).fill_(torch.nan)
