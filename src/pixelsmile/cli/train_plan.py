@@ -84,8 +84,10 @@ def dry_run(
 
 @dataclass(frozen=True)
 class _Outline:
-    """What a training goes through. num_prompted: sources, each once for every instruction. num_branches:
-    targets of a triplet. num_words: of the longest prompt. num_edits: of one look at the adapter (validation).
+    """What a training goes through.
+
+    num_prompted: sources, each once for every instruction. num_branches: targets of a triplet. num_words: of
+    the longest prompt. num_edits: of one look at the adapter (validation).
     """
 
     folder: Path

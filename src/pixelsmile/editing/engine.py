@@ -16,11 +16,11 @@ class EngineInfo:
     """What an engine is made of, and what it was made for.
 
     size: the root of the area of the pictures it was trained on, in pixels. square: trained on squares alone.
-    words: all words that it and its adapters know, where they know no others. prompts: its own prompt for an expression, where
-    it has one. offload, quantization: how it was made to fit a small card (see `devices.Placement`). remarks:
-    what was found when it was loaded, and is noted with every edit. moves_units: it moves action units and
-    takes no prompts; it works at the picture's own size, at most `size`, and its edits lie on the picture
-    pixel by pixel.
+    words: all words that it and its adapters know, where they know no others. prompts: its own prompt for an
+    expression, where it has one. offload, quantization: how it was made to fit a small card (see
+    `devices.Placement`). remarks: what was found when it was loaded, and is noted with every edit.
+    moves_units: it moves action units and takes no prompts; it works at the picture's own size, at most
+    `size`, and its edits lie on the picture pixel by pixel.
     """
 
     model: str

@@ -2,8 +2,8 @@
 
 A branch is a target: two of a triplet, or one where there is an instruction.
 
-Shape suffixes: B triplets, R rows: B of branch a, then B of branch b if there is one; N tokens of a picture, D
-channels of a token, T tokens of a prompt, E channels of its embedding, F numbers of an image feature, I of
+Shape suffixes: B triplets, R rows (B of branch a, then B of branch b if there is one), N tokens of a picture,
+D channels of a token, T tokens of a prompt, E channels of its embedding, F numbers of an image feature, I of
 an identity embedding.
 """
 

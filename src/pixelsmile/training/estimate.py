@@ -2,8 +2,8 @@
 
 Estimated are memory by part and arithmetic by step. Weights, gradients, moments and average are counted, on a
 model without storage; the text encoder is needed while the cache is filled and for validation, at the side of
-the rest. Activations are estimated, for R rows (a target each) of S tokens (target, reference, text) in layers of
-width h:
+the rest. Activations are estimated, for R rows (a target each) of S tokens (target, reference, text) in
+layers of width h:
 
     a layer, kept whole     17 h numbers a token (Korthikanti et al. 2022, Eq. 2: 34 h bytes at 16 bits;
                             scores of attention are not stored)

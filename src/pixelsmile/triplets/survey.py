@@ -28,9 +28,8 @@ class TripletSurvey:
     """Counts. num_identities: people that are named; num_nameless: triplets that name none.
 
     pairs: of the expressions of two targets; none where there are instructions. strengths: by expression, for
-    those that are targets; neutral has 0. num_targets: two a triplet, or one with an instruction. num_words: of
-    the instructions, each different one once, by how many words they have. num_boxes, num_landmarks: targets
-    that have them.
+    those that are targets; neutral has 0. num_targets: two a triplet, or one with an instruction. num_words:
+    different instructions, by how many words they have. num_boxes, num_landmarks: targets that have them.
     """
 
     num_triplets: int

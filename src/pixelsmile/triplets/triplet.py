@@ -8,10 +8,10 @@ Of a file of JSON lines each is one, with paths relative to a folder. The first 
              {"image": "b.png", "category": "surprised", "scores": {"surprised": 0.9}}]}      (in one line)
 
 The second is FED-Bench's, a source, an instruction and the truth: one target, which may be neutral and then
-has no scores, and beside "src" the words. The reference cannot read it, for it takes two targets from each line.
+has no scores, and beside "src" the words. The reference cannot read it: it takes two targets from each line.
 
     {"src": {"image": "s.png"}, "dst": [{"image": "t.png", "category": "sad", "scores": {"sad": 0.9}}],
-     "instruction": "Let go of the smile and pull the corners of the mouth down."}                (in one line)
+     "instruction": "Let go of the smile and pull the corners of the mouth down."}               (in one line)
 
 Boxes may be left out. What only we write, the reference does not look at: "landmarks" beside "boxes", and
 "domain" and "identity" beside "src". A file holds one kind.
@@ -74,7 +74,7 @@ class Target:
 
     @property
     def strength(self) -> float:
-        """Of the edit that leads here, alpha_gt: the score for its own expression (section 4.1); 0 of neutral."""
+        """Of the edit that leads here, alpha_gt: the score for its own expression (section 4.1); neutral: 0."""
         return 0.0 if self.expression == NEUTRAL else self.scores[self.expression]
 
 
@@ -267,8 +267,8 @@ def read_numbered_triplets(
     for number, triplet in numbered:
         if len(triplet.targets) != num_targets:
             raise InputError(
-                f"{str(path)!r}, line {number}: targets before it come by {('ones', 'twos')[num_targets - 1]}, "
-                f"here are {len(triplet.targets)}: keep triplets with instructions in a file of their own"
+                f"{str(path)!r}, line {number}: {len(triplet.targets)} of targets here, {num_targets} before: "
+                "keep triplets with instructions in a file of their own"
             )
     return numbered
 
