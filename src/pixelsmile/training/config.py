@@ -276,8 +276,8 @@ def check_training(config: TrainingConfig, num_processes: int) -> None:
     config.num_steps(len(triplets), num_processes)
     if config.objective.contrastive.weight and triplets[0].b is None:
         raise InputError(
-            f"the contrastive term compares two targets, the lines of {config.data.triplets!r} have one and an "
-            "instruction: set objective.contrastive.weight to 0, as the recipe fed does"
+            f"the contrastive term compares two targets, the lines of {config.data.triplets!r} have one and "
+            "an instruction: set objective.contrastive.weight to 0, as the recipe fed does"
         )
     if not is_hub_id(config.model.name):
         find_model(config.model.name)

@@ -36,8 +36,8 @@ Doubts
 - Faces are aligned by the landmarks of the truth: a detector need not see a picture that is predicted from
   noise, and the expression alone, not the place of the face, may move the corners of the mouth.
 
-Shape suffixes: B triplets, R rows (B of branch a, then B of branch b if there is one), N tokens, D channels of
-a token, F numbers of a feature, E numbers of an embedding, C = 3 channels (RGB), H and W pixels.
+Shape suffixes: B triplets, R rows (B of branch a, then B of branch b if there is one), N tokens, D channels
+of a token, F numbers of a feature, E numbers of an embedding, C = 3 channels (RGB), H and W pixels.
 """
 
 from collections.abc import Callable

@@ -5,7 +5,8 @@ as reference, each under its own prompt at the strength that its ground truth ha
 instruction.
 
 Shape suffixes: B triplets, R rows (B of branch a, then B of branch b if there is one), N tokens of a picture,
-D channels of a token, T tokens of a prompt, E channels of its embedding, C = 3 channels (RGB), H and W pixels.
+D channels of a token, T tokens of a prompt, E channels of its embedding, C = 3 channels (RGB), H and W
+pixels.
 """
 
 from collections.abc import Callable, Sequence

@@ -74,7 +74,7 @@ class Target:
 
     @property
     def strength(self) -> float:
-        """Of the edit that leads here, alpha_gt: the score for its own expression (section 4.1); neutral: 0."""
+        """Of the edit that leads here, alpha_gt: its score for its own expression (section 4.1); of neutral 0."""
         return 0.0 if self.expression == NEUTRAL else self.scores[self.expression]
 
 
@@ -267,7 +267,7 @@ def read_numbered_triplets(
     for number, triplet in numbered:
         if len(triplet.targets) != num_targets:
             raise InputError(
-                f"{str(path)!r}, line {number}: {len(triplet.targets)} of targets here, {num_targets} before: "
+                f"{str(path)!r}, line {number}: targets are {len(triplet.targets)} here and {num_targets} before: "
                 "keep triplets with instructions in a file of their own"
             )
     return numbered
