@@ -74,7 +74,7 @@ class Target:
 
     @property
     def strength(self) -> float:
-        """Of the edit that leads here, alpha_gt: its score for its own expression (section 4.1); of neutral 0."""
+        """Of the edit that leads here: alpha_gt, the score for its own expression; 0 of neutral (section 4.1)."""
         return 0.0 if self.expression == NEUTRAL else self.scores[self.expression]
 
 
@@ -267,8 +267,8 @@ def read_numbered_triplets(
     for number, triplet in numbered:
         if len(triplet.targets) != num_targets:
             raise InputError(
-                f"{str(path)!r}, line {number}: targets are {len(triplet.targets)} here and {num_targets} before: "
-                "keep triplets with instructions in a file of their own"
+                f"{str(path)!r}, line {number}: here are {len(triplet.targets)} targets, before "
+                f"{num_targets}: keep triplets with instructions in a file of their own"
             )
     return numbered
 
