@@ -74,7 +74,7 @@ class Target:
 
     @property
     def strength(self) -> float:
-        """Of the edit that leads here: alpha_gt, the score for its own expression; 0 of neutral (section 4.1)."""
+        """Of the edit that leads here, alpha_gt (section 4.1): the score for its own; 0 of neutral."""
         return 0.0 if self.expression == NEUTRAL else self.scores[self.expression]
 
 
