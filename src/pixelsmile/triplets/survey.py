@@ -116,8 +116,9 @@ def inspect_pictures(triplets: Sequence[Triplet]) -> Iterator[Inspected]:
     """Open each picture, as training does, and see whether the faces lie in it."""
     places: defaultdict[Path, list[SourceImage | Target]] = defaultdict(list)
     for triplet in triplets:
-        for place in (triplet.source, *triplet.targets):
-            places[place.image].append(place)
+        places[triplet.source.image].append(triplet.source)
+        for target in triplet.targets:
+            places[target.image].append(target)
     for done, (path, found) in enumerate(places.items(), 1):
         try:
             problem = _outside(path, found, load_image(path).size)
