@@ -1,7 +1,6 @@
 """The embedded triplets: who is in them, what is asked, what is true, and the words for it."""
 
 import itertools
-import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
@@ -12,19 +11,13 @@ from benchmark_examples import triplet_names
 
 from pixelsmile.benchmarks.drawn_people import look_of
 from pixelsmile.benchmarks.fed.drawn import FIRST_SEEDS, ROUND, STRENGTHS, drawn_fed_benchmark
-from pixelsmile.benchmarks.fed.instructions import (
-    LEAST_MENTIONED,
-    MOVEMENTS,
-    dense_instruction,
-    movement_phrases,
-    simple_instruction,
-)
 from pixelsmile.benchmarks.fed.triplets import CLASSES
 from pixelsmile.benchmarks.ffe.drawn import FIRST_SEEDS as FFE_SEEDS
 from pixelsmile.editors.drawn_portrait import OTHER_PEOPLE, DrawnPortrait
 from pixelsmile.errors import InputError, StrengthError
 from pixelsmile.expressions import DOMAINS, NEUTRAL
-from pixelsmile.portraits import NUM_VARIANTS, ActionUnits, sample_identity
+from pixelsmile.portraits import NUM_VARIANTS, sample_identity
+from pixelsmile.portraits.action_units import UNITS
 
 
 @cache
@@ -172,7 +165,7 @@ def test_the_way_goes_on_beyond_the_truth():
         new = (start == 0) & (end > 0)
         assert beyond[new] == pytest.approx(2 * end[new])
         assert np.linalg.norm(beyond - start) > 1.4 * np.linalg.norm(end - start)
-        unsigned = [name not in ("brow_tilt", "smirk", "gaze_x", "gaze_y") for name in unit_names()]
+        unsigned = [name not in ("brow_tilt", "smirk", "gaze_x", "gaze_y") for name in UNITS]
         assert beyond[unsigned].min() >= 0
 
 
@@ -184,77 +177,3 @@ def test_another_person_in_the_same_place():
     assert np.array_equal(np.asarray(other.image)[corner], np.asarray(truth.image)[corner])
     difference = np.abs(np.asarray(other.image, float) - np.asarray(truth.image, float)).mean(axis=2)
     assert difference[truth.truth.face_mask].mean() > 20
-
-
-# The words
-
-
-def unit_names():
-    return list(ActionUnits.__dataclass_fields__)
-
-
-def unit_phrases(name):
-    return [
-        (key, movement)
-        for movements in MOVEMENTS.values()
-        for key, movement in movements.items()
-        if key.rstrip("+-") == name
-    ]
-
-
-def test_every_unit_has_words_of_its_own():
-    for name in unit_names():
-        signs = {key.removeprefix(name) for key, _ in unit_phrases(name)}
-        assert signs in ({""}, {"+", "-"})
-    every = [movement.words for movements in MOVEMENTS.values() for movement in movements.values()]
-    assert len(set(every)) == len(every)
-    assert all(words.count("{}") == 1 for words in every)
-
-
-def every_truth():
-    for expression in CLASSES:
-        for variant in range(NUM_VARIANTS):
-            for strength in (0.6, 0.8, 1.0):
-                yield DrawnPortrait(1, "human", expression, strength, variant)
-
-
-@pytest.mark.parametrize(
-    "truth", list(every_truth()), ids=lambda t: f"{t.expression} {t.strength} {t.variant}"
-)
-def test_every_active_unit_is_mentioned(truth):
-    text = dense_instruction(DrawnPortrait(1, "human", NEUTRAL, 0.0, 0), truth).lower()
-    for name in unit_names():
-        value = getattr(truth.units, name)
-        for key, movement in unit_phrases(name):
-            before, after = (re.escape(part) for part in movement.words.split("{}"))
-            said = re.search(f"{before}[a-z ]*{after}", text) is not None
-            assert said == ((-value if key.endswith("-") else value) > LEAST_MENTIONED), key
-
-
-def test_other_truths_have_other_words():
-    shown = DrawnPortrait(1, "human", NEUTRAL, 0.0, 0)
-    moving = [truth for truth in every_truth() if truth.expression != NEUTRAL]
-    assert len({dense_instruction(shown, truth) for truth in moving}) == len(moving) == 54
-    assert len({simple_instruction(truth) for truth in every_truth()}) == 7
-    happy = DrawnPortrait(1, "human", "happy", 1.0, 0)
-    assert dense_instruction(shown, happy) == dense_instruction(shown, happy)
-    assert movement_phrases(ActionUnits()) == []
-
-
-def test_what_the_words_say():
-    angry, neutral = DrawnPortrait(1, "human", "angry", 0.7, 0), DrawnPortrait(1, "human", NEUTRAL, 0.0, 0)
-    happy = DrawnPortrait(1, "anime", "happy", 1.0, 2)
-    assert simple_instruction(happy) == "Make the character look happy."
-    assert simple_instruction(DrawnPortrait(1, "human", "fear", 1.0, 0)) == "Make the person look afraid."
-    assert dense_instruction(angry, happy) == (
-        "Let go of the expression of anger. "
-        "Lift the cheeks clearly so that they push up the lower eyelids and redden the cheeks a little. "
-        "Pull the corners of the mouth up wide into a smile and dimple the cheeks beside the mouth. "
-        "The result is a full expression of happiness. "
-        "Keep the identity, the pose, the hair, the clothes, the lighting and the background as they are."
-    )
-    at_rest = dense_instruction(angry, neutral)
-    assert at_rest.startswith("Let go of the expression of anger. Let the whole face rest: brows level")
-    assert "The result is a restrained but clear expression of anger." in dense_instruction(
-        neutral, DrawnPortrait(1, "human", "angry", 0.6, 0)
-    )

@@ -289,7 +289,7 @@ def test_near_duplicates_need_their_package(tmp_path, monkeypatch):
         ({"collect": {"drawn": {"a": {"num_people": 1, "expressions": ["hapy"]}}}}, "hapy"),
         (
             {"collect": {"drawn": {"a": {"num_people": 1, "expressions": ["happy", "happy"]}}}},
-            "each expression once",
+            "each of expressions once",
         ),
     ],
 )

@@ -12,12 +12,13 @@ shard and in a batch, to the end.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import JsonValue
 
@@ -28,7 +29,7 @@ from pixelsmile.dataset.compose import Compose
 from pixelsmile.dataset.config import BuildConfig, is_drawn
 from pixelsmile.dataset.duplicates import Decide, Duplicates
 from pixelsmile.dataset.faces import Faces, networks_record
-from pixelsmile.dataset.generate import Generate
+from pixelsmile.dataset.generate import Generate, price_words
 from pixelsmile.dataset.identities import Identities
 from pixelsmile.dataset.review import Reviewed, read_decisions
 from pixelsmile.dataset.rows import Row
@@ -78,15 +79,30 @@ class DatasetFolder(WorkFolder):
     WORK = "building"
 
 
+@runtime_checkable
+class Dear(Protocol):
+    """A step's function that may cost money, and holds something open between batches."""
+
+    def spent(self) -> str:
+        """What it has cost so far, in a few words; empty for nothing."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
 @dataclass(frozen=True)
 class Progress:
-    """How far a step has come, in pictures. manifest: once it is finished; is_new: now, and not before."""
+    """How far a step has come, in pictures. manifest: once it is finished; is_new: now, and not before.
+
+    note: what it will cost, at its start, or has cost so far; empty for nothing.
+    """
 
     step: str
     done: int
     total: int
     manifest: StageManifest | None = None
     is_new: bool = True
+    note: str = ""
 
 
 def steps_of(config: BuildConfig) -> tuple[str, ...]:
@@ -130,13 +146,14 @@ def build(
     if "review" in wanted:
         read_decisions(_decisions_path(config))
     pool = Workers(num_workers) if ray is None else RayWorkers(ray, num_workers)
-    with DatasetFolder.claimed(folder), pool as workers:
+    with DatasetFolder.claimed(folder), pool as workers, ExitStack() as closing:
         if redo is not None:
             for step in STEPS[STEPS.index(redo) :]:
                 remove_folder(folder / step)
         for step in wanted:
             Stage(folder / step).require(_settings(config, step))
         builder = _Builder(folder, config, workers)
+        closing.callback(builder.close)
         builder.check_sources()
         write_configuration(config, folder / CONFIG_NAME)
         before: StageManifest | None = None
@@ -154,8 +171,10 @@ def build(
 
 
 def _settings(config: BuildConfig, step: str) -> dict[str, JsonValue]:
-    section: dict[str, JsonValue] = getattr(config, step).model_dump(mode="json")
-    return section
+    """What its rows depend on: a section without its RUN_ONLY, such as what a run may cost."""
+    section = getattr(config, step)
+    found: dict[str, JsonValue] = section.model_dump(mode="json", exclude=getattr(section, "RUN_ONLY", None))
+    return found
 
 
 def _cheap_inputs(config: BuildConfig, step: str, before: StageManifest | None) -> dict[str, JsonValue]:
@@ -199,13 +218,31 @@ class _Builder:
         stage.begin(settings, inputs)
         num, source = self._extent(before)
         total = self._listing[0] if before is None and self._listing is not None else num_kept(before)
-        done = shards = 0
+        if note := self._price(step):
+            yield Progress(step, 0, total, note=note)
+        done = 0
         for num_rows in self._shards(stage, num):
             done += num_rows
-            shards += 1
-            yield Progress(step, done, total)
+            yield Progress(step, done, total, note=self._spent(step))
         seeds = [people.first_seed for people in config.collect.drawn.values()]
-        stage.finish(settings, source, seeds, shards)
+        stage.finish(settings, source, seeds, stage.num_shards() if step == "compose" else num)
+
+    def close(self) -> None:
+        """Let go of what the steps hold."""
+        for function in vars(self).get("_functions", {}).values():
+            if isinstance(function, Dear):
+                function.close()
+
+    def _price(self, step: str) -> str:
+        """What a step will cost, where money is known to be spent."""
+        if step != "generate" or self._config.generate is None:
+            return ""
+        is_left = [row for row in self._before(step).all_rows() if row.base is not None]
+        return price_words(self._config.generate, len(is_left))
+
+    def _spent(self, step: str) -> str:
+        function = self._functions.get(step)
+        return function.spent() if isinstance(function, Dear) else ""
 
     def _inputs(self, step: str, before: StageManifest | None) -> dict[str, JsonValue]:
         found = _cheap_inputs(self._config, step, before)
@@ -215,6 +252,8 @@ class _Builder:
             sources = self._config.collect.sources.values()
             kinds = {(source.domain, is_drawn(source)) for source in sources}
             found["networks"] = networks_record(self._config.faces, kinds)
+        elif step == "compose":
+            found["made_by"] = self._compose.record()
         elif (function := self._functions.get(step)) is not None:
             found["made_by"] = function.record()
         return found
@@ -231,6 +270,11 @@ class _Builder:
             found["screen"] = Screen(folder, config.screen, config.faces)
         return found
 
+    @cached_property
+    def _compose(self) -> Compose:
+        assert self._config.compose is not None
+        return Compose(self._config.compose)
+
     def _extent(self, before: StageManifest | None) -> tuple[int, FileRecord]:
         """How many shards a step has, and what it takes in."""
         if before is not None:
@@ -243,7 +287,7 @@ class _Builder:
         )
 
     def _shards(self, stage: Stage, num: int) -> Iterator[int]:
-        """Write what is missing; how many rows each shard has settled, also of those that were there."""
+        """Write what is missing; how many rows were settled each time, also of those that were there."""
         if stage.name == "compose":
             yield from self._composed(stage)
             return
@@ -272,20 +316,22 @@ class _Builder:
                 yield from _decided(stage, previous, identities(previous.all_rows()), start, num)
             case step:
                 function = self._functions[step]
-                batches = _batches(previous, start, num, function.batch_rows)
+                kept = stage.unfinished(start) if function.keeps_batches else None
+                num_done = 0 if kept is None else len(kept.rows)
+                yield num_done
+                batches = _batches(previous, start, num, function.batch_rows, num_done)
                 yield from self._mapped(
                     stage,
                     function,
                     batches,
                     lost_row(step),
                     workers=Workers(0) if function.in_process else self._workers,
-                    kept=stage.unfinished(start) if function.keeps_batches else None,
+                    kept=kept,
                 )
 
     def _composed(self, stage: Stage) -> Iterator[int]:
         """Shards of whole groups; of each, how many bases it has. What is there is not written again."""
-        assert self._config.compose is not None
-        compose, shard_rows = Compose(self._config.compose), self._config.collect.shard_rows
+        compose, shard_rows = self._compose, self._config.collect.shard_rows
         shard = num_bases = 0
         rows: list[Row] = []
         for base in self._before(stage.name).all_rows():
@@ -328,20 +374,17 @@ class _Builder:
         workers: Workers | RayWorkers | None = None,
         kept: UnfinishedShard | None = None,
     ) -> Iterator[int]:
-        """Batches through the workers, put together to shards. Of each: its shard, whether it ends it.
+        """Batches through the workers, put together to shards; how many rows each has settled.
 
-        kept: the batches that are done of the first shard; those of this and later ones are put there.
+        batches: of each its shard, and whether it ends that.
+
+        kept: what is done of the first shard, and not in `batches`; theirs are put there.
         """
         places: deque[tuple[int, bool]] = deque()
         rows: list[Row] = [] if kept is None else list(kept.rows)
-        num_done = len(rows)
 
         def given() -> Iterator[Sequence[T]]:
-            passed = 0
             for shard, is_last, batch in batches:
-                if passed < num_done:
-                    passed += len(batch)
-                    continue
                 places.append((shard, is_last))
                 yield batch
 
@@ -350,12 +393,12 @@ class _Builder:
             shard, is_last = places.popleft()
             if is_last:
                 stage.write(shard, rows)
-                yield len(rows)
                 rows = []
+                if kept is not None:
+                    kept.clear()
             elif kept is not None:
                 kept.add(found)
-            if is_last and kept is not None:
-                kept.clear()
+            yield len(found)
 
 
 def lost_row(step: str) -> Callable[[Row], Row]:
@@ -368,9 +411,13 @@ def num_kept(manifest: StageManifest | None) -> int:
     return 0 if manifest is None else manifest.num_kept
 
 
-def _batches(previous: Stage, start: int, num: int, least: int) -> Iterator[tuple[int, bool, Sequence[Row]]]:
+def _batches(
+    previous: Stage, start: int, num: int, least: int, num_done: int = 0
+) -> Iterator[tuple[int, bool, Sequence[Row]]]:
+    """num_done: rows of the first shard that are left out."""
     for shard in range(start, num):
-        batches = list(grouped(previous.rows(shard), least)) or [()]
+        rows = previous.rows(shard)[num_done if shard == start else 0 :]
+        batches = list(grouped(rows, least)) or [()]
         for number, batch in enumerate(batches):
             yield shard, number + 1 == len(batches), batch
 

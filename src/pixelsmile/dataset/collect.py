@@ -55,14 +55,18 @@ class Collect:
         return row.updated(picture=self._kept(data, row.sha256 or ""))
 
     def _kept(self, data: bytes, sha256: str) -> str:
-        """Where the bytes lie, written if they do not lie there yet."""
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             form = image.format or ""
-        name = f"{PICTURES}/{sha256[:2]}/{sha256}{_SUFFIXES.get(form, f'.{form.lower()}')}"
-        path = self.folder / name
-        if not path.exists():
-            write_file(path, data, force=True)
-        return name
+        return keep_picture(self.folder, data, sha256, _SUFFIXES.get(form, f".{form.lower()}"))
+
+
+def keep_picture(folder: Path, data: bytes, sha256: str, suffix: str) -> str:
+    """Where the bytes lie in a data set's folder, written if they do not lie there yet."""
+    name = f"{PICTURES}/{sha256[:2]}/{sha256}{suffix}"
+    path = folder / name
+    if not path.exists():
+        write_file(path, data, force=True)
+    return name
 
 
 def lost_item(item: Item) -> Row:

@@ -1,15 +1,42 @@
 """What a data set is built from, and how: one section a step. Each is kept beside what the step has done."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
+from pixelsmile.editors import Region, Wording
+from pixelsmile.editors.choice import parse_editor
+from pixelsmile.editors.editor import Granularity
+from pixelsmile.editors.sanity import COPY
 from pixelsmile.errors import PixelSmileError
-from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain, parse_expression
+from pixelsmile.expressions import (
+    EXPRESSIONS,
+    FED_BENCH_CLASSES,
+    MAX_STRENGTH,
+    NEUTRAL,
+    Domain,
+    parse_expression,
+)
 from pixelsmile.images import MIN_SIDE_PX
 from pixelsmile.store.json_lines import Record
 
 FIRST_PERSON = 20_000_000  # the seeds below belong to training sets, benchmarks and the embedded models
+UNKNOWN = "unknown"  # the expression of a base of which nobody says it
+SEVEN = tuple(FED_BENCH_CLASSES.values())
+
+
+def _known_expression(name: str) -> str:
+    try:
+        return parse_expression(name)
+    except PixelSmileError as error:
+        raise ValueError(str(error)) from None
+
+
+Wanted = Annotated[str, AfterValidator(_known_expression)]
+Shown = Annotated[str, AfterValidator(lambda name: name if name == UNKNOWN else _known_expression(name))]
+_Strength = Annotated[float, Field(gt=0, le=MAX_STRENGTH)]
 _Degrees = Annotated[float, Field(gt=0, le=180)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -46,20 +73,14 @@ class DrawnSource(_Source):
 
     num_people: int = Field(ge=1, le=10_000_000)
     first_seed: int = Field(default=FIRST_PERSON, ge=0, le=2**31)
-    expressions: tuple[str, ...] = Field(default=(NEUTRAL,), min_length=1)
+    expressions: tuple[Wanted, ...] = Field(default=(NEUTRAL,), min_length=1)
     strength: float = Field(default=1.0, ge=0, le=1.5)
     size_px: int = Field(default=256, ge=MIN_SIDE_PX, le=2048)
 
-    @field_validator("expressions")
-    @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            found = tuple(name if name == NEUTRAL else parse_expression(name) for name in names)
-        except PixelSmileError as error:
-            raise ValueError(str(error)) from None
-        if len(set(found)) < len(found) or not set(found) <= {NEUTRAL, *EXPRESSIONS}:
-            raise ValueError("name each expression once")
-        return found
+    @model_validator(mode="after")
+    def _is_one_of_each(self) -> "DrawnSource":
+        _check_each_once(expressions=self.expressions)
+        return self
 
 
 class HubSource(_Source):
@@ -180,14 +201,127 @@ class IdentitySettings(Record):
     min_pictures: int = Field(default=1, ge=1)
 
 
+class ExpressionEdits(Record):
+    """Expressions with a continuous strength, as in FFE: of each base, each target, at each strength.
+
+    bases: which are edited, by the expression that their source says; `unknown` is one of which it says none.
+    num_combinations: looks of each target, drawn for each base from the library; null takes the expression's
+    own look. prompt: `expression`, the prompt that adapters are trained on; `dual`, the category, how strong,
+    and what each part of the face does.
+    """
+
+    bases: tuple[Shown, ...] = Field(default=(NEUTRAL, UNKNOWN), min_length=1)
+    targets: tuple[Wanted, ...] = Field(default=EXPRESSIONS, min_length=1)
+    strengths: tuple[_Strength, ...] = Field(default=(0.25, 0.5, 0.75, 1.0), min_length=1, max_length=16)
+    num_combinations: int | None = Field(default=1, ge=1, le=100)
+    prompt: Literal["expression", "dual"] = "expression"
+
+    @model_validator(mode="after")
+    def _is_one_of_each(self) -> "ExpressionEdits":
+        _check_each_once(bases=self.bases, targets=self.targets, strengths=self.strengths)
+        if NEUTRAL in self.targets:
+            raise ValueError("a neutral face has no strength: instructions can ask for one")
+        if self.prompt == "dual" and self.num_combinations is None:
+            raise ValueError("dual prompts tell what a combination does: give num_combinations")
+        return self
+
+
+class InstructionEdits(Record):
+    """Instructions from an expression to another, as in FED: of each base, each target that it does not show.
+
+    bases: which are edited, by the expression that their source says. num_targets: of each base, drawn; null
+    takes all. strengths: lowest and highest of what is asked for; drawn. num_combinations: as above. tell:
+    which of the two instructions an editor is told; the row has both.
+    """
+
+    bases: tuple[Wanted, ...] = Field(default=SEVEN, min_length=1)
+    targets: tuple[Wanted, ...] = Field(default=SEVEN, min_length=1)
+    num_targets: int | None = Field(default=None, ge=1)
+    strengths: tuple[_Strength, _Strength] = (0.6, 1.0)
+    num_combinations: int | None = Field(default=1, ge=1, le=100)
+    tell: Granularity = "dense"
+
+    @model_validator(mode="after")
+    def _is_one_of_each(self) -> "InstructionEdits":
+        _check_each_once(bases=self.bases, targets=self.targets)
+        if self.strengths[0] > self.strengths[1]:
+            raise ValueError("strengths are the lowest, then the highest")
+        return self
+
+
 class ComposeSettings(Record):
-    """Which edits of each base are asked for."""
+    """Which edits of each base are asked for; a base that is not edited stays in the set.
+
+    library: a file of combinations; null is the one that ships. seed: of all that is drawn here, and of the
+    seeds that editors get.
+    """
+
+    seed: int = Field(default=0, ge=0, le=2**31)
+    library: str | None = None
+    expressions: ExpressionEdits | None = None
+    instructions: InstructionEdits | None = None
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> "ComposeSettings":
+        if self.expressions is None and self.instructions is None:
+            raise ValueError("nothing is asked for: give expressions or instructions, {} for the defaults")
+        return self
 
 
 class GenerateSettings(Record):
-    """Who makes them."""
+    """Who makes the edits.
 
-    editor: str = "pixelsmile"  # as for `bench --editor`
+    editor: as for `bench --editor`: pixelsmile, truth (draws drawn people), folder:PATH (pictures of
+    BASE_ROW_ID/TARGET_STRENGTH.png), command:LINE, openai-images:MODEL@ADDRESS. other_size: what becomes of
+    an edit of another size than its base: `resize` makes it as large, and rejects one of another shape;
+    `reject` rejects both; `keep` takes it as it is.
+
+    For pixelsmile: model (geometric, embedded, a folder, a hub id), adapters, device, quantization, steps,
+    shift, size (root of the area that is edited, in pixels), region, wording, as `bench` has them; by:
+    whether a model that moves action units is given those of the combination, or the expression.
+
+    For a model behind an address: server_size (WIDTHxHEIGHT), key_env, extra (further fields of the form),
+    price (dollars an edit, where the server tells none). max_requests, max_cost (dollars): where a run of the
+    program ends; the same command goes on. timeout_s: of an answer, of commands too. max_concurrency: how
+    much a command or a server gets at once.
+    """
+
+    RUN_ONLY: ClassVar[frozenset[str]] = frozenset(
+        ("max_requests", "max_cost", "timeout_s", "max_concurrency", "price")
+    )
+
+    editor: str
+    other_size: Literal["resize", "reject", "keep"] = "resize"
+    model: str | None = None
+    adapters: tuple[str, ...] | None = None
+    device: str | None = None
+    quantization: Literal["8bit", "4bit"] | None = None
+    steps: int | None = Field(default=None, ge=1, le=1000)
+    shift: float | None = Field(default=None, gt=0)
+    size: int | None = Field(default=None, ge=16, le=4096)
+    region: Region = "auto"
+    wording: Wording = "expression"
+    by: Literal["units", "expression"] = "units"
+    server_size: str | None = None
+    key_env: str | None = None
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+    price: Decimal = Field(default=Decimal(0), ge=0)
+    max_requests: int | None = Field(default=None, ge=0)
+    max_cost: Decimal | None = Field(default=None, ge=0)
+    timeout_s: float | None = Field(default=None, gt=0)
+    max_concurrency: int | None = Field(default=None, ge=1, le=1024)
+
+    @model_validator(mode="after")
+    def _is_known(self) -> "GenerateSettings":
+        try:
+            choice = parse_editor(self.editor)
+        except PixelSmileError as error:
+            raise ValueError(str(error)) from None
+        if choice.kind == "own" and self.model is None:
+            raise ValueError(
+                "give the model: geometric for photographs, embedded for drawn people, a folder or a hub id"
+            )
+        return self
 
 
 class AnnotateSettings(Record):
@@ -269,6 +403,25 @@ class BuildConfig(Record):
         return self
 
     @model_validator(mode="after")
+    def _editor_knows_enough(self) -> "BuildConfig":
+        if self.generate is None or self.compose is None:
+            return self
+        choice = parse_editor(self.generate.editor)
+        others = [n for n, one in self.collect.sources.items() if not isinstance(one, DrawnSource)]
+        if choice.kind == "sanity" and choice.argument != COPY and others:
+            raise ValueError(
+                f"generate.editor {choice.argument} draws people by their seeds, and source {others[0]} has "
+                "none: use it with collect.drawn alone"
+            )
+        plans = [plan for plan in (self.compose.expressions, self.compose.instructions) if plan is not None]
+        if choice.kind == "folder" and (len(plans) > 1 or (plans[0].num_combinations or 1) > 1):
+            raise ValueError(
+                "the pictures of a folder are known by their base, target and strength: give one plan, and "
+                "num_combinations of 1"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_networks(self) -> "BuildConfig":
         for name, source in self.collect.sources.items():
             if source.domain == "anime" and not is_drawn(source) and self.faces.anime is None:
@@ -282,3 +435,9 @@ class BuildConfig(Record):
 def is_drawn(source: Source) -> bool:
     """Whether it has our drawn portraits."""
     return isinstance(source, DrawnSource) or source.is_drawn
+
+
+def _check_each_once(**lists: Sequence[object]) -> None:
+    for name, given in lists.items():
+        if len(set(given)) < len(given):
+            raise ValueError(f"name each of {name} once")

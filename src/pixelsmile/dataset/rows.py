@@ -37,6 +37,9 @@ Reason = Literal[
     "exact duplicate",
     "near duplicate",
     "too few pictures of the person",
+    "refused",
+    "no edit",
+    "other size",
     "no base",
     "other shape",
     "face size changed",
@@ -103,13 +106,15 @@ class Row(Record):
     base_picture: str | None = None  # its file
     base_expression: str | None = None  # None where nobody says it
     base_strength: float | None = None
-    combination: str | None = None  # of the library of expressions
-    units: str | None = None  # action units at full strength, as `parse_units` reads them
-    prompt: str | None = None
-    granularity: Granularity | None = None  # how much the prompt says
-    seed: int | None = None
+    combination: str | None = None  # of the library of expressions; None: the expression's canonical look
+    units: str | None = None  # action units at full strength, as `parse_units` reads them; None of neutral
+    prompt: str | None = None  # what editors are told that read words
+    granularity: Granularity | None = None  # which instruction the prompt is; None where it is neither
+    dense: str | None = None  # both instructions, where the edit is one to be instructed
+    simple: str | None = None
+    seed: int | None = None  # of the editor; of all strengths of a sweep the same
 
-    # generate
+    # generate: an edit gets its picture, sha256, width_px and height_px
     editor: str | None = None
 
     # annotate

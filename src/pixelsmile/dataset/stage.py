@@ -11,6 +11,7 @@ can be read by eye, and a shard is small enough to be rewritten as a whole. Nobo
 memory.
 """
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -139,6 +140,10 @@ class Stage:
     def has(self, shard: int) -> bool:
         """Whether both of its files are there."""
         return all(path.exists() for path in self._paths(shard))
+
+    def num_shards(self) -> int:
+        """How many are there, from the first on without a gap."""
+        return next(shard for shard in itertools.count() if not self.has(shard))
 
     def write(self, shard: int, rows: Sequence[Row]) -> None:
         """Kept and rejected rows of a shard, both or neither. OutputError."""

@@ -2,6 +2,7 @@
 
     in    {"job": 1, "source_path": ..., "target": "happy", "prompt": ..., "domain": "human", "strength": 0.5,
            "seed": 0, "out_path": ..., "face_box": [x0, y0, x1, y1] or null}
+          and "units": {"jaw_drop": 0.4, ...} at full strength, where it is asked for one look of the target
     out   {"job": 1, "ok": true}    once the picture is in out_path (PNG by its name; any format is read)
           {"job": 1, "error": "why there is none"}
 
@@ -149,6 +150,7 @@ class CommandEditor:
                 "seed": seed,
                 "out_path": str(out),
                 "face_box": task.face_box,
+                **({} if task.units is None else {"units": dict(task.units)}),
             }
             jobs[self._num_jobs] = _Job(strength, json.dumps(described).encode(), out, failures)
         return jobs

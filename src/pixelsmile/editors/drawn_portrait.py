@@ -19,12 +19,11 @@ from pixelsmile.portraits import (
     human,
     sample_identity,
 )
+from pixelsmile.portraits.action_units import MAX_INTENSITY, SIGNED
 
 PICTURE_PX = 256
 OTHER_PEOPLE = 100_000  # as far from the seed of a person is that of the other one who takes their place
 
-_MAX_INTENSITY = 2.0  # of action units that portraits are drawn with
-_SIGNED_UNITS = ("brow_tilt", "smirk", "gaze_x", "gaze_y")
 # What belongs to the scene and not to the person: it stays where another person takes the place.
 _SCENE = (
     *("seed", "clothes", "clothes_color", "background", "background_colors"),
@@ -36,7 +35,7 @@ _SCENE = (
 class DrawnPortrait:
     """A `Picture` that is drawn when asked for: a person by seed, and an expression.
 
-    strength: 0..2; of neutral 0.
+    strength: 0..2; of neutral 0. picture_px: its side.
     """
 
     identity_seed: int
@@ -44,6 +43,7 @@ class DrawnPortrait:
     expression: str
     strength: float
     variant: int
+    picture_px: int = PICTURE_PX
 
     @property
     def identity(self) -> Identity:
@@ -54,15 +54,15 @@ class DrawnPortrait:
         return action_units(self.expression, self.strength, self.variant)
 
     def portrait(self) -> Portrait:
-        """The picture, PICTURE_PX a side, and the truth about it."""
-        return draw_portrait(self.identity, self.units, self.domain, PICTURE_PX)
+        """The picture, and the truth about it."""
+        return draw_portrait(self.identity, self.units, self.domain, self.picture_px)
 
     def load(self) -> Image.Image:
         return self.portrait().image
 
     def sha256(self) -> str:
         """Of who is shown with which expression; the code's hash stands for the drawing."""
-        return sha256_json({**self.as_json(), "picture_px": PICTURE_PX})
+        return sha256_json({**self.as_json(), "picture_px": self.picture_px})
 
     def as_json(self) -> dict[str, Any]:
         """As benchmarks are hashed by it, under the names of their first version."""
@@ -79,7 +79,7 @@ class DrawnPortrait:
         painter = human if self.domain == "human" else anime
         _, outline = painter.anchors(self.identity, self.units)
         xs, ys = zip(*outline, strict=True)
-        x0, y0, x1, y1 = (float(round(v * PICTURE_PX)) for v in (min(xs), min(ys), max(xs), max(ys)))
+        x0, y0, x1, y1 = (float(round(v * self.picture_px)) for v in (min(xs), min(ys), max(xs), max(ys)))
         return x0, y0, x1, y1
 
     def with_expression(self, expression: str, strength: float, variant: int = 0) -> Portrait:
@@ -93,21 +93,28 @@ class DrawnPortrait:
     def on_the_way_to(self, truth: "DrawnPortrait", share: float) -> Portrait:
         """The person on the way from here (0) to `truth` (1), or beyond it, up to 2.
 
-        Action units move in proportion; beyond the truth none turns into its opposite, so that what was shown
-        is gone. InputError for more than all of a neutral truth: there is no such face.
+        InputError for more than all of a neutral truth: there is no such face.
         """
         check_strength(share, "the share of the change")
         if share > 1 and truth.expression == NEUTRAL:
             raise InputError("the task asks for a neutral face: there is none beyond it")
-        moved, here, there = {}, self.units, truth.units
+        return self.moved_to(truth.units, share)
+
+    def moved_to(self, units: ActionUnits, share: float) -> Portrait:
+        """The person on the way from here (0) to a face of these units (1), or beyond it, up to 2.
+
+        Action units move in proportion; beyond the end none turns into its opposite, so that what was shown
+        is gone.
+        """
+        moved, here = {}, self.units
         for unit in fields(ActionUnits):
-            start, end = getattr(here, unit.name), getattr(there, unit.name)
-            least = -_MAX_INTENSITY if unit.name in _SIGNED_UNITS else 0.0
-            moved[unit.name] = min(max(start + share * (end - start), least), _MAX_INTENSITY)
-        return draw_portrait(truth.identity, ActionUnits(**moved), truth.domain, PICTURE_PX)
+            start, end = getattr(here, unit.name), getattr(units, unit.name)
+            least = -MAX_INTENSITY if unit.name in SIGNED else 0.0
+            moved[unit.name] = min(max(start + share * (end - start), least), MAX_INTENSITY)
+        return draw_portrait(self.identity, ActionUnits(**moved), self.domain, self.picture_px)
 
     def of_another_person(self) -> Portrait:
         """The same expression on another face, in the same place, clothes and pose."""
         scene = {name: getattr(self.identity, name) for name in _SCENE}
         other = replace(sample_identity(self.identity_seed + OTHER_PEOPLE), **scene)
-        return draw_portrait(other, self.units, self.domain, PICTURE_PX)
+        return draw_portrait(other, self.units, self.domain, self.picture_px)

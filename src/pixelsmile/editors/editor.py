@@ -1,7 +1,7 @@
 """What any editor is asked, and what it gives, whatever is behind it: tasks, edits, and the protocol."""
 
 import re
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
@@ -58,6 +58,8 @@ class Task:
     A task of a triplet has besides: triplet, its name; granularity, how much its words say; asked_strength,
     how strong an expression (0..2) they ask for, where that is known; truth, what a perfect editor makes of
     it, which editors under test never see.
+
+    units: of one look of the target, action units at full strength by name, for editors that move those.
     """
 
     source: str
@@ -68,6 +70,7 @@ class Task:
     triplet: str | None = None
     granularity: Granularity | None = None
     asked_strength: float | None = None
+    units: Mapping[str, float] | None = field(default=None, kw_only=True, compare=False)
     picture: Picture = field(kw_only=True, repr=False, compare=False)
     truth: Picture | None = field(default=None, kw_only=True, repr=False, compare=False)
 
@@ -115,13 +118,21 @@ def check_name(name: str, what: str, max_letters: int = MAX_NAME_LETTERS) -> Non
         )
 
 
+Fault = Literal["failed", "refused", "unreachable"]
+
+
 @dataclass(frozen=True)
 class EditOutcome:
-    """One edit of a sweep: an RGB picture, or None with the reason."""
+    """One edit of a sweep: an RGB picture, or None with the reason.
+
+    fault: what kind of reason that is. `failed`: there will be none. `refused`: who makes it will not.
+    `unreachable`: nobody was asked, or nobody answered; another time there may be one.
+    """
 
     strength: float
     image: Image.Image | None
     failure: str | None = None
+    fault: Fault = "failed"
 
 
 class EditorStoppedError(PixelSmileError):

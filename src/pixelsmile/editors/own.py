@@ -39,7 +39,8 @@ class OwnSettings:
     box and pastes it back, as `pixelsmile edit --face`; `whole` edits the whole picture; `auto` takes the
     face where the picture is no portrait of it (not square, or the face small). Without a face box, all of it
     is edited. wording: `expression`, the model's own prompt for the task's target, or `instruction`, the
-    task's words as they are.
+    task's words as they are. A model that moves action units is given the task's, where it has some.
+    restore: as `EditOptions` tells; judges are shown what the model made.
     """
 
     steps: int | None = None
@@ -47,6 +48,7 @@ class OwnSettings:
     size: int | None = None
     region: Region = "auto"
     wording: Wording = "expression"
+    restore: bool = False
 
 
 class OwnEditor:
@@ -93,6 +95,7 @@ class OwnEditor:
             "region": settings.region,
             "context": DEFAULT_CONTEXT,
             "told": settings.wording,  # its name in the records of earlier runs
+            **({"restore": True} if settings.restore else {}),
         }
 
     async def edit(
@@ -100,18 +103,14 @@ class OwnEditor:
     ) -> AsyncGenerator[EditOutcome, None]:
         """One sweep. FaceError where the face box is too small or outside; what `Editor` raises."""
         together = tuple(dict.fromkeys((*self._sweep, *strengths)))
-        request = (
-            Request(prompt=task.prompt, strengths=together)
-            if self._settings.wording == "instruction"
-            else Request(task.target, strengths=together)
-        )
+        request = self._request(task, together)
         options: EditOptions = {
             "seed": seed,
             "steps": self._settings.steps,
             "shift": self._settings.shift,
             "size": self._settings.size,
             "domain": task.domain,
-            "restore": False,  # the judges see what the model made
+            "restore": self._settings.restore,
         }
         face = self._face(task, picture.size)
         faces = [] if face is None else [(face, None)]
@@ -124,6 +123,13 @@ class OwnEditor:
     async def close(self) -> None:
         """Let the model go."""
         del self._editor
+
+    def _request(self, task: Task, strengths: Sequence[float]) -> Request:
+        if task.units is not None and self._editor.engine.info.moves_units:
+            return Request(units=task.units, strengths=strengths)
+        if self._settings.wording == "instruction":
+            return Request(prompt=task.prompt, strengths=strengths)
+        return Request(task.target, strengths=strengths)
 
     def _face(self, task: Task, size: tuple[int, int]) -> Face | None:
         """The face to edit around; None for the whole picture."""

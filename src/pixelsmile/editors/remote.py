@@ -97,7 +97,8 @@ class RemoteEditor:
     ) -> None:
         self.max_concurrency = max_concurrency
         self._provider = provider
-        self._client = Client(provider, "editor", retry=retry, budget=budget)
+        self.budget = budget or Budget()
+        self._client = Client(provider, "editor", retry=retry, budget=self.budget)
         self._cache_file = folder / CACHE_NAME
         self._cache: AnswerCache | None = None
         self._identity = sha256_json(self.to_record())
@@ -148,10 +149,11 @@ class RemoteEditor:
         except RequestRefusedError as refusal:
             self._num_unreached = 0
             self._refusals.check(refusal)
-            return EditOutcome(1.0, None, f"unscored: refused ({refusal.detail})")
+            return EditOutcome(1.0, None, f"unscored: refused ({refusal.detail})", "refused")
         self._count_unreached(answered)
         if answered.value is None:
-            return EditOutcome(1.0, None, f"unscored: {answered.reason} ({answered.detail})")
+            fault = answered.reason if answered.reason in ("refused", "unreachable") else "failed"
+            return EditOutcome(1.0, None, f"unscored: {answered.reason} ({answered.detail})", fault)
         self._refusals.answered()
         self._keep(key, answered.value)
         return _outcome(answered.value)

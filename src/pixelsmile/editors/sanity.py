@@ -33,7 +33,7 @@ from pixelsmile.editors.drawn_portrait import DrawnPortrait
 from pixelsmile.editors.editor import Capabilities, EditOutcome, Task
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, FED_BENCH_CLASSES, NEUTRAL, confusing_partner
-from pixelsmile.portraits import NUM_VARIANTS, action_units
+from pixelsmile.portraits import NUM_VARIANTS, ActionUnits, action_units
 
 COPY, TRUTH = "copy", "truth"
 SHARES: dict[str, float] = {"half": 0.5, "1.5x": 1.5, "2x": 2.0}  # of the change from source to truth
@@ -97,6 +97,10 @@ class SanityEditor:
                 yield EditOutcome(strength, picture)
             elif task.truth is None:
                 assert isinstance(task.picture, DrawnPortrait)
+                if self.name == TRUTH and task.units is not None:
+                    units = ActionUnits(**task.units)
+                    yield EditOutcome(strength, task.picture.moved_to(units, strength).image)
+                    continue
                 drawn = drawing(self.name, task, strength, seed)
                 yield EditOutcome(strength, task.picture.with_expression(*drawn).image)
             elif strength != 1:

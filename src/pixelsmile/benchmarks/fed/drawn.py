@@ -16,7 +16,6 @@ from collections.abc import Iterator, Sequence
 
 from pixelsmile.benchmarks.benchmark import Benchmark
 from pixelsmile.benchmarks.drawn_people import LOOKS, People, first_by_turns
-from pixelsmile.benchmarks.fed.instructions import dense_instruction, simple_instruction
 from pixelsmile.benchmarks.fed.triplets import FedTriplet, fed_benchmark
 from pixelsmile.editors.drawn_portrait import DrawnPortrait
 from pixelsmile.editors.editor import (
@@ -25,6 +24,7 @@ from pixelsmile.editors.editor import (
 )
 from pixelsmile.expressions import DOMAINS, NEUTRAL, Domain
 from pixelsmile.portraits import NUM_VARIANTS
+from pixelsmile.portraits.instructions import dense_instruction, simple_instruction
 
 VERSION = "drawn-fed-1"
 FIRST_SEEDS: dict[Domain, int] = {"human": 8_200_000, "anime": 8_700_000}
@@ -79,8 +79,8 @@ def _triplet(name: str, source: DrawnPortrait, truth: DrawnPortrait) -> FedTripl
         name,
         truth.expression,
         truth.domain,
-        dense_instruction(source, truth),
-        simple_instruction(truth),
+        dense_instruction(source.expression, truth.expression, truth.units, truth.strength),
+        simple_instruction(truth.expression, truth.domain),
         source,
         truth,
         source.face_box(),

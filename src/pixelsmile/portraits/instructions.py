@@ -1,14 +1,13 @@
-"""The words for drawn ground truths: simple ones name the expression, dense ones say what moves, and how far.
+"""Instructions for edits: simple ones name the expression, dense ones say what moves, and how far.
 
-A dense instruction mentions every action unit of the truth above LEAST_MENTIONED, by region of the face.
+A dense instruction mentions every action unit of what is wanted above LEAST_MENTIONED, by region of the face.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pixelsmile.editors.drawn_portrait import DrawnPortrait
 from pixelsmile.expressions import NEUTRAL, Domain
-from pixelsmile.portraits import ActionUnits
+from pixelsmile.portraits.action_units import ActionUnits
 
 LEAST_MENTIONED = 0.1
 _SLIGHT_BELOW, _CLEAR_FROM, _STRONG_FROM = 0.3, 0.5, 0.75
@@ -84,22 +83,25 @@ MOVEMENTS: dict[str, dict[str, Movement]] = {
 }
 
 
-def simple_instruction(truth: DrawnPortrait) -> str:
+def simple_instruction(expression: str, domain: Domain) -> str:
     """`Make the person look happy.`; `character` takes the place of `person` for anime."""
-    look = _LOOKS.get(truth.expression, truth.expression)
-    return f"Make the {_SUBJECTS[truth.domain]} look {look}."
+    return f"Make the {_SUBJECTS[domain]} look {_LOOKS.get(expression, expression)}."
 
 
-def dense_instruction(source: DrawnPortrait, truth: DrawnPortrait) -> str:
-    """What to let go of, what to do instead, how strongly, and what to leave alone."""
+def dense_instruction(shown: str, wanted: str, units: ActionUnits, strength: float) -> str:
+    """What to let go of, what to do instead, how strongly, and what to leave alone.
+
+    shown, wanted: expressions, or neutral. units: of the wanted one as strongly as it is to show. strength:
+    of it, for the words.
+    """
     sentences = []
-    if source.expression != NEUTRAL:
-        sentences.append(f"Let go of the expression of {_feeling(source.expression)}.")
-    if truth.expression == NEUTRAL:
+    if shown != NEUTRAL:
+        sentences.append(f"Let go of the expression of {_feeling(shown)}.")
+    if wanted == NEUTRAL:
         return " ".join((*sentences, _AT_REST, _KEEP))
-    sentences += [_sentence(movements) for movements in movement_phrases(truth.units)]
-    degree = next(word for below, word in _DEGREES if truth.strength < below)
-    sentences.append(f"The result is a {degree} expression of {_feeling(truth.expression)}.")
+    sentences += [_sentence(movements) for movements in movement_phrases(units)]
+    degree = next(word for below, word in _DEGREES if strength < below)
+    sentences.append(f"The result is a {degree} expression of {_feeling(wanted)}.")
     return " ".join((*sentences, _KEEP))
 
 
