@@ -34,6 +34,12 @@ def run(name, arguments, monkeypatch, **sizes):
     [
         pytest.param("adapter_formats", (), {}, "largest error", marks=pytest.mark.slow),
         ("faces", (), {"NUM_FACES": 2, "BATCH": 2, "ROUNDS": 1}, "largest difference NumPy to torch"),
+        (
+            "face_limits",
+            (),
+            {"NUM_PEOPLE": 2, "BLURS": (0.0, 0.03), "FACTORS": (1.0,)},
+            "drawn, anime: 2 faces",
+        ),
         ("fed", ("components", "--triplets", 1, "--threads", 1), {}, "all six"),
         ("geometric", (), {"FACE_PX": 128, "PREVIEW_PX": 96, "ROUNDS": 1}, "ms an edit"),
         (
@@ -52,6 +58,19 @@ def run(name, arguments, monkeypatch, **sizes):
 def test_a_script_runs(name, arguments, sizes, said, monkeypatch, capsys):
     run(name, arguments, monkeypatch, **sizes)
     assert said in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_data_set_on_paper(tmp_path, monkeypatch):
+    config, page = tmp_path / "config.yaml", tmp_path / "page.md"
+    config.write_text("collect: {drawn: {us: {num_people: 9}}}\nduplicates: {max_distance: null}\n")
+    page.write_text("a\n<!-- perf/dataset.py begins -->\nold\n<!-- perf/dataset.py ends -->\nb\n")
+    arguments = (config, "--rows", 3, "--faces", 100, "--write", page)
+    run("dataset", arguments, monkeypatch, HASHES=1000)
+    text = page.read_text()
+    assert "| `faces` | 3 | " in text
+    assert "cost $40,000" in text
+    assert "old" not in text
 
 
 def test_photographs_of_faces_are_read(tmp_path, monkeypatch, capsys):

@@ -152,8 +152,8 @@ class FaceSettings(Record):
     """What a face must be to stay; a limit of null is none.
 
     faces: `one` and no other, or the `largest`. Angles in degrees either way; a drawn portrait has roll
-    alone. min_sharpness: variance of the Laplacian (levels of 0..255, squared) of the face at 128 px. light:
-    mean luma, 0..1. max_clipped: share of the face's pixels that are black or white.
+    alone. min_sharpness: variance of the Laplacian of the face at 128 px, with levels made to deviate by 50.
+    light: mean luma, 0..1. max_clipped: share of the face's pixels that are black or white.
     """
 
     human: FaceNetworks = FaceNetworks(detector="mesh", encoders=("dlib",))
@@ -164,9 +164,9 @@ class FaceSettings(Record):
     max_yaw: _Degrees | None = 35
     max_pitch: _Degrees | None = 30
     max_roll: _Degrees | None = 30
-    min_sharpness: float | None = Field(default=30, ge=0)
-    min_light: _Share | None = 0.12
-    max_light: _Share | None = 0.9
+    min_sharpness: float | None = Field(default=40, ge=0)
+    min_light: _Share | None = 0.15
+    max_light: _Share | None = 0.85
     max_clipped: _Share | None = 0.25
 
 
@@ -188,7 +188,7 @@ class DuplicateSettings(Record):
 class SamePerson(Record):
     """From which cosine of two embeddings two faces are one person."""
 
-    human: float = Field(default=0.91, gt=0, le=1)
+    human: float = Field(default=0.94, gt=0, le=1)
     anime: float = Field(default=0.9, gt=0, le=1)
     drawn: float = Field(default=0.84, gt=0, le=1)
 

@@ -24,6 +24,7 @@ from pixelsmile.images import load_image
 _FACE_PX = 128  # side at which all faces are compared
 _BLACK, _WHITE = 2, 253  # levels that say no more
 _LUMA_LEVELS = 255
+_CONTRAST_LEVELS = 50  # the deviation of a photographed face's levels
 
 
 @dataclass(frozen=True)
@@ -145,17 +146,24 @@ def _networks(settings: FaceNetworks, is_drawn: bool) -> _Networks:
     return _Networks(settings, is_drawn)
 
 
+def measure_face(image: Image.Image, face: Face) -> dict[str, float]:
+    """Fields of its row: sharpness, light, clipped."""
+    grey = np.asarray(_face_crop(image, face), np.float32)
+    return {
+        "sharpness": round(_sharpness(grey), 2),
+        "light": round(float(grey.mean()) / _LUMA_LEVELS, 4),
+        "clipped": round(float(((grey <= _BLACK) | (grey >= _WHITE)).mean()), 4),
+    }
+
+
 def _measured(image: Image.Image, face: Face, is_drawn: bool) -> dict[str, Any]:
     landmarks = landmarks_of_box(face.box) if face.landmarks_5 is None else face.landmarks_5
-    grey = np.asarray(_face_crop(image, face), np.float32)
     return {
         "face_box": tuple(round(value, 2) for value in face.box),
         "landmarks": tuple(round(float(value), 2) for value in landmarks.ravel()),
         "face_px": round(min(face.width, face.height), 2),
         **_pose(image, face, is_drawn, landmarks),
-        "sharpness": round(_laplacian_variance(grey), 2),
-        "light": round(float(grey.mean()) / _LUMA_LEVELS, 4),
-        "clipped": round(float(((grey <= _BLACK) | (grey >= _WHITE)).mean()), 4),
+        **measure_face(image, face),
     }
 
 
@@ -180,11 +188,14 @@ def _face_crop(image: Image.Image, face: Face) -> Image.Image:
     return grey.resize((_FACE_PX, _FACE_PX), Image.Resampling.BILINEAR)
 
 
-def _laplacian_variance(grey_HW: np.ndarray) -> float:
-    """How sharp a picture is (Pech-Pacheco et al. 2000)."""
+def _sharpness(grey_HW: np.ndarray) -> float:
+    """The variance of the Laplacian (Pech-Pacheco et al. 2000), of a face with the contrast of most.
+
+    Without that a sharp picture in half the light would have a quarter of its sharpness.
+    """
     middle = grey_HW[1:-1, 1:-1]
     around = grey_HW[:-2, 1:-1] + grey_HW[2:, 1:-1] + grey_HW[1:-1, :-2] + grey_HW[1:-1, 2:]
-    return float((around - 4 * middle).var())
+    return float((around - 4 * middle).var() * (_CONTRAST_LEVELS / max(1.0, float(grey_HW.std()))) ** 2)
 
 
 def _perceptual_hash(image: Image.Image) -> str | None:

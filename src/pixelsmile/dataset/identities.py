@@ -5,6 +5,7 @@ joins two people, which costs a split some balance, where a missing one would le
 Embeddings are compared in blocks; a million of 128 numbers are 256 MB, and an hour of one core's products.
 """
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 
 from pixelsmile.dataset.config import IdentitySettings, SamePerson
 from pixelsmile.dataset.duplicates import Decide
-from pixelsmile.dataset.rows import Row, decoded_embedding
+from pixelsmile.dataset.rows import ID_DIGITS, Row, decoded_embedding
 
 _BLOCK = 2048  # faces that are compared with as many others in one go
 
@@ -45,21 +46,23 @@ class _Known:
     """What is kept in memory of all rows."""
 
     def __init__(self) -> None:
-        self.ids: list[str] = []
+        self.ids = array("Q")
         self.named: list[str | None] = []  # who it is, where the source says so and is trusted
-        self.groups: dict[tuple[str, str], list[int]] = {}  # by kind and encoder: which rows
-        self.embeddings: dict[tuple[str, str], list[np.ndarray]] = {}
+        self.groups: dict[tuple[str, str], array[int]] = {}  # by kind and encoder: which rows
+        self.embeddings: dict[tuple[str, str], bytearray] = {}  # theirs, one after the other, as float16
 
     def add(self, row: Row, *, trusted: bool) -> None:
         kind = "drawn" if row.is_drawn else row.domain
         number = len(self.ids)
-        self.ids.append(row.id)
+        self.ids.append(int(row.id, 16))
         named = row.identity if trusted else None
         self.named.append(None if named is None else f"{row.source}/{row.domain}/{named}")
         if row.embedding is not None and row.encoder is not None:
             key = (kind, f"{row.encoder} {row.domain}")
-            self.groups.setdefault(key, []).append(number)
-            self.embeddings.setdefault(key, []).append(decoded_embedding(row.embedding).astype(np.float16))
+            self.groups.setdefault(key, array("Q")).append(number)
+            self.embeddings.setdefault(key, bytearray()).extend(
+                decoded_embedding(row.embedding).astype(np.float16).tobytes()
+            )
 
 
 def _people(faces: _Known, limits: SamePerson) -> list[str]:
@@ -71,7 +74,8 @@ def _people(faces: _Known, limits: SamePerson) -> list[str]:
             _join(parents, first_of.setdefault(name, number), number)
     for (kind, encoder), numbers in faces.groups.items():
         limit = float(getattr(limits, kind))
-        for i, j in _alike(np.stack(faces.embeddings[kind, encoder]), limit):
+        embeddings = np.frombuffer(faces.embeddings[kind, encoder], np.float16).reshape(len(numbers), -1)
+        for i, j in alike(embeddings, limit):
             a, b = numbers[i], numbers[j]
             if faces.named[a] is None or faces.named[b] is None:  # of two names the source knows better
                 _join(parents, a, b)
@@ -80,10 +84,10 @@ def _people(faces: _Known, limits: SamePerson) -> list[str]:
     for number, root in enumerate(roots):
         if (name := faces.named[number]) is not None:
             names.setdefault(root, name)
-    return [names.get(root, faces.ids[root]) for root in roots]
+    return [names.get(root) or f"{faces.ids[root]:0{ID_DIGITS}x}" for root in roots]
 
 
-def _alike(embeddings_ND: np.ndarray, limit: float) -> Iterator[tuple[int, int]]:
+def alike(embeddings_ND: np.ndarray, limit: float) -> Iterator[tuple[int, int]]:
     """Places i < j of all pairs whose cosine is at least `limit`."""
     for top in range(0, len(embeddings_ND), _BLOCK):
         rows = _unit(embeddings_ND[top : top + _BLOCK])

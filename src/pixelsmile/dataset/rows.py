@@ -91,7 +91,7 @@ class Row(Record):
     yaw: float | None = None  # degrees, to the viewer's right; photographs only
     pitch: float | None = None  # degrees, down; photographs only
     roll: float | None = None  # degrees, clockwise
-    sharpness: float | None = None  # variance of the Laplacian on the face, at one size for all
+    sharpness: float | None = None  # of the face, at one size and contrast for all
     light: float | None = None  # mean luma of the face, 0..1
     clipped: float | None = None  # share of the face that is black or white, 0..1
     phash: str | None = Field(default=None, pattern="^[0-9a-f]{16}$")  # perceptual hash of the picture
