@@ -117,9 +117,9 @@ def on_paper(times: dict[int, Times], sizes: dict[str, float], faces: int, price
         yield f"| `{step}` | {hours:,.1f} | {keys} | {disk:,.1f} GB |"
     yield (
         f"\nA million pictures of this size are {sizes['pictures'] * MILLION / 1e9:,.0f} GB, their rows 2,000 "
-        f"shards of 500 a step. A million edits at ${price:g} a call cost ${price * MILLION:,.0f}. Hours are "
-        f"of this machine; those of `identities` come from {faces:,} random embeddings (each with each: a "
-        f"hundred times that many pairs), those of `duplicates` from a million random hashes."
+        f"shards of 500 a step. A million edits at ${price:g} a call cost ${price * MILLION:,.0f}. Hours are of "
+        f"this machine; those of `identities` come from {faces:,} random embeddings, compared each with each, "
+        "those of `duplicates` from a million random hashes."
     )
 
 
