@@ -116,10 +116,10 @@ def on_paper(times: dict[int, Times], sizes: dict[str, float], faces: int, price
         disk = sizes[step] * MILLION / 1e9
         yield f"| `{step}` | {hours:,.1f} | {keys} | {disk:,.1f} GB |"
     yield (
-        f"\nA million pictures of this size are {sizes['pictures'] * MILLION / 1e9:,.0f} GB, their rows 2,000 "
-        f"shards of 500 a step. A million edits at ${price:g} a call cost ${price * MILLION:,.0f}. Hours are of "
-        f"this machine; those of `identities` come from {faces:,} random embeddings, compared each with each, "
-        "those of `duplicates` from a million random hashes."
+        f"\nA million pictures of this size are {sizes['pictures'] * MILLION / 1e9:,.0f} GB, their rows "
+        f"2,000 shards of 500 a step. A million edits at ${price:g} a call cost ${price * MILLION:,.0f}. "
+        f"Hours are of this machine; those of `identities` come from {faces:,} random embeddings, compared "
+        "each with each, those of `duplicates` from a million random hashes."
     )
 
 
