@@ -24,7 +24,7 @@ from PIL import Image, ImageChops, ImageFilter
 
 from pixelsmile.embedded import judge_path
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, FED_BENCH_CLASSES, NEUTRAL, Domain
-from pixelsmile.judges.embedded.judge import EmbeddedJudge, Look
+from pixelsmile.judges.embedded.judge import EmbeddedJudge, ScoredFace
 from pixelsmile.judges.embedded.marks import CALIBRATION_FILE, Calibration, damage, drawn_scores
 from pixelsmile.judges.judge import NoVerdict, Target
 from pixelsmile.judges.marks import Scale, apart, missing
@@ -170,7 +170,7 @@ def _errors(judge: EmbeddedJudge, task: EditTask, ruin: Ruin) -> Iterator[tuple[
 
 
 def _damages(
-    task: EditTask, pictures: Mapping[str, Image.Image], look: Look, ruin: Ruin
+    task: EditTask, pictures: Mapping[str, Image.Image], look: ScoredFace, ruin: Ruin
 ) -> Iterator[tuple[str, Errors]]:
     rng = np.random.default_rng(task.seed)
     sound = [damage(pictures[name], look) for name in ("drawn", "reconstructed")]

@@ -22,7 +22,7 @@ from pixelsmile.benchmarks.run_folder import (
     TaskRecord,
 )
 from pixelsmile.benchmarks.scorers.identity import IdentitySettings
-from pixelsmile.benchmarks.scorers.judged import JudgeSettings, judge_place
+from pixelsmile.benchmarks.scorers.judged import JudgeSettings, judge_stem
 from pixelsmile.benchmarks.scorers.scorer import ScoreRecord, keep_record
 from pixelsmile.benchmarks.scores import IDENTITY, NO_FACE, Score, score_of
 from pixelsmile.hashing import sha256_bytes
@@ -115,7 +115,7 @@ def judge_run(folder: RunFolder, name: str = "drawing", share: float = 1.0) -> J
     """The verdicts of a judge who sees `share` of what was drawn; REFUSED alone it does not judge."""
     identity = example_identity(name)
     keep_judge(folder, identity)
-    with LineWriter(scores_file(folder, judge_place(identity.id))) as lines:
+    with LineWriter(scores_file(folder, judge_stem(identity.id))) as lines:
         for key, record in folder.edits().items():
             if record.sha256 is not None:
                 lines.write(verdict_record(record, outcome_of(key, identity, share)))
@@ -138,7 +138,7 @@ def measure_run(folder: RunFolder) -> None:
 
 def keep_judge(folder: RunFolder, identity: JudgeIdentity) -> None:
     """Note who judges, as a scorer does before its first score."""
-    keep_record(folder.path / f"{judge_place(identity.id)}.json", JudgeSettings.of(identity))
+    keep_record(folder.path / f"{judge_stem(identity.id)}.json", JudgeSettings.of(identity))
 
 
 @cache

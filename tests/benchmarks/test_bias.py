@@ -10,7 +10,7 @@ from pixelsmile.benchmarks.fed.bias import METRICS_CHECKED, bias_table, expressi
 from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark
 from pixelsmile.benchmarks.report.bias import bias_lines, bias_page
 from pixelsmile.benchmarks.scorers.scorer import Scoring, score_records
-from pixelsmile.benchmarks.scorers.similarity import PLACE, SIMILARITIES, SimilarityScorer
+from pixelsmile.benchmarks.scorers.similarity import SIMILARITIES, SIMILARITY_STEM, SimilarityScorer
 from pixelsmile.benchmarks.scores import CHANGE
 from pixelsmile.editors.sanity import FED_SANITY_EDITORS
 from pixelsmile.embedded import features_path
@@ -110,15 +110,15 @@ def test_similarities_are_measured_anew_for_an_edit_that_was_made_anew(tmp_path,
     assert len(list(Scoring(folder, scorer))) == 2
     assert list(Scoring(folder, scorer)) == []
     key = folder.spec().edit_keys()[0]
-    assert score_records(folder, PLACE)[key].score.values["ssim_truth"] == pytest.approx(1)
+    assert score_records(folder, SIMILARITY_STEM)[key].score.values["ssim_truth"] == pytest.approx(1)
     source = folder.source_file(key[0]).read_bytes()
     edit = folder.edits()[key]
     (folder.path / edit.file).write_bytes(source)
     with LineWriter(folder.edits_file) as lines:
         lines.write(edit.model_copy(update={"sha256": sha256_bytes(source)}))
     assert len(list(Scoring(folder, scorer))) == 1
-    assert score_records(folder, PLACE)[key].score.values["ssim_source"] == pytest.approx(1)
-    assert score_records(folder, PLACE)[key].score.values["ssim_truth"] < 1
+    assert score_records(folder, SIMILARITY_STEM)[key].score.values["ssim_source"] == pytest.approx(1)
+    assert score_records(folder, SIMILARITY_STEM)[key].score.values["ssim_truth"] < 1
 
 
 def test_the_expression_score_is_that_of_what_was_asked_for(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from benchmark_examples import triplet_names
 
-from pixelsmile.benchmarks.drawn_people import look_of
+from pixelsmile.benchmarks.drawn_people import traits_of
 from pixelsmile.benchmarks.fed.drawn import FIRST_SEEDS, ROUND, STRENGTHS, drawn_fed_benchmark
 from pixelsmile.benchmarks.fed.triplets import CLASSES
 from pixelsmile.benchmarks.ffe.drawn import FIRST_SEEDS as FFE_SEEDS
@@ -60,7 +60,7 @@ def test_who_is_shown(domain):
     assert len(set(seeds)) == 120
     assert FIRST_SEEDS[domain] <= min(seeds)
     assert max(seeds) < FIRST_SEEDS[domain] + OTHER_PEOPLE
-    looks = np.array([look_of(sample_identity(seed)) for seed in seeds])
+    looks = np.array([traits_of(sample_identity(seed)) for seed in seeds])
     assert looks.mean(axis=0) == pytest.approx([0.4] * 3, abs=0.02)
     for side in ("source", "truth"):
         for name in CLASSES:

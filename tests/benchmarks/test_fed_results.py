@@ -43,7 +43,7 @@ from pixelsmile.benchmarks.metrics.fed_score import COMPONENTS, DIMENSIONS, SCOR
 from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.background import BackgroundScorer
-from pixelsmile.benchmarks.scorers.change import ChangeScorer, change_place, representations_of
+from pixelsmile.benchmarks.scorers.change import ChangeScorer, change_stem, representations_of
 from pixelsmile.benchmarks.scorers.judged import MarkersRecord, judges_by_component, keep_markers
 from pixelsmile.benchmarks.scorers.representations import (
     EmbeddingRepresentation,
@@ -300,7 +300,7 @@ def test_any_representation_can_be_plugged_in(tmp_path):
     assert len(score_all(folder, ChangeScorer(Plugged()))) == 2
     assert score_all(folder, ChangeScorer(Plugged())) == []
     assert {settings.kind for settings in representations_of(folder).values()} == {"scores", "redness"}
-    found = score_records(folder, change_place(Plugged.settings.id))["good-simple", "happy", 1.0].score
+    found = score_records(folder, change_stem(Plugged.settings.id))["good-simple", "happy", 1.0].score
     assert found.values["change"] == found.values["expected"]
     results = load_fed_results(folder, representation="redness", bootstrap=QUICK)
     reason = "normalisation 2 has no least change by redness"

@@ -8,7 +8,7 @@ import pytest
 from benchmark_examples import task_of
 
 from pixelsmile.benchmarks.catalogue import load_ffe_benchmark
-from pixelsmile.benchmarks.drawn_people import look_of
+from pixelsmile.benchmarks.drawn_people import traits_of
 from pixelsmile.benchmarks.ffe.drawn import FIRST_SEEDS, SLIGHT_STRENGTHS, drawn_ffe_benchmark
 from pixelsmile.errors import InputError, StrengthError
 from pixelsmile.expressions import CONFUSING_PAIRS, DOMAINS, EXPRESSIONS, NEUTRAL
@@ -38,7 +38,7 @@ def test_who_is_shown(domain):
     assert len(set(seeds)) == 240
     assert FIRST_SEEDS[domain] <= min(seeds)
     assert max(seeds) < FIRST_SEEDS[domain] + 100_000
-    looks = np.array([look_of(sample_identity(seed)) for seed in seeds])
+    looks = np.array([traits_of(sample_identity(seed)) for seed in seeds])
     assert looks.mean(axis=0) == pytest.approx([0.4, 0.4, 0.4], abs=0.005)
     for name in EXPRESSIONS:
         assert looks[[task.target == name for task in tasks]].mean(axis=0) == pytest.approx(

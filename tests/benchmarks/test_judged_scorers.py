@@ -14,7 +14,7 @@ from run_examples import STRENGTHS, begin_run, edit_record, make_edits, png_of
 from pixelsmile.benchmarks.ffe.results import load_results
 from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.benchmarks.scorers.judged import VerdictScorer, judge_place, judges_of
+from pixelsmile.benchmarks.scorers.judged import VerdictScorer, judge_stem, judges_of
 from pixelsmile.benchmarks.scorers.scorer import Scoring, score_records
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import JUDGE_LABELS
@@ -63,7 +63,7 @@ def judged(folder: RunFolder, judge, cache: Path | None = None, max_concurrency:
 def verdicts(folder: RunFolder, judge_id: str | None = None):
     """Of that judge, or of the only one."""
     (judge_id,) = judges_of(folder) if judge_id is None else (judge_id,)
-    return {key: record.score for key, record in score_records(folder, judge_place(judge_id)).items()}
+    return {key: record.score for key, record in score_records(folder, judge_stem(judge_id)).items()}
 
 
 def test_every_edit_is_judged_once(folder):

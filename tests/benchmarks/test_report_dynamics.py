@@ -9,7 +9,7 @@ from run_examples import begin_run, judge_run, make_edits
 from pixelsmile.benchmarks.ffe.results import RunResults, load_results
 from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.report.charts import nice_ticks
-from pixelsmile.benchmarks.report.dynamics import dynamics, looks
+from pixelsmile.benchmarks.report.dynamics import dynamics, validations
 from pixelsmile.benchmarks.report.ffe import ffe_page
 
 LOSSES = {0: 4.0, 50: 3.0, 100: 2.0, 150: 1.0, 250: 0.5}
@@ -37,8 +37,8 @@ def training(tmp_path_factory) -> dict[str, RunResults]:
 
 
 def test_each_look_has_the_mean_loss_since_the_one_before(training):
-    found, logged = looks(training)
-    assert [(look.step, look.loss) for look in found] == [(100, 3.0), (200, 1.0)]
+    found, logged = validations(training)
+    assert [(each.step, each.loss) for each in found] == [(100, 3.0), (200, 1.0)]
     assert logged == list(LOSSES.items())
 
 

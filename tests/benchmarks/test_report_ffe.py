@@ -31,7 +31,7 @@ from pixelsmile.benchmarks.report.page import Pictures
 from pixelsmile.benchmarks.report.remarks import ffe_remarks, run_labels
 from pixelsmile.benchmarks.report.tables import WARNING
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.benchmarks.scorers.judged import judge_place
+from pixelsmile.benchmarks.scorers.judged import judge_stem
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.judges import Verdict
@@ -120,7 +120,7 @@ def test_nothing_from_a_file_becomes_markup(tmp_path):
     identity = example_identity("drawing")
     key = ("human-0", "happy", 1.0)
     scores = {name: float(name == "sad") for name in EXPRESSIONS}
-    with LineWriter(scores_file(folder, judge_place(identity.id))) as lines:
+    with LineWriter(scores_file(folder, judge_stem(identity.id))) as lines:
         lines.write(verdict_record(folder.edits()[key], Verdict(identity.id, scores, "sad", (NASTY,))))
     results = load_results(folder, bootstrap=QUICK)
     page = ffe_page(dict(zip(run_labels([folder]), [results], strict=True)))

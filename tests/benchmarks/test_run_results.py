@@ -27,7 +27,7 @@ from pixelsmile.benchmarks.ffe.results import PANEL, load_results
 from pixelsmile.benchmarks.metrics.choices import MetricChoices
 from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.benchmarks.scorers.judged import judge_place
+from pixelsmile.benchmarks.scorers.judged import judge_stem
 from pixelsmile.benchmarks.scores import NO_FACE, NOT_JUDGED, NOT_MADE, NOT_MEASURED
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
@@ -183,7 +183,7 @@ def test_a_panel_has_no_verdict_where_one_judge_has_none(tmp_path):
     second = example_identity("second")
     keep_judge(folder, second)
     made = folder.edits()
-    with LineWriter(scores_file(folder, judge_place(second.id))) as lines:
+    with LineWriter(scores_file(folder, judge_stem(second.id))) as lines:
         for key in list(made)[:2]:
             lines.write(verdict_record(made[key], outcome_of(key, second)))
     reasons = Counter(edit.verdict.unscored for edit in load_results(folder, PANEL, bootstrap=QUICK).edits)
@@ -198,14 +198,14 @@ def test_a_dominant_expression_that_does_not_lead_is_none(tmp_path):
     key = ("human-0", "fear", 1.0)
     record = folder.edits()[key]
     verdict = outcome_of(("human-0", "sad", 1.0), other)
-    with LineWriter(scores_file(folder, judge_place(other.id))) as lines:
+    with LineWriter(scores_file(folder, judge_stem(other.id))) as lines:
         lines.write(verdict_record(record, verdict))
     assert edit_of(load_results(folder, PANEL, bootstrap=QUICK), key).verdict.answer is None
 
 
 def test_a_line_that_is_no_score(tmp_path):
     folder = write_run(tmp_path / "run")
-    path = scores_file(folder, judge_place(example_identity("drawing").id))
+    path = scores_file(folder, judge_stem(example_identity("drawing").id))
     path.write_text(path.read_text().replace('"happy":', '"glee":', 1))
     with pytest.raises(InputError, match=r"happy at 0\.0: scores that miss or add glee, happy"):
         load_results(folder)

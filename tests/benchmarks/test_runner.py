@@ -1,6 +1,7 @@
 """The first step of a benchmark: edits are made, kept, and never lost."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -218,6 +219,28 @@ def test_the_first_difference_is_named(folder: Path) -> None:
     reason = r"begun with editor.kind = 'test', not 'other': choose"
     with RunFolder.claimed(folder) as claim, pytest.raises(InputError, match=reason):
         next(run_edits(QUICK, editor, claim, "linear", STRENGTHS, seed=3))
+
+
+def test_a_run_of_before_that_says_quantise_goes_on(folder: Path) -> None:
+    class Quantized(QuickEditor):
+        def to_record(self) -> dict[str, JsonValue]:
+            return {**super().to_record(), "quantization": "4bit"}
+
+    spec = json.loads((folder / "spec.json").read_text())
+    for before, goes_on in (("4bit", True), ("8bit", False), (None, False)):
+        spec["editor"]["quantise"] = before
+        (folder / "spec.json").write_text(json.dumps(spec))
+        with RunFolder.claimed(folder) as claim:
+            events = run_edits(
+                QUICK, Quantized(folder.with_name(COUNT_FILE)), claim, "linear", STRENGTHS, seed=3
+            )
+            if goes_on:
+                assert next(events).num_done > 0
+            else:
+                with pytest.raises(
+                    InputError, match=r"begun with editor.quantization = .*, not '4bit': choose"
+                ):
+                    next(events)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

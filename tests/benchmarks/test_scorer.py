@@ -10,7 +10,7 @@ from pixelsmile.benchmarks.ffe.results import load_results
 from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.report.ffe import ffe_lines, ffe_page
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.benchmarks.scorers.judged import JudgeSettings, judge_place, judges_of
+from pixelsmile.benchmarks.scorers.judged import JudgeSettings, judge_stem, judges_of
 from pixelsmile.benchmarks.scorers.scorer import (
     Edit,
     Scorer,
@@ -234,8 +234,8 @@ def test_a_refusal_is_read_back_as_one(folder):
 def test_a_judge_s_file_under_another_name_is_refused(tmp_path):
     folder = write_run(tmp_path / "run")
     (judge_id,) = judges_of(folder)
-    path = folder.path / f"{judge_place(judge_id)}.json"
-    assert settings_at(folder, judge_place(judge_id), JudgeSettings).id == judge_id
+    path = folder.path / f"{judge_stem(judge_id)}.json"
+    assert settings_at(folder, judge_stem(judge_id), JudgeSettings).id == judge_id
     path.rename(path.with_name("other.json"))
     with pytest.raises(InputError, match="in a file of another name: move it away"):
         judges_of(folder)

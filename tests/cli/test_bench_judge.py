@@ -8,7 +8,7 @@ from benchmarks.run_examples import begin_run, make_edits
 from benchmarks.tiny_encoders import write_encoder
 
 from pixelsmile.benchmarks.run_folder import RunFolder
-from pixelsmile.benchmarks.scorers.judged import judge_place, judges_of
+from pixelsmile.benchmarks.scorers.judged import judge_stem, judges_of
 from pixelsmile.benchmarks.scorers.scorer import score_records
 from pixelsmile.benchmarks.scores import IDENTITY
 from pixelsmile.cli import main
@@ -146,7 +146,7 @@ def test_several_refusals_stop_and_keep_what_is_done(folder, script, capsys, mon
     )
     assert "3 questions in a row were refused (400: inappropriate)" in line
     (judged,) = judges_of(folder)
-    assert len(score_records(folder, judge_place(judged))) == 4
+    assert len(score_records(folder, judge_stem(judged))) == 4
 
 
 def test_edits_that_were_not_made_are_said(tmp_path, capsys):

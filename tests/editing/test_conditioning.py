@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pixelsmile.editing.conditioning import (
     Prompt,
-    choose_form,
+    choose_interpolation,
     condition,
     expression_span,
     interpolate,
@@ -76,17 +76,17 @@ def test_velocities_need_one_forward_at_the_ends() -> None:
 
 
 def test_the_form_follows_the_lengths() -> None:
-    assert choose_form("auto", NEUTRAL, [HAPPY, SAD]) == "all"
-    assert choose_form("auto", NEUTRAL, [HAPPY, LONG]) == "velocity"
-    assert choose_form("velocity", NEUTRAL, [HAPPY]) == "velocity"
-    assert choose_form("span", NEUTRAL, [HAPPY]) == "span"
+    assert choose_interpolation("auto", NEUTRAL, [HAPPY, SAD]) == "all"
+    assert choose_interpolation("auto", NEUTRAL, [HAPPY, LONG]) == "velocity"
+    assert choose_interpolation("velocity", NEUTRAL, [HAPPY]) == "velocity"
+    assert choose_interpolation("span", NEUTRAL, [HAPPY]) == "span"
 
 
 def test_forms_that_do_not_apply_are_refused() -> None:
     with pytest.raises(ExpressionError, match="these have 4, 5: use conditioning 'velocity'"):
-        choose_form("all", NEUTRAL, [LONG])
+        choose_interpolation("all", NEUTRAL, [LONG])
     with pytest.raises(InputError, match="unknown conditioning 'most': choose from auto, all"):
-        choose_form("most", NEUTRAL, [HAPPY])
+        choose_interpolation("most", NEUTRAL, [HAPPY])
 
 
 def test_blend_weights_scale_with_the_strength() -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pixelsmile.editing.edit_files import (
     EditResult,
-    FileForm,
+    OutputFormat,
     file_names,
     write_files,
 )
@@ -33,7 +33,7 @@ def result_of(source: Source, label: str = "happy", strengths: tuple[float, ...]
 
 
 def test_file_names():
-    assert file_names(["happy", "sad"], (0.0, 0.125), FileForm(grid=True, animations=("gif", "mp4"))) == [
+    assert file_names(["happy", "sad"], (0.0, 0.125), OutputFormat(grid=True, animations=("gif", "mp4"))) == [
         "happy-0.00.png",
         "happy-0.125.png",
         "sad-0.00.png",
@@ -46,7 +46,7 @@ def test_file_names():
         "manifest.json",
     ]
     with pytest.raises(StrengthError, match=r"0.5 is given twice"):
-        file_names(["happy"], (0.5, 1.0, 0.5), FileForm())
+        file_names(["happy"], (0.5, 1.0, 0.5), OutputFormat())
 
 
 def test_saved_as_the_command_does(tmp_path):
@@ -101,7 +101,7 @@ def test_a_format_that_cannot_hold_the_picture(tmp_path):
 
 
 def test_the_frames_in_between_are_edited_but_not_kept(tmp_path):
-    form = FileForm(animations=("gif",), frames=(0.0, 0.25, 0.5))
+    form = OutputFormat(animations=("gif",), frames=(0.0, 0.25, 0.5))
     assert form.all_strengths((0.0, 0.5)) == (0.0, 0.5, 0.25)
     result = result_of(open_source(Image.new("RGB", (64, 48))), strengths=(0.0, 0.5, 0.25))
     with staged(tmp_path / "out", file_names(["happy"], (0.0, 0.5), form)) as stage:

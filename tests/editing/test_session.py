@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pixelsmile import Editor
-from pixelsmile.editing.edit_files import EditFiles, EditResult, FileForm
+from pixelsmile.editing.edit_files import EditFiles, EditResult, OutputFormat
 from pixelsmile.editing.engine import Progress
 from pixelsmile.editing.pictures import Source, open_source
 from pixelsmile.editing.requests import Request, parse_face_request
@@ -107,7 +107,9 @@ def _results(editor, source, faces, requests, **options):
 
 
 def test_files_come_last_and_all_or_none(editor: Editor, source: Source, tmp_path: Path) -> None:
-    edit = Edit([Request("happy", strengths=(0, 1))], (0, 1), form=FileForm(grid=True), options={"steps": 2})
+    edit = Edit(
+        [Request("happy", strengths=(0, 1))], (0, 1), form=OutputFormat(grid=True), options={"steps": 2}
+    )
     assert edit.file_names == ["happy-0.00.png", "happy-1.00.png", "grid.png", "manifest.json"]
     events = edit.save(editor, source, [], tmp_path / "cancelled")
     assert isinstance(next(events), Progress)

@@ -13,7 +13,7 @@ from pixelsmile.errors import ImageError, InputError, OutputError, StrengthError
 from pixelsmile.results import (
     PORTRAIT_KEY,
     SETTINGS_KEY,
-    PictureForm,
+    PictureFormat,
     Sweep,
     animated,
     check_animation,
@@ -52,8 +52,8 @@ def test_an_edit_is_lossless_and_says_so():
 def test_an_edit_in_another_format_says_the_same(form, tmp_path):
     picture = Image.radial_gradient("L").resize((64, 64)).convert("RGB")
     portrait = '{"style": "anime", "name": "Zoë"}'
-    data = edited_picture(picture, {"seed": 7}, portrait, PictureForm(form))
-    assert len(edited_picture(picture, {"seed": 7}, portrait, PictureForm(form, 40))) < len(data)
+    data = edited_picture(picture, {"seed": 7}, portrait, PictureFormat(form))
+    assert len(edited_picture(picture, {"seed": 7}, portrait, PictureFormat(form, 40))) < len(data)
     with Image.open(io.BytesIO(data)) as image:
         assert image.format == form.upper()
         assert np.abs(np.asarray(image, float) - np.asarray(picture)).max() < 8
@@ -70,7 +70,7 @@ def test_an_edit_in_another_format_says_the_same(form, tmp_path):
 def test_settings_too_long_for_a_jpeg_are_left_to_the_manifest(tmp_path):
     settings = {"weights": [0.123] * 20_000}
     for form, is_whole in (("jpeg", False), ("webp", True), ("png", True)):
-        (tmp_path / form).write_bytes(edited_picture(flat(RED), settings, None, PictureForm(form)))
+        (tmp_path / form).write_bytes(edited_picture(flat(RED), settings, None, PictureFormat(form)))
         kept = json.loads(picture_texts(tmp_path / form)[SETTINGS_KEY])
         assert (kept == settings) is is_whole
         assert is_whole or "manifest.json" in kept["left_out"]
@@ -99,11 +99,11 @@ def test_comments_of_others(comment, tmp_path):
 def test_forms_that_are_none():
     for wrong in (("bmp", None), ("png", 90), ("jpeg", 0), ("jpeg", 101), ("webp", 9.5)):
         with pytest.raises(InputError):
-            PictureForm(*wrong)
+            PictureFormat(*wrong)
     with pytest.raises(OutputError, match="16 bits a pixel: write png"):
-        edited_picture(Image.new("I;16", (48, 48)), {}, None, PictureForm("webp"))
+        edited_picture(Image.new("I;16", (48, 48)), {}, None, PictureFormat("webp"))
     with pytest.raises(OutputError, match="20000 x 40 px cannot be written as webp"):
-        edited_picture(flat(RED, (20_000, 40)), {}, None, PictureForm("webp"))
+        edited_picture(flat(RED, (20_000, 40)), {}, None, PictureFormat("webp"))
 
 
 def test_a_drawn_portrait_says_so():

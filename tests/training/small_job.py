@@ -13,7 +13,7 @@ from pixelsmile.store.configuration import parse_configuration
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.distribution import start_accelerator
 from pixelsmile.training.loop import Event, Job, Trainer
-from pixelsmile.training.order import Draw
+from pixelsmile.training.order import SeededTriplet
 from pixelsmile.training.run_folder import RunFolder
 
 WIDTH, NUM_TRIPLETS = 6, 10
@@ -41,7 +41,7 @@ class SmallModule(nn.Module):
         self.calls = 0
         self._poison_after, self._poisoned = poison_after, poisoned
 
-    def forward(self, draws: Sequence[Draw]) -> dict[str, Tensor]:
+    def forward(self, draws: Sequence[SeededTriplet]) -> dict[str, Tensor]:
         inputs = self.inputs[[draw.triplet for draw in draws]]
         noise = torch.stack(
             [torch.randn(WIDTH, generator=torch.Generator().manual_seed(draw.seed)) for draw in draws]

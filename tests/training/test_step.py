@@ -33,7 +33,7 @@ from pixelsmile.training.config import (
     ObjectiveSettings,
 )
 from pixelsmile.training.objective import Objective
-from pixelsmile.training.order import Draw
+from pixelsmile.training.order import SeededTriplet
 from pixelsmile.training.step import LatentDecoder, TrainingStep
 
 SEEDS = (11, 12)
@@ -123,7 +123,7 @@ def losses_by_hand(model, batch_of):
 
 def test_the_losses_equal_those_by_hand(make_step, model, batch_of):
     """Two triplets in one forward and one decode, against four of each, in float32: 1e-4 of each."""
-    found = make_step()([Draw(0, SEEDS[0]), Draw(1, SEEDS[1])])
+    found = make_step()([SeededTriplet(0, SEEDS[0]), SeededTriplet(1, SEEDS[1])])
     with torch.no_grad():
         wanted = losses_by_hand(model, batch_of)
     assert set(found) == set(wanted)
@@ -132,7 +132,7 @@ def test_the_losses_equal_those_by_hand(make_step, model, batch_of):
 
 
 def test_the_gradient_reaches_the_adapter_alone(make_step, model):
-    make_step()([Draw(0, 1)])["total"].backward()
+    make_step()([SeededTriplet(0, 1)])["total"].backward()
     adapter = adapter_parameters(model.transformer)
     reached = {
         name for name, parameter in adapter.items() if parameter.grad is not None and parameter.grad.any()
@@ -171,7 +171,7 @@ def test_a_step_with_each_term_off(make_step, model, settings, names, num_decode
     step = make_step(settings, objective={"decode": decode})
     hook = model.transformer.register_forward_hook(lambda *_: forwards.append(1))
     seeds = [seed_of(lambda sigma: sigma > 0.6), seed_of(lambda sigma: sigma < 0.6)]
-    found = step([Draw(index, seed) for index, seed in enumerate(seeds)])
+    found = step([SeededTriplet(index, seed) for index, seed in enumerate(seeds)])
     hook.remove()
     assert found.keys() == names | {"total"}
     assert (len(forwards), sum(decoded), len(decoded)) == (1, num_decoded, min(1, num_decoded))
@@ -205,9 +205,9 @@ def test_noise_follows_from_the_seed_alone(make_step):
     """The mean over a batch is the mean of its triplets by themselves, each with its own noise."""
     step = make_step()
     with torch.no_grad():
-        both = step([Draw(0, 21), Draw(1, 22)])["total"].item()
-        alone = [step([draw])["total"].item() for draw in (Draw(1, 22), Draw(0, 21))]
-        other = step([Draw(0, 23)])["total"].item()
+        both = step([SeededTriplet(0, 21), SeededTriplet(1, 22)])["total"].item()
+        alone = [step([draw])["total"].item() for draw in (SeededTriplet(1, 22), SeededTriplet(0, 21))]
+        other = step([SeededTriplet(0, 23)])["total"].item()
     assert both == pytest.approx(sum(alone) / 2, rel=1e-4)
     assert abs(other - alone[1]) > 1e-3
     uniform, noise = draw_noise(range(400), (4, 8), torch.device("cpu"))
@@ -269,7 +269,7 @@ def test_triplets_with_instructions_have_a_branch_each(make_step, model, tmp_pat
 
 def gradients(model, step):
     model.transformer.zero_grad()
-    step([Draw(0, 3)])["total"].backward()
+    step([SeededTriplet(0, 3)])["total"].backward()
     return {
         name: parameter.grad.clone()
         for name, parameter in adapter_parameters(model.transformer).items()
@@ -291,8 +291,8 @@ def test_checkpointing_changes_no_gradient(make_step, model):
 
 def test_under_bfloat16_the_losses_are_near(make_step):
     with torch.no_grad():
-        wanted = make_step()([Draw(0, 4)])
-        found = make_step(precision=torch.bfloat16)([Draw(0, 4)])
+        wanted = make_step()([SeededTriplet(0, 4)])
+        found = make_step(precision=torch.bfloat16)([SeededTriplet(0, 4)])
     assert found["total"].dtype == torch.float32
     assert found["total"] != wanted["total"]
     assert found["total"].item() == pytest.approx(wanted["total"].item(), rel=0.05)
@@ -303,7 +303,7 @@ def test_steps_make_the_loss_smaller(make_step, model):
     optimiser = torch.optim.Adam(adapter_parameters(model.transformer).values(), lr=0.02)
     losses = []
     for _ in range(12):
-        loss = step([Draw(0, 2), Draw(1, 3)])["total"]
+        loss = step([SeededTriplet(0, 2), SeededTriplet(1, 3)])["total"]
         losses.append(loss.item())
         optimiser.zero_grad()
         loss.backward()

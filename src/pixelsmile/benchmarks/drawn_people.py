@@ -18,7 +18,7 @@ TILTED_DEGREES = 4.0
 T = TypeVar("T")
 
 
-class Look(NamedTuple):
+class Traits(NamedTuple):
     """What makes a face harder to edit."""
 
     beard: bool
@@ -26,23 +26,23 @@ class Look(NamedTuple):
     tilted: bool
 
 
-LOOKS: tuple[Look, ...] = (
-    Look(beard=False, glasses=False, tilted=False),
-    Look(beard=True, glasses=False, tilted=False),
-    Look(beard=False, glasses=True, tilted=False),
-    Look(beard=False, glasses=False, tilted=True),
-    Look(beard=True, glasses=True, tilted=False),
-    Look(beard=False, glasses=False, tilted=True),
-    Look(beard=False, glasses=False, tilted=False),
-    Look(beard=True, glasses=False, tilted=True),
-    Look(beard=False, glasses=True, tilted=False),
-    Look(beard=True, glasses=True, tilted=True),
+TRAITS: tuple[Traits, ...] = (
+    Traits(beard=False, glasses=False, tilted=False),
+    Traits(beard=True, glasses=False, tilted=False),
+    Traits(beard=False, glasses=True, tilted=False),
+    Traits(beard=False, glasses=False, tilted=True),
+    Traits(beard=True, glasses=True, tilted=False),
+    Traits(beard=False, glasses=False, tilted=True),
+    Traits(beard=False, glasses=False, tilted=False),
+    Traits(beard=True, glasses=False, tilted=True),
+    Traits(beard=False, glasses=True, tilted=False),
+    Traits(beard=True, glasses=True, tilted=True),
 )
 
 
-def look_of(identity: Identity) -> Look:
+def traits_of(identity: Identity) -> Traits:
     """What makes this face harder to edit. Stubble hides no mouth and counts as no beard."""
-    return Look(
+    return Traits(
         beard=identity.beard not in ("none", "stubble"),
         glasses=identity.glasses != "none",
         tilted=abs(identity.tilt) >= TILTED_DEGREES,
@@ -50,18 +50,18 @@ def look_of(identity: Identity) -> Look:
 
 
 class People:
-    """Hands out seeds of people from `first_seed` on: of each look, one after the other."""
+    """Hands out seeds of people from `first_seed` on: of each combination of traits, one after the other."""
 
     def __init__(self, first_seed: int) -> None:
         self._seeds = itertools.count(first_seed)
-        self._waiting: defaultdict[Look, deque[int]] = defaultdict(deque)
+        self._waiting: defaultdict[Traits, deque[int]] = defaultdict(deque)
 
-    def next_with(self, look: Look) -> int:
-        """The seed of the next person with that look."""
-        while not self._waiting[look]:
+    def next_with(self, traits: Traits) -> int:
+        """The seed of the next person with those traits."""
+        while not self._waiting[traits]:
             seed = next(self._seeds)
-            self._waiting[look_of(sample_identity(seed))].append(seed)
-        return self._waiting[look].popleft()
+            self._waiting[traits_of(sample_identity(seed))].append(seed)
+        return self._waiting[traits].popleft()
 
 
 def first_by_turns(

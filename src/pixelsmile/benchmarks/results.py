@@ -10,7 +10,7 @@ import numpy as np
 from pixelsmile.benchmarks.metrics.measure import Bootstrap, Figure, mean_figure
 from pixelsmile.benchmarks.run_folder import RunFolder, Spec
 from pixelsmile.benchmarks.scorers.identity import IdentitySettings
-from pixelsmile.benchmarks.scorers.scorer import other_places
+from pixelsmile.benchmarks.scorers.scorer import other_stems
 from pixelsmile.benchmarks.scores import ScoredEdit
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import DOMAINS, Domain
@@ -82,7 +82,7 @@ def further_figures(folder: RunFolder, edits: Sequence[ScoredEdit], plan: Bootst
     places = {name: place for place, name in enumerate(dict.fromkeys(drawn))}
     sample_E = np.array([places[name] for name in drawn], dtype=np.int64)
     weights_RS, found = plan.draw(len(places)), {}
-    for scorer in other_places(folder):
+    for scorer in other_stems(folder):
         scores = [edit.score(scorer) for edit in edits]
         for name in dict.fromkeys(name for score in scores for name in score.values):
             values = [score.values.get(name) for score in scores]

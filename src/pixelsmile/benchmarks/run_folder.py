@@ -6,7 +6,7 @@
     RUN/edits/SOURCE/TARGET_1.00.png    what the editor made of them
     RUN/edits.jsonl                     a line for each edit: its file, or why there is none
 
-Of each scorer PLACE.json, with what decides its numbers, and PLACE.jsonl, with a line for each edit:
+Of each scorer STEM.json, with what decides its numbers, and STEM.jsonl, with a line for each edit:
 
     RUN/identity, RUN/background        cosines of source and edit, by encoder; how the background differs
     RUN/judges/ID                       the verdicts, or the marks, of a judge
@@ -306,5 +306,8 @@ def _no_run(problem: str) -> InputError:
 
 
 def _decisive(spec: Spec) -> dict[str, Any]:
-    """What a run that goes on must have again."""
-    return spec.model_dump(mode="json", exclude=_MAY_DIFFER)
+    """What a run that goes on must have again, by the names of now: runs of before say `quantise`."""
+    decisive = spec.model_dump(mode="json", exclude=_MAY_DIFFER)
+    if "quantise" in (editor := decisive["editor"]):
+        editor["quantization"] = editor.pop("quantise")
+    return decisive

@@ -75,8 +75,8 @@ def _write_page(options: argparse.Namespace) -> int:
         stage.write(key.name, study.key.to_json())
     num_tasks, size = len(study.key.tasks), f"{len(study.page.encode()) / 1e6:.1f} MB"
     if num_tasks < options.samples:
-        remark(f"the runs share {num_tasks} whole sweeps, not {options.samples}")
-    print(f"{page}  for the raters: {num_tasks} tasks, {study.num_pictures} pictures, {size}")
+        remark(f"the runs share {counted(num_tasks, 'whole sweep')}, not {options.samples}")
+    print(f"{page}  for the raters: {counted(num_tasks, 'task')}, {study.num_pictures} pictures, {size}")
     print(f"{key}  for you alone: it names the editors")
     return 0
 

@@ -14,7 +14,7 @@ from pixelsmile.cli.parsing import CommandParser, parts_of
 from pixelsmile.errors import InputError, PixelSmileError
 
 if TYPE_CHECKING:
-    from pixelsmile.editing.edit_files import EditFiles, FileForm
+    from pixelsmile.editing.edit_files import EditFiles, OutputFormat
     from pixelsmile.editing.editor import Editor
     from pixelsmile.editing.photographs import Photograph
     from pixelsmile.editing.requests import FaceRequest, Request
@@ -154,10 +154,10 @@ def _prompt(text: str) -> str:
     raise InputError(f"the prompt {text!r} is empty: describe the expression")
 
 
-def _file_form(options: argparse.Namespace) -> "FileForm":
+def _file_form(options: argparse.Namespace) -> "OutputFormat":
     """What the files are. InputError, StrengthError."""
-    from pixelsmile.editing.edit_files import FileForm
-    from pixelsmile.results import PictureForm, check_animation, frame_strengths
+    from pixelsmile.editing.edit_files import OutputFormat
+    from pixelsmile.results import PictureFormat, check_animation, frame_strengths
 
     animations = tuple(dict.fromkeys([*(["gif"] if options.gif else []), *options.animate]))
     if not animations and options.frames is not None:
@@ -166,7 +166,7 @@ def _file_form(options: argparse.Namespace) -> "FileForm":
         check_animation(animation)
     num_frames = options.frames or DEFAULT_NUM_FRAMES
     frames = tuple(frame_strengths(options.strengths, num_frames)) if animations else ()
-    return FileForm(PictureForm(options.format, options.quality), options.grid, animations, frames)
+    return OutputFormat(PictureFormat(options.format, options.quality), options.grid, animations, frames)
 
 
 def _edit_all(

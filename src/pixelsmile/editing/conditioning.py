@@ -1,8 +1,8 @@
 """From encoded prompts and strengths to what the transformer is conditioned on (paper, 4.1 and 5.6).
 
-Every form below is one weighted sum over the prompts of an edit, the neutral one among them: with weights
-w_k on the targets, the neutral prompt has 1 - sum w_k. Applied to embeddings it is Eq. 4 and 5,
-e_neu + sum_k w_k (e_k - e_neu); applied to predicted velocities it serves prompts of any length. The forms:
+Every interpolation below is one weighted sum over the prompts of an edit, the neutral one among them: with
+weights w_k on the targets, the neutral prompt has 1 - sum w_k. Applied to embeddings it is Eq. 4 and 5,
+e_neu + sum_k w_k (e_k - e_neu); applied to predicted velocities it serves prompts of any length:
 
     all        every token is interpolated (the published adapter)
     span       only the tokens in which the prompts differ; the rest are the neutral prompt's
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pixelsmile.editing.options import FORMS, Form, check_conditioning
+from pixelsmile.editing.options import INTERPOLATIONS, Interpolation, check_conditioning
 from pixelsmile.errors import ExpressionError
 
 
@@ -38,10 +38,10 @@ class Term:
     embedding: Tensor
 
 
-def choose_form(conditioning: str, neutral: Prompt, targets: Sequence[Prompt]) -> Form:
-    """The form to use. `auto`: all tokens where every prompt has the same length, velocities otherwise.
+def choose_interpolation(conditioning: str, neutral: Prompt, targets: Sequence[Prompt]) -> Interpolation:
+    """Which one to use. `auto`: all tokens where every prompt has the same length, velocities otherwise.
 
-    InputError for an unknown name; ExpressionError where a form on embeddings is asked for prompts of
+    InputError for an unknown name; ExpressionError where one on embeddings is asked for prompts of
     different lengths (padding would not do: the norm brings padded tokens back at full size).
     """
     check_conditioning(conditioning)
@@ -54,24 +54,26 @@ def choose_form(conditioning: str, neutral: Prompt, targets: Sequence[Prompt]) -
             f"conditioning {conditioning!r} needs prompts of one token length, these have "
             f"{', '.join(map(str, lengths))}: use conditioning 'velocity' or 'auto'"
         )
-    return next(form for form in FORMS if form == conditioning)
+    return next(interpolation for interpolation in INTERPOLATIONS if interpolation == conditioning)
 
 
-def condition(form: Form, neutral: Prompt, targets: Sequence[Prompt], weights: Sequence[float]) -> list[Term]:
+def condition(
+    interpolation: Interpolation, neutral: Prompt, targets: Sequence[Prompt], weights: Sequence[float]
+) -> list[Term]:
     """The terms of one sample; the weights of the terms sum to 1.
 
     weights: one for each target, strength times its share in a blend; their sum may exceed 1. One term for
-    the forms on embeddings; for velocities one for each prompt that has a weight (neutral alone at
+    the interpolations on embeddings; for velocities one for each prompt that has a weight (neutral alone at
     strength 0, the target alone at strength 1).
     """
-    if form == "velocity":
+    if interpolation == "velocity":
         return [
             Term(weight, prompt.embedding)
             for weight, prompt in zip(_with_neutral(weights), (neutral, *targets), strict=True)
             if weight != 0
         ]
     mixed_TD = interpolate(neutral.embedding, [target.embedding for target in targets], weights)
-    if form == "span":
+    if interpolation == "span":
         first, end = expression_span(neutral, targets)
         mixed_TD = torch.cat([neutral.embedding[:first], mixed_TD[first:end], neutral.embedding[end:]])
     return [Term(1.0, mixed_TD)]

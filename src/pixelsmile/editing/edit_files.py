@@ -13,7 +13,7 @@ from pixelsmile.errors import OutputError, StrengthError
 from pixelsmile.images import load_image
 from pixelsmile.results import (
     PNG,
-    PictureForm,
+    PictureFormat,
     Sweep,
     animated,
     draw_grid,
@@ -29,13 +29,13 @@ _PER_PICTURE = ("strengths", "weights", "corrections")  # settings with an entry
 
 
 @dataclass(frozen=True)
-class FileForm:
+class OutputFormat:
     """What the files of an edit are. animations: gif, webp, mp4, of each sweep.
 
     frames: the strengths that animations show; those that no picture shows are edited for them.
     """
 
-    picture: PictureForm = PNG
+    picture: PictureFormat = PNG
     grid: bool = False
     animations: tuple[str, ...] = ()
     frames: tuple[float, ...] = ()
@@ -80,7 +80,7 @@ class EditResult:
         """
         if not isinstance(folder, str | Path) or "\0" in str(folder):
             raise OutputError(f"a folder to save to is a path, not {folder!r}: give its name")
-        form = FileForm(PictureForm(format, quality))
+        form = OutputFormat(PictureFormat(format, quality))
         slug = file_slug(self.label)
         with staged(Path(folder), file_names([slug], self.strengths, form), force=force) as stage:
             return write_files(stage, {slug: self.label}, [self], self.strengths, form).paths()
@@ -131,7 +131,7 @@ class EditFiles:
         }
 
 
-def file_names(slugs: Sequence[str], strengths: Sequence[float], form: FileForm) -> list[str]:
+def file_names(slugs: Sequence[str], strengths: Sequence[float], form: OutputFormat) -> list[str]:
     """Every file that the edit will write; StrengthError for a strength given twice."""
     repeated = [strength for index, strength in enumerate(strengths) if strength in strengths[:index]]
     if repeated:
@@ -148,7 +148,7 @@ def write_files(
     labels: Mapping[str, str],
     results: Sequence[EditResult],
     strengths: Sequence[float],
-    form: FileForm,
+    form: OutputFormat,
 ) -> EditFiles:
     """Put everything that was asked for on the stage, whose names are those of `file_names`.
 
@@ -181,7 +181,7 @@ def write_files(
     return EditFiles(stage.folder, tuple(pictures), tuple(animations), grid, results[0].settings)
 
 
-def _picture_name(slug: str, strength: float, form: FileForm) -> str:
+def _picture_name(slug: str, strength: float, form: OutputFormat) -> str:
     return f"{slug}-{format_strength(strength)}{form.picture.suffix}"
 
 
@@ -189,11 +189,11 @@ def _animation_name(slug: str, moving: str) -> str:
     return f"{slug}.{moving}"
 
 
-def _grid_name(form: FileForm) -> str:
+def _grid_name(form: OutputFormat) -> str:
     return f"grid{form.picture.suffix}"
 
 
-def _picture(result: EditResult, index: int, form: PictureForm) -> bytes:
+def _picture(result: EditResult, index: int, form: PictureFormat) -> bytes:
     """One edit, with the settings of its sweep narrowed to it."""
     settings = _settings_at(result.settings, [index])
     settings["strength"] = settings.pop("strengths")[0]
@@ -209,7 +209,7 @@ def _seen(result: EditResult) -> list[Image.Image]:
     return [load_image(image) for image in result.images]
 
 
-def _sheet(rows: Sequence[Sweep], results: Sequence[EditResult], form: PictureForm) -> bytes:
+def _sheet(rows: Sequence[Sweep], results: Sequence[EditResult], form: PictureFormat) -> bytes:
     first = results[0]
     sheet = draw_grid(first.source.image, rows, _caption(first.settings))
     return edited_picture(sheet, {"sweeps": [result.settings for result in results]}, form=form)
@@ -223,7 +223,7 @@ def _caption(settings: dict[str, Any]) -> str:
     return "  ·  ".join(parts)
 
 
-def _manifest(results: Sequence[EditResult], form: FileForm, outputs: list[FileRecord]) -> bytes:
+def _manifest(results: Sequence[EditResult], form: OutputFormat, outputs: list[FileRecord]) -> bytes:
     record = results[0].source.record
     manifest = make_manifest(
         "edit",

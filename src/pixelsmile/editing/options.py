@@ -7,13 +7,13 @@ from pixelsmile.errors import InputError
 
 Offload = Literal["none", "model", "sequential"]
 Quantization = Literal["8bit", "4bit"]
-Form = Literal["all", "span", "velocity"]
+Interpolation = Literal["all", "span", "velocity"]
 AdapterFormat = Literal["diffusers", "kohya", "peft", "comfyui"]
 OFFLOADS: tuple[Offload, ...] = get_args(Offload)
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 DTYPE_NAMES = ("float32", "bfloat16", "float16")
-FORMS: tuple[Form, ...] = get_args(Form)  # see `conditioning`
-CONDITIONINGS = ("auto", *FORMS)
+INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)  # see `conditioning`
+CONDITIONINGS = ("auto", *INTERPOLATIONS)
 ADAPTER_FORMATS: tuple[AdapterFormat, ...] = get_args(AdapterFormat)
 
 MAX_SEED = 2**63 - 1

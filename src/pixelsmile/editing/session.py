@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Unpack
 
-from pixelsmile.editing.edit_files import EditFiles, EditResult, FileForm, file_names, write_files
+from pixelsmile.editing.edit_files import EditFiles, EditResult, OutputFormat, file_names, write_files
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engine import Progress
 from pixelsmile.editing.face_edits import PasteOptions, stream_faces
@@ -35,7 +35,7 @@ from pixelsmile.store.publication import staged
 
 _log = logging.getLogger(__name__)
 
-_FORM, _PASTE = FileForm(), PasteOptions()
+_FORM, _PASTE = OutputFormat(), PasteOptions()
 
 ChosenFace = tuple[Face, Request | None]  # and its own request, where it has one
 
@@ -158,7 +158,7 @@ class Edit:
     requests: Sequence[Request]
     strengths: Sequence[float]
     faces: Sequence[FaceRequest] = ()
-    form: FileForm = _FORM
+    form: OutputFormat = _FORM
     paste: PasteOptions = _PASTE
     options: EditOptions = field(default_factory=EditOptions)
 

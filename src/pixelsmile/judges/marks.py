@@ -47,7 +47,7 @@ _FULL = 255.0
 _NUM_DIGITS = 2  # of a mark
 
 
-class Look(Protocol):
+class ScoredFace(Protocol):
     """What a judge sees of a face."""
 
     @property
@@ -55,8 +55,8 @@ class Look(Protocol):
         """Of EXPRESSIONS, as a verdict has them."""
 
 
-L = TypeVar("L", bound=Look)
-L_co = TypeVar("L_co", bound=Look, covariant=True)
+L = TypeVar("L", bound=ScoredFace)
+L_co = TypeVar("L_co", bound=ScoredFace, covariant=True)
 
 
 class LookingJudge(Protocol[L_co]):

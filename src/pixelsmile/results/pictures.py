@@ -62,7 +62,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class PictureForm:
+class PictureFormat:
     """How pictures are written. InputError for what is no format, and for a quality where there is none.
 
     format: png (lossless), jpeg or webp. quality: of jpeg and webp, 1 to 100 (None: 95).
@@ -94,11 +94,11 @@ class PictureForm:
             raise OutputError(f"{self.format} does not hold {lost}: write {' or '.join(others)} (--format)")
 
 
-PNG = PictureForm()
+PNG = PictureFormat()
 
 
 def edited_picture(
-    image: Image.Image, settings: Mapping[str, object], portrait: str | None = None, form: PictureForm = PNG
+    image: Image.Image, settings: Mapping[str, object], portrait: str | None = None, form: PictureFormat = PNG
 ) -> bytes:
     """The file of an edit, with its settings; `portrait` is the source's own PORTRAIT_KEY text, if any.
 
@@ -191,7 +191,7 @@ def _png(image: Image.Image, description: str, source_type: str, texts: Mapping[
     return buffer.getvalue()
 
 
-def _with_exif(image: Image.Image, form: PictureForm, exif: Image.Exif, xmp: str) -> bytes:
+def _with_exif(image: Image.Image, form: PictureFormat, exif: Image.Exif, xmp: str) -> bytes:
     how = {"subsampling": 0, "optimize": True} if form.format == "jpeg" else {}
     buffer = io.BytesIO()
     try:

@@ -26,10 +26,13 @@ _TABLE = """CREATE TABLE IF NOT EXISTS files (
 
 
 def user_cache_folder() -> Path | None:
-    """The user's cache folder of this platform ($XDG_CACHE_HOME on Linux); None where no home is known."""
+    """The user's cache folder of this platform ($XDG_CACHE_HOME on Linux); None where no home is known.
+
+    A relative one counts as not set (XDG Base Directory Specification): it would be another in each folder.
+    """
     home = os.path.expanduser("~")  # unlike Path.home, it leaves what it does not know
     variable = {"win32": "LOCALAPPDATA", "darwin": ""}.get(sys.platform, "XDG_CACHE_HOME")
-    if chosen := os.environ.get(variable):
+    if os.path.isabs(chosen := os.environ.get(variable, "")):
         return Path(chosen)
     if home.startswith("~"):
         return None

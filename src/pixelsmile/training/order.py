@@ -17,7 +17,7 @@ from pixelsmile.hashing import sha256_bytes
 _SEED_BITS = 63
 
 
-class Draw(NamedTuple):  # a tuple, for the wrappers of several processes look into what they pass on
+class SeededTriplet(NamedTuple):  # a tuple, for the wrappers of several processes look into what they pass on
     """One triplet of a batch, by its number. seed: of all that is random about it here, noise and time."""
 
     triplet: int
@@ -35,10 +35,11 @@ class Order:
         if self.num_samples < 1:
             raise InputError("there is no triplet to train on: check data.triplets")
 
-    def draws(self, positions: Sequence[int]) -> list[Draw]:
+    def draws(self, positions: Sequence[int]) -> list[SeededTriplet]:
         """What lies at these positions, counted from 0 over all epochs."""
         return [
-            Draw(self._index(position), derived_seed(self.seed, "draw", position)) for position in positions
+            SeededTriplet(self._index(position), derived_seed(self.seed, "draw", position))
+            for position in positions
         ]
 
     def _index(self, position: int) -> int:

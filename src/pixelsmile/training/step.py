@@ -22,7 +22,7 @@ from pixelsmile.editing.autoencoder import decode_frames, denormalise
 from pixelsmile.editing.flow import PATCH, FlowSchedule, add_noise, unpack
 from pixelsmile.training.batch import TrainingBatch, draw_noise
 from pixelsmile.training.objective import Objective
-from pixelsmile.training.order import Draw
+from pixelsmile.training.order import SeededTriplet
 from pixelsmile.training.window import TokenWindow
 
 _SCHEDULE = FlowSchedule()
@@ -50,7 +50,7 @@ class TrainingStep(nn.Module):
         self.objective, self.batch_of = objective, batch_of
         self.precision = precision
 
-    def forward(self, draws: Sequence[Draw]) -> dict[str, Tensor]:
+    def forward(self, draws: Sequence[SeededTriplet]) -> dict[str, Tensor]:
         """See `loop.Job`."""
         indices, seeds = zip(*draws, strict=True)
         return self.losses(self.batch_of(indices), seeds)

@@ -79,6 +79,8 @@ def test_the_folder(monkeypatch, tmp_path):
         monkeypatch.setattr(sys, "platform", platform)
         assert models_folder() == cache / "pixelsmile" / "models"
     monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative/cache")
+    assert models_folder() == Path.home() / ".cache" / "pixelsmile" / "models"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert models_folder() == Path.home() / ".cache" / "pixelsmile" / "models"
 

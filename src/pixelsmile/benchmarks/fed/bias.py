@@ -40,7 +40,7 @@ from pixelsmile.benchmarks.runner import GENERAL_STRENGTHS, run_edits
 from pixelsmile.benchmarks.scorers.change import EDIT, SEEN
 from pixelsmile.benchmarks.scorers.judged import keep_markers
 from pixelsmile.benchmarks.scorers.scorer import Scoring, score_records
-from pixelsmile.benchmarks.scorers.similarity import PLACE, SIMILARITIES, SimilarityScorer
+from pixelsmile.benchmarks.scorers.similarity import SIMILARITIES, SIMILARITY_STEM, SimilarityScorer
 from pixelsmile.benchmarks.scores import CHANGE, NO_CHANGE, NOT_JUDGED, ScoredEdit
 from pixelsmile.editors.sanity import FED_SANITY_EDITORS, SanityEditor
 from pixelsmile.errors import InputError, OutputError
@@ -321,7 +321,7 @@ def expression_score(run: FedResults, edit: ScoredEdit) -> float | None:
 
 def _values(run: FedResults) -> dict[str, FloatArray]:
     """Of each metric, (T,); NaN where there is none."""
-    similarity = score_records(run.folder, PLACE)
+    similarity = score_records(run.folder, SIMILARITY_STEM)
     columns: dict[str, list[float | None]] = {
         name: [edit.score(name).value for edit in run.edits] for name in (*COMPONENTS, *DIMENSIONS, SCORE)
     }

@@ -6,7 +6,7 @@ A list without end for each domain, from which a benchmark takes the first ones,
   both once. Half a round of both domains together holds the same 42, and any 7 in a row each ground truth
   once.
 - Both expressions are drawn at a strength from STRENGTHS, in any variant; neutral has neither.
-- The people have the looks of `drawn_people`, for every class alike. Everybody appears once. The seeds
+- The people have the traits of `drawn_people`, for every class alike. Everybody appears once. The seeds
   begin at FIRST_SEEDS; nothing in this project is trained on them, and drawn-ffe-1 shows others.
 """
 
@@ -15,7 +15,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 from pixelsmile.benchmarks.benchmark import Benchmark
-from pixelsmile.benchmarks.drawn_people import LOOKS, People, first_by_turns
+from pixelsmile.benchmarks.drawn_people import TRAITS, People, first_by_turns
 from pixelsmile.benchmarks.fed.triplets import FedTriplet, fed_benchmark
 from pixelsmile.editors.drawn_portrait import DrawnPortrait
 from pixelsmile.editors.editor import (
@@ -60,8 +60,8 @@ def drawn_triplets(domain: Domain) -> Iterator[FedTriplet]:
         turn = 1 + (block + place_of_domain * num_turns // len(DOMAINS)) % num_turns
         target = ROUND[(lane + place_of_domain * (num_classes + 1) // len(DOMAINS)) % num_classes]
         shown = ROUND[(ROUND.index(target) + turn) % num_classes]
-        # Of all such steps, 7 and 8 spread the looks most evenly over the classes of sources and truths.
-        person = people.next_with(LOOKS[(7 * block + 8 * lane) % len(LOOKS)])
+        # Of all such steps, 7 and 8 spread the traits most evenly over the classes of sources and truths.
+        person = people.next_with(TRAITS[(7 * block + 8 * lane) % len(TRAITS)])
         rng = random.Random(f"{VERSION} {domain} {place}")
         source, truth = _portrait(person, domain, shown, rng), _portrait(person, domain, target, rng)
         yield _triplet(f"{domain}-{place:04}", source, truth)

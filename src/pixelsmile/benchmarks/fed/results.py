@@ -30,9 +30,9 @@ from pixelsmile.benchmarks.metrics.measure import Bootstrap, count_reasons
 from pixelsmile.benchmarks.results import Results, by_domain, chosen, further_figures
 from pixelsmile.benchmarks.run_folder import RunFolder, TaskRecord
 from pixelsmile.benchmarks.scorers.background import BackgroundSettings
-from pixelsmile.benchmarks.scorers.change import change_place, representations_of
+from pixelsmile.benchmarks.scorers.change import change_stem, representations_of
 from pixelsmile.benchmarks.scorers.identity import IdentitySettings
-from pixelsmile.benchmarks.scorers.judged import MarkersRecord, judge_place, kept_markers
+from pixelsmile.benchmarks.scorers.judged import MarkersRecord, judge_stem, kept_markers
 from pixelsmile.benchmarks.scorers.representations import RepresentationSettings
 from pixelsmile.benchmarks.scorers.scorer import scored_edits, settings_at
 from pixelsmile.benchmarks.scores import (
@@ -144,16 +144,16 @@ def fed_edits(
 
     representation: what REG is measured by, None where it is not. encoders: those whose mean is ID.
     """
-    places: dict[str, str] = {component: judge_place(judge) for component, judge in markers.markers.items()}
-    places |= {IDENTITY: IDENTITY, BACKGROUND: BACKGROUND}
+    stems: dict[str, str] = {component: judge_stem(judge) for component, judge in markers.markers.items()}
+    stems |= {IDENTITY: IDENTITY, BACKGROUND: BACKGROUND}
     if representation is not None:
-        places[CHANGE] = change_place(representation.id)
+        stems[CHANGE] = change_stem(representation.id)
     spec = folder.spec()
     unasked = [
         ScoredEdit(task, unmade=f"the benchmark has no {task.granularity} instruction")
         for task in spec.without_instruction
     ]
-    edits = [*scored_edits(folder, places), *unasked]
+    edits = [*scored_edits(folder, stems), *unasked]
     sources = _source_hashes(folder, (*spec.tasks, *spec.without_instruction))
     kind = None if representation is None else representation.kind
     return with_fed_scores(

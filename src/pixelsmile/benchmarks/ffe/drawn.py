@@ -4,7 +4,7 @@ A list without end for each domain, from which a benchmark takes the first ones,
 
 - Targets come in rounds of 16: each expression once, those of the confusing pairs twice. Half a round of
   both domains together holds the same 16.
-- The people have the looks of `drawn_people`, for every target alike.
+- The people have the traits of `drawn_people`, for every target alike.
 - Four sources in five are neutral. The fifth already shows another expression than the target, slightly.
 - Everybody appears once. The seeds begin at FIRST_SEEDS; nothing in this project is trained on them.
 
@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pydantic import JsonValue
 
 from pixelsmile.benchmarks.benchmark import Benchmark
-from pixelsmile.benchmarks.drawn_people import LOOKS, People, first_by_turns
+from pixelsmile.benchmarks.drawn_people import TRAITS, People, first_by_turns
 from pixelsmile.editors.drawn_portrait import PICTURE_PX, DrawnPortrait
 from pixelsmile.editors.editor import Task
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain, target_prompt
@@ -54,13 +54,15 @@ def _endless(domain: Domain) -> Iterator[tuple[Task, DrawnPortrait]]:
     people = People(FIRST_SEEDS[domain])
     for place in itertools.count():
         round_, lane = divmod(place, len(ROUND))
-        # Steps of 3 meet every look within ten lanes; the slight sources fall on other looks in each lane.
-        look = LOOKS[(round_ + 3 * lane) % len(LOOKS)]
+        # Steps of 3 meet all traits within ten lanes; the slight sources fall on others in each lane.
+        traits = TRAITS[(round_ + 3 * lane) % len(TRAITS)]
         slight = (round_ + lane) % SLIGHT_EVERY == 0
         target = ROUND[(lane + len(ROUND) // len(DOMAINS) * DOMAINS.index(domain)) % len(ROUND)]
         rng = random.Random(f"{VERSION} {domain} {place}")
         shown, strength = _slight_expression(target, rng) if slight else (NEUTRAL, 0.0)
-        picture = DrawnPortrait(people.next_with(look), domain, shown, strength, rng.randrange(NUM_VARIANTS))
+        picture = DrawnPortrait(
+            people.next_with(traits), domain, shown, strength, rng.randrange(NUM_VARIANTS)
+        )
         prompt, box = target_prompt(target, domain), picture.face_box()
         yield Task(f"{domain}-{place:04}", target, domain, prompt, box, picture=picture), picture
 

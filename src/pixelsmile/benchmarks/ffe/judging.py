@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.identity import IdentityScorer, IdentitySettings
-from pixelsmile.benchmarks.scorers.judged import JudgePass, JudgeSettings, VerdictScorer, judge_place
+from pixelsmile.benchmarks.scorers.judged import JudgePass, JudgeSettings, VerdictScorer, judge_stem
 from pixelsmile.benchmarks.scorers.scorer import Scorer, score_records, settings_at
 from pixelsmile.benchmarks.scores import IDENTITY, NOT_JUDGED, Score, counts
 from pixelsmile.judges.judge import Judge
@@ -48,7 +48,7 @@ class JudgeStatus:
     @classmethod
     def of(cls, folder: RunFolder, judge: JudgeSettings, asked: JudgePass) -> "JudgeStatus":
         """What is on disk of that judge after a pass."""
-        records = score_records(folder, judge_place(judge.id))
+        records = score_records(folder, judge_stem(judge.id))
         made = [key for key, edit in folder.edits().items() if edit.sha256 is not None]
         scores = [records[key].score if key in records else Score(unscored=NOT_JUDGED) for key in made]
         num_judged, unscored = counts(scores)

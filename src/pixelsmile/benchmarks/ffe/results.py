@@ -10,7 +10,7 @@ from pixelsmile.benchmarks.metrics.summary import Summary, summarise
 from pixelsmile.benchmarks.results import Results, by_domain, chosen, further_figures
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.identity import IdentitySettings
-from pixelsmile.benchmarks.scorers.judged import JudgeSettings, judge_place, judges_of
+from pixelsmile.benchmarks.scorers.judged import JudgeSettings, judge_stem, judges_of
 from pixelsmile.benchmarks.scorers.scorer import scored_edits, settings_at
 from pixelsmile.benchmarks.scores import (
     IDENTITY,
@@ -70,8 +70,8 @@ def load_results(
     judge, or more than one, answers to it, and where the run has nothing that the metrics are about.
     """
     spec, judges = folder.spec_of("ffe"), _chosen_judges(folder, judge_id)
-    places = {judge: judge_place(judge) for judge in judges}
-    asked = scored_edits(folder, {IDENTITY: IDENTITY, **places})
+    stems = {judge: judge_stem(judge) for judge in judges}
+    asked = scored_edits(folder, {IDENTITY: IDENTITY, **stems})
     known = [edit for edit in asked if edit.target != NEUTRAL]
     edits = [_with_verdict(edit, list(judges)) for edit in known]
     plan = bootstrap or Bootstrap()

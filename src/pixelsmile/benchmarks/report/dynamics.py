@@ -1,6 +1,6 @@
 """The dynamics of a training (PixelSmile, figure 9): loss and confusion along its steps.
 
-A training that looks at FFE-Bench leaves a run for each look, validation/step-00000500-ffe in its folder, and
+A training that validates on FFE-Bench leaves a run each time, validation/step-00000500-ffe in its folder, and
 what it logged of its losses in stats.jsonl. A report on two or more of these runs gets this section.
 """
 
@@ -19,7 +19,7 @@ from pixelsmile.benchmarks.report.tables import FFE_COLUMNS, format_interval, fo
 from pixelsmile.store.json_lines import read_lines
 
 COLUMNS = tuple(column for column in FFE_COLUMNS if column.name in ("mscr", "acc_6", "acc_12"))
-_LOOK = re.compile(r"step-(\d{8})-ffe")
+_VALIDATION = re.compile(r"step-(\d{8})-ffe")
 
 
 class _Logged(BaseModel, extra="ignore", allow_inf_nan=False):
@@ -30,20 +30,22 @@ class _Logged(BaseModel, extra="ignore", allow_inf_nan=False):
 
 
 @dataclass(frozen=True)
-class Look:
-    """A training after `step` steps. loss: the mean of those logged since the look before, or None."""
+class Validation:
+    """A training after `step` steps. loss: the mean of those logged since the one before, or None."""
 
     step: int
     loss: float | None
     run: RunResults
 
 
-def looks(runs: Mapping[str, RunResults]) -> tuple[list[Look], list[tuple[int, float]]]:
-    """The looks of the one training that all of `runs` are of, by rising step, and each logged total loss.
+def validations(runs: Mapping[str, RunResults]) -> tuple[list[Validation], list[tuple[int, float]]]:
+    """The validations of the one training that `runs` are of, by rising step, and each logged total loss.
 
     Nothing where they are of none, or of several, or there is one run alone.
     """
-    found = {int(name[1]): run for run in runs.values() if (name := _LOOK.fullmatch(run.folder.path.name))}
+    found = {
+        int(name[1]): run for run in runs.values() if (name := _VALIDATION.fullmatch(run.folder.path.name))
+    }
     folders = {run.folder.path.resolve().parent for run in runs.values()}
     if len(found) < max(2, len(runs)) or len(folders) > 1:
         return [], []
@@ -52,14 +54,14 @@ def looks(runs: Mapping[str, RunResults]) -> tuple[list[Look], list[tuple[int, f
     seen, before = [], -1
     for step, run in sorted(found.items()):
         since = [loss for at, loss in logged if before < at <= step]
-        seen.append(Look(step, math.fsum(since) / len(since) if since else None, run))
+        seen.append(Validation(step, math.fsum(since) / len(since) if since else None, run))
         before = step
     return seen, logged
 
 
 def dynamics(runs: Mapping[str, RunResults]) -> dict[str, Any] | None:
     """The section: its charts and the rows of its table; None where `runs` are no training's."""
-    found, logged = looks(runs)
+    found, logged = validations(runs)
     if not found:
         return None
     steps = Axis("step", nice_ticks(0, found[-1].step))
@@ -82,17 +84,17 @@ def dynamics(runs: Mapping[str, RunResults]) -> dict[str, Any] | None:
             ),
         ],
         "header": ("Step", "Loss", *(column.label for column in COLUMNS)),
-        "rows": [_row(look) for look in found],
+        "rows": [_row(each) for each in found],
     }
 
 
-def _losses(found: list[Look]) -> list[Point]:
-    points = [(look.step, look.loss) for look in found if look.loss is not None]
+def _losses(found: list[Validation]) -> list[Point]:
+    points = [(each.step, each.loss) for each in found if each.loss is not None]
     return [Point(_exactly(step), _exactly(loss), f"step {step}: loss {loss:.4g}") for step, loss in points]
 
 
-def _points(found: list[Look], name: str) -> list[Point]:
-    estimates = [(look.step, look.run.summary.metrics[name].estimate) for look in found]
+def _points(found: list[Validation], name: str) -> list[Point]:
+    estimates = [(each.step, each.run.summary.metrics[name].estimate) for each in found]
     return [
         Point(_exactly(step), seen, f"step {step}: {format_number(seen.value)} ({format_interval(seen)})")
         for step, seen in estimates
@@ -100,10 +102,10 @@ def _points(found: list[Look], name: str) -> list[Point]:
     ]
 
 
-def _row(look: Look) -> tuple[str, ...]:
-    estimates = (look.run.summary.metrics[column.name].estimate for column in COLUMNS)
+def _row(each: Validation) -> tuple[str, ...]:
+    estimates = (each.run.summary.metrics[column.name].estimate for column in COLUMNS)
     numbers = (f"{format_number(seen.value)} ({format_interval(seen, between=' – ')})" for seen in estimates)
-    return str(look.step), format_number(look.loss, 4), *numbers
+    return str(each.step), format_number(each.loss, 4), *numbers
 
 
 def _exactly(value: float) -> Estimate:

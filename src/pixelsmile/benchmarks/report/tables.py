@@ -207,10 +207,11 @@ def further_rows(runs: Mapping[str, Figures]) -> list[tuple[str, ...]]:
 def value_interval_and_n(figure: Figure, digits: int) -> tuple[str, str, str, str]:
     """A figure in words: its value, its interval, what is scored and what is not."""
     found, coverage = figure.estimate, figure.coverage
+    unit = coverage.unit.removesuffix("s") if coverage.num_scored == 1 else coverage.unit
     return (
         format_number(found.value, digits),
         format_interval(found, digits),
-        f"{coverage.num_scored} {coverage.unit}",
+        f"{coverage.num_scored} {unit}",
         str(sum(coverage.unscored.values())),
     )
 

@@ -44,7 +44,7 @@ class _Source:
 class BackgroundScorer(Scorer):
     """`rmse`, 0..255, and the `share` of the pixels that are background, 0..1."""
 
-    name = place = BACKGROUND
+    name = stem = BACKGROUND
 
     def __init__(
         self, detector: Detector, detector_sha256: str | None, other_sizes: OtherSizes = "unscored"

@@ -37,8 +37,8 @@ class ChangeScorer(Scorer):
         self._sample, self._known = "", dict[str, Found]()  # dense and simple instructions follow each other
 
     @property
-    def place(self) -> str:
-        return change_place(self.settings.id)
+    def stem(self) -> str:
+        return change_stem(self.settings.id)
 
     async def score(self, edit: Edit) -> Score:
         if edit.truth is None:
@@ -69,7 +69,7 @@ class ChangeScorer(Scorer):
             return Score(unscored=str(error))
 
 
-def change_place(representation: str) -> str:
+def change_stem(representation: str) -> str:
     """Where the changes by the representation of that id lie in a run's folder."""
     return f"changes/{file_name(representation)}"
 

@@ -29,7 +29,7 @@ class IdentityScorer(Scorer):
     The face is meant that is where the source's is.
     """
 
-    name = place = IDENTITY
+    name = stem = IDENTITY
 
     def __init__(self, meter: LikenessMeter) -> None:
         self._meter = meter

@@ -74,8 +74,8 @@ class JudgeScorer(Scorer):
         self.max_concurrency = max_concurrency
 
     @property
-    def place(self) -> str:
-        return judge_place(self.settings.id)
+    def stem(self) -> str:
+        return judge_stem(self.settings.id)
 
     @abstractmethod
     def sample(self, edit: Edit) -> Sample:
@@ -125,7 +125,7 @@ class MarkScorer(JudgeScorer):
                 return truth_alignment_sample(key, edit.truth, edit.picture, task.domain)
 
 
-def judge_place(judge_id: str) -> str:
+def judge_stem(judge_id: str) -> str:
     """Where the scores of that judge lie in a run's folder."""
     return f"judges/{file_name(judge_id)}"
 
@@ -134,7 +134,7 @@ def judges_of(folder: RunFolder) -> dict[str, JudgeSettings]:
     """All judges that were asked in a run, by id, in the order of their ids. InputError for a moved file."""
     found = {}
     for settings in kept_records(folder.path / "judges", JudgeSettings):
-        path = folder.path / f"{judge_place(settings.id)}.json"
+        path = folder.path / f"{judge_stem(settings.id)}.json"
         if not path.is_file():
             raise InputError(
                 f"{str(folder.path / 'judges')!r} has judge {shown(settings.id)} in a file of another name: "
@@ -207,5 +207,5 @@ class JudgePass:
     @classmethod
     def of(cls, folder: RunFolder, scoring: Scoring, asker: Asker) -> Self:
         """What came of a pass that is at its end."""
-        scores = (record.score for record in score_records(folder, scoring.place).values())
+        scores = (record.score for record in score_records(folder, scoring.stem).values())
         return cls(asker.num_asked, asker.num_reused, scoring.num_left, scoring.stopped, examples_of(scores))

@@ -77,8 +77,8 @@ class Scorer(ABC):
     max_concurrency: int = 1
 
     @property
-    def place(self) -> str:
-        """Where its settings (.json) and scores (.jsonl) lie, relative to the run's folder."""
+    def stem(self) -> str:
+        """Its files in the run's folder, without .json (settings) and .jsonl (scores)."""
         return f"{_OTHERS}/{self.name}"
 
     @abstractmethod
@@ -123,18 +123,16 @@ class Scoring:
         self._folder, self._scorer = folder, scorer
         _keep_settings(folder, scorer, force)
         done = {
-            key
-            for key, record in score_records(folder, scorer.place).items()
-            if scorer.is_final(record.score)
+            key for key, record in score_records(folder, scorer.stem).items() if scorer.is_final(record.score)
         }
         edits = [edit for edit in edits_to_score(folder) if edit.key not in done]
         self.num_edits = len(edits)
         self._pool = Pool(edits, scorer.score, scorer.aclose, max_concurrency=scorer.max_concurrency)
 
     @property
-    def place(self) -> str:
-        """Where the scores lie; see `Scorer.place`."""
-        return self._scorer.place
+    def stem(self) -> str:
+        """Of its files; see `Scorer.stem`."""
+        return self._scorer.stem
 
     @property
     def num_left(self) -> int:
@@ -147,7 +145,7 @@ class Scoring:
         return self._pool.stopped
 
     def __iter__(self) -> Iterator[ScoreRecord]:
-        with LineWriter(_file(self._folder, self._scorer.place, ".jsonl")) as lines:
+        with LineWriter(_file(self._folder, self._scorer.stem, ".jsonl")) as lines:
             for edit, score in self._pool:
                 source, target, strength = edit.key
                 record = ScoreRecord(
@@ -175,21 +173,21 @@ def edits_to_score(folder: RunFolder) -> Iterator[Edit]:
 
 
 def score_records(
-    folder: RunFolder, place: str, made: Mapping[EditKey, EditRecord] | None = None
+    folder: RunFolder, stem: str, made: Mapping[EditKey, EditRecord] | None = None
 ) -> dict[EditKey, ScoreRecord]:
-    """The scores that lie at `place`, of the pictures that there are now; made: the edits, where known."""
+    """The scores in `stem`.jsonl, of the pictures that there are now; made: the edits, where known."""
     made = folder.edits() if made is None else made
-    found = latest(read_lines(_file(folder, place, ".jsonl"), ScoreRecord))
+    found = latest(read_lines(_file(folder, stem, ".jsonl"), ScoreRecord))
     return {
         key: record for key, record in found.items() if key in made and made[key].sha256 == record.edit_sha256
     }
 
 
-def scored_edits(folder: RunFolder, places: Mapping[str, str]) -> list[ScoredEdit]:
-    """All edits of a run in its order, made or not, with their scores; places: by the name of the scorer."""
+def scored_edits(folder: RunFolder, stems: Mapping[str, str]) -> list[ScoredEdit]:
+    """All edits of a run in its order, made or not, with their scores; stems: by the name of the scorer."""
     made, spec = folder.edits(), folder.spec()
-    places = {**other_places(folder), **places}
-    records = {name: score_records(folder, place, made) for name, place in places.items()}
+    stems = {**other_stems(folder), **stems}
+    records = {name: score_records(folder, stem, made) for name, stem in stems.items()}
     found = []
     for task in spec.tasks:
         for strength in spec.strengths:
@@ -208,15 +206,15 @@ def why_unmade(edit: EditRecord | None) -> str | None:
     return None if edit.sha256 is not None else f"the editor made none: {edit.failure}"
 
 
-def other_places(folder: RunFolder) -> dict[str, str]:
-    """The places of the scorers that no benchmark asks for, by name."""
+def other_stems(folder: RunFolder) -> dict[str, str]:
+    """The stems of the scorers that no benchmark asks for, by name."""
     files = sorted((folder.path / _OTHERS).glob("*.jsonl"))
     return {file.stem: f"{_OTHERS}/{file.stem}" for file in files}
 
 
-def settings_at(folder: RunFolder, place: str, kind: type[S]) -> S | None:
-    """With what the scores at `place` were made; None where there are none. InputError if damaged."""
-    path = _file(folder, place, ".json")
+def settings_at(folder: RunFolder, stem: str, kind: type[S]) -> S | None:
+    """With what the scores in `stem`.jsonl were made; None where there are none. InputError if damaged."""
+    path = _file(folder, stem, ".json")
     if not path.is_file():
         return None
     return read_record(path, kind, error=lambda problem: InputError(f"{problem}; judge again with --force"))
@@ -236,9 +234,9 @@ def kept_records(folder: Path, kind: type[S]) -> list[S]:
 
 
 def _keep_settings(folder: RunFolder, scorer: Scorer, force: bool) -> None:
-    settings, lines = _file(folder, scorer.place, ".json"), _file(folder, scorer.place, ".jsonl")
+    settings, lines = _file(folder, scorer.stem, ".json"), _file(folder, scorer.stem, ".jsonl")
     try:
-        found = settings_at(folder, scorer.place, type(scorer.settings))
+        found = settings_at(folder, scorer.stem, type(scorer.settings))
     except InputError:
         if not force:
             raise
@@ -261,8 +259,8 @@ def _first_change(found: Record | None, wanted: Record) -> tuple[str, Any, Any] 
     return next((change for change in changes if change[0] != _REMARK), None)
 
 
-def _file(folder: RunFolder, place: str, suffix: str) -> Path:
-    return folder.path / f"{place}{suffix}"
+def _file(folder: RunFolder, stem: str, suffix: str) -> Path:
+    return folder.path / f"{stem}{suffix}"
 
 
 # Lines of scores as they were before all scorers wrote alike: each kind had keys of its own.

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pixelsmile.features.encoder import ImageEncoder
 
 SIMILARITIES: tuple[str, ...] = ("clip_truth", "clip_source", "ssim_truth", "ssim_source", "psnr_truth")
-SIMILARITY, PLACE = "similarity", "singles"
+SIMILARITY = "similarity"
+SIMILARITY_STEM = "singles"  # what its files were called first
 OTHER_SIZE = "the edit's size is not that of source and ground truth"
 
 PEAK = 255.0
@@ -44,11 +45,11 @@ class SimilaritySettings(Record):
 class SimilarityScorer(Scorer):
     """SIMILARITIES: cosines of features, SSIM (-1..1), PSNR in dB; for edits of runs with ground truths."""
 
-    name, place = SIMILARITY, PLACE
+    name, stem = SIMILARITY, SIMILARITY_STEM
 
     def __init__(self, encoder: "ImageEncoder") -> None:
         self._encoder = encoder
-        self._look = lru_cache(maxsize=8)(self._look_at)  # dense and simple follow each other
+        self._known = lru_cache(maxsize=8)(self._encoded)  # dense and simple follow each other
         self._last: tuple[tuple[Path | None, str], Score] | None = None
         self.settings: SimilaritySettings = SimilaritySettings(
             encoder=encoder.name, encoder_sha256=encoder.sha256
@@ -59,11 +60,11 @@ class SimilarityScorer(Scorer):
             raise InputError("similarity to a ground truth is measured in runs of FED-Bench")
         same = edit.truth, edit.sha256
         if self._last is None or self._last[0] != same:  # an editor may make the same of both instructions
-            shown = self._look(edit.source), self._look(edit.truth)
-            self._last = same, _compared(self._look_at(edit.picture), *shown)
+            shown = self._known(edit.source), self._known(edit.truth)
+            self._last = same, _compared(self._encoded(edit.picture), *shown)
         return self._last[1]
 
-    def _look_at(self, path: Path) -> "_Look":
+    def _encoded(self, path: Path) -> "_Encoded":
         import torch
 
         image = load_image(path)
@@ -71,7 +72,9 @@ class SimilarityScorer(Scorer):
         pixels_HWC = torch.from_numpy(rgb.astype(np.float32)) / 127.5 - 1
         with torch.inference_mode():
             features_BD = self._encoder.features(pixels_HWC.permute(2, 0, 1)[None])
-        return _Look(rgb, np.asarray(image.convert("L"), np.float64), features_BD[0].double().cpu().numpy())
+        return _Encoded(
+            rgb, np.asarray(image.convert("L"), np.float64), features_BD[0].double().cpu().numpy()
+        )
 
 
 def ssim(a_HW: FloatArray, b_HW: FloatArray) -> float:
@@ -96,14 +99,14 @@ def psnr(a: FloatArray, b: FloatArray) -> float:
     return 10 * math.log10(PEAK**2 / max(float(np.mean((a - b) ** 2)), ROUNDING))
 
 
-class _Look:
+class _Encoded:
     """A picture as the metrics see it: RGB (H, W, 3), grey (H, W), features (D,)."""
 
     def __init__(self, rgb: FloatArray, grey: FloatArray, features: FloatArray) -> None:
         self.rgb, self.grey, self.features = rgb, grey, features
 
 
-def _compared(edit: _Look, source: _Look, truth: _Look) -> Score:
+def _compared(edit: _Encoded, source: _Encoded, truth: _Encoded) -> Score:
     if not edit.grey.shape == source.grey.shape == truth.grey.shape:
         return Score(unscored=OTHER_SIZE)
     values: Mapping[str, float] = {

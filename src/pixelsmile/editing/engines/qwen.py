@@ -16,12 +16,12 @@ from pixelsmile.editing import autoencoder as codec
 from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter, is_for
 from pixelsmile.editing.adapters.transformer import activate, load_adapters
 from pixelsmile.editing.components import Components, load_components, offload
-from pixelsmile.editing.conditioning import Prompt, choose_form, condition
+from pixelsmile.editing.conditioning import Prompt, choose_interpolation, condition
 from pixelsmile.editing.devices import Placement
 from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Progress
 from pixelsmile.editing.flow import PATCH, FlowSchedule, pack
 from pixelsmile.editing.folders import PUBLISHED_ADAPTER, ModelOptions, find_model, read_options
-from pixelsmile.editing.options import Form
+from pixelsmile.editing.options import Interpolation
 from pixelsmile.editing.part_checks import weight_remarks
 from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.prompts import PromptEncoder
@@ -109,7 +109,7 @@ class QwenEngine:
             yield Progress("encode", 0, 1)
             prompts, reference_BCHW = self._encode(job)
             yield Progress("encode", 1, 1)
-            samples, shown, forms = samples_of(job, prompts)
+            samples, shown, interpolations = samples_of(job, prompts)
             denoiser = self._denoiser(job, reference_BCHW)
             total = len(samples) * job.num_steps
             taken, pictures = 0, []
@@ -125,7 +125,7 @@ class QwenEngine:
             self._release()
         yield EngineResult(
             images=[[pictures[index] for index in row] for row in shown],
-            conditionings=tuple(forms),
+            conditionings=tuple(interpolations),
             sigmas=tuple(denoiser.schedule.sigmas(job.num_steps).tolist()),
             batch_size=denoiser.batch_size,
         )
@@ -183,30 +183,33 @@ def _without_adapter(model: str, adapters: Sequence[AdapterSpec] | None, options
     ]
 
 
-def samples_of(job: EditJob, prompts: dict[str, Prompt]) -> tuple[list[Sample], list[list[int]], list[Form]]:
-    """The distinct samples of a job, which of them each picture of each target shows, the targets' forms.
+def samples_of(
+    job: EditJob, prompts: dict[str, Prompt]
+) -> tuple[list[Sample], list[list[int]], list[Interpolation]]:
+    """The distinct samples of a job, which of them each picture of each target shows, and how each target is
+    interpolated.
 
     Samples with equal conditions are one sample: at strength 0 all expressions are the neutral face.
     """
     neutral = prompts[job.neutral]
     samples: list[Sample] = []
     known: dict[Any, int] = {}
-    shown, forms = [], []
+    shown, interpolations = [], []
     for target in job.targets:
         encoded = [prompts[text] for text in target.prompts]
-        form = choose_form(job.conditioning, neutral, encoded)
+        interpolation = choose_interpolation(job.conditioning, neutral, encoded)
         row = []
         for weights in target.weights:
             pairs = zip(target.prompts, weights, strict=True)
             acting = tuple((text, weight) for text, weight in pairs if weight)
-            key = (form, acting) if acting else ()
+            key = (interpolation, acting) if acting else ()
             if key not in known:
                 known[key] = len(samples)
-                samples.append(Sample(job.seed, tuple(condition(form, neutral, encoded, weights))))
+                samples.append(Sample(job.seed, tuple(condition(interpolation, neutral, encoded, weights))))
             row.append(known[key])
         shown.append(row)
-        forms.append(form)
-    return samples, shown, forms
+        interpolations.append(interpolation)
+    return samples, shown, interpolations
 
 
 def is_finite(values: Tensor) -> bool:

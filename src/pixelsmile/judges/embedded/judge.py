@@ -72,7 +72,7 @@ _NUM_DIGITS = 4  # of a score: beyond them, machines and thread counts differ
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class ScoredFace:
     """What is seen of a face that looks drawn."""
 
     landmarks: np.ndarray  # five, as Face has them
@@ -123,7 +123,7 @@ class EmbeddedJudge:
         """The same for many upright RGB pictures, in their order; `judge` says the same of each."""
         return [self._judge(image) for image in images]
 
-    def look(self, image: Image.Image) -> Look | NoVerdict:
+    def look(self, image: Image.Image) -> ScoredFace | NoVerdict:
         """What is seen of the surest face in an upright RGB picture, or why it is `unsuited`."""
         # One picture at a time through the network: in a batch the last bits depend on the others in it.
         with self._one_at_a_time, torch.inference_mode():
@@ -136,7 +136,7 @@ class EmbeddedJudge:
         look = self.look(image)
         return look if isinstance(look, NoVerdict) else self._verdict(look)
 
-    def _look_at(self, image: Image.Image, face: Face) -> Look | NoVerdict:
+    def _look_at(self, image: Image.Image, face: Face) -> ScoredFace | NoVerdict:
         size_px = (face.width * face.height) ** 0.5
         if size_px < SMALLEST_FACE_PX:
             return self._unsuited(f"the face has {size_px:.0f} px, it takes {SMALLEST_FACE_PX:.0f}")
@@ -156,9 +156,9 @@ class EmbeddedJudge:
                 f"{float(region.limit):.2f}; drawn {drawn:.2f}, at least {float(region.least_drawn):.2f})"
             )
             return self._unsuited(detail, (transcript,))
-        return Look(face.landmarks_5, scores_E, transcript)
+        return ScoredFace(face.landmarks_5, scores_E, transcript)
 
-    def _verdict(self, look: Look) -> Verdict:
+    def _verdict(self, look: ScoredFace) -> Verdict:
         scores = dict(zip(EXPRESSIONS, map(float, look.scores), strict=True))
         highest = int(look.raw_scores.argmax())  # two full ones would be a tie once cut
         sure = look.raw_scores[highest] >= self._network.config.neutral_below

@@ -17,7 +17,7 @@ from pixelsmile.errors import ModelError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.hashing import sha256_json
 from pixelsmile.judges import marks
-from pixelsmile.judges.embedded.judge import EmbeddedJudge, Look, face_crop
+from pixelsmile.judges.embedded.judge import EmbeddedJudge, ScoredFace, face_crop
 from pixelsmile.judges.judge import Markers
 from pixelsmile.judges.marks import Damage, Rules, Scale, make_markers
 from pixelsmile.limits import read_json_object, validated
@@ -105,6 +105,6 @@ def drawn_scores(expression: str, strength: float, variant: int) -> np.ndarray:
     return np.array([found[name] for name in EXPRESSIONS])
 
 
-def damage(image: Image.Image, look: Look) -> Damage:
+def damage(image: Image.Image, look: ScoredFace) -> Damage:
     """The damage of a picture, whose face `look` is of."""
     return marks.damage(image, face_crop(image, look.landmarks, marks.FACE_PX))

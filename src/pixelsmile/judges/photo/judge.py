@@ -104,7 +104,7 @@ _NUM_DIGITS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class PhotoLook:
+class PhotoFace:
     """What is seen of a face."""
 
     mesh: FaceMesh
@@ -154,7 +154,7 @@ class PhotoJudge:
     async def aclose(self) -> None:
         """There is nothing to close."""
 
-    def look(self, image: Image.Image) -> PhotoLook | NoVerdict:
+    def look(self, image: Image.Image) -> PhotoFace | NoVerdict:
         """What is seen of the face that is meant in an upright RGB picture, or why it is `unsuited`."""
         try:
             mesh = self._mesh(image)
@@ -173,7 +173,7 @@ class PhotoJudge:
         blendshapes = self._networks.blendshapes(mesh)
         seen = self._classes(Picture(image), mesh)
         evidence = weigh(seen, blendshapes, self._fitted)
-        return PhotoLook(mesh, evidence, _transcript(mesh, seen, evidence))
+        return PhotoFace(mesh, evidence, _transcript(mesh, seen, evidence))
 
     def _mesh(self, image: Image.Image) -> FaceMesh | None:
         if self._face.kind == "box":
@@ -201,7 +201,7 @@ class PhotoJudge:
         (probabilities,) = self._expressions.run(["probabilities"], {"image": image_BCHW})
         return np.asarray(probabilities[0])
 
-    def _verdict(self, look: PhotoLook) -> Verdict:
+    def _verdict(self, look: PhotoFace) -> Verdict:
         scores = dict(zip(EXPRESSIONS, map(float, look.scores), strict=True))
         return Verdict(self.identity.id, scores, look.evidence.dominant, (look.transcript,))
 

@@ -16,7 +16,7 @@ from pixelsmile.judges.judge import (
     Question,
 )
 from pixelsmile.judges.marks import Damage, Rules, Scale, make_markers
-from pixelsmile.judges.photo.judge import NO_PHOTOGRAPH, PhotoJudge, PhotoLook, not_judged
+from pixelsmile.judges.photo.judge import NO_PHOTOGRAPH, PhotoFace, PhotoJudge, not_judged
 from pixelsmile.judges.photo.scores import CATEGORIES
 
 # Nine in ten photographs and paintings as they came have less than `full_at`; half of them about `none_at`
@@ -66,7 +66,7 @@ def refused(question: Question) -> str | None:
     return None
 
 
-def damage(image: Image.Image, look: PhotoLook) -> Damage:
+def damage(image: Image.Image, look: PhotoFace) -> Damage:
     """The damage of a picture, whose face `look` is of."""
     x0, y0, x1, y1 = look.mesh.box
     middle = ((x0 + x1) / 2, (y0 + y1) / 2)
