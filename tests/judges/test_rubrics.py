@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelsmile.expressions import EXPRESSIONS, TAXONOMY
-from pixelsmile.judges import Verdict
-from pixelsmile.judges.rubrics import EXPRESSION_SCORES
+from pixelsmile.judges import Verdict, outcome_from_json
+from pixelsmile.judges.rubrics import EXPRESSION_SCORES, STATISTICS, TABLE_6
 from pixelsmile.remote import UnusableReplyError
 
 LABELS = [expression.judge_label for expression in TAXONOMY]
@@ -157,3 +157,72 @@ def test_a_damaged_answer_is_never_read_differently(data):
         return
     assert isinstance(answer, Verdict)
     assert all(0 <= score <= 1 for score in answer.scores.values())
+
+
+def test_the_words_of_table_6_and_its_answers():
+    assert TABLE_6.sha256 == "ec1d0138bd6f7f3b303fd616433ec13d3b53db3c13af35a2223589936176da4c", (
+        "verdicts are kept by this hash: a changed rubric is a new version"
+    )
+    assert all(f"- {label}: " in TABLE_6.instructions for label in LABELS)
+    assert sorted(TABLE_6.answer_schema["required"]) == sorted(LABELS)
+    answer = TABLE_6.read(json.dumps(SCORES))
+    assert answer.scores == {e.name: SCORES[e.judge_label] for e in TAXONOMY}
+    assert answer.dominant == max(answer.scores, key=answer.scores.get)
+    assert TABLE_6.read(json.dumps({**dict.fromkeys(LABELS, 0.1), "Fear": 0.24})).dominant == "neutral"
+    assert TABLE_6.read(json.dumps({**dict.fromkeys(LABELS, 0.1), "Fear": 0.25})).dominant == "fear"
+    for wrong, message in ((GOOD, "lacks Anger"), ({**SCORES, "Fear": 2}, "not in 0 to 1")):
+        with pytest.raises(UnusableReplyError, match=message):
+            TABLE_6.read(json.dumps(wrong))
+
+
+PERSON = {
+    "categorical": {
+        "gender": "female",
+        "age_group": "young_adult",
+        "skin_tone": "light",
+        "expression": "other",
+    },
+    "descriptions": {
+        "appearance_sentence": "She wears a blue coat\nand a scarf.",
+        "action_sentence": "She looks at the viewer.",
+        "background_sentence": "A plain wall.",
+    },
+}
+
+
+def test_statistics_of_people_and_of_anime():
+    found = STATISTICS["human"].read(f"```json\n{json.dumps(PERSON)}\n```")
+    assert (found.gender, found.age_group, found.skin_tone, found.style) == (
+        *("female", "young_adult", "light"),
+        None,
+    )
+    assert found.appearance == "She wears a blue coat and a scarf."
+    assert outcome_from_json(found.to_json()) == found
+    anime = {**PERSON["categorical"], "style": "chibi"}
+    with pytest.raises(UnusableReplyError, match="unknown key 'skin_tone'"):
+        STATISTICS["anime"].read(json.dumps({**PERSON, "categorical": anime}))
+    del anime["skin_tone"]
+    assert STATISTICS["anime"].read(json.dumps({**PERSON, "categorical": anime})).style == "chibi"
+    hashes = [STATISTICS[domain].sha256 for domain in ("human", "anime")]
+    assert hashes == [
+        "e68e49704ce69b4b24e75318c8e0ebe111bc2bb36732b78bcf847a4fbcdeaecf",
+        "30090acf30af33e28ceef5b046f38742ef23e316675b6279a0b690d68b7e2656",
+    ], "a changed rubric is a new version"
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "message"),
+    [
+        ("categorical", "gender", "woman", "gender is none of its values, but 'woman'"),
+        ("categorical", "gender", ["male"], "gender is none of its values"),
+        ("descriptions", "action_sentence", " ", "no sentence"),
+        ("descriptions", "action_sentence", 3, "no sentence"),
+        ("descriptions", "action_sentence", "a" * 301, "no sentence of at most 300"),
+        ("descriptions", "action_sentence", "a\u202eb", "no sentence"),
+    ],
+)
+def test_statistics_that_are_none(part, key, value, message):
+    answer = json.dumps({**PERSON, part: {**PERSON[part], key: value}})
+    with pytest.raises(UnusableReplyError, match=message) as caught:
+        STATISTICS["human"].read(answer)
+    assert len(str(caught.value)) < 200

@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, model_validator
 from pixelsmile.benchmarks.run_folder import EditKey, TaskRecord
 from pixelsmile.errors import one_line
 from pixelsmile.expressions import EXPRESSIONS
-from pixelsmile.judges.judge import Mark, NoVerdict, Outcome, Reason, Verdict
+from pixelsmile.judges.judge import Mark, NoVerdict, Outcome, Reason, Statistics, Verdict
 from pixelsmile.store.json_lines import Record
 
 # Names of scorers that metrics ask for.
@@ -131,13 +131,18 @@ _UNSCORED: Mapping[Reason, str] = {
 
 
 def score_of(outcome: Outcome) -> Score:
-    """The outcome as a score; its answers as they came are the `transcript` of the metadata."""
+    """The outcome as a score; its answers as they came are the `transcript` of the metadata.
+
+    ValueError for statistics, which are none.
+    """
     metadata: dict[str, JsonValue] = {"transcript": [*outcome.transcript]}
     match outcome:
         case Verdict():
             return Score(values=outcome.scores, answer=outcome.dominant, metadata=metadata)
         case Mark():
             return Score(values={MARK: outcome.mark}, explanation=outcome.reason, metadata=metadata)
+        case Statistics():
+            raise ValueError("statistics of a picture are no score")
         case NoVerdict():
             return Score(
                 unscored=_UNSCORED[outcome.reason],

@@ -22,7 +22,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import JsonValue
 
-from pixelsmile.dataset.annotate import Annotate
+from pixelsmile.dataset.annotate import Annotate, check_judges
 from pixelsmile.dataset.cluster import RayWorkers
 from pixelsmile.dataset.collect import Collect, EachRow, lost_item
 from pixelsmile.dataset.compose import Compose
@@ -62,9 +62,14 @@ class BatchFunction(Protocol):
     soon as it is done; else a killed build does the shard under way again.
     """
 
-    in_process: bool
-    batch_rows: int
-    keeps_batches: bool
+    @property
+    def in_process(self) -> bool: ...
+
+    @property
+    def batch_rows(self) -> int: ...
+
+    @property
+    def keeps_batches(self) -> bool: ...
 
     def record(self) -> JsonValue:
         """What results depend on besides rows and settings, as hashes of weights. ModelError, InputError."""
@@ -145,6 +150,8 @@ def build(
     _check_packages(config, wanted)
     if "review" in wanted:
         read_decisions(_decisions_path(config))
+    if "annotate" in wanted and config.annotate is not None:
+        check_judges(config.annotate)
     pool = Workers(num_workers) if ray is None else RayWorkers(ray, num_workers)
     with DatasetFolder.claimed(folder), pool as workers, ExitStack() as closing:
         if redo is not None:

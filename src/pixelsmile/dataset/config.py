@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
 
 from pixelsmile.editors import Region, Wording
 from pixelsmile.editors.choice import parse_editor
@@ -20,9 +20,11 @@ from pixelsmile.expressions import (
     parse_expression,
 )
 from pixelsmile.images import MIN_SIDE_PX
+from pixelsmile.judges.names import EMBEDDED, FORMS, PHOTO, is_judge
 from pixelsmile.store.json_lines import Record
 
 FIRST_PERSON = 20_000_000  # the seeds below belong to training sets, benchmarks and the embedded models
+AUTO, DRAWN = "auto", "drawn"  # of judges: who knows the picture; who knows what was drawn
 UNKNOWN = "unknown"  # the expression of a base of which nobody says it
 SEVEN = tuple(FED_BENCH_CLASSES.values())
 
@@ -325,9 +327,61 @@ class GenerateSettings(Record):
 
 
 class AnnotateSettings(Record):
-    """Who says what the pictures show."""
+    """Who says what the pictures show, and from which limits on it is doubted; a limit of null is none.
 
-    judges: tuple[str, ...] = Field(default=("embedded",), min_length=1)
+    judges: as for `score --judge`; several are a panel, whose mean counts. `auto` is `embedded` for drawn
+    portraits and `photo` for others. rubric: what models are asked, in our words or in those of PixelSmile's
+    table 6. statistics: who says gender, age, skin tone or style, expression and three sentences (tables 4
+    and 5): a model, or `drawn` for what is known of drawn people; statistics_of: of which pictures.
+
+    max_lead: of another expression's score over that of the label. max_strength_error: of the label's score
+    and the strength that was asked for. max_neutral: the highest score of a face at rest.
+    max_contradiction: the lower of the scores of two expressions that no face shows together.
+    """
+
+    judges: tuple[str, ...] = Field(default=("auto",), min_length=1)
+    rubric: Literal["ours", "table 6"] = "ours"
+    statistics: str | None = None
+    statistics_of: Literal["all", "bases"] = "all"
+    max_lead: _Share | None = 0.1
+    max_strength_error: _Share | None = 0.4
+    max_neutral: _Share | None = 0.3
+    max_contradiction: _Share | None = 0.3
+    min_agreement: _Share | None = 0.5
+    min_confidence: _Share | None = 0.1
+    reject_no_verdict: bool = False
+    # Of judges behind a server. What one request costs and how many are in flight changes no answer.
+    temperature: float | Literal["model"] | None = Field(default=None, ge=0, le=2)
+    seed: int | None = Field(default=None, ge=0)
+    max_side_px: int | None = Field(default=None, ge=32)
+    max_output_tokens: int | None = Field(default=None, ge=1)
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+    key_env: str | None = None
+    timeout_s: float | None = Field(default=None, gt=0)
+    max_concurrency: int = Field(default=8, ge=1, le=1024)
+    max_requests: int | None = Field(default=None, ge=0)
+    max_tokens: int | None = Field(default=None, ge=0)
+
+    RUN_ONLY: ClassVar[frozenset[str]] = frozenset(
+        ("key_env", "timeout_s", "max_concurrency", "max_requests", "max_tokens")
+    )
+
+    @field_validator("judges")
+    @classmethod
+    def _named_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name != AUTO and not is_judge(name):
+                raise ValueError(f"judge {name!r} is not understood: use {AUTO}, {FORMS}")
+        if len(set(names)) < len(names):
+            raise ValueError("name each judge once")
+        return names
+
+    @field_validator("statistics")
+    @classmethod
+    def _is_statistician(cls, name: str | None) -> str | None:
+        if name is not None and name != DRAWN and (not is_judge(name) or name in (EMBEDDED, PHOTO)):
+            raise ValueError(f"{name!r} knows no statistics: use {DRAWN}, or a model as gemini:MODEL")
+        return name
 
 
 class ScreenLimits(Record):

@@ -1,8 +1,9 @@
 """A row: one picture of a data set, what is known of it, and for a rejected one by which step and why.
 
-Rows are flat, so that a table holds them (Parquet, Ray Data): numbers, texts, and lists of numbers of one
-length. A step adds fields and changes none of those before. Up to `identities` a row is a picture that was
-found; `compose` puts behind each such base the edits of it that are asked for, rows like the others.
+Rows are flat, so that a table holds them (Parquet, Ray Data): numbers, texts, lists of texts, and lists of
+numbers of one length. A step adds fields and changes none of those before. Up to `identities` a row is a
+picture that was found; `compose` puts behind each such base the edits of it that are asked for, rows like the
+others.
 """
 
 import base64
@@ -56,8 +57,24 @@ Reason = Literal[
     "no agreement",
     "not rising",
     "uneven steps",
+    "no verdict",
     "failed",
     "worker died",
+]
+
+# What may be wrong with a picture that goes on: `doubts` says when.
+Doubt = Literal[
+    "no verdict",
+    "not judged",
+    "other expression",
+    "weaker than asked",
+    "stronger than asked",
+    "not neutral",
+    "contradicting scores",
+    "judges disagree",
+    "low confidence",
+    "statistics disagree",
+    "person differs",
 ]
 
 
@@ -120,6 +137,22 @@ class Row(Record):
     # annotate
     judge: str | None = None  # or several, joined with +
     scores: tuple[float | None, ...] | None = Field(default=None, min_length=12, max_length=12)  # EXPRESSIONS
+    dominant: str | None = None  # expression, as the judge says; `neutral` for a face at rest
+    panel_scores: tuple[float | None, ...] | None = None  # of several judges, twelve each
+    agreement: float | None = None  # of several: 1 less the largest difference of two scores
+    confidence: float | None = None  # 0..1, see `doubts.confidence`
+    no_verdict: str | None = None  # why nobody has scored it: the reason, and what was said
+    doubts: tuple[Doubt, ...] | None = None  # what is odd about it; None before it is annotated
+    statistician: str | None = None  # who says what follows
+    gender: str | None = None  # this and the next four: the words of PixelSmile's table 4
+    age_group: str | None = None
+    skin_tone: str | None = None
+    style: str | None = None  # of anime
+    statistics_expression: str | None = None
+    appearance: str | None = None  # a sentence each
+    action: str | None = None
+    background: str | None = None
+    no_statistics: str | None = None  # why there are none, where they were asked for
 
     # screen: an edit beside its base, or beside the other edits of it
     size_share: float | None = None  # shorter side over the base's

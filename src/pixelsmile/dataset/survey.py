@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from pixelsmile.dataset.build import stages_of
-from pixelsmile.dataset.config import FaceSettings, ScreenSettings
+from pixelsmile.dataset.config import AnnotateSettings, FaceSettings, ScreenSettings
+from pixelsmile.dataset.doubts import comparisons, judged
 from pixelsmile.dataset.faces import Check, checks
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.screen_checks import base_checks, edit_checks, sweep_checks
@@ -20,6 +21,7 @@ from pixelsmile.limits import shown, validated
 
 _QUANTILES = (0.05, 0.5, 0.95)
 _MAX_MATCHES = 5  # that a message names
+_SHOWN_SCORES = 3
 _SHORTEST_ID = 4  # digits: what is shorter is no id
 
 
@@ -65,17 +67,37 @@ def explanation(folder: Path, step: str, row: Row) -> list[str]:
             known = {"licence": row.licence, "from": row.origin, "identity": row.identity}
             words += [f"{name}: {value}" for name, value in known.items() if value is not None]
         case "faces":
-            settings = validated(FaceSettings, json.dumps(Stage(folder / step).settings()))
-            measured = checks(row, settings) if row.face_px is not None else ()
+            faces = validated(FaceSettings, json.dumps(Stage(folder / step).settings()))
+            measured = checks(row, faces) if row.face_px is not None else ()
             words = [f"{row.num_faces or 0} found", *map(_check_words, measured)]
         case "identities":
             words = [f"person {row.person}"]
+        case "annotate":
+            settings = validated(AnnotateSettings, json.dumps(Stage(folder / step).settings()))
+            words = _annotation(row, settings)
         case "screen":
             words = list(_screen_words(folder, row))
         case _:
             words = []
     if row.reason is not None:
         words.append(_rejection(row))
+    return words
+
+
+def _annotation(row: Row, settings: AnnotateSettings) -> list[str]:
+    scores = sorted(judged(row).items(), key=lambda one: -one[1])[:_SHOWN_SCORES]
+    said = ", ".join(f"{name} {score:.2f}" for name, score in scores)
+    words = [f"judge {row.judge}", f"no verdict: {row.no_verdict}" if row.scores is None else said]
+    for one in comparisons(row, None, settings):
+        limit = f"at {'least' if one.is_least else 'most'} {one.limit:g}"
+        words.append(f"{one.words} {one.measured:g} ({'' if one.is_met else f'{one.doubt}: '}{limit})")
+    words.append(f"doubts: {', '.join(row.doubts or ()) or 'none'}")
+    statistics = (row.gender, row.age_group, row.skin_tone, row.style, row.statistics_expression)
+    sentences = (row.appearance, row.action, row.background)
+    if row.statistician is not None:
+        found = ", ".join(word for word in statistics if word) or row.no_statistics
+        words.append(f"statistics of {row.statistician}: {found}")
+        words += [f'"{sentence}"' for sentence in sentences if sentence]
     return words
 
 

@@ -157,6 +157,16 @@ declined; the server could not be reached or failed; a picture cannot be read; t
 questions."""
 
 MAX_MARK = 10.0
+MAX_SENTENCE = 300  # letters of one that describes a picture
+
+# The categories of PixelSmile's table 4; styles as its figure 13 has them.
+Gender = Literal["male", "female", "androgynous", "unknown"]
+AgeGroup = Literal["child", "teen", "young_adult", "adult", "middle_aged", "senior", "unknown"]
+SkinTone = Literal["very_light", "light", "medium", "dark", "very_dark", "unknown"]
+SeenExpression = Literal[
+    "neutral", "happy", "sad", "angry", "surprised", "fear", "disgust", "other", "unknown"
+]
+Style = Literal["2d_anime", "cg", "chibi", "manga", "sketch", "other", "unknown"]
 _CONFIG = ConfigDict(extra="forbid")
 
 
@@ -213,6 +223,31 @@ class Mark(_Outcome):
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=_CONFIG)
+class Statistics(_Outcome):
+    """What one judge sees in a picture besides the strength of its expression.
+
+    None where it was not asked (skin tone of anime, style of people), or cannot know. appearance, action,
+    background: a sentence each.
+    """
+
+    gender: Gender | None = None
+    age_group: AgeGroup | None = None
+    skin_tone: SkinTone | None = None
+    style: Style | None = None
+    expression: SeenExpression | None = None
+    appearance: str | None = None
+    action: str | None = None
+    background: str | None = None
+    transcript: tuple[str, ...] = ()
+    kind: Literal["statistics"] = "statistics"
+
+    def __post_init__(self) -> None:
+        for sentence in (self.appearance, self.action, self.background):
+            if sentence is not None and not (0 < len(sentence) <= MAX_SENTENCE and sentence.isprintable()):
+                raise ValueError(f"a sentence is one line of at most {MAX_SENTENCE} letters")
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=_CONFIG)
 class NoVerdict(_Outcome):
     """Why one judge has no opinion in answer to one question. It counts as unscored, never as zero."""
 
@@ -222,7 +257,7 @@ class NoVerdict(_Outcome):
     kind: Literal["none"] = "none"
 
 
-Outcome = Verdict | Mark | NoVerdict
+Outcome = Verdict | Mark | Statistics | NoVerdict
 _OUTCOMES: TypeAdapter[Outcome] = TypeAdapter(Annotated[Outcome, Field(discriminator="kind")])
 
 

@@ -11,6 +11,7 @@ from pixelsmile.judges.judge import (
     NoVerdict,
     Outcome,
     Question,
+    Statistics,
     Verdict,
 )
 from pixelsmile.judges.rubrics import EXPRESSION_SCORES, Rubric
@@ -77,7 +78,7 @@ class ModelJudge:
             parts.append(picture.png(limits.max_side_px))
         return (*parts, self._rubric.prompt(question.words))
 
-    def _read(self, reply: Reply) -> Verdict | Mark:
+    def _read(self, reply: Reply) -> Verdict | Mark | Statistics:
         try:
             return self._rubric.read(reply.text)
         except UnusableReplyError:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from pixelsmile.errors import InputError
+from pixelsmile.expressions import Domain
 from pixelsmile.judges.judge import Judge, Markers
 from pixelsmile.judges.model_judge import ModelJudge
 from pixelsmile.judges.rubrics import (
@@ -15,6 +16,7 @@ from pixelsmile.judges.rubrics import (
     FED_CONSISTENCY,
     FED_QUALITY,
     FED_TRUTH_ALIGNMENT,
+    STATISTICS,
     Rubric,
 )
 from pixelsmile.remote import Budget, GeminiProvider, Limits, OpenAIProvider, Provider, ScriptedProvider
@@ -33,13 +35,14 @@ class JudgeOptions:
 
     budget: shared by all judges that get it. settings: `temperature` (None: the model's own), `seed` and
     `key_env` of the providers, where theirs are not to stand. extra: further fields of the request (OpenAI)
-    or of generationConfig (Gemini); a null takes one out.
+    or of generationConfig (Gemini); a null takes one out. rubric: by which it is asked for twelve scores.
     """
 
     budget: Budget = field(default_factory=Budget)
     limits: Limits = field(default_factory=Limits)
     settings: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, JsonValue] = field(default_factory=dict)
+    rubric: Rubric = EXPRESSION_SCORES
 
 
 def parse_judge(text: str, options: JudgeOptions | None = None) -> Judge:
@@ -60,7 +63,20 @@ def parse_judge(text: str, options: JudgeOptions | None = None) -> Judge:
         from pixelsmile.judges.photo.judge import PhotoJudge
 
         return PhotoJudge()
-    return _model_judge(text, EXPRESSION_SCORES, options or JudgeOptions())
+    options = options or JudgeOptions()
+    return _model_judge(text, options.rubric, options)
+
+
+def parse_statistician(text: str, domain: Domain, options: JudgeOptions | None = None) -> Judge:
+    """The model that `text` names, ready to be asked what a picture of that domain shows.
+
+    InputError for the judges that know expressions alone, and as `parse_judge`.
+    """
+    if text in (EMBEDDED, PHOTO):
+        raise InputError(
+            f"judge {text!r} knows expressions alone, not age or clothes: name a model, as gemini:MODEL"
+        )
+    return _model_judge(text, STATISTICS[domain], options or JudgeOptions())
 
 
 def parse_markers(text: str, options: JudgeOptions | None = None) -> Markers:
@@ -82,6 +98,16 @@ def parse_markers(text: str, options: JudgeOptions | None = None) -> Markers:
         consistency=_model_judge(text, FED_CONSISTENCY, options),
         truth_alignment=_model_judge(text, FED_TRUTH_ALIGNMENT, options),
     )
+
+
+def is_judge(text: str) -> bool:
+    """Whether `parse_judge` takes such words; not whether there is a key, or a server."""
+    return text in (EMBEDDED, PHOTO) or _FORM.fullmatch(text) is not None
+
+
+def is_local(text: str) -> bool:
+    """Whether the judge of this name is a network on this machine."""
+    return text in (EMBEDDED, PHOTO)
 
 
 def server_named(text: str) -> str | None:

@@ -64,7 +64,7 @@ def _colors(text: str) -> tuple[Color, ...]:
     return tuple((c[0], c[1], c[2]) for c in map(bytes.fromhex, text.split()))
 
 
-_SKINS = _colors(  # lightest to darkest
+SKINS = _colors(  # lightest to darkest
     "fcdac4 f8d2b8 f4caac eebe9a e4b08a d8a078 c88e66 b47a54 9e6644 865438 6e442e 623e2d "
 )
 _DARK_HAIR = _colors("201a1a 2e221e 3e2a20 28242c")
@@ -161,9 +161,9 @@ def _beard(rng: random.Random, short: bool) -> Beard:
 
 def _skin(depth: float) -> Color:
     """The skin colour at `depth` (0 lightest .. 1 darkest) along the palette."""
-    place = depth * (len(_SKINS) - 1)
-    index = min(int(place), len(_SKINS) - 2)
-    return mix(_SKINS[index], _SKINS[index + 1], place - index)
+    place = depth * (len(SKINS) - 1)
+    index = min(int(place), len(SKINS) - 2)
+    return mix(SKINS[index], SKINS[index + 1], place - index)
 
 
 def _hair_color(rng: random.Random, depth: float, age: float, short: bool) -> Color:

@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from pixelsmile.hashing import sha256_json
 from pixelsmile.judges.judge import (
     Mark,
+    Statistics,
     Verdict,
 )
 from pixelsmile.limits import MAX_DEPTH, shown
@@ -50,7 +51,7 @@ class Rubric:
     version: str
     instructions: str
     answer_schema: Mapping[str, JsonValue]
-    read: Callable[[str], Verdict | Mark] = field(repr=False)
+    read: Callable[[str], Verdict | Mark | Statistics] = field(repr=False)
 
     @cached_property
     def sha256(self) -> str:
