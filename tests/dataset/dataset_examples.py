@@ -17,6 +17,17 @@ def people(num: int = 5, **sections: object) -> BuildConfig:
     return BuildConfig.model_validate({"collect": collect, **defaults, **sections})
 
 
+def everything(num: int = 6) -> BuildConfig:
+    """Drawn people through all steps: every edit is the drawn truth."""
+    return people(
+        num,
+        compose={"expressions": {"targets": ["happy", "sad"], "strengths": [0.5, 1.0]}},
+        generate={"editor": "truth"},
+        annotate={},
+        screen={},
+    )
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file by its name; of manifests what is not the time of day."""
     found = {}

@@ -72,6 +72,25 @@ def test_an_edit_is_paid_for_once(tmp_path):
         assert half.failure == "the model takes no strength: ask at strength 1"
 
 
+def test_who_asks_the_same_at_the_same_time_waits(tmp_path):
+    async def both(url: str) -> list[EditOutcome]:
+        editor = editor_at(url, tmp_path)
+
+        async def one() -> EditOutcome:
+            (outcome,) = [outcome async for outcome in editor.edit(a_task(), PICTURE, (1.0,), 0)]
+            return outcome
+
+        try:
+            return await asyncio.gather(one(), one())
+        finally:
+            await editor.close()
+
+    with JudgeServer(latency_s=0.05) as server:
+        first, second = asyncio.run(both(server.url))
+        assert server.met == {"good": 1}
+    assert first.image.tobytes() == second.image.tobytes()
+
+
 def test_the_record_has_no_key(tmp_path):
     settings = RemoteSettings(key_env="OPENAI_API_KEY", size="auto")
     record = RemoteEditor(settings.provider("a:b@http://localhost:1/v1"), tmp_path).to_record()

@@ -14,10 +14,11 @@ from pathlib import Path
 from PIL import Image
 
 from pixelsmile.dataset.rows import Row, row_id
-from pixelsmile.dataset.sources import Item
-from pixelsmile.errors import InputError, OutputError
+from pixelsmile.dataset.sources import MAX_PICTURE_BYTES, Item
+from pixelsmile.errors import ImageError, InputError, OutputError
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.images import FORMATS, load_image
+from pixelsmile.limits import path_within, read_bytes
 from pixelsmile.store.publication import write_file
 
 PICTURES = "pictures"
@@ -64,9 +65,20 @@ def keep_picture(folder: Path, data: bytes, sha256: str, suffix: str) -> str:
     """Where the bytes lie in a data set's folder, written if they do not lie there yet."""
     name = f"{PICTURES}/{sha256[:2]}/{sha256}{suffix}"
     path = folder / name
-    if not path.exists():
+    if not path.exists() or path.read_bytes() != data:
         write_file(path, data, force=True)
     return name
+
+
+def kept_picture(folder: Path, row: Row) -> Image.Image:
+    """The picture of a row that has one. ImageError where its file is lost, or holds other bytes now."""
+    name = row.picture or ""
+    data = read_bytes(
+        path_within(folder, name, error=ImageError), max_bytes=MAX_PICTURE_BYTES, error=ImageError
+    )
+    if sha256_bytes(data) != row.sha256:
+        raise ImageError(f"{name!r} has changed since it was kept: do that step again with --redo")
+    return load_image(data)
 
 
 def lost_item(item: Item) -> Row:

@@ -467,6 +467,12 @@ class BuildConfig(Record):
                 f"generate.editor {choice.argument} draws people by their seeds, and source {others[0]} has "
                 "none: use it with collect.drawn alone"
             )
+        looks = self.compose.expressions
+        if choice.kind == "openai-images" and looks and looks.prompt == "expression" and looks.strengths[1:]:
+            raise ValueError(
+                "a model behind an address knows strengths by their words alone, and prompt expression has "
+                "none: give compose.expressions prompt: dual, or one strength"
+            )
         plans = [plan for plan in (self.compose.expressions, self.compose.instructions) if plan is not None]
         if choice.kind == "folder" and (len(plans) > 1 or (plans[0].num_combinations or 1) > 1):
             raise ValueError(

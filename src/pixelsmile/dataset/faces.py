@@ -13,13 +13,13 @@ import numpy as np
 from PIL import Image
 from pydantic import JsonValue
 
+from pixelsmile.dataset.collect import kept_picture
 from pixelsmile.dataset.config import FaceNetworks, FaceSettings
 from pixelsmile.dataset.rows import Reason, Row, encoded_embedding
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain
 from pixelsmile.faces.alignment import landmarks_of_box, roll_of
 from pixelsmile.faces.face import Box, Face
-from pixelsmile.images import load_image
 
 _FACE_PX = 128  # side at which all faces are compared
 _BLACK, _WHITE = 2, 253  # levels that say no more
@@ -35,7 +35,7 @@ class Faces:
     settings: FaceSettings
 
     def __call__(self, row: Row) -> Row:
-        image = load_image(self.folder / (row.picture or ""))
+        image = kept_picture(self.folder, row)
         row = with_face(row, image, self.settings).updated(phash=_perceptual_hash(image))
         if not row.num_faces:
             return row.rejected("faces", "no face", 0, 1)

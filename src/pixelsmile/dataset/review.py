@@ -18,10 +18,10 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
+from pixelsmile.dataset.collect import kept_picture
 from pixelsmile.dataset.duplicates import Decide
 from pixelsmile.dataset.rows import ID_DIGITS, Row
 from pixelsmile.errors import InputError
-from pixelsmile.images import load_image
 from pixelsmile.limits import validated
 from pixelsmile.store.json_lines import Record, escaped, read_numbered, recordable
 
@@ -97,7 +97,7 @@ def _shown(folder: Path, row: Row) -> dict[str, str]:
         parts.append(f"sharpness {row.sharpness:.0f}")
     if row.yaw is not None:
         parts.append(f"yaw {row.yaw:.0f}°")
-    uri = _data_uri(load_image(folder / (row.picture or "")))
+    uri = _data_uri(kept_picture(folder, row))
     return {"id": row.id, "key": row.key, "words": ", ".join(parts), "uri": uri}
 
 

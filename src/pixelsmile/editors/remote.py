@@ -7,11 +7,13 @@ It takes no strength and no seed: one edit for each source and its words. What i
 of model, settings, words and pixels, so that no answer is paid for twice.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from PIL import Image
 from pydantic import JsonValue
@@ -104,6 +106,7 @@ class RemoteEditor:
         self._identity = sha256_json(self.to_record())
         self._refusals = Refusals(self._has_answered, again="run this again")
         self._num_unreached = 0  # in a row
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def to_record(self) -> dict[str, JsonValue]:
         """The model, the server, and every setting that reaches it; never a key."""
@@ -138,10 +141,15 @@ class RemoteEditor:
             self._cache = None
 
     async def _edited(self, words: str, picture: Picture) -> EditOutcome:
-        limits = self._provider.limits or Limits()
         key = sha256_json([self._identity, words, picture.sha256])
+        lock = self._asking.setdefault(key, asyncio.Lock())
+        async with lock:  # who asks the same while it is under way waits, and pays nothing
+            return await self._edited_alone(key, words, picture)
+
+    async def _edited_alone(self, key: str, words: str, picture: Picture) -> EditOutcome:
         if (kept := self._kept(key)) is not None:
             return _outcome(kept)
+        limits = self._provider.limits or Limits()
         try:
             answered = await self._client.ask(
                 Prompt((picture.png(limits.max_side_px), words), sha256=key), one_picture
