@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pixelsmile.cli.display import print_json, remark
 from pixelsmile.cli.options import add_force, add_json
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pixelsmile.benchmarks.run_folder import RunFolder
 
     R = TypeVar("R", RunResults, FedResults)
+    _Compared = tuple[str, dict[str, Any], list[str], list[str]]  # the judge, as JSON, as lines, remarks
 
 REPORT_NAME = "report.json"  # in the folder of a run
 
@@ -131,27 +132,47 @@ def _report_fed(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from pixelsmile.benchmarks.ffe.results import load_results
-    from pixelsmile.benchmarks.report.comparison import compare_runs, comparison_lines
     from pixelsmile.benchmarks.report.remarks import run_labels
     from pixelsmile.benchmarks.report.tables import printable
     from pixelsmile.benchmarks.run_folder import RunFolder
 
-    choices = _choices(options)
     folders = [RunFolder(Path(path)) for path in (options.a, options.b)]
     labels = run_labels(folders)
-    a, b = (load_results(folder, options.judge, choices) for folder in folders)
-    found, remarks = compare_runs(a, b, choices)
+    judge, record, lines, remarks = (
+        _compared_fed(options, folders)
+        if folders[0].spec().tasks[0].benchmark == "fed"
+        else _compared_ffe(options, folders)
+    )
     if options.json:
-        record = {"a": labels[0], "b": labels[1], "judge": a.judge_id, "remarks": remarks}
-        print_json({**record, **found.as_json()})
+        print_json({"a": labels[0], "b": labels[1], "judge": judge, "remarks": remarks, **record})
         return 0
-    print(f"A {printable(labels[0])}, B {printable(labels[1])}; judged by {printable(a.judge_id)}")
-    print(f"{found.num_samples} samples in both; difference is A - B")
-    print("\n".join(comparison_lines(found)))
+    print(f"A {printable(labels[0])}, B {printable(labels[1])}; judged by {printable(judge)}")
+    print(f"{record['n_samples']} samples in both; difference is A - B")
+    print("\n".join(printable(line) for line in lines))
     for sentence in remarks:
         remark(printable(sentence))
     return 0
+
+
+def _compared_ffe(options: argparse.Namespace, folders: "Sequence[RunFolder]") -> "_Compared":
+    from pixelsmile.benchmarks.ffe.results import load_results
+    from pixelsmile.benchmarks.report.comparison import compare_runs, comparison_lines
+
+    choices = _choices(options)
+    a, b = (load_results(folder, options.judge, choices) for folder in folders)
+    found, remarks = compare_runs(a, b, choices)
+    return a.judge_id, found.as_json(), comparison_lines(found), remarks
+
+
+def _compared_fed(options: argparse.Namespace, folders: "Sequence[RunFolder]") -> "_Compared":
+    from pixelsmile.benchmarks.fed.results import load_fed_results
+    from pixelsmile.benchmarks.report.fed_comparison import compare_fed_runs, fed_comparison_lines
+
+    if options.choice:
+        raise InputError("--choice is for runs of FFE-Bench, and these are of FED-Bench: leave it out")
+    a, b = (load_fed_results(folder, options.judge) for folder in folders)
+    found, remarks = compare_fed_runs(a, b)
+    return a.judge_id, found.as_json(), fed_comparison_lines(found), remarks
 
 
 def _write(

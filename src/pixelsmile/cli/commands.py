@@ -92,7 +92,7 @@ COMMANDS = {
         "bench_bias", "do FED-Score and single metrics rank edits whose order is known?"
     ),
     "bench compare": Command(
-        "bench_report:compare_parser", "two runs of FFE-Bench, paired: what is better, and how sure that is"
+        "bench_report:compare_parser", "two runs, paired: what is better, and how sure that is"
     ),
     "bench study page": Command("bench_study:page_parser", "a page on which a person ranks sweeps, blind"),
     "bench study rank": Command("bench_study:rank_parser", "mean ranks and agreement from the pages' CSVs"),
