@@ -16,6 +16,7 @@ from pixelsmile.benchmarks.metrics.measure import (
     mean_measure,
 )
 from pixelsmile.benchmarks.metrics.summary import Difference
+from pixelsmile.benchmarks.metrics.table import FloatArray, IntArray
 from pixelsmile.benchmarks.report.tables import (
     FED_COLUMNS,
     UNKNOWN,
@@ -25,7 +26,7 @@ from pixelsmile.benchmarks.report.tables import (
     level_words,
     table_lines,
 )
-from pixelsmile.benchmarks.scores import ScoredEdit
+from pixelsmile.benchmarks.scores import Score, ScoredEdit
 from pixelsmile.errors import InputError
 
 ALL = "all"
@@ -107,31 +108,31 @@ def _differences(pairs: Sequence[tuple[ScoredEdit, ScoredEdit]], plan: Bootstrap
     places = {name: place for place, name in enumerate(dict.fromkeys(sources))}
     sample_E = np.array([places[source] for source in sources], dtype=np.int64)
     weights_RS = plan.draw(len(places))
-    found = {}
-    for column in FED_COLUMNS:
-        scores = [(edit.score(column.name), other.score(column.name)) for edit, other in pairs]
-        both_E = np.array([one.value is not None and other.value is not None for one, other in scores])
-        reasons = [
-            one.unscored or ONLY_OTHER_VALUE
-            for (one, _), both in zip(scores, both_E, strict=True)
-            if not both
-        ]
-        rests_on = coverage("edits", sample_E, both_E, reasons)
-        one, other = (
-            mean_measure(
-                np.array(
-                    [pair[side].value if both else np.nan for pair, both in zip(scores, both_E, strict=True)]
-                ),
-                sample_E,
-                len(places),
-                rests_on,
-            )
-            for side in (0, 1)
+    return {
+        column.name: _difference(
+            [(edit.score(column.name), other.score(column.name)) for edit, other in pairs],
+            sample_E,
+            plan,
+            weights_RS,
         )
-        gap = estimate(difference(one, other), plan, weights_RS)
-        means = (None if np.isnan(mean.value()) else mean.value() for mean in (one, other))
-        found[column.name] = Difference(*means, gap, rests_on)
-    return found
+        for column in FED_COLUMNS
+    }
+
+
+def _difference(
+    scores: Sequence[tuple[Score, Score]], sample_E: IntArray, plan: Bootstrap, weights_RS: FloatArray
+) -> Difference:
+    known = [(one.value, other.value) for one, other in scores]
+    both_E = np.array([None not in pair for pair in known])
+    lost = [
+        one.unscored or ONLY_OTHER_VALUE for (one, _), both in zip(scores, both_E, strict=True) if not both
+    ]
+    rests_on = coverage("edits", sample_E, both_E, lost)
+    values_E2 = np.where(both_E[:, None], np.array(known, dtype=np.float64), np.nan)
+    one, other = (mean_measure(values_E, sample_E, weights_RS.shape[1], rests_on) for values_E in values_E2.T)
+    gap = estimate(difference(one, other), plan, weights_RS)
+    a, b = (None if np.isnan(mean.value()) else mean.value() for mean in (one, other))
+    return Difference(a, b, gap, rests_on)
 
 
 def _row(column: Column, each: Difference) -> tuple[str, ...]:
