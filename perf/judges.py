@@ -4,10 +4,13 @@
 
 The server stands in tests and has a process of its own; ideal is verdicts / in flight x latency. With
 --faults it misbehaves in that share of the requests (429, 500, timeouts, closed connections, broken answers,
-refusals). Every verdict is checked against what the server knows to be true.
+refusals). Every verdict is checked against what the server knows to be true. Without faults the same requests
+are sent once more by the HTTP client alone, nothing made and nothing read: no judge can be faster. The first
+provider meets pictures that are new, the others such as were decoded before.
 """
 
 import argparse
+import asyncio
 import hashlib
 import io
 import multiprocessing
@@ -15,9 +18,12 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
@@ -61,8 +67,8 @@ def serve(pipe: Connection, faults: float, latency_s: float, kind: type[JudgeSer
     with kind(at_random(faults), latency_s) as server:
         server.keep_requests = False
         pipe.send(server.url)
-        pipe.recv()
-        pipe.send((server.answered, server.met))
+        while pipe.recv() == "count":
+            pipe.send((server.answered, server.met))
 
 
 def judge(
@@ -77,6 +83,38 @@ def judge(
         judgements = list(run)
         end_s, end_cpu_s = time.perf_counter(), time.process_time()
     return judgements, end_s - start_s, end_cpu_s - start_cpu_s, budget.spending.num_requests
+
+
+@contextmanager
+def recorded() -> Iterator[list[tuple[tuple[Any, ...], dict[str, Any]]]]:
+    """What the HTTP client is asked to send, as it was asked."""
+    import httpx2
+
+    sent: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    stream = httpx2.AsyncClient.stream
+
+    def record(client: httpx2.AsyncClient, *asked: Any, **how: Any) -> Any:
+        sent.append((asked, how))
+        return stream(client, *asked, **how)
+
+    with patch.object(httpx2.AsyncClient, "stream", record):
+        yield sent
+
+
+async def bare(sent: list[tuple[tuple[Any, ...], dict[str, Any]]], max_concurrency: int) -> None:
+    """The same requests, with a client for each that is in flight, as `Connection` has them."""
+    import httpx2
+
+    waiting = iter(sent)
+
+    async def send() -> None:
+        async with httpx2.AsyncClient(timeout=TIMEOUT_S, verify=False) as client:
+            for asked, how in waiting:
+                async with client.stream(*asked, **how) as response:
+                    async for _ in response.aiter_raw():
+                        pass
+
+    await asyncio.gather(*(send() for _ in range(max_concurrency)))
 
 
 def is_right(judgement: Judgement, sample: Sample) -> bool:
@@ -98,9 +136,15 @@ def measure(name: str, options: argparse.Namespace, samples: list[Sample]) -> No
     server = multiprocessing.Process(target=serve, args=(there, options.faults, options.latency))
     server.start()
     provider = PROVIDERS[name](here.recv(), TIMEOUT_S)
-    judgements, wall_s, cpu_s, num_requests = judge(provider, PATIENCE, options.max_concurrency, samples)
+    with recorded() as sent:
+        judgements, wall_s, cpu_s, num_requests = judge(provider, PATIENCE, options.max_concurrency, samples)
     here.send("count")
     answered, met = here.recv()
+    start_s, start_cpu_s = time.perf_counter(), time.process_time()
+    if not options.faults:
+        asyncio.run(bare(sent, options.max_concurrency))
+    bare_s, bare_cpu_s = time.perf_counter() - start_s, time.process_time() - start_cpu_s
+    here.send("end")
     server.join()
     by_key = {sample.key: sample for sample in samples}
     num_right = sum(is_right(judgement, by_key[judgement.key]) for judgement in judgements)
@@ -108,10 +152,15 @@ def measure(name: str, options: argparse.Namespace, samples: list[Sample]) -> No
     print(
         f"{name:<7} {num_right} of {len(samples)} verdicts right, {answered.total() - len(answered)} paid "
         f"twice, {num_requests} requests; {wall_s:.2f} s, {wall_s / ideal_s:.2f} times the ideal of "
-        f"{ideal_s:.2f} s; {cpu_s:.2f} s of CPU"
+        f"{ideal_s:.2f} s; {1000 * cpu_s / num_requests:.1f} ms of CPU a request"
     )
     if options.faults:
         print(f"        {dict(met.most_common())}")
+        return
+    print(
+        f"        the HTTP client alone: {bare_s:.2f} s, {bare_s / ideal_s:.2f} times the ideal; "
+        f"{1000 * bare_cpu_s / len(sent):.1f} ms of CPU a request"
+    )
 
 
 def main() -> None:

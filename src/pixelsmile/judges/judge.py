@@ -178,7 +178,7 @@ class _Outcome:
 
     def to_json(self) -> str:
         """One line of JSON, for `outcome_from_json`."""
-        record = dataclasses.asdict(self)
+        record = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         return json.dumps({"kind": record.pop("kind"), **record}, ensure_ascii=False, allow_nan=False)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pixelsmile.errors import ImageError, InputError
@@ -26,37 +27,62 @@ _REMARKS = (b"tEXt", b"zTXt", b"iTXt", b"tIME", b"pHYs", b"sRGB")  # without the
 _MAX_FILE_BYTES = 2**25  # of what is sent as it came
 
 
+_MAX_KNOWN = 10_000  # files whose pixels are remembered, by their hashes
+_known: dict[str, tuple[str, tuple[int, int]]] = {}  # of a plain file: the hash of its pixels, and their size
+
+
 @dataclass(frozen=True)
 class Picture:
-    """Upright RGB pixels, named by their SHA-256. Two files with the same pixels are the same picture."""
+    """Upright RGB pixels, named by their SHA-256. Two files with the same pixels are the same picture.
+
+    size: width and height. A file that was read before, in this process, is not decoded until `image` is
+    asked for: several judges, and several questions, are about one picture.
+    """
 
     sha256: str
-    image: Image = field(repr=False, compare=False)
-    _files: dict[int, bytes] = field(default_factory=dict, repr=False, compare=False)  # by largest side
+    size: tuple[int, int] = field(compare=False)
+    _decoded: Image | None = field(repr=False, compare=False)  # None: the file below is known, and plain
+    _files: dict[int, bytes] = field(repr=False, compare=False)  # by largest side
 
     @classmethod
     def read(cls, source: ImageSource) -> Picture:
         """The picture in a path, the bytes of a file or a PIL image; ImageError where there is none."""
         from pixelsmile.images import load_image
 
-        image, file = None, _plain_png(source)
+        image, file, name = None, _plain_png(source), ""
         if file is not None:
+            name = hashlib.sha256(file).hexdigest()
+            if name in _known:
+                digest, size = _known[name]
+                return cls(digest, size, None, {max(size): file})
             try:
                 image = load_image(file)
             except ImageError:  # loaded once more, it says where it is from
                 file = None
         image = image or load_image(source)
-        digest = hashlib.sha256(f"RGB {image.width}x{image.height}\n".encode())
-        digest.update(image.tobytes())
-        is_worth_it = file is not None and len(file) <= 3 * image.width * image.height
-        return cls(digest.hexdigest(), image, {max(image.size): file} if file and is_worth_it else {})
+        hashed = hashlib.sha256(f"RGB {image.width}x{image.height}\n".encode())
+        hashed.update(image.tobytes())
+        digest = hashed.hexdigest()
+        if file is None or len(file) > 3 * image.width * image.height:  # it could be written smaller
+            return cls(digest, image.size, image, {})
+        if len(_known) >= _MAX_KNOWN:
+            _known.clear()
+        _known[name] = digest, image.size
+        return cls(digest, image.size, image, {max(image.size): file})
+
+    @cached_property
+    def image(self) -> Image:
+        """The pixels."""
+        from pixelsmile.images import load_image
+
+        return self._decoded or load_image(self._files[max(self.size)])
 
     def png(self, max_side_px: int) -> bytes:
         """The picture as a PNG file, scaled down where its longer side is above `max_side_px`.
 
         Encoded once; not at all where it came as a file that will do without its metadata.
         """
-        side_px = min(max_side_px, max(self.image.size))
+        side_px = min(max_side_px, max(self.size))
         if side_px not in self._files:
             self._files[side_px] = _encoded(self.image, side_px)
         return self._files[side_px]
