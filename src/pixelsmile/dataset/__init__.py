@@ -5,7 +5,7 @@ Presets are whole configurations: `pixelsmile dataset build drawn -o people`.
 
 from pathlib import Path
 
-PRESETS = ("drawn", "photographs")
+PRESETS = ("drawn", "ffe-miniature", "fed-miniature", "photographs")
 
 
 def preset_path(name: str) -> Path:

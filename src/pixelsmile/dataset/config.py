@@ -39,6 +39,7 @@ def _known_expression(name: str) -> str:
 Wanted = Annotated[str, AfterValidator(_known_expression)]
 Shown = Annotated[str, AfterValidator(lambda name: name if name == UNKNOWN else _known_expression(name))]
 _Strength = Annotated[float, Field(gt=0, le=MAX_STRENGTH)]
+_DrawnStrength = Annotated[float, Field(ge=0, le=1.5)]
 _Degrees = Annotated[float, Field(gt=0, le=180)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -71,17 +72,22 @@ class ArchiveSource(_Pictures):
 
 
 class DrawnSource(_Source):
-    """Drawn people, by seed: one picture of each person for each expression."""
+    """Drawn people, by seed: one picture of each person for each expression.
+
+    strength: of all but neutral; or the lowest and highest of what is drawn for each picture.
+    """
 
     num_people: int = Field(ge=1, le=10_000_000)
     first_seed: int = Field(default=FIRST_PERSON, ge=0, le=2**31)
     expressions: tuple[Wanted, ...] = Field(default=(NEUTRAL,), min_length=1)
-    strength: float = Field(default=1.0, ge=0, le=1.5)
+    strength: _DrawnStrength | tuple[_DrawnStrength, _DrawnStrength] = 1.0
     size_px: int = Field(default=256, ge=MIN_SIDE_PX, le=2048)
 
     @model_validator(mode="after")
     def _is_one_of_each(self) -> "DrawnSource":
         _check_each_once(expressions=self.expressions)
+        if isinstance(self.strength, tuple) and self.strength[0] > self.strength[1]:
+            raise ValueError("strength is a number, or the lowest and then the highest")
         return self
 
 

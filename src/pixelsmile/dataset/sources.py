@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import tarfile
 import zipfile
 import zlib
@@ -251,7 +252,7 @@ def _held(archive: tarfile.TarFile, member: tarfile.TarInfo) -> HeldBytes:
 def _of_people(source: DrawnSource) -> _Listed:
     for seed in range(source.first_seed, source.first_seed + source.num_people):
         for expression in source.expressions:
-            strength = 0.0 if expression == NEUTRAL else source.strength
+            strength = 0.0 if expression == NEUTRAL else _drawn_strength(source.strength, seed, expression)
             variant = seed % NUM_VARIANTS
             content = DrawnBytes(seed, expression, strength, variant, source.domain, source.size_px)
             facts = {
@@ -261,6 +262,12 @@ def _of_people(source: DrawnSource) -> _Listed:
                 "variant": variant,
             }
             yield f"{seed}-{expression}", content, facts | {"identity": str(seed)}
+
+
+def _drawn_strength(strength: float | tuple[float, float], seed: int, expression: str) -> float:
+    if isinstance(strength, float):
+        return strength
+    return round(random.Random(f"strength of {expression} of {seed}").uniform(*strength), 2)
 
 
 def _of_hub(source: HubSource, skip: int, total: bool) -> _Listed:
