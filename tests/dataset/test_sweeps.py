@@ -30,6 +30,7 @@ def test_what_stands_in_the_wrong_place(values, tolerance, drops):
         ([0.0, 0.25, 1.0], [5.0, 15.0], 1.0),  # alike for the strength that they stand for
         ([0.0, 0.5, 1.0], [9.0, 3.0], 1.5),  # 9 of a mean of 6
         ([0.0, 0.25, 0.5, 0.75, 1.0], [0.0, 0.0, 12.0, 0.0], 4.0),
+        ([], [], None),
         ([0.0, 1.0], [7.0], None),
         ([0.0, 0.5, 1.0], [0.0, 0.0], None),
     ],

@@ -33,9 +33,10 @@ def step_ratio(strengths: Sequence[float], steps: Sequence[float]) -> float | No
 
     strengths: one more than steps, rising. None where there are fewer than two steps, or nothing moves.
     """
-    width, total = strengths[-1] - strengths[0], sum(steps)
+    total = sum(steps)
     if len(steps) < LEAST_STEPS or total <= 0:
         return None
+    width = strengths[-1] - strengths[0]
     rates = (
         step / (after - before) for step, before, after in zip(steps, strengths, strengths[1:], strict=False)
     )
