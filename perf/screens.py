@@ -31,9 +31,9 @@ from pixelsmile.dataset.workers import Workers
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.images import load_image
 from pixelsmile.judges.embedded.judge import EmbeddedJudge
+from pixelsmile.judges.judge import NoVerdict, Verdict
 from pixelsmile.judges.photo.judge import PhotoJudge
 from pixelsmile.judges.photo.scores import CATEGORIES
-from pixelsmile.judges.verdict import NoVerdict, Verdict
 
 FIRST_LIMITS, FIRST_TEST = 27_000_000, 28_000_000  # seeds of people that nothing else draws
 NO_LIMITS = ScreenLimits(**dict.fromkeys(ScreenLimits.model_fields))
