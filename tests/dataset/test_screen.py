@@ -1,6 +1,9 @@
 """Screen: each fault that is planted in a drawn edit is told by its reason, and a clean edit stays."""
 
+import base64
+import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from PIL import Image, ImageFilter
 from pixelsmile.dataset.config import FaceSettings, ScreenSettings
 from pixelsmile.dataset.faces import with_face
 from pixelsmile.dataset.preferences import failed_stage, preferences
+from pixelsmile.dataset.review import review_page
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.screen import Screen
 from pixelsmile.dataset.screen_checks import edit_checks
@@ -185,6 +189,22 @@ def test_people_decide(rows):
     found = rows.screened(*edits, decisions=tuple(map(str, files)), min_keep_share=0.6)
     assert [row.reason for row in found] == [None, "dropped by a person", "no agreement"]
     assert [(row.num_votes, row.keep_share) for row in found] == [(3, 0.6667), (3, 0.3333), (None, None)]
+
+
+def test_a_panel_has_to_agree(rows):
+    found = rows.screened(rows.edit("happy", agreement=0.4), rows.edit("sad", agreement=0.6))
+    assert [(row.reason, row.measured) for row in found] == [("no agreement", 0.4), (None, None)]
+
+
+def test_a_page_shows_an_edit_beside_its_base(rows):
+    edit = rows.edit("happy", 0.8, base_picture=rows.base.picture, prompt="Smile <broadly>")
+    page, num = review_page(rows.folder, [rows.base, edit], start=0, num=5)
+    assert num == 2
+    shown = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])["rows"]
+    assert [row["pair"] for row in shown] == [False, True]
+    assert shown[1]["words"] == "happy 0.8: Smile <broadly>"
+    sizes = [Image.open(io.BytesIO(base64.b64decode(row["uri"].partition(",")[2]))).size for row in shown]
+    assert sizes == [(SIZE_PX, SIZE_PX), (2 * SIZE_PX, SIZE_PX)]
 
 
 def test_what_goes_wrong_with_a_row_costs_it_alone(rows):

@@ -400,6 +400,7 @@ class ScreenLimits(Record):
     score of a face that is to be neutral. These hold for the labels of bases too. min_score_change: distance
     of the twelve scores from the base's. min_face_change: RMSE of the colours in the face, 0..255.
     min_identity: cosine of the embeddings. max_background: RMSE of the colours outside of the face.
+    min_agreement: of a panel of judges, 0..1.
     min_nearest_change: RMSE in the face to the edit of the same base that is most like it.
     max_drop: how far the score may fall where the strength rises. max_step_ratio: the largest step of a sweep
     over the mean one, in the picture.
@@ -416,6 +417,7 @@ class ScreenLimits(Record):
     min_face_change: float | None = Field(default=1.5, ge=0)
     min_identity: float | None = Field(default=0.7, ge=-1, le=1)
     max_background: float | None = Field(default=12, ge=0)
+    min_agreement: _Share | None = 0.5
     min_nearest_change: float | None = Field(default=1.2, ge=0)
     max_drop: float | None = Field(default=0.1, ge=0, le=1)
     max_step_ratio: float | None = Field(default=1.6, ge=1)

@@ -36,6 +36,7 @@ STAGES: dict[Reason, str] = {
     "identity lost": "identity",
     "background changed": "background",
     "dropped by a person": "agreement",
+    "no agreement": "agreement",
     "not rising": "sweep",
 }
 

@@ -42,8 +42,9 @@
     count();
   }
   function paint(number) {
-    const keep = decisions[data.rows[number].id];
-    figures[number].className = words[keep] ?? "";
+    const { id, pair } = data.rows[number];
+    const keep = decisions[id];
+    figures[number].className = [words[keep] ?? "", pair ? "pair" : ""].join(" ");
     figures[number].querySelector("b").textContent = words[keep] ?? "";
   }
   function count() {

@@ -22,7 +22,8 @@ from pixelsmile.dataset.collect import kept_picture
 from pixelsmile.dataset.duplicates import Decide
 from pixelsmile.dataset.rows import ID_DIGITS, Row
 from pixelsmile.errors import InputError
-from pixelsmile.limits import validated
+from pixelsmile.images import load_image
+from pixelsmile.limits import path_within, validated
 from pixelsmile.store.json_lines import Record, escaped, read_numbered, recordable
 
 _SIDE_PX = 176
@@ -89,7 +90,13 @@ def review_page(folder: Path, rows: Iterable[Row], *, start: int, num: int) -> t
     return escaped(page), len(shown)
 
 
-def _shown(folder: Path, row: Row) -> dict[str, str]:
+def _shown(folder: Path, row: Row) -> dict[str, str | bool]:
+    """A picture; of an edit its base and itself, side by side, and what was asked for."""
+    image = kept_picture(folder, row)
+    if row.base_picture is not None:
+        asked = f"{row.expression} {row.strength or 0:g}: {row.prompt or ''}"
+        uri = _data_uri(load_image(path_within(folder, row.base_picture)), image)
+        return {"id": row.id, "key": row.key, "words": asked, "uri": uri, "pair": True}
     parts = [f"{row.width_px} x {row.height_px} px"]
     if row.face_px is not None:
         parts.append(f"face {row.face_px:.0f} px")
@@ -97,15 +104,20 @@ def _shown(folder: Path, row: Row) -> dict[str, str]:
         parts.append(f"sharpness {row.sharpness:.0f}")
     if row.yaw is not None:
         parts.append(f"yaw {row.yaw:.0f}°")
-    uri = _data_uri(kept_picture(folder, row))
-    return {"id": row.id, "key": row.key, "words": ", ".join(parts), "uri": uri}
+    return {"id": row.id, "key": row.key, "words": ", ".join(parts), "uri": _data_uri(image), "pair": False}
 
 
-def _data_uri(image: Image.Image) -> str:
-    small = image.copy()
-    small.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS)
+def _data_uri(*images: Image.Image) -> str:
+    """The pictures, small, in a row."""
+    strip = Image.new("RGB", (_SIDE_PX * len(images), _SIDE_PX), "white")
+    right = bottom = 0
+    for image in images:
+        small = image.copy()
+        small.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS)
+        strip.paste(small, (right, 0))
+        right, bottom = right + small.width, max(bottom, small.height)
     file = io.BytesIO()
-    small.save(file, "WEBP", quality=80, method=2)
+    strip.crop((0, 0, right, bottom)).save(file, "WEBP", quality=80, method=2)
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
 
 

@@ -33,6 +33,7 @@ def edit_checks(row: Row, settings: ScreenSettings, faces: FaceSettings) -> Iter
         ("face_change", "no change", limits.min_face_change, True),
         ("identity_cosine", "identity lost", limits.min_identity, True),
         ("background_rmse", "background changed", limits.max_background, False),
+        ("agreement", "no agreement", limits.min_agreement, True),
         ("keep_share", "dropped by a person", settings.min_keep_share, True),
     )
     if settings.decisions:
