@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter
 from pixelsmile.dataset.rows import Row, row_id
 from pixelsmile.editors.drawn_portrait import DrawnPortrait
 from pixelsmile.editors.sanity import nearest_expression
-from pixelsmile.expressions import DOMAINS, EXPRESSIONS, FED_BENCH_CLASSES, NEUTRAL
+from pixelsmile.expressions import DOMAINS, EXPRESSIONS, FED_BENCH_CLASSES, NEUTRAL, Domain
 from pixelsmile.portraits import NUM_VARIANTS, draw_portrait, sample_identity
 
 SHARE = 0.05
@@ -80,7 +80,7 @@ class Maker:
         for number in range(num_people):
             yield self._sweeps_group(first + number, DOMAINS[number % len(DOMAINS)])
 
-    def _fed_group(self, person: int, domain: str) -> list[Planted]:
+    def _fed_group(self, person: int, domain: Domain) -> list[Planted]:
         lots = self._lots
         expression = lots.choice(CLASSES)
         portrait = self._portrait(person, domain, expression, lots.uniform(0.7, 1))
@@ -108,7 +108,7 @@ class Maker:
                 group.append(self._edit(base, label, image, fault))
         return group
 
-    def _sweeps_group(self, person: int, domain: str) -> list[Planted]:
+    def _sweeps_group(self, person: int, domain: Domain) -> list[Planted]:
         portrait = self._portrait(person, domain, NEUTRAL, 0.0)
         base = self._base(portrait)
         group = [Planted(base)]
@@ -137,7 +137,7 @@ class Maker:
         place = int(lot / SHARE)
         return list(FED_FAULTS)[place] if place < len(FED_FAULTS) else None
 
-    def _portrait(self, person: int, domain: str, expression: str, strength: float) -> DrawnPortrait:
+    def _portrait(self, person: int, domain: Domain, expression: str, strength: float) -> DrawnPortrait:
         strength = 0.0 if expression == NEUTRAL else round(strength, 3)
         return DrawnPortrait(person, domain, expression, strength, self._lots.randrange(NUM_VARIANTS))
 
@@ -161,8 +161,11 @@ class Maker:
                 return shown.of_another_person().image
             case "changed background":
                 other = sample_identity(lots.randrange(2**30))
-                scene = {"background": other.background, "background_colors": other.background_colors}
-                identity = replace(shown.identity, **scene)
+                identity = replace(
+                    shown.identity,
+                    background=other.background,
+                    background_colors=other.background_colors,
+                )
                 return draw_portrait(identity, shown.units, shown.domain, SIZE_PX).image
             case "blur":
                 return shown.portrait().image.filter(ImageFilter.GaussianBlur(lots.uniform(1.5, 3)))

@@ -13,7 +13,6 @@ from pixelsmile.dataset.config import FaceSettings
 from pixelsmile.dataset.faces import Faces
 from pixelsmile.dataset.rows import Row, row_id
 from pixelsmile.faces.alignment import similarity, warp
-from pixelsmile.faces.face import Face
 from pixelsmile.faces.masks import face_mask
 from pixelsmile.images import load_image
 from pixelsmile.judges.photo.scores import CATEGORIES
@@ -85,26 +84,25 @@ class Photographs:
 def _with_face(image: Image.Image, row: Row, other: Image.Image, stranger: Row) -> Image.Image:
     """Somebody else's face in the place of this one's."""
     moved = warp(np.asarray(other), similarity(stranger.landmarks_5, row.landmarks_5), image.size)
-    mask = face_mask(Face(row.face_box, row.landmarks_5, 1.0, ""), image.size, soft=0.3)[..., None]
+    mask = face_mask(row.face, image.size, soft=0.3)[..., None]
     return Image.fromarray((mask * moved + (1 - mask) * np.asarray(image)).round().astype(np.uint8))
 
 
 def _with_background(image: Image.Image, row: Row, other: Image.Image) -> Image.Image:
     """Half of another picture shines through, but for the face and what is near to it."""
     shown = np.asarray(other.resize(image.size, Image.Resampling.BILINEAR), np.float64)
-    face = Face(row.face_box, row.landmarks_5, 1.0, "")
-    mask = face_mask(face, image.size, grow=1.6, soft=0.3)[..., None]
+    mask = face_mask(row.face, image.size, grow=1.6, soft=0.3)[..., None]
     mixed = 0.5 * shown + 0.5 * np.asarray(image)
     return Image.fromarray((mask * np.asarray(image) + (1 - mask) * mixed).round().astype(np.uint8))
 
 
 def _with_second(image: Image.Image, row: Row, other: Image.Image, stranger: Row) -> Image.Image:
     """A second face in the corner that is farthest from the first."""
-    x0, y0, x1, y1 = map(round, stranger.face_box)
+    x0, y0, x1, y1 = map(round, stranger.face.box)
     side = max(1, round(min(image.size) / 3))
     cut = other.crop((x0 - (x1 - x0) // 3, y0 - (y1 - y0) // 3, x1 + (x1 - x0) // 3, y1 + (y1 - y0) // 3))
-    x = 0 if row.face_box[0] + row.face_box[2] > image.width else image.width - side
-    y = 0 if row.face_box[1] + row.face_box[3] > image.height else image.height - side
+    x = 0 if row.face.box[0] + row.face.box[2] > image.width else image.width - side
+    y = 0 if row.face.box[1] + row.face.box[3] > image.height else image.height - side
     found = image.copy()
     found.paste(cut.resize((side, side), Image.Resampling.BILINEAR), (x, y))
     return found

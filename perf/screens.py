@@ -15,6 +15,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
@@ -150,6 +151,8 @@ def tell_limit(name: str, rows: Sequence[Planted], shipped: ScreenLimits) -> Non
         and is_looked_at(one.row)
         and (one.fault is not None or name != "min_nearest_change" or one.row.nearest not in wrong)
     ]
+    if not known:
+        return
     clean = np.array([value for value, fault in known if fault is None])
     faulty = np.array([value for value, fault in known if fault in faults])
     is_least = name.startswith("min")
@@ -171,39 +174,46 @@ def tell_limit(name: str, rows: Sequence[Planted], shipped: ScreenLimits) -> Non
         print(f"  {words} {limit:.3f}: cuts {cut(clean)} clean, {cut(faulty)} faulty")
 
 
+@dataclass(frozen=True)
+class Told:
+    """What was wrong with a row, and what the screen says."""
+
+    fault: str | None
+    reasons: frozenset[str]
+
+
+def told(rows: Sequence[Planted]) -> list[Told]:
+    """An edit of a mislabelled base has the base's fault where it has none of its own."""
+    wrong = {one.row.id for one in rows if one.row.base is None and one.fault is not None}
+    found = []
+    for one in rows:
+        fault = one.fault or (BASE_FAULT if one.row.base in wrong else None)
+        said = one.row.faults.split(JOINED) if one.row.faults is not None else [one.row.reason or ""]
+        found.append(Told(fault, frozenset(said) - {""}))
+    return found
+
+
 def tell_test(rows: Sequence[Planted], expected: dict[str, tuple[str, ...]]) -> None:
     """Recall and precision of each reason, and of all together."""
-    bases = {one.row.id for one in rows if one.row.base is None and one.fault is not None}
-    known = [
-        (
-            one.row,
-            one.fault or (BASE_FAULT if one.row.base in bases else None),
-            set((one.row.faults or "").split(JOINED)),
-        )
-        for one in rows
-    ]
+    known = told(rows)
     print(f"{'fault':<22} {'found by its own screen':<34} found at all")
     for fault, reasons in expected.items():
-        those = [told for _, found, told in known if found == fault]
-        own = sum(not told.isdisjoint(reasons) for told in those)
-        rejected = sum(told != {""} for told in those)
-        print(f"{fault:<22} {share(own, len(those)):<34} {share(rejected, len(those))}")
+        those = [one for one in known if one.fault == fault]
+        own = sum(not one.reasons.isdisjoint(reasons) for one in those)
+        at_all = sum(bool(one.reasons) for one in those)
+        print(f"{fault:<22} {share(own, len(those)):<34} {share(at_all, len(those))}")
     print(f"\n{'reason':<22} {'of rows told, have its fault':<34} have any fault")
-    for reason in sorted({word for _, _, told in known for word in told} - {""}):
-        those = [fault for _, fault, told in known if reason in told]
-        own = sum(reason in expected.get(fault or "", ()) for fault in those)
-        print(
-            f"{reason:<22} {share(own, len(those)):<34} {share(len(those) - those.count(None), len(those))}"
-        )
-    faulty = [row for row, fault, _ in known if fault is not None]
-    clean = [row for row, fault, _ in known if fault is None]
-    rejected = [row for row in (*faulty, *clean) if row.reason is not None]
-    print(f"\nall together: recall {share(sum(row.reason is not None for row in faulty), len(faulty))}")
-    print(f"precision {share(sum(row.reason is not None for row in faulty), len(rejected))}")
-    print(f"clean rows cut {share(sum(row.reason is not None for row in clean), len(clean))}")
-    left = sum(row.reason is None for row in faulty)
-    print(f"faulty before {share(len(faulty), len(known))}")
-    print(f"faulty after {share(left, len(known) - len(rejected))}")
+    for reason in sorted({reason for one in known for reason in one.reasons}):
+        those = [one for one in known if reason in one.reasons]
+        own = sum(reason in expected.get(one.fault or "", ()) for one in those)
+        faulty = sum(one.fault is not None for one in those)
+        print(f"{reason:<22} {share(own, len(those)):<34} {share(faulty, len(those))}")
+    cut, left = ([one for one in known if bool(one.reasons) == is_cut] for is_cut in (True, False))
+    num_cut, num_left = (sum(one.fault is not None for one in part) for part in (cut, left))
+    num_faulty = num_cut + num_left
+    print(f"\nall together: recall {share(num_cut, num_faulty)}, precision {share(num_cut, len(cut))}")
+    print(f"clean rows cut {share(len(cut) - num_cut, len(known) - num_faulty)}")
+    print(f"faulty before {share(num_faulty, len(known))}, after {share(num_left, len(left))}")
 
 
 def contact_sheet(folder: Path, rows: Sequence[Row], path: Path, num: int = 10) -> None:
@@ -224,7 +234,7 @@ def contact_sheet(folder: Path, rows: Sequence[Row], path: Path, num: int = 10) 
             image = load_image(folder / (shown.picture or ""))
             x0, y0, x1, y1 = bases[row.base or ""].face_box or (0, 0, *image.size)
             grow = 0.6 * max(x1 - x0, y1 - y0)
-            image = image.crop(tuple(map(round, (x0 - grow, y0 - grow, x1 + grow, y1 + grow))))
+            image = image.crop((round(x0 - grow), round(y0 - grow), round(x1 + grow), round(y1 + grow)))
             image.thumbnail((_SHEET_PX, _SHEET_PX))
             sheet.paste(image, (x + column * _SHEET_PX, y))
         words = f"{row.expression} {row.strength:g}: {row.faults or 'kept'}"
@@ -268,10 +278,10 @@ def main() -> None:
             if is_test:
                 tell_test(rows, sets[what][1])
         if not is_test:
+            first_set = next(iter(found))
             shipped = ScreenSettings().human if options.pictures else ScreenSettings().drawn
             for limit in LIMITS:
-                if rows := found.get("sweeps" if limit in _OF_SWEEPS else next(iter(found))):
-                    tell_limit(limit, rows, shipped)
+                tell_limit(limit, found.get("sweeps" if limit in _OF_SWEEPS else first_set, []), shipped)
         if options.sheet is not None:
             contact_sheet(folder, [one.row for rows in found.values() for one in rows], options.sheet)
 

@@ -17,7 +17,13 @@ PERF = Path(__file__).parents[2] / "perf"
 def run(name, arguments, monkeypatch, **sizes):
     """The script in this process, with smaller numbers in place of its own."""
     monkeypatch.syspath_prepend(str(PERF))
-    for module in ("judges", "model_server", "model_examples"):  # of perf and tests, by their bare names
+    for module in (
+        "judges",
+        "planted",
+        "planted_photographs",
+        "model_server",
+        "model_examples",
+    ):  # of perf and tests, by their bare names
         monkeypatch.delitem(sys.modules, module, raising=False)
     spec = importlib.util.spec_from_file_location(f"perf_{name}", PERF / f"{name}.py")
     script = importlib.util.module_from_spec(spec)
@@ -47,6 +53,10 @@ def run(name, arguments, monkeypatch, **sizes):
             (),
             {"SIZE": (400, 300), "PORTRAIT_PX": 180, "PLACE": (140, 70), "EDIT_PX": 128, "ROUNDS": 1},
             "0 outside",
+        ),
+        ("screens", ("test", "--people", 1, "--workers", 0), {}, "all together: recall"),
+        pytest.param(
+            "screens", ("limits", "--people", 2, "--workers", 0), {}, "max_step_ratio", marks=pytest.mark.slow
         ),
         ("startup", ("--rounds", 1), {}, "import pixelsmile"),
         pytest.param(

@@ -83,7 +83,7 @@ def review_page(folder: Path, rows: Iterable[Row], *, start: int, num: int) -> t
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False}
     page = environment.from_string(_text("review.html")).render(
         title=f"Keep or drop: pictures {start + 1:,} to {start + len(shown):,}",
-        data=recordable({"set": _name([row["id"] for row in shown]), "rows": shown}),
+        data=recordable({"set": _name([str(row["id"]) for row in shown]), "rows": shown}),
         script=script,
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )

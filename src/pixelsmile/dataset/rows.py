@@ -14,6 +14,7 @@ from pydantic import Field
 
 from pixelsmile.editors.editor import Granularity
 from pixelsmile.expressions import Domain
+from pixelsmile.faces.face import Face
 from pixelsmile.hashing import sha256_json
 from pixelsmile.store.json_lines import Record
 
@@ -201,6 +202,12 @@ class Row(Record):
     def group(self) -> str:
         """The id of its base, or its own: rows of one group stay together from `compose` on."""
         return self.base or self.id
+
+    @property
+    def face(self) -> Face:
+        """Of a row whose face is known."""
+        assert self.face_box is not None
+        return Face(self.face_box, self.landmarks_5, 1.0, self.encoder or "")
 
     @property
     def landmarks_5(self) -> np.ndarray:

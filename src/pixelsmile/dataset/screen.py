@@ -110,7 +110,7 @@ class _Group:
 
         base, size = self._base, self._image.size
         image = load_image(self._folder / (row.picture or ""))
-        row = with_face(row, image, self._settings, near=box_in(_face(base).box, size, image.size))
+        row = with_face(row, image, self._settings, near=box_in(base.face.box, size, image.size))
         row = _labelled(row, base)
         if abs(image.width * size[1] / (image.height * size[0]) - 1) > _SHAPE_TOLERANCE:
             return row
@@ -118,7 +118,7 @@ class _Group:
         if image.size != size:
             image = image.resize(size, Image.Resampling.LANCZOS)
         self._faces[row.id] = self._compared(image)
-        faces = [_face(base)] if row.face_px is None else [_face(base), _face(row).scaled(1 / share)]
+        faces = [base.face] if row.face_px is None else [base.face, row.face.scaled(1 / share)]
         row = row.updated(
             size_share=round(share, 4),
             face_change=round(face_error(self._image, image, faces[0]), 2),
@@ -189,7 +189,7 @@ class _Group:
 
     def _compared(self, image: Image.Image) -> np.ndarray:
         """Where the base has its face, at one size for all: float32 (S, S, 3)."""
-        x0, y0, x1, y1 = _face(self._base).box
+        x0, y0, x1, y1 = self._base.face.box
         box = (max(0.0, x0), max(0.0, y0), min(x1, image.width), min(y1, image.height))
         side = (_COMPARED_PX, _COMPARED_PX)
         return np.asarray(image.resize(side, Image.Resampling.BILINEAR, box=box), np.float32)
@@ -256,11 +256,6 @@ def _must_differ(one: Row, other: Row) -> bool:
         return False
     asked, also = ((row.expression, row.strength, row.units) for row in (one, other))
     return asked != also or one.prompt == other.prompt
-
-
-def _face(row: Row) -> Face:
-    assert row.face_box is not None
-    return Face(row.face_box, row.landmarks_5, 1.0, "")
 
 
 def _background_rmse(source: Image.Image, edit: Image.Image, faces: list[Face]) -> float | None:
