@@ -18,6 +18,7 @@ from pixelsmile.dataset.rows import Row, row_id
 from pixelsmile.editors.drawn_portrait import DrawnPortrait
 from pixelsmile.editors.sanity import nearest_expression
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, FED_BENCH_CLASSES, NEUTRAL, Domain
+from pixelsmile.hashing import sha256_bytes
 from pixelsmile.portraits import NUM_VARIANTS, draw_portrait, sample_identity
 
 SHARE = 0.05
@@ -215,6 +216,7 @@ class Maker:
         )
         return row.updated(
             picture=f"{key}.{suffix}",
+            sha256=sha256_bytes(data.getvalue()),
             width_px=image.width,
             height_px=image.height,
             identity_seed=label.identity_seed,

@@ -14,6 +14,7 @@ from pixelsmile.dataset.faces import Faces
 from pixelsmile.dataset.rows import Row, row_id
 from pixelsmile.faces.alignment import similarity, warp
 from pixelsmile.faces.masks import face_mask
+from pixelsmile.hashing import sha256_bytes
 from pixelsmile.images import load_image
 from pixelsmile.judges.photo.scores import CATEGORIES
 
@@ -78,7 +79,8 @@ class Photographs:
         image.convert("RGB").save(data, "JPEG", quality=JPEG_QUALITIES[self._num % len(JPEG_QUALITIES)])
         (self._folder / name).write_bytes(data.getvalue())
         row = Row(id=row_id("photographs", name, ""), source="photographs", key=key, domain="human")
-        return row.updated(picture=name, width_px=image.width, height_px=image.height)
+        size = {"width_px": image.width, "height_px": image.height}
+        return row.updated(picture=name, sha256=sha256_bytes(data.getvalue()), **size)
 
 
 def _with_face(image: Image.Image, row: Row, other: Image.Image, stranger: Row) -> Image.Image:

@@ -19,6 +19,7 @@ from pixelsmile.dataset.screen import Screen
 from pixelsmile.dataset.screen_checks import edit_checks
 from pixelsmile.dataset.stage import Stage
 from pixelsmile.expressions import EXPRESSIONS
+from pixelsmile.hashing import sha256_file
 from pixelsmile.portraits import Portrait, action_units, draw_portrait, sample_identity
 
 SIZE_PX = 160
@@ -48,6 +49,7 @@ class Builder:
         row = Row(id=f"{self.num:016x}", source="s", key=name, domain="human", is_drawn=True)
         return row.updated(
             picture=name,
+            sha256=sha256_file(self.folder / name),
             width_px=image.width,
             height_px=image.height,
             expression=expression,

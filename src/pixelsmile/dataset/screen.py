@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.dataset.collect import EachRow
+from pixelsmile.dataset.collect import EachRow, kept_picture
 from pixelsmile.dataset.config import FaceSettings, ScreenSettings
 from pixelsmile.dataset.faces import Check, with_face
 from pixelsmile.dataset.review import read_decisions
@@ -32,7 +32,6 @@ from pixelsmile.errors import ImageError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.faces.drift import background_error
 from pixelsmile.faces.face import Face
-from pixelsmile.images import load_image
 
 JOINED = "; "  # between the faults of a row
 _COMPARED_PX = 96  # side at which the faces of two edits are compared
@@ -101,7 +100,7 @@ class _Group:
 
     def __init__(self, folder: Path, settings: FaceSettings, base: Row) -> None:
         self._folder, self._settings, self._base = folder, settings, base
-        self._image = load_image(folder / (base.picture or ""))
+        self._image = kept_picture(folder, base)
         self._faces = {base.id: self._compared(self._image)}  # by row: its face, to be compared with others
 
     def measured(self, row: Row) -> Row:
@@ -109,7 +108,7 @@ class _Group:
         from pixelsmile.faces.likeness import box_in, face_error  # torch takes seconds to load
 
         base, size = self._base, self._image.size
-        image = load_image(self._folder / (row.picture or ""))
+        image = kept_picture(self._folder, row)
         row = with_face(row, image, self._settings, near=box_in(base.face.box, size, image.size))
         row = _labelled(row, base)
         if abs(image.width * size[1] / (image.height * size[0]) - 1) > _SHAPE_TOLERANCE:
