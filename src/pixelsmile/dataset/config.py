@@ -156,6 +156,20 @@ class FaceNetworks(Record):
     encoders: tuple[str, ...] = Field(min_length=1)
 
 
+class PictureQuality(Record):
+    """A metric of pyiqa that needs no reference, of the whole picture; least or most, as it counts."""
+
+    metric: str = Field(min_length=1)
+    least: float | None = None
+    most: float | None = None
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> "PictureQuality":
+        if self.least is None and self.most is None:
+            raise ValueError("give least, or most for a metric of which less is better")
+        return self
+
+
 class FaceSettings(Record):
     """What a face must be to stay; a limit of null is none.
 
@@ -176,6 +190,7 @@ class FaceSettings(Record):
     min_light: _Share | None = 0.15
     max_light: _Share | None = 0.85
     max_clipped: _Share | None = 0.25
+    quality: PictureQuality | None = None
 
 
 class ReviewSettings(Record):

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from pixelsmile.dataset.collect import kept_picture
 from pixelsmile.dataset.config import FaceNetworks, FaceSettings
+from pixelsmile.dataset.quality import metric_record, quality_of
 from pixelsmile.dataset.rows import Reason, Row, encoded_embedding
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain
@@ -37,6 +38,8 @@ class Faces:
     def __call__(self, row: Row) -> Row:
         image = kept_picture(self.folder, row)
         row = with_face(row, image, self.settings).updated(phash=_perceptual_hash(image))
+        if (quality := self.settings.quality) is not None:
+            row = row.updated(quality=round(quality_of(image, quality.metric), 4))
         if not row.num_faces:
             return row.rejected("faces", "no face", 0, 1)
         if row.num_faces > 1 and self.settings.faces == "one":
@@ -78,6 +81,7 @@ class Check:
 
 def checks(row: Row, settings: FaceSettings) -> Iterator[Check]:
     """Every limit that applies to a row whose face was measured."""
+    quality = settings.quality
     table: tuple[tuple[str, Reason, float | None, bool], ...] = (
         ("face_px", "face too small", settings.min_px, True),
         ("yaw", "turned away", None if row.is_drawn else settings.max_yaw, False),
@@ -87,6 +91,8 @@ def checks(row: Row, settings: FaceSettings) -> Iterator[Check]:
         ("light", "too dark", settings.min_light, True),
         ("light", "too bright", settings.max_light, False),
         ("clipped", "clipped", settings.max_clipped, False),
+        ("quality", "poor quality", None if quality is None else quality.least, True),
+        ("quality", "poor quality", None if quality is None else quality.most, False),
     )
     for field, reason, limit, is_least in table:
         if limit is None:
@@ -112,6 +118,8 @@ def networks_record(settings: FaceSettings, kinds: Iterable[tuple[Domain, bool]]
     for domain, is_drawn in sorted(kinds):
         networks = _networks(networks_for(settings, domain, is_drawn), is_drawn)
         found["drawn" if is_drawn else domain] = networks.record()
+    if settings.quality is not None:
+        found["quality"] = metric_record(settings.quality.metric)
     return found
 
 

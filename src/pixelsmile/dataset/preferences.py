@@ -26,6 +26,7 @@ STAGES: dict[Reason, str] = {
     "too dark": "picture",
     "too bright": "picture",
     "clipped": "picture",
+    "poor quality": "picture",
     "face size changed": "picture",
     "blurred by the edit": "picture",
     "too weak": "expression",

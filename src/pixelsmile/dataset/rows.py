@@ -35,6 +35,7 @@ Reason = Literal[
     "too dark",
     "too bright",
     "clipped",
+    "poor quality",
     "dropped by a person",
     "exact duplicate",
     "near duplicate",
@@ -112,6 +113,7 @@ class Row(Record):
     sharpness: float | None = None  # of the face, at one size and contrast for all
     light: float | None = None  # mean luma of the face, 0..1
     clipped: float | None = None  # share of the face that is black or white, 0..1
+    quality: float | None = None  # by the metric of `faces.quality`
     phash: str | None = Field(default=None, pattern="^[0-9a-f]{16}$")  # perceptual hash of the picture
     encoder: str | None = None
     embedding: str | None = None  # who the face is: see `decoded_embedding`
