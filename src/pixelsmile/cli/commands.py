@@ -67,6 +67,11 @@ COMMANDS = {
     "dataset stats": Command("dataset:stats_parser", "counts of every reason, sizes, people"),
     "dataset explain": Command("dataset:explain_parser", "why a picture was kept or rejected"),
     "dataset review": Command("dataset:review_parser", "a page on which a person keeps or drops pictures"),
+    "dataset export": Command(
+        "dataset_export:export_parser",
+        "write it as Parquet, WebDataset, triplets or a benchmark, with a card",
+    ),
+    "dataset validate": Command("dataset_export:validate_parser", "whether a data set or an export is whole"),
     "train": Command("train", "train an adapter for expressions"),
     "adapters show": Command(
         "adapters:show_parser", "say what an adapter file holds: format, layers, rank, alpha, faults"
@@ -131,6 +136,7 @@ GROUPS = {
             "pixelsmile dataset stats people",
             "pixelsmile dataset explain people 20000003-neutral",
             "pixelsmile dataset review people",
+            "pixelsmile dataset export people -o people-parquet --splits train=.9,test=.1",
         ),
     ),
     "adapters": Group(

@@ -27,6 +27,7 @@ from pixelsmile.editors.editor import (
     PictureFile,
 )
 from pixelsmile.errors import InputError
+from pixelsmile.expressions import DOMAINS, Domain
 from pixelsmile.hashing import sha256_file
 from pixelsmile.limits import shown
 
@@ -69,6 +70,7 @@ ALIASES: Aliases = {
     ),
     "instruction": ("instruction", "edit_instruction", "prompt", "edit_prompt", "text", "caption"),
     "granularity": ("granularity", "instruction_type", "prompt_type", "level", "split", "subset"),
+    "domain": ("domain",),
     "face_box": ("face_box", "boxes", "box", "bbox", "bboxes", "face_bbox", "face_boxes", "face"),
     "id": ("id", "name", "triplet_id", "sample_id", "image_id", "uid", "index", "idx", "key"),
 }
@@ -290,13 +292,21 @@ def _triplet(item: tuple[_Entry, Picture | None, Picture | None]) -> FedTriplet:
     return FedTriplet(
         entry.name,
         entry.fields["class"],
-        "human",
+        _domain(entry.fields.get("domain", "human")),
         _text(entry.fields.get("dense")),
         _text(entry.fields.get("simple")),
         still,
         truth,
         parse_box(entry.fields.get("face_box")),
     )
+
+
+def _domain(value: object) -> Domain:
+    """FED-Bench's pictures are all of people, and no column says so; other sets have one."""
+    for domain in DOMAINS:
+        if value == domain:
+            return domain
+    raise InputError(f"domain {shown(value)} is none: use {' or '.join(DOMAINS)}")
 
 
 def _text(value: object) -> str | None:

@@ -1,0 +1,255 @@
+"""Export: the rows that the last finished step has left, in a form that others read, whole or not at all.
+
+    OUT/README.md          the card: what is in it, from where, how it was made
+    OUT/figures/           its figures
+    OUT/croissant.json     the same for machines
+    OUT/manifest.json      what was asked for, and hashes of all files but pictures, called by theirs
+
+The rows are read twice: to count them and to put people into splits, and to write them.
+"""
+
+import errno
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import JsonValue
+
+from pixelsmile.dataset.export import FORMATS
+from pixelsmile.dataset.export.card import Facts, card
+from pixelsmile.dataset.export.columns import columns_of
+from pixelsmile.dataset.export.croissant import CROISSANT, croissant
+from pixelsmile.dataset.export.figures import figures
+from pixelsmile.dataset.export.layouts import FedForm, FfeForm
+from pixelsmile.dataset.export.numbers import Numbers
+from pixelsmile.dataset.export.pairs import TripletForm
+from pixelsmile.dataset.export.place import MAX_SHARD_BYTES, Form, Place, Written, finished_stage, groups
+from pixelsmile.dataset.export.splits import WHOLE, People, Shares, Splits
+from pixelsmile.dataset.export.tables import ParquetForm, WebDatasetForm
+from pixelsmile.dataset.stage import Stage
+from pixelsmile.errors import InputError, OutputError
+from pixelsmile.store.manifests import (
+    MANIFEST_NAME,
+    FileRecord,
+    Manifest,
+    make_manifest,
+    read_manifest,
+    record_file,
+)
+from pixelsmile.store.publication import check_place, whole_folder
+
+KIND = "dataset-export"
+README, FIGURES = "README.md", "figures"
+Format = Literal["parquet", "webdataset", "triplets", "ffe", "fed"]
+assert set(get_args(Format)) <= set(FORMATS)
+_PUBLISHED = (".parquet", ".tar", ".jsonl", ".csv")  # named one by one in the metadata
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """splits: shares by name; None: one for all. seed: of who is in which. name: in the card."""
+
+    format: Format
+    splits: Shares | None = None
+    seed: int = 0
+    name: str | None = None
+    shard_bytes: int = MAX_SHARD_BYTES
+
+    @property
+    def shares(self) -> Shares:
+        """A benchmark is all of it test."""
+        if self.splits is not None:
+            return self.splits
+        return {"test": 1.0} if self.format in ("ffe", "fed") else WHOLE
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export came to."""
+
+    out: Path
+    written: Written
+    num_people: Mapping[str, int]
+    num_rows: int
+
+
+@dataclass(frozen=True)
+class ExportProgress:
+    """In rows. exported: at the end."""
+
+    what: str
+    done: int
+    total: int
+    exported: Exported | None = None
+
+
+def export(
+    folder: Path, out: Path, settings: ExportSettings, *, force: bool = False
+) -> Iterator[ExportProgress]:
+    """Write the data set of `folder` to `out`; the same rows and settings give the same files.
+
+    force: an export that is there is replaced; anything else never is. InputError before anything is written
+    where there is no finished step, a package is missing, or the splits cannot be; OutputError for the place.
+    """
+    stage = finished_stage(folder)
+    check_target(folder, out, force=force)
+    manifest = stage.manifest()
+    assert manifest is not None
+    total, counted = manifest.num_kept, _Counted()
+    if total == 0:
+        raise InputError(f"{stage.name} has left no row of {str(folder)!r}: `dataset stats` says why")
+    for done, row in enumerate(stage.all_rows(), 1):
+        counted.numbers.add(row)
+        counted.people.add(row)
+        yield ExportProgress("counting", done, total)
+    splits = Splits(counted.people, settings.shares, settings.seed)
+    with _output_errors(out), whole_folder(out) as new:
+        form = _form(settings, Place(folder, new), splits, counted.numbers)
+        done = 0
+        for group in groups(stage.all_rows()):
+            form.add(splits[group[0]], group)
+            done += len(group)
+            yield ExportProgress("writing", done, total)
+        written = form.finish()
+        if not any(written.counts.values()):
+            reasons = ", ".join(f"{number:,} {reason}" for reason, number in written.left_out.items())
+            raise InputError(f"no {written.unit} comes of {total:,} rows: {reasons}")
+        num_people = splits.num_people(counted.people)
+        _describe(new, out, settings, stage, counted.numbers, written, num_people)
+    yield ExportProgress("writing", total, total, Exported(out, written, num_people, total))
+
+
+@dataclass
+class _Counted:
+    """Of all rows."""
+
+    numbers: Numbers = field(default_factory=Numbers)
+    people: People = field(default_factory=People)
+
+
+def _form(settings: ExportSettings, place: Place, splits: Splits, numbers: Numbers) -> Form:
+    match settings.format:
+        case "parquet":
+            return ParquetForm(place, splits.names, columns_of(numbers.known), settings.shard_bytes)
+        case "webdataset":
+            return WebDatasetForm(place, splits.names, settings.shard_bytes)
+        case "triplets":
+            return TripletForm(place, splits.names, settings.seed, numbers.num_rows)
+        case "ffe":
+            return FfeForm(place, splits.names, has_edits=numbers.num_edits > 0)
+        case "fed":
+            return FedForm(place, splits.names)
+
+
+def _describe(
+    new: Path,
+    out: Path,
+    settings: ExportSettings,
+    stage: Stage,
+    numbers: Numbers,
+    written: Written,
+    num_people: Mapping[str, int],
+) -> None:
+    """Card, figures, metadata, and the manifest of all these and of the data."""
+    source = stage.manifest()
+    assert source is not None
+    made: dict[str, JsonValue] = {
+        "format": settings.format,
+        "splits": dict(settings.shares),
+        "seed": settings.seed,
+        "shard_bytes": settings.shard_bytes,
+        "step": stage.name,
+        "unit": written.unit,
+        "counts": dict(written.counts),
+        "people": dict(num_people),
+        "left_out": dict(written.left_out),
+    }
+    took = FileRecord(path=stage.name, sha256=source.digest, size_bytes=0)
+    manifest = make_manifest(KIND, settings=made, seeds=[settings.seed], inputs=[took], outputs=[])
+    name = settings.name or out.resolve().name
+    drawn = figures(numbers)
+    for file, (svg, _) in drawn.items():
+        (new / FIGURES).mkdir(exist_ok=True)
+        (new / FIGURES / file).write_text(svg, encoding="utf-8")
+    facts = Facts(
+        name,
+        settings.format,
+        numbers,
+        written,
+        num_people,
+        {f"{FIGURES}/{file}": words for file, (_, words) in drawn.items()},
+        stage.path.parent,
+        manifest.code,
+    )
+    records = _records(new)
+    (new / README).write_text(card(facts), encoding="utf-8")
+    metadata = croissant(
+        name=name,
+        description=facts.summary,
+        licences=numbers.licences(),
+        created=manifest.created,
+        files=[each for each in records if each.path.endswith(_PUBLISHED)],
+        patterns=written.files,
+        columns=written.columns,
+        url=f"https://huggingface.co/datasets/{name}" if "/" in name else None,
+    )
+    (new / CROISSANT).write_bytes(metadata)
+    outputs = sorted(_records(new), key=lambda each: each.path)
+    whole = manifest.model_copy(update={"outputs": tuple(outputs)})
+    (new / MANIFEST_NAME).write_bytes(whole.to_json())
+
+
+def _records(new: Path) -> list[FileRecord]:
+    """Every file but pictures."""
+    found = []
+    for path in sorted(new.rglob("*")):
+        if path.is_file() and not is_picture(path):
+            name = path.relative_to(new).as_posix()
+            found.append(record_file(path).model_copy(update={"path": name}))
+    return found
+
+
+def is_picture(path: Path) -> bool:
+    """Whether it is one that is called by its hash."""
+    return len(path.stem) == 64 and set(path.stem) <= set("0123456789abcdef")
+
+
+def read_export(out: Path) -> Manifest:
+    """The manifest of an export. InputError where there is none."""
+    manifest = read_manifest(out / MANIFEST_NAME)
+    if manifest.kind != KIND:
+        raise InputError(f"{str(out)!r} is no exported data set, but {manifest.kind}: check the path")
+    return manifest
+
+
+def check_target(folder: Path, out: Path, *, force: bool) -> None:
+    """OutputError where an export may not go to `out`."""
+    check_place(out.parent, [])
+    inside = folder.resolve() in (out.resolve(), *out.resolve().parents)
+    if inside or out.resolve() in folder.resolve().parents:
+        raise OutputError(
+            f"{str(out)!r} and the data set {str(folder)!r} lie in one another: choose another -o"
+        )
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not force:
+        raise OutputError(f"{str(out)!r} is already there: replace with --force, or choose another place")
+    try:
+        read_export(out)
+    except InputError as error:
+        raise OutputError(
+            f"{str(out)!r} is there and no export, so it stays: choose another place"
+        ) from error
+
+
+@contextmanager
+def _output_errors(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "free some space, or choose another disk with -o" if full else "choose another place with -o"
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"cannot write {str(out)!r} ({reason}): {advice}") from error

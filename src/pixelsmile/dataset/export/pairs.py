@@ -1,0 +1,144 @@
+"""Triplets in the reference's JSON lines, and the pictures that they name.
+
+    train.jsonl                a source and two targets a line, as `pixelsmile train` reads it
+    provenance.csv             where each picture is from, and under which licence
+    pictures/ab/ab12....png    under its hash
+
+People are paired in blocks, so that no more rows than those of one are in memory.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pixelsmile.dataset.collect import PICTURES
+from pixelsmile.dataset.export.place import SCRATCH, Group, Place, Written, counted_reasons, suffix
+from pixelsmile.dataset.rows import Row
+from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
+from pixelsmile.hashing import sha256_bytes
+from pixelsmile.limits import validated
+from pixelsmile.store.publication import remove_folder
+from pixelsmile.triplets.annotated import AnnotatedPicture
+from pixelsmile.triplets.pairing import build_triplets
+from pixelsmile.triplets.triplet import Landmarks, triplets_bytes
+
+PROVENANCE = "provenance.csv"
+BLOCK_ROWS = 20_000  # about; of whole people
+_FIELDS = (
+    *("id", "sha256", "source", "key", "origin", "licence", "domain", "person", "expression", "strength"),
+    *("base", "prompt", "editor", "judge"),
+)
+
+
+class TripletForm:
+    """Pairs of confusing targets, as `triplets build` makes them of annotated pictures."""
+
+    def __init__(self, place: Place, splits: tuple[str, ...], seed: int, num_rows: int) -> None:
+        self._place, self._splits, self._seed = place, splits, seed
+        self._num_blocks = -(-num_rows // BLOCK_ROWS)
+        self._scratch = place.out / SCRATCH
+        self._scratch.mkdir()
+        self._left_out: Counter[str] = Counter()
+
+    def add(self, split: str, group: Group) -> None:
+        for row in group:
+            if row.scores is None or not any(score is not None for score in row.scores):
+                self._left_out["pictures that no judge has scored"] += 1
+            elif row.person is None or row.expression not in (NEUTRAL, *EXPRESSIONS):
+                self._left_out["pictures of nobody, or of no known expression"] += 1
+            elif row.expression != NEUTRAL and row.scores[EXPRESSIONS.index(row.expression)] is None:
+                self._left_out["pictures whose judge does not judge their expression"] += 1
+            else:
+                with self._block(split, _block_of(row.person, self._num_blocks)).open("a") as file:
+                    file.write(row.model_dump_json(exclude_none=True) + "\n")
+
+    def finish(self) -> Written:
+        counts = dict.fromkeys(self._splits, 0)
+        with Provenance(self._place.out / PROVENANCE) as provenance:
+            for split in self._splits:
+                with (self._place.out / f"{split}.jsonl").open("wb") as file:
+                    for rows in self._blocks(split):
+                        data = self._paired(rows, provenance)
+                        counts[split] += data.count(b"\n")
+                        file.write(data)
+        remove_folder(self._scratch)
+        return Written(
+            files={split: f"{split}.jsonl" for split in self._splits},
+            unit="triplet",
+            counts=counts,
+            left_out=counted_reasons(self._left_out),
+        )
+
+    def _block(self, split: str, number: int) -> Path:
+        return self._scratch / f"{split}-{number:05}.jsonl"
+
+    def _blocks(self, split: str) -> Iterator[list[Row]]:
+        for number in range(self._num_blocks):
+            path = self._block(split, number)
+            if path.exists():
+                with path.open() as file:
+                    yield [validated(Row, line) for line in file]
+
+    def _paired(self, rows: Sequence[Row], provenance: "Provenance") -> bytes:
+        """The lines of a block; the pictures in them are copied."""
+        out, by_image = self._place.out, dict[Path, Row]()
+        for row in rows:
+            image = out / f"{PICTURES}/{(row.sha256 or '')[:2]}/{row.sha256}{suffix(row)}"
+            if by_image.setdefault(image, row) is not row:
+                self._left_out["pictures that are there twice"] += 1
+        pairing = build_triplets([_annotated(*item) for item in by_image.items()], seed=self._seed)
+        for reason, number in pairing.reasons.items():
+            self._left_out[f"pictures each of which {reason}"] += number
+        used = {image for triplet in pairing.triplets for image in triplet.images}
+        for image, row in by_image.items():
+            if image in used:
+                name = self._place.copy(row, image.parent.relative_to(out).as_posix())
+                provenance.add(name, row)
+        return triplets_bytes(pairing.triplets, out)
+
+
+class Provenance:
+    """A table of pictures: where each is from. To be used in `with`."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", newline="", encoding="utf-8")
+        self._table = csv.writer(self._file)
+        self._table.writerow(("picture", *_FIELDS))
+
+    def add(self, picture: str, row: Row) -> None:
+        """picture: its name in the export."""
+        self._table.writerow((picture, *(getattr(row, name) for name in _FIELDS)))
+
+    def __enter__(self) -> "Provenance":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+
+def _block_of(person: str, num_blocks: int) -> int:
+    return int(sha256_bytes(person.encode())[:12], 16) % num_blocks
+
+
+def _annotated(image: Path, row: Row) -> AnnotatedPicture:
+    assert row.scores is not None
+    assert row.person is not None
+    scores = zip(EXPRESSIONS, row.scores, strict=True)
+    return AnnotatedPicture(
+        image,
+        row.person,
+        row.expression or "",
+        {name: score for name, score in scores if score is not None},
+        row.domain,
+        row.face_box,
+        _landmarks(row),
+        row.judge or "",
+    )
+
+
+def _landmarks(row: Row) -> Landmarks | None:
+    if row.landmarks is None:
+        return None
+    a, b, c, d, e = ((float(x), float(y)) for x, y in row.landmarks_5)
+    return a, b, c, d, e
