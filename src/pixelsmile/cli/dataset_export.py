@@ -22,6 +22,7 @@ _EXPORT_EPILOG = """examples:
   parquet      what datasets.load_dataset reads, the pictures in it
   webdataset   tar files
   triplets     JSON lines for `pixelsmile train`, and the pictures
+  preferences  JSON lines: a base, a prompt, the edit that was kept and the near miss
   ffe, fed     a benchmark for `pixelsmile bench`
 
 What the last finished step has left is written, with a card (README.md), figures and Croissant metadata. No

@@ -33,6 +33,8 @@ _READING = {
     'sample = next(iter(data["{split}"]))  # a picture, and what is known of it under "json"',
     "triplets": "pixelsmile triplets check {name}/{split}.jsonl\n"
     "pixelsmile train human --set data.triplets={name}/{split}.jsonl",
+    "preferences": 'from datasets import load_dataset\n\ndata = load_dataset("{name}")\n'
+    'line = data["{split}"][0]\nline["base"], line["prompt"], line["chosen"], line["rejected"]',
     "ffe": "pixelsmile bench ffe run --benchmark {name}/{split} -o run",
     "fed": "pixelsmile bench fed run --benchmark {name}/{split} -o run",
 }
@@ -182,7 +184,7 @@ def _steps(facts: Facts) -> Iterator[str]:
 
 def _reading(facts: Facts) -> Iterator[str]:
     split = next(iter(facts.written.counts))
-    language = "python" if facts.written.loader in ("parquet", "webdataset") else "sh"
+    language = "python" if facts.written.loader in ("parquet", "webdataset", "json") else "sh"
     text = _READING[facts.format].format(name=facts.name, split=split)
     yield from ("## How to read it", "", f"```{language}", text, "```", "")
 

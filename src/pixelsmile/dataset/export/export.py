@@ -13,21 +13,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import JsonValue
 
-from pixelsmile.dataset.export import FORMATS
 from pixelsmile.dataset.export.card import Facts, card
 from pixelsmile.dataset.export.columns import columns_of
 from pixelsmile.dataset.export.croissant import CROISSANT, croissant
 from pixelsmile.dataset.export.figures import figures
 from pixelsmile.dataset.export.layouts import FedForm, FfeForm
 from pixelsmile.dataset.export.numbers import Numbers
-from pixelsmile.dataset.export.pairs import TripletForm
+from pixelsmile.dataset.export.pairs import TripletForm, write_preferences
 from pixelsmile.dataset.export.place import MAX_SHARD_BYTES, Form, Place, Written, finished_stage, groups
 from pixelsmile.dataset.export.splits import WHOLE, People, Shares, Splits
 from pixelsmile.dataset.export.tables import ParquetForm, WebDatasetForm
+from pixelsmile.dataset.preferences import preferences
 from pixelsmile.dataset.stage import Stage
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.store.manifests import (
@@ -42,8 +42,7 @@ from pixelsmile.store.publication import check_place, whole_folder
 
 KIND = "dataset-export"
 README, FIGURES = "README.md", "figures"
-Format = Literal["parquet", "webdataset", "triplets", "ffe", "fed"]
-assert set(get_args(Format)) <= set(FORMATS)
+Format = Literal["parquet", "webdataset", "triplets", "ffe", "fed", "preferences"]
 _PUBLISHED = (".parquet", ".tar", ".jsonl", ".csv")  # named one by one in the metadata
 
 
@@ -97,6 +96,11 @@ def export(
     check_target(folder, out, force=force)
     manifest = stage.manifest()
     assert manifest is not None
+    if settings.format == "preferences" and stage.name != "screen":
+        raise InputError(
+            f"preferences are edits that screen has kept or rejected, and {stage.name} is the last step that "
+            f"{str(folder)!r} has finished: build to screen"
+        )
     total, counted = manifest.num_kept, _Counted()
     if total == 0:
         raise InputError(f"{stage.name} has left no row of {str(folder)!r}: `dataset stats` says why")
@@ -106,13 +110,16 @@ def export(
         yield ExportProgress("counting", done, total)
     splits = Splits(counted.people, settings.shares, settings.seed)
     with _output_errors(out), whole_folder(out) as new:
-        form = _form(settings, Place(folder, new), splits, counted.numbers)
-        done = 0
-        for group in groups(stage.all_rows()):
-            form.add(splits[group[0]], group)
-            done += len(group)
-            yield ExportProgress("writing", done, total)
-        written = form.finish()
+        place = Place(folder, new)
+        if settings.format == "preferences":
+            written = write_preferences(place, splits, preferences(stage))
+        else:
+            form, done = _form(settings, place, splits, counted.numbers), 0
+            for group in groups(stage.all_rows()):
+                form.add(splits[group[0]], group)
+                done += len(group)
+                yield ExportProgress("writing", done, total)
+            written = form.finish()
         if not any(written.counts.values()):
             reasons = ", ".join(f"{number:,} {reason}" for reason, number in written.left_out.items())
             raise InputError(f"no {written.unit} comes of {total:,} rows: {reasons}")
@@ -141,6 +148,8 @@ def _form(settings: ExportSettings, place: Place, splits: Splits, numbers: Numbe
             return FfeForm(place, splits.names, has_edits=numbers.num_edits > 0)
         case "fed":
             return FedForm(place, splits.names)
+        case other:
+            raise ValueError(f"no form {other}")
 
 
 def _describe(

@@ -1,6 +1,7 @@
-"""Triplets in the reference's JSON lines, and the pictures that they name.
+"""Triplets and preferences in JSON lines, and the pictures that they name.
 
-    train.jsonl                a source and two targets a line, as `pixelsmile train` reads it
+    train.jsonl                a triplet a line, in the reference's form, which `pixelsmile train` reads; or
+                               a preference: a base, a prompt, the chosen edit and the rejected one
     provenance.csv             where each picture is from, and under which licence
     pictures/ab/ab12....png    under its hash
 
@@ -8,12 +9,16 @@ People are paired in blocks, so that no more rows than those of one are in memor
 """
 
 import csv
+import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from pixelsmile.dataset.collect import PICTURES
 from pixelsmile.dataset.export.place import SCRATCH, Group, Place, Written, counted_reasons, suffix
+from pixelsmile.dataset.export.splits import Splits
+from pixelsmile.dataset.preferences import Preference
 from pixelsmile.dataset.rows import Row
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.hashing import sha256_bytes
@@ -98,6 +103,32 @@ class TripletForm:
         return triplets_bytes(pairing.triplets, out)
 
 
+def write_preferences(place: Place, splits: Splits, found: Iterable[Preference]) -> Written:
+    """A line for each preference: base, prompt, chosen, rejected, and what the rejected one lacks."""
+    counts, files = dict.fromkeys(splits.names, 0), {}
+    with ExitStack() as stack:
+        provenance = stack.enter_context(Provenance(place.out / PROVENANCE))
+        for split in splits.names:
+            files[split] = stack.enter_context((place.out / f"{split}.jsonl").open("w", encoding="utf-8"))
+        for one in found:
+            names = {}
+            for role, row in (("base", one.base), ("chosen", one.chosen), ("rejected", one.rejected)):
+                names[role] = place.copy(row, f"{PICTURES}/{(row.sha256 or '')[:2]}")
+                provenance.add(names[role], row)
+            line = names | {
+                "prompt": one.prompt,
+                "expression": one.chosen.expression,
+                "stage": one.stage,
+                "reason": one.rejected.reason,
+                "domain": one.base.domain,
+                "identity": one.base.person,
+            }
+            split = splits[one.base]
+            counts[split] += 1
+            files[split].write(json.dumps(line, ensure_ascii=False) + "\n")
+    return Written({split: f"{split}.jsonl" for split in counts}, "preference", counts, loader="json")
+
+
 class Provenance:
     """A table of pictures: where each is from. To be used in `with`."""
 
@@ -105,10 +136,13 @@ class Provenance:
         self._file = path.open("w", newline="", encoding="utf-8")
         self._table = csv.writer(self._file)
         self._table.writerow(("picture", *_FIELDS))
+        self._seen: set[str] = set()
 
     def add(self, picture: str, row: Row) -> None:
         """picture: its name in the export."""
-        self._table.writerow((picture, *(getattr(row, name) for name in _FIELDS)))
+        if picture not in self._seen:
+            self._seen.add(picture)
+            self._table.writerow((picture, *(getattr(row, name) for name in _FIELDS)))
 
     def __enter__(self) -> "Provenance":
         return self

@@ -76,6 +76,8 @@ def export_faults(out: Path) -> Iterator[Looked]:
                     yield from _table_faults(_tar_rows(out, split), split, people)
                 case "triplets":
                     yield from _triplet_faults(out / f"{split}.jsonl", split, people)
+                case "preferences":
+                    yield from _line_faults(out / f"{split}.jsonl", split, people, _preference_faults)
                 case "ffe":
                     yield from _line_faults(out / split / FFE_LINES, split, people, _ffe_faults)
                 case "fed":
@@ -159,8 +161,9 @@ def _line_faults(path: Path, split: str, people: _People, check: _LineFaults) ->
     if not path.read_bytes().strip():
         return
     for number, record in read_numbered(path, lambda text: parse_json(text, "it")):
-        faults = [*people.faults(record.get("person"), split), *check(path.parent, record)]
-        place = f"{split}/{path.name}, line {number}"
+        person = record.get("person") or record.get("identity")
+        faults = [*people.faults(person, split), *check(path.parent, record)]
+        place = f"{path.parent.name}/{path.name}, line {number}"
         yield from (Looked("line", f"{place}: {fault}") for fault in faults)
         yield Looked("line")
 
@@ -177,6 +180,12 @@ def _fed_faults(folder: Path, record: dict[str, Any]) -> Iterator[str]:
     if not {"dense", "simple"} & set(record):
         yield "it has no instruction"
     yield from _missing(folder, record, "source", "truth")
+
+
+def _preference_faults(folder: Path, record: dict[str, Any]) -> Iterator[str]:
+    if record.get("expression") not in LABELS:
+        yield f"{record.get('expression')!r} is no expression"
+    yield from _missing(folder, record, "base", "chosen", "rejected")
 
 
 def _missing(folder: Path, record: dict[str, Any], *keys: str) -> Iterator[str]:
