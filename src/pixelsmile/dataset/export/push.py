@@ -45,6 +45,7 @@ def _hub() -> Any:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         import huggingface_hub
+        import huggingface_hub.utils  # which the package itself loads late
     except ImportError as error:
         raise InputError("--push needs huggingface_hub: pip install 'pixelsmile[data]'") from error
     return huggingface_hub
