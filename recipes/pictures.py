@@ -21,6 +21,7 @@ from torch import Tensor
 from pixelsmile.hashing import sha256_file
 
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
+_DRAWN_AT_ONCE, _RECONSTRUCTED_AT_ONCE = 256, 8
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,40 @@ def fill_one(
 ) -> Iterator[dict[str, int]]:
     """The same for one array of uint8."""
     return fill([ArrayFile(path, shape)], lambda rows: ((row,) for row in make(rows)), num_at_once)
+
+
+def fill_drawn(
+    folder: Path, shape: tuple[int, ...], draw: Callable[[int], np.ndarray], num_workers: int
+) -> Iterator[dict[str, int]]:
+    """The pictures as they are drawn (`drawn_file`), in several processes; draw: of a row, and picklable."""
+    with worker_map(num_workers) as mapped:
+        yield from fill_one(drawn_file(folder), shape, lambda rows: mapped(draw, rows), _DRAWN_AT_ONCE)
+
+
+def fill_reconstructed(
+    folder: Path,
+    autoencoder: Path,
+    device: torch.device,
+    shape: tuple[int, ...],
+    make: Callable[[AutoencoderKLQwenImage, range], Iterable[np.ndarray]],
+) -> Iterator[dict[str, int]]:
+    """Those that pass through the editor's autoencoder (`reconstructed_file`), unless this one did it before.
+
+    autoencoder: its folder. make: from some rows' numbers to these rows.
+    """
+    target = reconstructed_file(folder, autoencoder)
+    if target.is_file():
+        return
+    vae = load_autoencoder(autoencoder, device)
+    yield from fill_one(target, shape, lambda rows: make(vae, rows), _RECONSTRUCTED_AT_ONCE)
+
+
+def drawn_file(folder: Path) -> Path:
+    return folder / "drawn.npy"
+
+
+def reconstructed_file(folder: Path, autoencoder: Path) -> Path:
+    return file_by(folder, "reconstructed", autoencoder)
 
 
 class Map(Protocol):

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -14,7 +14,7 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # workers that take all cores eac
     share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ["OMP_NUM_THREADS"] = str(max(1, share))
 
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("busy", deadline=None)
 settings.load_profile("busy")  # other processes may take the machine for seconds
 
 _LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost", "testserver")

@@ -21,19 +21,17 @@ from pixelsmile.portraits import NUM_VARIANTS, ActionUnits, action_units
 from recipes.features.plan import Plan
 from recipes.pictures import (
     TrainingPictures,
-    file_by,
-    fill_one,
-    load_autoencoder,
+    drawn_file,
+    fill_drawn,
+    fill_reconstructed,
+    reconstructed_file,
     to_pixels,
     to_tensor,
-    worker_map,
 )
 from recipes.random_faces import FacePlan, Sample, blended, one_expression, two_expressions
 from recipes.work_folder import require_same_plan
 
-_DRAWN = "drawn.npy"
 _SAMPLES = 0  # stream of random numbers
-_DRAWN_AT_ONCE, _RECONSTRUCTED_AT_ONCE = 256, 8
 
 
 def sample_of(plan: Plan, index: int) -> Sample:
@@ -82,10 +80,7 @@ def draw_all(plan: Plan, folder: Path, num_workers: int) -> Iterator[dict[str, i
     window = plan.network.window.model_dump() | {"window_px": plan.network.window_px}
     require_same_plan(folder, {"seed": plan.seed, **window, **asdict(plan.pictures), **asdict(plan.faces)})
     shape = (plan.pictures.num_drawn, *_shape(plan))
-    with worker_map(num_workers) as mapped:
-        yield from fill_one(
-            folder / _DRAWN, shape, lambda rows: mapped(DrawWindow(plan), rows), _DRAWN_AT_ONCE
-        )
+    yield from fill_drawn(folder, shape, DrawWindow(plan), num_workers)
 
 
 def reconstruct_some(
@@ -95,22 +90,18 @@ def reconstruct_some(
 
     autoencoder: its folder. Yields how many are done.
     """
-    target = file_by(folder, "reconstructed", autoencoder)
-    if target.is_file():
-        return
-    vae = load_autoencoder(autoencoder, device)
     first, shape = plan.pictures.num_drawn, (plan.pictures.num_reconstructed, *_shape(plan))
 
-    def reconstructed(rows: range) -> list[np.ndarray]:
+    def reconstructed(vae: AutoencoderKLQwenImage, rows: range) -> list[np.ndarray]:
         samples = [sample_of(plan, first + row) for row in rows]
         return [with_margin(plan, pixels) for pixels in reconstructions(plan, vae, samples)]
 
-    yield from fill_one(target, shape, reconstructed, _RECONSTRUCTED_AT_ONCE)
+    yield from fill_reconstructed(folder, autoencoder, device, shape, reconstructed)
 
 
 def load(plan: Plan, autoencoder: Path, folder: Path) -> TrainingPictures:
     """What `draw_all` and `reconstruct_some` wrote, memory-mapped, and the truths."""
-    files = (folder / _DRAWN, file_by(folder, "reconstructed", autoencoder))
+    files = (drawn_file(folder), reconstructed_file(folder, autoencoder))
     parts = tuple(np.load(file, mmap_mode="r") for file in files)
     samples = [sample_of(plan, index) for index in range(sum(map(len, parts)))]
     return TrainingPictures(

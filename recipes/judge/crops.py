@@ -30,20 +30,20 @@ from pixelsmile.portraits import (
 from recipes.judge.plan import JudgedFacePlan, PicturePlan, Plan
 from recipes.pictures import (
     TrainingPictures,
+    drawn_file,
     file_by,
+    fill_drawn,
     fill_one,
-    load_autoencoder,
+    fill_reconstructed,
+    reconstructed_file,
     to_pixels,
     to_tensor,
-    worker_map,
 )
 from recipes.random_faces import Sample, blended, one_expression, two_expressions
 from recipes.work_folder import require_same_plan
 
-_DRAWN = "drawn.npy"
 _LATENT_PX = 8  # what one latent covers
 _SAMPLES, _EDITS = 0, 4  # streams of random numbers
-_DRAWN_AT_ONCE, _RECONSTRUCTED_AT_ONCE = 256, 8
 
 
 def sample_of(plan: Plan, index: int) -> Sample:
@@ -103,8 +103,7 @@ def draw_all(plan: Plan, folder: Path, num_workers: int) -> Iterator[dict[str, i
     size = {"seed": plan.seed, "crop_px": plan.network.crop_px}
     require_same_plan(folder, {**size, **asdict(plan.pictures), **asdict(plan.faces)})
     shape = (plan.pictures.num_drawn, *_shape(plan))
-    with worker_map(num_workers) as mapped:
-        yield from fill_one(folder / _DRAWN, shape, lambda rows: mapped(DrawCrop(plan), rows), _DRAWN_AT_ONCE)
+    yield from fill_drawn(folder, shape, DrawCrop(plan), num_workers)
 
 
 def reconstruct_some(
@@ -114,16 +113,12 @@ def reconstruct_some(
 
     autoencoder: its folder. Yields how many are done.
     """
-    target = file_by(folder, "reconstructed", autoencoder)
-    if target.is_file():
-        return
-    vae = load_autoencoder(autoencoder, device)
     first, shape = plan.pictures.num_drawn, (plan.pictures.num_reconstructed, *_shape(plan))
 
-    def reconstructed(rows: range) -> np.ndarray:
+    def reconstructed(vae: AutoencoderKLQwenImage, rows: range) -> np.ndarray:
         return _reconstructed(vae, [sample_of(plan, first + row) for row in rows], plan)
 
-    yield from fill_one(target, shape, reconstructed, _RECONSTRUCTED_AT_ONCE)
+    yield from fill_reconstructed(folder, autoencoder, device, shape, reconstructed)
 
 
 def edit_some(plan: Plan, model: Path, folder: Path) -> Iterator[dict[str, int]]:
@@ -146,8 +141,8 @@ def load(plan: Plan, model: Path, folder: Path) -> TrainingPictures:
     model: the editor's folder. The scores of edits are not numbers.
     """
     files = (
-        folder / _DRAWN,
-        file_by(folder, "reconstructed", model / "vae"),
+        drawn_file(folder),
+        reconstructed_file(folder, model / "vae"),
         file_by(folder, "edited", model / "transformer"),
     )
     drawn, reconstructed, edited = (np.load(file, mmap_mode="r") for file in files)

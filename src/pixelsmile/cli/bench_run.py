@@ -329,8 +329,8 @@ def _open(
         strengths,
         load=lambda: _load(options, benchmark.name),
         own=OwnSettings(
-            steps=options.steps,
-            shift=options.shift,
+            options.steps,
+            options.shift,
             region=options.region or "auto",
             wording=getattr(options, "tell", None) or "expression",
         ),
@@ -378,13 +378,14 @@ def _report(options: argparse.Namespace, folder: "RunFolder", num_new: int, seco
     from pixelsmile.benchmarks.runner import EditingStatus
 
     status, benchmark = EditingStatus.of(options.output, folder), folder.spec().tasks[0].benchmark
+    exit_code = 0 if status.num_made else 1
     if options.json:
         print_json({**status.as_json(), "new": num_new, "seconds": round(seconds, 2)})
-        return 0 if status.num_made else 1
+        return exit_code
     print("\n".join(_lines(status, "sample" if benchmark == "ffe" else "instruction", num_new, seconds)))
     if status.num_made:
         print(f"next: pixelsmile bench {benchmark} judge {shlex.quote(options.output)}")
-    return 0 if status.num_made else 1
+    return exit_code
 
 
 def _lines(status: "EditingStatus", task: str, num_new: int, seconds: float) -> Iterator[str]:
