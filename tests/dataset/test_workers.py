@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,3 +72,29 @@ def test_a_row_that_always_ends_its_process_is_set_aside_alone():
 def test_what_a_function_raises_is_raised_here():
     with Workers(1) as workers, pytest.raises(ValueError, match="not these"):
         list(workers.map(refuses, BATCHES, lost))
+
+
+def test_processes_that_cannot_begin_are_no_fault_of_rows(tmp_path):
+    """A script without its guard: each process begins with the script itself."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "from pixelsmile.dataset.workers import Workers\n"
+        "from pixelsmile.errors import PixelSmileError\n"
+        "if __name__ != '__main__':\n"
+        "    sys.exit(1)\n"
+        "with Workers(2) as workers:\n"
+        "    try:\n"
+        "        print(list(workers.map(sorted, [[2, 1], [3]], str)))\n"
+        "    except PixelSmileError as error:\n"
+        "        print(error)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, str(script)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.startswith("a process to work in ends as it begins")
+    assert len(run.stdout.splitlines()) == 1

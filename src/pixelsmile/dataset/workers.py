@@ -15,6 +15,8 @@ from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Self, TypeVar
 
+from pixelsmile.errors import InputError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -79,11 +81,23 @@ class Workers:
 def _done_alone(function: Function[T, R], batch: Sequence[T], lost: Callable[[T], R]) -> list[R]:
     try:
         with _executor(1) as executor:
+            _require(executor)
             return executor.submit(function, batch).result()
     except BrokenProcessPool:
         if len(batch) == 1:
             return [lost(batch[0])]
         return [result for one in batch for result in _done_alone(function, [one], lost)]
+
+
+def _require(executor: ProcessPoolExecutor) -> None:
+    """See that a process lives at all, before rows are blamed for its death. InputError."""
+    try:
+        executor.submit(os.getpid).result()
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a process to work in ends as it begins: see what it says above; a script that builds a data set "
+            "needs its `if __name__ == '__main__':`, and processes need memory"
+        ) from error
 
 
 def _executor(num: int) -> ProcessPoolExecutor:
