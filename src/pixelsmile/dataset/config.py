@@ -438,6 +438,21 @@ class ScreenLimits(Record):
     max_step_ratio: float | None = Field(default=1.6, ge=1)
 
 
+# Of photographs, edited by the geometric editor and judged by the small judge that ships.
+_OF_PHOTOGRAPHS = ScreenLimits(
+    max_face_scale=1.08,
+    min_sharpness_share=0.5,
+    min_fit=0.21,
+    max_excess=None,
+    max_other=0.44,
+    min_score_change=0.03,
+    min_face_change=2.4,
+    min_identity=0.94,
+    max_background=18,
+    min_nearest_change=1.7,
+)
+
+
 class ScreenSettings(Record):
     """Limits for drawn portraits, and for photographs and pictures of anime.
 
@@ -447,7 +462,7 @@ class ScreenSettings(Record):
     """
 
     drawn: ScreenLimits = ScreenLimits()
-    human: ScreenLimits = ScreenLimits()
+    human: ScreenLimits = _OF_PHOTOGRAPHS
     anime: ScreenLimits = ScreenLimits()
     keep_unjudged: bool = False
     decisions: tuple[str, ...] = ()

@@ -1,9 +1,10 @@
 """What a data set holds: counts of every reason, sizes, people; and what each step measured of one row."""
 
+import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +44,21 @@ def statistics(folder: Path) -> dict[str, Any]:
 
 
 def explain(folder: Path, wanted: str) -> Iterator[tuple[str, Row]]:
-    """A row as each step has left it, in their order: the name of the step, and the row.
+    """A row as each step has left it, in their order: the name of the step, and the row. Of an edit the first
+    is the step that asked for it.
 
     wanted: its id, the beginning of that, or the picture's name in its source. InputError where it is none of
     them, or several rows'.
     """
     stages = stages_of(folder)
-    row_id = _found(stages[0], wanted)
+    first = [stage for stage in stages if stage.name in ("collect", "compose")]
+    row_id, is_found = _found(first, wanted), False
     for stage in stages:
         row = _row(stage, row_id)
         if row is not None:
+            is_found = True
             yield stage.name, row
-        if row is None or row.reason is not None:
+        if (row is None and is_found) or (row is not None and row.reason is not None):
             return
 
 
@@ -160,10 +164,10 @@ def _quantiles(numbers: tuple[float, ...]) -> list[float]:
     return [round(float(number), 1) for number in np.quantile(numbers, _QUANTILES)]
 
 
-def _found(stage: Stage, wanted: str) -> str:
-    """The id of the row that is meant."""
+def _found(stages: Sequence[Stage], wanted: str) -> str:
+    """The id of the row that is meant, of those that the stages have brought in."""
     matches: dict[str, str] = {}
-    for rejected in (False, True):
+    for stage, rejected in itertools.product(stages, (False, True)):
         for row in stage.all_rows(rejected=rejected):
             is_id = len(wanted) >= _SHORTEST_ID and row.id.startswith(wanted)
             if is_id or wanted in (row.key, f"{row.source}/{row.key}", os.path.basename(row.key)):
