@@ -37,8 +37,8 @@ from pixelsmile.judges.photo.judge import PhotoJudge
 from pixelsmile.judges.photo.scores import CATEGORIES
 
 FIRST_LIMITS, FIRST_TEST = 27_000_000, 28_000_000  # seeds of people that nothing else draws
-NO_LIMITS = ScreenLimits(**dict.fromkeys(ScreenLimits.model_fields))
-UNLIMITED = ScreenSettings(drawn=NO_LIMITS, human=NO_LIMITS, keep_unjudged=True)
+NO_LIMITS = dict.fromkeys(ScreenLimits.model_fields)
+UNLIMITED = ScreenSettings.model_validate({"drawn": NO_LIMITS, "human": NO_LIMITS, "keep_unjudged": True})
 _OF_SWEEPS = ("max_excess", "max_drop", "max_step_ratio")
 _WRONG = ("wrong expression", "label swapped", BASE_FAULT)
 # Of each limit its measure, the faults that it is to cut, and the rows that it looks at.
@@ -253,9 +253,7 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="a picture of ten rows is to be written there")
     options = parser.parse_args()
     is_test = options.what == "test"
-    settings = (
-        ScreenSettings() if is_test else ScreenSettings(drawn=NO_LIMITS, human=NO_LIMITS, keep_unjudged=True)
-    )
+    settings = ScreenSettings() if is_test else UNLIMITED
     first, num = FIRST_TEST if is_test else FIRST_LIMITS, options.people
     with tempfile.TemporaryDirectory() as name, Workers(options.workers) as workers:
         folder, start = Path(name), time.perf_counter()

@@ -123,6 +123,13 @@ def test_planted_faults_have_their_reasons(rows):
     assert (by_name["too weak"].limit, by_name["too weak"].step) == (0.5, "screen")
 
 
+def test_one_limit_of_photographs_leaves_the_others():
+    settings = ScreenSettings.model_validate({"human": {"min_fit": 0.4}})
+    assert settings.human == ScreenSettings().human.model_copy(update={"min_fit": 0.4})
+    assert settings.human.min_identity == 0.94
+    assert ScreenSettings.model_validate_json(settings.model_dump_json()) == settings
+
+
 def test_no_limit_is_none(rows):
     edit = rows.edit(scores=None)
     assert rows.screened(edit, keep_unjudged=True)[0].reason is None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
 
@@ -438,19 +438,27 @@ class ScreenLimits(Record):
     max_step_ratio: float | None = Field(default=1.6, ge=1)
 
 
-# Of photographs, edited by the geometric editor and judged by the small judge that ships.
-_OF_PHOTOGRAPHS = ScreenLimits(
-    max_face_scale=1.08,
-    min_sharpness_share=0.5,
-    min_fit=0.21,
-    max_excess=None,
-    max_other=0.44,
-    min_score_change=0.03,
-    min_face_change=2.4,
-    min_identity=0.94,
-    max_background=18,
-    min_nearest_change=1.7,
-)
+class PhotographLimits(ScreenLimits):
+    """The same for photographs. Its defaults were set on edits by the geometric editor and the small judge."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_defaults(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {**_OF_PHOTOGRAPHS, **values}
+
+
+_OF_PHOTOGRAPHS = {
+    "max_face_scale": 1.08,
+    "min_sharpness_share": 0.5,
+    "min_fit": 0.21,
+    "max_excess": None,
+    "max_other": 0.44,
+    "min_score_change": 0.03,
+    "min_face_change": 2.4,
+    "min_identity": 0.94,
+    "max_background": 18.0,
+    "min_nearest_change": 1.7,
+}
 
 
 class ScreenSettings(Record):
@@ -462,7 +470,7 @@ class ScreenSettings(Record):
     """
 
     drawn: ScreenLimits = ScreenLimits()
-    human: ScreenLimits = _OF_PHOTOGRAPHS
+    human: PhotographLimits = PhotographLimits()
     anime: ScreenLimits = ScreenLimits()
     keep_unjudged: bool = False
     decisions: tuple[str, ...] = ()
