@@ -439,7 +439,7 @@ class ScreenLimits(Record):
 
 
 class PhotographLimits(ScreenLimits):
-    """The same for photographs. Its defaults were set on edits by the geometric editor and the small judge."""
+    """The same for photographs; its defaults were set on edits by the geometric editor."""
 
     @model_validator(mode="before")
     @classmethod
