@@ -9,7 +9,8 @@ import pytest
 
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.judges import NoVerdict, Verdict
-from pixelsmile.judges.agreement import agreement, krippendorff_alpha
+from pixelsmile.judges import agreement as agreement_module
+from pixelsmile.judges.agreement import agreement, alpha_with_interval, krippendorff_alpha
 
 X = np.nan
 # Krippendorff (2011): A, two observers and binary data; B, two observers and nominal data; C, any number of
@@ -116,3 +117,42 @@ def test_a_panel():
 def test_nobody_agrees_with_nobody():
     assert agreement({}).all_scores is None
     assert agreement({"a": {}, "b": {}}).dominant is None
+
+
+def test_an_interval_is_around_the_value_and_draws_clusters():
+    rng = np.random.default_rng(0)
+    truth = rng.random(200)
+    table = np.stack([truth + rng.normal(0, 0.1, 200), truth + rng.normal(0, 0.1, 200), np.full(200, np.nan)])
+    alone = alpha_with_interval(table, "interval", range(200))
+    assert alone.value == krippendorff_alpha(table, "interval")
+    assert alone.num_units == 200
+    assert alone.low < alone.value < alone.high
+    assert 0.02 < alone.high - alone.low < 0.12
+    twice = alpha_with_interval(np.hstack([table, table]), "interval", [*range(200), *range(200)])
+    assert twice.high - twice.low == pytest.approx(alone.high - alone.low, rel=0.01)  # no more was seen
+    assert alpha_with_interval(table, "interval", ["one"] * 200).low is None
+
+
+def test_every_replicate_is_alpha_of_what_was_drawn(monkeypatch):
+    """With one replicate both ends of the interval are alpha of that draw."""
+    monkeypatch.setattr(agreement_module, "_NUM_REPLICATES", 1)
+    rng = np.random.default_rng(1)
+    interval = rng.random((3, 40))
+    interval[0, :10] = interval[1:, 10] = np.nan
+    nominal = rng.integers(0, 4, (3, 40)).astype(float)
+    nominal[2, 5:20] = np.nan
+    for table, level in ((interval, "interval"), (nominal, "nominal")):
+        found = alpha_with_interval(table, level, range(40))
+        drawn = np.random.default_rng(0).multinomial(40, np.full(40, 1 / 40), size=1)[0]
+        assert (
+            found.low
+            == found.high
+            == pytest.approx(krippendorff_alpha(np.repeat(table, drawn, axis=1), level))
+        )
+
+
+def test_without_two_values_or_a_difference_there_is_none():
+    nothing = alpha_with_interval([[1, np.nan], [np.nan, 1]], "interval", "ab")
+    assert (nothing.value, nothing.low, nothing.num_units) == (None, None, 0)
+    same = alpha_with_interval([[1, 1], [1, 1]], "nominal", "ab")
+    assert (same.value, same.num_units) == (None, 2)

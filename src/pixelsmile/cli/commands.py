@@ -72,6 +72,9 @@ COMMANDS = {
         "write it as Parquet, WebDataset, triplets or a benchmark, with a card",
     ),
     "dataset validate": Command("dataset_export:validate_parser", "whether a data set or an export is whole"),
+    "dataset agreement": Command(
+        "dataset:agreement_parser", "how far people agree on what pictures show, and with the judge"
+    ),
     "train": Command("train", "train an adapter for expressions"),
     "adapters show": Command(
         "adapters:show_parser", "say what an adapter file holds: format, layers, rank, alpha, faults"

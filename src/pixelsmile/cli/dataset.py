@@ -3,7 +3,7 @@
 import argparse
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ from pixelsmile.errors import InputError
 if TYPE_CHECKING:
     from pixelsmile.dataset.build import Progress
     from pixelsmile.dataset.config import BuildConfig
+    from pixelsmile.dataset.raters import Agreement
+    from pixelsmile.dataset.stage import Stage
+    from pixelsmile.judges.agreement import Alpha
 
 _BUILD_EPILOG = """examples:
   pixelsmile dataset build drawn -o people
@@ -39,9 +42,19 @@ _EXPLAIN_EPILOG = """examples:
 _REVIEW_EPILOG = """examples:
   pixelsmile dataset review faces
   pixelsmile dataset review faces --start 500 -o page2.html
+  pixelsmile dataset review faces --annotate -n 100
 
 Open the page in a browser: K keeps, D drops. It can be closed and opened again; nothing is sent. What it
 saves is for build --decisions.
+
+--annotate asks instead what the faces of a sample show, and how strongly: the pages of several people with
+the same --seed have the same pictures. What they save is for dataset agreement.
+"""
+_AGREEMENT_EPILOG = """examples:
+  pixelsmile dataset agreement faces answers-anna.jsonl answers-ben.jsonl
+
+Krippendorff's alpha: 1 is full agreement, 0 is chance. Its interval (95 %) draws people, with all their
+pictures, again.
 """
 
 
@@ -112,14 +125,31 @@ def review_parser() -> CommandParser:
         help="pictures to leave out (default 0)",
     )
     parser.add_argument(
+        "--annotate", action="store_true", help="ask what the pictures of a sample show, and how strongly"
+    )
+    parser.add_argument(
+        "--seed", type=whole_number("seed", 0), default=0, metavar="N", help="of that sample (default 0)"
+    )
+    parser.add_argument(
         "-n",
         "--num",
         type=whole_number("number of pictures", 1, 5000),
-        default=500,
         metavar="N",
-        help="pictures on the page (default 500)",
+        help="pictures on the page (default 500, with --annotate 100)",
     )
     add_force(parser, "a page that exists")
+    return parser
+
+
+def agreement_parser() -> CommandParser:
+    """The options of `dataset agreement`."""
+    summary = "Say how far people agree on what pictures show, with one another and with the judge."
+    parser = CommandParser("dataset agreement", summary, _agreement, _AGREEMENT_EPILOG)
+    parser.add_argument("folder", metavar="FOLDER", help="a data set that was annotated")
+    parser.add_argument(
+        "answers", nargs="+", metavar="ANSWERS", help="what people saved on the page of review --annotate"
+    )
+    add_json(parser)
     return parser
 
 
@@ -208,6 +238,7 @@ def _config(options: argparse.Namespace) -> "BuildConfig":
 
 
 def _stats(options: argparse.Namespace) -> int:
+    from pixelsmile.dataset.annotations import annotation_lines
     from pixelsmile.dataset.survey import statistics
 
     found = statistics(Path(options.folder))
@@ -221,6 +252,9 @@ def _stats(options: argparse.Namespace) -> int:
             print(f"  {domain:<6} {kept:,} of {sum(counts.values()):,} kept{_reasons({domain: counts})}")
     for domain, kept in found["kept"].items():
         print(f"{domain} after {found['last']}: {', '.join(_kept_words(kept))}")
+    for domain, annotated in found.get("annotated", {}).items():
+        print(f"{domain} as annotated")
+        print("\n".join(f"  {line}" for line in annotation_lines(annotated)))
     return 0
 
 
@@ -260,19 +294,77 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _review(options: argparse.Namespace) -> int:
     from pixelsmile.dataset.build import stages_of
-    from pixelsmile.dataset.review import review_page
     from pixelsmile.errors import OutputError
     from pixelsmile.store.publication import check_place, write_file
 
     folder = Path(options.folder)
-    page = Path(options.output) if options.output is not None else folder / "review.html"
+    name = "annotate.html" if options.annotate else "review.html"
+    page = Path(options.output) if options.output is not None else folder / name
     if page.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"the page {str(page)!r} must end in .html")
     finished = [stage for stage in stages_of(folder) if stage.manifest() is not None]
     if not finished:
         raise InputError(f"no step of {str(folder)!r} is finished: the same build command goes on")
     check_place(page.parent, [page.name], force=options.force)
-    text, num = review_page(folder, finished[-1].all_rows(), start=options.start, num=options.num)
+    text, said = _rating(folder, options) if options.annotate else _deciding(folder, finished[-1], options)
     write_file(page, text.encode(), force=options.force)
-    print(f"{page}: {counted(num, 'picture')} that {finished[-1].name} has kept")
+    print(f"{page}: {said}")
     return 0
+
+
+def _deciding(folder: Path, stage: "Stage", options: argparse.Namespace) -> tuple[str, str]:
+    """The page on which pictures are kept or dropped, and what it has."""
+    from pixelsmile.dataset.review import review_page
+
+    text, num = review_page(folder, stage.all_rows(), start=options.start, num=options.num or 500)
+    return text, f"{counted(num, 'picture')} that {stage.name} has kept"
+
+
+def _rating(folder: Path, options: argparse.Namespace) -> tuple[str, str]:
+    """The page on which a person says what a sample shows, and what it has."""
+    from pixelsmile.dataset.raters import rating_page, sample
+    from pixelsmile.dataset.stage import Stage
+
+    if options.start:
+        raise InputError("--start is for the page of decisions: a sample is another one with another --seed")
+    rows = sample(Stage(folder / "annotate").all_rows(), options.num or 100, options.seed)
+    return rating_page(folder, rows), f"a sample of {counted(len(rows), 'picture')}, to be rated blind"
+
+
+def _agreement(options: argparse.Namespace) -> int:
+    from pixelsmile.dataset.raters import agreement_of, read_answers
+    from pixelsmile.dataset.stage import Stage
+
+    answers = read_answers([Path(path) for path in dict.fromkeys(options.answers)])
+    stage = Stage(Path(options.folder) / "annotate")
+    rows = (row for rejected in (False, True) for row in stage.all_rows(rejected=rejected))
+    found = agreement_of(answers, rows)
+    if options.json:
+        from dataclasses import asdict
+
+        print_json(asdict(found))
+        return 0
+    print("\n".join(_agreement_lines(found)))
+    return 0
+
+
+def _agreement_lines(found: "Agreement") -> Iterator[str]:
+    raters = ", ".join(f"{rater} {number:,}" for rater, number in found.raters.items())
+    unclear = f", {found.num_unclear:,} cannot be told" if found.num_unclear else ""
+    yield f"{counted(found.num_pictures, 'picture')}; rated by {raters}{unclear}"
+    if found.num_unknown:
+        yield f"{counted(found.num_unknown, 'answer')} about other pictures: left out"
+    yield f"{'alpha of':<12}{'people':>24}{'people and judge':>24}"
+    for name, people in found.people.items():
+        yield f"{name:<12}{_alpha(people):>24}{_alpha(found.judge[name]):>24}"
+    yield f"{'strongest':<12}{_alpha(found.people_dominant):>24}{_alpha(found.judge_dominant):>24}"
+    if found.same is not None:
+        yield f"the judge names the expression that people do on {100 * found.same:.0f} % of the pictures"
+
+
+def _alpha(alpha: "Alpha") -> str:
+    """`0.81 (0.72 to 0.88)`."""
+    if alpha.value is None:
+        return "–"
+    ends = "" if alpha.low is None else f" ({alpha.low:.2f} to {alpha.high:.2f})"
+    return f"{alpha.value:.2f}{ends}"

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import JsonValue
 
+from pixelsmile.dataset.collect import kept_file
 from pixelsmile.dataset.config import AUTO, DRAWN, AnnotateSettings
 from pixelsmile.dataset.doubts import SEVEN, confidence, doubts, panel_agreement
 from pixelsmile.dataset.rows import Row
@@ -139,7 +140,7 @@ class Annotate:
 
         async def work(item: tuple[int, int]) -> Outcome:
             row, asker = rows[item[0]], askers[id(wanted[item])]
-            sample = Sample(row.id, self.folder / (row.picture or ""), row.domain)
+            sample = Sample(row.id, kept_file(self.folder, row), row.domain)
             outcome = (await asker.ask(sample)).outcome
             if kept is not None:
                 self._silence(asker.judge).check(outcome)

@@ -71,14 +71,19 @@ def keep_picture(folder: Path, data: bytes, sha256: str, suffix: str) -> str:
 
 
 def kept_picture(folder: Path, row: Row) -> Image.Image:
-    """The picture of a row that has one. ImageError where its file is lost, or holds other bytes now."""
+    """The picture of a row that has one. ImageError as `kept_file`."""
+    return load_image(kept_file(folder, row))
+
+
+def kept_file(folder: Path, row: Row) -> bytes:
+    """The bytes of a row's picture. ImageError where its file is lost, or holds other bytes now."""
     name = row.picture or ""
     data = read_bytes(
         path_within(folder, name, error=ImageError), max_bytes=MAX_PICTURE_BYTES, error=ImageError
     )
     if sha256_bytes(data) != row.sha256:
         raise ImageError(f"{name!r} has changed since it was kept: do that step again with --redo")
-    return load_image(data)
+    return data
 
 
 def lost_item(item: Item) -> Row:

@@ -28,8 +28,8 @@ CONTRADICTIONS = (
     ("confident", "anxious"),
 )
 # In order, so that neighbours are told from strangers: two judges rarely part young adults from adults alike.
-_AGES = ("child", "teen", "young_adult", "adult", "middle_aged", "senior")
-_TONES = ("very_light", "light", "medium", "dark", "very_dark")
+AGES = ("child", "teen", "young_adult", "adult", "middle_aged", "senior")
+TONES = ("very_light", "light", "medium", "dark", "very_dark")
 _GENDERS = ("male", "female")
 # Those that statistics know.
 SEVEN: tuple[SeenExpression, ...] = ("neutral", "happy", "sad", "angry", "surprised", "fear", "disgust")
@@ -129,7 +129,7 @@ def _statistics(row: Row, base: Row | None) -> Iterator[Comparison]:
         yield Comparison("statistics disagree", f"seen as {seen}, not {row.expression}", float(is_other), 0)
     if base is None:
         return
-    for what, order, limit in (("gender", _GENDERS, 0), ("age_group", _AGES, 1), ("skin_tone", _TONES, 1)):
+    for what, order, limit in (("gender", _GENDERS, 0), ("age_group", AGES, 1), ("skin_tone", TONES, 1)):
         here, there = getattr(row, what), getattr(base, what)
         if here in order and there in order:
             steps = abs(order.index(here) - order.index(there))

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import io
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from itertools import islice
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
+from pydantic import JsonValue
 
 from pixelsmile.dataset.collect import kept_picture
 from pixelsmile.dataset.duplicates import Decide
@@ -76,18 +77,24 @@ def review_page(folder: Path, rows: Iterable[Row], *, start: int, num: int) -> t
     shown = [_shown(folder, row) for row in islice(rows, start, start + num)]
     if not shown:
         raise InputError(f"no pictures from number {start:,} on: give a smaller --start, or build on")
-    script = _text("review.js")
+    title = f"Keep or drop: pictures {start + 1:,} to {start + len(shown):,}"
+    return page_of("review", title, shown), len(shown)
+
+
+def page_of(name: str, title: str, rows: Sequence[Mapping[str, str | bool]], **data: JsonValue) -> str:
+    """The page of the template and the script `name`, with everything in it. rows: each has an `id`."""
+    script = _text(f"{name}.js")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False}
-    page = environment.from_string(_text("review.html")).render(
-        title=f"Keep or drop: pictures {start + 1:,} to {start + len(shown):,}",
-        data=recordable({"set": _name([str(row["id"]) for row in shown]), "rows": shown}),
+    page = environment.from_string(_text(f"{name}.html")).render(
+        title=title,
+        data=recordable({"set": _name([str(row["id"]) for row in rows]), "rows": list(rows), **data}),
         script=script,
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-    return escaped(page), len(shown)
+    return escaped(page)
 
 
 def _shown(folder: Path, row: Row) -> dict[str, str | bool]:
@@ -95,7 +102,7 @@ def _shown(folder: Path, row: Row) -> dict[str, str | bool]:
     image = kept_picture(folder, row)
     if row.base_picture is not None:
         asked = f"{row.expression} {row.strength or 0:g}: {row.prompt or ''}"
-        uri = _data_uri(load_image(path_within(folder, row.base_picture)), image)
+        uri = data_uri(load_image(path_within(folder, row.base_picture)), image)
         return {"id": row.id, "key": row.key, "words": asked, "uri": uri, "pair": True}
     parts = [f"{row.width_px} x {row.height_px} px"]
     if row.face_px is not None:
@@ -104,16 +111,16 @@ def _shown(folder: Path, row: Row) -> dict[str, str | bool]:
         parts.append(f"sharpness {row.sharpness:.0f}")
     if row.yaw is not None:
         parts.append(f"yaw {row.yaw:.0f}°")
-    return {"id": row.id, "key": row.key, "words": ", ".join(parts), "uri": _data_uri(image), "pair": False}
+    return {"id": row.id, "key": row.key, "words": ", ".join(parts), "uri": data_uri(image), "pair": False}
 
 
-def _data_uri(*images: Image.Image) -> str:
-    """The pictures, small, in a row."""
-    strip = Image.new("RGB", (_SIDE_PX * len(images), _SIDE_PX), "white")
+def data_uri(*images: Image.Image, side_px: int = _SIDE_PX) -> str:
+    """The pictures, no larger than that, in a row."""
+    strip = Image.new("RGB", (side_px * len(images), side_px), "white")
     right = bottom = 0
     for image in images:
         small = image.copy()
-        small.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS)
+        small.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
         strip.paste(small, (right, 0))
         right, bottom = right + small.width, max(bottom, small.height)
     file = io.BytesIO()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pixelsmile.dataset.annotations import annotation_statistics
 from pixelsmile.dataset.build import stages_of
 from pixelsmile.dataset.config import AnnotateSettings, FaceSettings, ScreenSettings
 from pixelsmile.dataset.doubts import comparisons, judged
@@ -31,16 +32,25 @@ def statistics(folder: Path) -> dict[str, Any]:
 
     steps: of each, whether it is finished, and its counts by domain. kept: of what the last finished step has
     left, by domain: pictures, people, the most pictures of one person, quantiles of sides and faces,
-    licences.
+    licences. annotated: `annotation_statistics` of what annotate has left and rejected.
     """
-    steps, last = [], None
+    steps, last, annotated = [], None, None
     for stage in stages_of(folder):
         manifest = stage.manifest()
         counts = stage.counts() if manifest is None else manifest.counts
         steps.append({"step": stage.name, "finished": manifest is not None, "counts": counts})
         last = last if manifest is None else stage
+        if stage.name == "annotate":
+            rows = (row for rejected in (False, True) for row in stage.all_rows(rejected=rejected))
+            annotated = annotation_statistics(rows)
     kept = {} if last is None else _kept(last)
-    return {"folder": str(folder), "steps": steps, "last": None if last is None else last.name, "kept": kept}
+    return {
+        "folder": str(folder),
+        "steps": steps,
+        "last": None if last is None else last.name,
+        "kept": kept,
+        **({} if annotated is None else {"annotated": annotated}),
+    }
 
 
 def explain(folder: Path, wanted: str) -> Iterator[tuple[str, Row]]:

@@ -2,10 +2,11 @@
 
 Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011): alpha = 1 - D_o / D_e, with the observed
 and the expected disagreement over all pairs of values that different judges gave. 1 is full agreement, 0 is
-chance, and a judge without a verdict is a missing value.
+chance, and a judge without a verdict is a missing value. Its interval draws what is independent again, as
+people with all their pictures: alpha is a formula over sums, each unit adding its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,9 @@ from pixelsmile.judges.judge import (
 )
 
 Level = Literal["nominal", "interval"]
+_NUM_REPLICATES, _TAIL = 2000, 0.025
+_LEAST_DISAGREEMENT = 1e-9  # a value: below it, all are equal but for rounding
+_MAX_UNDEFINED = 0.05  # of the replicates; above it there is no interval
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,78 @@ def krippendorff_alpha(values_JU: ArrayLike, level: Level) -> float | None:
         return None
     observed = sum(_disagreement(unit, level) / (len(unit) - 1) for unit in paired)
     return float(1 - observed / expected)
+
+
+@dataclass(frozen=True)
+class Alpha:
+    """Krippendorff's alpha with its 95% interval (percentiles); None where it is not defined.
+
+    num_units: that have two values or more.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    num_units: int
+
+
+def alpha_with_interval(
+    values_JU: ArrayLike, level: Level, cluster_U: Sequence[Hashable], *, seed: int = 0
+) -> Alpha:
+    """Alpha as `krippendorff_alpha`, and its interval over clusters of units that are drawn again together.
+
+    Formulas over sums: Efron and Tibshirani, An Introduction to the Bootstrap (1993).
+    """
+    table_JU = np.asarray(values_JU, dtype=np.float64)
+    paired_U = np.isfinite(table_JU).sum(axis=0) >= 2
+    value = krippendorff_alpha(table_JU, level)
+    if value is None:
+        return Alpha(None, None, None, int(paired_U.sum()))
+    parts_UK = _parts(table_JU[:, paired_U], level)
+    numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(cluster_U))}
+    cluster = np.array([numbers[one] for one in cluster_U])[paired_U]
+    sums_CK = np.stack([np.bincount(cluster, part, len(numbers)) for part in parts_UK.T], axis=1)
+    shares = np.full(len(numbers), 1 / len(numbers))
+    weights_RC = (
+        np.random.default_rng(seed).multinomial(len(numbers), shares, size=_NUM_REPLICATES).astype(np.float64)
+    )
+    drawn_R = _alpha_of_sums(weights_RC @ sums_CK, level)
+    defined_R = drawn_R[np.isfinite(drawn_R)]
+    if len(numbers) < 2 or len(defined_R) < (1 - _MAX_UNDEFINED) * len(drawn_R):
+        return Alpha(value, None, None, len(parts_UK))
+    low, high = np.quantile(defined_R, (_TAIL, 1 - _TAIL))
+    return Alpha(value, float(low), float(high), len(parts_UK))
+
+
+def _parts(table_JU: NDArray[np.float64], level: Level) -> NDArray[np.float64]:
+    """What each unit adds: observed disagreement, number of values, and what expected disagreement is of.
+
+    That is, of interval values, their sum and that of their squares; of nominal ones, the count of each.
+    """
+    known_JU = np.isfinite(table_JU)
+    num_U = known_JU.sum(axis=0).astype(np.float64)
+    if level == "interval":
+        middle = table_JU[known_JU].mean()  # squares of what lies near 0 lose no digits
+        values_JU = np.where(known_JU, table_JU - middle, 0.0)
+        sum_U, squares_U = values_JU.sum(axis=0), (values_JU**2).sum(axis=0)
+        observed_U = 2 * (num_U * squares_U - sum_U**2) / (num_U - 1)
+        return np.stack([observed_U, num_U, sum_U, squares_U], axis=1)
+    counts_UK = np.stack([(table_JU == kind).sum(axis=0) for kind in np.unique(table_JU[known_JU])], axis=1)
+    observed_U = (num_U**2 - (counts_UK**2).sum(axis=1)) / (num_U - 1)
+    return np.column_stack([observed_U, num_U, counts_UK.astype(np.float64)])
+
+
+def _alpha_of_sums(sums_RK: NDArray[np.float64], level: Level) -> NDArray[np.float64]:
+    """Alpha of sums of `_parts`; NaN where all values are equal, or there are none."""
+    observed_R, num_R = sums_RK[:, 0], sums_RK[:, 1]
+    if level == "interval":
+        differences_R = 2 * (num_R * sums_RK[:, 3] - sums_RK[:, 2] ** 2)
+    else:
+        differences_R = num_R**2 - (sums_RK[:, 2:] ** 2).sum(axis=1)
+    expected_R = np.divide(differences_R, num_R - 1, out=np.zeros_like(num_R), where=num_R > 1)
+    undefined_R = np.full_like(expected_R, np.nan)
+    is_defined_R = expected_R > _LEAST_DISAGREEMENT * num_R
+    return 1 - np.divide(observed_R, expected_R, out=undefined_R, where=is_defined_R)
 
 
 def _disagreement(values: NDArray[np.float64], level: Level) -> float:

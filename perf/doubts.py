@@ -1,0 +1,106 @@
+"""Where the limits of `annotate` cut: drawn edits whose truth is known, with their labels and wrong ones.
+
+    python perf/doubts.py --num-people 20
+
+builds a data set of drawn people by the steps themselves (combinations of the library at four strengths, the
+drawn truth as editor), and prints of each number that is compared with a limit: its distribution on clean
+edits, the limit that 5 of 100 of them miss, and how many edits miss it that are called another expression;
+then the same of the limits that stand, on other people.
+"""
+
+import argparse
+import os
+import random
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from pixelsmile.dataset.build import build
+from pixelsmile.dataset.config import AnnotateSettings, BuildConfig
+from pixelsmile.dataset.doubts import comparisons, doubts
+from pixelsmile.dataset.rows import Row
+from pixelsmile.dataset.stage import Stage
+from pixelsmile.expressions import EXPRESSIONS
+
+FIRST_PERSON = 27_500_000  # nobody else's
+_GROUPS = ("lead", "strength", "neutral", "both", "confidence")
+
+
+def annotated(folder: Path, num_people: int, workers: int) -> list[Row]:
+    """Drawn people of both domains at rest, their edits, and what the embedded judge says of each."""
+    sources = {
+        domain: {"domain": domain, "num_people": num_people, "first_seed": FIRST_PERSON + start}
+        for domain, start in (("human", 0), ("anime", 100_000))
+    }
+    config = BuildConfig.model_validate(
+        {
+            "collect": {"drawn": sources},
+            "duplicates": {"max_distance": None},
+            "compose": {"expressions": {}},
+            "generate": {"editor": "truth"},
+            "annotate": {},
+        }
+    )
+    for _ in build(folder, config, num_workers=workers):
+        pass
+    return list(Stage(folder / "annotate").all_rows())
+
+
+def measured(rows: Iterable[Row]) -> dict[str, list[float]]:
+    """By what is compared: the numbers, the larger the more doubtful."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        for one in comparisons(row, None, AnnotateSettings()):
+            group = next(group for group in _GROUPS if _is_of(group, one.words))
+            found[group].append(1 - one.measured if one.is_least else one.measured)
+    return found
+
+
+def _is_of(group: str, words: str) -> bool:
+    named = {"strength": " against ", "neutral": " of a neutral face"}.get(group)
+    return named in words if named is not None else words.startswith(group)
+
+
+def mislabelled(rows: Iterable[Row]) -> list[Row]:
+    """The same edits under another expression each."""
+    rng = random.Random(0)
+    return [
+        row.updated(expression=rng.choice([name for name in EXPRESSIONS if name != row.expression]))
+        for row in rows
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--num-people", type=int, default=20, help="of each domain")
+    parser.add_argument("--folder", help="keep the data set here")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        rows = annotated(Path(options.folder or folder) / "people", options.num_people, options.workers)
+    people = sorted({row.identity_seed or 0 for row in rows})
+    odd = {seed for number, seed in enumerate(people) if number % 2}
+    first, second = ([row for row in rows if (row.identity_seed in odd) is which] for which in (False, True))
+    wrong = measured(mislabelled(row for row in first if row.base is not None))
+    print(f"{len(first)} pictures of {len(people) - len(odd)} people: median, 95 %, 99 %, most; mislabelled")
+    for group, numbers in sorted(measured(first).items()):
+        cuts = np.quantile(numbers, (0.5, 0.95, 0.99, 1))
+        beyond = np.mean(np.array(wrong.get(group, [np.nan])) > cuts[1])
+        print(f"{group:<12}" + "".join(f"{cut:8.3f}" for cut in cuts) + f"{beyond:10.2f} beyond the 95 %")
+    settings = AnnotateSettings()
+    edits = [row for row in second if row.base is not None]
+    for name, some in (("clean", second), ("mislabelled", mislabelled(edits))):
+        counted: dict[str, int] = defaultdict(int)
+        for row in some:
+            found = doubts(row, None, settings)
+            for doubt in (*found, *(["any"] if found else [])):
+                counted[doubt] += 1
+        shares = ", ".join(f"{doubt} {number / len(some):.3f}" for doubt, number in sorted(counted.items()))
+        print(f"doubted of {len(some)} {name}: {shares or 'none'}")
+
+
+if __name__ == "__main__":
+    main()

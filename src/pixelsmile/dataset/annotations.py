@@ -1,0 +1,215 @@
+"""What annotation found over a whole data set: scores by label, doubts, statistics, agreement of a panel.
+
+Shape suffixes: J judges, U pictures, E expressions.
+"""
+
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pixelsmile.dataset.doubts import AGES, TONES, judged
+from pixelsmile.dataset.rows import Row
+from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
+from pixelsmile.judges.agreement import Alpha, alpha_with_interval
+
+CATEGORIES = ("gender", "age_group", "skin_tone", "style", "statistics_expression")
+_NUM_DIGITS = 3
+_QUANTILES = (0.05, 0.5, 0.95)
+
+
+def annotation_statistics(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
+    """Numbers of annotated rows by domain, as JSON has them.
+
+    judges: how many pictures each has looked at. no_verdict, no_statistics, doubts: counts of each reason.
+    labels: by expression, how many pictures, the mean strength that was asked for, the mean score of the
+    label, and the share whose judge names it. confidence: quantiles. statistics: counts of each category's
+    values. people_that_differ: of those with several pictures, how many are not of one gender, age and skin
+    over all of them. panel: Krippendorff's alpha of several judges, by expression and over `all`.
+    """
+    found: dict[str, _Summary] = {}
+    for row in rows:
+        found.setdefault(row.domain, _Summary()).add(row)
+    return {domain: summary.record() for domain, summary in sorted(found.items())}
+
+
+@dataclass
+class _Label:
+    """Of the pictures with one label; `scored` of them were judged on it."""
+
+    num: int = 0
+    asked: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    num_same: int = 0
+
+
+@dataclass
+class _Summary:
+    """What is kept of the rows of a domain: of each some numbers, and never the row."""
+
+    num: int = 0
+    num_doubted: int = 0
+    judges: Counter[str] = field(default_factory=Counter)
+    no_verdict: Counter[str] = field(default_factory=Counter)
+    no_statistics: Counter[str] = field(default_factory=Counter)
+    doubts: Counter[str] = field(default_factory=Counter)
+    labels: defaultdict[str, _Label] = field(default_factory=lambda: defaultdict(_Label))
+    confidence: "array[float]" = field(default_factory=lambda: array("f"))
+    statistics: dict[str, Counter[str]] = field(
+        default_factory=lambda: {name: Counter() for name in CATEGORIES}
+    )
+    people: defaultdict[str, "_Person"] = field(default_factory=lambda: defaultdict(_Person))
+    panel: "array[float]" = field(default_factory=lambda: array("f"))
+    panel_people: list[str] = field(default_factory=list)
+
+    def add(self, row: Row) -> None:
+        self.num += 1
+        self.judges[row.judge or "nobody"] += 1
+        self.doubts.update(row.doubts or ())
+        self.num_doubted += bool(row.doubts)
+        if row.no_verdict is not None:
+            self.no_verdict[_reason(row.no_verdict)] += 1
+        if row.no_statistics is not None:
+            self.no_statistics[_reason(row.no_statistics)] += 1
+        if row.confidence is not None:
+            self.confidence.append(row.confidence)
+        for name in CATEGORIES:
+            if (value := getattr(row, name)) is not None:
+                self.statistics[name][value] += 1
+        self._add_label(row)
+        if row.statistician is not None and row.no_statistics is None:
+            self.people[row.person or row.id].add(row)
+        if row.panel_scores is not None:
+            self.panel.extend(np.nan if score is None else score for score in row.panel_scores)
+            self.panel_people.append(row.person or row.id)
+
+    def record(self) -> dict[str, Any]:
+        several = [person for person in self.people.values() if person.num > 1]
+        return {
+            "pictures": self.num,
+            "doubted": self.num_doubted,
+            "judges": dict(self.judges.most_common()),
+            "no_verdict": dict(self.no_verdict.most_common()),
+            "doubts": dict(self.doubts.most_common()),
+            "labels": {name: self._label(name) for name in (NEUTRAL, *EXPRESSIONS) if name in self.labels},
+            "confidence": _quantiles(self.confidence),
+            "statistics": {name: dict(c.most_common()) for name, c in self.statistics.items() if c},
+            "no_statistics": dict(self.no_statistics.most_common()),
+            "people_with_several": len(several),
+            "people_that_differ": sum(person.differs for person in several),
+            "panel": {name: asdict(alpha) for name, alpha in self._alphas()},
+        }
+
+    def _add_label(self, row: Row) -> None:
+        if row.expression is None:
+            return
+        label = self.labels[row.expression]
+        label.num += 1
+        if row.strength is not None and row.expression != NEUTRAL:
+            label.asked.append(row.strength)
+        scores = judged(row)
+        if row.expression == NEUTRAL and scores:
+            label.scores.append(max(scores.values()))
+        elif row.expression in scores:
+            label.scores.append(scores[row.expression])
+        label.num_same += bool(scores) and row.dominant == row.expression
+
+    def _label(self, name: str) -> dict[str, Any]:
+        label = self.labels[name]
+        return {
+            "pictures": label.num,
+            "judged": len(label.scores),
+            "asked": _mean(label.asked),
+            "score": _mean(label.scores),
+            "same": _mean([float(label.num_same / len(label.scores))]) if label.scores else None,
+        }
+
+    def _alphas(self) -> Iterator[tuple[str, Alpha]]:
+        if not self.panel_people:
+            return
+        table_UJE = np.array(self.panel).reshape(len(self.panel_people), -1, len(EXPRESSIONS))
+        table_JUE = table_UJE.transpose(1, 0, 2)
+        for number, name in enumerate(EXPRESSIONS):
+            yield name, alpha_with_interval(table_JUE[..., number], "interval", self.panel_people)
+        every = [person for person in self.panel_people for _ in EXPRESSIONS]
+        yield "all", alpha_with_interval(table_JUE.reshape(len(table_JUE), -1), "interval", every)
+
+
+@dataclass
+class _Person:
+    """What the statistics of one person's pictures say."""
+
+    num: int = 0
+    genders: set[str] = field(default_factory=set)
+    ages: set[int] = field(default_factory=set)
+    tones: set[int] = field(default_factory=set)
+
+    def add(self, row: Row) -> None:
+        self.num += 1
+        if row.gender in ("male", "female"):
+            self.genders.add(row.gender)
+        if row.age_group in AGES:
+            self.ages.add(AGES.index(row.age_group))
+        if row.skin_tone in TONES:
+            self.tones.add(TONES.index(row.skin_tone))
+
+    @property
+    def differs(self) -> bool:
+        """As for the doubt of a single edit: neighbours are the same."""
+        spreads = [max(steps) - min(steps) for steps in (self.ages, self.tones) if steps]
+        return len(self.genders) > 1 or any(spread > 1 for spread in spreads)
+
+
+def annotation_lines(found: dict[str, Any]) -> Iterator[str]:
+    """One domain's numbers as text."""
+    judges = ", ".join(f"{judge} ({number:,})" for judge, number in found["judges"].items())
+    doubts = _counted(found["doubts"])
+    yield f"judged by {judges}"
+    yield f"{found['doubted']:,} of {found['pictures']:,} doubted" + (f": {doubts}" if doubts else "")
+    if found["no_verdict"]:
+        yield f"no verdict: {_counted(found['no_verdict'])}"
+    yield f"{'label':<11}{'pictures':>9}{'judged':>8}{'asked':>7}{'score':>7}{'same':>6}"
+    for name, label in found["labels"].items():
+        numbers = "".join(
+            f"{'–' if label[key] is None else format(label[key], '.2f'):>{width}}"
+            for key, width in (("asked", 7), ("score", 7), ("same", 6))
+        )
+        yield f"{name:<11}{label['pictures']:>9,}{label['judged']:>8,}{numbers}"
+    if found["panel"]:
+        alpha = found["panel"]["all"]
+        ends = "" if alpha["low"] is None else f" ({alpha['low']:.2f} to {alpha['high']:.2f})"
+        value = "–" if alpha["value"] is None else f"{alpha['value']:.2f}{ends}"
+        yield f"agreement of the judges (Krippendorff's alpha of all scores): {value}"
+    for name, values in found["statistics"].items():
+        total = sum(values.values())
+        shares = ", ".join(f"{value} {100 * number / total:.0f} %" for value, number in values.items())
+        yield f"{name}: {shares}"
+    if found["no_statistics"]:
+        yield f"no statistics: {_counted(found['no_statistics'])}"
+    if found["people_that_differ"]:
+        yield (
+            f"{found['people_that_differ']:,} of {found['people_with_several']:,} people are not of one "
+            "gender, age and skin in all their pictures"
+        )
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number:,} {words}" for words, number in counts.items())
+
+
+def _reason(words: str) -> str:
+    """Each of several judges' reasons without what it said."""
+    return "; ".join(dict.fromkeys(part.partition(": ")[0] for part in words.split("; ")))
+
+
+def _mean(numbers: list[float]) -> float | None:
+    return round(float(np.mean(numbers)), _NUM_DIGITS) if numbers else None
+
+
+def _quantiles(numbers: "array[float]") -> list[float] | None:
+    if not numbers:
+        return None
+    return [round(float(number), _NUM_DIGITS) for number in np.quantile(np.array(numbers), _QUANTILES)]
