@@ -364,9 +364,9 @@ class AnnotateSettings(Record):
     rubric: Literal["ours", "table 6"] = "ours"
     statistics: str | None = None
     statistics_of: Literal["all", "bases"] = "all"
-    max_lead: _Share | None = 0.1
-    max_strength_error: _Share | None = 0.4
-    max_neutral: _Share | None = 0.3
+    max_lead: _Share | None = 0.15
+    max_strength_error: _Share | None = 0.5
+    max_neutral: _Share | None = 0.25
     max_contradiction: _Share | None = 0.3
     min_agreement: _Share | None = 0.5
     min_confidence: _Share | None = 0.1

@@ -189,7 +189,7 @@ def _means(table_JUE: FloatArray) -> FloatArray:
 
 def _dominant(scores_UE: FloatArray) -> FloatArray:
     """The number of the highest score, of `neutral` where all are 0; NaN where there are none."""
-    rated_U = np.isfinite(scores_UE).all(axis=1)
+    rated_U = np.asarray(np.isfinite(scores_UE).all(axis=1))
     filled_UE = np.where(rated_U[:, None], scores_UE, 0.0)
     highest_U = np.where(filled_UE.max(axis=1) > 0, filled_UE.argmax(axis=1), len(EXPRESSIONS))
     return np.where(rated_U, highest_U, np.nan)
