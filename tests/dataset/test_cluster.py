@@ -46,6 +46,21 @@ def test_ray_that_is_not_installed_is_one_line(monkeypatch):
         RayWorkers("local", 2)
 
 
+@needs_ray
+@pytest.mark.parametrize(
+    ("address", "line"),
+    [
+        ("127.0.0.1:9", "no cluster of Ray answers at '127.0.0.1:9'"),
+        ("ray://127.0.0.1:99999", "no cluster of Ray answers"),
+        ("mine.yaml", "'mine.yaml' is no address: give HOST:PORT"),
+    ],
+)
+def test_an_address_where_nobody_answers_is_one_line(address, line):
+    with pytest.raises(InputError, match=line) as refused:
+        RayWorkers(address, 2)
+    assert len(str(refused.value)) <= 300
+
+
 @pytest.mark.slow
 @needs_ray
 def test_workers_that_die_lose_nothing_and_rows_that_end_them_are_set_aside(tmp_path):

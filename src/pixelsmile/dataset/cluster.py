@@ -9,6 +9,7 @@ has to see the folder of the data set and its sources under the same path, and t
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 LOCAL = "local"  # an address: a cluster of this machine alone, for the time of the work
+_HERE = "auto"
+_ANSWERS_WITHIN_S = 10.0  # Ray itself tries for minutes
 _MOST_BATCHES, _MOST_BYTES = 512, 64 * 2**20  # that are handed over in one go: what is in memory here
 # It tells nobody of its use, and prints nothing of deaths, least of all between the lines of --json.
 _QUIET = {
@@ -41,6 +44,8 @@ class RayWorkers:
     def __init__(self, address: str, num: int) -> None:
         if find_spec("ray") is None:
             raise InputError("--ray needs the package ray: pip install 'pixelsmile[ray]'")
+        if address not in (LOCAL, _HERE):
+            _check_answers(address)
         self._address, self._num = address, max(1, num)
 
     def __enter__(self) -> Self:
@@ -54,7 +59,7 @@ class RayWorkers:
             else:
                 ray.init(self._address, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise InputError(f"no cluster of Ray answers at {self._address!r} ({error})") from error
+            raise InputError(f"no cluster of Ray at {self._address!r} takes work ({error})") from error
         return self
 
     def __exit__(
@@ -106,6 +111,17 @@ class _Answer(Generic[T, R]):
 def _process() -> Workers:
     """One for each worker of Ray; it ends with that."""
     return Workers(1)
+
+
+def _check_answers(address: str) -> None:
+    """InputError where nobody listens at HOST:PORT."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise InputError(f"--ray {address!r} is no address: give HOST:PORT, {_HERE}, or nothing")
+    try:
+        socket.create_connection((host, int(port)), _ANSWERS_WITHIN_S).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"no cluster of Ray answers at {address!r} ({error}): start one there") from error
 
 
 def _mapped(answer: _Answer[T, R], batches: Sequence[bytes]) -> Iterator[bytes]:
