@@ -272,9 +272,8 @@ class Replicate(Jobs):
 def provider_at(
     kind: str, url: str, *, jobs: JobLog | None = None, timeout_s: float = 5.0, **settings
 ) -> Provider:
-    """A model of that kind at a server, asked without delay."""
+    """A model of that kind at a server."""
     limits = Limits(timeout_s=timeout_s, price=PRICE, max_output_tokens=0)
-    later = {"jobs": jobs, "poll_s": 0.01}
     match kind:
         case "openai-images":
             return OpenAIImages(
@@ -292,13 +291,13 @@ def provider_at(
             )
         case "bfl":
             return BFLImages(
-                "flux-2-pro", base_url=url, key_env="BFL_API_KEY", limits=limits, **later, **settings
+                "flux-2-pro", base_url=url, key_env="BFL_API_KEY", limits=limits, jobs=jobs, **settings
             )
     return ReplicateImages(
         "bytedance/seededit-3.0",
         base_url=f"{url}/v1",
         key_env="REPLICATE_API_TOKEN",
         limits=limits,
-        **later,
+        jobs=jobs,
         **settings,
     )

@@ -143,7 +143,17 @@ def test_a_folder_of_something_else_is_left_alone(capsys):
         ("--editor copy --model embedded", "--model is for --editor pixelsmile, not 'copy'"),
         ("--editor copy --timeout 3", "--timeout is for --editor command:..."),
         ("--editor copy --max-concurrency 3", "--max-concurrency is for --editor command:..."),
-        ("--editor command:python --max-cost 3", "--max-cost is for --editor openai-images:..."),
+        (
+            "--editor command:python --max-cost 3",
+            "is for --editor openai-images, gemini-images, bfl, ark, replicate:..., not 'command:python'",
+        ),
+        (
+            "--editor bfl:flux-2-pro@http://localhost:1 --max-cost 3",
+            "budget of money needs the price of an edit",
+        ),
+        ("--editor 'bfl: '", "nothing after the colon: write bfl:MODEL"),
+        ("--editor bfl:flux-2-pro", "there is no key: set the environment variable BFL_API_KEY"),
+        ("--editor replicate:seededit@http://localhost:1", "write it as OWNER/NAME"),
         ("--max-cost much", "max-cost 'much': use an amount in dollars"),
         ("--model nowhere", "no model folder 'nowhere'"),
         ("--benchmark nowhere", "no benchmark 'nowhere'"),

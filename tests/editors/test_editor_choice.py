@@ -26,7 +26,14 @@ from pixelsmile.errors import InputError
             'command:python "my editor.py" --port 80:80',
             EditorChoice("command", 'python "my editor.py" --port 80:80'),
         ),
-        ("openai-images:m@http://h/v1", EditorChoice("openai-images", "m@http://h/v1")),
+        ("openai-images:m@http://h/v1", EditorChoice("service", "m@http://h/v1", "openai-images")),
+        ("Gemini-Images: gemini-3-pro-image", EditorChoice("service", "gemini-3-pro-image", "gemini-images")),
+        ("bfl:flux-2-pro", EditorChoice("service", "flux-2-pro", "bfl")),
+        ("ark:seedream-4-5-251128", EditorChoice("service", "seedream-4-5-251128", "ark")),
+        (
+            "replicate:bytedance/seededit-3.0",
+            EditorChoice("service", "bytedance/seededit-3.0", "replicate"),
+        ),
         *((name, EditorChoice("sanity", name)) for name in SANITY_EDITORS),
     ],
 )
@@ -44,6 +51,8 @@ def test_what_can_be_named(text, choice):
         ("folder", "did you mean folder:PATH?"),
         ("truth:x", "did you mean truth?"),
         ("folder: ", "nothing after the colon: write folder:PATH"),
+        ("replicat:a/b", "did you mean replicate:OWNER/NAME?"),
+        ("bfl:", "nothing after the colon: write bfl:MODEL"),
         ("gpt-image", "did you mean openai-images:MODEL@ADDRESS?"),
         ("zzz", "choose from pixelsmile, folder:PATH, command:"),
         ("", "choose from pixelsmile"),
@@ -67,7 +76,7 @@ def test_each_benchmark_has_editors_of_its_own():
 @given(st.text())
 def test_any_text_is_an_editor_or_a_refusal(text):
     with suppress(InputError):
-        assert parse_editor(text).kind in ("own", "folder", "command", "openai-images", "sanity")
+        assert parse_editor(text).kind in ("own", "folder", "command", "service", "sanity")
 
 
 def test_opening(tmp_path):
@@ -85,4 +94,11 @@ def test_opening(tmp_path):
     assert (command._timeout_s, command.max_concurrency) == (3.0, 4)
     with pytest.raises(InputError, match="embedded benchmark"):
         opened("truth")
-    assert opened("openai-images:m@http://localhost:1/v1").max_concurrency == DEFAULT_CONCURRENCY
+    for text in (
+        "openai-images:m@http://localhost:1/v1",
+        *("gemini-images:m@http://localhost:1", "bfl:m@http://localhost:1", "ark:m@http://localhost:1"),
+        "replicate:a/b@http://localhost:1",
+    ):
+        editor = opened(text)
+        assert editor.max_concurrency == DEFAULT_CONCURRENCY
+        assert editor.to_record()["kind"] == text.partition(":")[0]

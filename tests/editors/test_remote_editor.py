@@ -17,8 +17,9 @@ from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.runner import run_edits
 from pixelsmile.editors.editor import EditorStoppedError, EditOutcome, Task
 from pixelsmile.editors.remote import CACHE_NAME, MAX_UNREACHED, RemoteEditor, RemoteSettings
+from pixelsmile.editors.services import provider_of
 from pixelsmile.errors import InputError
-from pixelsmile.remote import Budget, RemoteError, RetryPolicy
+from pixelsmile.remote import Budget, Provider, RemoteError, RetryPolicy
 
 KEYED = RemoteSettings(key_env="OPENAI_API_KEY", timeout_s=5.0, price=Decimal("0.04"))
 PICTURE = Image.open(io.BytesIO(png_of(0))).convert("RGB")
@@ -32,10 +33,14 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", OPENAI_KEY)
 
 
+def openai(named: str, settings: RemoteSettings) -> Provider:
+    return provider_of("openai-images", named, settings, Path("nowhere"))
+
+
 def editor_at(
     url: str, folder: Path, budget: Budget | None = None, retry: RetryPolicy = HASTE
 ) -> RemoteEditor:
-    return RemoteEditor(KEYED.provider(f"m@{url}/v1"), folder, budget=budget, retry=retry)
+    return RemoteEditor(openai(f"m@{url}/v1", KEYED), folder, budget=budget, retry=retry)
 
 
 def one_edit(url: str, folder: Path, task: Task, strength: float = 1.0) -> EditOutcome:
@@ -93,13 +98,13 @@ def test_who_asks_the_same_at_the_same_time_waits(tmp_path):
 
 def test_the_record_has_no_key(tmp_path):
     settings = RemoteSettings(key_env="OPENAI_API_KEY", size="auto")
-    record = RemoteEditor(settings.provider("a:b@http://localhost:1/v1"), tmp_path).to_record()
+    record = RemoteEditor(openai("a:b@http://localhost:1/v1", settings), tmp_path).to_record()
     assert (record["kind"], record["name"]) == ("openai-images", "a:b")
     assert record["parameters"]["server"] == "localhost"
     assert OPENAI_KEY not in str(record)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(RemoteError, match="is no URL"):
-        settings.provider("m@http://")
+        openai("m@http://", settings)
 
 
 def test_a_run_over_a_bad_server(tmp_path):

@@ -42,6 +42,7 @@ UNHEARD = ("closed", "half a body", "broken body", "timeout")
 def all_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, key in KEYS.items():
         monkeypatch.setenv(name, key)
+    monkeypatch.setattr("pixelsmile.remote.jobs.FIRST_WAIT_S", 0.01)
 
 
 def whole_picture(reply) -> bytes:

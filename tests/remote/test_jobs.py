@@ -35,6 +35,7 @@ ONCE = RetryPolicy(1, 1)
 def all_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, key in KEYS.items():
         monkeypatch.setenv(name, key)
+    monkeypatch.setattr("pixelsmile.remote.jobs.FIRST_WAIT_S", 0.01)
 
 
 def at_first(fault: str | None, part: str):

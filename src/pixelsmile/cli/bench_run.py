@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ from pixelsmile.cli.parsing import (
     whole_number,
 )
 from pixelsmile.editors import REGIONS, WORDINGS
+from pixelsmile.editors.services import IMAGE_SERVICES
 from pixelsmile.errors import InputError, one_line
 from pixelsmile.expressions import MAX_STRENGTH, parse_strength
 
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from pixelsmile.editors.remote import RemoteSettings
     from pixelsmile.expressions import Domain
 
+_HELP_WIDTH = 96
 _MAX_REASONS = 5  # of failures that are printed
 _ADVICE = "add --offload model, or --quantization 4bit"
 _OWN_OPTIONS = (
@@ -155,7 +158,7 @@ def _add_editor(parser: CommandParser, sanity: str) -> None:
         default="pixelsmile",
         metavar="EDITOR",
         help="pixelsmile (default); folder:PATH, pictures made elsewhere; command:LINE, your program; "
-        f"openai-images:MODEL@ADDRESS, a server; or, to check the measures: {sanity}",
+        f"a model behind an address (below); or, to check the measures: {sanity}",
     )
     group.add_argument(
         "--timeout",
@@ -172,7 +175,10 @@ def _add_editor(parser: CommandParser, sanity: str) -> None:
 
 
 def _add_server(parser: CommandParser) -> None:
-    group = parser.add_argument_group("for --editor openai-images:MODEL@ADDRESS")
+    services = "; ".join(f"{service.form}, {service.about}" for service in IMAGE_SERVICES.values())
+    group = parser.add_argument_group(
+        "for an --editor behind an address", textwrap.fill(services, _HELP_WIDTH, break_on_hyphens=False)
+    )
     group.add_argument(
         "--max-requests", type=whole_number("max-requests", 0), metavar="N", help="stop before more are sent"
     )
@@ -180,10 +186,15 @@ def _add_server(parser: CommandParser) -> None:
         "--max-cost", type=dollars("max-cost"), metavar="DOLLARS", help="stop before more is spent"
     )
     group.add_argument(
-        "--price", type=dollars("price"), metavar="DOLLARS", help="of one edit, where the server tells none"
+        "--price",
+        type=dollars("price"),
+        metavar="DOLLARS",
+        help="the most that one edit costs, for --max-cost",
     )
     group.add_argument(
-        "--size", metavar="SIZE", help="of the edits, WIDTHxHEIGHT or auto (default: the server's)"
+        "--size",
+        metavar="SIZE",
+        help="of the edits, as the service takes it: WIDTHxHEIGHT, 2K, a ratio as 3:4 (default: its own)",
     )
     add_request(group, '{"quality": "high"}')
 
@@ -301,8 +312,8 @@ def _check_options(options: argparse.Namespace, choice: "EditorChoice") -> None:
     """Options that an editor has no use for are mistakes."""
     owners = (
         ("pixelsmile", choice.kind == "own", _OWN_OPTIONS),
-        ("openai-images:...", choice.kind == "openai-images", _SERVER_OPTIONS),
-        ("command:...", choice.kind in ("command", "openai-images"), ("timeout", "max_concurrency")),
+        (f"{', '.join(IMAGE_SERVICES)}:...", choice.kind == "service", _SERVER_OPTIONS),
+        ("command:...", choice.kind in ("command", "service"), ("timeout", "max_concurrency")),
     )
     useless = [(owner, name) for owner, is_asked, names in owners if not is_asked for name in names]
     for owner, name in useless:
@@ -334,7 +345,7 @@ def _open(
             region=options.region or "auto",
             wording=getattr(options, "tell", None) or "expression",
         ),
-        remote=_remote_settings(options) if choice.kind == "openai-images" else None,
+        remote=_remote_settings(options) if choice.kind == "service" else None,
         timeout_s=options.timeout,
         max_concurrency=options.max_concurrency,
     )

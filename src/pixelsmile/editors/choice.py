@@ -1,4 +1,4 @@
-"""The editor that a person names: ours, a folder, a command, or one that checks the measures."""
+"""The editor that a person names: ours, a folder, a command, a service, or one that checks the measures."""
 
 import difflib
 from collections.abc import Callable, Sequence
@@ -11,26 +11,31 @@ from pixelsmile.editors.command import DEFAULT_TIMEOUT_S, CommandEditor
 from pixelsmile.editors.editor import Task, TaskEditor
 from pixelsmile.editors.folder import FolderEditor
 from pixelsmile.editors.own import OwnEditor, OwnSettings
-from pixelsmile.editors.remote import DEFAULT_CONCURRENCY, FORM, RemoteEditor, RemoteSettings
+from pixelsmile.editors.remote import DEFAULT_CONCURRENCY, RemoteEditor, RemoteSettings
 from pixelsmile.editors.sanity import SANITY_EDITORS, SanityEditor
+from pixelsmile.editors.services import IMAGE_SERVICES, provider_of
 from pixelsmile.errors import InputError
 from pixelsmile.remote import Budget
 
 OWN = "pixelsmile"
 
-Kind = Literal["own", "folder", "command", "openai-images", "sanity"]
+Kind = Literal["own", "folder", "command", "service", "sanity"]
 
 
 @dataclass(frozen=True)
 class EditorChoice:
-    """What was asked for. argument: the folder, the command, the model, or the name of a sanity editor."""
+    """What was asked for. argument: the folder, the command, the model, or the name of a sanity editor.
+
+    service: of a model behind an address, one of IMAGE_SERVICES.
+    """
 
     kind: Kind
     argument: str = ""
+    service: str = ""
 
 
 def parse_editor(text: str, sanity: Sequence[str] = SANITY_EDITORS) -> EditorChoice:
-    """An editor by its name: `pixelsmile`, folder:PATH, command:LINE, openai-images:MODEL, one of `sanity`.
+    """An editor by its name: `pixelsmile`, folder:PATH, command:LINE, SERVICE:MODEL, or one of `sanity`.
 
     InputError, with the nearest, for other words.
     sanity: those of the benchmark, SANITY_EDITORS or FED_SANITY_EDITORS.
@@ -41,8 +46,8 @@ def parse_editor(text: str, sanity: Sequence[str] = SANITY_EDITORS) -> EditorCho
         return EditorChoice("folder", _given(argument, "folder:PATH"))
     if colon and word == "command":
         return EditorChoice("command", _given(argument, 'command:"python my_editor.py"'))
-    if colon and word == "openai-images":
-        return EditorChoice("openai-images", _given(argument, FORM))
+    if colon and word in IMAGE_SERVICES:
+        return EditorChoice("service", _given(argument, IMAGE_SERVICES[word].form), word)
     if not colon and word == OWN:
         return EditorChoice("own")
     if not colon and word in sanity:
@@ -82,10 +87,10 @@ def open_editor(
                 timeout_s=timeout_s or DEFAULT_TIMEOUT_S,
                 max_concurrency=max_concurrency or 1,
             )
-        case "openai-images":
+        case "service":
             remote = remote or RemoteSettings()
             return RemoteEditor(
-                remote.provider(choice.argument),
+                provider_of(choice.service, choice.argument, remote, folder),
                 folder,
                 budget=Budget(remote.max_requests, max_cost=remote.max_cost),
                 max_concurrency=max_concurrency or DEFAULT_CONCURRENCY,
@@ -104,7 +109,7 @@ def _given(argument: str, example: str) -> str:
 
 def _suggestion(word: str, sanity: Sequence[str]) -> str:
     forms = {OWN: OWN, "folder": "folder:PATH", "command": 'command:"python my_editor.py"'}
-    forms["openai-images"] = FORM
+    forms |= {name: service.form for name, service in IMAGE_SERVICES.items()}
     forms |= {name: name for name in sanity}
     matches = difflib.get_close_matches(word, forms, n=1, cutoff=0.55)
     return f"did you mean {forms[matches[0]]}?" if matches else f"choose from {', '.join(forms.values())}"

@@ -1,14 +1,11 @@
 """An editor behind an address: a model that edits pictures, told a task's words.
 
-    openai-images:MODEL            OpenAI, key in OPENAI_API_KEY
-    openai-images:MODEL@ADDRESS    any server that speaks its images/edits: vLLM-Omni, SGLang
-
-It takes no strength and no seed: one edit for each source and its words. What it made is kept under the hash
-of model, settings, words and pixels, so that no answer is paid for twice.
+It takes no strength and no seed: one edit for each source and its words, by any of the services of
+`editors/services.py`. What it made is kept under the hash of model, settings, words and pixels, so that no
+answer is paid for twice.
 """
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -29,33 +26,31 @@ from pixelsmile.remote import (
     BudgetSpentError,
     Client,
     Limits,
-    OpenAIImages,
     Picture,
     Prompt,
     Provider,
     Refusals,
     RemoteError,
+    Reply,
     RequestRefusedError,
     RetryPolicy,
+    UnusableReplyError,
 )
 from pixelsmile.remote.openai_images import one_picture
 
-FORM = "openai-images:MODEL@ADDRESS"
 CACHE_NAME = "answers.sqlite"
 DEFAULT_TIMEOUT_S = 300.0
 DEFAULT_CONCURRENCY = 8
 MAX_UNREACHED = 3  # tasks in a row, each asked for as often as `RetryPolicy` has it
-
-_ADDRESSED = re.compile(r"(?P<model>.+?)@(?P<address>https?://.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class RemoteSettings:
     """How a model behind an address is asked, and what may be spent on it.
 
-    size: WIDTHxHEIGHT or `auto` (None: the server's own). extra: further fields of the form, such as quality
-    or seed. price: of one edit, in dollars, where the server tells none. max_requests, max_cost (in dollars):
-    where the run stops.
+    size: as the service takes it (None: its own). extra: further fields of the request, such as quality or
+    seed. price: the most that one edit costs, in dollars. max_requests, max_cost (in dollars): where the run
+    stops.
     """
 
     size: str | None = None
@@ -65,18 +60,6 @@ class RemoteSettings:
     price: Decimal = Decimal(0)
     max_requests: int | None = None
     max_cost: Decimal | None = None
-
-    def provider(self, named: str) -> Provider:
-        """The model that MODEL or MODEL@ADDRESS names. RemoteError for no key, or for no address."""
-        addressed = _ADDRESSED.fullmatch(named)
-        return OpenAIImages(
-            addressed["model"] if addressed else named,
-            base_url=addressed["address"] if addressed else None,
-            key_env=self.key_env,
-            size=self.size,
-            settings=self.extra,
-            limits=Limits(timeout_s=self.timeout_s, max_output_tokens=0, price=self.price),
-        )
 
 
 class RemoteEditor:
@@ -152,7 +135,7 @@ class RemoteEditor:
         limits = self._provider.limits or Limits()
         try:
             answered = await self._client.ask(
-                Prompt((picture.png(limits.max_side_px), words), sha256=key), one_picture
+                Prompt((picture.png(limits.max_side_px), words), sha256=key), _whole_picture
             )
         except RequestRefusedError as refusal:
             self._num_unreached = 0
@@ -163,10 +146,11 @@ class RemoteEditor:
             fault = answered.reason if answered.reason in ("refused", "unreachable") else "failed"
             return EditOutcome(1.0, None, f"unscored: {answered.reason} ({answered.detail})", fault)
         self._refusals.answered()
-        self._keep(key, answered.value)
-        return _outcome(answered.value)
+        file, image = answered.value
+        self._keep(key, file)
+        return EditOutcome(1.0, image)
 
-    def _count_unreached(self, answered: Answered[bytes]) -> None:
+    def _count_unreached(self, answered: Answered[tuple[bytes, Image.Image]]) -> None:
         """RemoteError for one too many: a server that is gone would cost its minute for every task."""
         self._num_unreached = self._num_unreached + 1 if answered.reason == "unreachable" else 0
         if self._num_unreached >= MAX_UNREACHED:
@@ -198,6 +182,15 @@ class RemoteEditor:
             domain="",
             pictures=[picture],
         )
+
+
+def _whole_picture(reply: Reply) -> tuple[bytes, Image.Image]:
+    """The file and its picture: what is damaged is asked for again, and not kept."""
+    file = one_picture(reply)
+    try:
+        return file, load_image(file)
+    except ImageError as error:
+        raise UnusableReplyError(f"what it sent {error}") from error
 
 
 def _outcome(picture: bytes) -> EditOutcome:

@@ -62,7 +62,6 @@ class BFLImages(JobProvider):
         settings: Mapping[str, JsonValue] | None = None,
         limits: Limits | None = None,
         jobs: JobLog | None = None,
-        poll_s: float = 0.5,
     ) -> None:
         limits = limits or Limits(timeout_s=300.0)
         fixed: dict[str, JsonValue] = {"output_format": "png", "prompt_upsampling": False}
@@ -70,7 +69,7 @@ class BFLImages(JobProvider):
         if taken := [name for name in given if name in _OURS or name.startswith("input_image")]:
             raise RemoteError(f"{taken[0]} is not to be changed by further fields: leave it out")
         connection = Connection(BFL, base_url, key_env, limits.timeout_s, has_pictures=True)
-        super().__init__(model, connection, given, limits, jobs, poll_s)
+        super().__init__(model, connection, given, limits, jobs)
 
     def _path(self) -> str:
         return f"v1/{quote(self.model, errors='replace')}"

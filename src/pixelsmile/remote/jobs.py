@@ -23,7 +23,7 @@ from pixelsmile.remote.provider import NOTHING, Failure, Limits, Prompt, Reply, 
 from pixelsmile.store.json_lines import LineWriter, Record, read_lines
 
 _GONE = (NOT_FOUND, 410)
-_LONGEST_WAIT_S = 5.0  # between two questions
+FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 5.0  # before a question about a job
 
 
 class JobLine(Record):
@@ -92,8 +92,7 @@ class JobProvider(ABC):
     """One model of a service that answers with jobs; each request asks for one edit.
 
     limits: `timeout_s` is that of each exchange, and of the time from taking a job to its end: what takes
-    longer is a failure, and the job is asked about again. jobs: those of before. poll_s: before the first
-    question about a job; later ones are rarer.
+    longer is a failure, and the job is asked about again. jobs: those of before.
     """
 
     name: ClassVar[str]
@@ -105,14 +104,12 @@ class JobProvider(ABC):
         settings: Mapping[str, JsonValue],
         limits: Limits,
         jobs: JobLog | None,
-        poll_s: float,
     ) -> None:
         self.model = model
         self.limits = limits
         self._connection = connection
         self._settings = settings
         self._jobs = jobs or JobLog()
-        self._poll_s = poll_s
 
     @property
     def parameters(self) -> Mapping[str, JsonValue]:
@@ -160,7 +157,7 @@ class JobProvider(ABC):
 
     async def _outcome(self, prompt: Prompt, state: JobState, paid: Usage | None) -> Reply | Failure:
         """Ask about a job until it ends. paid: what it has cost, None where nobody says."""
-        end_s, wait_s, address = time.monotonic() + self.limits.timeout_s, self._poll_s, state.address
+        end_s, wait_s, address = time.monotonic() + self.limits.timeout_s, FIRST_WAIT_S, state.address
         trouble = Failure("it is still at work")
         while True:
             if state.status == "done" and state.pictures:
@@ -176,7 +173,7 @@ class JobProvider(ABC):
                 detail = f"no picture within {self.limits.timeout_s:g} s ({trouble.detail}): the job is kept"
                 return Failure(detail, server_wait_s=trouble.server_wait_s, usage=paid)
             await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 1.5, max(_LONGEST_WAIT_S, self._poll_s))
+            wait_s = min(wait_s * 1.5, _LONGEST_WAIT_S)
             match self._said(await self._connection.get(address), of_job=True):
                 case JobState() as state:
                     trouble = Failure("it is still at work")

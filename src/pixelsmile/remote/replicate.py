@@ -56,7 +56,6 @@ class ReplicateImages(JobProvider):
         settings: Mapping[str, JsonValue] | None = None,
         limits: Limits | None = None,
         jobs: JobLog | None = None,
-        poll_s: float = 0.5,
     ) -> None:
         if not _NAME.fullmatch(model):
             raise RemoteError(f"{shown(model)} is no model of Replicate's: write it as OWNER/NAME")
@@ -71,7 +70,7 @@ class ReplicateImages(JobProvider):
             raise RemoteError(f"{taken[0]} is not to be changed by further fields: leave it out")
         self._field = field
         connection = Connection(REPLICATE, base_url, key_env, limits.timeout_s, has_pictures=True)
-        super().__init__(model, connection, given, limits, jobs, poll_s)
+        super().__init__(model, connection, given, limits, jobs)
 
     def _path(self) -> str:
         return f"models/{self.model}/predictions"
