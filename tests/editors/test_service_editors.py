@@ -1,4 +1,4 @@
-"""Editors behind the services: runs over bad servers, runs that are killed, and what a service would not give."""
+"""Editors behind the services: runs over bad servers, runs that are killed, what a service would not give."""
 
 import asyncio
 import os
@@ -113,11 +113,11 @@ def test_what_a_service_would_not_give_is_unscored(kind, fault, failure, tmp_pat
 def test_a_damaged_picture_is_asked_for_again_and_not_kept(tmp_path):
     """A download that ends too soon, as if it were whole: the job is not paid for again."""
     later = in_turn("broken body")
-    with ImageServer(later=lambda path, nth: later(path, nth) if "/files/" in path else None) as server:
-        with asyncio.Runner() as runner:
-            editor = editor_at("bfl", server.url, tmp_path)
-            (made,) = sweep(editor, a_task(), GREY, (1.0,), 0, runner)
-            runner.run(editor.close())
+    downloads = ImageServer(later=lambda path, nth: later(path, nth) if "/files/" in path else None)
+    with downloads as server, asyncio.Runner() as runner:
+        editor = editor_at("bfl", server.url, tmp_path)
+        (made,) = sweep(editor, a_task(), GREY, (1.0,), 0, runner)
+        runner.run(editor.close())
     assert made.image is not None
     assert (server.met, len(server.downloads)) == ({"good": 1}, 2)
 
@@ -136,5 +136,5 @@ def test_the_budget_is_kept_to_the_cent_by_a_bad_server(kind, tmp_path):
 
 def test_a_budget_of_money_needs_a_price(tmp_path):
     settings = RemoteSettings(key_env="BFL_API_KEY", max_cost=Decimal(1))
-    with pytest.raises(InputError, match=r"add --price DOLLARS, the most that one may cost"):
+    with pytest.raises(InputError, match="give the most that one may cost as price"):
         provider_of("bfl", "m@http://localhost:1", settings, tmp_path)

@@ -21,6 +21,7 @@ def run(name, arguments, monkeypatch, **sizes):
         "judges",
         "planted",
         "planted_photographs",
+        "image_server",
         "model_server",
         "model_examples",
     ):  # of perf and tests, by their bare names
@@ -107,6 +108,16 @@ def test_broken_files_are_refused(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1].startswith("all\t")
     assert not (tmp_path / "kept").exists()
+
+
+def test_edits_of_a_bad_server_of_another_process_are_all_there_and_paid_for_once():
+    size = ("--edits", "6", "--max-concurrency", "3", "--latency", "0.01", "--side", "32")
+    command = [sys.executable, PERF / "api_edits.py", *size, "--services", "ark"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "6 of 6 edits right, 0 paid twice" in done.stdout
+    said = next(line for line in done.stdout.splitlines() if "by the server's count" in line)
+    both, counted = said.partition("both: ")[2].split(", by the server's count ")
+    assert both == counted
 
 
 def test_judges_are_asked_by_a_server_of_another_process():

@@ -201,3 +201,45 @@ def test_many_at_once_from_a_bad_server_each_paid_for_once(tmp_path):
             assert all(picture == negative(png_of(seed)) for seed, picture in results)
     assert set(server.answered.values()) == {1}, "an edit was paid for twice"
     assert len(server.answered) == 12
+
+
+@pytest.mark.parametrize("dialect", ["vllm-omni", "sglang"])
+@pytest.mark.parametrize("num_pictures", [1, 2])
+def test_the_dialects_of_servers(dialect, num_pictures):
+    """What vLLM-Omni (docs/serving/image_edit_api.md) and SGLang (openai/image_api.py) take and say.
+
+    Both read `image` or `image[]`, and fields of their own; both add fields to the answer.
+    """
+    file = base64.b64encode(negative(png_of(0))).decode()
+    image = {"b64_json": file, "url": None, "revised_prompt": None}
+    more: dict[str, object] = {"output_format": None, "size": None}
+    if dialect == "sglang":
+        image |= {"revised_prompt": WORDS, "file_path": None, "resize": None}
+        more = {"id": "x", "peak_memory_mb": 9.5, "inference_time_s": 1.5, "usage": {"image_count": 1}}
+    body = json.dumps({"created": 1701234567, "data": [image], **more}).encode()
+    settings = {"num_inference_steps": 40, "true_cfg_scale": 4.0, "guidance_scale": 1.0}
+    with SayingServer(lambda request, nth: (200, {}, body)) as server:
+        provider = images_at(server.url, key_env=None, seed=777, size="512x512", settings=settings)
+        (answered,) = edited(provider, prompt_of(*range(num_pictures)))
+    assert answered.value == negative(png_of(0))
+    (form,) = server.requests
+    shown = form["image"] if num_pictures == 1 else form["image[]"]
+    assert [file for _, file in shown] == [png_of(seed) for seed in range(num_pictures)]
+    assert {name: form[name][0][1] for name in ("response_format", "seed", *settings)} == {
+        "response_format": b"b64_json",
+        "seed": b"777",
+        "num_inference_steps": b"40",
+        "true_cfg_scale": b"4.0",
+        "guidance_scale": b"1.0",
+    }
+    assert "authorization" not in server.headers[0]
+
+
+def test_what_vllm_omni_refuses():
+    body = json.dumps({"detail": "Invalid size format: '1024x'. Expected format: 'WIDTHxHEIGHT'."}).encode()
+    with (
+        SayingServer(lambda request, nth: (400, {}, body)) as server,
+        pytest.raises(RequestRefusedError, match=r"400: Invalid size format: '1024x'") as refused,
+    ):
+        edited(images_at(server.url), prompt_of(0))
+    assert not refused.value.is_certain

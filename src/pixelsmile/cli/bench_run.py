@@ -2,7 +2,6 @@
 
 import argparse
 import shlex
-import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -34,7 +33,7 @@ from pixelsmile.cli.parsing import (
     whole_number,
 )
 from pixelsmile.editors import REGIONS, WORDINGS
-from pixelsmile.editors.services import IMAGE_SERVICES
+from pixelsmile.editors.services import IMAGE_SERVICES, service_lines
 from pixelsmile.errors import InputError, one_line
 from pixelsmile.expressions import MAX_STRENGTH, parse_strength
 
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
     from pixelsmile.editors.remote import RemoteSettings
     from pixelsmile.expressions import Domain
 
-_HELP_WIDTH = 96
 _MAX_REASONS = 5  # of failures that are printed
 _ADVICE = "add --offload model, or --quantization 4bit"
 _OWN_OPTIONS = (
@@ -62,6 +60,8 @@ _FFE_EPILOG = """examples:
   pixelsmile bench ffe run --editor folder:edits --benchmark FFE-Bench \\
       --setting general -o runs/theirs
   pixelsmile bench ffe run --editor command:"python my_editor.py" -o runs/mine
+  pixelsmile bench ffe run --editor bfl:flux-2-pro --setting general \\
+      --price 0.045 --max-cost 10 -o runs/flux
 
 The same command again goes on where a run was interrupted, and tries once more what failed.
 """
@@ -175,10 +175,7 @@ def _add_editor(parser: CommandParser, sanity: str) -> None:
 
 
 def _add_server(parser: CommandParser) -> None:
-    services = "; ".join(f"{service.form}, {service.about}" for service in IMAGE_SERVICES.values())
-    group = parser.add_argument_group(
-        "for an --editor behind an address", textwrap.fill(services, _HELP_WIDTH, break_on_hyphens=False)
-    )
+    group = parser.add_argument_group("for a model behind an address, as --editor names it", service_lines())
     group.add_argument(
         "--max-requests", type=whole_number("max-requests", 0), metavar="N", help="stop before more are sent"
     )
@@ -191,11 +188,7 @@ def _add_server(parser: CommandParser) -> None:
         metavar="DOLLARS",
         help="the most that one edit costs, for --max-cost",
     )
-    group.add_argument(
-        "--size",
-        metavar="SIZE",
-        help="of the edits, as the service takes it: WIDTHxHEIGHT, 2K, a ratio as 3:4 (default: its own)",
-    )
+    group.add_argument("--size", metavar="SIZE", help="of the edits, as above (default: the service's own)")
     add_request(group, '{"quality": "high"}')
 
 

@@ -295,18 +295,19 @@ class GenerateSettings(Record):
     """Who makes the edits.
 
     editor: as for `bench --editor`: pixelsmile, truth (draws drawn people), folder:PATH (pictures of
-    BASE_ROW_ID/TARGET_STRENGTH.png), command:LINE, openai-images:MODEL@ADDRESS. other_size: what becomes of
-    an edit of another size than its base: `resize` makes it as large, and rejects one of another shape;
-    `reject` rejects both; `keep` takes it as it is.
+    BASE_ROW_ID/TARGET_STRENGTH.png), command:LINE, or a model behind an address: openai-images:MODEL@ADDRESS,
+    gemini-images:MODEL, bfl:MODEL, ark:MODEL, replicate:OWNER/NAME. other_size: what becomes of an edit of
+    another size than its base: `resize` makes it as large, and rejects one of another shape; `reject` rejects
+    both; `keep` takes it as it is.
 
     For pixelsmile: model (geometric, embedded, a folder, a hub id), adapters, device, quantization, steps,
     shift, size (root of the area that is edited, in pixels), region, wording, as `bench` has them; by:
     whether a model that moves action units is given those of the combination, or the expression.
 
-    For a model behind an address: server_size (WIDTHxHEIGHT), key_env, extra (further fields of the form),
-    price (dollars an edit, where the server tells none). max_requests, max_cost (dollars): where a run of the
-    program ends; the same command goes on. timeout_s: of an answer, of commands too. max_concurrency: how
-    much a command or a server gets at once.
+    For a model behind an address: server_size (as the service takes it), key_env, extra (further fields of
+    the request), price (the most that an edit costs, in dollars; max_cost needs it). max_requests, max_cost
+    (dollars): where a run of the program ends; the same command goes on. timeout_s: of an answer, of commands
+    too. max_concurrency: how much a command or a server gets at once.
     """
 
     RUN_ONLY: ClassVar[frozenset[str]] = frozenset(
@@ -514,7 +515,7 @@ class BuildConfig(Record):
                 "none: use it with collect.drawn alone"
             )
         looks = self.compose.expressions
-        if choice.kind == "openai-images" and looks and looks.prompt == "expression" and looks.strengths[1:]:
+        if choice.kind == "service" and looks and looks.prompt == "expression" and looks.strengths[1:]:
             raise ValueError(
                 "a model behind an address knows strengths by their words alone, and prompt expression has "
                 "none: give compose.expressions prompt: dual, or one strength"

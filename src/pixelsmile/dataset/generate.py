@@ -59,7 +59,7 @@ class Generate:
         self._choice = parse_editor(settings.editor)
         self.in_process = not _is_light(self._choice, settings)
         at_once = settings.max_concurrency or 1
-        if self._choice.kind == "openai-images":
+        if self._choice.kind == "service":
             at_once = settings.max_concurrency or DEFAULT_CONCURRENCY
         self.batch_rows = max(_BATCH_ROWS, _ROUNDS * at_once)
         self._editor: TaskEditor | None = None
@@ -244,7 +244,7 @@ class Generate:
 
 def price_words(settings: GenerateSettings, num_edits: int) -> str:
     """What the edits will cost, before any is made; nothing where an editor costs none."""
-    if parse_editor(settings.editor).kind != "openai-images":
+    if parse_editor(settings.editor).kind != "service":
         return ""
     cost = (
         f"about ${settings.price * num_edits:,.2f} at ${settings.price} each"

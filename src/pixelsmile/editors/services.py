@@ -36,29 +36,35 @@ class ImageService:
 IMAGE_SERVICES = {
     "openai-images": ImageService(
         "openai-images:MODEL@ADDRESS",
-        "OpenAI (without an address; OPENAI_API_KEY), vLLM-Omni, SGLang",
-        "WIDTHxHEIGHT, auto",
+        "vLLM-Omni, SGLang; alone OpenAI (OPENAI_API_KEY)",
+        "WxH, auto",
         "OpenAIImages",
     ),
     "gemini-images": ImageService(
-        "gemini-images:MODEL", "Nano Banana (GEMINI_API_KEY)", "1K, 2K, 4K, a ratio as 3:4", "GeminiImages"
+        "gemini-images:MODEL", "Nano Banana (GEMINI_API_KEY)", "1K, 2K, 4K, 3:4", "GeminiImages"
     ),
     "bfl": ImageService(
         "bfl:MODEL",
         "FLUX.2, FLUX.1 Kontext (BFL_API_KEY)",
-        "WIDTHxHEIGHT, a ratio as 3:4",
+        "WxH, 3:4",
         "BFLImages",
         takes_jobs=True,
     ),
-    "ark": ImageService("ark:MODEL", "Seedream (ARK_API_KEY)", "WIDTHxHEIGHT, 1K, 2K, 4K", "ArkImages"),
+    "ark": ImageService("ark:MODEL", "Seedream (ARK_API_KEY)", "WxH, 1K, 2K, 4K", "ArkImages"),
     "replicate": ImageService(
         "replicate:OWNER/NAME",
         "SeedEdit and others (REPLICATE_API_TOKEN)",
-        "the model's own, in --extra",
+        "by --extra",
         "ReplicateImages",
         takes_jobs=True,
     ),
 }
+
+
+def service_lines() -> str:
+    """A line for each service, for people."""
+    lines = (f"  {one.form:<28}{one.about}; sizes: {one.sizes}" for one in IMAGE_SERVICES.values())
+    return "\n".join(lines)
 
 
 def provider_of(kind: str, named: str, settings: "RemoteSettings", folder: Path) -> "Provider":
@@ -70,8 +76,8 @@ def provider_of(kind: str, named: str, settings: "RemoteSettings", folder: Path)
 
     if settings.max_cost is not None and not settings.price:
         raise InputError(
-            "a budget of money needs the price of an edit, which no server tells before: add --price DOLLARS, "
-            "the most that one may cost"
+            "a budget of money (max-cost) needs the price of an edit, which no server tells before: give the "
+            "most that one may cost as price, in dollars"
         )
     service = IMAGE_SERVICES[kind]
     addressed = _ADDRESSED.fullmatch(named)

@@ -7,6 +7,7 @@ organisation, project and further headers from the environment, and decode what 
 import asyncio
 import json
 import logging
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ Form = Sequence[tuple[str, str | bytes]]
 MAX_ANSWER_BYTES = 2**20
 MAX_PICTURES_BYTES = 2**26  # of an answer with pictures: four of 4K, in base64
 _MAX_ERROR_BYTES = 2**16  # what is longer is a page, and its beginning says enough
+_MAX_GET_S = 60.0  # to say how a job does, or to hand out a file: no model works meanwhile
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 _FIRST_REDIRECT, _FIRST_ERROR = 300, 400
 _HEADERS = ("retry-after", "retry-after-ms", "location")  # all that is read of them
@@ -62,8 +64,9 @@ class Connection:
     service names its host.
 
     base_url: None is the service itself; to another server no key goes unless `key_env` names its variable.
-    timeout_s: from the first byte that is sent to the last that comes. An answer has at most
-    MAX_ANSWER_BYTES of UTF-8, whatever it calls itself; where it `has_pictures`, MAX_PICTURES_BYTES.
+    timeout_s: from the first byte that is sent to the last that comes, where a model works meanwhile; else a
+    minute at most. An answer has at most MAX_ANSWER_BYTES of UTF-8, whatever it calls itself; where it
+    `has_pictures`, MAX_PICTURES_BYTES.
 
     RemoteError for an address that is none, and for a missing key.
     """
@@ -111,13 +114,13 @@ class Connection:
         """What the service says at an address that an answer named, as `post`; a Reply for a foreign one."""
         if not self._is_followed(address, self._service.hosts):
             return _foreign(address)
-        return self._answer(await self._exchange("GET", address, self._key_headers()))
+        return self._answer(await self._exchange("GET", address, self._key_headers(), _MAX_GET_S))
 
     async def download(self, address: str) -> bytes | ServerError | Reply | Failure:
         """The file at an address that an answer named, asked for without a key, within the same bounds."""
         if not self._is_followed(address, self._service.delivery_hosts):
             return _foreign(address)
-        came = await self._exchange("GET", address, {})
+        came = await self._exchange("GET", address, {}, _MAX_GET_S)
         if not isinstance(came, tuple):
             return came
         status, headers, body = came
@@ -131,21 +134,22 @@ class Connection:
         return error
 
     async def _exchange(
-        self, method: str, address: str, headers: Mapping[str, str], **sent: Any
+        self, method: str, address: str, headers: Mapping[str, str], most_s: float = math.inf, **sent: Any
     ) -> _Came | Reply | Failure:
         """One request with the whole of what comes back, or why there is no such thing."""
         httpx2 = _library()
         client = self._idle.pop() if self._idle else _new_client(self._timeout_s)
         headers, is_error = {"Accept-Encoding": "identity", **headers}, False
+        timeout_s = min(self._timeout_s, most_s)
         try:
             async with (
-                asyncio.timeout(self._timeout_s),
+                asyncio.timeout(timeout_s),
                 client.stream(method, address, headers=headers, **sent) as response,
             ):
                 is_error = response.status_code >= _FIRST_ERROR
                 body, is_whole = await _read(response, _MAX_ERROR_BYTES if is_error else self._max_bytes)
         except (TimeoutError, httpx2.TimeoutException):
-            return Failure(f"no answer within {self._timeout_s:g} s")
+            return Failure(f"no answer within {timeout_s:g} s")
         except zlib.error as error:
             if not is_error:
                 return Reply("", "", None, "malformed", f"the answer cannot be unpacked ({error})")

@@ -24,6 +24,7 @@ from pixelsmile.store.json_lines import LineWriter, Record, read_lines
 
 _GONE = (NOT_FOUND, 410)
 FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 5.0  # before a question about a job
+_AT_WORK = Failure("it is still at work")
 
 
 class JobLine(Record):
@@ -158,7 +159,7 @@ class JobProvider(ABC):
     async def _outcome(self, prompt: Prompt, state: JobState, paid: Usage | None) -> Reply | Failure:
         """Ask about a job until it ends. paid: what it has cost, None where nobody says."""
         end_s, wait_s, address = time.monotonic() + self.limits.timeout_s, FIRST_WAIT_S, state.address
-        trouble = Failure("it is still at work")
+        trouble = _AT_WORK
         while True:
             if state.status == "done" and state.pictures:
                 fetched = await self._fetched(prompt, state, paid)
@@ -168,15 +169,19 @@ class JobProvider(ABC):
             elif state.status != "pending":
                 self._jobs.write(prompt.sha256, None)
                 return _ended(state, paid)
-            wait_s = max(wait_s, trouble.server_wait_s or 0.0)
-            if time.monotonic() + wait_s > end_s:
+            asked_s = max(wait_s, trouble.server_wait_s or 0.0)
+            if time.monotonic() + asked_s > end_s:
                 detail = f"no picture within {self.limits.timeout_s:g} s ({trouble.detail}): the job is kept"
                 return Failure(detail, server_wait_s=trouble.server_wait_s, usage=paid)
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(asked_s)
             wait_s = min(wait_s * 1.5, _LONGEST_WAIT_S)
+            if state.status == "done":
+                continue
             match self._said(await self._connection.get(address), of_job=True):
+                case JobState(status="done") as state:
+                    wait_s = FIRST_WAIT_S
                 case JobState() as state:
-                    trouble = Failure("it is still at work")
+                    trouble = _AT_WORK
                 case Failure() as trouble if trouble.stops or trouble.refused:
                     return replace(trouble, usage=paid)
                 case Failure() as trouble:
