@@ -50,6 +50,12 @@ def test_every_epoch_is_all_triplets_in_a_new_order():
     assert all(0 <= draw.seed < 2**63 for draw in order.draws(range(1000)))
 
 
+def test_a_short_run_sees_some_of_the_triplets():
+    order = Order(NUM_TRIPLETS, seed=3)
+    assert list(order.triplets(4)) == sorted(draw.triplet for draw in order.draws(range(4)))
+    assert list(order.triplets(10)) == list(order.triplets(25)) == list(range(10))
+
+
 def test_no_triplets():
     with pytest.raises(InputError, match="no triplet"):
         Order(0, seed=0)

@@ -263,6 +263,12 @@ def test_triplets_with_instructions_have_a_branch_each(make_step, model, tmp_pat
             wanted.update({"flow": flow.item() / 2, "identity": (1 - cosine.item()) / 2})
     wanted["total"] = wanted["flow"] + 0.1 * wanted["identity"]
     assert {name: value.item() for name, value in found.items()} == pytest.approx(wanted, rel=1e-4)
+    widths = []
+    hook = model.transformer.txt_in.register_forward_hook(lambda _, seen, __: widths.append(seen[0].shape[1]))
+    step.losses(cache.batch(told), SEEDS)
+    hook.remove()
+    assert widths == sorted(widths)  # the shorter half without the padding of the longer one
+    assert widths[0] < widths[1]
     with pytest.raises(InputError, match="compares two targets, and there is one"):
         make_step().losses(cache.batch(told), SEEDS)
 

@@ -24,6 +24,7 @@ from pixelsmile.training.loop import Job
 from pixelsmile.training.networks import Networks, load_networks, transformer_hash
 from pixelsmile.training.objective import Objective
 from pixelsmile.training.optimiser import check_optimiser
+from pixelsmile.training.order import Order
 from pixelsmile.training.run_folder import RunFolder
 from pixelsmile.training.step import LatentDecoder, TrainingStep
 from pixelsmile.training.validation import Measure, Validator
@@ -87,7 +88,11 @@ def _filled_cache(
     accelerator: Any,
     on_progress: OnProgress | None,
 ) -> TripletCache:
-    """The cache with all of `triplets` in it: the main process fills it, the others wait."""
+    """The cache with those of `triplets` in it that the run will see: the main process fills it, the others
+    wait."""
+    num_steps = config.num_steps(len(triplets), accelerator.num_processes)
+    num_positions = num_steps * config.run.global_batch(accelerator.num_processes)
+    seen = [triplets[number] for number in Order(len(triplets), config.run.seed).triplets(num_positions)]
     grid, shares = _latent_grid(config, networks), config.data.window
     window = None if shares is None else TokenWindow.of(shares, grid)
 
@@ -96,14 +101,14 @@ def _filled_cache(
 
     def filled() -> TripletCache:
         cache = opened()
-        for progress in fill(cache, triplets, networks):
+        for progress in fill(cache, seen, networks):
             if on_progress is not None:
                 on_progress(progress)
-        if num_faceless := cache.num_faceless(triplets):
+        if num_faceless := cache.num_faceless(seen):
             _log.warning(
                 "no face was found in %d targets of %d pictures: the identity term leaves them out",
                 num_faceless,
-                len({image for triplet in triplets for image in triplet.images}),
+                len({image for triplet in seen for image in triplet.images}),
             )
         return cache
 

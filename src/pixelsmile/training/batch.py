@@ -53,6 +53,17 @@ class TrainingBatch:
             grid=window.latent_grid,
         )
 
+    def rows(self, rows_P: Tensor) -> Self:
+        """Some of its rows, as many tokens long as the longest of their prompts."""
+        num_tokens = int(self.mask[rows_P].sum(1).max())
+        tensors = {
+            field.name: value[rows_P]
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor)
+        }
+        cut = {name: tensors[name][:, :num_tokens] for name in ("neutral", "prompts", "mask")}
+        return replace(self, **{**tensors, **cut})
+
     def to(self, device: torch.device | str) -> Self:
         """The same batch with all its tensors on `device`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

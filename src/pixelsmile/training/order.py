@@ -42,6 +42,12 @@ class Order:
             for position in positions
         ]
 
+    def triplets(self, num_positions: int) -> Sequence[int]:
+        """The triplets that lie at the first so many positions, each once, in the order of their numbers."""
+        if num_positions >= self.num_samples:
+            return range(self.num_samples)
+        return sorted({self._index(position) for position in range(num_positions)})
+
     def _index(self, position: int) -> int:
         epoch, place = divmod(position, self.num_samples)
         return _permutation(self.num_samples, derived_seed(self.seed, "epoch", epoch))[place]
