@@ -175,3 +175,23 @@ def test_pushed(people, hub, tmp_path):
     assert done.stdout.splitlines()[-1].endswith("datasets/me/faces")
     assert (hub.created["type"], hub.created["visibility"]) == ("dataset", "private")
     assert set(hub.files) - {".gitattributes"} == names
+
+
+def test_a_built_one_in_every_form(capsys):
+    """By the real steps: composed, drawn, judged and screened."""
+    sizes = [
+        f"collect.drawn.{name}.{key}"
+        for name in ("humans", "anime")
+        for key in ("num_people=1", "size_px=128")
+    ]
+    more = ["collect.min_side_px=128", "faces.min_px=40", "compose.expressions.strengths=[0.5,1.0]"]
+    more += ["compose.expressions.targets=[happy,surprised]", "annotate.statistics=drawn"]
+    words = [word for change in (*sizes, *more) for word in ("--set", change)]
+    assert dataset("build", "ffe-miniature", "-o", "built", "--workers", "1", "-q", *words) == 0
+    assert dataset("validate", "built") == 0
+    for form in ("parquet", "webdataset", "triplets", "ffe"):
+        assert dataset("export", "built", "-o", form, "--format", form) == 0
+        assert dataset("validate", form) == 0
+    text = Path("parquet/README.md").read_text()
+    assert "Edits made by truth" in text
+    assert "figures/people.svg" in text

@@ -416,3 +416,57 @@ def test_a_changed_picture_and_a_full_disk_leave_nothing(copy, tmp_path, monkeyp
     rewritten(copy, lambda row: row.rejected("screen", "too weak"))
     with pytest.raises(InputError, match="screen has left no row"):
         exported(copy, out, "parquet")
+
+
+def test_instructions_are_lines_of_their_own(copy, tmp_path):
+    """Both ways of saying it for each edit of a person, and one triplet of FED-Bench with both."""
+
+    def instructed(row: Row) -> Row:
+        words = {"dense": f"Pull it to {row.expression}.", "simple": f"Look {row.expression}."}
+        return row if row.base is None else row.updated(**words)
+
+    rewritten(copy, instructed)
+    found = exported(copy, tmp_path / "out", "triplets", splits=THIRDS)
+    assert found.written.counts["train-instructions"] + found.written.counts["test-instructions"] == 2 * 24
+    rows = {row.sha256: row for row in rows_of(copy)}
+    persons = defaultdict(set)
+    for split in THIRDS:
+        triplets = read_triplets(tmp_path / f"out/{split}-instructions.jsonl")
+        for triplet in triplets:
+            edit = rows[triplet.a.image.stem]
+            assert triplet.instruction in (edit.dense, edit.simple)
+            assert (triplet.b, triplet.identity, triplet.a.expression) == (None, edit.person, edit.expression)
+            assert triplet.a.strength == edit.scores[EXPRESSIONS.index(edit.expression)]
+            assert rows[triplet.source.image.stem].id == edit.base
+            persons[split].add(triplet.identity)
+    assert not persons["train"] & persons["test"]
+    assert sum(map(len, persons.values())) == PEOPLE
+    exported(copy, tmp_path / "fed", "fed")
+    tasks = load_fed_benchmark(str(tmp_path / "fed/test")).tasks
+    assert Counter(task.granularity for task in tasks) == {"dense": 18, "simple": 18}
+    assert {task.prompt for task in tasks if task.granularity == "dense"} == {
+        f"Pull it to {expression}." for expression in ("happy", "fear", "surprised")
+    }
+
+
+def test_who_is_shown_and_in_which_words(copy, tmp_path):
+    def described(row: Row) -> Row:
+        seen = {"gender": "female" if row.id < "8" else "unknown", "age_group": "young_adult"}
+        return row.updated(appearance=f"A person with {row.domain} glasses.", action="The head.", **seen)
+
+    rewritten(copy, described)
+    exported(copy, tmp_path / "out", "webdataset")
+    text = (tmp_path / "out/figures/people.svg").read_text()
+    assert [text.count(words) for words in (">Gender</text>", ">young adult<", "100.0%")] == [1, 1, 2]
+    assert text.index("female") < text.index("unknown")
+    assert not (tmp_path / "out/figures/words.svg").exists()  # every description has the same ones
+    rewritten(copy, lambda row: row.updated(appearance="A scarf.") if row.base is None else row)
+    exported(copy, tmp_path / "more", "webdataset")
+    words = (tmp_path / "more/figures/words.svg").read_text()
+    assert [words.count(word) for word in (">scarf<", ">glasses<", ">head<", "20.0%", "80.0%")] == [
+        2,
+        2,
+        0,
+        2,
+        4,
+    ]

@@ -111,9 +111,11 @@ def _record(exported: "Exported") -> dict[str, Any]:
 
 
 def _print(exported: "Exported", address: str | None) -> None:
+    from pixelsmile.dataset.export.place import split_of
+
     written = exported.written
     for split, number in written.counts.items():
-        people = exported.num_people[split]
+        people = exported.num_people[split_of(split)]
         of = f"; {counted(people, 'person', 'people')}" if people else ""
         print(f"{split}: {counted(number, written.unit)}{of}")
     for reason, number in written.left_out.items():

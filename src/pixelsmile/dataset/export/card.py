@@ -11,7 +11,8 @@ import yaml
 from pixelsmile.dataset.build import stages_of
 from pixelsmile.dataset.export.columns import IMAGE, SCORES, card_features
 from pixelsmile.dataset.export.numbers import Numbers
-from pixelsmile.dataset.export.place import Written
+from pixelsmile.dataset.export.pairs import INSTRUCTIONS
+from pixelsmile.dataset.export.place import Written, split_of
 from pixelsmile.dataset.stage import KEPT
 from pixelsmile.store.manifests import CodeRecord
 
@@ -32,7 +33,7 @@ _READING = {
     "webdataset": 'from datasets import load_dataset\n\ndata = load_dataset("{name}", streaming=True)\n'
     'sample = next(iter(data["{split}"]))  # a picture, and what is known of it under "json"',
     "triplets": "pixelsmile triplets check {name}/{split}.jsonl\n"
-    "pixelsmile train human --set data.triplets={name}/{split}.jsonl",
+    "pixelsmile train {preset} --set data.triplets={name}/{split}.jsonl",
     "preferences": 'from datasets import load_dataset\n\ndata = load_dataset("{name}")\n'
     'line = data["{split}"][0]\nline["base"], line["prompt"], line["chosen"], line["rejected"]',
     "ffe": "pixelsmile bench ffe run --benchmark {name}/{split} -o run",
@@ -113,11 +114,11 @@ def _contents(facts: Facts) -> Iterator[str]:
     written, unit = facts.written, facts.written.unit
     yield from ("## What is in it", "")
     rows = [
-        (split, f"{number:,}", f"{facts.num_people[split]:,}" if facts.num_people[split] else "not known")
-        for split, number in written.counts.items()
+        (name, f"{number:,}", _people(facts.num_people[split_of(name)]))
+        for name, number in written.counts.items()
     ]
     yield from _table(("split", f"{unit}s", "people"), rows)
-    if len(rows) > 1:
+    if len(facts.num_people) > 1:
         yield from ("", "No person is in two splits.")
     if written.left_out:
         yield from ("", "Left out of this form, as it has no place for them:", "")
@@ -185,7 +186,9 @@ def _steps(facts: Facts) -> Iterator[str]:
 def _reading(facts: Facts) -> Iterator[str]:
     split = next(iter(facts.written.counts))
     language = "python" if facts.written.loader in ("parquet", "webdataset", "json") else "sh"
-    text = _READING[facts.format].format(name=facts.name, split=split)
+    text = _READING[facts.format].format(
+        name=facts.name, split=split, preset="fed" if split.endswith(INSTRUCTIONS) else "human"
+    )
     yield from ("## How to read it", "", f"```{language}", text, "```", "")
 
 
@@ -199,6 +202,10 @@ def _limits(facts: Facts) -> Iterator[str]:
     if licences := [each for each in n.licences() if each == "not said"]:
         yield f"- Of {n.licences()[licences[0]]:,} pictures no licence is known."
     yield "- The figures show whom it holds few of; what is trained on it will know those least."
+
+
+def _people(number: int) -> str:
+    return f"{number:,}" if number else "not known"
 
 
 def _counts(counter: Counter[str]) -> str:

@@ -205,19 +205,18 @@ def _describe(
         url=f"https://huggingface.co/datasets/{name}" if "/" in name else None,
     )
     (new / CROISSANT).write_bytes(metadata)
-    outputs = sorted(_records(new), key=lambda each: each.path)
-    whole = manifest.model_copy(update={"outputs": tuple(outputs)})
+    whole = manifest.model_copy(update={"outputs": tuple(_records(new))})
     (new / MANIFEST_NAME).write_bytes(whole.to_json())
 
 
 def _records(new: Path) -> list[FileRecord]:
     """Every file but pictures."""
     found = []
-    for path in sorted(new.rglob("*")):
-        if path.is_file() and not is_picture(path):
+    for path in new.rglob("*"):
+        if not is_picture(path) and path.is_file():
             name = path.relative_to(new).as_posix()
             found.append(record_file(path).model_copy(update={"path": name}))
-    return found
+    return sorted(found, key=lambda each: each.path)
 
 
 def is_picture(path: Path) -> bool:

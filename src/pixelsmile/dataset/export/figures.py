@@ -55,8 +55,8 @@ def figures(numbers: Numbers) -> dict[str, tuple[str, str]]:
         found["confusions.svg"] = (_confusions(numbers), "Mean score for each expression")
     if panels := _people(numbers):
         found["people.svg"] = (panels, "Who is shown, as annotated")
-    if any(numbers.words.values()):
-        found["words.svg"] = (_words(numbers), "Words of the descriptions")
+    if words := _words(numbers):
+        found["words.svg"] = (words, "Words of the descriptions")
     return found
 
 
@@ -87,11 +87,11 @@ def _people(numbers: Numbers) -> str:
 def _words(numbers: Numbers) -> str:
     panels = []
     for domain in numbers.domains():
-        if common := numbers.words[domain].most_common(_MAX_BARS):
+        if common := numbers.telling_words(domain, _MAX_BARS):
             names, counts = zip(*common, strict=True)
-            title = f"Words, {domain}: share of descriptions"
+            title = f"Words of descriptions: {domain}"
             panels.append(Bars(title, names, {domain: counts}, {domain: numbers.num_described[domain]}))
-    return _panels(panels, _WIDTH // 2)
+    return _panels(panels, _WIDTH // 2, with_legend=False) if panels else ""
 
 
 def _order(value: str) -> tuple[int, str]:
@@ -106,7 +106,7 @@ def _order(value: str) -> tuple[int, str]:
     return (known.index(value) if value in known else len(known)), value
 
 
-def _panels(panels: Sequence[Bars], width: int) -> str:
+def _panels(panels: Sequence[Bars], width: int, *, with_legend: bool = True) -> str:
     """Bars side by side, or below one another where one takes all of the width."""
     columns = _WIDTH // width
     parts: list[str] = []
@@ -117,7 +117,7 @@ def _panels(panels: Sequence[Bars], width: int) -> str:
             parts += _bars(panel, place * width, top, width)
         top += max(panel.height for panel in row) + _GAP
     domains = sorted({domain for panel in panels for domain in panel.numbers}, reverse=True)
-    return _svg(top + _MARGIN, parts, panels[0].title, domains)
+    return _svg(top + _MARGIN, parts, panels[0].title, domains if with_legend else [])
 
 
 def _bars(panel: Bars, left: int, top: int, width: int) -> list[str]:

@@ -83,7 +83,7 @@ class FedForm:
         for edit in edits_of(group):
             if edit.expression not in _CLASS_OF:
                 self._left_out["edits to an expression that FED-Bench lacks"] += 1
-            elif edit.prompt is None:
+            elif not _instructions(edit):
                 self._left_out["edits without an instruction"] += 1
             else:
                 looks[edit.expression, edit.combination].append(edit)
@@ -108,7 +108,7 @@ class FedForm:
             by_picture[edit.sha256].append(edit)
         for same in by_picture.values():
             truth = same[0]
-            words: dict[str, str | None] = {edit.granularity or "simple": edit.prompt for edit in same}
+            words = {kind: text for edit in same for kind, text in _instructions(edit).items()}
             asked: dict[str, Any] = {
                 "id": truth.id,
                 "source": self._place.copy(base, f"{split}/sources").removeprefix(f"{split}/"),
@@ -123,6 +123,13 @@ class FedForm:
             self._lines[split].write(
                 asked | _provenance(base) | {"editor": truth.editor, "judge": truth.judge}
             )
+
+
+def _instructions(edit: Row) -> dict[str, str]:
+    """Dense and simple words, or the prompt as what it is."""
+    both = {"dense": edit.dense, "simple": edit.simple}
+    known = {kind: text for kind, text in both.items() if text is not None}
+    return known or ({} if edit.prompt is None else {edit.granularity or "simple": edit.prompt})
 
 
 class _Lines:

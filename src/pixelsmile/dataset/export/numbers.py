@@ -11,10 +11,10 @@ from pixelsmile.dataset.rows import Row
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain
 
 CATEGORIES = ("gender", "age_group", "skin_tone", "style")  # of the statistical annotation, tables 4 and 5
-SENTENCES = ("appearance", "action", "background")
 LABELS = (NEUTRAL, *EXPRESSIONS)
 STRENGTH_STEP = 0.1
 SCORE_BINS = 100  # of 0..1
+_NEARLY_ALL = 0.9
 _MAX_WORDS = 50_000  # that are counted; rarer ones go when there are more
 _WORD = re.compile(r"[a-z][a-z'-]{2,}")
 _COMMON = re.compile(
@@ -95,6 +95,12 @@ class Numbers:
                 return place / SCORE_BINS
         return max(bins) / SCORE_BINS
 
+    def telling_words(self, domain: Domain, number: int) -> list[tuple[str, int]]:
+        """The most frequent words of its descriptions, but for those that nearly all have."""
+        most = _NEARLY_ALL * self.num_described[domain]
+        words = Counter({word: count for word, count in self.words[domain].items() if count <= most})
+        return words.most_common(number)
+
     def mean_score(self, shown: str, judged: str) -> float | None:
         """The mean score for `judged` of pictures that show `shown`; None where there is none."""
         total, number = self.mean_scores.get((shown, judged), (0.0, 0))
@@ -113,9 +119,9 @@ class Numbers:
 
     def _add_statistics(self, row: Row) -> None:
         for name, by_domain in self.categories.items():
-            if (value := getattr(row, name, None)) is not None:
+            if (value := getattr(row, name)) is not None:
                 by_domain[row.domain][value] += 1
-        text = " ".join(getattr(row, name, None) or "" for name in SENTENCES)
+        text = " ".join(filter(None, (row.appearance, row.action, row.background)))
         if not text.strip():
             return
         self.num_described[row.domain] += 1

@@ -2,6 +2,7 @@
 
     train.jsonl                a triplet a line, in the reference's form, which `pixelsmile train` reads; or
                                a preference: a base, a prompt, the chosen edit and the rejected one
+    train-instructions.jsonl   a source, a target and an instruction a line, where edits have instructions
     provenance.csv             where each picture is from, and under which licence
     pictures/ab/ab12....png    under its hash
 
@@ -16,7 +17,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from pixelsmile.dataset.collect import PICTURES
-from pixelsmile.dataset.export.place import SCRATCH, Group, Place, Written, counted_reasons, suffix
+from pixelsmile.dataset.export.place import (
+    SCRATCH,
+    Group,
+    Place,
+    Written,
+    base_of,
+    counted_reasons,
+    edits_of,
+    suffix,
+)
 from pixelsmile.dataset.export.splits import Splits
 from pixelsmile.dataset.preferences import Preference
 from pixelsmile.dataset.rows import Row
@@ -26,9 +36,10 @@ from pixelsmile.limits import validated
 from pixelsmile.store.publication import remove_folder
 from pixelsmile.triplets.annotated import AnnotatedPicture
 from pixelsmile.triplets.pairing import build_triplets
-from pixelsmile.triplets.triplet import Landmarks, triplets_bytes
+from pixelsmile.triplets.triplet import Landmarks, SourceImage, Target, Triplet, triplets_bytes
 
 PROVENANCE = "provenance.csv"
+INSTRUCTIONS = "-instructions"  # behind the name of a split
 BLOCK_ROWS = 20_000  # about; of whole people
 _FIELDS = (
     *("id", "sha256", "source", "key", "origin", "licence", "domain", "person", "expression", "strength"),
@@ -37,7 +48,7 @@ _FIELDS = (
 
 
 class TripletForm:
-    """Pairs of confusing targets, as `triplets build` makes them of annotated pictures."""
+    """Pairs of confusing targets, as `triplets build` makes them; and edits with their instructions."""
 
     def __init__(self, place: Place, splits: tuple[str, ...], seed: int, num_rows: int) -> None:
         self._place, self._splits, self._seed = place, splits, seed
@@ -45,8 +56,13 @@ class TripletForm:
         self._scratch = place.out / SCRATCH
         self._scratch.mkdir()
         self._left_out: Counter[str] = Counter()
+        self._provenance = Provenance(place.out / PROVENANCE)
+        self._counts = {f"{split}{kind}": 0 for kind in ("", INSTRUCTIONS) for split in splits}
 
     def add(self, split: str, group: Group) -> None:
+        if (base := base_of(group)) is not None:
+            for edit in edits_of(group):
+                self._instruct(split, base, edit)
         for row in group:
             if row.scores is None or not any(score is not None for score in row.scores):
                 self._left_out["pictures that no judge has scored"] += 1
@@ -59,21 +75,41 @@ class TripletForm:
                     file.write(row.model_dump_json(exclude_none=True) + "\n")
 
     def finish(self) -> Written:
-        counts = dict.fromkeys(self._splits, 0)
-        with Provenance(self._place.out / PROVENANCE) as provenance:
-            for split in self._splits:
-                with (self._place.out / f"{split}.jsonl").open("wb") as file:
-                    for rows in self._blocks(split):
-                        data = self._paired(rows, provenance)
-                        counts[split] += data.count(b"\n")
-                        file.write(data)
+        for split in self._splits:
+            for rows in self._blocks(split):
+                self._write(split, self._paired(rows))
+        self._provenance.close()
         remove_folder(self._scratch)
+        counts = {name: number for name, number in self._counts.items() if number}
         return Written(
-            files={split: f"{split}.jsonl" for split in self._splits},
+            files={name: f"{name}.jsonl" for name in counts},
             unit="triplet",
             counts=counts,
             left_out=counted_reasons(self._left_out),
         )
+
+    def _instruct(self, split: str, base: Row, edit: Row) -> None:
+        """A line for each way in which an edit is instructed."""
+        if edit.expression not in (NEUTRAL, *EXPRESSIONS):
+            return
+        words = [text for text in (edit.dense, edit.simple) if text is not None]
+        for instruction in words:
+            image, found = (self._place.out / self._copied(row) for row in (base, edit))
+            source = SourceImage(image, base.face_box, _landmarks(base))
+            target = Target(found, edit.expression, _target_scores(edit), edit.face_box, _landmarks(edit))
+            triplet = Triplet(source, target, None, base.domain, base.person, instruction)
+            self._write(f"{split}{INSTRUCTIONS}", [triplet])
+
+    def _write(self, name: str, triplets: Sequence[Triplet]) -> None:
+        self._counts[name] += len(triplets)
+        with (self._place.out / f"{name}.jsonl").open("ab") as file:
+            file.write(triplets_bytes(triplets, self._place.out))
+
+    def _copied(self, row: Row) -> str:
+        """The picture's name in the export, where it is now."""
+        name = self._place.copy(row, f"{PICTURES}/{(row.sha256 or '')[:2]}")
+        self._provenance.add(name, row)
+        return name
 
     def _block(self, split: str, number: int) -> Path:
         return self._scratch / f"{split}-{number:05}.jsonl"
@@ -85,8 +121,8 @@ class TripletForm:
                 with path.open() as file:
                     yield [validated(Row, line) for line in file]
 
-    def _paired(self, rows: Sequence[Row], provenance: "Provenance") -> bytes:
-        """The lines of a block; the pictures in them are copied."""
+    def _paired(self, rows: Sequence[Row]) -> Sequence[Triplet]:
+        """The triplets of a block; the pictures in them are copied."""
         out, by_image = self._place.out, dict[Path, Row]()
         for row in rows:
             image = out / f"{PICTURES}/{(row.sha256 or '')[:2]}/{row.sha256}{suffix(row)}"
@@ -98,9 +134,8 @@ class TripletForm:
         used = {image for triplet in pairing.triplets for image in triplet.images}
         for image, row in by_image.items():
             if image in used:
-                name = self._place.copy(row, image.parent.relative_to(out).as_posix())
-                provenance.add(name, row)
-        return triplets_bytes(pairing.triplets, out)
+                self._copied(row)
+        return pairing.triplets
 
 
 def write_preferences(place: Place, splits: Splits, found: Iterable[Preference]) -> Written:
@@ -148,6 +183,10 @@ class Provenance:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 
@@ -169,6 +208,15 @@ def _annotated(image: Path, row: Row) -> AnnotatedPicture:
         _landmarks(row),
         row.judge or "",
     )
+
+
+def _target_scores(edit: Row) -> dict[str, float]:
+    """What a judge says of an edit; where none has judged its own expression, the strength asked for."""
+    scores = zip(EXPRESSIONS, edit.scores or (), strict=False)
+    known = {name: score for name, score in scores if score is not None}
+    if edit.expression in known or edit.expression == NEUTRAL:
+        return known
+    return {edit.expression or "": min(1.0 if edit.strength is None else edit.strength, 1.0)}
 
 
 def _landmarks(row: Row) -> Landmarks | None:

@@ -66,6 +66,11 @@ class Written:
     loader: str | None = None
 
 
+def split_of(name: str) -> str:
+    """Of what is counted as `train` or `train-instructions`: the names of splits have no hyphen."""
+    return name.partition("-")[0]
+
+
 class Form(Protocol):
     """A form of export while it is written. Groups come in the order of the rows."""
 

@@ -14,6 +14,7 @@ from pixelsmile.dataset.build import CONFIG_NAME
 from pixelsmile.dataset.export.columns import IMAGE
 from pixelsmile.dataset.export.export import is_picture, read_export
 from pixelsmile.dataset.export.layouts import FED_LINES, FFE_LINES
+from pixelsmile.dataset.export.pairs import INSTRUCTIONS
 from pixelsmile.dataset.export.tables import DATA, flat
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.validate import (
@@ -61,10 +62,9 @@ def export_faults(out: Path) -> Iterator[Looked]:
     manifest = read_export(out)
     yield from output_faults(out, manifest)
     known = {MANIFEST_NAME, *(output.path for output in manifest.outputs)}
-    for path in sorted(out.rglob("*")):
-        name = path.relative_to(out).as_posix()
-        if path.is_file() and name not in known and not is_picture(path):
-            yield Looked("file", f"{name}: no manifest names it")
+    others = (path for path in out.rglob("*") if not is_picture(path) and path.is_file())
+    for name in sorted({path.relative_to(out).as_posix() for path in others} - known):
+        yield Looked("file", f"{name}: no manifest names it")
     yield from picture_faults(out)
     splits, people = manifest.settings.get("splits"), _People()
     for split in splits if isinstance(splits, dict) else ():
@@ -75,7 +75,8 @@ def export_faults(out: Path) -> Iterator[Looked]:
                 case "webdataset":
                     yield from _table_faults(_tar_rows(out, split), split, people)
                 case "triplets":
-                    yield from _triplet_faults(out / f"{split}.jsonl", split, people)
+                    for kind in ("", INSTRUCTIONS):
+                        yield from _triplet_faults(out / f"{split}{kind}.jsonl", split, people)
                 case "preferences":
                     yield from _line_faults(out / f"{split}.jsonl", split, people, _preference_faults)
                 case "ffe":
@@ -145,7 +146,7 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _triplet_faults(path: Path, split: str, people: _People) -> Iterator[Looked]:
-    if not path.read_bytes().strip():
+    if not path.is_file():
         return
     for number, triplet in read_numbered_triplets(path):
         faults = list(people.faults(triplet.identity, split))
