@@ -6,8 +6,8 @@ CONFIG: drawn people under `collect.drawn`, of which so many are taken as make -
 is done in this process, in one other and in two. Hours are of a processor's time, which other programs on the
 machine do not lengthen; the ratio of one to two is of the clock. What sees all rows at once, duplicates and
 identities, is measured by itself, with a million random hashes and with --faces random embeddings: each is
-compared with each, so that a million take a hundred times as long as 100,000. --write puts the tables in place
-of the last ones of that file.
+compared with each, so that a million take a hundred times as long as 100,000. --write puts the tables in
+place of the last ones of that file.
 """
 
 import argparse
