@@ -37,17 +37,24 @@ from pixelsmile.judges.photo.judge import PhotoJudge
 from pixelsmile.judges.photo.scores import CATEGORIES
 
 FIRST_LIMITS, FIRST_TEST = 27_000_000, 28_000_000  # seeds of people that nothing else draws
-NO_LIMITS = dict.fromkeys(ScreenLimits.model_fields)
+NO_LIMITS = dict.fromkeys(set(ScreenLimits.model_fields) - {"judged_from"})
 UNLIMITED = ScreenSettings.model_validate({"drawn": NO_LIMITS, "human": NO_LIMITS, "keep_unjudged": True})
 _OF_SWEEPS = ("max_excess", "max_drop", "max_step_ratio")
+
+
+def is_judged(row: Row) -> bool:
+    """Whether its label counts alone."""
+    return row.expression != NEUTRAL and (row.strength or 0) >= ScreenLimits().judged_from
+
+
 _WRONG = ("wrong expression", "label swapped", BASE_FAULT)
 # Of each limit its measure, the faults that it is to cut, and the rows that it looks at.
 LIMITS: dict[str, tuple[str, tuple[str, ...], Callable[[Row], bool]]] = {
     "min_sharpness_share": ("sharpness_share", ("blur",), lambda row: True),
     "max_face_scale": ("face_scale", ("zoomed",), lambda row: True),
-    "min_fit": ("label_fit", (*_WRONG, "too weak"), lambda row: (row.strength or 0) > 0.4),
-    "max_excess": ("label_excess", ("too strong",), lambda row: True),
-    "max_other": ("other_excess", _WRONG, lambda row: (row.strength or 0) > 0.4),
+    "min_fit": ("label_fit", (*_WRONG, "too weak"), is_judged),
+    "max_excess": ("label_excess", ("too strong",), is_judged),
+    "max_other": ("other_excess", _WRONG, is_judged),
     "min_neutral": ("label_score", _WRONG, lambda row: row.expression == NEUTRAL),
     "min_score_change": ("score_change", ("no change",), lambda row: True),
     "min_face_change": ("face_change", ("no change",), lambda row: True),

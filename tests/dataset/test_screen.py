@@ -130,6 +130,13 @@ def test_one_limit_of_photographs_leaves_the_others():
     assert ScreenSettings.model_validate_json(settings.model_dump_json()) == settings
 
 
+def test_a_weak_edit_is_judged_by_its_sweep_alone(rows):
+    edit = rows.edit("happy", 0.25, shown=drawn("sad", 0.25))
+    free = {"min_face_change": None, "min_score_change": None}
+    assert rows.screened(edit, drawn=free)[0].faults is None
+    assert rows.screened(edit, drawn={**free, "judged_from": 0.2})[0].reason == "too weak"
+
+
 def test_no_limit_is_none(rows):
     edit = rows.edit(scores=None)
     assert rows.screened(edit, keep_unjudged=True)[0].reason is None

@@ -411,6 +411,7 @@ class ScreenLimits(Record):
 
     min_size_share: its shorter side over the base's. max_face_scale: how much larger or smaller the face may
     become, 1 or more. min_sharpness_share: its sharpness over the base's.
+    judged_from: the strength below which no judge can tell an expression, and its sweep alone is looked at.
     min_fit: the judge's score of what is asked for over its strength. max_excess: that score less the
     strength. max_other: by how much another expression's score may exceed it. min_neutral: 1 less the highest
     score of a face that is to be neutral. These hold for the labels of bases too. min_score_change: distance
@@ -425,6 +426,7 @@ class ScreenLimits(Record):
     min_size_share: float | None = Field(default=0.99, gt=0)
     max_face_scale: float | None = Field(default=1.2, ge=1)
     min_sharpness_share: float | None = Field(default=0.6, ge=0)
+    judged_from: float = Field(default=0.4, ge=0, le=2)
     min_fit: float | None = Field(default=0.5, ge=0, le=1)
     max_excess: float | None = Field(default=None, ge=0, le=1)
     max_other: float | None = Field(default=0.1, ge=-1, le=1)

@@ -81,7 +81,7 @@ def _label_checks(row: Row, limits: ScreenLimits, keep_unjudged: bool) -> Iterat
         yield Check("label_score", "not judged", None, 0, True, keep_unjudged)
     elif expression == NEUTRAL:
         yield from _checks(row, ("label_score", "not neutral", limits.min_neutral, True))
-    else:
+    elif row.strength is None or row.strength >= limits.judged_from:
         yield from _checks(
             row,
             ("label_fit", "too weak", limits.min_fit, True),
