@@ -114,8 +114,13 @@ def made(
             faults.update({planted.row.id: planted.fault for planted in group})
             yield [planted.row for planted in group]
 
-    done = workers.map(partial(screened, folder, settings), batches(), lambda row: row)
-    return [Planted(row, faults[row.id]) for rows in done if len(rows) > 1 for row in rows]
+    done: list[Row] = []
+    try:
+        for rows in workers.map(partial(screened, folder, settings), batches(), lambda row: row):
+            done += rows if len(rows) > 1 else ()
+    except KeyboardInterrupt:
+        print("interrupted: what follows counts what was done")
+    return [Planted(row, faults[row.id]) for row in done]
 
 
 def wilson(hits: int, num: int) -> tuple[float, float]:

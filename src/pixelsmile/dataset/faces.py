@@ -38,8 +38,6 @@ class Faces:
     def __call__(self, row: Row) -> Row:
         image = kept_picture(self.folder, row)
         row = with_face(row, image, self.settings).updated(phash=_perceptual_hash(image))
-        if (quality := self.settings.quality) is not None:
-            row = row.updated(quality=round(quality_of(image, quality.metric), 4))
         if not row.num_faces:
             return row.rejected("faces", "no face", 0, 1)
         if row.num_faces > 1 and self.settings.faces == "one":
@@ -51,7 +49,7 @@ class Faces:
 
 
 def with_face(row: Row, image: Image.Image, settings: FaceSettings, near: Box | None = None) -> Row:
-    """The row with how many faces its picture shows, and what was measured of one: the largest.
+    """The row with its picture's quality, how many faces it shows, and what was measured of one: the largest.
 
     near: rather the one that shares most with this box; where none does, there is nothing but their number.
     """
@@ -60,6 +58,8 @@ def with_face(row: Row, image: Image.Image, settings: FaceSettings, near: Box | 
     networks = _networks(networks_for(settings, row.domain, row.is_drawn), row.is_drawn)
     found = networks.detector.detect(image)
     row = row.updated(num_faces=len(found))
+    if settings.quality is not None:
+        row = row.updated(quality=round(quality_of(image, settings.quality.metric), 4))
     face = face_at(found, near)
     if face is None:
         return row
