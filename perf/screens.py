@@ -24,10 +24,12 @@ from PIL import Image, ImageDraw
 from planted import BASE_FAULT, BASE_REASON, FED_FAULTS, SWEEP_FAULTS, Maker, Planted
 from planted_photographs import Photographs
 
-from pixelsmile.dataset.config import FaceSettings, ScreenLimits, ScreenSettings
+from pixelsmile.dataset import preset_path
+from pixelsmile.dataset.config import BuildConfig, FaceSettings, ScreenLimits, ScreenSettings
 from pixelsmile.dataset.faces import Faces
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.screen import JOINED, Screen
+from pixelsmile.dataset.screen_checks import is_judged
 from pixelsmile.dataset.workers import Workers
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.images import load_image
@@ -35,6 +37,7 @@ from pixelsmile.judges.embedded.judge import EmbeddedJudge
 from pixelsmile.judges.judge import NoVerdict, Verdict
 from pixelsmile.judges.photo.judge import PhotoJudge
 from pixelsmile.judges.photo.scores import CATEGORIES
+from pixelsmile.store.configuration import read_configuration
 
 FIRST_LIMITS, FIRST_TEST = 27_000_000, 28_000_000  # seeds of people that nothing else draws
 NO_LIMITS = dict.fromkeys(set(ScreenLimits.model_fields) - {"judged_from"})
@@ -42,9 +45,16 @@ UNLIMITED = ScreenSettings.model_validate({"drawn": NO_LIMITS, "human": NO_LIMIT
 _OF_SWEEPS = ("max_excess", "max_drop", "max_step_ratio")
 
 
-def is_judged(row: Row) -> bool:
-    """Whether its label counts alone."""
-    return row.expression != NEUTRAL and (row.strength or 0) >= ScreenLimits().judged_from
+def shipped_for(what: str) -> ScreenSettings:
+    """The limits of the configuration that makes such a set."""
+    if (name := {"pairs": "fed-miniature", "sweeps": "ffe-miniature"}.get(what)) is None:
+        return ScreenSettings()
+    return read_configuration(preset_path(name), BuildConfig).screen or ScreenSettings()
+
+
+def judged_label(row: Row) -> bool:
+    """Whether its scores alone say what it shows."""
+    return row.expression != NEUTRAL and is_judged(row, ScreenLimits())
 
 
 _WRONG = ("wrong expression", "label swapped", BASE_FAULT)
@@ -52,9 +62,9 @@ _WRONG = ("wrong expression", "label swapped", BASE_FAULT)
 LIMITS: dict[str, tuple[str, tuple[str, ...], Callable[[Row], bool]]] = {
     "min_sharpness_share": ("sharpness_share", ("blur",), lambda row: True),
     "max_face_scale": ("face_scale", ("zoomed",), lambda row: True),
-    "min_fit": ("label_fit", (*_WRONG, "too weak"), is_judged),
-    "max_excess": ("label_excess", ("too strong",), is_judged),
-    "max_other": ("other_excess", _WRONG, is_judged),
+    "min_fit": ("label_fit", (*_WRONG, "too weak"), judged_label),
+    "max_excess": ("label_excess", ("too strong",), judged_label),
+    "max_other": ("other_excess", _WRONG, judged_label),
     "min_neutral": ("label_score", _WRONG, lambda row: row.expression == NEUTRAL),
     "min_score_change": ("score_change", ("no change",), lambda row: True),
     "min_face_change": ("face_change", ("no change",), lambda row: True),
@@ -265,7 +275,6 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="a picture of ten rows is to be written there")
     options = parser.parse_args()
     is_test = options.what == "test"
-    settings = ScreenSettings() if is_test else UNLIMITED
     first, num = FIRST_TEST if is_test else FIRST_LIMITS, options.people
     with tempfile.TemporaryDirectory() as name, Workers(options.workers) as workers:
         folder, start = Path(name), time.perf_counter()
@@ -282,7 +291,9 @@ def main() -> None:
                 "pairs": (pairs.fed(first, num), faults),
                 "sweeps": (sweeps.sweeps(first + num, max(1, num // SWEEPS_IN)), SWEEP_FAULTS),
             }
-        found = {what: made(groups, folder, settings, workers) for what, (groups, _) in sets.items()}
+        found = {}
+        for what, (groups, _) in sets.items():
+            found[what] = made(groups, folder, shipped_for(what) if is_test else UNLIMITED, workers)
         for what, rows in found.items():
             print(f"{len(rows):,} rows of {what}, {time.perf_counter() - start:.0f} s in all")
             if is_test:

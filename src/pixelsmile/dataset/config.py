@@ -409,36 +409,39 @@ class AnnotateSettings(Record):
 class ScreenLimits(Record):
     """What an edit must be beside its base to stay; a limit of null is none.
 
+    The defaults are of drawn portraits: where planted faults cut (`perf/screens.py`).
+
     min_size_share: its shorter side over the base's. max_face_scale: how much larger or smaller the face may
     become, 1 or more. min_sharpness_share: its sharpness over the base's.
-    judged_from: the strength below which no judge can tell an expression, and its sweep alone is looked at.
-    min_fit: the judge's score of what is asked for over its strength. max_excess: that score less the
-    strength. max_other: by how much another expression's score may exceed it. min_neutral: 1 less the highest
-    score of a face that is to be neutral. These hold for the labels of bases too. min_score_change: distance
-    of the twelve scores from the base's. min_face_change: RMSE of the colours in the face, 0..255.
-    min_identity: cosine of the embeddings. max_background: RMSE of the colours outside of the face.
-    min_agreement: of a panel of judges, 0..1.
-    min_nearest_change: RMSE in the face to the edit of the same base that is most like it.
+    judged_from: the strength below which no judge can tell an expression: nothing of min_fit to
+    min_score_change applies, and its sweep alone is looked at. min_fit: the judge's score of what is asked
+    for over its strength. max_excess: that score less the strength. max_other: by how much another
+    expression's score may exceed it. min_neutral: 1 less the highest score of a face that is to be neutral.
+    These hold for the labels of bases too. min_score_change: distance of the twelve scores from the base's.
+    min_face_change: RMSE of the colours in the face, 0..255; of copies alone, as grain and JPEG change a face
+    more than a slight expression does. min_identity: cosine of the embeddings. max_background: RMSE of the
+    colours outside of the face. min_agreement: of a panel of judges, 0..1. min_nearest_change: RMSE in the
+    face to the edit of the same base that is most like it; neighbours of a sweep differ by 2.5 and more.
     max_drop: how far the score may fall where the strength rises. max_step_ratio: the largest step of a sweep
     over the mean one, in the picture.
     """
 
     min_size_share: float | None = Field(default=0.99, gt=0)
-    max_face_scale: float | None = Field(default=1.2, ge=1)
-    min_sharpness_share: float | None = Field(default=0.6, ge=0)
+    max_face_scale: float | None = Field(default=1.08, ge=1)
+    min_sharpness_share: float | None = Field(default=0.34, ge=0)
     judged_from: float = Field(default=0.4, ge=0, le=2)
-    min_fit: float | None = Field(default=0.5, ge=0, le=1)
-    max_excess: float | None = Field(default=None, ge=0, le=1)
-    max_other: float | None = Field(default=0.1, ge=-1, le=1)
+    min_fit: float | None = Field(default=0.75, ge=0, le=1)
+    max_excess: float | None = Field(default=0.34, ge=0, le=1)
+    max_other: float | None = Field(default=0.0, ge=-1, le=1)
     min_neutral: _Share | None = 0.6
-    min_score_change: float | None = Field(default=0.1, ge=0)
+    min_score_change: float | None = Field(default=0.19, ge=0)
     min_face_change: float | None = Field(default=1.5, ge=0)
-    min_identity: float | None = Field(default=0.7, ge=-1, le=1)
-    max_background: float | None = Field(default=12, ge=0)
+    min_identity: float | None = Field(default=0.71, ge=-1, le=1)
+    max_background: float | None = Field(default=7.5, ge=0)
     min_agreement: _Share | None = 0.5
-    min_nearest_change: float | None = Field(default=1.2, ge=0)
-    max_drop: float | None = Field(default=0.1, ge=0, le=1)
-    max_step_ratio: float | None = Field(default=1.6, ge=1)
+    min_nearest_change: float | None = Field(default=2.5, ge=0)
+    max_drop: float | None = Field(default=0.12, ge=0, le=1)
+    max_step_ratio: float | None = Field(default=2.4, ge=1)
 
 
 class PhotographLimits(ScreenLimits):

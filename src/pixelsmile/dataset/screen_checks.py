@@ -27,9 +27,10 @@ def edit_checks(row: Row, settings: ScreenSettings, faces: FaceSettings) -> Iter
     limits = limits_for(settings, row)
     yield from _picture_checks(row, limits, faces)
     yield from _label_checks(row, limits, settings.keep_unjudged)
+    if is_judged(row, limits):
+        yield from _checks(row, ("score_change", "no change", limits.min_score_change, True))
     yield from _checks(
         row,
-        ("score_change", "no change", limits.min_score_change, True),
         ("face_change", "no change", limits.min_face_change, True),
         ("identity_cosine", "identity lost", limits.min_identity, True),
         ("background_rmse", "background changed", limits.max_background, False),
@@ -54,6 +55,11 @@ def sweep_checks(row: Row, settings: ScreenSettings) -> Iterator[Check]:
 def shows(row: Row) -> str | None:
     """The expression that a row is to show; at strength 0 that is none."""
     return NEUTRAL if row.strength == 0 else row.expression
+
+
+def is_judged(row: Row, limits: ScreenLimits) -> bool:
+    """Whether its scores alone say what it shows."""
+    return shows(row) == NEUTRAL or row.strength is None or row.strength >= limits.judged_from
 
 
 def _picture_checks(row: Row, limits: ScreenLimits, faces: FaceSettings) -> Iterator[Check]:
@@ -81,7 +87,7 @@ def _label_checks(row: Row, limits: ScreenLimits, keep_unjudged: bool) -> Iterat
         yield Check("label_score", "not judged", None, 0, True, keep_unjudged)
     elif expression == NEUTRAL:
         yield from _checks(row, ("label_score", "not neutral", limits.min_neutral, True))
-    elif row.strength is None or row.strength >= limits.judged_from:
+    elif is_judged(row, limits):
         yield from _checks(
             row,
             ("label_fit", "too weak", limits.min_fit, True),
