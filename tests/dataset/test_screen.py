@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageFilter
 
+from pixelsmile.dataset.build import CONFIG_NAME
 from pixelsmile.dataset.config import FaceSettings, ScreenSettings
 from pixelsmile.dataset.faces import with_face
 from pixelsmile.dataset.preferences import failed_stage, preferences
@@ -18,6 +19,7 @@ from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.screen import Screen
 from pixelsmile.dataset.screen_checks import edit_checks
 from pixelsmile.dataset.stage import Stage
+from pixelsmile.dataset.survey import explain, explanation
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.hashing import sha256_file
 from pixelsmile.portraits import Portrait, action_units, draw_portrait, sample_identity
@@ -120,7 +122,7 @@ def test_planted_faults_have_their_reasons(rows):
     assert by_name["background changed"].faults == "background changed"
     assert by_name["other expression"].measured is not None
     assert failed_stage(by_name["background changed"]) == "background"
-    assert (by_name["too weak"].limit, by_name["too weak"].step) == (0.5, "screen")
+    assert (by_name["too weak"].limit, by_name["too weak"].step) == (0.75, "screen")
 
 
 def test_one_limit_of_photographs_leaves_the_others():
@@ -149,7 +151,7 @@ def test_a_base_that_is_not_as_labelled_goes_with_its_edits(rows):
     wrong = rows.base.updated(expression="sad", strength=0.8)
     base, edit = Screen(rows.folder, ScreenSettings(), FACES)([wrong, rows.edit()])
     assert base.reason == edit.reason == "base not as labelled"
-    assert base.measured == edit.measured < base.limit == 0.5
+    assert base.measured == edit.measured < base.limit == 0.75
     neutral = rows.base.updated(scores=tuple(drawn("sad", 1).truth.scores[name] for name in EXPRESSIONS))
     assert Screen(rows.folder, ScreenSettings(), FACES)([neutral])[0].reason == "base not as labelled"
     (alone,) = Screen(rows.folder, ScreenSettings(), FACES)([rows.edit()])
@@ -221,6 +223,25 @@ def test_a_page_shows_an_edit_beside_its_base(rows):
     assert shown[1]["words"] == "happy 0.8: Smile <broadly>"
     sizes = [Image.open(io.BytesIO(base64.b64decode(row["uri"].partition(",")[2]))).size for row in shown]
     assert sizes == [(SIZE_PX, SIZE_PX), (2 * SIZE_PX, SIZE_PX)]
+
+
+def test_an_edit_is_explained_from_the_step_that_asked_for_it(rows):
+    edit = rows.edit()
+    screened = Screen(rows.folder, ScreenSettings(), FACES)([rows.base, edit])
+    (rows.folder / CONFIG_NAME).write_text("")
+    for name, found in {"collect": [rows.base], "faces": [rows.base], "compose": [rows.base, edit]}.items():
+        Stage(rows.folder / name).begin(FACES.model_dump(mode="json"), {})
+        Stage(rows.folder / name).write(0, found)
+    Stage(rows.folder / "screen").begin(ScreenSettings().model_dump(mode="json"), {})
+    Stage(rows.folder / "screen").write(0, screened)
+    told = dict(explain(rows.folder, edit.id))
+    assert list(told) == ["compose", "screen"]
+    words = explanation(rows.folder, "screen", told["screen"])
+    assert words[0] == f"edit of {rows.base.id}"
+    assert f"identity_cosine {screened[1].identity_cosine:g} (at least 0.71)" in words
+    assert f"label_fit {screened[1].label_fit:g} (at least 0.75)" in words
+    (word,) = explanation(rows.folder, "screen", screened[0])
+    assert word.startswith("base's label_score ")
 
 
 def test_what_goes_wrong_with_a_row_costs_it_alone(rows):
