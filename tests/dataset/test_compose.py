@@ -111,7 +111,7 @@ def test_a_library_of_ones_own(tmp_path):
     assert (row.combination, row.units) == ("happy:smile", "lip_corner_pull=1")
     compose = Compose(ComposeSettings.model_validate({"library": str(file), "expressions": {}}))
     with pytest.raises(InputError, match="no combinations of angry: it has happy"):
-        compose.record()
+        compose(BASE)
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,9 @@ _BUILD_EPILOG = """examples:
   pixelsmile dataset build mine.yaml -o faces --set faces.min_px=128 --redo faces
   pixelsmile dataset build mine.yaml -o faces --decisions decisions.jsonl --redo duplicates
 
-CONFIG is a YAML file, or drawn or photographs, which come with the program. The steps are collect, faces,
-review (where there are decisions), duplicates and identities. The same command again goes on where it was
+CONFIG is a YAML file, or one that comes with the program: drawn, photographs, ffe-miniature, fed-miniature.
+The steps are collect, faces, review (where there are decisions), duplicates and identities; then compose,
+generate, annotate and screen, where the configuration has them. The same command again goes on where it was
 interrupted, and does nothing that is done. A step that was done with other settings is not done over unless
 --redo says so.
 """
@@ -62,7 +63,9 @@ def build_parser() -> CommandParser:
     """The options of `dataset build`."""
     summary = "Build a data set: collect pictures, find their faces, duplicates and people."
     parser = CommandParser("dataset build", summary, _build, _BUILD_EPILOG)
-    parser.add_argument("config", metavar="CONFIG", help="a YAML file, or drawn or photographs")
+    parser.add_argument(
+        "config", metavar="CONFIG", help="a YAML file, or drawn, photographs, ffe-miniature or fed-miniature"
+    )
     parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where the data set goes")
     parser.add_argument("--until", metavar="STEP", help="stop after this step")
     parser.add_argument("--redo", metavar="STEP", help="take away what this step and all after it have done")
@@ -84,6 +87,9 @@ def build_parser() -> CommandParser:
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the configuration"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be done, and what it would cost; do nothing"
     )
     add_json(parser)
     add_quiet(parser)
@@ -155,6 +161,12 @@ def agreement_parser() -> CommandParser:
 
 def _build(options: argparse.Namespace) -> int:
     config, folder = _config(options), Path(options.output)
+    if options.dry_run:
+        from pixelsmile.dataset.outlook import outlook
+
+        for line in outlook(folder, config):
+            print(line)
+        return 0
     from pixelsmile.dataset.build import build
 
     num_workers = options.workers or os.cpu_count() or 1
@@ -169,7 +181,10 @@ def _build(options: argparse.Namespace) -> int:
                 redo=options.redo,
                 ray=options.ray,
             ):
-                show(event.done, event.total, what=event.step)
+                if event.note and event.done == 0:
+                    remark(f"{event.step}: {event.note}", options.quiet)
+                unit = f"pictures, {event.note}" if event.note else "pictures"
+                show(event.done, event.total, what=event.step, unit=unit)
                 if event.manifest is not None:
                     steps.append(event)
         except KeyboardInterrupt:

@@ -10,6 +10,7 @@ says of each row what becomes of it: `Decide`. `compose` makes many rows of one;
 shard and in a batch, to the end.
 """
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -41,7 +42,7 @@ from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_file
 from pixelsmile.store.configuration import write_configuration
 from pixelsmile.store.manifests import FileRecord
-from pixelsmile.store.publication import remove_folder
+from pixelsmile.store.publication import remove_folder, write_file
 from pixelsmile.store.run_folder import WorkFolder
 
 STEPS = (
@@ -49,6 +50,7 @@ STEPS = (
     *("compose", "generate", "annotate", "screen"),
 )
 CONFIG_NAME = "config.yaml"
+COMBINATIONS = "combinations.json"  # in the folder of compose: which are kept, and why the others are not
 _BATCH_ITEMS, _BATCH_ROWS = 4, 16  # a batch of items may hold whole files in memory
 
 T = TypeVar("T")
@@ -242,6 +244,9 @@ class _Builder:
 
     def _price(self, step: str) -> str:
         """What a step will cost, where money is known to be spent."""
+        compose = self._config.compose
+        if step == "compose" and compose is not None and compose.judge is not None:
+            return f"asking {compose.judge} about the combinations"
         if step != "generate" or self._config.generate is None:
             return ""
         is_left = [row for row in self._before(step).all_rows() if row.base is not None]
@@ -280,7 +285,7 @@ class _Builder:
     @cached_property
     def _compose(self) -> Compose:
         assert self._config.compose is not None
-        return Compose(self._config.compose)
+        return Compose(self._config.compose, self._folder)
 
     def _extent(self, before: StageManifest | None) -> tuple[int, FileRecord]:
         """How many shards a step has, and what it takes in."""
@@ -339,6 +344,8 @@ class _Builder:
     def _composed(self, stage: Stage) -> Iterator[int]:
         """Shards of whole groups; of each, how many bases it has. What is there is not written again."""
         compose, shard_rows = self._compose, self._config.collect.shard_rows
+        text = json.dumps(compose.combinations.to_json(), indent=1)
+        write_file(stage.path / COMBINATIONS, f"{text}\n".encode(), force=True)
         shard = num_bases = 0
         rows: list[Row] = []
         for base in self._before(stage.name).all_rows():

@@ -6,7 +6,7 @@ change nothing else.
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +14,11 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from pixelsmile.dataset.combinations import CombinationJudge, Combinations, chosen
 from pixelsmile.dataset.config import UNKNOWN, ComposeSettings, ExpressionEdits, InstructionEdits
 from pixelsmile.dataset.rows import ID_DIGITS, Row
-from pixelsmile.errors import InputError
 from pixelsmile.expressions import NEUTRAL, Domain, target_prompt
-from pixelsmile.expressions.library import SHIPPED, Combination, Library, read_library
+from pixelsmile.expressions.library import SHIPPED, Combination, read_library
 from pixelsmile.hashing import sha256_file, sha256_json
 from pixelsmile.portraits import ActionUnits, action_units
 from pixelsmile.portraits.action_units import UNITS, checked_units
@@ -68,17 +68,20 @@ class Compose:
     """The step's function: of a base, the base itself and behind it the edits of it that are asked for."""
 
     settings: ComposeSettings
+    folder: Path | None = None  # of the data set, where there is a judge
 
     def record(self) -> JsonValue:
-        """The hash of the library. InputError where it cannot be read, or lacks a target."""
-        self.combinations  # noqa: B018  # says now what is wrong with it
-        return {"library": sha256_file(self._library_path)}
+        """The hashes of the library and of the judge. InputError for what is no library; RemoteError."""
+        read_library(self._library_path)
+        record: dict[str, JsonValue] = {"library": sha256_file(self._library_path)}
+        if (judge := self._judge) is not None:
+            record["judge"] = judge.sha256
+        return record
 
     @cached_property
-    def combinations(self) -> Mapping[str, tuple[Combination, ...]]:
-        """Of each target those that may be drawn."""
-        library = read_library(self._library_path)
-        return {name: _combinations(library, name) for name in self._targets}
+    def combinations(self) -> Combinations:
+        """Of each target those that may be drawn; a judge is asked about them here. As `chosen`."""
+        return chosen(read_library(self._library_path), self._targets, self._judge)
 
     def __call__(self, base: Row) -> list[Row]:
         return [base, *self.edits(base)]
@@ -91,6 +94,13 @@ class Compose:
             yield from self._sweeps(base, plans[0])
         if plans[1] is not None and shown in plans[1].bases:
             yield from self._instructed(base, plans[1])
+
+    @property
+    def _judge(self) -> CombinationJudge | None:
+        if self.settings.judge is None:
+            return None
+        assert self.folder is not None
+        return CombinationJudge(self.folder, self.settings)
 
     @property
     def _library_path(self) -> Path:
@@ -133,7 +143,7 @@ class Compose:
     def _looks(self, base: Row, target: str, num: int | None) -> list[Look]:
         if num is None or target == NEUTRAL:
             return [Look(target)]
-        known = self.combinations[target]
+        known = self.combinations.kept[target]
         chosen = self._lot(base, target).sample(known, min(num, len(known)))
         return [Look(target, combination) for combination in chosen]
 
@@ -169,13 +179,3 @@ class Compose:
 def _units_text(units: ActionUnits) -> str | None:
     moved = [f"{name}={getattr(units, name):g}" for name in UNITS if getattr(units, name)]
     return ",".join(moved) or None
-
-
-def _combinations(library: Library, expression: str) -> tuple[Combination, ...]:
-    if expression not in library.expressions:
-        have = ", ".join(library.expressions)
-        raise InputError(f"the library has no combinations of {expression}: it has {have}")
-    found = library.combinations(expression)
-    if not found:
-        raise InputError(f"the library's combinations of {expression} all break a rule: add some")
-    return found

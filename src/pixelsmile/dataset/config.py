@@ -275,14 +275,32 @@ class InstructionEdits(Record):
 class ComposeSettings(Record):
     """Which edits of each base are asked for; a base that is not edited stays in the set.
 
-    library: a file of combinations; null is the one that ships. seed: of all that is drawn here, and of the
-    seeds that editors get.
+    library: a file of combinations; null is the one that ships. judge: takes out those that read as something
+    else; `embedded` is shown them on drawn people, a model is asked in words, and keeps those with min_mark
+    (0..10). seed: of all that is drawn here, and of the seeds that editors get.
     """
+
+    RUN_ONLY: ClassVar[frozenset[str]] = frozenset(("key_env", "max_concurrency", "max_requests"))
 
     seed: int = Field(default=0, ge=0, le=2**31)
     library: str | None = None
     expressions: ExpressionEdits | None = None
     instructions: InstructionEdits | None = None
+    judge: str | None = None
+    min_mark: float = Field(default=6, ge=0, le=10)
+    # Of a judge behind a server.
+    key_env: str | None = None
+    max_concurrency: int = Field(default=8, ge=1, le=1024)
+    max_requests: int | None = Field(default=None, ge=0)
+
+    @field_validator("judge")
+    @classmethod
+    def _reads_or_sees_drawn_people(cls, name: str | None) -> str | None:
+        if name is not None and (name == PHOTO or not is_judge(name)):
+            raise ValueError(
+                f"{name!r} cannot judge combinations: use {EMBEDDED}, or a model as gemini:MODEL"
+            )
+        return name
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> "ComposeSettings":

@@ -86,6 +86,11 @@ def explanation(folder: Path, step: str, row: Row) -> list[str]:
             words = [f"{row.num_faces or 0} found", *map(_check_words, measured)]
         case "identities":
             words = [f"person {row.person}"]
+        case "compose" if row.base is not None:
+            words = list(_asked_words(row))
+        case "generate" if row.base is not None:
+            made = f"{row.width_px} x {row.height_px} px, file {row.picture}" if row.picture else "no picture"
+            words = [f"editor {row.editor}", made]
         case "annotate":
             settings = validated(AnnotateSettings, json.dumps(Stage(folder / step).settings()))
             words = _annotation(row, settings)
@@ -96,6 +101,16 @@ def explanation(folder: Path, step: str, row: Row) -> list[str]:
     if row.reason is not None:
         words.append(_rejection(row))
     return words
+
+
+def _asked_words(row: Row) -> Iterator[str]:
+    shown = (
+        f"{row.base_expression} at {row.base_strength:g}" if row.base_expression else "an unknown expression"
+    )
+    yield f"edit of {row.base}, which shows {shown}"
+    yield f"asked for {row.expression} at {row.strength:g}, {row.combination or 'its own look'}"
+    yield f"units {row.units or 'none'}"
+    yield f'told "{row.prompt}"'
 
 
 def _annotation(row: Row, settings: AnnotateSettings) -> list[str]:

@@ -63,8 +63,8 @@ class Question:
     target: Target | None = None
 
     def __post_init__(self) -> None:
-        if not self.pictures:
-            raise ValueError("a question shows at least one picture")
+        if not self.pictures and not self.words:
+            raise ValueError("a question shows at least one picture, or says something")
         if UNCAPTIONED in self.pictures and len(self.pictures) > 1:
             raise ValueError("several pictures have a caption each")
 

@@ -12,6 +12,7 @@ from pixelsmile.expressions import Domain
 from pixelsmile.judges.judge import Judge, Markers
 from pixelsmile.judges.model_judge import ModelJudge
 from pixelsmile.judges.rubrics import (
+    COMBINATION,
     EXPRESSION_SCORES,
     FED_CONSISTENCY,
     FED_QUALITY,
@@ -77,6 +78,17 @@ def parse_statistician(text: str, domain: Domain, options: JudgeOptions | None =
             f"judge {text!r} knows expressions alone, not age or clothes: name a model, as gemini:MODEL"
         )
     return _model_judge(text, STATISTICS[domain], options or JudgeOptions())
+
+
+def parse_reader(text: str, options: JudgeOptions | None = None) -> Judge:
+    """The model that `text` names, ready to be asked in words whether a face is an expression.
+
+    A file has JSON lines {"question": Question.sha256, "answer": ...}. InputError for judges that read no
+    words, and as `parse_judge`.
+    """
+    if text in (EMBEDDED, PHOTO):
+        raise InputError(f"judge {text!r} reads no words: name a model, as gemini:MODEL")
+    return _model_judge(text, COMBINATION, options or JudgeOptions())
 
 
 def parse_markers(text: str, options: JudgeOptions | None = None) -> Markers:
