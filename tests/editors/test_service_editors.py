@@ -1,6 +1,9 @@
 """Editors behind the services: runs over bad servers, runs that are killed, what a service would not give."""
 
 import asyncio
+import base64
+import io
+import json
 import os
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +14,7 @@ from editors.editor_examples import a_task, sweep
 from editors.test_remote_editor import run
 from image_server import KEYS, PRICE, TRANSPORT, ImageServer
 from model_examples import HASTE
-from model_server import at_random, in_turn
+from model_server import SayingServer, at_random, in_turn
 from PIL import Image, ImageOps
 
 from pixelsmile.editors.editor import EditorStoppedError
@@ -120,6 +123,49 @@ def test_a_damaged_picture_is_asked_for_again_and_not_kept(tmp_path):
         runner.run(editor.close())
     assert made.image is not None
     assert (server.met, len(server.downloads)) == ({"good": 1}, 2)
+
+
+def encoded(*frames: Image.Image, kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    frames[0].save(file, kind, save_all=len(frames) > 1, append_images=frames[1:])
+    return file.getvalue()
+
+
+OTHER = Image.new("RGB", (40, 40), (0, 90, 0))
+
+
+@pytest.mark.parametrize(
+    ("sent", "failure"),
+    [
+        (encoded(GREY, OTHER), "unscored: malformed (what it sent holds several frames or pages"),
+        (encoded(GREY, OTHER, kind="WEBP"), "unscored: malformed (what it sent holds several frames"),
+        (encoded(GREY, kind="GIF"), "unscored: malformed (a picture of the answer is none"),
+        (b"I will not.", "unscored: malformed (a picture of the answer is none"),
+        (encoded(GREY)[:-30], "unscored: malformed (what it sent "),
+        (b"", "unscored: malformed (a picture of the answer is none"),
+    ],
+)
+def test_what_is_no_picture_is_unscored_and_not_kept(sent, failure, tmp_path):
+    body = json.dumps({"data": [{"b64_json": base64.b64encode(sent).decode()}]}).encode()
+    with SayingServer(lambda request, nth: (200, {}, body)) as server, asyncio.Runner() as runner:
+        for count in (12, 24):
+            editor = editor_at("openai-images", server.url, tmp_path)
+            (made,) = sweep(editor, a_task(), GREY, (1.0,), 0, runner)
+            runner.run(editor.close())
+            assert made.image is None
+            assert made.failure is not None
+            assert made.failure.startswith(failure)
+            assert server.num_requests == count
+
+
+def test_an_edit_may_have_another_size(tmp_path):
+    body = json.dumps({"data": [{"b64_json": base64.b64encode(encoded(GREY.resize((90, 60)))).decode()}]})
+    with SayingServer(lambda request, nth: (200, {}, body.encode())) as server, asyncio.Runner() as runner:
+        editor = editor_at("openai-images", server.url, tmp_path)
+        (made,) = sweep(editor, a_task(), GREY, (1.0,), 0, runner)
+        runner.run(editor.close())
+    assert made.image is not None
+    assert made.image.size == (90, 60)
 
 
 @pytest.mark.parametrize("kind", MODELS)

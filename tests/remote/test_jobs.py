@@ -154,6 +154,20 @@ def test_no_address_leads_away(kind):
     assert (other.downloads, server.met) == ([], {"good": 1})
 
 
+@pytest.mark.parametrize("kind", JOBS)
+def test_no_job_is_asked_about_elsewhere(kind, tmp_path):
+    jobs = JobLog(tmp_path / "jobs.jsonl")
+    with ImageServer() as other, ImageServer() as server:
+        server.home = other.url
+        answered = asked(provider_at(kind, server.url, jobs=jobs), ONCE)
+        assert answered.reason == "malformed"
+        assert answered.detail == "the answer names an address at '127.0.0.1', which is not followed"
+        server.home = None
+        jobs.write(PROMPT.sha256, f"{other.url}/v1/predictions/job-0")  # somebody wrote it there
+        assert asked(provider_at(kind, server.url, jobs=jobs)).value == negative(png_of(0))
+    assert (other.met_later, server.met) == ({}, {"good": 2})
+
+
 def test_where_the_services_may_send_us():
     def followed(service, address: str, hosts) -> bool:
         return Connection(service, None, None, 1.0)._is_followed(address, hosts)

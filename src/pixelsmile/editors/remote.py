@@ -190,11 +190,15 @@ def _whole_picture(reply: Reply) -> tuple[bytes, Image.Image]:
     try:
         return file, load_image(file)
     except ImageError as error:
-        raise UnusableReplyError(f"what it sent {error}") from error
+        raise UnusableReplyError(_damage(error)) from error
 
 
 def _outcome(picture: bytes) -> EditOutcome:
     try:
         return EditOutcome(1.0, load_image(picture))
     except ImageError as error:
-        return EditOutcome(1.0, None, f"unscored: malformed (what it sent {error})")
+        return EditOutcome(1.0, None, f"unscored: malformed ({_damage(error)})")
+
+
+def _damage(error: ImageError) -> str:
+    return f"what it sent {str(error).removeprefix('the uploaded picture ')}"

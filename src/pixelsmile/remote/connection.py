@@ -112,14 +112,18 @@ class Connection:
 
     async def get(self, address: str) -> Answer | ServerError | Reply | Failure:
         """What the service says at an address that an answer named, as `post`; a Reply for a foreign one."""
-        if not self._is_followed(address, self._service.hosts):
-            return _foreign(address)
+        if not self.leads_home(address):
+            return foreign(address)
         return self._answer(await self._exchange("GET", address, self._key_headers(), _MAX_GET_S))
+
+    def leads_home(self, address: str) -> bool:
+        """Whether an address that an answer named is the service's own, where a key may go."""
+        return self._is_followed(address, self._service.hosts)
 
     async def download(self, address: str) -> bytes | ServerError | Reply | Failure:
         """The file at an address that an answer named, asked for without a key, within the same bounds."""
         if not self._is_followed(address, self._service.delivery_hosts):
-            return _foreign(address)
+            return foreign(address)
         came = await self._exchange("GET", address, {}, _MAX_GET_S)
         if not isinstance(came, tuple):
             return came
@@ -226,7 +230,8 @@ async def _read(response: Any, most: int) -> tuple[bytes, bool]:
     return bytes(body), True
 
 
-def _foreign(address: str) -> Reply:
+def foreign(address: str) -> Reply:
+    """What an answer is that leads elsewhere."""
     try:
         host = urlsplit(address).hostname or ""
     except ValueError:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import JsonValue
 
 from pixelsmile.remote.answers import NOT_FOUND, Answer, ServerError, is_retried
-from pixelsmile.remote.connection import Connection
+from pixelsmile.remote.connection import Connection, foreign
 from pixelsmile.remote.openai_images import picture_fault
 from pixelsmile.remote.provider import NOTHING, Failure, Limits, Prompt, Reply, Usage
 from pixelsmile.store.json_lines import LineWriter, Record, read_lines
@@ -123,19 +123,21 @@ class JobProvider(ABC):
 
     def has_job(self, prompt: Prompt) -> bool:
         """Whether a job was taken for this prompt, which is asked about next and not paid for again."""
-        return self._jobs.read(prompt.sha256) is not None
+        return self._job(prompt) is not None
 
     async def ask(self, prompt: Prompt) -> Reply | Failure:
         """The pictures of the job that was taken for this prompt, or else of a new one."""
-        address = self._jobs.read(prompt.sha256)
+        address = self._job(prompt)
         if address is not None:
             outcome = await self._outcome(prompt, JobState(address, "pending"), NOTHING)
         else:
             taken = self._said(await self._connection.post(self._path(), record=self._request(prompt)))
             if not isinstance(taken, JobState):
                 return taken
-            self._jobs.write(prompt.sha256, taken.address)
             paid = None if taken.cost is None else Usage(0, taken.cost)
+            if not self._connection.leads_home(taken.address):
+                return replace(foreign(taken.address), usage=paid)
+            self._jobs.write(prompt.sha256, taken.address)
             outcome = await self._outcome(prompt, taken, paid)
         return self._connection.clean(outcome) if isinstance(outcome, Reply) else outcome
 
@@ -143,6 +145,11 @@ class JobProvider(ABC):
         """Close the connections of this event loop, and the file of jobs."""
         self._jobs.close()
         await self._connection.aclose()
+
+    def _job(self, prompt: Prompt) -> str | None:
+        """Where the job is asked about that was taken for this prompt; an address from elsewhere is none."""
+        address = self._jobs.read(prompt.sha256)
+        return address if address and self._connection.leads_home(address) else None
 
     @abstractmethod
     def _path(self) -> str:

@@ -76,12 +76,12 @@ class ReplicateImages(JobProvider):
         return f"models/{self.model}/predictions"
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
-        shown_ = [data_uri(picture) for picture in prompt.pictures]
-        is_list = self._field.endswith("[]") or len(shown_) != 1
+        uris = [data_uri(picture) for picture in prompt.pictures]
+        is_list = self._field.endswith("[]") or len(uris) != 1
         given = {name: value for name, value in self._settings.items() if value is not None}
         del given[IMAGE_FIELD]
-        pictures = shown_ if is_list else shown_[0]
-        return {"input": {"prompt": prompt.text, self._field.removesuffix("[]"): pictures, **given}}
+        shown_as = {self._field.removesuffix("[]"): uris if is_list else uris[0]}
+        return {"input": {"prompt": prompt.text, **shown_as, **given}}
 
     def _state(self, answer: Answer) -> JobState | Reply:
         try:
