@@ -126,3 +126,31 @@ def test_a_row_that_is_not_there_or_not_the_only_one(capsys):
     for wanted, line in (("nobody", "no row 'nobody'"), ("", "no row ''")):
         assert main(["dataset", "explain", "people", wanted]) == 2
         assert line in capsys.readouterr().err
+
+
+def test_people_rate_a_sample_and_their_agreement_is_told(capsys):
+    assert built("--set", "faces.min_px=20", "--set", "annotate.statistics=drawn") == 0
+    capsys.readouterr()
+    assert main(["dataset", "review", "people", "--annotate", "-n", "2"]) == 0
+    assert capsys.readouterr().out == "people/annotate.html: a sample of 2 pictures, to be rated blind\n"
+    assert "Cannot tell" in Path("people/annotate.html").read_text()
+    assert main(["dataset", "review", "people", "--annotate", "--start", "1", "--force"]) == 2
+    assert "--seed" in capsys.readouterr().err
+
+    rows = [json.loads(line) for line in Path("people/annotate/rows-00000.jsonl").read_text().splitlines()]
+    lines = [{"id": row["id"], "rater": "anna", "scores": {}} for row in rows]
+    Path("a.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert main(["dataset", "agreement", "people", "a.jsonl"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("3 pictures; rated by anna 3\n")
+    assert "the judge names the expression that people do on 100 % of the pictures" in out
+    assert main(["dataset", "agreement", "people", "a.jsonl", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["same"] == 1
+
+    assert main(["dataset", "stats", "people"]) == 0
+    out = capsys.readouterr().out
+    assert "human as annotated\n  judged by embedded:drawn-portraits:" in out
+    assert "\n  0 of 2 doubted\n" in out
+    assert "style: 2d_anime 100 %" in out
+    assert main(["dataset", "explain", "people", rows[0]["id"]]) == 0
+    assert "doubts: none; statistics of drawn: " in capsys.readouterr().out

@@ -47,6 +47,9 @@ def run(name, arguments, monkeypatch, **sizes):
             {"NUM_PEOPLE": 2, "BLURS": (0.0, 0.03), "FACTORS": (1.0,)},
             "drawn, anime: 2 faces",
         ),
+        pytest.param(
+            "doubts", ("--num-people", 1, "--workers", 1), {}, "mislabelled", marks=pytest.mark.slow
+        ),
         ("fed", ("components", "--triplets", 1, "--threads", 1), {}, "all six"),
         ("geometric", (), {"FACE_PX": 128, "PREVIEW_PX": 96, "ROUNDS": 1}, "ms an edit"),
         (

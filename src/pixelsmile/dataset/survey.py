@@ -172,13 +172,14 @@ def _kept(stage: Stage) -> dict[str, Any]:
     found = {}
     for domain, sizes in sorted(rows.items()):
         known = people.get(domain, Counter())
-        sides, faces = zip(*sizes, strict=True)
+        sides = tuple(side for side, _ in sizes)
+        faces = tuple(face for _, face in sizes if face)  # of edits nobody has measured one
         found[domain] = {
             "pictures": len(sizes),
             "people": len(known) or None,
             "most_pictures_of_a_person": max(known.values(), default=None),
             "side_px": _quantiles(sides),
-            "face_px": _quantiles(faces) if any(faces) else None,
+            "face_px": _quantiles(faces) if faces else None,
             "licences": dict(licences[domain].most_common()),
         }
     return found
