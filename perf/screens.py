@@ -137,7 +137,8 @@ def wilson(hits: int, num: int) -> tuple[float, float]:
     """95 %."""
     z, share = 1.96, hits / num
     middle, half = share + z * z / (2 * num), z * np.sqrt(share * (1 - share) / num + (z / (2 * num)) ** 2)
-    return (middle - half) / (1 + z * z / num), (middle + half) / (1 + z * z / num)
+    low, high = ((middle + side * half) / (1 + z * z / num) for side in (-1, 1))
+    return max(0.0, low), min(1.0, high)
 
 
 def share(hits: int, num: int) -> str:

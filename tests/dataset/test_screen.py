@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from dataset.dataset_examples import people
 from PIL import Image, ImageFilter
 
-from pixelsmile.dataset.build import CONFIG_NAME
+from pixelsmile.dataset.build import CONFIG_NAME, build
 from pixelsmile.dataset.config import FaceSettings, ScreenSettings
 from pixelsmile.dataset.faces import with_face
 from pixelsmile.dataset.preferences import failed_stage, preferences
@@ -20,6 +21,7 @@ from pixelsmile.dataset.screen import Screen
 from pixelsmile.dataset.screen_checks import edit_checks
 from pixelsmile.dataset.stage import Stage
 from pixelsmile.dataset.survey import explain, explanation
+from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.hashing import sha256_file
 from pixelsmile.portraits import Portrait, action_units, draw_portrait, sample_identity
@@ -207,6 +209,14 @@ def test_people_decide(rows):
     found = rows.screened(*edits, decisions=tuple(map(str, files)), min_keep_share=0.6)
     assert [row.reason for row in found] == [None, "dropped by a person", "no agreement"]
     assert [(row.num_votes, row.keep_share) for row in found] == [(3, 0.6667), (3, 0.3333), (None, None)]
+
+
+def test_decisions_that_are_not_there_are_told_before_any_work(tmp_path):
+    edits = {"compose": {"instructions": {}}, "generate": {"editor": "truth"}, "annotate": {}}
+    config = people(1, **edits, screen={"decisions": [str(tmp_path / "anna.jsonl")]})
+    with pytest.raises(InputError, match=r"there is no file .*anna.jsonl"):
+        list(build(tmp_path / "set", config))
+    assert not (tmp_path / "set").exists()
 
 
 def test_a_panel_has_to_agree(rows):

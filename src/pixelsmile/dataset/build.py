@@ -152,6 +152,9 @@ def build(
     _check_packages(config, wanted)
     if "review" in wanted:
         read_decisions(_decisions_path(config))
+    if "screen" in wanted:
+        for path in _people_of_screen(config):
+            read_decisions(path)
     if "annotate" in wanted and config.annotate is not None:
         check_judges(config.annotate)
     pool = Workers(num_workers) if ray is None else RayWorkers(ray, num_workers)
@@ -191,9 +194,14 @@ def _cheap_inputs(config: BuildConfig, step: str, before: StageManifest | None) 
     found: dict[str, JsonValue] = {} if before is None else {"rows": before.digest}
     if step == "review":
         found["decisions"] = sha256_file(_decisions_path(config))
-    if step == "screen" and config.screen is not None and config.screen.decisions:
-        found["decisions"] = [sha256_file(Path(path).expanduser()) for path in config.screen.decisions]
+    if step == "screen":
+        found["decisions"] = [sha256_file(path) for path in _people_of_screen(config)]
     return found
+
+
+def _people_of_screen(config: BuildConfig) -> list[Path]:
+    """The decisions of each."""
+    return [] if config.screen is None else [Path(path).expanduser() for path in config.screen.decisions]
 
 
 def _decisions_path(config: BuildConfig) -> Path:
