@@ -19,6 +19,8 @@ from pixelsmile.dataset.survey import explanation
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, TAXONOMY
 from pixelsmile.images import load_image
+from pixelsmile.portraits import sample_identity
+from pixelsmile.portraits.description import describe
 from pixelsmile.remote import BudgetSpentError, Picture, RemoteError
 
 LIMITS = AnnotateSettings()
@@ -107,7 +109,7 @@ def test_a_panel_is_its_mean_and_knows_how_far_it_agrees(pictures):
     assert [row.scores[EXPRESSIONS.index("happy")] for row in found] == [0, 0.8, 0, 0.65]
     assert [row.dominant for row in found] == ["neutral", "happy", "fear", "happy"]
     assert found[2].panel_scores[12:][EXPRESSIONS.index("sad")] == 0.5
-    assert [row.doubts for row in found] == [(), (), (), ("judges disagree",)]
+    assert [row.doubts for row in found] == [(), (), ("not neutral",), ("judges disagree",)]
     assert found[0].judge.count("scripted:") == 2
 
 
@@ -219,3 +221,55 @@ def test_a_spent_budget_ends_the_step_and_more_goes_on(pictures, monkeypatch):
         assert sum(server.asked.values()) == 4
         list(build(folder, people(collect=COLLECT, annotate={**judge, "max_neutral": 1}), redo="annotate"))
         assert sum(server.asked.values()) == 4
+
+
+def test_statistics_of_a_model_and_of_bases_alone(pictures):
+    folder, rows = pictures
+    person = {
+        "categorical": {
+            "gender": "female",
+            "age_group": "adult",
+            "skin_tone": "light",
+            "expression": "sad",
+        },
+        "descriptions": dict.fromkeys(
+            ("appearance_sentence", "action_sentence", "background_sentence"), "Something is seen here."
+        ),
+    }
+    lines = [{"picture": _pixels(folder, one), "answer": person} for one in rows[:2]]
+    file = folder.parent / "statistics"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    settings = {"statistics": f"scripted:{file}"}
+    for _ in build(folder, people(collect=COLLECT, annotate=settings), redo="annotate"):
+        pass
+    first, second, third, _ = Stage(folder / "annotate").all_rows()
+    assert (first.gender, first.age_group, first.statistics_expression) == ("female", "adult", "sad")
+    assert first.appearance == "Something is seen here."
+    assert first.judge.startswith("embedded:")
+    assert first.statistician.startswith("scripted:")
+    assert second.doubts == ("statistics disagree",)
+    assert (third.gender, third.no_statistics) == (None, "empty: the question is not in statistics")
+    assert third.scores is not None
+    bases = Annotate(folder, AnnotateSettings(statistics="drawn", statistics_of="bases"))
+    base, edit = bases([rows[0], rows[1].updated(base=rows[0].id)])
+    assert (base.statistician, edit.statistician) == ("drawn", None)
+
+
+def test_an_edit_of_somebody_else_is_doubted(pictures):
+    folder, rows = pictures
+    truth = Annotate(folder, AnnotateSettings(statistics="drawn"))
+    base, edit, other = rows[0], rows[1].updated(base=rows[0].id), rows[3].updated(base=rows[0].id)
+    told = [row.updated(identity_seed=seed) for row, seed in ((base, 1), (edit, 1), (other, _stranger(1)))]
+    assert [row.doubts for row in truth(told)] == [(), (), ("person differs",)]
+    assert [row.statistics_expression for row in truth(told)] == ["neutral", None, None]
+
+
+def _stranger(seed: int) -> int:
+    """Whose skin is at the other end of the palette."""
+    tones = ("very_light", "light", "medium", "dark", "very_dark")
+    place = tones.index(describe(sample_identity(seed)).skin_tone)
+    return next(
+        other
+        for other in range(1000)
+        if abs(tones.index(describe(sample_identity(other)).skin_tone) - place) > 1
+    )
