@@ -4,9 +4,11 @@ import json
 import os
 import shlex
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from image_server import KEYS, ImageServer
 
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.cli import main
@@ -84,6 +86,8 @@ def test_what_needs_no_model_is_refused_before_one_is_fetched(
     def fetch(model: str) -> None:
         raise AssertionError("the model is fetched")
 
+    for module in ("editing.model_choice", "editing.engines.qwen", "editors.own"):
+        import_module(f"pixelsmile.{module}")  # what is loaded later would keep the other function for good
     monkeypatch.setattr("pixelsmile.editing.folders.find_model", fetch)
     assert bench(f"--model {model_folder} --samples 2 -o run {options}") == 2
     assert line in capsys.readouterr().err
@@ -125,6 +129,30 @@ def test_what_failed_is_counted_by_reason(capsys):
     assert "next" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("benchmark", "editor", "key", "count"),
+    [
+        ("ffe", "bfl:flux-2-pro@{}", "BFL_API_KEY", 3),
+        ("fed", "ark:seedream-4-5-251128@{}/api/v3", "ARK_API_KEY", 6),
+    ],
+)
+def test_a_model_behind_an_address(benchmark, editor, key, count, capsys, monkeypatch):
+    """Money for two edits, then for the rest."""
+    monkeypatch.setenv(key, KEYS[key])
+    setting = ["--setting", "general"] if benchmark == "ffe" else []
+    with ImageServer() as server:
+        named = ["--editor", editor.format(server.url), "--key-env", key, "--price", "0.04"]
+        command = ["bench", benchmark, "run", "--samples", "3", *setting, *named, "-o", "run"]
+        assert main([*command, "--max-cost", "0.10", "--max-concurrency", "1"]) == 1
+        assert "0.08 of 0.10 dollars" in capsys.readouterr().err
+        assert server.met == {"good": 2}
+        assert main(command) == 0
+        assert server.met == {"good": count}
+    assert f"next: pixelsmile bench {benchmark} judge run" in capsys.readouterr().out
+    assert len(list(Path("run/edits").rglob("*.png"))) == count
+    assert KEYS[key] not in Path("run/spec.json").read_text(encoding="utf-8")
+
+
 def test_a_folder_of_something_else_is_left_alone(capsys):
     Path("mine").mkdir()
     Path("mine/notes.txt").write_text("mine")
@@ -149,7 +177,7 @@ def test_a_folder_of_something_else_is_left_alone(capsys):
         ),
         (
             "--editor bfl:flux-2-pro@http://localhost:1 --max-cost 3",
-            "budget of money needs the price of an edit",
+            "budget of money (max-cost) needs the price of an edit",
         ),
         ("--editor 'bfl: '", "nothing after the colon: write bfl:MODEL"),
         ("--editor bfl:flux-2-pro", "there is no key: set the environment variable BFL_API_KEY"),
