@@ -33,8 +33,6 @@ from pixelsmile.store.json_lines import read_numbered
 from pixelsmile.store.manifests import MANIFEST_NAME
 from pixelsmile.triplets.triplet import read_numbered_triplets
 
-_BATCH_ROWS = 50
-
 
 @dataclass
 class _People:
@@ -118,8 +116,8 @@ def _parquet_rows(out: Path, split: str) -> _Stored:
     for path in sorted((out / DATA).glob(f"{split}-*.parquet")):
         try:
             with parquet.ParquetFile(path) as file:
-                for batch in file.iter_batches(_BATCH_ROWS):
-                    for record in batch.to_pylist():
+                for group in range(file.num_row_groups):
+                    for record in file.read_row_group(group).to_pylist():
                         picture = (record.pop(IMAGE) or {}).get("bytes") or b""
                         record = {key: value for key, value in record.items() if value is not None}
                         yield path.name, flat(record), picture
