@@ -17,10 +17,10 @@ _HERE = Path(__file__).parent
 _BUILD = """
 import sys
 from pathlib import Path
-from dataset.dataset_examples import people
+from dataset.dataset_examples import everything
 from pixelsmile.dataset.build import build
 folder, address = sys.argv[1:]
-for event in build(Path(folder), people(24), num_workers=2, ray=None if address == "none" else address):
+for event in build(Path(folder), everything(10), num_workers=2, ray=None if address == "none" else address):
     print(event.step, event.done, flush=True)
 """
 _MAP = """
