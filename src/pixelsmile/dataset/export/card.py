@@ -187,7 +187,9 @@ def _reading(facts: Facts) -> Iterator[str]:
     split = next(iter(facts.written.counts))
     language = "python" if facts.written.loader in ("parquet", "webdataset", "json") else "sh"
     text = _READING[facts.format].format(
-        name=facts.name, split=split, preset="fed" if split.endswith(INSTRUCTIONS) else "human"
+        name=facts.name if "/" in facts.name else f"./{facts.name}",  # else a loader of that name is taken
+        split=split,
+        preset="fed" if split.endswith(INSTRUCTIONS) else "human",
     )
     yield from ("## How to read it", "", f"```{language}", text, "```", "")
 
