@@ -1,16 +1,23 @@
 """Composing: which edits are asked for, of whom, in which words, and that a seed gives the same ones."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from dataset.dataset_examples import people
 from pydantic import ValidationError
 
+from pixelsmile.dataset.build import build
 from pixelsmile.dataset.compose import Compose
 from pixelsmile.dataset.config import ComposeSettings
 from pixelsmile.dataset.rows import Row
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.expressions.library import read_library
+from pixelsmile.judges import Question
 from pixelsmile.portraits.action_units import parse_units
+from pixelsmile.remote import RemoteError
 
 BASE = Row(
     id="0123456789abcdef",
@@ -27,8 +34,8 @@ BASE = Row(
 )
 
 
-def edits(base=BASE, **settings):
-    return list(Compose(ComposeSettings.model_validate(settings)).edits(base))
+def edits(base=BASE, folder=None, **settings):
+    return list(Compose(ComposeSettings.model_validate(settings), folder).edits(base))
 
 
 def test_every_target_at_every_strength():
@@ -128,3 +135,71 @@ def test_a_library_of_ones_own(tmp_path):
 def test_settings_that_cannot_be(compose, problem):
     with pytest.raises(ValidationError, match=problem):
         people(compose=compose, generate={"editor": "truth"})
+
+
+def of_my_own(folder: Path, smile: str, frown: str) -> str:
+    """A library of three combinations of happy, of which the rules refuse the last."""
+    file = folder / "mine.yaml"
+    file.write_text(
+        "version: 1\n"
+        "attributes: {mouth: {closed: {words: a closed mouth, units: {}},"
+        f" one: {{words: a smile, units: {smile}}}, two: {{words: a frown, units: {frown}}},"
+        " three: {words: both, units: {lip_press: 1.0, lips_part: 1.0}}}}\n"
+        "expressions: {happy: {mouth: [one, two, three]}}\n"
+    )
+    return str(file)
+
+
+SMILE = "{lip_corner_pull: 1.0, cheek_raise: 0.75, lips_part: 0.9}"
+FROWN = "{lip_corner_depress: 1.0, inner_brow_raise: 1.0, brow_lower: 0.35}"
+HAPPY = {"expressions": {"targets": ["happy"], "strengths": [1]}}
+
+
+def test_the_embedded_judge_takes_out_what_reads_as_something_else(tmp_path):
+    settings = ComposeSettings.model_validate(
+        {**HAPPY, "library": of_my_own(tmp_path, SMILE, FROWN), "judge": "embedded"}
+    )
+    found = Compose(settings, tmp_path).combinations.to_json()["happy"]
+    assert found["kept"] == ["happy:one"]
+    assert re.match(r"reads as sad \(0\.\d\d\), not as itself \(0\.0\d\)", found["refused"]["happy:two"])
+    assert found["refused"]["happy:three"] == "lip_press 1 against lips_part 1"
+
+
+def scripted(folder: Path, **marks: float) -> str:
+    """A model that marks descriptions of happy."""
+    lines = [
+        json.dumps(
+            {
+                "question": Question({}, "human", words=f"happy: {words.replace('_', ' ')}").sha256,
+                "answer": {"reason": "So it is.", "mark": mark},
+            }
+        )
+        for words, mark in marks.items()
+    ]
+    file = folder / "answers.jsonl"
+    file.write_text("\n".join(lines) + "\n")
+    return f"scripted:{file}"
+
+
+def test_a_model_is_asked_in_words(tmp_path):
+    library = of_my_own(tmp_path, SMILE, FROWN)
+    asked = {**HAPPY, "library": library, "judge": scripted(tmp_path, a_smile=9, a_frown=1)}
+    compose = Compose(ComposeSettings.model_validate(asked), tmp_path)
+    assert compose.combinations.refused["happy"]["happy:two"] == "marked 1: So it is."
+    assert [row.combination for row in compose.edits(BASE)] == ["happy:one"]
+    assert set(compose.record()) == {"library", "judge"}
+    silent = {**asked, "judge": scripted(tmp_path, something_else=1)}
+    with pytest.raises(RemoteError, match="says nothing: no verdict"):
+        edits(folder=tmp_path, **silent)
+    strict = {**asked, "judge": scripted(tmp_path, a_smile=3, a_frown=1)}
+    with pytest.raises(InputError, match="no combination of happy is left"):
+        edits(folder=tmp_path, **strict)
+
+
+def test_the_step_lists_what_was_refused(tmp_path):
+    config = people(2, compose=HAPPY, generate={"editor": "truth"})
+    for _ in build(tmp_path / "set", config, until="compose"):
+        pass
+    listed = json.loads((tmp_path / "set/compose/combinations.json").read_text())
+    assert set(listed) == {"happy"}
+    assert len(listed["happy"]["kept"]) == len(read_library().combinations("happy"))
