@@ -239,7 +239,7 @@ def test_editors_that_know_too_little():
     photographs = {"folders": {"a": {"path": "x"}}}
     with pytest.raises(ValidationError, match="draws people by their seeds, and source a has none"):
         people(collect=photographs, compose=SWEEPS, generate={"editor": "truth"})
-    with pytest.raises(ValidationError, match="the prompts of all strengths are the same"):
+    with pytest.raises(ValidationError, match="knows strengths by their words alone"):
         people(compose=SWEEPS, generate={"editor": "openai-images:m"})
     with pytest.raises(ValidationError, match="known by their base, target and strength"):
         people(compose={**SWEEPS, **TOLD}, generate={"editor": "folder:x"})

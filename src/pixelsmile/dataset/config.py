@@ -543,13 +543,6 @@ class BuildConfig(Record):
                 "a model behind an address knows strengths by their words alone, and prompt expression has "
                 "none: give compose.expressions prompt: dual, or one strength"
             )
-        sweeps = self.compose.expressions
-        is_alike = sweeps is not None and sweeps.prompt == "expression" and len(sweeps.strengths) > 1
-        if choice.kind == "service" and is_alike:
-            raise ValueError(
-                f"{self.generate.editor} takes no strength, and the prompts of all strengths are the same: "
-                "give compose.expressions.prompt: dual, or one strength"
-            )
         plans = [plan for plan in (self.compose.expressions, self.compose.instructions) if plan is not None]
         if choice.kind == "folder" and (len(plans) > 1 or (plans[0].num_combinations or 1) > 1):
             raise ValueError(
