@@ -25,7 +25,7 @@ from pixelsmile.dataset.collect import EachRow, kept_picture
 from pixelsmile.dataset.config import FaceSettings, ScreenSettings
 from pixelsmile.dataset.faces import Check, with_face
 from pixelsmile.dataset.review import read_decisions
-from pixelsmile.dataset.rows import Row, decoded_embedding
+from pixelsmile.dataset.rows import Reason, Row, decoded_embedding
 from pixelsmile.dataset.screen_checks import base_checks, edit_checks, limits_for, shows, sweep_checks
 from pixelsmile.dataset.sweeps import step_ratio, sweep_drops
 from pixelsmile.errors import ImageError
@@ -34,6 +34,8 @@ from pixelsmile.faces.drift import background_error
 from pixelsmile.faces.face import Face
 
 JOINED = "; "  # between the faults of a row
+# What a wrong strength looks like: such an edit still tells where the others of its sweep stand.
+_OF_LABEL: frozenset[Reason] = frozenset(("too weak", "too strong", "other expression", "no change"))
 _COMPARED_PX = 96  # side at which the faces of two edits are compared
 _SHAPE_TOLERANCE = 0.01  # of width over height
 
@@ -73,16 +75,17 @@ class Screen:
         rows = [self._voted(row) for row in rows]
         faults = {row.id: [*of_base, *_failed(edit_checks(row, self.settings, self.faces))] for row in rows}
 
-        def good() -> list[Row]:
-            return [row for row in rows if row.reason is None and not faults[row.id]]
-
         limits = limits_for(self.settings, base)
-        in_sweeps = group.in_sweeps(good(), limits.max_drop or 0.0)
+        in_sweeps = group.in_sweeps(
+            [row for row in rows if row.reason is None and _is_of_label(faults[row.id])],
+            limits.max_drop or 0.0,
+        )
         rows = [in_sweeps.get(row.id, row) for row in rows]
-        for row in good():
-            faults[row.id] = _failed(sweep_checks(row, self.settings))
+        for row in in_sweeps.values():
+            faults[row.id] += _failed(sweep_checks(row, self.settings))
+        good = [row for row in rows if row.reason is None and not faults[row.id]]
         if (least := limits.min_nearest_change) is not None:
-            for row_id, (change, original) in group.copies(good(), least).items():
+            for row_id, (change, original) in group.copies(good, least).items():
                 check = Check("nearest_change", "near duplicate", change, least, True, False, original)
                 faults[row_id] = [check]
         return [_decided(base, of_base), *(_decided(row, faults[row.id]) for row in rows)]
@@ -243,6 +246,10 @@ def _decided(row: Row, faults: Sequence[Check]) -> Row:
     row = row.updated(faults=JOINED.join(dict.fromkeys(check.reason for check in faults)))
     detail = first.detail or (row.other if first.reason == "other expression" else None)
     return row.rejected("screen", first.reason, first.measured, first.limit, detail)
+
+
+def _is_of_label(faults: Sequence[Check]) -> bool:
+    return all(check.reason in _OF_LABEL for check in faults)
 
 
 def _failed(found: Iterable[Check]) -> list[Check]:
