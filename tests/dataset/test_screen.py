@@ -196,7 +196,8 @@ def test_sweeps_rise_in_even_steps(rows):
     free = {**limits, "min_score_change": None, "min_face_change": None, "min_nearest_change": None}
     found = rows.screened(*jump, drawn=free)
     assert {row.reason for row in found} == {"uneven steps"}
-    assert found[0].step_ratio > 2
+    assert found[0].step_ratio > 2.4
+    assert all("uneven steps" in row.faults for row in rows.screened(*jump))
 
 
 def test_people_decide(rows):

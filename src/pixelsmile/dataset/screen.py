@@ -74,12 +74,9 @@ class Screen:
         rows = group.with_nearest(EachRow("screen", group.measured)(edits))
         rows = [self._voted(row) for row in rows]
         faults = {row.id: [*of_base, *_failed(edit_checks(row, self.settings, self.faces))] for row in rows}
-
         limits = limits_for(self.settings, base)
-        in_sweeps = group.in_sweeps(
-            [row for row in rows if row.reason is None and _is_of_label(faults[row.id])],
-            limits.max_drop or 0.0,
-        )
+        whole = [row for row in rows if row.reason is None and _is_of_label(faults[row.id])]
+        in_sweeps = group.in_sweeps(whole, limits.max_drop or 0.0)
         rows = [in_sweeps.get(row.id, row) for row in rows]
         for row in in_sweeps.values():
             faults[row.id] += _failed(sweep_checks(row, self.settings))
