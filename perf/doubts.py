@@ -22,7 +22,7 @@ from pixelsmile.dataset.build import build
 from pixelsmile.dataset.config import AnnotateSettings, BuildConfig
 from pixelsmile.dataset.doubts import comparisons, doubts
 from pixelsmile.dataset.rows import Row
-from pixelsmile.dataset.stage import Stage
+from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.expressions import EXPRESSIONS
 
 FIRST_PERSON = 27_500_000  # nobody else's
@@ -46,7 +46,7 @@ def annotated(folder: Path, num_people: int, workers: int) -> list[Row]:
     )
     for _ in build(folder, config, num_workers=workers):
         pass
-    return list(Stage(folder / "annotate").all_rows())
+    return list(StepFolder(folder / "annotate").all_rows())
 
 
 def measured(rows: Iterable[Row]) -> dict[str, list[float]]:

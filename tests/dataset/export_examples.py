@@ -9,7 +9,7 @@ from pixelsmile.dataset.build import build
 from pixelsmile.dataset.collect import PICTURES
 from pixelsmile.dataset.config import BuildConfig
 from pixelsmile.dataset.rows import Row, row_id
-from pixelsmile.dataset.stage import Stage
+from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.expressions import EXPRESSIONS, target_prompt
 from pixelsmile.hashing import sha256_file
 from pixelsmile.portraits import Portrait, action_units, draw_portrait, sample_identity
@@ -36,13 +36,13 @@ def finished(folder: Path) -> Path:
     config = {"collect": collect, "faces": FACES, "duplicates": {"max_distance": None}}
     for _ in build(folder, BuildConfig.model_validate(config)):
         pass
-    before, stage = Stage(folder / "identities"), Stage(folder / "screen")
+    before, step_folder = StepFolder(folder / "identities"), StepFolder(folder / "screen")
     manifest = before.manifest()
-    stage.begin({}, {"rows": manifest.digest})
+    step_folder.begin({}, {"rows": manifest.digest})
     for shard in range(manifest.num_shards):
-        stage.write(shard, [row for base in before.rows(shard) for row in _group(folder, base)])
+        step_folder.write(shard, [row for base in before.rows(shard) for row in _group(folder, base)])
     source = FileRecord(path=manifest.kind, sha256=manifest.digest, size_bytes=0)
-    stage.finish({}, source, [], manifest.num_shards)
+    step_folder.finish({}, source, [], manifest.num_shards)
     return folder
 
 

@@ -13,9 +13,9 @@ from pixelsmile.dataset.annotate import VERDICTS, Annotate
 from pixelsmile.dataset.build import build
 from pixelsmile.dataset.config import AnnotateSettings
 from pixelsmile.dataset.doubts import comparisons, confidence, doubts, panel_agreement
+from pixelsmile.dataset.explain import explanation
 from pixelsmile.dataset.rows import Row
-from pixelsmile.dataset.stage import Stage
-from pixelsmile.dataset.survey import explanation
+from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, TAXONOMY
 from pixelsmile.images import load_image
@@ -32,7 +32,7 @@ def done(folder: Path, **settings: object) -> list[Row]:
     """The annotated rows of two drawn people, at rest and happy."""
     for _ in build(folder, people(collect=COLLECT, annotate=settings)):
         pass
-    return list(Stage(folder / "annotate").all_rows())
+    return list(StepFolder(folder / "annotate").all_rows())
 
 
 def row(expression: str | None = None, strength: float | None = None, **fields: object) -> Row:
@@ -71,7 +71,7 @@ def annotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def pictures(annotated: Path, tmp_path: Path) -> tuple[Path, list[Row]]:
     folder = Path(shutil.copytree(annotated, tmp_path / "set"))
-    return folder, list(Stage(folder / "annotate").all_rows())
+    return folder, list(StepFolder(folder / "annotate").all_rows())
 
 
 def test_who_knows_drawn_portraits_judges_them(pictures):
@@ -104,7 +104,7 @@ def test_a_panel_is_its_mean_and_knows_how_far_it_agrees(pictures):
     two = script(folder, rows, [{}, {"happy": 0.7}, {"fear": 0.2, "sad": 0.5}, {"happy": 0.3}], "two")
     for _ in build(folder, people(collect=COLLECT, annotate={"judges": [one, two]}), redo="annotate"):
         pass
-    found = list(Stage(folder / "annotate").all_rows())
+    found = list(StepFolder(folder / "annotate").all_rows())
     assert [row.agreement for row in found] == [1, 0.8, 0.5, 0.3]
     assert [row.scores[EXPRESSIONS.index("happy")] for row in found] == [0, 0.8, 0, 0.65]
     assert [row.dominant for row in found] == ["neutral", "happy", "fear", "happy"]
@@ -125,12 +125,12 @@ def test_nothing_is_asked_twice_and_a_silent_judge_ends_the_step(pictures):
         ):
             pass
     assert len(str(stopped.value)) < 300
-    assert not Stage(folder / "annotate").has(0)
+    assert not StepFolder(folder / "annotate").has(0)
     judge = script(folder, rows[:3], [{}, {"happy": 1}, {}], "most")
     settings = {"judges": [judge], "reject_no_verdict": True}
     for _ in build(folder, people(collect=COLLECT, annotate=settings), redo="annotate"):
         pass
-    (left,) = Stage(folder / "annotate").all_rows(rejected=True)
+    (left,) = StepFolder(folder / "annotate").all_rows(rejected=True)
     assert (left.reason, left.id, left.scores) == ("no verdict", rows[3].id, None)
     assert left.no_verdict.startswith("empty: ")
     assert (folder / VERDICTS).is_file()
@@ -242,7 +242,7 @@ def test_statistics_of_a_model_and_of_bases_alone(pictures):
     settings = {"statistics": f"scripted:{file}"}
     for _ in build(folder, people(collect=COLLECT, annotate=settings), redo="annotate"):
         pass
-    first, second, third, _ = Stage(folder / "annotate").all_rows()
+    first, second, third, _ = StepFolder(folder / "annotate").all_rows()
     assert (first.gender, first.age_group, first.statistics_expression) == ("female", "adult", "sad")
     assert first.appearance == "Something is seen here."
     assert first.judge.startswith("embedded:")

@@ -14,11 +14,11 @@ from PIL import Image
 
 from pixelsmile.dataset import PRESETS, preset_path
 from pixelsmile.dataset import build as build_module
-from pixelsmile.dataset.build import build, stages_of, steps_of
+from pixelsmile.dataset.build import build, step_folders, steps_of
 from pixelsmile.dataset.config import BuildConfig
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.sources import DrawnBytes
-from pixelsmile.dataset.stage import Stage
+from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.store import publication
 from pixelsmile.store.configuration import read_configuration
@@ -44,8 +44,8 @@ def copy(built: Path, tmp_path: Path) -> Path:
 
 def test_rows_counts_and_pictures(built):
     names = ["collect", "faces", "duplicates", "identities"]
-    assert [stage.name for stage in stages_of(built)] == names
-    rows = list(Stage(built / "identities").all_rows())
+    assert [stage.name for stage in step_folders(built)] == names
+    rows = list(StepFolder(built / "identities").all_rows())
     assert [row.key for row in rows] == [f"{20_000_000 + number}-neutral" for number in range(5)]
     assert len({row.id for row in rows}) == len({row.person for row in rows}) == 5
     assert all((built / row.picture).is_file() for row in rows)
@@ -55,10 +55,10 @@ def test_rows_counts_and_pictures(built):
         assert row.yaw is None
         assert abs(row.roll) < 15
         assert len(row.phash) == 16
-    manifest = Stage(built / "faces").manifest()
+    manifest = StepFolder(built / "faces").manifest()
     assert manifest.counts == {"human": {"kept": 5}}
     assert (manifest.num_shards, manifest.num_kept, manifest.kind) == (3, 5, "dataset-faces")
-    assert manifest.inputs[0].sha256 == Stage(built / "collect").manifest().digest
+    assert manifest.inputs[0].sha256 == StepFolder(built / "collect").manifest().digest
     assert manifest.settings["min_px"] == 40
     assert (
         "embedded-arcface"
@@ -81,7 +81,7 @@ def test_stopped_anywhere_it_comes_to_the_same(built, tmp_path):
         for _ in islice(events, num):
             pass
         events.close()
-        begun = stages_of(folder)[-1]
+        begun = step_folders(folder)[-1]
         if begun.manifest() is None and begun.has(1):
             (begun.path / "rejected-00001.jsonl").unlink()
     run(folder, people())
@@ -107,7 +107,7 @@ def test_until_and_redo(copy):
 
     before = identities()
     assert run(copy, people(), until="faces", redo="duplicates") == [("collect", False), ("faces", False)]
-    assert sorted(stage.name for stage in stages_of(copy)) == ["collect", "faces"]
+    assert sorted(stage.name for stage in step_folders(copy)) == ["collect", "faces"]
     assert run(copy, people())[2:] == [("duplicates", True), ("identities", True)]
     assert identities() != before
 
@@ -122,10 +122,10 @@ def test_other_settings_need_a_word(copy):
     assert len(str(refused.value)) < 300
     assert contents(copy) == before
     run(copy, stricter, redo="faces")
-    counts = Stage(copy / "faces").manifest().counts["human"]
+    counts = StepFolder(copy / "faces").manifest().counts["human"]
     assert 0 < counts["face too small"] < 5
-    assert Stage(copy / "identities").manifest().num_kept == counts["kept"]
-    rejected = next(Stage(copy / "faces").all_rows(rejected=True))
+    assert StepFolder(copy / "identities").manifest().num_kept == counts["kept"]
+    rejected = next(StepFolder(copy / "faces").all_rows(rejected=True))
     assert (rejected.step, rejected.limit) == ("faces", 58)
     assert rejected.measured == rejected.face_px < 58
 
@@ -138,7 +138,7 @@ def test_a_step_that_was_made_from_other_rows_needs_a_word(copy):
 
 
 def test_decisions_of_a_person_are_an_input(copy):
-    ids = [row.id for row in Stage(copy / "identities").all_rows()]
+    ids = [row.id for row in StepFolder(copy / "identities").all_rows()]
     file = copy.parent / "decisions.jsonl"
     lines = [{"id": ids[1], "keep": False}, {"id": ids[2], "keep": False}, {"id": ids[2], "keep": True}]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -147,8 +147,8 @@ def test_decisions_of_a_person_are_an_input(copy):
     with pytest.raises(InputError, match="--redo duplicates"):
         run(copy, config)
     run(copy, config, redo="duplicates")
-    assert [row.id for row in Stage(copy / "identities").all_rows()] == [ids[0], *ids[2:]]
-    (dropped,) = Stage(copy / "review").all_rows(rejected=True)
+    assert [row.id for row in StepFolder(copy / "identities").all_rows()] == [ids[0], *ids[2:]]
+    (dropped,) = StepFolder(copy / "review").all_rows(rejected=True)
     assert (dropped.id, dropped.reason) == (ids[1], "dropped by a person")
     file.write_text(json.dumps({"id": ids[0], "keep": False}) + "\n")
     with pytest.raises(InputError, match="made from other decisions"):
@@ -198,7 +198,7 @@ def test_planted_faults_are_found(tmp_path):
     run(tmp_path / "out", config)
     found = {
         row.key[:-4]: row.reason
-        for stage in stages_of(tmp_path / "out")
+        for stage in step_folders(tmp_path / "out")
         for row in stage.all_rows(rejected=True)
     }
     assert found == {
@@ -212,7 +212,7 @@ def test_planted_faults_are_found(tmp_path):
         "two": "several faces",
     }
     assert found["dark"] in ("too dark", "no face")
-    (kept,) = Stage(tmp_path / "out/identities").all_rows()
+    (kept,) = StepFolder(tmp_path / "out/identities").all_rows()
     assert kept.key == "a-good.png"
 
 

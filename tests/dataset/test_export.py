@@ -20,13 +20,13 @@ from pixelsmile.benchmarks.catalogue import load_fed_benchmark, load_ffe_benchma
 from pixelsmile.dataset.collect import Collect
 from pixelsmile.dataset.config import CollectSettings
 from pixelsmile.dataset.export import FORMATS
-from pixelsmile.dataset.export.columns import columns_of
 from pixelsmile.dataset.export.export import Exported, ExportSettings, export
-from pixelsmile.dataset.export.place import finished_stage
+from pixelsmile.dataset.export.form import last_finished
 from pixelsmile.dataset.export.splits import People, Splits, parse_splits
+from pixelsmile.dataset.export.table_columns import columns_of
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.sources import items
-from pixelsmile.dataset.stage import Stage
+from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.hashing import sha256_bytes
@@ -54,7 +54,7 @@ def exported(folder: Path, out: Path, form: str, *, force: bool = False, **setti
 
 
 def rows_of(folder: Path) -> list[Row]:
-    return list(finished_stage(folder).all_rows())
+    return list(last_finished(folder).all_rows())
 
 
 # Splits.
@@ -244,20 +244,20 @@ def test_rows_that_no_triplet_can_have_are_counted(copy, tmp_path):
 
 def rewritten(folder: Path, change) -> None:
     """The data set with other kept rows in its last step."""
-    stage = Stage(folder / "screen")
-    manifest = stage.manifest()
+    step_folder = StepFolder(folder / "screen")
+    manifest = step_folder.manifest()
     for shard in range(manifest.num_shards):
-        rejected = stage.rows(shard, rejected=True)
-        stage.write(shard, [*map(change, stage.rows(shard)), *rejected])
+        rejected = step_folder.rows(shard, rejected=True)
+        step_folder.write(shard, [*map(change, step_folder.rows(shard)), *rejected])
     (folder / "screen/manifest.json").unlink()
-    stage.finish({}, manifest.inputs[0], [], manifest.num_shards)
+    step_folder.finish({}, manifest.inputs[0], [], manifest.num_shards)
 
 
 def test_preferences(people, tmp_path):
     found = exported(people, tmp_path / "out", "preferences", splits=THIRDS)
     assert sum(found.written.counts.values()) == PEOPLE
     by_name = {
-        row.picture: row for row in [*rows_of(people), *Stage(people / "screen").all_rows(rejected=True)]
+        row.picture: row for row in [*rows_of(people), *StepFolder(people / "screen").all_rows(rejected=True)]
     }
     for split in found.written.counts:
         for text in (tmp_path / f"out/{split}.jsonl").read_text().splitlines():
@@ -398,7 +398,7 @@ def test_what_is_there_stays_but_for_force_and_an_export(people, tmp_path):
 
 def test_a_changed_picture_and_a_full_disk_leave_nothing(copy, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    victim = copy / next(finished_stage(copy).all_rows()).picture
+    victim = copy / next(last_finished(copy).all_rows()).picture
     data = victim.read_bytes()
     victim.write_bytes(data[:-1])
     with pytest.raises(InputError, match="is not what it was"):

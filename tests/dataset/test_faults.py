@@ -15,7 +15,7 @@ from PIL import Image
 from pixelsmile.cli import main
 from pixelsmile.dataset.build import build
 from pixelsmile.dataset.config import BuildConfig
-from pixelsmile.dataset.stage import Stage
+from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.errors import PixelSmileError
 
 NUM_KILLS = 20
@@ -111,10 +111,10 @@ def test_a_server_that_fails_for_a_third_of_all_calls_costs_nothing_twice(tmp_pa
         list(build(folder, config(None), redo="generate"))
         assert server.met["good"] == 48
         assert sum(server.met.values()) > 52
-    rows = list(Stage(folder / "generate").all_rows())
+    rows = list(StepFolder(folder / "generate").all_rows())
     assert sum(row.base is not None for row in rows) == 48
     assert all(row.picture is not None and (folder / row.picture).is_file() for row in rows)
-    assert list(Stage(folder / "generate").all_rows(rejected=True)) == []
+    assert list(StepFolder(folder / "generate").all_rows(rejected=True)) == []
 
 
 @pytest.mark.parametrize("num_bytes", [300, 3000])
@@ -151,7 +151,7 @@ def test_pictures_that_are_none_and_one_that_was_replaced_are_set_aside_with_a_l
     folder = tmp_path / "in"
     folder.mkdir()
     list(build(tmp_path / "people", people(2), until="collect"))
-    for number, row in enumerate(Stage(tmp_path / "people/collect").all_rows()):
+    for number, row in enumerate(StepFolder(tmp_path / "people/collect").all_rows()):
         shutil.copy(tmp_path / "people" / row.picture, folder / f"good{number}.png")
     (folder / "text.png").write_text("none")
     (folder / "empty.jpg").touch()
@@ -164,19 +164,19 @@ def test_pictures_that_are_none_and_one_that_was_replaced_are_set_aside_with_a_l
         {"collect": {"folders": source, "min_side_px": SIZE_PX}, "faces": FACES}
     )
     list(build(tmp_path / "out", config, until="collect"))
-    rejected = list(Stage(tmp_path / "out/collect").all_rows(rejected=True))
+    rejected = list(StepFolder(tmp_path / "out/collect").all_rows(rejected=True))
     assert {row.key for row in rejected} == {"text.png", "empty.jpg", "cut.png", "away.png", "pipe.png"}
     assert {row.reason for row in rejected} == {"unreadable"}
     assert all(row.detail and len(row.detail) <= 300 and "\n" not in row.detail for row in rejected)
 
-    first, _ = Stage(tmp_path / "out/collect").all_rows()
+    first, _ = StepFolder(tmp_path / "out/collect").all_rows()
     Image.new("RGB", (SIZE_PX, SIZE_PX)).save(tmp_path / "out" / first.picture)
     list(build(tmp_path / "out", config))
-    (lost,) = Stage(tmp_path / "out/faces").all_rows(rejected=True)
+    (lost,) = StepFolder(tmp_path / "out/faces").all_rows(rejected=True)
     assert (lost.id, lost.reason) == (first.id, "failed")
     assert "has changed since it was kept" in lost.detail
     list(build(tmp_path / "out", config, redo="collect"))
-    assert Stage(tmp_path / "out/faces").manifest().num_kept == 2
+    assert StepFolder(tmp_path / "out/faces").manifest().num_kept == 2
 
 
 def test_a_source_that_changes_under_the_build_costs_the_pictures_that_did(tmp_path):
@@ -193,7 +193,7 @@ def test_a_source_that_changes_under_the_build_costs_the_pictures_that_did(tmp_p
     (folder / "5.png").unlink()
     (folder / "3.png").write_bytes(b"other")
     list(events)
-    rejected = list(Stage(tmp_path / "out/collect").all_rows(rejected=True))
+    rejected = list(StepFolder(tmp_path / "out/collect").all_rows(rejected=True))
     assert [(row.key, row.reason) for row in rejected] == [("3.png", "unreadable"), ("5.png", "unreadable")]
     begun = build(tmp_path / "killed", config, until="collect")
     next(begun)

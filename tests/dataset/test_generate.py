@@ -13,11 +13,11 @@ from pydantic import ValidationError
 
 from pixelsmile.dataset.build import build
 from pixelsmile.dataset.config import BuildConfig, GenerateSettings
+from pixelsmile.dataset.dry_run import outlook
+from pixelsmile.dataset.explain import explain, explanation
 from pixelsmile.dataset.generate import Generate, price_words
-from pixelsmile.dataset.outlook import outlook
 from pixelsmile.dataset.rows import Row
-from pixelsmile.dataset.stage import Stage
-from pixelsmile.dataset.survey import explain, explanation
+from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.errors import InputError
 from pixelsmile.portraits import ActionUnits, action_units, draw_portrait, sample_identity
 from pixelsmile.portraits.action_units import parse_units
@@ -27,14 +27,14 @@ SWEEPS = {"expressions": {"targets": ["happy", "fear"], "strengths": [0.5, 1]}}
 TOLD = {"instructions": {"num_targets": 2}}
 
 
-def run(folder: Path, config: BuildConfig, **options) -> Stage:
+def run(folder: Path, config: BuildConfig, **options) -> StepFolder:
     for _ in build(folder, config, **options):
         pass
-    return Stage(folder / "generate")
+    return StepFolder(folder / "generate")
 
 
-def edits(stage: Stage, *, rejected: bool = False) -> list[Row]:
-    return [row for row in stage.all_rows(rejected=rejected) if row.base is not None]
+def edits(step_folder: StepFolder, *, rejected: bool = False) -> list[Row]:
+    return [row for row in step_folder.all_rows(rejected=rejected) if row.base is not None]
 
 
 def pixels(folder: Path, name: str) -> np.ndarray:
@@ -53,7 +53,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_truth_draws_the_units_at_their_strength(truth):
-    found = edits(Stage(truth / "generate"))
+    found = edits(StepFolder(truth / "generate"))
     assert len(found) == 3 * 2 * 2
     for row in found:
         units = ActionUnits(**parse_units(row.units)).scaled(row.strength)
@@ -112,7 +112,7 @@ def in_a_folder(folder: Path, rows: list[Row], size: tuple[int, int]) -> Path:
     ],
 )
 def test_edits_of_another_size(truth, tmp_path, size, other_size, becomes):
-    rows = [row for row in Stage(truth / "generate").rows(0) if row.base is None or row.strength == 1]
+    rows = [row for row in StepFolder(truth / "generate").rows(0) if row.base is None or row.strength == 1]
     made = in_a_folder(tmp_path / "made", [row for row in rows if row.base], size)
     asked = [row.updated(picture=None, sha256=None) if row.base else row for row in rows]
     step = Generate(truth, GenerateSettings(editor=f"folder:{made}", other_size=other_size))
@@ -124,7 +124,7 @@ def test_edits_of_another_size(truth, tmp_path, size, other_size, becomes):
 
 
 def test_what_an_editor_does_not_make(truth, tmp_path):
-    rows = list(Stage(truth / "compose").rows(0))
+    rows = list(StepFolder(truth / "compose").rows(0))
     made = in_a_folder(tmp_path / "made", [row for row in rows if row.base][:1], (SIZE_PX, SIZE_PX))
     step = Generate(truth, GenerateSettings(editor=f"folder:{made}"))
     found = step(rows)
@@ -157,16 +157,16 @@ def test_a_server_is_asked_each_edit_in_its_own_words_and_once(key, tmp_path):
         )
         notes = [event.note for event in build(folder, more)]
         assert sum(server.answered.values()) == 8
-        stage = Stage(folder / "generate")
-        assert len(edits(stage)) == 8
+        step_folder = StepFolder(folder / "generate")
+        assert len(edits(step_folder)) == 8
         assert (
-            len({row.sha256 for row in edits(stage)}) == 4
+            len({row.sha256 for row in edits(step_folder)}) == 4
         )  # the server makes the negative, whatever it is told
         assert any(note.startswith("at most 8 calls, about $0.32 at $0.04 each") for note in notes)
         run(folder, more, redo="generate")
         assert sum(server.answered.values()) == 8  # all from the cache
-    told = {row.prompt for row in edits(stage)}
-    assert len(told) == len({row.combination for row in edits(stage)}) * 2
+    told = {row.prompt for row in edits(step_folder)}
+    assert len(told) == len({row.combination for row in edits(step_folder)}) * 2
     assert all(", barely noticeable: " in words or ", strong: " in words for words in told)
 
 
@@ -181,9 +181,9 @@ def test_what_a_server_refuses_is_rejected(key, tmp_path):
     compose = {"expressions": {"targets": ["happy"], "strengths": [1]}}
     with SayingServer(say) as server:
         config = people(3, compose=compose, generate=at(server.url, max_concurrency=1))
-        stage = run(tmp_path / "set", config)
-    assert [row.reason for row in edits(stage, rejected=True)] == ["refused"]
-    assert len(edits(stage)) == 2
+        step_folder = run(tmp_path / "set", config)
+    assert [row.reason for row in edits(step_folder, rejected=True)] == ["refused"]
+    assert len(edits(step_folder)) == 2
 
 
 def test_a_server_that_is_not_there_ends_the_build_and_nothing_is_rejected(key, tmp_path):
@@ -191,11 +191,11 @@ def test_a_server_that_is_not_there_ends_the_build_and_nothing_is_rejected(key, 
     config = people(2, compose=compose, generate=at("http://127.0.0.1:9"))
     with pytest.raises(InputError):
         run(tmp_path / "set", config)
-    assert edits(Stage(tmp_path / "set/generate"), rejected=True) == []
+    assert edits(StepFolder(tmp_path / "set/generate"), rejected=True) == []
 
 
 def test_explain_tells_of_an_edit(truth):
-    row = edits(Stage(truth / "generate"))[0]
+    row = edits(StepFolder(truth / "generate"))[0]
     found = dict(explain(truth, row.id))
     assert list(found) == ["compose", "generate"]
     words = explanation(truth, "compose", found["compose"])

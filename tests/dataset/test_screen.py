@@ -13,14 +13,14 @@ from PIL import Image, ImageFilter
 
 from pixelsmile.dataset.build import CONFIG_NAME, build
 from pixelsmile.dataset.config import FaceSettings, ScreenSettings
+from pixelsmile.dataset.explain import explain, explanation
+from pixelsmile.dataset.export.preferences import failed_stage, preferences
 from pixelsmile.dataset.faces import with_face
-from pixelsmile.dataset.preferences import failed_stage, preferences
 from pixelsmile.dataset.review import review_page
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.screen import Screen
 from pixelsmile.dataset.screen_checks import edit_checks
-from pixelsmile.dataset.stage import Stage
-from pixelsmile.dataset.survey import explain, explanation
+from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.hashing import sha256_file
@@ -241,10 +241,10 @@ def test_an_edit_is_explained_from_the_step_that_asked_for_it(rows):
     screened = Screen(rows.folder, ScreenSettings(), FACES)([rows.base, edit])
     (rows.folder / CONFIG_NAME).write_text("")
     for name, found in {"collect": [rows.base], "faces": [rows.base], "compose": [rows.base, edit]}.items():
-        Stage(rows.folder / name).begin(FACES.model_dump(mode="json"), {})
-        Stage(rows.folder / name).write(0, found)
-    Stage(rows.folder / "screen").begin(ScreenSettings().model_dump(mode="json"), {})
-    Stage(rows.folder / "screen").write(0, screened)
+        StepFolder(rows.folder / name).begin(FACES.model_dump(mode="json"), {})
+        StepFolder(rows.folder / name).write(0, found)
+    StepFolder(rows.folder / "screen").begin(ScreenSettings().model_dump(mode="json"), {})
+    StepFolder(rows.folder / "screen").write(0, screened)
     told = dict(explain(rows.folder, edit.id))
     assert list(told) == ["compose", "screen"]
     words = explanation(rows.folder, "screen", told["screen"])
@@ -269,9 +269,9 @@ def test_near_misses_are_preferences(rows):
     wrong = rows.edit("happy", 0.75, shown=drawn("happy", 0.75, both))
     alone = rows.edit("sad", 0.8, shown=drawn("sad", 0.8, elsewhere))
     screened = Screen(rows.folder, ScreenSettings(), FACES)([rows.base, good, half, miss, wrong, alone])
-    stage = Stage(rows.folder / "screen")
-    stage.path.mkdir()
-    stage.write(0, screened)
-    (found,) = preferences(stage)
+    step_folder = StepFolder(rows.folder / "screen")
+    step_folder.path.mkdir()
+    step_folder.write(0, screened)
+    (found,) = preferences(step_folder)
     assert (found.base.id, found.chosen.id, found.rejected.id) == (rows.base.id, good.id, miss.id)
     assert (found.prompt, found.stage) == ("happy 0.8", "background")

@@ -13,7 +13,7 @@ import pytest
 from pixelsmile.dataset.collect import PICTURES
 from pixelsmile.dataset.export import FORMATS
 from pixelsmile.dataset.export.export import ExportSettings, export
-from pixelsmile.dataset.export.place import finished_stage
+from pixelsmile.dataset.export.form import last_finished
 from pixelsmile.dataset.export.validate import faults
 from pixelsmile.dataset.rows import Row
 from pixelsmile.errors import InputError
@@ -86,7 +86,7 @@ def test_a_row_that_is_wrong(fields, said, copy):
 
 
 def test_files_that_are_gone_or_changed(copy):
-    picture = copy / next(finished_stage(copy).all_rows()).picture
+    picture = copy / next(last_finished(copy).all_rows()).picture
     picture.write_bytes(picture.read_bytes()[:-1])
     assert found(copy) == [f"{picture.relative_to(copy)}: its bytes are not its name's"]
     picture.unlink()
@@ -179,7 +179,7 @@ def test_a_person_in_two_splits_of_tables(out):
 
 def test_pictures_and_bases_in_tables(out, people):
     folder = out("webdataset")
-    base = next(row for row in finished_stage(people).all_rows())
+    base = next(row for row in last_finished(people).all_rows())
     archive = next(path for path in folder.glob("*.tar") if f"{base.id}.png" in names(path))
     with tarfile.open(archive) as read:
         members = [(member, read.extractfile(member).read()) for member in read]

@@ -15,8 +15,8 @@ from pixelsmile.errors import InputError
 if TYPE_CHECKING:
     from pixelsmile.dataset.build import Progress
     from pixelsmile.dataset.config import BuildConfig
-    from pixelsmile.dataset.raters import Agreement
-    from pixelsmile.dataset.stage import Stage
+    from pixelsmile.dataset.human_ratings import Agreement
+    from pixelsmile.dataset.step_folder import StepFolder
     from pixelsmile.judges.agreement import Alpha
 
 _BUILD_EPILOG = """examples:
@@ -162,7 +162,7 @@ def agreement_parser() -> CommandParser:
 def _build(options: argparse.Namespace) -> int:
     config, folder = _config(options), Path(options.output)
     if options.dry_run:
-        from pixelsmile.dataset.outlook import outlook
+        from pixelsmile.dataset.dry_run import outlook
 
         for line in outlook(folder, config):
             print(line)
@@ -253,8 +253,8 @@ def _config(options: argparse.Namespace) -> "BuildConfig":
 
 
 def _stats(options: argparse.Namespace) -> int:
-    from pixelsmile.dataset.annotations import annotation_lines
-    from pixelsmile.dataset.survey import statistics
+    from pixelsmile.dataset.explain import statistics
+    from pixelsmile.dataset.stats import annotation_lines
 
     found = statistics(Path(options.folder))
     if options.json:
@@ -292,7 +292,7 @@ def _range(quantiles: Sequence[float]) -> str:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from pixelsmile.dataset.survey import explain, explanation
+    from pixelsmile.dataset.explain import explain, explanation
 
     folder = Path(options.folder)
     found = list(explain(folder, options.row))
@@ -308,7 +308,7 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _review(options: argparse.Namespace) -> int:
-    from pixelsmile.dataset.build import stages_of
+    from pixelsmile.dataset.build import step_folders
     from pixelsmile.errors import OutputError
     from pixelsmile.store.publication import check_place, write_file
 
@@ -317,7 +317,7 @@ def _review(options: argparse.Namespace) -> int:
     page = Path(options.output) if options.output is not None else folder / name
     if page.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"the page {str(page)!r} must end in .html")
-    finished = [stage for stage in stages_of(folder) if stage.manifest() is not None]
+    finished = [step_folder for step_folder in step_folders(folder) if step_folder.manifest() is not None]
     if not finished:
         raise InputError(f"no step of {str(folder)!r} is finished: the same build command goes on")
     check_place(page.parent, [page.name], force=options.force)
@@ -327,32 +327,32 @@ def _review(options: argparse.Namespace) -> int:
     return 0
 
 
-def _deciding(folder: Path, stage: "Stage", options: argparse.Namespace) -> tuple[str, str]:
+def _deciding(folder: Path, step_folder: "StepFolder", options: argparse.Namespace) -> tuple[str, str]:
     """The page on which pictures are kept or dropped, and what it has."""
     from pixelsmile.dataset.review import review_page
 
-    text, num = review_page(folder, stage.all_rows(), start=options.start, num=options.num or 500)
-    return text, f"{counted(num, 'picture')} that {stage.name} has kept"
+    text, num = review_page(folder, step_folder.all_rows(), start=options.start, num=options.num or 500)
+    return text, f"{counted(num, 'picture')} that {step_folder.name} has kept"
 
 
 def _rating(folder: Path, options: argparse.Namespace) -> tuple[str, str]:
     """The page on which a person says what a sample shows, and what it has."""
-    from pixelsmile.dataset.raters import rating_page, sample
-    from pixelsmile.dataset.stage import Stage
+    from pixelsmile.dataset.human_ratings import rating_page, sample
+    from pixelsmile.dataset.step_folder import StepFolder
 
     if options.start:
         raise InputError("--start is for the page of decisions: a sample is another one with another --seed")
-    rows = sample(Stage(folder / "annotate").all_rows(), options.num or 100, options.seed)
+    rows = sample(StepFolder(folder / "annotate").all_rows(), options.num or 100, options.seed)
     return rating_page(folder, rows), f"a sample of {counted(len(rows), 'picture')}, to be rated blind"
 
 
 def _agreement(options: argparse.Namespace) -> int:
-    from pixelsmile.dataset.raters import agreement_of, read_answers
-    from pixelsmile.dataset.stage import Stage
+    from pixelsmile.dataset.human_ratings import agreement_of, read_answers
+    from pixelsmile.dataset.step_folder import StepFolder
 
     answers = read_answers([Path(path) for path in dict.fromkeys(options.answers)])
-    stage = Stage(Path(options.folder) / "annotate")
-    rows = (row for rejected in (False, True) for row in stage.all_rows(rejected=rejected))
+    step_folder = StepFolder(Path(options.folder) / "annotate")
+    rows = (row for rejected in (False, True) for row in step_folder.all_rows(rejected=rejected))
     found = agreement_of(answers, rows)
     if options.json:
         from dataclasses import asdict

@@ -111,7 +111,7 @@ def _record(exported: "Exported") -> dict[str, Any]:
 
 
 def _print(exported: "Exported", address: str | None) -> None:
-    from pixelsmile.dataset.export.place import split_of
+    from pixelsmile.dataset.export.form import split_of
 
     written = exported.written
     for split, number in written.counts.items():

@@ -2,7 +2,7 @@
 
     FOLDER/config.yaml           what was asked for last
     FOLDER/pictures/             by content
-    FOLDER/collect/ faces/ ...   a folder a step (`stage`)
+    FOLDER/collect/ faces/ ...   a folder a step (`step_folder`)
 
 Three kinds of steps. One takes rows in batches, in any process, in any order: `BatchFunction`, and as well a
 function for Ray Data's `map_batches`. Another has to see all rows first, keeps a small key of each, and then
@@ -24,7 +24,6 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from pydantic import JsonValue
 
 from pixelsmile.dataset.annotate import Annotate, check_judges
-from pixelsmile.dataset.cluster import RayWorkers
 from pixelsmile.dataset.collect import Collect, EachRow, lost_item
 from pixelsmile.dataset.compose import Compose
 from pixelsmile.dataset.config import BuildConfig, is_drawn
@@ -32,11 +31,12 @@ from pixelsmile.dataset.duplicates import Decide, Duplicates
 from pixelsmile.dataset.faces import Faces, networks_record
 from pixelsmile.dataset.generate import Generate, price_words
 from pixelsmile.dataset.identities import Identities
+from pixelsmile.dataset.ray_workers import RayWorkers
 from pixelsmile.dataset.review import Reviewed, read_decisions
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.screen import Screen
 from pixelsmile.dataset.sources import items, listing
-from pixelsmile.dataset.stage import Stage, StageManifest, UnfinishedShard
+from pixelsmile.dataset.step_folder import StepFolder, StepManifest, UnfinishedShard
 from pixelsmile.dataset.workers import Workers
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_file
@@ -107,7 +107,7 @@ class Progress:
     step: str
     done: int
     total: int
-    manifest: StageManifest | None = None
+    manifest: StepManifest | None = None
     is_new: bool = True
     note: str = ""
 
@@ -120,9 +120,9 @@ def steps_of(config: BuildConfig) -> tuple[str, ...]:
     return tuple(step for step in STEPS if step not in lacking)
 
 
-def stages_of(folder: Path) -> list[Stage]:
+def step_folders(folder: Path) -> list[StepFolder]:
     """The stages that were begun in a folder, in their order. InputError where it holds no data set."""
-    found = [Stage(folder / step) for step in STEPS if (folder / step).is_dir()]
+    found = [StepFolder(folder / step) for step in STEPS if (folder / step).is_dir()]
     if not found or not (folder / CONFIG_NAME).is_file():
         raise InputError(f"{str(folder)!r} holds no data set: make one with pixelsmile dataset build")
     return found
@@ -163,21 +163,21 @@ def build(
             for step in STEPS[STEPS.index(redo) :]:
                 remove_folder(folder / step)
         for step in wanted:
-            Stage(folder / step).require(_settings(config, step))
+            StepFolder(folder / step).require(_settings(config, step))
         builder = _Builder(folder, config, workers)
         closing.callback(builder.close)
         builder.check_sources()
         write_configuration(config, folder / CONFIG_NAME)
-        before: StageManifest | None = None
+        before: StepManifest | None = None
         for step in wanted:
-            stage = Stage(folder / step)
-            if (manifest := stage.manifest()) is None:
-                yield from builder.run(stage, before)
-                manifest = stage.manifest()
+            step_folder = StepFolder(folder / step)
+            if (manifest := step_folder.manifest()) is None:
+                yield from builder.run(step_folder, before)
+                manifest = step_folder.manifest()
                 assert manifest is not None
                 yield Progress(step, manifest.num_rows, manifest.num_rows, manifest)
             else:
-                stage.require(_settings(config, step), _cheap_inputs(config, step, before))
+                step_folder.require(_settings(config, step), _cheap_inputs(config, step, before))
                 yield Progress(step, manifest.num_rows, manifest.num_rows, manifest, is_new=False)
             before = manifest
 
@@ -189,7 +189,7 @@ def _settings(config: BuildConfig, step: str) -> dict[str, JsonValue]:
     return found
 
 
-def _cheap_inputs(config: BuildConfig, step: str, before: StageManifest | None) -> dict[str, JsonValue]:
+def _cheap_inputs(config: BuildConfig, step: str, before: StepManifest | None) -> dict[str, JsonValue]:
     """What a finished step was made from, as far as it is looked at again."""
     found: dict[str, JsonValue] = {} if before is None else {"rows": before.digest}
     if step == "review":
@@ -225,24 +225,24 @@ class _Builder:
 
     def check_sources(self) -> None:
         """List the pictures, where they are still to be collected. InputError for an empty source."""
-        if Stage(self._folder / "collect").manifest() is None:
+        if StepFolder(self._folder / "collect").manifest() is None:
             self._listing = listing(self._config.collect)
 
-    def run(self, stage: Stage, before: StageManifest | None) -> Iterator[Progress]:
+    def run(self, step_folder: StepFolder, before: StepManifest | None) -> Iterator[Progress]:
         """Do the shards that are missing, then write the manifest."""
-        config, step = self._config, stage.name
+        config, step = self._config, step_folder.name
         inputs, settings = self._inputs(step, before), _settings(config, step)
-        stage.begin(settings, inputs)
+        step_folder.begin(settings, inputs)
         num, source = self._extent(before)
         total = self._listing[0] if before is None and self._listing is not None else num_kept(before)
         if note := self._price(step):
             yield Progress(step, 0, total, note=note)
         done = 0
-        for num_rows in self._shards(stage, num):
+        for num_rows in self._shards(step_folder, num):
             done += num_rows
             yield Progress(step, done, total, note=self._spent(step))
         seeds = [people.first_seed for people in config.collect.drawn.values()]
-        stage.finish(settings, source, seeds, stage.num_shards() if step == "compose" else num)
+        step_folder.finish(settings, source, seeds, step_folder.num_shards() if step == "compose" else num)
 
     def close(self) -> None:
         """Let go of what the steps hold."""
@@ -264,7 +264,7 @@ class _Builder:
         function = self._functions.get(step)
         return function.spent() if isinstance(function, Dear) else ""
 
-    def _inputs(self, step: str, before: StageManifest | None) -> dict[str, JsonValue]:
+    def _inputs(self, step: str, before: StepManifest | None) -> dict[str, JsonValue]:
         found = _cheap_inputs(self._config, step, before)
         if step == "collect" and self._listing is not None:
             found["pictures"] = self._listing[1]
@@ -295,7 +295,7 @@ class _Builder:
         assert self._config.compose is not None
         return Compose(self._config.compose, self._folder)
 
-    def _extent(self, before: StageManifest | None) -> tuple[int, FileRecord]:
+    def _extent(self, before: StepManifest | None) -> tuple[int, FileRecord]:
         """How many shards a step has, and what it takes in."""
         if before is not None:
             record = FileRecord(path=before.kind, sha256=before.digest, size_bytes=_num_bytes(before))
@@ -306,42 +306,42 @@ class _Builder:
             path="sources", sha256=digest, size_bytes=0
         )
 
-    def _shards(self, stage: Stage, num: int) -> Iterator[int]:
+    def _shards(self, step_folder: StepFolder, num: int) -> Iterator[int]:
         """Write what is missing; how many rows were settled each time, also of those that were there."""
-        if stage.name == "compose":
-            yield from self._composed(stage)
+        if step_folder.name == "compose":
+            yield from self._composed(step_folder)
             return
-        start = next((shard for shard in range(num) if not stage.has(shard)), num)
+        start = next((shard for shard in range(num) if not step_folder.has(shard)), num)
         for shard in range(start):
-            yield len(stage.rows(shard)) + len(stage.rows(shard, rejected=True))
+            yield len(step_folder.rows(shard)) + len(step_folder.rows(shard, rejected=True))
         if start == num:
             return
-        config, previous = self._config, self._before(stage.name)
-        match stage.name:
+        config, previous = self._config, self._before(step_folder.name)
+        match step_folder.name:
             case "collect":
                 collect = Collect(self._folder, config.collect.min_side_px)
-                yield from self._mapped(stage, collect, self._items(start, num), lost_item)
+                yield from self._mapped(step_folder, collect, self._items(start, num), lost_item)
             case "faces":
                 faces = EachRow("faces", Faces(self._folder, config.faces))
                 batches = _batches(previous, start, num, _BATCH_ROWS)
-                yield from self._mapped(stage, faces, batches, lost_row("faces"))
+                yield from self._mapped(step_folder, faces, batches, lost_row("faces"))
             case "review":
                 reviewed = Reviewed(_decisions_path(config))
-                yield from _decided(stage, previous, reviewed(previous.all_rows()), start, num)
+                yield from _decided(step_folder, previous, reviewed(previous.all_rows()), start, num)
             case "duplicates":
                 duplicates = Duplicates(config.duplicates)
-                yield from _decided(stage, previous, duplicates(previous.all_rows()), start, num)
+                yield from _decided(step_folder, previous, duplicates(previous.all_rows()), start, num)
             case "identities":
                 identities = Identities(config.identities)
-                yield from _decided(stage, previous, identities(previous.all_rows()), start, num)
+                yield from _decided(step_folder, previous, identities(previous.all_rows()), start, num)
             case step:
                 function = self._functions[step]
-                kept = stage.unfinished(start) if function.keeps_batches else None
+                kept = step_folder.unfinished(start) if function.keeps_batches else None
                 num_done = 0 if kept is None else len(kept.rows)
                 yield num_done
                 batches = _batches(previous, start, num, function.batch_rows, num_done)
                 yield from self._mapped(
-                    stage,
+                    step_folder,
                     function,
                     batches,
                     lost_row(step),
@@ -349,28 +349,28 @@ class _Builder:
                     kept=kept,
                 )
 
-    def _composed(self, stage: Stage) -> Iterator[int]:
+    def _composed(self, step_folder: StepFolder) -> Iterator[int]:
         """Shards of whole groups; of each, how many bases it has. What is there is not written again."""
         compose, shard_rows = self._compose, self._config.collect.shard_rows
         text = json.dumps(compose.combinations.to_json(), indent=1)
-        write_file(stage.path / COMBINATIONS, f"{text}\n".encode(), force=True)
+        write_file(step_folder.path / COMBINATIONS, f"{text}\n".encode(), force=True)
         shard = num_bases = 0
         rows: list[Row] = []
-        for base in self._before(stage.name).all_rows():
+        for base in self._before(step_folder.name).all_rows():
             rows += compose(base)
             num_bases += 1
             if len(rows) >= shard_rows:
-                if not stage.has(shard):
-                    stage.write(shard, rows)
+                if not step_folder.has(shard):
+                    step_folder.write(shard, rows)
                 yield num_bases
                 shard, num_bases, rows = shard + 1, 0, []
         if rows or shard == 0:
-            stage.write(shard, rows)
+            step_folder.write(shard, rows)
             yield num_bases
 
-    def _before(self, step: str) -> Stage:
+    def _before(self, step: str) -> StepFolder:
         steps = steps_of(self._config)
-        return Stage(self._folder / steps[max(0, steps.index(step) - 1)])
+        return StepFolder(self._folder / steps[max(0, steps.index(step) - 1)])
 
     def _items(self, start: int, num: int) -> Iterator[tuple[int, bool, Sequence[Any]]]:
         """Batches of what is to be read, that never hold more than one shard's."""
@@ -388,7 +388,7 @@ class _Builder:
 
     def _mapped(
         self,
-        stage: Stage,
+        step_folder: StepFolder,
         function: Callable[[Sequence[T]], list[Row]],
         batches: Iterable[tuple[int, bool, Sequence[T]]],
         lost: Callable[[T], Row],
@@ -414,7 +414,7 @@ class _Builder:
             rows += found
             shard, is_last = places.popleft()
             if is_last:
-                stage.write(shard, rows)
+                step_folder.write(shard, rows)
                 rows = []
                 if kept is not None:
                     kept.clear()
@@ -428,13 +428,13 @@ def lost_row(step: str) -> Callable[[Row], Row]:
     return lambda row: row.rejected(step, "worker died")
 
 
-def num_kept(manifest: StageManifest | None) -> int:
+def num_kept(manifest: StepManifest | None) -> int:
     """Rows that a finished step has left; none of one that is not."""
     return 0 if manifest is None else manifest.num_kept
 
 
 def _batches(
-    previous: Stage, start: int, num: int, least: int, num_done: int = 0
+    previous: StepFolder, start: int, num: int, least: int, num_done: int = 0
 ) -> Iterator[tuple[int, bool, Sequence[Row]]]:
     """num_done: rows of the first shard that are left out."""
     for shard in range(start, num):
@@ -455,14 +455,16 @@ def grouped(rows: Sequence[Row], least: int) -> Iterator[Sequence[Row]]:
         yield rows[begin:]
 
 
-def _decided(stage: Stage, previous: Stage, decide: Decide, start: int, num: int) -> Iterator[int]:
+def _decided(
+    step_folder: StepFolder, previous: StepFolder, decide: Decide, start: int, num: int
+) -> Iterator[int]:
     number = sum(len(previous.rows(shard)) for shard in range(start))
     for shard in range(start, num):
         rows = previous.rows(shard)
-        stage.write(shard, [decide(number + place, row) for place, row in enumerate(rows)])
+        step_folder.write(shard, [decide(number + place, row) for place, row in enumerate(rows)])
         number += len(rows)
         yield len(rows)
 
 
-def _num_bytes(manifest: StageManifest) -> int:
+def _num_bytes(manifest: StepManifest) -> int:
     return sum(output.size_bytes for output in manifest.outputs)

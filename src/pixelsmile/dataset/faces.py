@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from pixelsmile.dataset.collect import kept_picture
 from pixelsmile.dataset.config import FaceNetworks, FaceSettings
-from pixelsmile.dataset.quality import metric_record, quality_of
+from pixelsmile.dataset.picture_quality import metric_record, quality_of
 from pixelsmile.dataset.rows import Reason, Row, encoded_embedding
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import Domain

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pixelsmile.dataset.build import stages_of
+from pixelsmile.dataset.build import step_folders
 from pixelsmile.dataset.collect import PICTURES
 from pixelsmile.dataset.rows import Row
-from pixelsmile.dataset.stage import KEPT, Stage, StageManifest
+from pixelsmile.dataset.step_folder import KEPT, StepFolder, StepManifest
 from pixelsmile.errors import InputError, one_line
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.hashing import sha256_file
@@ -32,20 +32,20 @@ class Looked:
 
 def data_set_faults(folder: Path) -> Iterator[Looked]:
     """Look at every row and file of a data set. InputError where there is none."""
-    before: StageManifest | None = None
-    for stage in stages_of(folder):
+    before: StepManifest | None = None
+    for step_folder in step_folders(folder):
         try:
-            manifest = stage.manifest()
+            manifest = step_folder.manifest()
         except InputError as error:
-            yield Looked("manifest", f"{stage.name}: {error}")
+            yield Looked("manifest", f"{step_folder.name}: {error}")
             manifest = None
         if manifest is not None:
-            yield from output_faults(stage.path, manifest, f"{stage.name}/")
+            yield from output_faults(step_folder.path, manifest, f"{step_folder.name}/")
             if before is not None and manifest.inputs[0].sha256 != before.digest:
                 yield Looked(
-                    "manifest", f"{stage.name}: it was made from other rows than are there before it"
+                    "manifest", f"{step_folder.name}: it was made from other rows than are there before it"
                 )
-        yield from _row_faults(folder, stage, manifest)
+        yield from _row_faults(folder, step_folder, manifest)
         before = manifest
     yield from picture_faults(folder / PICTURES)
 
@@ -106,13 +106,13 @@ def label_faults(row: Row) -> Iterator[str]:
             yield f"its score for {name} is {score:g}: scores go from 0 to 1"
 
 
-def _row_faults(folder: Path, stage: Stage, manifest: StageManifest | None) -> Iterator[Looked]:
+def _row_faults(folder: Path, step_folder: StepFolder, manifest: StepManifest | None) -> Iterator[Looked]:
     seen, counts, shard = SeenRows(), dict[str, Counter[str]](), 0
-    while stage.has(shard):
+    while step_folder.has(shard):
         for rejected in (False, True):
-            place = f"{stage.name} shard {shard}"
+            place = f"{step_folder.name} shard {shard}"
             try:
-                rows = stage.rows(shard, rejected=rejected)
+                rows = step_folder.rows(shard, rejected=rejected)
             except InputError as error:
                 yield Looked("row", one_line(f"{place}: {error}"))
                 continue
@@ -125,11 +125,11 @@ def _row_faults(folder: Path, stage: Stage, manifest: StageManifest | None) -> I
                 yield Looked("row")
         shard += 1
     if manifest is not None and manifest.num_shards != shard:
-        yield Looked("row", f"{stage.name}: {shard} shards are there of {manifest.num_shards}")
+        yield Looked("row", f"{step_folder.name}: {shard} shards are there of {manifest.num_shards}")
     elif manifest is not None and manifest.counts != {
         domain: dict(found) for domain, found in counts.items()
     }:
-        yield Looked("row", f"{stage.name}: its rows are not as many as its manifest says")
+        yield Looked("row", f"{step_folder.name}: its rows are not as many as its manifest says")
 
 
 def _file_faults(folder: Path, row: Row) -> Iterator[str]:

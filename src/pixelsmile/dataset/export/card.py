@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
-from pixelsmile.dataset.build import stages_of
-from pixelsmile.dataset.export.columns import IMAGE, SCORES, card_features
-from pixelsmile.dataset.export.numbers import Numbers
-from pixelsmile.dataset.export.pairs import INSTRUCTIONS
-from pixelsmile.dataset.export.place import Written, split_of
-from pixelsmile.dataset.stage import KEPT
+from pixelsmile.dataset.build import step_folders
+from pixelsmile.dataset.export.distributions import Distributions
+from pixelsmile.dataset.export.form import Written, split_of
+from pixelsmile.dataset.export.table_columns import IMAGE, SCORES, card_features
+from pixelsmile.dataset.export.triplets import INSTRUCTIONS
+from pixelsmile.dataset.step_folder import KEPT
 from pixelsmile.store.manifests import CodeRecord
 
 _HUB_LICENCES = (
@@ -47,7 +47,7 @@ class Facts:
 
     name: str
     format: str
-    numbers: Numbers
+    numbers: Distributions
     written: Written
     num_people: Mapping[str, int]
     figures: Mapping[str, str]
@@ -165,15 +165,15 @@ def _provenance(facts: Facts) -> Iterator[str]:
 def _steps(facts: Facts) -> Iterator[str]:
     yield from ("## How it was made", "")
     rows = []
-    for stage in stages_of(facts.folder):
-        manifest = stage.manifest()
+    for step_folder in step_folders(facts.folder):
+        manifest = step_folder.manifest()
         if manifest is None:
             continue
         reasons: Counter[str] = Counter()
         for counts in manifest.counts.values():
             reasons.update(counts)
         kept = reasons.pop(KEPT, 0)
-        rows.append((stage.name, f"{kept:,}", _counts(reasons) if reasons else "none"))
+        rows.append((step_folder.name, f"{kept:,}", _counts(reasons) if reasons else "none"))
     yield from _table(("step", "kept", "rejected"), rows)
     libraries = ", ".join(f"{name} {version}" for name, version in facts.code.libraries.items())
     yield from (

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from pixelsmile.dataset.export.columns import IMAGE, SCORES, Columns, croissant_type
+from pixelsmile.dataset.export.table_columns import IMAGE, SCORES, Columns, croissant_type
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.store.manifests import FileRecord
 

@@ -17,18 +17,18 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from pixelsmile.dataset.export.benchmark_layouts import FedForm, FfeForm
 from pixelsmile.dataset.export.card import Facts, card
-from pixelsmile.dataset.export.columns import columns_of
 from pixelsmile.dataset.export.croissant import CROISSANT, croissant
+from pixelsmile.dataset.export.distributions import Distributions
 from pixelsmile.dataset.export.figures import figures
-from pixelsmile.dataset.export.layouts import FedForm, FfeForm
-from pixelsmile.dataset.export.numbers import Numbers
-from pixelsmile.dataset.export.pairs import TripletForm, write_preferences
-from pixelsmile.dataset.export.place import MAX_SHARD_BYTES, Form, Place, Written, finished_stage, groups
+from pixelsmile.dataset.export.form import MAX_SHARD_BYTES, Form, Place, Written, groups, last_finished
+from pixelsmile.dataset.export.parquet import ParquetForm, WebDatasetForm
+from pixelsmile.dataset.export.preferences import preferences
 from pixelsmile.dataset.export.splits import WHOLE, People, Shares, Splits
-from pixelsmile.dataset.export.tables import ParquetForm, WebDatasetForm
-from pixelsmile.dataset.preferences import preferences
-from pixelsmile.dataset.stage import Stage
+from pixelsmile.dataset.export.table_columns import columns_of
+from pixelsmile.dataset.export.triplets import TripletForm, write_preferences
+from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.store.manifests import (
     MANIFEST_NAME,
@@ -92,19 +92,19 @@ def export(
     force: an export that is there is replaced; anything else never is. InputError before anything is written
     where there is no finished step, a package is missing, or the splits cannot be; OutputError for the place.
     """
-    stage = finished_stage(folder)
+    step_folder = last_finished(folder)
     check_target(folder, out, force=force)
-    manifest = stage.manifest()
+    manifest = step_folder.manifest()
     assert manifest is not None
-    if settings.format == "preferences" and stage.name != "screen":
+    if settings.format == "preferences" and step_folder.name != "screen":
         raise InputError(
-            f"preferences are edits that screen has kept or rejected, and {stage.name} is the last step that "
-            f"{str(folder)!r} has finished: build to screen"
+            f"preferences are edits that screen has kept or rejected, and {step_folder.name} is the last "
+            f"step that {str(folder)!r} has finished: build to screen"
         )
     total, counted = manifest.num_kept, _Counted()
     if total == 0:
-        raise InputError(f"{stage.name} has left no row of {str(folder)!r}: `dataset stats` says why")
-    for done, row in enumerate(stage.all_rows(), 1):
+        raise InputError(f"{step_folder.name} has left no row of {str(folder)!r}: `dataset stats` says why")
+    for done, row in enumerate(step_folder.all_rows(), 1):
         counted.numbers.add(row)
         counted.people.add(row)
         yield ExportProgress("counting", done, total)
@@ -112,10 +112,10 @@ def export(
     with _output_errors(out), whole_folder(out) as new:
         place = Place(folder, new)
         if settings.format == "preferences":
-            written = write_preferences(place, splits, preferences(stage))
+            written = write_preferences(place, splits, preferences(step_folder))
         else:
             form, done = _form(settings, place, splits, counted.numbers), 0
-            for group in groups(stage.all_rows()):
+            for group in groups(step_folder.all_rows()):
                 form.add(splits[group[0]], group)
                 done += len(group)
                 yield ExportProgress("writing", done, total)
@@ -124,7 +124,7 @@ def export(
             reasons = ", ".join(f"{number:,} {reason}" for reason, number in written.left_out.items())
             raise InputError(f"no {written.unit} comes of {total:,} rows: {reasons}")
         num_people = splits.num_people(counted.people)
-        _describe(new, out, settings, stage, counted.numbers, written, num_people)
+        _describe(new, out, settings, step_folder, counted.numbers, written, num_people)
     yield ExportProgress("writing", total, total, Exported(out, written, num_people, total))
 
 
@@ -132,11 +132,11 @@ def export(
 class _Counted:
     """Of all rows."""
 
-    numbers: Numbers = field(default_factory=Numbers)
+    numbers: Distributions = field(default_factory=Distributions)
     people: People = field(default_factory=People)
 
 
-def _form(settings: ExportSettings, place: Place, splits: Splits, numbers: Numbers) -> Form:
+def _form(settings: ExportSettings, place: Place, splits: Splits, numbers: Distributions) -> Form:
     match settings.format:
         case "parquet":
             return ParquetForm(place, splits.names, columns_of(numbers.known), settings.shard_bytes)
@@ -156,26 +156,26 @@ def _describe(
     new: Path,
     out: Path,
     settings: ExportSettings,
-    stage: Stage,
-    numbers: Numbers,
+    step_folder: StepFolder,
+    numbers: Distributions,
     written: Written,
     num_people: Mapping[str, int],
 ) -> None:
     """Card, figures, metadata, and the manifest of all these and of the data."""
-    source = stage.manifest()
+    source = step_folder.manifest()
     assert source is not None
     made: dict[str, JsonValue] = {
         "format": settings.format,
         "splits": dict(settings.shares),
         "seed": settings.seed,
         "shard_bytes": settings.shard_bytes,
-        "step": stage.name,
+        "step": step_folder.name,
         "unit": written.unit,
         "counts": dict(written.counts),
         "people": dict(num_people),
         "left_out": dict(written.left_out),
     }
-    took = FileRecord(path=stage.name, sha256=source.digest, size_bytes=0)
+    took = FileRecord(path=step_folder.name, sha256=source.digest, size_bytes=0)
     manifest = make_manifest(KIND, settings=made, seeds=[settings.seed], inputs=[took], outputs=[])
     name = settings.name or out.resolve().name
     drawn = figures(numbers)
@@ -189,7 +189,7 @@ def _describe(
         written,
         num_people,
         {f"{FIGURES}/{file}": words for file, (_, words) in drawn.items()},
-        stage.path.parent,
+        step_folder.path.parent,
         manifest.code,
     )
     records = _records(new)

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from pixelsmile.dataset.export.numbers import (
+from pixelsmile.dataset.export.distributions import (
     CATEGORIES,
     LABELS,
     STRENGTH_STEP,
-    Numbers,
+    Distributions,
 )
 from pixelsmile.expressions import EXPRESSIONS, Domain
 
@@ -45,7 +45,7 @@ class Bars:
         return _TOP + len(self.names) * (len(self.numbers) * _BAR + _GAP)
 
 
-def figures(numbers: Numbers) -> dict[str, tuple[str, str]]:
+def figures(numbers: Distributions) -> dict[str, tuple[str, str]]:
     """SVG by the name of its file, and what it shows in words; only of what is known."""
     found: dict[str, tuple[str, str]] = {"expressions.svg": (_expressions(numbers), "Expressions")}
     if any(numbers.strengths.values()):
@@ -60,7 +60,7 @@ def figures(numbers: Numbers) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _expressions(numbers: Numbers) -> str:
+def _expressions(numbers: Distributions) -> str:
     names = [name for name in (*LABELS, "not said") if any(c[name] for c in numbers.expressions.values())]
     others = {name for counter in numbers.expressions.values() for name in counter} - {*LABELS, "not said"}
     names += sorted(others)[:_MAX_BARS]
@@ -70,7 +70,7 @@ def _expressions(numbers: Numbers) -> str:
     )
 
 
-def _people(numbers: Numbers) -> str:
+def _people(numbers: Distributions) -> str:
     titles = {"gender": "Gender", "age_group": "Age", "skin_tone": "Skin tone", "style": "Style"}
     panels = []
     for name in CATEGORIES:
@@ -84,7 +84,7 @@ def _people(numbers: Numbers) -> str:
     return _panels(panels, _WIDTH // 2) if panels else ""
 
 
-def _words(numbers: Numbers) -> str:
+def _words(numbers: Distributions) -> str:
     panels = []
     for domain in numbers.domains():
         if common := numbers.telling_words(domain, _MAX_BARS):
@@ -139,7 +139,7 @@ def _bars(panel: Bars, left: int, top: int, width: int) -> list[str]:
     return parts
 
 
-def _strengths(numbers: Numbers) -> str:
+def _strengths(numbers: Distributions) -> str:
     """Columns: how many pictures were asked for with about each strength."""
     places = sorted({place for counter in numbers.strengths.values() for place in counter})
     span = range(0, max(10, *places) + 1)
@@ -163,7 +163,7 @@ def _strengths(numbers: Numbers) -> str:
     return _svg(bottom + 34, parts, "Strength asked for", domains)
 
 
-def _scores(numbers: Numbers) -> str:
+def _scores(numbers: Distributions) -> str:
     """A strip an expression: 5 to 95 % of its scores, the middle half, the median."""
     left, room, row = _MARGIN + _LABELS, _WIDTH - 2 * _MARGIN - _LABELS - 60, 24
     names = [name for name in EXPRESSIONS if numbers.own_scores[name]]
@@ -189,7 +189,7 @@ def _scores(numbers: Numbers) -> str:
     return _svg(bottom + 30, parts, "Scores", [])
 
 
-def _confusions(numbers: Numbers) -> str:
+def _confusions(numbers: Distributions) -> str:
     """A row for what pictures show, a column for what the judge was asked about."""
     shown = [
         name for name in LABELS if any(numbers.mean_score(name, each) is not None for each in EXPRESSIONS)

@@ -6,11 +6,11 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from pixelsmile.dataset.build import stages_of
-from pixelsmile.dataset.export.columns import Columns
+from pixelsmile.dataset.build import step_folders
+from pixelsmile.dataset.export.table_columns import Columns
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.sources import MAX_PICTURE_BYTES
-from pixelsmile.dataset.stage import Stage
+from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.limits import path_within, read_bytes
@@ -86,9 +86,9 @@ def suffix(row: Row) -> str:
     return PurePosixPath(row.picture or "").suffix
 
 
-def finished_stage(folder: Path) -> Stage:
+def last_finished(folder: Path) -> StepFolder:
     """The last step that is finished. InputError where there is none."""
-    finished = [stage for stage in stages_of(folder) if stage.manifest() is not None]
+    finished = [step_folder for step_folder in step_folders(folder) if step_folder.manifest() is not None]
     if not finished:
         raise InputError(f"no step of {str(folder)!r} is finished: the same build command goes on")
     return finished[-1]

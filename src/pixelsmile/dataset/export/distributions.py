@@ -24,7 +24,7 @@ _COMMON = re.compile(
 
 
 @dataclass
-class Numbers:
+class Distributions:
     """known: fields that at least one row has. Counters by domain unless their name says otherwise.
 
     own_scores: of pictures of an expression, the judge's score for it, in bins. mean_scores: by the

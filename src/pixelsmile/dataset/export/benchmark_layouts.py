@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from pixelsmile.dataset.export.place import Group, Place, Written, base_of, counted_reasons, edits_of
+from pixelsmile.dataset.export.form import Group, Place, Written, base_of, counted_reasons, edits_of
 from pixelsmile.dataset.rows import Row
 from pixelsmile.expressions import EXPRESSIONS, FED_BENCH_CLASSES, NEUTRAL, target_prompt
 

@@ -1,7 +1,7 @@
-"""Numbers of a whole annotated set, worked out by hand."""
+"""Distributions of a whole annotated set, worked out by hand."""
 
-from pixelsmile.dataset.annotations import annotation_lines, annotation_statistics
 from pixelsmile.dataset.rows import Row
+from pixelsmile.dataset.stats import annotation_lines, annotation_statistics
 from pixelsmile.expressions import EXPRESSIONS
 
 

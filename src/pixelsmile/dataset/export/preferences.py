@@ -9,7 +9,7 @@ from itertools import groupby
 
 from pixelsmile.dataset.rows import Reason, Row
 from pixelsmile.dataset.screen import JOINED
-from pixelsmile.dataset.stage import Stage
+from pixelsmile.dataset.step_folder import StepFolder
 
 # Of the screen's reasons, which stage says so. Bases that are wrong and copies of other edits prefer nothing.
 STAGES: dict[Reason, str] = {
@@ -56,7 +56,7 @@ class Preference:
     stage: str
 
 
-def preferences(screen: Stage) -> Iterator[Preference]:
+def preferences(screen: StepFolder) -> Iterator[Preference]:
     """All of a finished screen, in the order of its rows; one for each near miss that has a better one."""
     shard = 0
     while screen.has(shard):

@@ -12,8 +12,8 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixelsmile.dataset.export.columns import IMAGE, SCORES, Columns, Kind, features, published
-from pixelsmile.dataset.export.place import Group, Place, Written, suffix
+from pixelsmile.dataset.export.form import Group, Place, Written, suffix
+from pixelsmile.dataset.export.table_columns import IMAGE, SCORES, Columns, Kind, features, published
 from pixelsmile.dataset.rows import Row
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS

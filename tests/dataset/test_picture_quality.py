@@ -9,8 +9,8 @@ from dataset.dataset_examples import FACES, people
 from PIL import Image
 
 from pixelsmile.dataset.build import build
-from pixelsmile.dataset.quality import load_metric, metric_record, quality_of
-from pixelsmile.dataset.stage import Stage
+from pixelsmile.dataset.picture_quality import load_metric, metric_record, quality_of
+from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.errors import InputError, ModelError
 
 
@@ -43,7 +43,7 @@ def test_what_cannot_be_had_is_one_line_before_any_work(tmp_path, monkeypatch):
         list(build(tmp_path / "set", config))
     with pytest.raises(InputError, match="no metric 'musik'"):
         load_metric("musik")
-    assert Stage(tmp_path / "set/faces").has(0) is False
+    assert StepFolder(tmp_path / "set/faces").has(0) is False
 
 
 def test_a_limit_has_to_be_given():
@@ -57,7 +57,9 @@ def test_a_metric_without_weights_measures_pictures(tmp_path):
     limits = {"metric": "entropy", "least": 1.0, "most": 6.0}
     list(build(tmp_path / "set", people(3, faces={**FACES, "quality": limits})))
     rows = [
-        row for rejected in (False, True) for row in Stage(tmp_path / "set/faces").all_rows(rejected=rejected)
+        row
+        for rejected in (False, True)
+        for row in StepFolder(tmp_path / "set/faces").all_rows(rejected=rejected)
     ]
     assert len(rows) == 3
     for row in rows:

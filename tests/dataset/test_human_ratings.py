@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pixelsmile.dataset.raters import agreement_of, rating_page, read_answers, sample
+from pixelsmile.dataset.human_ratings import agreement_of, rating_page, read_answers, sample
 from pixelsmile.dataset.rows import Row
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS

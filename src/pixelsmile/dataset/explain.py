@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from pixelsmile.dataset.annotations import annotation_statistics
-from pixelsmile.dataset.build import stages_of
+from pixelsmile.dataset.build import step_folders
 from pixelsmile.dataset.config import AnnotateSettings, FaceSettings, ScreenSettings
 from pixelsmile.dataset.doubts import comparisons, judged
 from pixelsmile.dataset.faces import Check, checks
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.screen_checks import base_checks, edit_checks, sweep_checks
-from pixelsmile.dataset.stage import Stage
+from pixelsmile.dataset.stats import annotation_statistics
+from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.errors import InputError
 from pixelsmile.limits import shown, validated
 
@@ -28,20 +28,20 @@ _SHORTEST_ID = 4  # digits: what is shorter is no id
 
 
 def statistics(folder: Path) -> dict[str, Any]:
-    """Numbers of a data set, as JSON has them. InputError where there is none.
+    """Distributions of a data set, as JSON has them. InputError where there is none.
 
     steps: of each, whether it is finished, and its counts by domain. kept: of what the last finished step has
     left, by domain: pictures, people, the most pictures of one person, quantiles of sides and faces,
     licences. annotated: `annotation_statistics` of what annotate has left and rejected.
     """
     steps, last, annotated = [], None, None
-    for stage in stages_of(folder):
-        manifest = stage.manifest()
-        counts = stage.counts() if manifest is None else manifest.counts
-        steps.append({"step": stage.name, "finished": manifest is not None, "counts": counts})
-        last = last if manifest is None else stage
-        if stage.name == "annotate":
-            rows = (row for rejected in (False, True) for row in stage.all_rows(rejected=rejected))
+    for step_folder in step_folders(folder):
+        manifest = step_folder.manifest()
+        counts = step_folder.counts() if manifest is None else manifest.counts
+        steps.append({"step": step_folder.name, "finished": manifest is not None, "counts": counts})
+        last = last if manifest is None else step_folder
+        if step_folder.name == "annotate":
+            rows = (row for rejected in (False, True) for row in step_folder.all_rows(rejected=rejected))
             annotated = annotation_statistics(rows)
     kept = {} if last is None else _kept(last)
     return {
@@ -60,14 +60,14 @@ def explain(folder: Path, wanted: str) -> Iterator[tuple[str, Row]]:
     wanted: its id, the beginning of that, or the picture's name in its source. InputError where it is none of
     them, or several rows'.
     """
-    stages = stages_of(folder)
-    first = [stage for stage in stages if stage.name in ("collect", "compose")]
+    stages = step_folders(folder)
+    first = [step_folder for step_folder in stages if step_folder.name in ("collect", "compose")]
     row_id, is_found = _found(first, wanted), False
-    for stage in stages:
-        row = _row(stage, row_id)
+    for step_folder in stages:
+        row = _row(step_folder, row_id)
         if row is not None:
             is_found = True
-            yield stage.name, row
+            yield step_folder.name, row
         if (row is None and is_found) or (row is not None and row.reason is not None):
             return
 
@@ -81,7 +81,7 @@ def explanation(folder: Path, step: str, row: Row) -> list[str]:
             known = {"licence": row.licence, "from": row.origin, "identity": row.identity}
             words += [f"{name}: {value}" for name, value in known.items() if value is not None]
         case "faces":
-            faces = validated(FaceSettings, json.dumps(Stage(folder / step).settings()))
+            faces = validated(FaceSettings, json.dumps(StepFolder(folder / step).settings()))
             measured = checks(row, faces) if row.face_px is not None else ()
             words = [f"{row.num_faces or 0} found", *map(_check_words, measured)]
         case "identities":
@@ -92,7 +92,7 @@ def explanation(folder: Path, step: str, row: Row) -> list[str]:
             made = f"{row.width_px} x {row.height_px} px, file {row.picture}" if row.picture else "no picture"
             words = [f"editor {row.editor}", made]
         case "annotate":
-            settings = validated(AnnotateSettings, json.dumps(Stage(folder / step).settings()))
+            settings = validated(AnnotateSettings, json.dumps(StepFolder(folder / step).settings()))
             words = _annotation(row, settings)
         case "screen":
             words = list(_screen_words(folder, row))
@@ -132,11 +132,11 @@ def _annotation(row: Row, settings: AnnotateSettings) -> list[str]:
 
 def _screen_words(folder: Path, row: Row) -> Iterator[str]:
     """Every number of a row with its limit, and which edit or expression it is about."""
-    settings = validated(ScreenSettings, json.dumps(Stage(folder / "screen").settings()))
+    settings = validated(ScreenSettings, json.dumps(StepFolder(folder / "screen").settings()))
     if row.base is None:
         yield from map(_check_words, base_checks(row, settings))
         return
-    faces = validated(FaceSettings, json.dumps(Stage(folder / "faces").settings()))
+    faces = validated(FaceSettings, json.dumps(StepFolder(folder / "faces").settings()))
     yield f"edit of {row.base}"
     yield from map(_check_words, edit_checks(row, settings, faces))
     yield from map(_check_words, sweep_checks(row, settings))
@@ -159,11 +159,11 @@ def _rejection(row: Row) -> str:
     return f"rejected: {row.reason}{numbers}{f': {row.detail}' if row.detail else ''}"
 
 
-def _kept(stage: Stage) -> dict[str, Any]:
+def _kept(step_folder: StepFolder) -> dict[str, Any]:
     rows: dict[str, list[tuple[int, float]]] = {}
     people: dict[str, Counter[str]] = {}
     licences: dict[str, Counter[str]] = {}
-    for row in stage.all_rows():
+    for row in step_folder.all_rows():
         side = min(row.width_px or 0, row.height_px or 0)
         rows.setdefault(row.domain, []).append((side, row.face_px or 0.0))
         licences.setdefault(row.domain, Counter())[row.licence or "not said"] += 1
@@ -190,11 +190,11 @@ def _quantiles(numbers: tuple[float, ...]) -> list[float]:
     return [round(float(number), 1) for number in np.quantile(numbers, _QUANTILES)]
 
 
-def _found(stages: Sequence[Stage], wanted: str) -> str:
+def _found(stages: Sequence[StepFolder], wanted: str) -> str:
     """The id of the row that is meant, of those that the stages have brought in."""
     matches: dict[str, str] = {}
-    for stage, rejected in itertools.product(stages, (False, True)):
-        for row in stage.all_rows(rejected=rejected):
+    for step_folder, rejected in itertools.product(stages, (False, True)):
+        for row in step_folder.all_rows(rejected=rejected):
             is_id = len(wanted) >= _SHORTEST_ID and row.id.startswith(wanted)
             if is_id or wanted in (row.key, f"{row.source}/{row.key}", os.path.basename(row.key)):
                 matches[row.id] = f"{row.source}/{row.key}"
@@ -208,9 +208,9 @@ def _found(stages: Sequence[Stage], wanted: str) -> str:
     return next(iter(matches))
 
 
-def _row(stage: Stage, row_id: str) -> Row | None:
+def _row(step_folder: StepFolder, row_id: str) -> Row | None:
     for rejected in (False, True):
-        for row in stage.all_rows(rejected=rejected):
+        for row in step_folder.all_rows(rejected=rejected):
             if row.id == row_id:
                 return row
     return None

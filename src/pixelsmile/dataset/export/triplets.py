@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from pixelsmile.dataset.collect import PICTURES
-from pixelsmile.dataset.export.place import (
+from pixelsmile.dataset.export.form import (
     SCRATCH,
     Group,
     Place,
@@ -27,8 +27,8 @@ from pixelsmile.dataset.export.place import (
     edits_of,
     suffix,
 )
+from pixelsmile.dataset.export.preferences import Preference
 from pixelsmile.dataset.export.splits import Splits
-from pixelsmile.dataset.preferences import Preference
 from pixelsmile.dataset.rows import Row
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.hashing import sha256_bytes

@@ -38,7 +38,7 @@ _NOTHING: Mapping[str, JsonValue] = {}
 Counts = dict[str, dict[str, int]]  # by domain: how many are kept, and rejected for each reason
 
 
-class StageManifest(Manifest):
+class StepManifest(Manifest):
     """What a finished step did. num_shards: of each of the two kinds."""
 
     num_shards: int
@@ -87,7 +87,7 @@ class UnfinishedShard:
 
 
 @dataclass(frozen=True)
-class Stage:
+class StepFolder:
     """The folder of one step, named like it."""
 
     path: Path
@@ -97,10 +97,10 @@ class Stage:
         """Of the step."""
         return self.path.name
 
-    def manifest(self) -> StageManifest | None:
+    def manifest(self) -> StepManifest | None:
         """None where the step is not finished. InputError for a damaged one."""
         path = self.path / MANIFEST_NAME
-        return read_record(path, StageManifest, max_bytes=MAX_FILE_BYTES) if path.exists() else None
+        return read_record(path, StepManifest, max_bytes=MAX_FILE_BYTES) if path.exists() else None
 
     def begin(self, settings: Mapping[str, JsonValue], inputs: Mapping[str, JsonValue]) -> None:
         """Write the plan, or see that it is the same. inputs: hashes of what comes in.
@@ -181,7 +181,7 @@ class Stage:
         made = make_manifest(
             f"dataset-{self.name}", settings=settings, seeds=seeds, inputs=[source], outputs=outputs
         )
-        whole = StageManifest(**dict(made), num_shards=num, counts=self.counts())
+        whole = StepManifest(**dict(made), num_shards=num, counts=self.counts())
         write_file(self.path / MANIFEST_NAME, whole.to_json())
 
     def counts(self) -> Counts:

@@ -22,7 +22,7 @@ _QUANTILES = (0.05, 0.5, 0.95)
 
 
 def annotation_statistics(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
-    """Numbers of annotated rows by domain, as JSON has them.
+    """Distributions of annotated rows by domain, as JSON has them.
 
     judges: how many pictures each has looked at. no_verdict, no_statistics, doubts: counts of each reason.
     labels: by expression, how many pictures, the mean strength that was asked for, the mean score of the

@@ -7,7 +7,7 @@ from pixelsmile.dataset.build import num_kept, steps_of
 from pixelsmile.dataset.config import BuildConfig, ComposeSettings
 from pixelsmile.dataset.generate import price_words
 from pixelsmile.dataset.sources import listing
-from pixelsmile.dataset.stage import Stage
+from pixelsmile.dataset.step_folder import StepFolder
 
 
 def outlook(folder: Path, config: BuildConfig) -> Iterator[str]:
@@ -17,10 +17,12 @@ def outlook(folder: Path, config: BuildConfig) -> Iterator[str]:
     """
     num, num_edits, most = None, 0, ""
     for step in steps_of(config):
-        manifest = Stage(folder / step).manifest()
+        manifest = StepFolder(folder / step).manifest()
         if manifest is not None:
             num = num_kept(manifest)
-            num_edits = _num_edits(Stage(folder / step)) if step in ("compose", "generate") else num_edits
+            num_edits = (
+                _num_edits(StepFolder(folder / step)) if step in ("compose", "generate") else num_edits
+            )
             yield f"{step}: done, {num:,} pictures"
             continue
         if num is None:
@@ -52,5 +54,5 @@ def edits_of_each(settings: ComposeSettings) -> int:
     return sum(number for _, number in most)
 
 
-def _num_edits(stage: Stage) -> int:
-    return sum(row.base is not None for row in stage.all_rows())
+def _num_edits(step_folder: StepFolder) -> int:
+    return sum(row.base is not None for row in step_folder.all_rows())

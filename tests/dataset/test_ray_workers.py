@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dataset.dataset_examples import contents
 
-from pixelsmile.dataset.cluster import RayWorkers
+from pixelsmile.dataset.ray_workers import RayWorkers
 from pixelsmile.errors import InputError
 
 _HERE = Path(__file__).parent
@@ -27,7 +27,7 @@ _MAP = """
 import sys
 from pathlib import Path
 from dataset.test_workers import BATCHES, DiesOnce, dies_of_13, lost, refuses
-from pixelsmile.dataset.cluster import RayWorkers
+from pixelsmile.dataset.ray_workers import RayWorkers
 with RayWorkers("local", 2) as workers:
     print(list(workers.map(DiesOnce(Path(sys.argv[1])), BATCHES, lost)))
     print(list(workers.map(dies_of_13, [[11], [12, 13, 14], [15], [16]], lost)))
@@ -41,7 +41,7 @@ needs_ray = pytest.mark.skipif("not __import__('importlib.util').util.find_spec(
 
 
 def test_ray_that_is_not_installed_is_one_line(monkeypatch):
-    monkeypatch.setattr("pixelsmile.dataset.cluster.find_spec", lambda name: None)
+    monkeypatch.setattr("pixelsmile.dataset.ray_workers.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'pixelsmile\[ray\]'"):
         RayWorkers("local", 2)
 
