@@ -6,8 +6,8 @@ from pathlib import Path
 from dataset.dataset_examples import FACES, SIZE_PX
 
 from pixelsmile.dataset.build import build
-from pixelsmile.dataset.collect import PICTURES
 from pixelsmile.dataset.config import BuildConfig
+from pixelsmile.dataset.folder import PICTURES
 from pixelsmile.dataset.rows import Row, row_id
 from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.expressions import EXPRESSIONS, target_prompt

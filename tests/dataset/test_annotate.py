@@ -9,11 +9,12 @@ import pytest
 from dataset.dataset_examples import people
 from pydantic import ValidationError
 
-from pixelsmile.dataset.annotate import VERDICTS, Annotate
+from pixelsmile.dataset.annotate import Annotate
 from pixelsmile.dataset.build import build
 from pixelsmile.dataset.config import AnnotateSettings
 from pixelsmile.dataset.doubts import comparisons, confidence, doubts, panel_agreement
 from pixelsmile.dataset.explain import explanation
+from pixelsmile.dataset.folder import VERDICTS
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.errors import InputError

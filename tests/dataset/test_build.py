@@ -14,8 +14,9 @@ from PIL import Image
 
 from pixelsmile.dataset import PRESETS, preset_path
 from pixelsmile.dataset import build as build_module
-from pixelsmile.dataset.build import build, step_folders, steps_of
+from pixelsmile.dataset.build import build
 from pixelsmile.dataset.config import BuildConfig
+from pixelsmile.dataset.folder import step_folders, steps_of
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.sources import DrawnBytes
 from pixelsmile.dataset.step_folder import StepFolder

@@ -21,9 +21,9 @@ from pixelsmile.dataset.collect import Collect
 from pixelsmile.dataset.config import CollectSettings
 from pixelsmile.dataset.export import FORMATS
 from pixelsmile.dataset.export.export import Exported, ExportSettings, export
-from pixelsmile.dataset.export.form import last_finished
 from pixelsmile.dataset.export.splits import People, Splits, parse_splits
 from pixelsmile.dataset.export.table_columns import columns_of
+from pixelsmile.dataset.folder import last_finished
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.sources import items
 from pixelsmile.dataset.step_folder import StepFolder
@@ -401,7 +401,7 @@ def test_a_changed_picture_and_a_full_disk_leave_nothing(copy, tmp_path, monkeyp
     victim = copy / next(last_finished(copy).all_rows()).picture
     data = victim.read_bytes()
     victim.write_bytes(data[:-1])
-    with pytest.raises(InputError, match="is not what it was"):
+    with pytest.raises(InputError, match="has changed since it was kept"):
         exported(copy, out, "parquet")
     victim.write_bytes(data)
 

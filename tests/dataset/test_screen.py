@@ -11,11 +11,12 @@ import pytest
 from dataset.dataset_examples import people
 from PIL import Image, ImageFilter
 
-from pixelsmile.dataset.build import CONFIG_NAME, build
+from pixelsmile.dataset.build import build
 from pixelsmile.dataset.config import FaceSettings, ScreenSettings
 from pixelsmile.dataset.explain import explain, explanation
 from pixelsmile.dataset.export.preferences import failed_stage, preferences
 from pixelsmile.dataset.faces import with_face
+from pixelsmile.dataset.folder import CONFIG_NAME
 from pixelsmile.dataset.review import review_page
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.screen import Screen

@@ -1,7 +1,8 @@
 """Distributions of a whole annotated set, worked out by hand."""
 
+from pixelsmile.cli.dataset import annotation_lines
 from pixelsmile.dataset.rows import Row
-from pixelsmile.dataset.stats import annotation_lines, annotation_statistics
+from pixelsmile.dataset.stats import annotation_statistics
 from pixelsmile.expressions import EXPRESSIONS
 
 

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pixelsmile.dataset.collect import PICTURES
 from pixelsmile.dataset.export import FORMATS
 from pixelsmile.dataset.export.export import ExportSettings, export
-from pixelsmile.dataset.export.form import last_finished
 from pixelsmile.dataset.export.validate import faults
+from pixelsmile.dataset.folder import PICTURES, last_finished
 from pixelsmile.dataset.rows import Row
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_file

@@ -66,14 +66,16 @@ COMMANDS = {
     ),
     "dataset stats": Command("dataset:stats_parser", "counts of every reason, sizes, people"),
     "dataset explain": Command("dataset:explain_parser", "why a picture was kept or rejected"),
-    "dataset review": Command("dataset:review_parser", "a page on which a person keeps or drops pictures"),
+    "dataset review": Command(
+        "dataset_review:review_parser", "a page on which a person keeps or drops pictures"
+    ),
     "dataset export": Command(
         "dataset_export:export_parser",
         "write it as Parquet, WebDataset, triplets or a benchmark, with a card",
     ),
     "dataset validate": Command("dataset_export:validate_parser", "whether a data set or an export is whole"),
     "dataset agreement": Command(
-        "dataset:agreement_parser", "how far people agree on what pictures show, and with the judge"
+        "dataset_review:agreement_parser", "how far people agree on what pictures show, and with the judge"
     ),
     "train": Command("train", "train an adapter for expressions"),
     "adapters show": Command(

@@ -17,9 +17,9 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import JsonValue
 
-from pixelsmile.dataset.collect import kept_file
 from pixelsmile.dataset.config import AUTO, DRAWN, AnnotateSettings
 from pixelsmile.dataset.doubts import SEVEN, confidence, doubts, panel_agreement
+from pixelsmile.dataset.folder import VERDICTS, kept_file
 from pixelsmile.dataset.rows import Row
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, Domain
 from pixelsmile.judges import (
@@ -48,7 +48,6 @@ from pixelsmile.portraits import sample_identity
 from pixelsmile.portraits.description import describe
 from pixelsmile.remote import BudgetSpentError, Limits, RemoteError
 
-VERDICTS = "verdicts.sqlite"
 _MAX_SILENT = 8  # questions in a row without an answer that can be used
 _SILENT = ("malformed", "empty", "unreachable")
 _LOCAL_ROWS, _LEAST_REMOTE_ROWS, _ROWS_IN_FLIGHT = 16, 64, 8  # of a batch; the last: for each in flight

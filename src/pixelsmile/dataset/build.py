@@ -1,8 +1,4 @@
-"""Building: the steps of a configuration, one after the other, in a folder that may be killed and goes on.
-
-    FOLDER/config.yaml           what was asked for last
-    FOLDER/pictures/             by content
-    FOLDER/collect/ faces/ ...   a folder a step (`step_folder`)
+"""Building: the steps of a configuration, one after the other; a build that was killed goes on where it was.
 
 Three kinds of steps. One takes rows in batches, in any process, in any order: `BatchFunction`, and as well a
 function for Ray Data's `map_batches`. Another has to see all rows first, keeps a small key of each, and then
@@ -19,16 +15,19 @@ from functools import cached_property
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
 from pixelsmile.dataset.annotate import Annotate, check_judges
-from pixelsmile.dataset.collect import Collect, EachRow, lost_item
+from pixelsmile.dataset.batches import BatchFunction, Dear, Decide, EachRow, lost_row, row_batches
+from pixelsmile.dataset.collect import Collect, lost_item
+from pixelsmile.dataset.combinations import COMBINATIONS
 from pixelsmile.dataset.compose import Compose
 from pixelsmile.dataset.config import BuildConfig, is_drawn
-from pixelsmile.dataset.duplicates import Decide, Duplicates
+from pixelsmile.dataset.duplicates import Duplicates
 from pixelsmile.dataset.faces import Faces, networks_record
+from pixelsmile.dataset.folder import CONFIG_NAME, STEPS, steps_of
 from pixelsmile.dataset.generate import Generate, price_words
 from pixelsmile.dataset.identities import Identities
 from pixelsmile.dataset.ray_workers import RayWorkers
@@ -45,38 +44,9 @@ from pixelsmile.store.manifests import FileRecord
 from pixelsmile.store.publication import remove_folder, write_file
 from pixelsmile.store.run_folder import WorkFolder
 
-STEPS = (
-    *("collect", "faces", "review", "duplicates", "identities"),
-    *("compose", "generate", "annotate", "screen"),
-)
-CONFIG_NAME = "config.yaml"
-COMBINATIONS = "combinations.json"  # in the folder of compose: which are kept, and why the others are not
 _BATCH_ITEMS, _BATCH_ROWS = 4, 16  # a batch of items may hold whole files in memory
 
 T = TypeVar("T")
-
-
-class BatchFunction(Protocol):
-    """A step that looks at a batch of rows alone, and gives as many. Groups of rows come whole.
-
-    in_process: it is to be called one batch after the other in this process, as it sees to its own
-    concurrency. batch_rows: the least rows of a batch. keeps_batches: a batch is dear, and is kept on disk as
-    soon as it is done; else a killed build does the shard under way again.
-    """
-
-    @property
-    def in_process(self) -> bool: ...
-
-    @property
-    def batch_rows(self) -> int: ...
-
-    @property
-    def keeps_batches(self) -> bool: ...
-
-    def record(self) -> JsonValue:
-        """What results depend on besides rows and settings, as hashes of weights. ModelError, InputError."""
-
-    def __call__(self, rows: Sequence[Row], /) -> list[Row]: ...
 
 
 class DatasetFolder(WorkFolder):
@@ -84,17 +54,6 @@ class DatasetFolder(WorkFolder):
 
     PLAN = CONFIG_NAME
     WORK = "building"
-
-
-@runtime_checkable
-class Dear(Protocol):
-    """A step's function that may cost money, and holds something open between batches."""
-
-    def spent(self) -> str:
-        """What it has cost so far, in a few words; empty for nothing."""
-
-    def close(self) -> None:
-        """Let go of it."""
 
 
 @dataclass(frozen=True)
@@ -110,22 +69,6 @@ class Progress:
     manifest: StepManifest | None = None
     is_new: bool = True
     note: str = ""
-
-
-def steps_of(config: BuildConfig) -> tuple[str, ...]:
-    """The steps that a configuration has; a review only where there are decisions."""
-    lacking = {step for step in STEPS if getattr(config, step) is None}
-    if config.review.decisions is None:
-        lacking.add("review")
-    return tuple(step for step in STEPS if step not in lacking)
-
-
-def step_folders(folder: Path) -> list[StepFolder]:
-    """The stages that were begun in a folder, in their order. InputError where it holds no data set."""
-    found = [StepFolder(folder / step) for step in STEPS if (folder / step).is_dir()]
-    if not found or not (folder / CONFIG_NAME).is_file():
-        raise InputError(f"{str(folder)!r} holds no data set: make one with pixelsmile dataset build")
-    return found
 
 
 def build(
@@ -323,7 +266,7 @@ class _Builder:
                 yield from self._mapped(step_folder, collect, self._items(start, num), lost_item)
             case "faces":
                 faces = EachRow("faces", Faces(self._folder, config.faces))
-                batches = _batches(previous, start, num, _BATCH_ROWS)
+                batches = row_batches(previous, start, num, _BATCH_ROWS)
                 yield from self._mapped(step_folder, faces, batches, lost_row("faces"))
             case "review":
                 reviewed = Reviewed(_decisions_path(config))
@@ -339,7 +282,7 @@ class _Builder:
                 kept = step_folder.unfinished(start) if function.keeps_batches else None
                 num_done = 0 if kept is None else len(kept.rows)
                 yield num_done
-                batches = _batches(previous, start, num, function.batch_rows, num_done)
+                batches = row_batches(previous, start, num, function.batch_rows, num_done)
                 yield from self._mapped(
                     step_folder,
                     function,
@@ -423,36 +366,9 @@ class _Builder:
             yield len(found)
 
 
-def lost_row(step: str) -> Callable[[Row], Row]:
-    """What stands for a row that ends the process which looks at it."""
-    return lambda row: row.rejected(step, "worker died")
-
-
 def num_kept(manifest: StepManifest | None) -> int:
     """Rows that a finished step has left; none of one that is not."""
     return 0 if manifest is None else manifest.num_kept
-
-
-def _batches(
-    previous: StepFolder, start: int, num: int, least: int, num_done: int = 0
-) -> Iterator[tuple[int, bool, Sequence[Row]]]:
-    """num_done: rows of the first shard that are left out."""
-    for shard in range(start, num):
-        rows = previous.rows(shard)[num_done if shard == start else 0 :]
-        batches = list(grouped(rows, least)) or [()]
-        for number, batch in enumerate(batches):
-            yield shard, number + 1 == len(batches), batch
-
-
-def grouped(rows: Sequence[Row], least: int) -> Iterator[Sequence[Row]]:
-    """The rows cut into batches of `least` or more, each of whole groups (`Row.group`)."""
-    begin = 0
-    for number in range(1, len(rows)):
-        if number - begin >= least and rows[number].group != rows[number - 1].group:
-            yield rows[begin:number]
-            begin = number
-    if rows:
-        yield rows[begin:]
 
 
 def _decided(

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from pixelsmile.dataset.config import ComposeSettings
+from pixelsmile.dataset.folder import VERDICTS
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, Domain
 from pixelsmile.expressions.library import Combination, Library
@@ -36,7 +37,7 @@ from pixelsmile.portraits import draw_portrait, sample_identity
 from pixelsmile.portraits.action_units import checked_units
 from pixelsmile.remote import BudgetSpentError, RemoteError
 
-VERDICTS = "verdicts.sqlite"
+COMBINATIONS = "combinations.json"
 _PEOPLE: tuple[tuple[Domain, int], ...] = (  # seeds below those of data sets
     ("human", 19_000_000),
     ("human", 19_000_001),

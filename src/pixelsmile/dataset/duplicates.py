@@ -6,16 +6,15 @@ only those that share a quarter, up to that, are compared. A million hashes are 
 and no pair of all.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
+from pixelsmile.dataset.batches import Decide
 from pixelsmile.dataset.config import DuplicateSettings
 from pixelsmile.dataset.rows import ID_DIGITS, Row
-
-Decide = Callable[[int, Row], Row]
 
 _QUARTERS, _QUARTER_BITS = 4, 16
 _AT_ONCE = 2**21  # pairs that are compared in one go

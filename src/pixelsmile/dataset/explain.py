@@ -1,56 +1,24 @@
-"""What a data set holds: counts of every reason, sizes, people; and what each step measured of one row."""
+"""Why a row was kept or rejected: what each step measured of it, and against which limit."""
 
 import itertools
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from pixelsmile.dataset.build import step_folders
 from pixelsmile.dataset.config import AnnotateSettings, FaceSettings, ScreenSettings
 from pixelsmile.dataset.doubts import comparisons, judged
 from pixelsmile.dataset.faces import Check, checks
+from pixelsmile.dataset.folder import step_folders
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.screen_checks import base_checks, edit_checks, sweep_checks
-from pixelsmile.dataset.stats import annotation_statistics
 from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.errors import InputError
 from pixelsmile.limits import shown, validated
 
-_QUANTILES = (0.05, 0.5, 0.95)
 _MAX_MATCHES = 5  # that a message names
 _SHOWN_SCORES = 3
 _SHORTEST_ID = 4  # digits: what is shorter is no id
-
-
-def statistics(folder: Path) -> dict[str, Any]:
-    """Distributions of a data set, as JSON has them. InputError where there is none.
-
-    steps: of each, whether it is finished, and its counts by domain. kept: of what the last finished step has
-    left, by domain: pictures, people, the most pictures of one person, quantiles of sides and faces,
-    licences. annotated: `annotation_statistics` of what annotate has left and rejected.
-    """
-    steps, last, annotated = [], None, None
-    for step_folder in step_folders(folder):
-        manifest = step_folder.manifest()
-        counts = step_folder.counts() if manifest is None else manifest.counts
-        steps.append({"step": step_folder.name, "finished": manifest is not None, "counts": counts})
-        last = last if manifest is None else step_folder
-        if step_folder.name == "annotate":
-            rows = (row for rejected in (False, True) for row in step_folder.all_rows(rejected=rejected))
-            annotated = annotation_statistics(rows)
-    kept = {} if last is None else _kept(last)
-    return {
-        "folder": str(folder),
-        "steps": steps,
-        "last": None if last is None else last.name,
-        "kept": kept,
-        **({} if annotated is None else {"annotated": annotated}),
-    }
 
 
 def explain(folder: Path, wanted: str) -> Iterator[tuple[str, Row]]:
@@ -157,37 +125,6 @@ def _check_words(check: Check) -> str:
 def _rejection(row: Row) -> str:
     numbers = "" if row.measured is None else f" ({row.measured:g}, limit {row.limit or 0:g})"
     return f"rejected: {row.reason}{numbers}{f': {row.detail}' if row.detail else ''}"
-
-
-def _kept(step_folder: StepFolder) -> dict[str, Any]:
-    rows: dict[str, list[tuple[int, float]]] = {}
-    people: dict[str, Counter[str]] = {}
-    licences: dict[str, Counter[str]] = {}
-    for row in step_folder.all_rows():
-        side = min(row.width_px or 0, row.height_px or 0)
-        rows.setdefault(row.domain, []).append((side, row.face_px or 0.0))
-        licences.setdefault(row.domain, Counter())[row.licence or "not said"] += 1
-        if row.person is not None:
-            people.setdefault(row.domain, Counter())[row.person] += 1
-    found = {}
-    for domain, sizes in sorted(rows.items()):
-        known = people.get(domain, Counter())
-        sides = tuple(side for side, _ in sizes)
-        faces = tuple(face for _, face in sizes if face)  # of edits nobody has measured one
-        found[domain] = {
-            "pictures": len(sizes),
-            "people": len(known) or None,
-            "most_pictures_of_a_person": max(known.values(), default=None),
-            "side_px": _quantiles(sides),
-            "face_px": _quantiles(faces) if faces else None,
-            "licences": dict(licences[domain].most_common()),
-        }
-    return found
-
-
-def _quantiles(numbers: tuple[float, ...]) -> list[float]:
-    """The 5th, 50th and 95th percentile."""
-    return [round(float(number), 1) for number in np.quantile(numbers, _QUANTILES)]
 
 
 def _found(stages: Sequence[StepFolder], wanted: str) -> str:

@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.dataset.collect import kept_picture
 from pixelsmile.dataset.config import FaceNetworks, FaceSettings
+from pixelsmile.dataset.folder import kept_picture
 from pixelsmile.dataset.picture_quality import metric_record, quality_of
 from pixelsmile.dataset.rows import Reason, Row, encoded_embedding
 from pixelsmile.errors import InputError

@@ -17,8 +17,8 @@ from typing import Any
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.dataset.collect import keep_picture
 from pixelsmile.dataset.config import GenerateSettings
+from pixelsmile.dataset.folder import keep_picture
 from pixelsmile.dataset.rows import Reason, Row
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.folders import GEOMETRIC

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, JsonValue, field_validator
 
-from pixelsmile.dataset.collect import kept_picture
+from pixelsmile.dataset.folder import kept_picture
 from pixelsmile.dataset.review import data_uri, page_of
 from pixelsmile.dataset.rows import Row
 from pixelsmile.errors import InputError

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pixelsmile.dataset.batches import Decide
 from pixelsmile.dataset.config import IdentitySettings, SamePerson
-from pixelsmile.dataset.duplicates import Decide
 from pixelsmile.dataset.rows import ID_DIGITS, Row, decoded_embedding
 
 _BLOCK = 2048  # faces that are compared with as many others in one go

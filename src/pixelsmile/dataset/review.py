@@ -19,8 +19,8 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.dataset.collect import kept_picture
-from pixelsmile.dataset.duplicates import Decide
+from pixelsmile.dataset.batches import Decide
+from pixelsmile.dataset.folder import kept_picture
 from pixelsmile.dataset.rows import ID_DIGITS, Row
 from pixelsmile.errors import InputError
 from pixelsmile.images import load_image

@@ -21,9 +21,10 @@ import numpy as np
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.dataset.collect import EachRow, kept_picture
+from pixelsmile.dataset.batches import EachRow
 from pixelsmile.dataset.config import FaceSettings, ScreenSettings
 from pixelsmile.dataset.faces import Check, with_face
+from pixelsmile.dataset.folder import kept_picture
 from pixelsmile.dataset.review import read_decisions
 from pixelsmile.dataset.rows import Reason, Row, decoded_embedding
 from pixelsmile.dataset.screen_checks import base_checks, edit_checks, limits_for, shows, sweep_checks

@@ -28,13 +28,13 @@ from pixelsmile.dataset.config import (
     WebDatasetSource,
     is_drawn,
 )
+from pixelsmile.dataset.folder import MAX_PICTURE_BYTES
 from pixelsmile.errors import ImageError, InputError
 from pixelsmile.expressions import NEUTRAL, Domain
 from pixelsmile.limits import parse_json, path_within, read_bytes
 from pixelsmile.portraits import NUM_VARIANTS, action_units, draw_portrait, sample_identity
 from pixelsmile.store.json_lines import escaped
 
-MAX_PICTURE_BYTES = 128 * 2**20
 _MAX_FACTS_BYTES = 2**20  # of a KEY.json of WebDataset
 SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic", ".heif")

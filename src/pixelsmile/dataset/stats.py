@@ -1,24 +1,53 @@
-"""What annotation found over a whole data set: scores by label, doubts, statistics, agreement of a panel.
+"""What a data set holds, in numbers: counts of every reason, sizes, people, and what annotation found.
 
 Shape suffixes: J judges, U pictures, E expressions.
 """
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pixelsmile.dataset.doubts import AGES, TONES, judged
+from pixelsmile.dataset.folder import step_folders
 from pixelsmile.dataset.rows import Row
+from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.judges.agreement import Alpha, alpha_with_interval
 
 CATEGORIES = ("gender", "age_group", "skin_tone", "style", "statistics_expression")
 _NUM_DIGITS = 3
-_QUANTILES = (0.05, 0.5, 0.95)
+_SHARES = (0.05, 0.5, 0.95)
+
+
+def statistics(folder: Path) -> dict[str, Any]:
+    """Distributions of a data set, as JSON has them. InputError where there is none.
+
+    steps: of each, whether it is finished, and its counts by domain. kept: of what the last finished step has
+    left, by domain: pictures, people, the most pictures of one person, quantiles of sides and faces,
+    licences. annotated: `annotation_statistics` of what annotate has left and rejected.
+    """
+    steps, last, annotated = [], None, None
+    for step_folder in step_folders(folder):
+        manifest = step_folder.manifest()
+        counts = step_folder.counts() if manifest is None else manifest.counts
+        steps.append({"step": step_folder.name, "finished": manifest is not None, "counts": counts})
+        last = last if manifest is None else step_folder
+        if step_folder.name == "annotate":
+            rows = (row for rejected in (False, True) for row in step_folder.all_rows(rejected=rejected))
+            annotated = annotation_statistics(rows)
+    kept = {} if last is None else _kept(last)
+    return {
+        "folder": str(folder),
+        "steps": steps,
+        "last": None if last is None else last.name,
+        "kept": kept,
+        **({} if annotated is None else {"annotated": annotated}),
+    }
 
 
 def annotation_statistics(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
@@ -95,7 +124,7 @@ class _Summary:
             "no_verdict": dict(self.no_verdict.most_common()),
             "doubts": dict(self.doubts.most_common()),
             "labels": {name: self._label(name) for name in (NEUTRAL, *EXPRESSIONS) if name in self.labels},
-            "confidence": _quantiles(self.confidence),
+            "confidence": _quantiles(self.confidence, _NUM_DIGITS),
             "statistics": {name: dict(c.most_common()) for name, c in self.statistics.items() if c},
             "no_statistics": dict(self.no_statistics.most_common()),
             "people_with_several": len(several),
@@ -163,43 +192,6 @@ class _Person:
         return len(self.genders) > 1 or any(spread > 1 for spread in spreads)
 
 
-def annotation_lines(found: dict[str, Any]) -> Iterator[str]:
-    """One domain's numbers as text."""
-    judges = ", ".join(f"{judge} ({number:,})" for judge, number in found["judges"].items())
-    doubts = _counted(found["doubts"])
-    yield f"judged by {judges}"
-    yield f"{found['doubted']:,} of {found['pictures']:,} doubted" + (f": {doubts}" if doubts else "")
-    if found["no_verdict"]:
-        yield f"no verdict: {_counted(found['no_verdict'])}"
-    yield f"{'label':<11}{'pictures':>9}{'judged':>8}{'asked':>7}{'score':>7}{'same':>6}"
-    for name, label in found["labels"].items():
-        numbers = "".join(
-            f"{'–' if label[key] is None else format(label[key], '.2f'):>{width}}"
-            for key, width in (("asked", 7), ("score", 7), ("same", 6))
-        )
-        yield f"{name:<11}{label['pictures']:>9,}{label['judged']:>8,}{numbers}"
-    if found["panel"]:
-        alpha = found["panel"]["all"]
-        ends = "" if alpha["low"] is None else f" ({alpha['low']:.2f} to {alpha['high']:.2f})"
-        value = "–" if alpha["value"] is None else f"{alpha['value']:.2f}{ends}"
-        yield f"agreement of the judges (Krippendorff's alpha of all scores): {value}"
-    for name, values in found["statistics"].items():
-        total = sum(values.values())
-        shares = ", ".join(f"{value} {100 * number / total:.0f} %" for value, number in values.items())
-        yield f"{name}: {shares}"
-    if found["no_statistics"]:
-        yield f"no statistics: {_counted(found['no_statistics'])}"
-    if found["people_that_differ"]:
-        yield (
-            f"{found['people_that_differ']:,} of {found['people_with_several']:,} people are not of one "
-            "gender, age and skin in all their pictures"
-        )
-
-
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{number:,} {words}" for words, number in counts.items())
-
-
 def _reason(words: str) -> str:
     """Each of several judges' reasons without what it said."""
     return "; ".join(dict.fromkeys(part.partition(": ")[0] for part in words.split("; ")))
@@ -209,7 +201,34 @@ def _mean(numbers: list[float]) -> float | None:
     return round(float(np.mean(numbers)), _NUM_DIGITS) if numbers else None
 
 
-def _quantiles(numbers: "array[float]") -> list[float] | None:
+def _kept(step_folder: StepFolder) -> dict[str, Any]:
+    rows: dict[str, list[tuple[int, float]]] = {}
+    people: dict[str, Counter[str]] = {}
+    licences: dict[str, Counter[str]] = {}
+    for row in step_folder.all_rows():
+        side = min(row.width_px or 0, row.height_px or 0)
+        rows.setdefault(row.domain, []).append((side, row.face_px or 0.0))
+        licences.setdefault(row.domain, Counter())[row.licence or "not said"] += 1
+        if row.person is not None:
+            people.setdefault(row.domain, Counter())[row.person] += 1
+    found = {}
+    for domain, sizes in sorted(rows.items()):
+        known = people.get(domain, Counter())
+        sides = tuple(side for side, _ in sizes)
+        faces = tuple(face for _, face in sizes if face)  # of edits nobody has measured one
+        found[domain] = {
+            "pictures": len(sizes),
+            "people": len(known) or None,
+            "most_pictures_of_a_person": max(known.values(), default=None),
+            "side_px": _quantiles(sides, 1),
+            "face_px": _quantiles(faces, 1),
+            "licences": dict(licences[domain].most_common()),
+        }
+    return found
+
+
+def _quantiles(numbers: Sequence[float], num_digits: int) -> list[float] | None:
+    """The 5th, 50th and 95th percentile; None of no numbers."""
     if not numbers:
         return None
-    return [round(float(number), _NUM_DIGITS) for number in np.quantile(np.array(numbers), _QUANTILES)]
+    return [round(float(number), num_digits) for number in np.quantile(np.array(numbers), _SHARES)]

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pixelsmile.dataset.build import step_folders
-from pixelsmile.dataset.collect import PICTURES
+from pixelsmile.dataset.folder import PICTURES, step_folders
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.step_folder import KEPT, StepFolder, StepManifest
 from pixelsmile.errors import InputError, one_line

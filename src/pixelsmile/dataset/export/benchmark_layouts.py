@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from pixelsmile.dataset.export.form import Group, Place, Written, base_of, counted_reasons, edits_of
+from pixelsmile.dataset.export.form import ExportPictures, Group, Written, base_of, counted_reasons, edits_of
 from pixelsmile.dataset.rows import Row
 from pixelsmile.expressions import EXPRESSIONS, FED_BENCH_CLASSES, NEUTRAL, target_prompt
 
@@ -23,9 +23,9 @@ _NO_BASE = "edits without their base"
 class FfeForm:
     """A task for each expression that a base was edited to; in a set without edits, one by turns."""
 
-    def __init__(self, place: Place, splits: tuple[str, ...], *, has_edits: bool) -> None:
-        self._place, self._has_edits = place, has_edits
-        self._lines = {split: _Lines(place.out / split / FFE_LINES) for split in splits}
+    def __init__(self, pictures: ExportPictures, splits: tuple[str, ...], *, has_edits: bool) -> None:
+        self._pictures, self._has_edits = pictures, has_edits
+        self._lines = {split: _Lines(pictures.out / split / FFE_LINES) for split in splits}
         self._turns: Counter[str] = Counter()
         self._left_out: Counter[str] = Counter()
 
@@ -38,7 +38,7 @@ class FfeForm:
         if not targets:
             self._left_out["bases that nothing is asked of"] += 1
             return
-        file = self._place.copy(base, f"{split}/{base.domain}").removeprefix(f"{split}/")
+        file = self._pictures.copy(base, f"{split}/{base.domain}").removeprefix(f"{split}/")
         for target in targets:
             asked = {
                 "file_name": file,
@@ -70,9 +70,9 @@ class FfeForm:
 class FedForm:
     """A triplet for each base and edit to one of the seven classes, the strongest of each look."""
 
-    def __init__(self, place: Place, splits: tuple[str, ...]) -> None:
-        self._place = place
-        self._lines = {split: _Lines(place.out / split / FED_LINES) for split in splits}
+    def __init__(self, pictures: ExportPictures, splits: tuple[str, ...]) -> None:
+        self._pictures = pictures
+        self._lines = {split: _Lines(pictures.out / split / FED_LINES) for split in splits}
         self._left_out: Counter[str] = Counter()
 
     def add(self, split: str, group: Group) -> None:
@@ -111,8 +111,8 @@ class FedForm:
             words = {kind: text for edit in same for kind, text in _instructions(edit).items()}
             asked: dict[str, Any] = {
                 "id": truth.id,
-                "source": self._place.copy(base, f"{split}/sources").removeprefix(f"{split}/"),
-                "truth": self._place.copy(truth, f"{split}/truths").removeprefix(f"{split}/"),
+                "source": self._pictures.copy(base, f"{split}/sources").removeprefix(f"{split}/"),
+                "truth": self._pictures.copy(truth, f"{split}/truths").removeprefix(f"{split}/"),
                 "class": _CLASS_OF[truth.expression or ""],
                 **words,
                 "face_box": base.face_box,

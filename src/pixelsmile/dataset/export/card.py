@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from pixelsmile.dataset.build import step_folders
 from pixelsmile.dataset.export.distributions import Distributions
 from pixelsmile.dataset.export.form import Written, split_of
 from pixelsmile.dataset.export.table_columns import IMAGE, SCORES, card_features
 from pixelsmile.dataset.export.triplets import INSTRUCTIONS
+from pixelsmile.dataset.folder import step_folders
 from pixelsmile.dataset.step_folder import KEPT
 from pixelsmile.store.manifests import CodeRecord
 

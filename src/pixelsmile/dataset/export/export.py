@@ -22,12 +22,14 @@ from pixelsmile.dataset.export.card import Facts, card
 from pixelsmile.dataset.export.croissant import CROISSANT, croissant
 from pixelsmile.dataset.export.distributions import Distributions
 from pixelsmile.dataset.export.figures import figures
-from pixelsmile.dataset.export.form import MAX_SHARD_BYTES, Form, Place, Written, groups, last_finished
-from pixelsmile.dataset.export.parquet import ParquetForm, WebDatasetForm
-from pixelsmile.dataset.export.preferences import preferences
+from pixelsmile.dataset.export.form import MAX_SHARD_BYTES, ExportPictures, Form, Written, groups
+from pixelsmile.dataset.export.parquet import ParquetForm
+from pixelsmile.dataset.export.preferences import preferences, write_preferences
 from pixelsmile.dataset.export.splits import WHOLE, People, Shares, Splits
 from pixelsmile.dataset.export.table_columns import columns_of
-from pixelsmile.dataset.export.triplets import TripletForm, write_preferences
+from pixelsmile.dataset.export.triplets import TripletForm
+from pixelsmile.dataset.export.webdataset import WebDatasetForm
+from pixelsmile.dataset.folder import last_finished
 from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.store.manifests import (
@@ -110,11 +112,11 @@ def export(
         yield ExportProgress("counting", done, total)
     splits = Splits(counted.people, settings.shares, settings.seed)
     with _output_errors(out), whole_folder(out) as new:
-        place = Place(folder, new)
+        pictures = ExportPictures(folder, new)
         if settings.format == "preferences":
-            written = write_preferences(place, splits, preferences(step_folder))
+            written = write_preferences(pictures, splits, preferences(step_folder))
         else:
-            form, done = _form(settings, place, splits, counted.numbers), 0
+            form, done = _form(settings, pictures, splits, counted.numbers), 0
             for group in groups(step_folder.all_rows()):
                 form.add(splits[group[0]], group)
                 done += len(group)
@@ -136,18 +138,18 @@ class _Counted:
     people: People = field(default_factory=People)
 
 
-def _form(settings: ExportSettings, place: Place, splits: Splits, numbers: Distributions) -> Form:
+def _form(settings: ExportSettings, pictures: ExportPictures, splits: Splits, numbers: Distributions) -> Form:
     match settings.format:
         case "parquet":
-            return ParquetForm(place, splits.names, columns_of(numbers.known), settings.shard_bytes)
+            return ParquetForm(pictures, splits.names, columns_of(numbers.known), settings.shard_bytes)
         case "webdataset":
-            return WebDatasetForm(place, splits.names, settings.shard_bytes)
+            return WebDatasetForm(pictures, splits.names, settings.shard_bytes)
         case "triplets":
-            return TripletForm(place, splits.names, settings.seed, numbers.num_rows)
+            return TripletForm(pictures, splits.names, settings.seed, numbers.num_rows)
         case "ffe":
-            return FfeForm(place, splits.names, has_edits=numbers.num_edits > 0)
+            return FfeForm(pictures, splits.names, has_edits=numbers.num_edits > 0)
         case "fed":
-            return FedForm(place, splits.names)
+            return FedForm(pictures, splits.names)
         case other:
             raise ValueError(f"no form {other}")
 

@@ -1,4 +1,4 @@
-"""Where an export comes from and goes to: pictures are read with their hashes, and copied by them."""
+"""What a form of export is: it takes groups of rows and writes files; and how it comes to the pictures."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,14 +6,9 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from pixelsmile.dataset.build import step_folders
 from pixelsmile.dataset.export.table_columns import Columns
+from pixelsmile.dataset.folder import PICTURES, kept_file
 from pixelsmile.dataset.rows import Row
-from pixelsmile.dataset.sources import MAX_PICTURE_BYTES
-from pixelsmile.dataset.step_folder import StepFolder
-from pixelsmile.errors import InputError
-from pixelsmile.hashing import sha256_bytes
-from pixelsmile.limits import path_within, read_bytes
 from pixelsmile.store.publication import SCRATCH_PREFIX
 
 MAX_SHARD_BYTES = 256 * 2**20  # of pictures, in one Parquet or tar file
@@ -23,27 +18,32 @@ Group = Sequence[Row]  # a base and its edits; or edits whose base is gone
 
 
 @dataclass(frozen=True)
-class Place:
-    """folder: of the data set. out: of the export, while it is filled."""
+class ExportPictures:
+    """Pictures on their way from a data set into an export of it.
+
+    folder: of the data set. out: of the export, while it is filled.
+    """
 
     folder: Path
     out: Path
 
-    def picture(self, row: Row) -> bytes:
-        """The picture's file. InputError where it is not what it was."""
-        path = path_within(self.folder, row.picture or "")
-        data = read_bytes(path, max_bytes=MAX_PICTURE_BYTES)
-        if sha256_bytes(data) != row.sha256:
-            raise InputError(f"picture {str(path)!r} is not what it was: `dataset validate` says what is")
-        return data
+    def read(self, row: Row) -> bytes:
+        """The picture's file. ImageError as `kept_file`."""
+        return kept_file(self.folder, row)
 
     def copy(self, row: Row, folder: str) -> str:
         """The picture under its hash in a folder of the export; its name from there on."""
-        name = f"{folder}/{row.sha256}{suffix(row)}"
+        return self._copied(row, f"{folder}/{row.sha256}{suffix(row)}")
+
+    def keep(self, row: Row) -> str:
+        """The picture as data sets keep theirs, under `kept_name`; that name."""
+        return self._copied(row, kept_name(row))
+
+    def _copied(self, row: Row, name: str) -> str:
         path = self.out / name
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self.picture(row))
+            path.write_bytes(self.read(row))
         return name
 
 
@@ -81,17 +81,15 @@ class Form(Protocol):
         """Write what is left."""
 
 
+def kept_name(row: Row) -> str:
+    """Where `keep` puts the picture, from the export's folder on."""
+    sha256 = row.sha256 or ""
+    return f"{PICTURES}/{sha256[:2]}/{sha256}{suffix(row)}"
+
+
 def suffix(row: Row) -> str:
     """`.png`, `.jpg`, ...: of the file."""
     return PurePosixPath(row.picture or "").suffix
-
-
-def last_finished(folder: Path) -> StepFolder:
-    """The last step that is finished. InputError where there is none."""
-    finished = [step_folder for step_folder in step_folders(folder) if step_folder.manifest() is not None]
-    if not finished:
-        raise InputError(f"no step of {str(folder)!r} is finished: the same build command goes on")
-    return finished[-1]
 
 
 def groups(rows: Iterator[Row]) -> Iterator[Group]:

@@ -1,20 +1,14 @@
-"""Rows with their pictures in them: Parquet as the `datasets` library reads it, and WebDataset.
+"""Parquet as the `datasets` library reads it: data/train-00000-of-00003.parquet, a row a picture.
 
-    data/train-00000-of-00003.parquet      a row a picture, `columns`
-    train-00000.tar                        ID.png, and ID.json with what is known of it
-
-Of a shard no more is in memory than a group of rows of a Parquet file.
+Of a shard no more is in memory than a group of rows.
 """
 
-import io
 import json
-import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixelsmile.dataset.export.form import Group, Place, Written, suffix
-from pixelsmile.dataset.export.table_columns import IMAGE, SCORES, Columns, Kind, features, published
-from pixelsmile.dataset.rows import Row
+from pixelsmile.dataset.export.form import ExportPictures, Group, Written, suffix
+from pixelsmile.dataset.export.table_columns import IMAGE, Columns, Kind, features, published
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 
@@ -29,19 +23,21 @@ DATA = "data"
 class ParquetForm:
     """Parquet in the hub's layout."""
 
-    def __init__(self, place: Place, splits: tuple[str, ...], columns: Columns, shard_bytes: int) -> None:
+    def __init__(
+        self, pictures: ExportPictures, splits: tuple[str, ...], columns: Columns, shard_bytes: int
+    ) -> None:
         """InputError where pyarrow is not installed."""
         try:
             import pyarrow  # noqa: F401
         except ImportError as error:
             raise InputError("Parquet needs the package pyarrow: pip install 'pixelsmile[data]'") from error
-        self._place, self._columns = place, columns
-        folder = place.out / DATA
+        self._pictures, self._columns = pictures, columns
+        folder = pictures.out / DATA
         self._files = {split: _ParquetShards(folder, split, columns, shard_bytes) for split in splits}
 
     def add(self, split: str, group: Group) -> None:
         for row in group:
-            data = self._place.picture(row)
+            data = self._pictures.read(row)
             picture = {"bytes": data, "path": f"{row.id}{suffix(row)}"}
             self._files[split].add({IMAGE: picture, **published(row)}, len(data))
 
@@ -135,66 +131,3 @@ def _arrow_type(kind: Kind) -> "pyarrow.DataType":
             return pyarrow.bool_()
         case plain:
             return pyarrow.type_for_alias(plain)
-
-
-class WebDatasetForm:
-    """Tar files; `collect` reads them, with the person as identity."""
-
-    def __init__(self, place: Place, splits: tuple[str, ...], shard_bytes: int) -> None:
-        self._place = place
-        self._files = {split: _TarShards(place.out, split, shard_bytes) for split in splits}
-
-    def add(self, split: str, group: Group) -> None:
-        for row in group:
-            self._files[split].add(row, self._place.picture(row))
-
-    def finish(self) -> Written:
-        return Written(
-            files={split: f"{split}-*.tar" for split in self._files},
-            unit="picture",
-            counts={split: shards.finish() for split, shards in self._files.items()},
-            loader="webdataset",
-        )
-
-
-class _TarShards:
-    """The files of one split."""
-
-    def __init__(self, folder: Path, split: str, max_bytes: int) -> None:
-        self._folder, self._split, self._max_bytes = folder, split, max_bytes
-        self._archive: tarfile.TarFile | None = None
-        self._shard_bytes = self._num_rows = self._num_shards = 0
-
-    def add(self, row: Row, data: bytes) -> None:
-        if self._archive is not None and self._shard_bytes + len(data) > self._max_bytes:
-            self._close()
-        if self._archive is None:
-            path = self._folder / f"{self._split}-{self._num_shards:05}.tar"
-            self._archive = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
-        known = published(row) | {"identity": row.person or row.identity}
-        text = json.dumps(known, ensure_ascii=False, allow_nan=False).encode()
-        for name, content in ((f"{row.id}{suffix(row)}", data), (f"{row.id}.json", text)):
-            member = tarfile.TarInfo(name)  # of no time and nobody: the same rows give the same bytes
-            member.size = len(content)
-            self._archive.addfile(member, io.BytesIO(content))
-        self._shard_bytes += len(data)
-        self._num_rows += 1
-
-    def finish(self) -> int:
-        """How many pictures there are."""
-        self._close()
-        return self._num_rows
-
-    def _close(self) -> None:
-        if self._archive is not None:
-            self._archive.close()
-            self._num_shards += 1
-        self._archive, self._shard_bytes = None, 0
-
-
-def flat(record: dict[str, Any]) -> dict[str, Any]:
-    """A row of a table as `Row` has it: scores in the order of EXPRESSIONS."""
-    scores = record.get(SCORES)
-    if not isinstance(scores, dict):
-        return record
-    return record | {SCORES: tuple(scores.get(name) for name in EXPRESSIONS)}

@@ -1,12 +1,20 @@
 """Preferences: of two edits of one base towards one expression, which is the better, and for what reason.
 
 The better one was kept, the other failed in one stage of the screen and in nothing else: a near miss.
+
+    train.jsonl                a line each: base, prompt, chosen edit, rejected edit, and what that lacks
+    pictures/, provenance.csv  as with triplets
 """
 
+import json
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
 
+from pixelsmile.dataset.export.form import ExportPictures, Written
+from pixelsmile.dataset.export.provenance import PROVENANCE, Provenance
+from pixelsmile.dataset.export.splits import Splits
 from pixelsmile.dataset.rows import Reason, Row
 from pixelsmile.dataset.screen import JOINED
 from pixelsmile.dataset.step_folder import StepFolder
@@ -93,3 +101,29 @@ def _distance(edit: Row, miss: Row) -> tuple[bool, float, bool]:
 def _reasons(row: Row) -> list[Reason]:
     words = () if row.faults is None else row.faults.split(JOINED)
     return [reason for reason in STAGES if reason in words] if set(words) <= set(STAGES) else []
+
+
+def write_preferences(pictures: ExportPictures, splits: Splits, found: Iterable[Preference]) -> Written:
+    """A line for each preference: base, prompt, chosen, rejected, and what the rejected one lacks."""
+    counts, files = dict.fromkeys(splits.names, 0), {}
+    with ExitStack() as stack:
+        provenance = stack.enter_context(Provenance(pictures.out / PROVENANCE))
+        for split in splits.names:
+            files[split] = stack.enter_context((pictures.out / f"{split}.jsonl").open("w", encoding="utf-8"))
+        for one in found:
+            names = {}
+            for role, row in (("base", one.base), ("chosen", one.chosen), ("rejected", one.rejected)):
+                names[role] = pictures.keep(row)
+                provenance.add(names[role], row)
+            line = names | {
+                "prompt": one.prompt,
+                "expression": one.chosen.expression,
+                "stage": one.stage,
+                "reason": one.rejected.reason,
+                "domain": one.base.domain,
+                "identity": one.base.person,
+            }
+            split = splits[one.base]
+            counts[split] += 1
+            files[split].write(json.dumps(line, ensure_ascii=False) + "\n")
+    return Written({split: f"{split}.jsonl" for split in counts}, "preference", counts, loader="json")

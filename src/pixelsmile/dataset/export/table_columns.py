@@ -44,6 +44,14 @@ def published(row: Row) -> dict[str, Any]:
     return record
 
 
+def flat(record: dict[str, Any]) -> dict[str, Any]:
+    """A row of a table as `Row` has it: scores in the order of EXPRESSIONS."""
+    scores = record.get(SCORES)
+    if not isinstance(scores, dict):
+        return record
+    return record | {SCORES: tuple(scores.get(name) for name in EXPRESSIONS)}
+
+
 def columns_of(known: Iterable[str]) -> Columns:
     """The picture, and then a column for each of these fields of Row, in the order of Row."""
     wanted = set(known)

@@ -1,7 +1,6 @@
-"""Triplets and preferences in JSON lines, and the pictures that they name.
+"""Triplets in JSON lines, and the pictures that they name.
 
-    train.jsonl                a triplet a line, in the reference's form, which `pixelsmile train` reads; or
-                               a preference: a base, a prompt, the chosen edit and the rejected one
+    train.jsonl                a triplet a line, in the reference's form, which `pixelsmile train` reads
     train-instructions.jsonl   a source, a target and an instruction a line, where edits have instructions
     provenance.csv             where each picture is from, and under which licence
     pictures/ab/ab12....png    under its hash
@@ -9,26 +8,21 @@
 People are paired in blocks, so that no more rows than those of one are in memory.
 """
 
-import csv
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pixelsmile.dataset.collect import PICTURES
 from pixelsmile.dataset.export.form import (
     SCRATCH,
+    ExportPictures,
     Group,
-    Place,
     Written,
     base_of,
     counted_reasons,
     edits_of,
-    suffix,
+    kept_name,
 )
-from pixelsmile.dataset.export.preferences import Preference
-from pixelsmile.dataset.export.splits import Splits
+from pixelsmile.dataset.export.provenance import PROVENANCE, Provenance
 from pixelsmile.dataset.rows import Row
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.hashing import sha256_bytes
@@ -38,25 +32,20 @@ from pixelsmile.triplets.annotated import AnnotatedPicture
 from pixelsmile.triplets.pairing import build_triplets
 from pixelsmile.triplets.triplet import Landmarks, SourceImage, Target, Triplet, triplets_bytes
 
-PROVENANCE = "provenance.csv"
 INSTRUCTIONS = "-instructions"  # behind the name of a split
 BLOCK_ROWS = 20_000  # about; of whole people
-_FIELDS = (
-    *("id", "sha256", "source", "key", "origin", "licence", "domain", "person", "expression", "strength"),
-    *("base", "prompt", "editor", "judge"),
-)
 
 
 class TripletForm:
     """Pairs of confusing targets, as `triplets build` makes them; and edits with their instructions."""
 
-    def __init__(self, place: Place, splits: tuple[str, ...], seed: int, num_rows: int) -> None:
-        self._place, self._splits, self._seed = place, splits, seed
+    def __init__(self, pictures: ExportPictures, splits: tuple[str, ...], seed: int, num_rows: int) -> None:
+        self._pictures, self._splits, self._seed = pictures, splits, seed
         self._num_blocks = -(-num_rows // BLOCK_ROWS)
-        self._scratch = place.out / SCRATCH
+        self._scratch = pictures.out / SCRATCH
         self._scratch.mkdir()
         self._left_out: Counter[str] = Counter()
-        self._provenance = Provenance(place.out / PROVENANCE)
+        self._provenance = Provenance(pictures.out / PROVENANCE)
         self._counts = {f"{split}{kind}": 0 for kind in ("", INSTRUCTIONS) for split in splits}
 
     def add(self, split: str, group: Group) -> None:
@@ -94,7 +83,7 @@ class TripletForm:
             return
         words = [text for text in (edit.dense, edit.simple) if text is not None]
         for instruction in words:
-            image, found = (self._place.out / self._copied(row) for row in (base, edit))
+            image, found = (self._pictures.out / self._copied(row) for row in (base, edit))
             source = SourceImage(image, base.face_box, _landmarks(base))
             target = Target(found, edit.expression, _target_scores(edit), edit.face_box, _landmarks(edit))
             triplet = Triplet(source, target, None, base.domain, base.person, instruction)
@@ -102,12 +91,12 @@ class TripletForm:
 
     def _write(self, name: str, triplets: Sequence[Triplet]) -> None:
         self._counts[name] += len(triplets)
-        with (self._place.out / f"{name}.jsonl").open("ab") as file:
-            file.write(triplets_bytes(triplets, self._place.out))
+        with (self._pictures.out / f"{name}.jsonl").open("ab") as file:
+            file.write(triplets_bytes(triplets, self._pictures.out))
 
     def _copied(self, row: Row) -> str:
         """The picture's name in the export, where it is now."""
-        name = self._place.copy(row, f"{PICTURES}/{(row.sha256 or '')[:2]}")
+        name = self._pictures.keep(row)
         self._provenance.add(name, row)
         return name
 
@@ -123,9 +112,9 @@ class TripletForm:
 
     def _paired(self, rows: Sequence[Row]) -> Sequence[Triplet]:
         """The triplets of a block; the pictures in them are copied."""
-        out, by_image = self._place.out, dict[Path, Row]()
+        out, by_image = self._pictures.out, dict[Path, Row]()
         for row in rows:
-            image = out / f"{PICTURES}/{(row.sha256 or '')[:2]}/{row.sha256}{suffix(row)}"
+            image = out / kept_name(row)
             if by_image.setdefault(image, row) is not row:
                 self._left_out["pictures that are there twice"] += 1
         pairing = build_triplets([_annotated(*item) for item in by_image.items()], seed=self._seed)
@@ -136,58 +125,6 @@ class TripletForm:
             if image in used:
                 self._copied(row)
         return pairing.triplets
-
-
-def write_preferences(place: Place, splits: Splits, found: Iterable[Preference]) -> Written:
-    """A line for each preference: base, prompt, chosen, rejected, and what the rejected one lacks."""
-    counts, files = dict.fromkeys(splits.names, 0), {}
-    with ExitStack() as stack:
-        provenance = stack.enter_context(Provenance(place.out / PROVENANCE))
-        for split in splits.names:
-            files[split] = stack.enter_context((place.out / f"{split}.jsonl").open("w", encoding="utf-8"))
-        for one in found:
-            names = {}
-            for role, row in (("base", one.base), ("chosen", one.chosen), ("rejected", one.rejected)):
-                names[role] = place.copy(row, f"{PICTURES}/{(row.sha256 or '')[:2]}")
-                provenance.add(names[role], row)
-            line = names | {
-                "prompt": one.prompt,
-                "expression": one.chosen.expression,
-                "stage": one.stage,
-                "reason": one.rejected.reason,
-                "domain": one.base.domain,
-                "identity": one.base.person,
-            }
-            split = splits[one.base]
-            counts[split] += 1
-            files[split].write(json.dumps(line, ensure_ascii=False) + "\n")
-    return Written({split: f"{split}.jsonl" for split in counts}, "preference", counts, loader="json")
-
-
-class Provenance:
-    """A table of pictures: where each is from. To be used in `with`."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w", newline="", encoding="utf-8")
-        self._table = csv.writer(self._file)
-        self._table.writerow(("picture", *_FIELDS))
-        self._seen: set[str] = set()
-
-    def add(self, picture: str, row: Row) -> None:
-        """picture: its name in the export."""
-        if picture not in self._seen:
-            self._seen.add(picture)
-            self._table.writerow((picture, *(getattr(row, name) for name in _FIELDS)))
-
-    def __enter__(self) -> "Provenance":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 def _block_of(person: str, num_blocks: int) -> int:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pixelsmile.dataset.build import CONFIG_NAME
 from pixelsmile.dataset.export.benchmark_layouts import FED_LINES, FFE_LINES
 from pixelsmile.dataset.export.export import is_picture, read_export
-from pixelsmile.dataset.export.parquet import DATA, flat
-from pixelsmile.dataset.export.table_columns import IMAGE
+from pixelsmile.dataset.export.parquet import DATA
+from pixelsmile.dataset.export.table_columns import IMAGE, flat
 from pixelsmile.dataset.export.triplets import INSTRUCTIONS
+from pixelsmile.dataset.folder import CONFIG_NAME
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.validate import (
     LABELS,
