@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, TypeVar, get_args
+from typing import Any, BinaryIO, NoReturn, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -25,6 +25,7 @@ MAX_FILE_BYTES = 256 * 2**20  # of a text file: a benchmark's or a training's li
 MAX_CONFIG_BYTES = 2**20  # of what a person writes or a library keeps beside weights
 MAX_DEPTH = 32
 _MAX_SHOWN = 60  # characters of a wrong value
+_NAMED = "NAME"  # in a known key: any name
 
 Refusal = Callable[[str], PixelSmileError]
 M = TypeVar("M", bound=BaseModel)
@@ -175,7 +176,7 @@ def described(problem: ErrorDetails, kind: type[BaseModel] | None = None) -> str
 
 def key_advice(key: str, kind: type[BaseModel] | None) -> str:
     """What to write for an unknown key: the nearest one by its whole name, or by its last part."""
-    known = [] if kind is None else list(known_keys(kind))
+    known = [] if kind is None else [_beside(one, key) for one in known_keys(kind)]
     section, _, name = re.sub(r"\.\d+(?=\.)", "", key)[-_MAX_SHOWN:].rpartition(".")
     last = {one.rpartition(".")[2]: one for one in known}
     near = difflib.get_close_matches(f"{section}.{name}".lstrip("."), known, n=1, cutoff=0.7)
@@ -187,13 +188,23 @@ def key_advice(key: str, kind: type[BaseModel] | None) -> str:
     return f"known here are {', '.join(beside)}" if beside else "take it out"
 
 
+def _beside(known: str, key: str) -> str:
+    """A known key with the names that `key` gives, where anything may be named."""
+    given = key.split(".")
+    parts = known.split(".")
+    return ".".join(
+        given[place] if part == _NAMED and place < len(given) else part for place, part in enumerate(parts)
+    )
+
+
 def known_keys(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Every key of a record in its dotted form, those of the records in it too."""
+    """Every key of a record in its dotted form, those of the records in it too; NAME for any name."""
     for name, field in kind.model_fields.items():
         key = prefix + (field.alias or name)
         yield key
+        named = f".{_NAMED}" if get_origin(field.annotation) is dict else ""
         for part in _records_in(field.annotation):
-            yield from known_keys(part, f"{key}.")
+            yield from known_keys(part, f"{key}{named}.")
 
 
 def _needed_keys(kind: type[BaseModel] | None, prefix: str = "") -> Iterator[str]:

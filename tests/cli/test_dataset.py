@@ -30,7 +30,7 @@ def test_built_counted_explained_and_reviewed(capsys):
     out, err = capsys.readouterr()
     assert out.splitlines() == [
         "collect: 3 of 3 kept",
-        "faces: 1 of 3 kept; 2 face too small",
+        "faces: 1 of 3 kept; face too small (2)",
         "duplicates: 1 of 1 kept",
         "identities: 1 of 1 kept",
         "next: pixelsmile dataset stats people; pixelsmile dataset review people",
@@ -43,7 +43,7 @@ def test_built_counted_explained_and_reviewed(capsys):
 
     assert main(["dataset", "stats", "people"]) == 0
     out = capsys.readouterr().out
-    assert "faces\n  anime  1 of 1 kept\n  human  0 of 2 kept; 2 face too small\n" in out
+    assert "faces\n  anime  1 of 1 kept\n  human  0 of 2 kept; face too small (2)\n" in out
     assert "anime after identities: 1 picture, 1 person, at most 1 each, shorter side 128" in out
     assert main(["dataset", "stats", "people", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["kept"]["anime"]["licences"] == {"Apache-2.0": 1}
@@ -69,7 +69,7 @@ def test_built_counted_explained_and_reviewed(capsys):
 
     Path("decisions.jsonl").write_text(json.dumps({"id": row["id"], "keep": False}) + "\n")
     assert built("--decisions", "decisions.jsonl", "--redo", "duplicates") == 0
-    assert "review: 0 of 1 kept; 1 dropped by a person" in capsys.readouterr().out
+    assert "review: 0 of 1 kept; dropped by a person (1)" in capsys.readouterr().out
     assert main(["dataset", "review", "people", "--force"]) == 2
     assert "no pictures from number 0 on" in capsys.readouterr().err
 

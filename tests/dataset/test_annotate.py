@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from dataset.dataset_examples import people
+from PIL import Image
 from pydantic import ValidationError
 
 from pixelsmile.dataset.annotate import Annotate
@@ -20,6 +21,7 @@ from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, TAXONOMY
 from pixelsmile.images import load_image
+from pixelsmile.judges.embedded.judge import EmbeddedJudge
 from pixelsmile.portraits import sample_identity
 from pixelsmile.portraits.description import describe
 from pixelsmile.remote import BudgetSpentError, Picture, RemoteError
@@ -135,6 +137,24 @@ def test_nothing_is_asked_twice_and_a_silent_judge_ends_the_step(pictures):
     assert (left.reason, left.id, left.scores) == ("no verdict", rows[3].id, None)
     assert left.no_verdict.startswith("empty: ")
     assert (folder / VERDICTS).is_file()
+
+
+def test_a_judge_that_fails_at_a_picture_costs_its_verdict_alone(pictures, monkeypatch):
+    folder, rows = pictures
+    look, num = EmbeddedJudge.look, 0
+
+    def fails_at_the_second(judge: EmbeddedJudge, image: Image.Image) -> object:
+        nonlocal num
+        num += 1
+        if num == 2:
+            raise ZeroDivisionError("of a\nface")
+        return look(judge, image)
+
+    monkeypatch.setattr(EmbeddedJudge, "look", fails_at_the_second)
+    found = Annotate(folder, LIMITS)([row.updated(scores=None) for row in rows])
+    assert [row.no_verdict for row in found] == [None, "failed: ZeroDivisionError: of a face", None, None]
+    assert found[1].doubts == ("no verdict",)
+    assert found[2].scores == rows[2].scores
 
 
 def test_judges_that_are_none_are_refused_before_any_work(tmp_path, monkeypatch):

@@ -292,6 +292,14 @@ def test_near_duplicates_need_their_package(tmp_path, monkeypatch):
             {"collect": {"drawn": {"a": {"num_people": 1, "expressions": ["happy", "happy"]}}}},
             "each of expressions once",
         ),
+        (
+            {"collect": {"folders": {"a": {"path": "x"}}}, "annotate": {"judges": ["photo", "embedded"]}},
+            "embedded knows portraits that pixelsmile draws, and no source has any: name auto",
+        ),
+        (
+            {"collect": {"drawn": {"a": {"num_people": 1}}}, "annotate": {"judges": ["photo"]}},
+            "photo knows photographs of people, and no source has any",
+        ),
     ],
 )
 def test_configurations_that_make_no_sense(section, line):
@@ -301,5 +309,5 @@ def test_configurations_that_make_no_sense(section, line):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_can_be_read(name):
-    changes = ["collect.folders.photographs.path=x"] if name == "photographs" else []
+    changes = ["collect.folders.photographs.path=x"] if name.startswith("photograph") else []
     read_configuration(preset_path(name), BuildConfig, changes)

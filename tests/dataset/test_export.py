@@ -294,6 +294,20 @@ def test_ffe_is_a_benchmark(people, tmp_path):
     assert load_ffe_benchmark(str(tmp_path / "out/test"), domains=["anime"]).tasks[0].domain == "anime"
 
 
+def test_a_benchmark_is_found_in_its_export(people, tmp_path):
+    exported(people, tmp_path / "ffe", "ffe")
+    inside = load_ffe_benchmark(str(tmp_path / "ffe/test"))
+    assert load_ffe_benchmark(str(tmp_path / "ffe")).to_record() == inside.to_record()
+    exported(people, tmp_path / "fed", "fed", splits={"a": 0.5, "b": 0.5})
+    with pytest.raises(InputError, match=r"several benchmarks: name one of .*fed/a, .*fed/b"):
+        load_fed_benchmark(str(tmp_path / "fed"))
+    exported(people, tmp_path / "rows", "parquet")
+    with pytest.raises(
+        InputError, match=r"rows' is an export as 'parquet', no benchmark: pixelsmile dataset"
+    ):
+        load_fed_benchmark(str(tmp_path / "rows"))
+
+
 def test_ffe_without_edits_asks_by_turns(people, tmp_path):
     shutil.copytree(people, tmp_path / "before")
     shutil.rmtree(tmp_path / "before/screen")

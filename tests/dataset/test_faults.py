@@ -206,7 +206,8 @@ def test_a_source_that_changes_under_the_build_costs_the_pictures_that_did(tmp_p
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("collect: {drawn: {a: {num_peple: 2}}}", "num_people"),
+        ("collect: {drawn: {a: {num_peple: 2}}}", "did you mean 'collect.drawn.a.num_people'?"),
+        ("collect: {folders: {mine: {pth: x}}}", "did you mean 'collect.folders.mine.path'?"),
         ("collect: {drawn: {a: {num_people: 2}}}\nfases: {}", "faces"),
         ("collect: {drawn: {a: {num_people: 2}}}\nfaces: {min_sharpnes: 2}", "min_sharpness"),
         ("collect: {drawn: {a: {num_people: two}}}", "num_people"),

@@ -241,5 +241,14 @@ def test_editors_that_know_too_little():
         people(collect=photographs, compose=SWEEPS, generate={"editor": "truth"})
     with pytest.raises(ValidationError, match="knows strengths by their words alone"):
         people(compose=SWEEPS, generate={"editor": "openai-images:m"})
+    looks = {"strengths": [1.0], "prompt": "expression", "num_combinations": 3}
+    with pytest.raises(
+        ValidationError, match=r"3 looks of a target .* give compose.expressions prompt: dual, or"
+    ):
+        people(compose={"expressions": looks}, generate={"editor": "openai-images:m"})
+    simple = {"instructions": {"tell": "simple", "num_combinations": 2}}
+    with pytest.raises(ValidationError, match=r"2 looks of a target .* compose.instructions tell: dense, or"):
+        people(compose=simple, generate={"editor": "openai-images:m"})
+    people(compose=simple, generate={"editor": "truth"})
     with pytest.raises(ValidationError, match="known by their base, target and strength"):
         people(compose={**SWEEPS, **TOLD}, generate={"editor": "folder:x"})

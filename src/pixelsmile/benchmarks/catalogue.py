@@ -19,6 +19,8 @@ from pixelsmile.editors.editor import (
 )
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import DOMAINS, Domain
+from pixelsmile.limits import MAX_FILE_BYTES, read_json_object, shown
+from pixelsmile.store.manifests import MANIFEST_NAME
 
 EMBEDDED = "embedded"
 
@@ -37,7 +39,7 @@ def load_ffe_benchmark(
     def kind(task: Task) -> Kind:
         return task.domain, task.target
 
-    path = Path(name_or_path)
+    path = _benchmark_of(Path(name_or_path))
     if _is_lines(path, f"{ffe_hub.HUB_NAME} (`{ffe_hub.DOWNLOAD}`)"):
         tasks, name = read_task_lines(path), path.stem
     else:
@@ -60,7 +62,7 @@ def load_fed_benchmark(
     the first drawn ones, else balanced over domains and classes. domains: only these. granularities: of the
     instructions. InputError for anything else, and for a benchmark that is incomplete.
     """
-    path = Path(name_or_path)
+    path = _benchmark_of(Path(name_or_path))
     if sources is not None and (name_or_path == EMBEDDED or not os.path.isdir(path)):
         raise InputError(
             f"sources are for the folder of {fed_hub.HUB_NAME}, not for {name_or_path!r}: leave them out"
@@ -78,6 +80,30 @@ def load_fed_benchmark(
     part = balanced_part(triplets, kind, num_samples, domains, "triplets")
     origin = path.resolve().name
     return fed_benchmark(name, origin, checked_triplets(part, origin), granularities)
+
+
+def _benchmark_of(path: Path) -> Path:
+    """Where the benchmark lies: of what `dataset export` wrote, in the folder of its only split.
+
+    InputError where it has several, and where it is no benchmark.
+    """
+    manifest = path / MANIFEST_NAME
+    if not os.path.isfile(manifest):
+        return path
+    made = read_json_object(manifest, max_bytes=MAX_FILE_BYTES)
+    if made.get("kind") != "dataset-export":
+        return path
+    settings = made.get("settings")
+    given = settings if isinstance(settings, dict) else {}
+    if given.get("format") not in ("ffe", "fed"):
+        raise InputError(
+            f"{str(path)!r} is an export as {shown(given.get('format'))}, no benchmark: pixelsmile dataset "
+            "export --format ffe or fed writes one"
+        )
+    splits = [str(path / str(name)) for name in given.get("splits") or ()]
+    if len(splits) != 1:
+        raise InputError(f"{str(path)!r} has several benchmarks: name one of {', '.join(splits)}")
+    return Path(splits[0])
 
 
 def _is_lines(path: Path, published: str) -> bool:

@@ -127,6 +127,7 @@ _UNSCORED: Mapping[Reason, str] = {
     "unreachable": "the judge could not be reached",
     "unreadable": "the judge could not read the picture",
     "unsuited": "the judge does not know such pictures",
+    "failed": "the judge broke down over the picture",
 }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pixelsmile.cli.display import counted, print_json, progress, remark
 from pixelsmile.cli.options import add_json, add_quiet
 from pixelsmile.cli.parsing import CommandParser, nearest, whole_number
+from pixelsmile.dataset import PRESETS
 from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 _BUILD_EPILOG = """examples:
   pixelsmile dataset build drawn -o people
   pixelsmile dataset build photographs --set collect.folders.photographs.path=PHOTOS -o faces
+  pixelsmile dataset build photograph-edits --set collect.folders.photographs.path=PHOTOS -o edits
   pixelsmile dataset build mine.yaml -o faces --until faces --workers 8
   pixelsmile dataset build mine.yaml -o faces --set faces.min_px=128 --redo faces
   pixelsmile dataset build mine.yaml -o faces --decisions decisions.jsonl --redo duplicates
 
-CONFIG is a YAML file, or one that comes with the program: drawn, photographs, ffe-miniature, fed-miniature.
+CONFIG is a YAML file, or one that comes with the program: drawn, photographs, photograph-edits,
+ffe-miniature, fed-miniature.
 The steps are collect, faces, review (where there are decisions), duplicates and identities; then compose,
 generate, annotate and screen, where the configuration has them. The same command again goes on where it was
 interrupted, and does nothing that is done. A step that was done with other settings is not done over unless
@@ -43,9 +46,7 @@ def build_parser() -> CommandParser:
     """The options of `dataset build`."""
     summary = "Build a data set: collect pictures, find their faces, duplicates and people."
     parser = CommandParser("dataset build", summary, _build, _BUILD_EPILOG)
-    parser.add_argument(
-        "config", metavar="CONFIG", help="a YAML file, or drawn, photographs, ffe-miniature or fed-miniature"
-    )
+    parser.add_argument("config", metavar="CONFIG", help=f"a YAML file, or one of {', '.join(PRESETS)}")
     parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where the data set goes")
     parser.add_argument("--until", metavar="STEP", help="stop after this step")
     parser.add_argument("--redo", metavar="STEP", help="take away what this step and all after it have done")
@@ -154,20 +155,20 @@ def _step_line(event: "Progress") -> str:
 
 
 def _reasons(counts: dict[str, dict[str, int]]) -> str:
-    """`; 3 no face, 1 blurred`, the most frequent first."""
+    """`; no face (3), blurred (1)`, the most frequent first."""
     total: dict[str, int] = {}
     for reasons in counts.values():
         for reason, number in reasons.items():
             if reason != "kept":
                 total[reason] = total.get(reason, 0) + number
     words = ", ".join(
-        f"{number:,} {reason}" for reason, number in sorted(total.items(), key=lambda one: -one[1])
+        f"{reason} ({number:,})" for reason, number in sorted(total.items(), key=lambda one: -one[1])
     )
     return words and f"; {words}"
 
 
 def _config(options: argparse.Namespace) -> "BuildConfig":
-    from pixelsmile.dataset import PRESETS, preset_path
+    from pixelsmile.dataset import preset_path
     from pixelsmile.dataset.config import BuildConfig
     from pixelsmile.store.configuration import read_configuration
 

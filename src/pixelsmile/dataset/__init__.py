@@ -5,7 +5,7 @@ Presets are whole configurations: `pixelsmile dataset build drawn -o people`.
 
 from pathlib import Path
 
-PRESETS = ("drawn", "ffe-miniature", "fed-miniature", "photographs")
+PRESETS = ("drawn", "ffe-miniature", "fed-miniature", "photograph-edits", "photographs")
 
 
 def preset_path(name: str) -> Path:

@@ -7,6 +7,7 @@ from one process, many questions at once, and what they say is kept by content:
 """
 
 import dataclasses
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from pixelsmile.dataset.config import AUTO, DRAWN, AnnotateSettings
 from pixelsmile.dataset.doubts import SEVEN, confidence, doubts, panel_agreement
 from pixelsmile.dataset.folder import VERDICTS, kept_file
 from pixelsmile.dataset.rows import Row
+from pixelsmile.errors import PixelSmileError, one_line
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, Domain
 from pixelsmile.judges import (
     Asker,
@@ -49,9 +51,12 @@ from pixelsmile.portraits.description import describe
 from pixelsmile.remote import BudgetSpentError, Limits, RemoteError
 
 _MAX_SILENT = 8  # questions in a row without an answer that can be used
-_SILENT = ("malformed", "empty", "unreachable")
+_SILENT = ("malformed", "empty", "unreachable", "failed")
 _LOCAL_ROWS, _LEAST_REMOTE_ROWS, _ROWS_IN_FLIGHT = 16, 64, 8  # of a batch; the last: for each in flight
 _NUM_DIGITS = 4  # of a mean score
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ class Annotate:
         async def work(item: tuple[int, int]) -> Outcome:
             row, asker = rows[item[0]], askers[id(wanted[item])]
             sample = Sample(row.id, kept_file(self.folder, row), row.domain)
-            outcome = (await asker.ask(sample)).outcome
+            outcome = await _said(asker, sample)
             if kept is not None:
                 self._silence(asker.judge).check(outcome)
             return outcome
@@ -186,6 +191,19 @@ class Annotate:
             case NoVerdict():
                 return {"statistician": said.judge, "no_statistics": _why(said)}
         return {}
+
+
+async def _said(asker: Asker, sample: Sample) -> Outcome:
+    """What a judge says; of one that fails at a picture that it does."""
+    try:
+        return (await asker.ask(sample)).outcome
+    except PixelSmileError:  # a server that is not reached, a spent budget, a full disk
+        raise
+    except Exception as error:  # networks on strangers' pictures raise anything
+        logger.debug("row %s", sample.key, exc_info=True)
+        return NoVerdict(
+            asker.judge.identity.id, "failed", one_line(f"{type(error).__name__}: {error}", _MAX_WHY)
+        )
 
 
 def check_judges(settings: AnnotateSettings) -> None:

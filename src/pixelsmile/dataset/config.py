@@ -543,12 +543,31 @@ class BuildConfig(Record):
                 "a model behind an address knows strengths by their words alone, and prompt expression has "
                 "none: give compose.expressions prompt: dual, or one strength"
             )
+        if choice.kind == "service":
+            _check_words(looks, self.compose.instructions)
         plans = [plan for plan in (self.compose.expressions, self.compose.instructions) if plan is not None]
         if choice.kind == "folder" and (len(plans) > 1 or (plans[0].num_combinations or 1) > 1):
             raise ValueError(
                 "the pictures of a folder are known by their base, target and strength: give one plan, and "
                 "num_combinations of 1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _judges_know_a_source(self) -> "BuildConfig":
+        """Else every picture is asked about for nothing."""
+        sources = self.collect.sources.values()
+        known = {
+            EMBEDDED: any(is_drawn(source) for source in sources),
+            PHOTO: any(source.domain == "human" and not is_drawn(source) for source in sources),
+        }
+        for judge in () if self.annotate is None else self.annotate.judges:
+            if not known.get(judge, True):
+                knows = "portraits that pixelsmile draws" if judge == EMBEDDED else "photographs of people"
+                raise ValueError(
+                    f"annotate.judges: {judge} knows {knows}, and no source has any: name {AUTO}, "
+                    "which takes the judge that knows a picture, or a model"
+                )
         return self
 
     @model_validator(mode="after")
@@ -565,6 +584,21 @@ class BuildConfig(Record):
 def is_drawn(source: Source) -> bool:
     """Whether it has our drawn portraits."""
     return isinstance(source, DrawnSource) or source.is_drawn
+
+
+def _check_words(sweeps: ExpressionEdits | None, told: InstructionEdits | None) -> None:
+    """ValueError where several looks of a target are asked for in the same words."""
+    plans: dict[str, tuple[int | None, bool, str]] = {}
+    if sweeps is not None:
+        plans["expressions"] = sweeps.num_combinations, sweeps.prompt == "dual", "prompt: dual"
+    if told is not None:
+        plans["instructions"] = told.num_combinations, told.tell == "dense", "tell: dense"
+    for name, (num, tells_looks, cure) in plans.items():
+        if (num or 1) > 1 and not tells_looks:
+            raise ValueError(
+                f"a model behind an address knows looks by their words alone, and {num} looks of a target "
+                f"would get the same: give compose.{name} {cure}, or num_combinations: 1"
+            )
 
 
 def _check_each_once(**lists: Sequence[object]) -> None:

@@ -151,10 +151,10 @@ def truth_alignment_sample(
     return Sample(key, {TRUTH: truth, EDIT: edit}, domain)
 
 
-Reason = Literal["malformed", "empty", "refused", "unreachable", "unreadable", "unsuited"]
+Reason = Literal["malformed", "empty", "refused", "unreachable", "unreadable", "unsuited", "failed"]
 """Why there is no verdict: the answer was not in the agreed form; there was none; the judge or its server
 declined; the server could not be reached or failed; a picture cannot be read; the judge does not know such
-questions."""
+questions, or broke down over this one."""
 
 MAX_MARK = 10.0
 MAX_SENTENCE = 300  # letters of one that describes a picture
