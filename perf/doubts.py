@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from pixelsmile.dataset.build import build
-from pixelsmile.dataset.config import AnnotateSettings, BuildConfig
-from pixelsmile.dataset.doubts import comparisons, doubts
+from pixelsmile.dataset.config import BuildConfig
+from pixelsmile.dataset.doubts import doubt_checks, doubts
+from pixelsmile.dataset.edit_config import AnnotateSettings
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.expressions import EXPRESSIONS
@@ -53,9 +54,10 @@ def measured(rows: Iterable[Row]) -> dict[str, list[float]]:
     """By what is compared: the numbers, the larger the more doubtful."""
     found: dict[str, list[float]] = defaultdict(list)
     for row in rows:
-        for one in comparisons(row, None, AnnotateSettings()):
-            group = next(group for group in _GROUPS if _is_of(group, one.words))
-            found[group].append(1 - one.measured if one.is_least else one.measured)
+        for one in doubt_checks(row, None, AnnotateSettings()):
+            group = next(group for group in _GROUPS if _is_of(group, one.what))
+            number = one.measured or 0.0
+            found[group].append(1 - number if one.is_least else number)
     return found
 
 

@@ -25,7 +25,8 @@ from planted import BASE_FAULT, BASE_REASON, FED_FAULTS, SWEEP_FAULTS, Maker, Pl
 from planted_photographs import Photographs
 
 from pixelsmile.dataset import preset_path
-from pixelsmile.dataset.config import BuildConfig, FaceSettings, ScreenLimits, ScreenSettings
+from pixelsmile.dataset.config import BuildConfig, FaceSettings
+from pixelsmile.dataset.edit_config import ScreenLimits, ScreenSettings
 from pixelsmile.dataset.faces import Faces
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.screen import JOINED, Screen

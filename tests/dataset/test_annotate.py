@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from pixelsmile.dataset.annotate import Annotate
 from pixelsmile.dataset.build import build
-from pixelsmile.dataset.config import AnnotateSettings
-from pixelsmile.dataset.doubts import comparisons, confidence, doubts, panel_agreement
+from pixelsmile.dataset.doubts import confidence, doubt_checks, doubts, panel_agreement
+from pixelsmile.dataset.edit_config import AnnotateSettings
 from pixelsmile.dataset.explain import explanation
 from pixelsmile.dataset.folder import VERDICTS
 from pixelsmile.dataset.rows import Row
@@ -214,7 +214,7 @@ def test_what_is_doubted():
         )
     )
     wrong = row("happy", 1, scores={"sad": 1, "happy": 0.4}, confidence=0, agreement=0)
-    assert list(comparisons(wrong, None, off)) == []
+    assert list(doubt_checks(wrong, None, off)) == []
 
 
 def test_confidence_and_agreement():

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pixelsmile.dataset.build import build
 from pixelsmile.dataset.compose import Compose
-from pixelsmile.dataset.config import ComposeSettings
+from pixelsmile.dataset.edit_config import ComposeSettings
 from pixelsmile.dataset.rows import Row
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL

@@ -12,8 +12,9 @@ from PIL import Image
 from pydantic import ValidationError
 
 from pixelsmile.dataset.build import build
-from pixelsmile.dataset.config import BuildConfig, GenerateSettings
+from pixelsmile.dataset.config import BuildConfig
 from pixelsmile.dataset.dry_run import outlook
+from pixelsmile.dataset.edit_config import GenerateSettings
 from pixelsmile.dataset.explain import explain, explanation
 from pixelsmile.dataset.generate import Generate, price_words
 from pixelsmile.dataset.rows import Row

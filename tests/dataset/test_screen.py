@@ -12,7 +12,8 @@ from dataset.dataset_examples import people
 from PIL import Image, ImageFilter
 
 from pixelsmile.dataset.build import build
-from pixelsmile.dataset.config import FaceSettings, ScreenSettings
+from pixelsmile.dataset.config import FaceSettings
+from pixelsmile.dataset.edit_config import ScreenSettings
 from pixelsmile.dataset.explain import explain, explanation
 from pixelsmile.dataset.export.preferences import failed_stage, preferences
 from pixelsmile.dataset.faces import with_face
@@ -89,7 +90,7 @@ def test_a_clean_edit_stays_with_every_number(rows):
     assert row.identity_cosine > 0.8
     assert row.score_change > 0.5
     assert row.nearest is None
-    fields = {check.field for check in edit_checks(row, ScreenSettings(), FACES)}
+    fields = {check.what for check in edit_checks(row, ScreenSettings(), FACES)}
     assert {"face_px", "sharpness_share", "label_fit", "identity_cosine", "background_rmse"} <= fields
 
 

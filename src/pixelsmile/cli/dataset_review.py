@@ -79,7 +79,7 @@ def agreement_parser() -> CommandParser:
 
 
 def _review(options: argparse.Namespace) -> int:
-    from pixelsmile.dataset.folder import step_folders
+    from pixelsmile.dataset.folder import last_finished
     from pixelsmile.errors import OutputError
     from pixelsmile.store.publication import check_place, write_file
 
@@ -88,11 +88,9 @@ def _review(options: argparse.Namespace) -> int:
     page = Path(options.output) if options.output is not None else folder / name
     if page.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"the page {str(page)!r} must end in .html")
-    finished = [step_folder for step_folder in step_folders(folder) if step_folder.manifest() is not None]
-    if not finished:
-        raise InputError(f"no step of {str(folder)!r} is finished: the same build command goes on")
+    finished = last_finished(folder)
     check_place(page.parent, [page.name], force=options.force)
-    text, said = _rating(folder, options) if options.annotate else _deciding(folder, finished[-1], options)
+    text, said = _rating(folder, options) if options.annotate else _deciding(folder, finished, options)
     write_file(page, text.encode(), force=options.force)
     print(f"{page}: {said}")
     return 0
@@ -123,8 +121,7 @@ def _agreement(options: argparse.Namespace) -> int:
 
     answers = read_answers([Path(path) for path in dict.fromkeys(options.answers)])
     step_folder = StepFolder(Path(options.folder) / "annotate")
-    rows = (row for rejected in (False, True) for row in step_folder.all_rows(rejected=rejected))
-    found = agreement_of(answers, rows)
+    found = agreement_of(answers, step_folder.every_row())
     if options.json:
         from dataclasses import asdict
 

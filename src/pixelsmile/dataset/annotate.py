@@ -18,8 +18,8 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import JsonValue
 
-from pixelsmile.dataset.config import AUTO, DRAWN, AnnotateSettings
-from pixelsmile.dataset.doubts import SEVEN, confidence, doubts, panel_agreement
+from pixelsmile.dataset.doubts import SEEN, confidence, doubts, panel_agreement
+from pixelsmile.dataset.edit_config import AUTO, DRAWN, AnnotateSettings
 from pixelsmile.dataset.folder import VERDICTS, kept_file
 from pixelsmile.dataset.rows import Row
 from pixelsmile.errors import PixelSmileError, one_line
@@ -235,7 +235,7 @@ def drawn_statistics(row: Row) -> Statistics | NoVerdict:
 
 
 def _seen_expression(drawn: str | None) -> SeenExpression | None:
-    return next((seen for seen in SEVEN if seen == drawn), "other" if drawn in EXPRESSIONS else None)
+    return next((seen for seen in SEEN if seen == drawn), "other" if drawn in EXPRESSIONS else None)
 
 
 _STATISTICS = -1

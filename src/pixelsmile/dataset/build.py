@@ -87,19 +87,8 @@ def build(
     InputError before any work where a finished step was made with other settings, where a source is empty or
     something is not installed; OutputError where the folder cannot be written.
     """
-    steps = steps_of(config)
-    for step in (until, redo):
-        if step is not None and step not in steps:
-            raise InputError(f"this data set has no step {step!r}: its steps are {', '.join(steps)}")
-    wanted = steps[: steps.index(until) + 1] if until is not None else steps
-    _check_packages(config, wanted)
-    if "review" in wanted:
-        read_decisions(_decisions_path(config))
-    if "screen" in wanted:
-        for path in _people_of_screen(config):
-            read_decisions(path)
-    if "annotate" in wanted and config.annotate is not None:
-        check_judges(config.annotate)
+    wanted = _wanted(config, until, redo)
+    _check_before_work(config, wanted)
     pool = Workers(num_workers) if ray is None else RayWorkers(ray, num_workers)
     with DatasetFolder.claimed(folder), pool as workers, ExitStack() as closing:
         if redo is not None:
@@ -151,12 +140,29 @@ def _decisions_path(config: BuildConfig) -> Path:
     return Path(config.review.decisions or "").expanduser()
 
 
-def _check_packages(config: BuildConfig, steps: Sequence[str]) -> None:
+def _wanted(config: BuildConfig, until: str | None, redo: str | None) -> tuple[str, ...]:
+    """The steps to the last that is asked for. InputError for one that the data set lacks."""
+    steps = steps_of(config)
+    for step in (until, redo):
+        if step is not None and step not in steps:
+            raise InputError(f"this data set has no step {step!r}: its steps are {', '.join(steps)}")
+    return steps if until is None else steps[: steps.index(until) + 1]
+
+
+def _check_before_work(config: BuildConfig, steps: Sequence[str]) -> None:
+    """InputError, RemoteError for what would end one of the steps after hours."""
     if "faces" in steps and config.duplicates.max_distance is not None and find_spec("imagehash") is None:
         raise InputError(
             "near duplicates need the package imagehash: pip install 'pixelsmile[data]', "
             "or --set duplicates.max_distance=null"
         )
+    if "review" in steps:
+        read_decisions(_decisions_path(config))
+    if "screen" in steps:
+        for path in _people_of_screen(config):
+            read_decisions(path)
+    if "annotate" in steps and config.annotate is not None:
+        check_judges(config.annotate)
 
 
 class _Builder:
@@ -268,15 +274,9 @@ class _Builder:
                 faces = EachRow("faces", Faces(self._folder, config.faces))
                 batches = row_batches(previous, start, num, _BATCH_ROWS)
                 yield from self._mapped(step_folder, faces, batches, lost_row("faces"))
-            case "review":
-                reviewed = Reviewed(_decisions_path(config))
-                yield from _decided(step_folder, previous, reviewed(previous.all_rows()), start, num)
-            case "duplicates":
-                duplicates = Duplicates(config.duplicates)
-                yield from _decided(step_folder, previous, duplicates(previous.all_rows()), start, num)
-            case "identities":
-                identities = Identities(config.identities)
-                yield from _decided(step_folder, previous, identities(previous.all_rows()), start, num)
+            case "review" | "duplicates" | "identities" as step:
+                decide = self._decided_by(step)(previous.all_rows())
+                yield from _decided(step_folder, previous, decide, start, num)
             case step:
                 function = self._functions[step]
                 kept = step_folder.unfinished(start) if function.keeps_batches else None
@@ -291,6 +291,14 @@ class _Builder:
                     workers=Workers(0) if function.in_process else self._workers,
                     kept=kept,
                 )
+
+    def _decided_by(self, step: str) -> Callable[[Iterable[Row]], Decide]:
+        match step:
+            case "review":
+                return Reviewed(_decisions_path(self._config))
+            case "duplicates":
+                return Duplicates(self._config.duplicates)
+        return Identities(self._config.identities)
 
     def _composed(self, step_folder: StepFolder) -> Iterator[int]:
         """Shards of whole groups; of each, how many bases it has. What is there is not written again."""

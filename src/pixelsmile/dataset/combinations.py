@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pixelsmile.dataset.config import ComposeSettings
+from pixelsmile.dataset.edit_config import ComposeSettings
 from pixelsmile.dataset.folder import VERDICTS
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, Domain

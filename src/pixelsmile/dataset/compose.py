@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from pixelsmile.dataset.combinations import CombinationJudge, Combinations, chosen
-from pixelsmile.dataset.config import UNKNOWN, ComposeSettings, ExpressionEdits, InstructionEdits
+from pixelsmile.dataset.edit_config import UNKNOWN, ComposeSettings, ExpressionEdits, InstructionEdits
 from pixelsmile.dataset.rows import ID_DIGITS, Row
 from pixelsmile.expressions import NEUTRAL, Domain, target_prompt
 from pixelsmile.expressions.library import SHIPPED, Combination, read_library

@@ -5,12 +5,13 @@ Nothing is rejected here. Every number is measured before any is compared, as wi
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import get_args
 
-from pixelsmile.dataset.config import AnnotateSettings
-from pixelsmile.dataset.rows import Doubt, Row
+from pixelsmile.dataset.checks import Check, compared
+from pixelsmile.dataset.edit_config import AnnotateSettings
+from pixelsmile.dataset.rows import LABELS, Doubt, Row
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
-from pixelsmile.judges.judge import SeenExpression
+from pixelsmile.judges.judge import AgeGroup, SeenExpression, SkinTone
 
 # Expressions that pull one part of the face two ways, corners of the mouth, lids or brows, or that look away
 # and straight ahead.
@@ -28,28 +29,11 @@ CONTRADICTIONS = (
     ("confident", "anxious"),
 )
 # In order, so that neighbours are told from strangers: two judges rarely part young adults from adults alike.
-AGES = ("child", "teen", "young_adult", "adult", "middle_aged", "senior")
-TONES = ("very_light", "light", "medium", "dark", "very_dark")
+AGES = tuple(age for age in get_args(AgeGroup) if age != "unknown")
+TONES = tuple(tone for tone in get_args(SkinTone) if tone != "unknown")
+SEEN: tuple[SeenExpression, ...] = get_args(SeenExpression)  # some of ours, and `other`
 _GENDERS = ("male", "female")
-# Those that statistics know.
-SEVEN: tuple[SeenExpression, ...] = ("neutral", "happy", "sad", "angry", "surprised", "fear", "disgust")
 _PLAIN = 0.5  # from this strength on an expression is plain to see
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One number of a row and the limit that it is held against; words: what it is."""
-
-    doubt: Doubt
-    words: str
-    measured: float
-    limit: float
-    is_least: bool = False
-
-    @property
-    def is_met(self) -> bool:
-        """Whether there is nothing to doubt."""
-        return self.measured >= self.limit if self.is_least else self.measured <= self.limit
 
 
 def doubts(row: Row, base: Row | None, settings: AnnotateSettings) -> tuple[Doubt, ...]:
@@ -59,27 +43,21 @@ def doubts(row: Row, base: Row | None, settings: AnnotateSettings) -> tuple[Doub
         found.append("no verdict")
     elif row.expression in EXPRESSIONS and row.scores[EXPRESSIONS.index(row.expression)] is None:
         found.append("not judged")
-    found += [one.doubt for one in comparisons(row, base, settings) if not one.is_met]
+    found += [one.fault for one in doubt_checks(row, base, settings) if not one.is_met]
     return tuple(dict.fromkeys(found))
 
 
-def comparisons(row: Row, base: Row | None, settings: AnnotateSettings) -> Iterator[Comparison]:
+def doubt_checks(row: Row, base: Row | None, settings: AnnotateSettings) -> Iterator[Check[Doubt]]:
     """Every limit that applies to a row."""
-    scores = judged(row)
+    scores = row.judged
     if scores:
         yield from _against_label(row, scores, settings)
         yield from _together(scores, settings)
     if row.agreement is not None and settings.min_agreement is not None:
-        yield Comparison("judges disagree", "agreement", row.agreement, settings.min_agreement, True)
+        yield compared("agreement", "judges disagree", row.agreement, settings.min_agreement, is_least=True)
     if row.confidence is not None and settings.min_confidence is not None:
-        yield Comparison("low confidence", "confidence", row.confidence, settings.min_confidence, True)
+        yield compared("confidence", "low confidence", row.confidence, settings.min_confidence, is_least=True)
     yield from _statistics(row, base)
-
-
-def judged(row: Row) -> dict[str, float]:
-    """The scores that there are, by expression."""
-    pairs = zip(EXPRESSIONS, row.scores or (), strict=row.scores is not None)
-    return {name: score for name, score in pairs if score is not None}
 
 
 def confidence(scores: Sequence[float], agreement: float | None) -> float:
@@ -93,47 +71,47 @@ def confidence(scores: Sequence[float], agreement: float | None) -> float:
     return round(stands_out if agreement is None else min(stands_out, agreement), 4)
 
 
-def _against_label(row: Row, scores: dict[str, float], settings: AnnotateSettings) -> Iterator[Comparison]:
+def _against_label(row: Row, scores: dict[str, float], settings: AnnotateSettings) -> Iterator[Check[Doubt]]:
     highest = max(scores, key=lambda name: scores[name])
     if row.expression == NEUTRAL:
         if settings.max_neutral is not None:
-            yield Comparison(
-                "not neutral", f"{highest} of a neutral face", scores[highest], settings.max_neutral
+            yield compared(
+                f"{highest} of a neutral face", "not neutral", scores[highest], settings.max_neutral
             )
     elif row.expression in scores:
         label = scores[row.expression]
         if settings.max_lead is not None:
             lead = round(scores[highest] - label, 4)
             words = f"lead of {highest} over {row.expression}"
-            yield Comparison("other expression", words, lead, settings.max_lead)
+            yield compared(words, "other expression", lead, settings.max_lead)
         if settings.max_strength_error is not None and row.strength is not None:
             asked = min(row.strength, 1.0)
             words = f"{row.expression} {label:g} against {asked:g}, difference"
             doubt: Doubt = "weaker than asked" if label < asked else "stronger than asked"
-            yield Comparison(doubt, words, round(abs(label - asked), 4), settings.max_strength_error)
+            yield compared(words, doubt, round(abs(label - asked), 4), settings.max_strength_error)
 
 
-def _together(scores: dict[str, float], settings: AnnotateSettings) -> Iterator[Comparison]:
+def _together(scores: dict[str, float], settings: AnnotateSettings) -> Iterator[Check[Doubt]]:
     known = [(min(scores[a], scores[b]), a, b) for a, b in CONTRADICTIONS if a in scores and b in scores]
     if known and settings.max_contradiction is not None:
         both, a, b = max(known)
-        yield Comparison("contradicting scores", f"both {a} and {b}", both, settings.max_contradiction)
+        yield compared(f"both {a} and {b}", "contradicting scores", both, settings.max_contradiction)
 
 
-def _statistics(row: Row, base: Row | None) -> Iterator[Comparison]:
+def _statistics(row: Row, base: Row | None) -> Iterator[Check[Doubt]]:
     """Expressions are the same or not; of ages and skin tones neighbours are the same."""
     seen = row.statistics_expression
-    if seen in (NEUTRAL, *EXPRESSIONS) and row.expression in (NEUTRAL, *EXPRESSIONS):
+    if seen in LABELS and row.expression in LABELS:
         # The statistics know seven; another one may look like any of them.
-        is_other = seen != row.expression and row.expression in SEVEN and (row.strength or 1) >= _PLAIN
-        yield Comparison("statistics disagree", f"seen as {seen}, not {row.expression}", float(is_other), 0)
+        is_other = seen != row.expression and row.expression in SEEN and (row.strength or 1) >= _PLAIN
+        yield compared(f"seen as {seen}, not {row.expression}", "statistics disagree", float(is_other), 0)
     if base is None:
         return
     for what, order, limit in (("gender", _GENDERS, 0), ("age_group", AGES, 1), ("skin_tone", TONES, 1)):
         here, there = getattr(row, what), getattr(base, what)
         if here in order and there in order:
             steps = abs(order.index(here) - order.index(there))
-            yield Comparison("person differs", f"{what} {here}, base {there}, steps", steps, limit)
+            yield compared(f"{what} {here}, base {there}, steps", "person differs", steps, limit)
 
 
 def panel_agreement(panel: Sequence[Sequence[float | None]]) -> float | None:

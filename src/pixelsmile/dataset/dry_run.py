@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pixelsmile.dataset.build import num_kept
-from pixelsmile.dataset.config import BuildConfig, ComposeSettings
+from pixelsmile.dataset.config import BuildConfig
+from pixelsmile.dataset.edit_config import ComposeSettings
 from pixelsmile.dataset.folder import steps_of
 from pixelsmile.dataset.generate import price_words
 from pixelsmile.dataset.sources import listing

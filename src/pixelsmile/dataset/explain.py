@@ -1,14 +1,14 @@
 """Why a row was kept or rejected: what each step measured of it, and against which limit."""
 
-import itertools
 import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pixelsmile.dataset.config import AnnotateSettings, FaceSettings, ScreenSettings
-from pixelsmile.dataset.doubts import comparisons, judged
-from pixelsmile.dataset.faces import Check, checks
+from pixelsmile.dataset.config import FaceSettings
+from pixelsmile.dataset.doubts import doubt_checks
+from pixelsmile.dataset.edit_config import AnnotateSettings, ScreenSettings
+from pixelsmile.dataset.faces import face_checks
 from pixelsmile.dataset.folder import step_folders
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.screen_checks import base_checks, edit_checks, sweep_checks
@@ -28,10 +28,10 @@ def explain(folder: Path, wanted: str) -> Iterator[tuple[str, Row]]:
     wanted: its id, the beginning of that, or the picture's name in its source. InputError where it is none of
     them, or several rows'.
     """
-    stages = step_folders(folder)
-    first = [step_folder for step_folder in stages if step_folder.name in ("collect", "compose")]
+    folders = step_folders(folder)
+    first = [step_folder for step_folder in folders if step_folder.name in ("collect", "compose")]
     row_id, is_found = _found(first, wanted), False
-    for step_folder in stages:
+    for step_folder in folders:
         row = _row(step_folder, row_id)
         if row is not None:
             is_found = True
@@ -50,8 +50,8 @@ def explanation(folder: Path, step: str, row: Row) -> list[str]:
             words += [f"{name}: {value}" for name, value in known.items() if value is not None]
         case "faces":
             faces = validated(FaceSettings, json.dumps(StepFolder(folder / step).settings()))
-            measured = checks(row, faces) if row.face_px is not None else ()
-            words = [f"{row.num_faces or 0} found", *map(_check_words, measured)]
+            measured = face_checks(row, faces) if row.face_px is not None else ()
+            words = [f"{row.num_faces or 0} found", *(check.words for check in measured)]
         case "identities":
             words = [f"person {row.person}"]
         case "compose" if row.base is not None:
@@ -82,12 +82,10 @@ def _asked_words(row: Row) -> Iterator[str]:
 
 
 def _annotation(row: Row, settings: AnnotateSettings) -> list[str]:
-    scores = sorted(judged(row).items(), key=lambda one: -one[1])[:_SHOWN_SCORES]
+    scores = sorted(row.judged.items(), key=lambda one: -one[1])[:_SHOWN_SCORES]
     said = ", ".join(f"{name} {score:.2f}" for name, score in scores)
     words = [f"judge {row.judge}", f"no verdict: {row.no_verdict}" if row.scores is None else said]
-    for one in comparisons(row, None, settings):
-        limit = f"at {'least' if one.is_least else 'most'} {one.limit:g}"
-        words.append(f"{one.words} {one.measured:g} ({'' if one.is_met else f'{one.doubt}: '}{limit})")
+    words += [check.words for check in doubt_checks(row, None, settings)]
     words.append(f"doubts: {', '.join(row.doubts or ()) or 'none'}")
     statistics = (row.gender, row.age_group, row.skin_tone, row.style, row.statistics_expression)
     sentences = (row.appearance, row.action, row.background)
@@ -102,12 +100,12 @@ def _screen_words(folder: Path, row: Row) -> Iterator[str]:
     """Every number of a row with its limit, and which edit or expression it is about."""
     settings = validated(ScreenSettings, json.dumps(StepFolder(folder / "screen").settings()))
     if row.base is None:
-        yield from map(_check_words, base_checks(row, settings))
+        yield from (check.words for check in base_checks(row, settings))
         return
     faces = validated(FaceSettings, json.dumps(StepFolder(folder / "faces").settings()))
     yield f"edit of {row.base}"
-    yield from map(_check_words, edit_checks(row, settings, faces))
-    yield from map(_check_words, sweep_checks(row, settings))
+    yield from (check.words for check in edit_checks(row, settings, faces))
+    yield from (check.words for check in sweep_checks(row, settings))
     if row.other is not None:
         yield f"strongest of the others {row.other}"
     if row.nearest is not None:
@@ -116,22 +114,16 @@ def _screen_words(folder: Path, row: Row) -> Iterator[str]:
         yield f"all faults: {row.faults}"
 
 
-def _check_words(check: Check) -> str:
-    number = "not measured" if check.measured is None else f"{check.measured:g}"
-    limit = f"at {'least' if check.is_least else 'most'} {check.limit:g}"
-    return f"{check.field} {number} ({'' if check.is_met else f'{check.reason}: '}{limit})"
-
-
 def _rejection(row: Row) -> str:
     numbers = "" if row.measured is None else f" ({row.measured:g}, limit {row.limit or 0:g})"
     return f"rejected: {row.reason}{numbers}{f': {row.detail}' if row.detail else ''}"
 
 
-def _found(stages: Sequence[StepFolder], wanted: str) -> str:
+def _found(folders: Sequence[StepFolder], wanted: str) -> str:
     """The id of the row that is meant, of those that the stages have brought in."""
     matches: dict[str, str] = {}
-    for step_folder, rejected in itertools.product(stages, (False, True)):
-        for row in step_folder.all_rows(rejected=rejected):
+    for step_folder in folders:
+        for row in step_folder.every_row():
             is_id = len(wanted) >= _SHORTEST_ID and row.id.startswith(wanted)
             if is_id or wanted in (row.key, f"{row.source}/{row.key}", os.path.basename(row.key)):
                 matches[row.id] = f"{row.source}/{row.key}"
@@ -146,8 +138,4 @@ def _found(stages: Sequence[StepFolder], wanted: str) -> str:
 
 
 def _row(step_folder: StepFolder, row_id: str) -> Row | None:
-    for rejected in (False, True):
-        for row in step_folder.all_rows(rejected=rejected):
-            if row.id == row_id:
-                return row
-    return None
+    return next((row for row in step_folder.every_row() if row.id == row_id), None)

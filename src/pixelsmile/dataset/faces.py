@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 from pydantic import JsonValue
 
+from pixelsmile.dataset.checks import Check, checks_of
 from pixelsmile.dataset.config import FaceNetworks, FaceSettings
 from pixelsmile.dataset.folder import kept_picture
 from pixelsmile.dataset.picture_quality import metric_record, quality_of
@@ -40,11 +41,11 @@ class Faces:
         row = with_face(row, image, self.settings).updated(phash=_perceptual_hash(image))
         if not row.num_faces:
             return row.rejected("faces", "no face", 0, 1)
-        if row.num_faces > 1 and self.settings.faces == "one":
+        if row.num_faces > 1 and self.settings.which == "one":
             return row.rejected("faces", "several faces", row.num_faces, 1)
-        for check in checks(row, self.settings):
+        for check in face_checks(row, self.settings):
             if not check.is_met:
-                return row.rejected("faces", check.reason, check.measured, check.limit)
+                return row.rejected("faces", check.fault, check.measured, check.limit)
         return row
 
 
@@ -66,27 +67,21 @@ def with_face(row: Row, image: Image.Image, settings: FaceSettings, near: Box | 
     return row.updated(**_measured(image, face, row.is_drawn), **networks.identity(image, face))
 
 
-@dataclass(frozen=True)
-class Check:
-    """What was measured of a row, and against which limit; measured is None where it could not be."""
-
-    field: str
-    reason: Reason
-    measured: float | None
-    limit: float
-    is_least: bool  # or it is the most
-    is_met: bool
-    detail: str | None = None
-
-
-def checks(row: Row, settings: FaceSettings) -> Iterator[Check]:
+def face_checks(row: Row, settings: FaceSettings) -> Iterator[Check[Reason]]:
     """Every limit that applies to a row whose face was measured."""
     quality = settings.quality
-    table: tuple[tuple[str, Reason, float | None, bool], ...] = (
-        ("face_px", "face too small", settings.min_px, True),
-        ("yaw", "turned away", None if row.is_drawn else settings.max_yaw, False),
-        ("pitch", "bent", None if row.is_drawn else settings.max_pitch, False),
-        ("roll", "tilted", settings.max_roll, False),
+    pose: tuple[tuple[str, Reason, float | None], ...] = (
+        ("yaw", "turned away", None if row.is_drawn else settings.max_yaw),
+        ("pitch", "bent", None if row.is_drawn else settings.max_pitch),
+        ("roll", "tilted", settings.max_roll),
+    )
+    yield from checks_of(row, ("face_px", "face too small", settings.min_px, True))
+    for field, reason, limit in pose:
+        if limit is not None and getattr(row, field) is None:
+            yield Check(field, "no pose", None, limit, is_least=False, is_met=False)
+        yield from checks_of(row, (field, reason, limit, False))
+    yield from checks_of(
+        row,
         ("sharpness", "blurred", settings.min_sharpness, True),
         ("light", "too dark", settings.min_light, True),
         ("light", "too bright", settings.max_light, False),
@@ -94,15 +89,6 @@ def checks(row: Row, settings: FaceSettings) -> Iterator[Check]:
         ("quality", "poor quality", None if quality is None else quality.least, True),
         ("quality", "poor quality", None if quality is None else quality.most, False),
     )
-    for field, reason, limit, is_least in table:
-        if limit is None:
-            continue
-        measured = getattr(row, field)
-        if measured is None:
-            yield Check(field, "no pose", None, limit, is_least, False)
-            continue
-        is_met = measured >= limit if is_least else abs(measured) <= limit
-        yield Check(field, reason, measured, limit, is_least, is_met)
 
 
 def networks_for(settings: FaceSettings, domain: Domain, is_drawn: bool) -> FaceNetworks:

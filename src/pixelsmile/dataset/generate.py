@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.dataset.config import GenerateSettings
+from pixelsmile.dataset.edit_config import GenerateSettings
 from pixelsmile.dataset.folder import keep_picture
 from pixelsmile.dataset.rows import Reason, Row
 from pixelsmile.editing.editor import Editor
@@ -205,7 +205,7 @@ class Generate:
         """Of the face at the strength 1 that is asked for."""
         if row.units is None:  # neutral
             return {} if self._choice.kind == "sanity" else None
-        if self._choice.kind == "own" and self._settings.by == "expression":
+        if self._choice.kind == "own" and self._settings.moved_by == "expression":
             return None
         units = parse_units(row.units)
         if row.granularity is None or self._names_expressions:

@@ -26,7 +26,7 @@ from pixelsmile.dataset.review import data_uri, page_of
 from pixelsmile.dataset.rows import Row
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
-from pixelsmile.judges.agreement import Alpha, alpha_with_interval
+from pixelsmile.judges.agreement import Alpha, alpha_with_interval, score_alphas
 from pixelsmile.limits import validated
 from pixelsmile.store.json_lines import Record, read_numbered
 
@@ -158,25 +158,14 @@ def agreement_of(answers: Sequence[Answer], rows: Iterable[Row]) -> Agreement:
         num_pictures=len(known),
         num_unclear=sum(answer.unclear for answer in answers),
         num_unknown=sum(answer.id not in known for answer in answers),
-        people=_alphas(table_JUE, clusters),
+        people=score_alphas(table_JUE, clusters),
         people_dominant=alpha_with_interval(
             np.stack([_dominant(table_UE) for table_UE in table_JUE]), "nominal", clusters
         ),
-        judge=_alphas(np.stack([means_UE, judged_UE]), clusters),
+        judge=score_alphas(np.stack([means_UE, judged_UE]), clusters),
         judge_dominant=alpha_with_interval(np.stack([people_U, judge_U]), "nominal", clusters),
         same=float(np.mean(people_U[both_U] == judge_U[both_U])) if both_U.any() else None,
     )
-
-
-def _alphas(table_JUE: FloatArray, clusters: Sequence[str]) -> dict[str, Alpha]:
-    found = {
-        name: alpha_with_interval(table_JUE[..., number], "interval", clusters)
-        for number, name in enumerate(EXPRESSIONS)
-    }
-    num_raters = len(table_JUE)
-    every = [cluster for cluster in clusters for _ in EXPRESSIONS]
-    found["all"] = alpha_with_interval(table_JUE.reshape(num_raters, -1), "interval", every)
-    return found
 
 
 def _means(table_JUE: FloatArray) -> FloatArray:
@@ -196,7 +185,7 @@ def _dominant(scores_UE: FloatArray) -> FloatArray:
 
 
 def _judged(row: Row) -> list[float]:
-    return [np.nan if score is None else score for score in row.scores or [None] * len(EXPRESSIONS)]
+    return [row.judged.get(name, np.nan) for name in EXPRESSIONS]
 
 
 def _number(dominant: str | None) -> float:

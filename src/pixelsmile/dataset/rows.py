@@ -13,11 +13,13 @@ import numpy as np
 from pydantic import Field
 
 from pixelsmile.editors.editor import Granularity
-from pixelsmile.expressions import Domain
+from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain
 from pixelsmile.faces.face import Face
 from pixelsmile.hashing import sha256_json
 from pixelsmile.store.json_lines import Record
 
+LABELS = (NEUTRAL, *EXPRESSIONS)  # what a picture can be said to show
+STATISTICS = ("gender", "age_group", "skin_tone", "style")  # fields with the words of table 4
 ID_DIGITS = 16  # hexadecimal: two of a million rows are alike once in 30 million sets
 
 # Why a row is rejected, by the step that says so; reports count these words.
@@ -204,6 +206,12 @@ class Row(Record):
     def group(self) -> str:
         """The id of its base, or its own: rows of one group stay together from `compose` on."""
         return self.base or self.id
+
+    @property
+    def judged(self) -> dict[str, float]:
+        """The scores that there are, by expression."""
+        pairs = zip(EXPRESSIONS, self.scores or (), strict=self.scores is not None)
+        return {name: score for name, score in pairs if score is not None}
 
     @property
     def face(self) -> Face:

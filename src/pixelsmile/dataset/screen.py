@@ -22,15 +22,17 @@ from PIL import Image
 from pydantic import JsonValue
 
 from pixelsmile.dataset.batches import EachRow
-from pixelsmile.dataset.config import FaceSettings, ScreenSettings
-from pixelsmile.dataset.faces import Check, with_face
+from pixelsmile.dataset.checks import Check
+from pixelsmile.dataset.config import FaceSettings
+from pixelsmile.dataset.edit_config import ScreenSettings
+from pixelsmile.dataset.faces import with_face
 from pixelsmile.dataset.folder import kept_picture
 from pixelsmile.dataset.review import read_decisions
 from pixelsmile.dataset.rows import Reason, Row, decoded_embedding
 from pixelsmile.dataset.screen_checks import base_checks, edit_checks, limits_for, shows, sweep_checks
 from pixelsmile.dataset.sweeps import step_ratio, sweep_drops
 from pixelsmile.errors import ImageError
-from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
+from pixelsmile.expressions import NEUTRAL
 from pixelsmile.faces.drift import background_error
 from pixelsmile.faces.face import Face
 
@@ -84,8 +86,9 @@ class Screen:
         good = [row for row in rows if row.reason is None and not faults[row.id]]
         if (least := limits.min_nearest_change) is not None:
             for row_id, (change, original) in group.copies(good, least).items():
-                check = Check("nearest_change", "near duplicate", change, least, True, False, original)
-                faults[row_id] = [check]
+                faults[row_id] = [
+                    Check("nearest_change", "near duplicate", change, least, True, False, original)
+                ]
         return [_decided(base, of_base), *(_decided(row, faults[row.id]) for row in rows)]
 
     def _voted(self, row: Row) -> Row:
@@ -214,9 +217,8 @@ def _labelled(row: Row, base: Row | None = None) -> Row:
     """The row with how well it shows its label, by the judge's scores; of an edit also how far they moved."""
     if row.scores is None:
         return row
-    judged = {name: score for name, score in zip(EXPRESSIONS, row.scores, strict=True) if score is not None}
-    before = {} if base is None or base.scores is None else dict(zip(EXPRESSIONS, base.scores, strict=True))
-    steps = [score - old for name, score in judged.items() if (old := before.get(name)) is not None]
+    judged, before = row.judged, {} if base is None else base.judged
+    steps = [score - before[name] for name, score in judged.items() if name in before]
     found: dict[str, float | str] = {}
     if steps:
         found["score_change"] = round(float(np.linalg.norm(steps)), 4)
@@ -236,21 +238,21 @@ def _labelled(row: Row, base: Row | None = None) -> Row:
     return row.updated(**found)
 
 
-def _decided(row: Row, faults: Sequence[Check]) -> Row:
+def _decided(row: Row, faults: Sequence[Check[Reason]]) -> Row:
     """The row as it goes on, or rejected for the first of its faults; all are told."""
     if row.reason is not None or not faults:
         return row
     first = faults[0]
-    row = row.updated(faults=JOINED.join(dict.fromkeys(check.reason for check in faults)))
-    detail = first.detail or (row.other if first.reason == "other expression" else None)
-    return row.rejected("screen", first.reason, first.measured, first.limit, detail)
+    row = row.updated(faults=JOINED.join(dict.fromkeys(check.fault for check in faults)))
+    detail = first.detail or (row.other if first.fault == "other expression" else None)
+    return row.rejected("screen", first.fault, first.measured, first.limit, detail)
 
 
-def _is_of_label(faults: Sequence[Check]) -> bool:
-    return all(check.reason in _OF_LABEL for check in faults)
+def _is_of_label(faults: Sequence[Check[Reason]]) -> bool:
+    return all(check.fault in _OF_LABEL for check in faults)
 
 
-def _failed(found: Iterable[Check]) -> list[Check]:
+def _failed(found: Iterable[Check[Reason]]) -> list[Check[Reason]]:
     return [check for check in found if not check.is_met]
 
 

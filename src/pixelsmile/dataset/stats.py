@@ -5,21 +5,21 @@ Shape suffixes: J judges, U pictures, E expressions.
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pixelsmile.dataset.doubts import AGES, TONES, judged
+from pixelsmile.dataset.doubts import AGES, TONES
 from pixelsmile.dataset.folder import step_folders
-from pixelsmile.dataset.rows import Row
+from pixelsmile.dataset.rows import LABELS, STATISTICS, Row
 from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
-from pixelsmile.judges.agreement import Alpha, alpha_with_interval
+from pixelsmile.judges.agreement import Alpha, score_alphas
 
-CATEGORIES = ("gender", "age_group", "skin_tone", "style", "statistics_expression")
+_CATEGORIES = (*STATISTICS, "statistics_expression")
 _NUM_DIGITS = 3
 _SHARES = (0.05, 0.5, 0.95)
 
@@ -38,8 +38,7 @@ def statistics(folder: Path) -> dict[str, Any]:
         steps.append({"step": step_folder.name, "finished": manifest is not None, "counts": counts})
         last = last if manifest is None else step_folder
         if step_folder.name == "annotate":
-            rows = (row for rejected in (False, True) for row in step_folder.all_rows(rejected=rejected))
-            annotated = annotation_statistics(rows)
+            annotated = annotation_statistics(step_folder.every_row())
     kept = {} if last is None else _kept(last)
     return {
         "folder": str(folder),
@@ -88,7 +87,7 @@ class _Summary:
     labels: defaultdict[str, _Label] = field(default_factory=lambda: defaultdict(_Label))
     confidence: "array[float]" = field(default_factory=lambda: array("f"))
     statistics: dict[str, Counter[str]] = field(
-        default_factory=lambda: {name: Counter() for name in CATEGORIES}
+        default_factory=lambda: {name: Counter() for name in _CATEGORIES}
     )
     people: defaultdict[str, "_Person"] = field(default_factory=lambda: defaultdict(_Person))
     panel: "array[float]" = field(default_factory=lambda: array("f"))
@@ -105,7 +104,7 @@ class _Summary:
             self.no_statistics[_reason(row.no_statistics)] += 1
         if row.confidence is not None:
             self.confidence.append(row.confidence)
-        for name in CATEGORIES:
+        for name in _CATEGORIES:
             if (value := getattr(row, name)) is not None:
                 self.statistics[name][value] += 1
         self._add_label(row)
@@ -123,13 +122,13 @@ class _Summary:
             "judges": dict(self.judges.most_common()),
             "no_verdict": dict(self.no_verdict.most_common()),
             "doubts": dict(self.doubts.most_common()),
-            "labels": {name: self._label(name) for name in (NEUTRAL, *EXPRESSIONS) if name in self.labels},
+            "labels": {name: self._label(name) for name in LABELS if name in self.labels},
             "confidence": _quantiles(self.confidence, _NUM_DIGITS),
             "statistics": {name: dict(c.most_common()) for name, c in self.statistics.items() if c},
             "no_statistics": dict(self.no_statistics.most_common()),
             "people_with_several": len(several),
             "people_that_differ": sum(person.differs for person in several),
-            "panel": {name: asdict(alpha) for name, alpha in self._alphas()},
+            "panel": {name: asdict(alpha) for name, alpha in self._alphas().items()},
         }
 
     def _add_label(self, row: Row) -> None:
@@ -139,7 +138,7 @@ class _Summary:
         label.num += 1
         if row.strength is not None and row.expression != NEUTRAL:
             label.asked.append(row.strength)
-        scores = judged(row)
+        scores = row.judged
         if row.expression == NEUTRAL and scores:
             label.scores.append(max(scores.values()))
         elif row.expression in scores:
@@ -156,15 +155,11 @@ class _Summary:
             "same": _mean([float(label.num_same / len(label.scores))]) if label.scores else None,
         }
 
-    def _alphas(self) -> Iterator[tuple[str, Alpha]]:
+    def _alphas(self) -> dict[str, Alpha]:
         if not self.panel_people:
-            return
+            return {}
         table_UJE = np.array(self.panel).reshape(len(self.panel_people), -1, len(EXPRESSIONS))
-        table_JUE = table_UJE.transpose(1, 0, 2)
-        for number, name in enumerate(EXPRESSIONS):
-            yield name, alpha_with_interval(table_JUE[..., number], "interval", self.panel_people)
-        every = [person for person in self.panel_people for _ in EXPRESSIONS]
-        yield "all", alpha_with_interval(table_JUE.reshape(len(table_JUE), -1), "interval", every)
+        return score_alphas(table_UJE.transpose(1, 0, 2), self.panel_people)
 
 
 @dataclass

@@ -170,6 +170,11 @@ class StepFolder:
             yield from self.rows(shard, rejected=rejected)
             shard += 1
 
+    def every_row(self) -> Iterator[Row]:
+        """All that are kept, then all that are rejected."""
+        for rejected in (False, True):
+            yield from self.all_rows(rejected=rejected)
+
     def finish(
         self, settings: Mapping[str, JsonValue], source: FileRecord, seeds: Sequence[int], num: int
     ) -> None:
@@ -187,9 +192,8 @@ class StepFolder:
     def counts(self) -> Counts:
         """By domain, then by `kept` or the reason, counted in the shards that are there."""
         found: dict[str, Counter[str]] = {}
-        for rejected in (False, True):
-            for row in self.all_rows(rejected=rejected):
-                found.setdefault(row.domain, Counter())[row.reason or KEPT] += 1
+        for row in self.every_row():
+            found.setdefault(row.domain, Counter())[row.reason or KEPT] += 1
         return {domain: dict(sorted(reasons.items())) for domain, reasons in sorted(found.items())}
 
     def _paths(self, shard: int) -> tuple[Path, Path]:

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pixelsmile.dataset.folder import PICTURES, step_folders
-from pixelsmile.dataset.rows import Row
+from pixelsmile.dataset.rows import LABELS, Row
 from pixelsmile.dataset.step_folder import KEPT, StepFolder, StepManifest
 from pixelsmile.errors import InputError, one_line
-from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
+from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.hashing import sha256_file
 from pixelsmile.store.manifests import Manifest
 
-LABELS = frozenset((NEUTRAL, *EXPRESSIONS))
 HASH_DIGITS = 64
 
 

@@ -131,6 +131,17 @@ def alpha_with_interval(
     return Alpha(value, float(low), float(high), len(parts_UK))
 
 
+def score_alphas(scores_JUE: NDArray[np.float64], cluster_U: Sequence[Hashable]) -> dict[str, Alpha]:
+    """Interval alpha of each expression's scores, and of `all` together; as `alpha_with_interval`."""
+    found = {
+        name: alpha_with_interval(scores_JUE[..., e], "interval", cluster_U)
+        for e, name in enumerate(EXPRESSIONS)
+    }
+    of_all = [cluster for cluster in cluster_U for _ in EXPRESSIONS]
+    found["all"] = alpha_with_interval(scores_JUE.reshape(len(scores_JUE), -1), "interval", of_all)
+    return found
+
+
 def _parts(table_JU: NDArray[np.float64], level: Level) -> NDArray[np.float64]:
     """What each unit adds: observed disagreement, number of values, and what expected disagreement is of.
 

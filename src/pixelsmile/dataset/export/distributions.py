@@ -7,11 +7,9 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from pixelsmile.dataset.rows import Row
-from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain
+from pixelsmile.dataset.rows import LABELS, STATISTICS, Row
+from pixelsmile.expressions import DOMAINS, NEUTRAL, Domain
 
-CATEGORIES = ("gender", "age_group", "skin_tone", "style")  # of the statistical annotation, tables 4 and 5
-LABELS = (NEUTRAL, *EXPRESSIONS)
 STRENGTH_STEP = 0.1
 SCORE_BINS = 100  # of 0..1
 _NEARLY_ALL = 0.9
@@ -35,12 +33,10 @@ class Distributions:
     num_edits: int = 0
     known: set[str] = field(default_factory=set)
     pictures: Counter[Domain] = field(default_factory=Counter)
-    edits: Counter[Domain] = field(default_factory=Counter)
     expressions: dict[Domain, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     strengths: dict[Domain, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
-    sides_px: Counter[int] = field(default_factory=Counter)
     categories: dict[str, dict[Domain, Counter[str]]] = field(
-        default_factory=lambda: {name: defaultdict(Counter) for name in CATEGORIES}
+        default_factory=lambda: {name: defaultdict(Counter) for name in STATISTICS}
     )
     num_described: Counter[Domain] = field(default_factory=Counter)
     words: dict[Domain, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -49,26 +45,19 @@ class Distributions:
     sources: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # name, licence, origin
     editors: Counter[str] = field(default_factory=Counter)
     judges: Counter[str] = field(default_factory=Counter)
-    granularities: Counter[str] = field(default_factory=Counter)
 
     def add(self, row: Row) -> None:
         """Count one more row."""
         self.num_rows += 1
         self.pictures[row.domain] += 1
         self.known |= {name for name, value in row if value is not None}
-        self.sides_px[min(row.width_px or 0, row.height_px or 0)] += 1
         self.sources[row.source, row.licence or "not said", row.origin or "not said"] += 1
         if row.base is not None:
             self.num_edits += 1
-            self.edits[row.domain] += 1
         self.expressions[row.domain][row.expression or "not said"] += 1
         if row.strength is not None and row.expression not in (None, NEUTRAL):
             self.strengths[row.domain][round(row.strength / STRENGTH_STEP)] += 1
-        for value, counter in (
-            (row.editor, self.editors),
-            (row.judge, self.judges),
-            (row.granularity, self.granularities),
-        ):
+        for value, counter in ((row.editor, self.editors), (row.judge, self.judges)):
             if value is not None:
                 counter[value] += 1
         self._add_scores(row)
@@ -107,11 +96,9 @@ class Distributions:
         return total / number if number else None
 
     def _add_scores(self, row: Row) -> None:
-        if row.scores is None or row.expression not in LABELS:
+        if row.expression not in LABELS:
             return
-        for name, score in zip(EXPRESSIONS, row.scores, strict=True):
-            if score is None:
-                continue
+        for name, score in row.judged.items():
             total, number = self.mean_scores.get((row.expression, name), (0.0, 0))
             self.mean_scores[row.expression, name] = (total + score, number + 1)
             if name == row.expression:

@@ -4,12 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from pixelsmile.dataset.export.distributions import (
-    CATEGORIES,
-    LABELS,
-    STRENGTH_STEP,
-    Distributions,
-)
+from pixelsmile.dataset.doubts import AGES, TONES
+from pixelsmile.dataset.export.distributions import STRENGTH_STEP, Distributions
+from pixelsmile.dataset.rows import LABELS, STATISTICS
 from pixelsmile.expressions import EXPRESSIONS, Domain
 
 _WIDTH = 860
@@ -73,7 +70,7 @@ def _expressions(numbers: Distributions) -> str:
 def _people(numbers: Distributions) -> str:
     titles = {"gender": "Gender", "age_group": "Age", "skin_tone": "Skin tone", "style": "Style"}
     panels = []
-    for name in CATEGORIES:
+    for name in STATISTICS:
         found = {domain: numbers.categories[name][domain] for domain in numbers.domains()}
         counts = {domain: counter for domain, counter in found.items() if counter}
         if counts:
@@ -96,11 +93,7 @@ def _words(numbers: Distributions) -> str:
 
 def _order(value: str) -> tuple[int, str]:
     """Ages and tones in their order, what is not known last."""
-    known = (
-        *("female", "male", "androgynous"),
-        *("child", "teen", "young_adult", "adult", "middle_aged", "senior"),
-        *("very_light", "light", "medium", "dark", "very_dark"),
-    )
+    known = ("female", "male", "androgynous", *AGES, *TONES)
     if value in ("other", "unknown"):
         return len(known) + 1, value
     return (known.index(value) if value in known else len(known)), value

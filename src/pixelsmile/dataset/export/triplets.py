@@ -23,8 +23,8 @@ from pixelsmile.dataset.export.form import (
     kept_name,
 )
 from pixelsmile.dataset.export.provenance import PROVENANCE, Provenance
-from pixelsmile.dataset.rows import Row
-from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
+from pixelsmile.dataset.rows import LABELS, Row
+from pixelsmile.expressions import NEUTRAL
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.limits import validated
 from pixelsmile.store.publication import remove_folder
@@ -53,11 +53,11 @@ class TripletForm:
             for edit in edits_of(group):
                 self._instruct(split, base, edit)
         for row in group:
-            if row.scores is None or not any(score is not None for score in row.scores):
+            if not row.judged:
                 self._left_out["pictures that no judge has scored"] += 1
-            elif row.person is None or row.expression not in (NEUTRAL, *EXPRESSIONS):
+            elif row.person is None or row.expression not in LABELS:
                 self._left_out["pictures of nobody, or of no known expression"] += 1
-            elif row.expression != NEUTRAL and row.scores[EXPRESSIONS.index(row.expression)] is None:
+            elif row.expression not in (NEUTRAL, *row.judged):
                 self._left_out["pictures whose judge does not judge their expression"] += 1
             else:
                 with self._block(split, _block_of(row.person, self._num_blocks)).open("a") as file:
@@ -79,7 +79,7 @@ class TripletForm:
 
     def _instruct(self, split: str, base: Row, edit: Row) -> None:
         """A line for each way in which an edit is instructed."""
-        if edit.expression not in (NEUTRAL, *EXPRESSIONS):
+        if edit.expression not in LABELS:
             return
         words = [text for text in (edit.dense, edit.simple) if text is not None]
         for instruction in words:
@@ -132,14 +132,12 @@ def _block_of(person: str, num_blocks: int) -> int:
 
 
 def _annotated(image: Path, row: Row) -> AnnotatedPicture:
-    assert row.scores is not None
     assert row.person is not None
-    scores = zip(EXPRESSIONS, row.scores, strict=True)
     return AnnotatedPicture(
         image,
         row.person,
         row.expression or "",
-        {name: score for name, score in scores if score is not None},
+        row.judged,
         row.domain,
         row.face_box,
         _landmarks(row),
@@ -149,10 +147,8 @@ def _annotated(image: Path, row: Row) -> AnnotatedPicture:
 
 def _target_scores(edit: Row) -> dict[str, float]:
     """What a judge says of an edit; where none has judged its own expression, the strength asked for."""
-    scores = zip(EXPRESSIONS, edit.scores or (), strict=False)
-    known = {name: score for name, score in scores if score is not None}
-    if edit.expression in known or edit.expression == NEUTRAL:
-        return known
+    if edit.expression in (NEUTRAL, *edit.judged):
+        return edit.judged
     return {edit.expression or "": min(1.0 if edit.strength is None else edit.strength, 1.0)}
 
 

@@ -16,9 +16,8 @@ from pixelsmile.dataset.export.parquet import DATA
 from pixelsmile.dataset.export.table_columns import IMAGE, flat
 from pixelsmile.dataset.export.triplets import INSTRUCTIONS
 from pixelsmile.dataset.folder import CONFIG_NAME
-from pixelsmile.dataset.rows import Row
+from pixelsmile.dataset.rows import LABELS, Row
 from pixelsmile.dataset.validate import (
-    LABELS,
     Looked,
     SeenRows,
     data_set_faults,
