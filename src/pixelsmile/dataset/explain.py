@@ -120,7 +120,7 @@ def _rejection(row: Row) -> str:
 
 
 def _found(folders: Sequence[StepFolder], wanted: str) -> str:
-    """The id of the row that is meant, of those that the stages have brought in."""
+    """The id of the row that is meant, of those that steps have brought in."""
     matches: dict[str, str] = {}
     for step_folder in folders:
         for row in step_folder.every_row():

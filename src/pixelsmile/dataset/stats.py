@@ -25,7 +25,7 @@ _SHARES = (0.05, 0.5, 0.95)
 
 
 def statistics(folder: Path) -> dict[str, Any]:
-    """Distributions of a data set, as JSON has them. InputError where there is none.
+    """Numbers of a data set, as JSON has them. InputError where there is none.
 
     steps: of each, whether it is finished, and its counts by domain. kept: of what the last finished step has
     left, by domain: pictures, people, the most pictures of one person, quantiles of sides and faces,
@@ -50,7 +50,7 @@ def statistics(folder: Path) -> dict[str, Any]:
 
 
 def annotation_statistics(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
-    """Distributions of annotated rows by domain, as JSON has them.
+    """Numbers of annotated rows by domain, as JSON has them.
 
     judges: how many pictures each has looked at. no_verdict, no_statistics, doubts: counts of each reason.
     labels: by expression, how many pictures, the mean strength that was asked for, the mean score of the

@@ -8,7 +8,6 @@ error codes (docs/82379/1099476) and InvokeAI's provider (looked up 2026-11-29).
     provider = ArkImages(model, base_url="https://ark.cn-beijing.volces.com/api/v3", key_env="ARK_API_KEY")
 """
 
-import base64
 import io
 import math
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from pydantic import JsonValue
 from pixelsmile.remote.answers import Answer, ServerError
 from pixelsmile.remote.connection import Connection, Service
 from pixelsmile.remote.openai_images import read_images
-from pixelsmile.remote.provider import NOTHING, Failure, Limits, Prompt, RemoteError, Reply, media_type
+from pixelsmile.remote.provider import NOTHING, Failure, Limits, Prompt, Reply, check_not_ours, data_uri
 
 ARK = Service(
     "https://ark.ap-southeast.bytepluses.com/api/v3", ("ARK_API_KEY",), ("Authorization", "Bearer ")
@@ -61,8 +60,7 @@ class ArkImages:
             "watermark": False,
             **(settings or {}),
         }
-        if taken := [name for name in _OURS if name in self._settings]:
-            raise RemoteError(f"{taken[0]} is not to be changed by further fields: leave it out")
+        check_not_ours(self._settings, _OURS)
 
     @property
     def parameters(self) -> Mapping[str, JsonValue]:
@@ -101,11 +99,6 @@ class ArkImages:
         if "size" not in record and prompt.pictures:
             record["size"] = _size_like(prompt.pictures[0])
         return record
-
-
-def data_uri(picture: bytes) -> str:
-    """An encoded picture as the text that stands for it."""
-    return f"data:{media_type(picture)};base64,{base64.b64encode(picture).decode()}"
 
 
 def _read(answer: Answer) -> Reply:

@@ -23,7 +23,7 @@ from pixelsmile.limits import shown, validated
 from pixelsmile.remote.answers import Answer
 from pixelsmile.remote.connection import Connection, Service
 from pixelsmile.remote.jobs import JobLog, JobProvider, JobState
-from pixelsmile.remote.provider import Limits, Prompt, RemoteError, Reply
+from pixelsmile.remote.provider import Limits, Prompt, RemoteError, Reply, check_not_ours
 
 BFL = Service(
     "https://api.bfl.ai",
@@ -66,8 +66,7 @@ class BFLImages(JobProvider):
         limits = limits or Limits(timeout_s=300.0)
         fixed: dict[str, JsonValue] = {"output_format": "png", "prompt_upsampling": False}
         given = fixed | _sized(size) | dict(settings or {})
-        if taken := [name for name in given if name in _OURS or name.startswith("input_image")]:
-            raise RemoteError(f"{taken[0]} is not to be changed by further fields: leave it out")
+        check_not_ours(given, (*_OURS, *(name for name in given if name.startswith("input_image"))))
         connection = Connection(BFL, base_url, key_env, limits.timeout_s, has_pictures=True)
         super().__init__(model, connection, given, limits, jobs)
 

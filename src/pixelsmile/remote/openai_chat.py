@@ -1,6 +1,5 @@
 """Any server that speaks OpenAI's chat completions: OpenAI itself, vLLM, SGLang, Ollama, and hosted ones."""
 
-import base64
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -18,9 +17,9 @@ from pixelsmile.remote.provider import (
     Limits,
     Part,
     Prompt,
-    RemoteError,
     Reply,
-    media_type,
+    check_not_ours,
+    data_uri,
 )
 
 logger = logging.getLogger(__name__)
@@ -66,10 +65,7 @@ class OpenAIProvider:
         self._connection = Connection(OPENAI, base_url, key_env, self.limits.timeout_s)
         self._settings: dict[str, JsonValue] = {"temperature": temperature, "seed": seed}
         self._extra_body = dict(extra_body or {})
-        if taken := [name for name in _OURS if name in self._extra_body]:
-            raise RemoteError(
-                f"{taken[0]} is not to be changed by further fields of the request: leave it out"
-            )
+        check_not_ours(self._extra_body, _OURS)
         self._format: ResponseFormat = "plain" if "response_format" in self._extra_body else "json_schema"
         self._format_works = False
         # OpenAI's reasoning models take the new name only, Ollama and LM Studio the old one only.
@@ -165,8 +161,7 @@ def read_completion(answer: Answer) -> Reply:
 def _content(part: Part) -> dict[str, Any]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
-    url = f"data:{media_type(part)};base64,{base64.b64encode(part).decode()}"
-    return {"type": "image_url", "image_url": {"url": url}}
+    return {"type": "image_url", "image_url": {"url": data_uri(part)}}
 
 
 def _response_format(form: ResponseFormat, schema: Mapping[str, JsonValue] | None) -> dict[str, Any]:

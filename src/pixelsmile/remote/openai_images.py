@@ -17,7 +17,7 @@ from pixelsmile.limits import shown, validated
 from pixelsmile.remote.answers import Answer, ServerError, is_about_picture, usage_of
 from pixelsmile.remote.client import UnusableReplyError
 from pixelsmile.remote.connection import OPENAI, Connection, Form
-from pixelsmile.remote.provider import Failure, Fault, Limits, Prompt, RemoteError, Reply, media_type
+from pixelsmile.remote.provider import Failure, Fault, Limits, Prompt, Reply, check_not_ours, media_type
 
 _OURS = ("model", "prompt", "image", "image[]", "n", "stream", "partial_images")
 
@@ -54,8 +54,7 @@ class OpenAIImages:
         form = None if self._connection.is_home else "b64_json"
         self._settings: dict[str, JsonValue] = {"size": size, "seed": seed, "response_format": form}
         self._settings |= settings or {}
-        if taken := [name for name in _OURS if name in self._settings]:
-            raise RemoteError(f"{taken[0]} is not to be changed by further fields of the form: leave it out")
+        check_not_ours(self._settings, _OURS)
 
     @property
     def parameters(self) -> Mapping[str, JsonValue]:

@@ -4,8 +4,9 @@ A prompt is texts and encoded pictures; a reply is a text, pictures, or both. So
 a model that edits pictures are asked through one protocol.
 """
 
+import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, Protocol, runtime_checkable
@@ -43,6 +44,17 @@ class Prompt:
     def pictures(self) -> tuple[bytes, ...]:
         """All that is shown."""
         return tuple(part for part in self.parts if isinstance(part, bytes))
+
+
+def check_not_ours(given: Iterable[str], ours: Iterable[str]) -> None:
+    """RemoteError where further fields of a request would change what is asked, as the model or the words."""
+    if taken := [name for name in given if name in ours]:
+        raise RemoteError(f"{taken[0]} is not to be changed by further fields: leave it out")
+
+
+def data_uri(picture: bytes) -> str:
+    """An encoded picture as the text that stands for it."""
+    return f"data:{media_type(picture)};base64,{base64.b64encode(picture).decode()}"
 
 
 def media_type(picture: bytes) -> str:

@@ -18,10 +18,9 @@ from pydantic import BaseModel, JsonValue
 from pixelsmile.errors import PixelSmileError, one_line
 from pixelsmile.limits import shown, validated
 from pixelsmile.remote.answers import Answer, is_about_picture
-from pixelsmile.remote.ark import data_uri
 from pixelsmile.remote.connection import Connection, Service
 from pixelsmile.remote.jobs import JobLog, JobProvider, JobState
-from pixelsmile.remote.provider import Limits, Prompt, RemoteError, Reply
+from pixelsmile.remote.provider import Limits, Prompt, RemoteError, Reply, check_not_ours, data_uri
 
 REPLICATE = Service(
     "https://api.replicate.com/v1",
@@ -31,7 +30,6 @@ REPLICATE = Service(
 )
 IMAGE_FIELD = "image_field"
 _NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
-_OURS = ("prompt",)
 
 
 class ReplicateImages(JobProvider):
@@ -66,8 +64,7 @@ class ReplicateImages(JobProvider):
         field = given[IMAGE_FIELD]
         if not isinstance(field, str) or not field.removesuffix("[]"):
             raise RemoteError(f"{IMAGE_FIELD} is {shown(field)}: name the input that takes the picture")
-        if taken := [name for name in (*_OURS, field.removesuffix("[]")) if name in given]:
-            raise RemoteError(f"{taken[0]} is not to be changed by further fields: leave it out")
+        check_not_ours(given, ("prompt", field.removesuffix("[]")))
         self._field = field
         connection = Connection(REPLICATE, base_url, key_env, limits.timeout_s, has_pictures=True)
         super().__init__(model, connection, given, limits, jobs)

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from pydantic import JsonValue
 
+from pixelsmile.dataset.export import Format
 from pixelsmile.dataset.export.benchmark_layouts import FedForm, FfeForm
 from pixelsmile.dataset.export.card import Facts, card
 from pixelsmile.dataset.export.croissant import CROISSANT, croissant
@@ -30,7 +30,7 @@ from pixelsmile.dataset.export.table_columns import columns_of
 from pixelsmile.dataset.export.triplets import TripletForm
 from pixelsmile.dataset.export.webdataset import WebDatasetForm
 from pixelsmile.dataset.folder import last_finished
-from pixelsmile.dataset.step_folder import StepFolder
+from pixelsmile.dataset.step_folder import StepFolder, StepManifest
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.store.manifests import (
     MANIFEST_NAME,
@@ -44,7 +44,6 @@ from pixelsmile.store.publication import check_place, whole_folder
 
 KIND = "dataset-export"
 README, FIGURES = "README.md", "figures"
-Format = Literal["parquet", "webdataset", "triplets", "ffe", "fed", "preferences"]
 _PUBLISHED = (".parquet", ".tar", ".jsonl", ".csv")  # named one by one in the metadata
 
 
@@ -94,18 +93,9 @@ def export(
     force: an export that is there is replaced; anything else never is. InputError before anything is written
     where there is no finished step, a package is missing, or the splits cannot be; OutputError for the place.
     """
-    step_folder = last_finished(folder)
+    step_folder, manifest = _exported_step(folder, settings)
     check_target(folder, out, force=force)
-    manifest = step_folder.manifest()
-    assert manifest is not None
-    if settings.format == "preferences" and step_folder.name != "screen":
-        raise InputError(
-            f"preferences are edits that screen has kept or rejected, and {step_folder.name} is the last "
-            f"step that {str(folder)!r} has finished: build to screen"
-        )
     total, counted = manifest.num_kept, _Counted()
-    if total == 0:
-        raise InputError(f"{step_folder.name} has left no row of {str(folder)!r}: `dataset stats` says why")
     for done, row in enumerate(step_folder.all_rows(), 1):
         counted.numbers.add(row)
         counted.people.add(row)
@@ -125,9 +115,24 @@ def export(
         if not any(written.counts.values()):
             reasons = ", ".join(f"{number:,} {reason}" for reason, number in written.left_out.items())
             raise InputError(f"no {written.unit} comes of {total:,} rows: {reasons}")
-        num_people = splits.num_people(counted.people)
-        _describe(new, out, settings, step_folder, counted.numbers, written, num_people)
-    yield ExportProgress("writing", total, total, Exported(out, written, num_people, total))
+        exported = Exported(out, written, splits.num_people(counted.people), total)
+        _Description(new, settings, step_folder, manifest, counted.numbers, exported).write()
+    yield ExportProgress("writing", total, total, exported)
+
+
+def _exported_step(folder: Path, settings: ExportSettings) -> tuple[StepFolder, StepManifest]:
+    """The step whose rows are written. InputError where there is none, or not the one that is needed."""
+    step_folder = last_finished(folder)
+    manifest = step_folder.manifest()
+    assert manifest is not None
+    if settings.format == "preferences" and step_folder.name != "screen":
+        raise InputError(
+            f"preferences are edits that screen has kept or rejected, and {step_folder.name} is the last "
+            f"step that {str(folder)!r} has finished: build to screen"
+        )
+    if manifest.num_kept == 0:
+        raise InputError(f"{step_folder.name} has left no row of {str(folder)!r}: `dataset stats` says why")
+    return step_folder, manifest
 
 
 @dataclass
@@ -154,61 +159,71 @@ def _form(settings: ExportSettings, pictures: ExportPictures, splits: Splits, nu
             raise ValueError(f"no form {other}")
 
 
-def _describe(
-    new: Path,
-    out: Path,
-    settings: ExportSettings,
-    step_folder: StepFolder,
-    numbers: Distributions,
-    written: Written,
-    num_people: Mapping[str, int],
-) -> None:
-    """Card, figures, metadata, and the manifest of all these and of the data."""
-    source = step_folder.manifest()
-    assert source is not None
-    made: dict[str, JsonValue] = {
-        "format": settings.format,
-        "splits": dict(settings.shares),
-        "seed": settings.seed,
-        "shard_bytes": settings.shard_bytes,
-        "step": step_folder.name,
-        "unit": written.unit,
-        "counts": dict(written.counts),
-        "people": dict(num_people),
-        "left_out": dict(written.left_out),
-    }
-    took = FileRecord(path=step_folder.name, sha256=source.digest, size_bytes=0)
-    manifest = make_manifest(KIND, settings=made, seeds=[settings.seed], inputs=[took], outputs=[])
-    name = settings.name or out.resolve().name
-    drawn = figures(numbers)
-    for file, (svg, _) in drawn.items():
-        (new / FIGURES).mkdir(exist_ok=True)
-        (new / FIGURES / file).write_text(svg, encoding="utf-8")
-    facts = Facts(
-        name,
-        settings.format,
-        numbers,
-        written,
-        num_people,
-        {f"{FIGURES}/{file}": words for file, (_, words) in drawn.items()},
-        step_folder.path.parent,
-        manifest.code,
-    )
-    records = _records(new)
-    (new / README).write_text(card(facts), encoding="utf-8")
-    metadata = croissant(
-        name=name,
-        description=facts.summary,
-        licences=numbers.licences(),
-        created=manifest.created,
-        files=[each for each in records if each.path.endswith(_PUBLISHED)],
-        patterns=written.files,
-        columns=written.columns,
-        url=f"https://huggingface.co/datasets/{name}" if "/" in name else None,
-    )
-    (new / CROISSANT).write_bytes(metadata)
-    whole = manifest.model_copy(update={"outputs": tuple(_records(new))})
-    (new / MANIFEST_NAME).write_bytes(whole.to_json())
+@dataclass(frozen=True)
+class _Description:
+    """What is told of an export: card, figures, metadata, manifest. new: its folder, with the data in it."""
+
+    new: Path
+    settings: ExportSettings
+    step_folder: StepFolder
+    source: StepManifest
+    numbers: Distributions
+    exported: Exported
+
+    def write(self) -> None:
+        manifest, shown = self._manifest(), self._write_figures()
+        name, written = self.settings.name or self.exported.out.resolve().name, self.exported.written
+        facts = Facts(
+            name,
+            self.settings.format,
+            self.numbers,
+            written,
+            self.exported.num_people,
+            shown,
+            self.step_folder.path.parent,
+            manifest.code,
+        )
+        records = _records(self.new)
+        (self.new / README).write_text(card(facts), encoding="utf-8")
+        metadata = croissant(
+            name=name,
+            description=facts.summary,
+            licences=self.numbers.licences(),
+            created=manifest.created,
+            files=[each for each in records if each.path.endswith(_PUBLISHED)],
+            patterns=written.files,
+            columns=written.columns,
+            url=f"https://huggingface.co/datasets/{name}" if "/" in name else None,
+        )
+        (self.new / CROISSANT).write_bytes(metadata)
+        whole = manifest.model_copy(update={"outputs": tuple(_records(self.new))})
+        (self.new / MANIFEST_NAME).write_bytes(whole.to_json())
+
+    def _write_figures(self) -> dict[str, str]:
+        """Words by the name of the file."""
+        shown = {}
+        for file, (svg, words) in figures(self.numbers).items():
+            (self.new / FIGURES).mkdir(exist_ok=True)
+            (self.new / FIGURES / file).write_text(svg, encoding="utf-8")
+            shown[f"{FIGURES}/{file}"] = words
+        return shown
+
+    def _manifest(self) -> Manifest:
+        """Without the files."""
+        settings, written = self.settings, self.exported.written
+        made: dict[str, JsonValue] = {
+            "format": settings.format,
+            "splits": dict(settings.shares),
+            "seed": settings.seed,
+            "shard_bytes": settings.shard_bytes,
+            "step": self.step_folder.name,
+            "unit": written.unit,
+            "counts": dict(written.counts),
+            "people": dict(self.exported.num_people),
+            "left_out": dict(written.left_out),
+        }
+        took = FileRecord(path=self.step_folder.name, sha256=self.source.digest, size_bytes=0)
+        return make_manifest(KIND, settings=made, seeds=[settings.seed], inputs=[took], outputs=[])
 
 
 def _records(new: Path) -> list[FileRecord]:
