@@ -18,7 +18,6 @@ from pixelsmile.benchmarks.ffe.results import load_results
 from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.report.fed import fed_page
 from pixelsmile.benchmarks.report.ffe import ffe_page
-from pixelsmile.benchmarks.report.page import data_uri
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.judged import MarkScorer, VerdictScorer
 from pixelsmile.benchmarks.scorers.scorer import Scoring
@@ -28,6 +27,7 @@ from pixelsmile.errors import InputError, PixelSmileError
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.images import load_image
 from pixelsmile.judges import Asker, JudgeIdentity, Mark, VerdictCache
+from pixelsmile.results.page import data_uri
 
 QUICK = Bootstrap(num_replicates=100)
 SECRET = png_of(Image.new("RGB", (64, 64), "fuchsia"))

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pixelsmile.benchmarks.report.page import data_uri, render
+from pixelsmile.benchmarks.report.page import render
+from pixelsmile.results.page import data_uri
 
 # A parser turns carriage returns into line ends, and drops what HTML knows no character for.
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=40)

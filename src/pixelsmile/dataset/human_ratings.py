@@ -22,12 +22,13 @@ import numpy.typing as npt
 from pydantic import Field, JsonValue, field_validator
 
 from pixelsmile.dataset.folder import kept_picture
-from pixelsmile.dataset.review import data_uri, page_of
+from pixelsmile.dataset.review import filled_page
 from pixelsmile.dataset.rows import Row
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.judges.agreement import Alpha, alpha_with_interval, score_alphas
 from pixelsmile.limits import validated
+from pixelsmile.results.page import data_uri
 from pixelsmile.store.json_lines import Record, read_numbered
 
 _SIDE_PX = 420
@@ -98,10 +99,10 @@ def _cut(stratum: list[tuple[str, Row]], num: int) -> None:
 
 def rating_page(folder: Path, rows: Sequence[Row]) -> str:
     """The page of these rows. ImageError where a picture is not there any more."""
-    shown = [{"id": row.id, "uri": data_uri(kept_picture(folder, row), side_px=_SIDE_PX)} for row in rows]
+    shown = [{"id": row.id, "uri": data_uri(kept_picture(folder, row), _SIDE_PX)} for row in rows]
     expressions: list[JsonValue] = [{"name": name, "key": key} for name, key in _KEYS.items()]
     strengths: list[JsonValue] = [{"words": words, "score": score} for words, score in _STRENGTHS]
-    return page_of(
+    return filled_page(
         "rate", f"What do {len(rows)} faces show?", shown, expressions=expressions, strengths=strengths
     )
 

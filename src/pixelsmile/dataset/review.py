@@ -5,9 +5,7 @@ The page is one file with everything in it. Decisions stay in the browser until 
 line about a picture counts.
 """
 
-import base64
 import hashlib
-import io
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +13,6 @@ from importlib import resources
 from itertools import islice
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
 from PIL import Image
 from pydantic import JsonValue
 
@@ -25,7 +22,8 @@ from pixelsmile.dataset.rows import ID_DIGITS, Row
 from pixelsmile.errors import InputError
 from pixelsmile.images import load_image
 from pixelsmile.limits import path_within, validated
-from pixelsmile.store.json_lines import Record, escaped, read_numbered, recordable
+from pixelsmile.results.page import data_uri, page_environment, page_of
+from pixelsmile.store.json_lines import Record, read_numbered
 
 _SIDE_PX = 176
 
@@ -78,23 +76,18 @@ def review_page(folder: Path, rows: Iterable[Row], *, start: int, num: int) -> t
     if not shown:
         raise InputError(f"no pictures from number {start:,} on: give a smaller --start, or build on")
     title = f"Keep or drop: pictures {start + 1:,} to {start + len(shown):,}"
-    return page_of("review", title, shown), len(shown)
+    return filled_page("review", title, shown), len(shown)
 
 
-def page_of(name: str, title: str, rows: Sequence[Mapping[str, str | bool]], **data: JsonValue) -> str:
-    """The page of the template and the script `name`, with everything in it. rows: each has an `id`."""
-    script = _text(f"{name}.js")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False}
-    page = environment.from_string(_text(f"{name}.html")).render(
-        title=title,
-        data=recordable({"set": _name([str(row["id"]) for row in rows]), "rows": list(rows), **data}),
-        script=script,
-        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-    )
-    return escaped(page)
+def filled_page(name: str, title: str, rows: Sequence[Mapping[str, str | bool]], **data: JsonValue) -> str:
+    """The page of the template and the script `name`. rows: each has an `id`."""
+    given: dict[str, JsonValue] = {
+        "set": _name([str(row["id"]) for row in rows]),
+        "rows": [dict(row) for row in rows],
+        **data,
+    }
+    template = page_environment().from_string(_text(f"{name}.html"))
+    return page_of(template, title, given, _text(f"{name}.js"))
 
 
 def _shown(folder: Path, row: Row) -> dict[str, str | bool]:
@@ -102,7 +95,8 @@ def _shown(folder: Path, row: Row) -> dict[str, str | bool]:
     image = kept_picture(folder, row)
     if row.base_picture is not None:
         asked = f"{row.expression} {row.strength or 0:g}: {row.prompt or ''}"
-        uri = data_uri(load_image(path_within(folder, row.base_picture)), image)
+        both = _side_by_side(load_image(path_within(folder, row.base_picture)), image)
+        uri = data_uri(both, 2 * _SIDE_PX)
         return {"id": row.id, "key": row.key, "words": asked, "uri": uri, "pair": True}
     parts = [f"{row.width_px} x {row.height_px} px"]
     if row.face_px is not None:
@@ -111,21 +105,25 @@ def _shown(folder: Path, row: Row) -> dict[str, str | bool]:
         parts.append(f"sharpness {row.sharpness:.0f}")
     if row.yaw is not None:
         parts.append(f"yaw {row.yaw:.0f}°")
-    return {"id": row.id, "key": row.key, "words": ", ".join(parts), "uri": data_uri(image), "pair": False}
+    return {
+        "id": row.id,
+        "key": row.key,
+        "words": ", ".join(parts),
+        "uri": data_uri(image, _SIDE_PX),
+        "pair": False,
+    }
 
 
-def data_uri(*images: Image.Image, side_px: int = _SIDE_PX) -> str:
-    """The pictures, no larger than that, in a row."""
-    strip = Image.new("RGB", (side_px * len(images), side_px), "white")
+def _side_by_side(*images: Image.Image) -> Image.Image:
+    """No larger than on the page."""
+    strip = Image.new("RGB", (_SIDE_PX * len(images), _SIDE_PX), "white")
     right = bottom = 0
     for image in images:
         small = image.copy()
-        small.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
+        small.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS)
         strip.paste(small, (right, 0))
         right, bottom = right + small.width, max(bottom, small.height)
-    file = io.BytesIO()
-    strip.crop((0, 0, right, bottom)).save(file, "WEBP", quality=80, method=2)
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+    return strip.crop((0, 0, right, bottom))
 
 
 def _name(ids: Sequence[str]) -> str:

@@ -1,19 +1,12 @@
-"""Pages that stand alone: everything inside one file, nothing loaded, nothing run but a page's own script.
+"""The pages of reports, of the templates in templates/."""
 
-The templates lie in templates/; what they are given is escaped unless it is markup already.
-"""
-
-import base64
-import hashlib
-import io
 import json
 from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image
+from jinja2 import Environment, PackageLoader
 
 from pixelsmile.benchmarks.report.charts import color_class
 from pixelsmile.benchmarks.report.tables import (
@@ -28,22 +21,15 @@ from pixelsmile.benchmarks.report.tables import (
 )
 from pixelsmile.benchmarks.run_folder import EditKey, EditRecord, RunFolder
 from pixelsmile.images import load_image
-from pixelsmile.store.json_lines import escaped, recordable
+from pixelsmile.results.page import data_uri, page_environment, page_of
 
 _SIDE_PX = 224
 _EXCERPT_LETTERS = 420
 
 
 def render(template: str, title: str, data: Mapping[str, Any], script: str = "", **values: Any) -> str:
-    """The page that a template makes of `values`.
-
-    data: lies in the page as JSON, each under its id, to be read by scripts and people. The page may load
-    nothing, and run nothing but `script`: the browser is told so.
-    """
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = _templates().get_template(template)
-    text = page.render(title=title, data=recordable(dict(data)), script=script, digest=digest, **values)
-    return escaped(text)
+    """`page_of` a template of the folder. data: lies in the page, each under its id."""
+    return page_of(_templates().get_template(template), title, dict(data), script, **values)
 
 
 class Pictures:
@@ -84,19 +70,6 @@ class Pictures:
         return {"uri": self._uris[file], "words": words}
 
 
-def data_uri(image: Image.Image, max_side_px: int, quality: int = 82) -> str:
-    """`image` as a WebP in a data URI, no side longer than `max_side_px`.
-
-    It is written from the pixels alone: no metadata of the file tells who made it.
-    """
-    bare = Image.new("RGB", image.size)
-    bare.paste(image)
-    bare.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    bare.save(buffer, "WEBP", quality=quality, method=4)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
 def excerpt(text: str) -> str:
     """`text` on one line, cut where it is long."""
     line = " ".join(text.split())
@@ -113,14 +86,7 @@ def specified(records: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) 
 
 @cache
 def _templates() -> Environment:
-    made = Environment(
-        loader=PackageLoader("pixelsmile.benchmarks.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False}
+    made = page_environment(PackageLoader("pixelsmile.benchmarks.report"))
     made.filters |= {"number": format_number, "interval": format_interval, "excerpt": excerpt}
     made.globals |= {
         "COMPONENTS": COMPONENTS,

@@ -16,13 +16,14 @@ from typing import Any, Literal
 from markupsafe import Markup
 from pydantic import Field, JsonValue, model_validator
 
-from pixelsmile.benchmarks.report.page import data_uri, render
+from pixelsmile.benchmarks.report.page import render
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import NEUTRAL
 from pixelsmile.hashing import sha256_file
 from pixelsmile.images import load_image
 from pixelsmile.limits import MAX_FILE_BYTES, read_record, shown
+from pixelsmile.results.page import data_uri
 from pixelsmile.store.json_lines import Record
 
 Question = Literal["continuity", "identity"]
