@@ -3,12 +3,13 @@
 Shape suffixes: J judges, U pictures, E expressions.
 """
 
+import re
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -18,8 +19,10 @@ from pixelsmile.dataset.rows import LABELS, STATISTICS, Row
 from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.judges.agreement import Alpha, score_alphas
+from pixelsmile.judges.judge import Reason
 
 _CATEGORIES = (*STATISTICS, "statistics_expression")
+_REASONS = re.compile(rf"(?:^|; )({'|'.join(get_args(Reason))}): ")  # before what was said
 _NUM_DIGITS = 3
 _SHARES = (0.05, 0.5, 0.95)
 
@@ -189,7 +192,7 @@ class _Person:
 
 def _reason(words: str) -> str:
     """Each of several judges' reasons without what it said."""
-    return "; ".join(dict.fromkeys(part.partition(": ")[0] for part in words.split("; ")))
+    return "; ".join(dict.fromkeys(_REASONS.findall(words)))
 
 
 def _mean(numbers: list[float]) -> float | None:
