@@ -19,7 +19,7 @@ def test_by_label_and_reason():
         row(1, "neutral", {"happy": 0.1} | {}, strength=1, confidence=0.9),
         row(2, "happy", {"happy": 0.4}, strength=0.5, confidence=0.5),
         row(3, "happy", {"sad": 0.8, "happy": 0.2}, strength=1, doubts=("other expression",), confidence=0.1),
-        row(4, "happy", None, no_verdict="unsuited: none (of 2.9; at most 1: 2); empty: x: y", doubts=("no verdict",)),
+        row(4, "happy", None, no_verdict="unsuited: no (2.9; 1: 2); empty: x: y", doubts=("no verdict",)),
         row(5, None, {}, domain="anime", judge="you"),
     ]
     found = annotation_statistics(rows)
