@@ -5,7 +5,8 @@
 Of drawn people of both domains and of a folder's photographs, each of another person: the share that the
 default limits of `faces` keep at each amount, and quantiles of what is measured. A blur is the Gaussian's
 sigma as a share of the face's width; light is a factor of all levels. Of photographs also the cosines of
-identity: of two people (each picture is one), and of one person with half the pixels, and flipped.
+identity: of two people (each picture is one), and of one person with half the pixels, and flipped; and what a
+face that is made small keeps: who it is, and what the small judge says of it.
 """
 
 import argparse
@@ -22,9 +23,12 @@ from pixelsmile.expressions import DOMAINS
 from pixelsmile.faces.face import Face
 from pixelsmile.faces.likeness import LikenessMeter, open_meter
 from pixelsmile.images import load_image
+from pixelsmile.judges.judge import NoVerdict
+from pixelsmile.judges.photo.judge import PhotoJudge
 
 FIRST_SEED, NUM_PEOPLE, SIZE_PX = 30_000_000, 40, 256
 BLURS = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03)
+SIZES = (96, 80, 64, 48, 32)
 FACTORS = (0.12, 0.18, 0.25, 0.35, 0.5, 0.7, 1.0, 1.3, 1.6, 2.0, 2.5)
 QUANTILES = (0.05, 0.5, 0.95)
 
@@ -84,12 +88,14 @@ def table(name: str, faces: Known) -> None:
             print(f"{kind:<6}{amount:<6} {shares}   {numbers}")
 
 
-def identities(faces: Known, meter: LikenessMeter) -> None:
-    def embedded(image: Image.Image, face: Face) -> np.ndarray:
-        (parts,) = meter.embed(image, face).values()
-        return parts[0] / np.linalg.norm(parts[0])
+def embedded(meter: LikenessMeter, image: Image.Image, face: Face) -> np.ndarray:
+    """Who it is, of length 1."""
+    (parts,) = meter.embed(image, face).values()
+    return np.asarray(parts[0] / np.linalg.norm(parts[0]))
 
-    people = np.stack([embedded(*one) for one in faces])
+
+def identities(faces: Known, meter: LikenessMeter) -> None:
+    people = np.stack([embedded(meter, *one) for one in faces])
     others = (people @ people.T)[np.triu_indices(len(people), 1)]
     limit = SamePerson().human
     print(
@@ -100,9 +106,36 @@ def identities(faces: Known, meter: LikenessMeter) -> None:
         pairs = []
         for (image, _), was in zip(faces, people, strict=True):
             now = known(iter([change(image)]), meter)
-            pairs += [float(was @ embedded(*one)) for one in now]
+            pairs += [float(was @ embedded(meter, *one)) for one in now]
         linked = np.mean(np.array(pairs) >= limit)
         print(f"one person, {name}: {describe(np.array(pairs))}; {linked:.0%} are linked")
+
+
+def sizes(faces: Known, meter: LikenessMeter) -> None:
+    """Photographs whose faces are made so many pixels large, beside themselves as they are."""
+    judge = PhotoJudge()
+    for size_px in SIZES:
+        cosines, changes, same = [], [], 0
+        for image, face in faces:
+            by = size_px / min(face.width, face.height)
+            was = judge.look(image)
+            if by >= 1 or isinstance(was, NoVerdict):
+                continue
+            small = image.resize(
+                (round(image.width * by), round(image.height * by)), Image.Resampling.LANCZOS
+            )
+            now = judge.look(small)
+            found = known(iter([small]), meter)
+            if isinstance(now, NoVerdict) or not found:
+                cosines.append(-1.0)
+                continue
+            cosines.append(float(np.dot(embedded(meter, image, face), embedded(meter, *found[0]))))
+            changes.append(float(np.abs(was.scores - now.scores).max()))
+            same += was.evidence.dominant == now.evidence.dominant
+        print(
+            f"face of {size_px} px: {len(cosines)} of them; cosine with itself {min(cosines):.3f} or more; "
+            f"scores change by {max(changes):.2f} at most; {same} are called the same"
+        )
 
 
 def halved(image: Image.Image) -> Image.Image:
@@ -128,6 +161,7 @@ def main() -> None:
         faces = known(photographs(options.photographs), meter)
         table("photographs", faces)
         identities(faces, meter)
+        sizes(faces, meter)
 
 
 if __name__ == "__main__":

@@ -175,6 +175,12 @@ def test_pictures_that_are_none_and_one_that_was_replaced_are_set_aside_with_a_l
     (lost,) = StepFolder(tmp_path / "out/faces").all_rows(rejected=True)
     assert (lost.id, lost.reason) == (first.id, "failed")
     assert "has changed since it was kept" in lost.detail
+    (tmp_path / "out" / first.picture).unlink()
+    list(build(tmp_path / "out", config, redo="faces"))
+    (lost,) = StepFolder(tmp_path / "out/faces").all_rows(rejected=True)
+    assert lost.detail.endswith(
+        f"the picture of row {first.id}, is lost: put it back, or have it made again with --redo collect"
+    )
     list(build(tmp_path / "out", config, redo="collect"))
     assert StepFolder(tmp_path / "out/faces").manifest().num_kept == 2
 

@@ -8,6 +8,7 @@
 Two pictures of the same bytes are one file.
 """
 
+import os
 from pathlib import Path
 
 from PIL import Image
@@ -70,9 +71,11 @@ def kept_picture(folder: Path, row: Row) -> Image.Image:
 def kept_file(folder: Path, row: Row) -> bytes:
     """The bytes of a row's picture. ImageError where its file is lost, or holds other bytes now."""
     name = row.picture or ""
-    data = read_bytes(
-        path_within(folder, name, error=ImageError), max_bytes=MAX_PICTURE_BYTES, error=ImageError
-    )
+    path = path_within(folder, name, error=ImageError)
+    cure = f"put it back, or have it made again with --redo {'collect' if row.base is None else 'generate'}"
+    if not os.path.lexists(path):
+        raise ImageError(f"{name!r}, the picture of row {row.id}, is lost: {cure}")
+    data = read_bytes(path, max_bytes=MAX_PICTURE_BYTES, error=ImageError)
     if sha256_bytes(data) != row.sha256:
-        raise ImageError(f"{name!r} has changed since it was kept: do that step again with --redo")
+        raise ImageError(f"{name!r}, the picture of row {row.id}, has changed since it was kept: {cure}")
     return data

@@ -7,7 +7,7 @@ line about a picture counts.
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from itertools import islice
@@ -20,12 +20,14 @@ from pixelsmile.dataset.batches import Decide
 from pixelsmile.dataset.folder import kept_picture
 from pixelsmile.dataset.rows import ID_DIGITS, Row
 from pixelsmile.errors import InputError
+from pixelsmile.faces.face import Box
 from pixelsmile.images import load_image
 from pixelsmile.limits import path_within, validated
 from pixelsmile.results.page import data_uri, page_environment, page_of
 from pixelsmile.store.json_lines import Record, read_numbered
 
 _SIDE_PX = 176
+_AROUND = 2.0  # of an edit: side of what is shown over that of its face
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +74,7 @@ def review_page(folder: Path, rows: Iterable[Row], *, start: int, num: int) -> t
 
     InputError where there are none; ImageError where a picture is not there any more.
     """
-    shown = [_shown(folder, row) for row in islice(rows, start, start + num)]
+    shown = [_shown(folder, *one) for one in islice(_with_faces(rows), start, start + num)]
     if not shown:
         raise InputError(f"no pictures from number {start:,} on: give a smaller --start, or build on")
     title = f"Keep or drop: pictures {start + 1:,} to {start + len(shown):,}"
@@ -90,13 +92,40 @@ def filled_page(name: str, title: str, rows: Sequence[Mapping[str, str | bool]],
     return page_of(template, title, given, _text(f"{name}.js"))
 
 
-def _shown(folder: Path, row: Row) -> dict[str, str | bool]:
-    """A picture; of an edit its base and itself, side by side, and what was asked for."""
+def _with_faces(rows: Iterable[Row]) -> Iterator[tuple[Row, Box | None]]:
+    """Each row with the box of its face; of an edit with that of its base, which stands before it."""
+    base: Row | None = None
+    for row in rows:
+        base = row if row.base is None else base
+        of = base if base is not None and base.id == row.group else row
+        yield row, of.face_box
+
+
+def _around(image: Image.Image, face: Box | None) -> Image.Image:
+    """The part of a picture that shows what an edit has changed: the face, and as much again about it."""
+    if face is None:
+        return image
+    x0, y0, x1, y1 = face
+    reach = _AROUND * max(x1 - x0, y1 - y0) / 2
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    return image.crop(
+        (
+            max(0, round(x - reach)),
+            max(0, round(y - reach)),
+            min(image.width, round(x + reach)),
+            min(image.height, round(y + reach)),
+        )
+    )
+
+
+def _shown(folder: Path, row: Row, face: Box | None) -> dict[str, str | bool]:
+    """A picture; of an edit the faces of its base and itself, side by side, and what was asked for."""
     image = kept_picture(folder, row)
     if row.base_picture is not None:
         asked = f"{row.expression} {row.strength or 0:g}: {row.prompt or ''}"
-        both = _side_by_side(load_image(path_within(folder, row.base_picture)), image)
-        uri = data_uri(both, 2 * _SIDE_PX)
+        base = load_image(path_within(folder, row.base_picture))
+        pair = (_around(base, face), _around(image, face)) if base.size == image.size else (base, image)
+        uri = data_uri(_side_by_side(*pair), 2 * _SIDE_PX)
         return {"id": row.id, "key": row.key, "words": asked, "uri": uri, "pair": True}
     parts = [f"{row.width_px} x {row.height_px} px"]
     if row.face_px is not None:
