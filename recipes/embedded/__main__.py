@@ -11,8 +11,8 @@ import torch
 
 from recipes.command_line import Stages, begin, recipe_parser, run
 from recipes.embedded.autoencoder import encode_all, load_latents, train_autoencoder
+from recipes.embedded.drawings import PICTURES_FILE, draw_all, planned_drawings
 from recipes.embedded.editor import train_editor
-from recipes.embedded.pairs import PICTURES_FILE, draw_all, planned_drawings
 from recipes.embedded.plan import Plan
 from recipes.embedded.text import build_image_processor, known_words
 from recipes.pictures import load_autoencoder

@@ -13,18 +13,19 @@ import torch
 from diffusers import QwenImageTransformer2DModel
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
-from transformers import Qwen2_5_VLForConditionalGeneration
+from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
 from pixelsmile.editing.flow import PATCH, FlowSchedule, add_noise, pack, velocity_target
 from pixelsmile.editing.prompts import IMAGE_TOKEN, PICTURE, PREFIX, SUFFIX
 from pixelsmile.training.window import ChosenPositions
+from recipes.embedded.drawings import Drawing
 from recipes.embedded.pairs import Pairs
 from recipes.embedded.plan import EditorPhase, EditorPlan
 from recipes.embedded.text import build_text_encoder, build_tokenizer
 from recipes.optimisation import Losses, autocast, train
-from recipes.random_faces import Drawing
 from recipes.work_folder import whole_folder
 
+_OF_WORDS = ("model.language_model.embed_tokens.weight", "lm_head.weight")
 MERGE = 4  # patches of the picture that the text encoder merges into a token
 
 
@@ -141,7 +142,7 @@ def train_editor(
 
 
 def load_networks(editor: EmbeddedEditor, model: Path) -> None:
-    """Take the weights of a finished model folder of the same shape."""
+    """Take the weights of a finished model folder of the same shape; it may have had other words."""
     stock = QwenImageTransformer2DModel.from_pretrained(
         model / "transformer", torch_dtype=torch.float32, trust_remote_code=False
     )
@@ -149,7 +150,14 @@ def load_networks(editor: EmbeddedEditor, model: Path) -> None:
     text_encoder = Qwen2_5_VLForConditionalGeneration.from_pretrained(
         model / "text_encoder", dtype=torch.float32, trust_remote_code=False
     )
-    editor.text_encoder.load_state_dict(text_encoder.state_dict())
+    weights = text_encoder.state_dict()
+    words = Qwen2Tokenizer.from_pretrained(model / "tokenizer").get_vocab()
+    for name, value in editor.text_encoder.state_dict().items():
+        if name in _OF_WORDS:  # a row a word; those that are new start where they are
+            known = {word: number for word, number in editor.tokenizer.get_vocab().items() if word in words}
+            rows, before = list(known.values()), [words[word] for word in known]
+            weights[name] = value.index_copy(0, torch.tensor(rows), weights[name][before])
+    editor.text_encoder.load_state_dict(weights)
 
 
 def block_matrices(editor: EmbeddedEditor) -> list[nn.Parameter]:

@@ -13,10 +13,16 @@ class PicturePlan:
 
     size: int = 256  # px
     num_identities: int = 1400  # in each domain
-    pictures_per_identity: int = 5  # the first is neutral
+    num_canonical: int = 4  # of each: the one drawing that a plain prompt stands for, at full strength
+    num_combinations: int = 3  # of each: drawings that take the library's attributes to say
+    strengths: tuple[float, ...] = (0.4, 0.67, 1.0)  # of combinations: slight, clear, strong
     first_training_seed: int = 0
     first_test_seed: int = 1_000_000
-    min_strength: float = 0.7  # of expressions: strengths are uniform from here to 1, and not labelled
+
+    @property
+    def pictures_per_identity(self) -> int:
+        """With the neutral one, which is the first."""
+        return 1 + self.num_canonical + self.num_combinations
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,8 @@ EDITOR_PHASES = (
     ),
     EditorPhase(
         "edit",
-        Optimisation(2_800, 1.5e-3, 25, 0.99, decay_share=0.55, checkpoint_every=100, log_every=25),
-        batch_size=32, shift=3.0, focus=0.75, core_rows=(5, 14), core_columns=(4, 12), num_elsewhere=8,
+        Optimisation(2_800, 1.5e-3, 25, 0.99, decay_share=0.55, checkpoint_every=50, log_every=25),
+        batch_size=48, shift=3.0, focus=0.75, core_rows=(5, 14), core_columns=(4, 12), num_elsewhere=8,
         muon=True,
     ),
     EditorPhase(
@@ -95,7 +101,8 @@ class EditorPlan:
     condition_px: int = 64  # the pipeline rounds to 32s, the processor then to 28s: 4 tokens
     shift: float = 3.0  # of the noise levels in sampling
     num_sampling_steps: int = 4
-    confusion_rate: float = 0.25  # of the targets of a confusing pair carry the partner's label
+    dual_share: float = 0.28  # of the steps: category and attributes of a combination
+    dense_share: float = 0.12  # of the steps: FED-Bench's dense instruction for any drawing
     neutral_share: float = 0.12  # of the targets
     neutral_source_share: float = 0.65  # of the sources of all others; the rest show another expression
     phases: tuple[EditorPhase, ...] = EDITOR_PHASES

@@ -1,10 +1,13 @@
 """The language side of the embedded editor: a tokenizer of whole words, and a small Qwen2.5-VL.
 
-The editor understands a closed set of words: those of PROMPTS with every name of an expression in them.
+The editor understands a closed set of words: those of PROMPTS with every name of an expression in them, of
+the library's attributes and of FED-Bench's instructions.
 """
 
 import json
+import re
 from collections.abc import Iterator
+from functools import cache
 
 import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -12,9 +15,11 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Q
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from pixelsmile.benchmarks.fed.instructions import dense_instruction
 from pixelsmile.editing.prompts import PICTURE, PREFIX, SUFFIX
-from pixelsmile.expressions import DOMAINS, SYNONYMS, Domain, target_prompt
-from recipes.embedded.plan import EditorPlan
+from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, SYNONYMS, Domain, target_prompt
+from recipes.embedded.drawings import Drawing, combinations_of
+from recipes.embedded.plan import EditorPlan, PicturePlan
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -31,6 +36,7 @@ PROMPTS = (
     "Edit the {subject} to show a {word} expression",
     "Make the {subject} look {word}",
     "Give the {subject} a {word} face",
+    "Make the {subject} look {word}.",
 )
 
 
@@ -41,25 +47,49 @@ def phrased(word: str, domain: Domain, wording: int) -> str:
     return PROMPTS[wording].format(subject="person" if domain == "human" else "character", word=word)
 
 
+def dual_prompt(drawing: Drawing) -> str:
+    """Category, intensity and attributes of a combination (PixelSmile, section 3.1)."""
+    assert drawing.combination is not None
+    combination = combinations_of(drawing.expression)[drawing.combination]
+    return combination.prompt(drawing.strength, drawing.domain)
+
+
+def dense_prompt(source: Drawing, target: Drawing) -> str:
+    """As FED-Bench asks densely for a drawing."""
+    return dense_instruction(source, target)
+
+
+def prompts() -> Iterator[str]:
+    """Prompts in which every word of every prompt comes up."""
+    for domain in DOMAINS:
+        for word in SYNONYMS:
+            for wording in range(len(PROMPTS)):
+                yield phrased(word, domain, wording)
+        at_rest = Drawing(0, domain, NEUTRAL, 0.0)
+        for name in EXPRESSIONS:
+            yield dense_prompt(Drawing(0, domain, name, 1.0), at_rest)
+            for strength in PicturePlan().strengths:
+                for combination in range(len(combinations_of(name))):
+                    drawing = Drawing(0, domain, name, strength, combination)
+                    yield dual_prompt(drawing)
+                    yield dense_prompt(at_rest, drawing)
+            yield dense_prompt(at_rest, Drawing(0, domain, name, 1.0))
+
+
 def corpus() -> Iterator[str]:
     """Every text that the tokenizer must hold as whole words."""
     yield PREFIX
     yield PICTURE
     yield SUFFIX
-    for word in SYNONYMS:
-        for domain in DOMAINS:
-            for wording in range(len(PROMPTS)):
-                yield phrased(word, domain, wording)
+    yield from prompts()
 
 
 def known_words() -> list[str]:
     """Every word of the prompts that the editor is trained on."""
-    prompts = [
-        phrased(word, domain, w) for word in SYNONYMS for domain in DOMAINS for w in range(len(PROMPTS))
-    ]
-    return list(dict.fromkeys(word for prompt in prompts for word in prompt.split()))
+    return list(dict.fromkeys(word for prompt in prompts() for word in re.findall(r"\w+", prompt)))
 
 
+@cache
 def build_tokenizer() -> Qwen2Tokenizer:
     """Byte-level BPE with Qwen's pre-tokenizer and marks, merged until each word of the corpus is a token."""
     bpe = Tokenizer(models.BPE())
