@@ -12,7 +12,7 @@ class PicturePlan:
     """Which portraits are drawn. Identities are seeds; the ranges of training and testing do not meet."""
 
     size: int = 256  # px
-    num_identities: int = 1400  # in each domain
+    num_identities: int = 875  # in each domain
     num_canonical: int = 4  # of each: the one drawing that a plain prompt stands for, at full strength
     num_combinations: int = 3  # of each: drawings that take the library's attributes to say
     strengths: tuple[float, ...] = (0.4, 0.67, 1.0)  # of combinations: slight, clear, strong
