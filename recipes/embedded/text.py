@@ -15,9 +15,9 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Q
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from pixelsmile.benchmarks.fed.instructions import dense_instruction
 from pixelsmile.editing.prompts import PICTURE, PREFIX, SUFFIX
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, SYNONYMS, Domain, target_prompt
+from pixelsmile.portraits.instructions import dense_instruction
 from recipes.embedded.drawings import Drawing, combinations_of
 from recipes.embedded.plan import EditorPlan, PicturePlan
 
@@ -56,7 +56,7 @@ def dual_prompt(drawing: Drawing) -> str:
 
 def dense_prompt(source: Drawing, target: Drawing) -> str:
     """As FED-Bench asks densely for a drawing."""
-    return dense_instruction(source, target)
+    return dense_instruction(source.expression, target.expression, target.units, target.strength)
 
 
 def prompts() -> Iterator[str]:

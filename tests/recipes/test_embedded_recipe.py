@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -11,18 +12,20 @@ from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
 from diffusers.models.transformers.transformer_qwenimage import QwenEmbedRope
 from PIL import Image
 from torch import nn
+from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
 from pixelsmile import Editor
 from pixelsmile.editing.prompts import PICTURE, PREFIX, SUFFIX
 from pixelsmile.errors import InputError, PixelSmileError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, SYNONYMS, confusing_partner, target_prompt
-from pixelsmile.portraits import render, sample_identity
+from pixelsmile.portraits import ActionUnits, render, sample_identity
 from pixelsmile.portraits.prototypes import action_units
 from pixelsmile.training.window import ChosenPositions
 from recipes.embedded import quality
 from recipes.embedded.__main__ import stages
-from recipes.embedded.editor import RealRotaryAttention
-from recipes.embedded.pairs import Pairs, confused_label, planned_drawings
+from recipes.embedded.drawings import combinations_of, planned_drawings
+from recipes.embedded.editor import EmbeddedEditor, RealRotaryAttention, load_networks
+from recipes.embedded.pairs import Pairs, confused_label
 from recipes.embedded.plan import (
     AutoencoderPlan,
     EditorPhase,
@@ -31,12 +34,12 @@ from recipes.embedded.plan import (
     Plan,
 )
 from recipes.embedded.quality import Errors, Tally, measure
-from recipes.embedded.text import PROMPTS, build_tokenizer, phrased
+from recipes.embedded.text import PROMPTS, build_tokenizer, dense_prompt, dual_prompt, known_words, phrased
 from recipes.optimisation import RMS, Muon, Optimisation, learning_rate, orthogonalised, train
 
 SHORT = Optimisation(4, 1e-3, 2, 0.9, checkpoint_every=2, log_every=2)
 TINY = Plan(
-    pictures=PicturePlan(size=64, num_identities=2, pictures_per_identity=3),
+    pictures=PicturePlan(size=64, num_identities=2, num_canonical=1, num_combinations=1),
     autoencoder=AutoencoderPlan(
         base_dim=4, dim_mult=(1, 1, 2, 2), num_identities=2, crop_px=32, batch_size=2, final_crop_px=64,
         final_batch_size=1, final_share=0.5, optimisation=SHORT,
@@ -123,8 +126,8 @@ def test_a_finished_recipe_does_nothing_again(model):
 
 def test_another_plan_does_not_use_these_pictures(model):
     before = (model.parent / "plan.json").read_bytes()
-    with pytest.raises(InputError, match=r"min_strength = 0\.7, not 0\.5"):
-        run(model.parent, replace(TINY, pictures=replace(TINY.pictures, min_strength=0.5)))
+    with pytest.raises(InputError, match=r"num_canonical = 1, not 2"):
+        run(model.parent, replace(TINY, pictures=replace(TINY.pictures, num_canonical=2)))
     assert (model.parent / "plan.json").read_bytes() == before
 
 
@@ -177,9 +180,17 @@ def test_pictures_are_planned_in_pairs_of_styles_and_start_neutral():
     pictures = planned_drawings(plan, seed=0)
     assert len(pictures) == 3 * 2 * plan.pictures_per_identity
     assert pictures == planned_drawings(plan, seed=0)
-    for picture in pictures:
-        assert picture.identity_seed < plan.first_test_seed
-        assert picture.expression == NEUTRAL or plan.min_strength <= picture.strength <= 1
+    for start in range(0, len(pictures), plan.pictures_per_identity):
+        neutral, *others = pictures[start : start + plan.pictures_per_identity]
+        assert (neutral.expression, neutral.units) == (NEUTRAL, action_units(NEUTRAL))
+        canonical, combined = others[: plan.num_canonical], others[plan.num_canonical :]
+        assert [one.units for one in canonical] == [action_units(one.expression) for one in canonical]
+        for one in combined:
+            units = combinations_of(one.expression)[one.combination].units
+            assert one.units == ActionUnits(**units).scaled(one.strength)
+            assert one.strength in plan.strengths
+        assert len({(one.identity_seed, one.domain) for one in (neutral, *others)}) == 1
+        assert neutral.identity_seed < plan.first_test_seed
 
 
 def test_pairs_stay_within_an_identity_and_a_style():
@@ -191,20 +202,76 @@ def test_pairs_stay_within_an_identity_and_a_style():
         assert ("person" if target.domain == "human" else "character") in pair.prompt
 
 
-def test_labels_are_confused_at_the_stated_rate_and_only_within_pairs():
-    rng = np.random.default_rng(0)
+def test_labels_are_confused_of_people_with_glasses_and_only_within_pairs():
+    people = {glasses: _person(glasses) for glasses in (True, False)}
     for name in EXPRESSIONS:
-        labels = [confused_label(name, 0.25, rng) for _ in range(2000)]
-        partner = confusing_partner(name)
-        assert set(labels) <= {name, partner}
-        assert labels.count(partner) / 2000 == pytest.approx(0.25 if partner else 0.0, abs=0.04)
+        assert confused_label(name, people[False]) == name
+        assert confused_label(name, people[True]) == (confusing_partner(name) or name)
+    share = np.mean([sample_identity(seed).glasses != "none" for seed in range(1000)])
+    assert share == pytest.approx(0.25, abs=0.04)
+
+
+def _person(glasses: bool) -> int:
+    return next(seed for seed in range(100) if (sample_identity(seed).glasses != "none") == glasses)
+
+
+def test_prompts_of_a_step_have_one_length_and_say_what_is_drawn():
+    pictures, tokenizer = planned_drawings(PicturePlan(num_identities=20), seed=0), build_tokenizer()
+    pairs = Pairs(pictures, EditorPlan())
+    kinds = set()
+    for seed in range(30):
+        some = pairs.draw(8, np.random.default_rng(seed))
+        assert len({len(tokenizer(pair.prompt)["input_ids"]) for pair in some}) == 1
+        for pair in some:
+            source, target = pictures[pair.source], pictures[pair.target]
+            if pair.prompt == dense_prompt(source, target):
+                kinds.add("dense")
+            elif target.combination is not None:
+                kinds.add("dual")
+                assert pair.prompt == dual_prompt(target)
+            else:
+                kinds.add("plain")
+                words = {word for word, name in SYNONYMS.items() if name == _meant(target)}
+                assert words & set(pair.prompt.rstrip(".").split())
+    assert kinds == {"dense", "dual", "plain"}
+
+
+def _meant(target):
+    return confused_label(target.expression, target.identity_seed)
+
+
+def test_every_word_of_every_prompt_is_known():
+    words = set(known_words())
+    pictures = planned_drawings(PicturePlan(num_identities=6), seed=1)
+    pairs = Pairs(pictures, EditorPlan())
+    for some in (*pairs.dual, *pairs.dense):
+        assert {word for pair in some for word in re.findall(r"\w+", pair.prompt)} <= words
+
+
+def test_words_that_a_model_had_keep_their_embeddings(model, tmp_path):
+    known = Qwen2Tokenizer.from_pretrained(model / "tokenizer").get_vocab()
+    fewer = {word: number for word, number in known.items() if word != "\u0120smirk"}
+    assert len(fewer) == len(known) - 1
+    shutil.copytree(model, tmp_path / "model")
+    editor = EmbeddedEditor(TINY.editor, 16, seed=1)
+    before = editor.text_encoder.get_input_embeddings().weight.detach().clone()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            Qwen2Tokenizer, "get_vocab", lambda self: fewer if self is not editor.tokenizer else known
+        )
+        load_networks(editor, model)
+    after = editor.text_encoder.get_input_embeddings().weight
+    trained = Qwen2_5_VLForConditionalGeneration.from_pretrained(model / "text_encoder", dtype=torch.float32)
+    rows = torch.tensor([number for word, number in known.items() if word in fewer])
+    assert torch.equal(after[rows], trained.get_input_embeddings().weight[rows])
+    assert torch.equal(after[known["\u0120smirk"]], before[known["\u0120smirk"]])
 
 
 def test_every_word_of_the_prompts_is_one_token():
     tokenizer = build_tokenizer()
     for wording in range(len(PROMPTS)):
         lengths = {len(tokenizer(phrased(word, "anime", wording))["input_ids"]) for word in SYNONYMS}
-        assert lengths == {len(PROMPTS[wording].split())}
+        assert lengths == {len(re.findall(r"\w+|\.", PROMPTS[wording].format(subject="s", word="w")))}
     assert phrased("happy", "human", 0) == target_prompt("happy", "human")
     whole = tokenizer(PREFIX + PICTURE + "Make the person look sad" + SUFFIX)["input_ids"]
     assert tokenizer.decode(whole) == PREFIX + PICTURE + "Make the person look sad" + SUFFIX
@@ -296,8 +363,11 @@ def test_quality_counts_confusions_by_hand():
     for name in EXPRESSIONS:
         tally.chosen[name] = [name, name]
     tally.chosen["fear"] = ["surprised", "happy"]
+    tally.chosen_with_glasses["fear"] = ["surprised", "fear"]
     summary = tally.summary()
+    assert summary["num_edits"] == 26
     assert summary["nearest_own"] == pytest.approx(11 / 12, abs=1e-4)
-    assert summary["nearest_own_in_confusing_pairs"] == pytest.approx(3 / 4)
-    assert summary["nearer_own_than_partner"] == pytest.approx(6 / 7, abs=1e-4)
+    assert summary["nearest_own_outside_pairs"] == 1
+    assert summary["nearest_own_in_pairs"] == pytest.approx(3 / 4)
+    assert summary["nearest_partner_with_glasses"] == pytest.approx(1 / 2)
     assert summary["nearest_own_by_expression"]["fear"] == 0.0
