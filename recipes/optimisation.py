@@ -105,9 +105,12 @@ def _means(window: list[dict[str, float]]) -> dict[str, float]:
 
 def autocast(device: torch.device) -> torch.autocast:
     """bfloat16 where the device multiplies it; float32 on processors that would be ten times slower in it."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=_multiplies_bfloat16(device))
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
     able = torch.cpu.get_capabilities()
-    native = device.type != "cpu" or able.get("avx512_bf16") or able.get("amx_bf16")
-    return torch.autocast(device.type, torch.bfloat16, enabled=bool(native))
+    return device.type != "cpu" or bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def learning_rate(step: int, plan: Optimisation) -> float:
@@ -182,8 +185,8 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 class Muon(torch.optim.Optimizer):
     """For matrices only: Nesterov momentum, made orthogonal before it is applied (Jordan et al. 2024).
 
-    Without weight decay. torch.optim.Muon does the same in bfloat16, which processors without it take ten
-    times as long for.
+    Without weight decay. torch.optim.Muon does the same in bfloat16 everywhere, which processors without it
+    take ten times as long for; with it they take a quarter of the time of float32.
     """
 
     def __init__(self, matrices: Iterable[Tensor], lr: float, momentum: float = 0.95) -> None:
@@ -208,12 +211,14 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
-    """The matrix (R x C) with all its singular values brought near 1."""
+    """The matrix (R x C) with all its singular values brought near 1, in bfloat16 where the device has it."""
     a, b, c = COEFFICIENTS
     tall = matrix.shape[0] > matrix.shape[1]
     wide = matrix.T if tall else matrix
+    if _multiplies_bfloat16(matrix.device):
+        wide = wide.bfloat16()
     wide = wide / (wide.norm() + 1e-7)
     for _ in range(NUM_NEWTON_SCHULZ_STEPS):
         gram = wide @ wide.T
         wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
-    return wide.T if tall else wide
+    return (wide.T if tall else wide).to(matrix.dtype)
