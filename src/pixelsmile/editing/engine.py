@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -59,7 +59,8 @@ class EditJob:
     image: RGB, at the working size (sides multiples of `Engine.multiple_px`). shift: fixed shift of the noise
     levels in place of the checkpoint's schedule (None: the checkpoint's). batch_size: forwards at a time
     (None: the engine's choice). domain: human or anime; an adapter may be for one of them. neutralise: 0..1,
-    how much of what the face shows already goes before action units are added.
+    how much of what the face shows already goes before action units are added. previews: how many looks at
+    each picture are wanted while it is made (an engine gives as many as it can).
     """
 
     image: Image.Image
@@ -72,6 +73,12 @@ class EditJob:
     batch_size: int | None = None
     domain: str = "human"
     neutralise: float = 1.0
+    previews: int = 0
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Jobs with equal keys may share batches: their pictures differ, not how they are sampled."""
+        return self.image.size, self.num_steps, self.shift, self.batch_size, self.domain
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,15 @@ class Progress:
     stage: Stage
     done: int
     total: int
+
+
+@dataclass(frozen=True)
+class Preview(Progress):
+    """A look at a picture on its way, as the model sees it: the `index`-th of a job's `target`-th target."""
+
+    image: Image.Image
+    target: int
+    index: int
 
 
 @dataclass(frozen=True)
@@ -109,4 +125,16 @@ class Engine(Protocol):
 
     def stream(self, job: EditJob) -> Iterator[Progress | EngineResult]:
         """Run a job: any number of Progress events, then one EngineResult."""
+        ...
+
+
+@runtime_checkable
+class BatchingEngine(Engine, Protocol):
+    """An engine that makes several pictures' samples in one batch."""
+
+    def stream_many(self, jobs: Sequence[EditJob]) -> Iterator[tuple[int, Progress | EngineResult]]:
+        """Run jobs of one `batch_key`: the events of each with its place among the jobs.
+
+        Every job gets what it would get alone, up to rounding.
+        """
         ...

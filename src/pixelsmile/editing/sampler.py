@@ -1,10 +1,10 @@
-"""The sampling loop: many strengths and expressions of one picture in one batch.
+"""The sampling loop: many strengths and expressions, of one or several pictures, in one batch.
 
-All samples of an edit share the reference and the picture shapes, which is what makes a batch legal for the
-transformer. It is a generator: a step of a batch is an event, a finished batch another.
+All samples share the picture shapes, which is what makes a batch legal for the transformer. It is a
+generator: a step of a batch is an event, a finished batch another.
 
-Shape suffixes: B samples, R rows (forwards: one for each term of each sample), C, H, W latents, N tokens,
-D channels of a token.
+Shape suffixes: B samples, R rows (forwards: one for each term of each sample), P source pictures, C, H, W
+latents, N tokens, D channels of a token.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,18 +20,24 @@ from pixelsmile.editing.flow import PATCH, FlowSchedule, euler_step, make_noise,
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture to make: where its noise comes from, and its condition."""
+    """One picture to make: where its noise comes from, its condition, and which reference is edited."""
 
     seed: int
     terms: tuple[Term, ...]
+    picture: int = 0
 
 
 @dataclass(frozen=True)
 class StepTaken:
-    """`num_samples` samples went one step further, to `tokens` (B, N, D), float32."""
+    """Samples first, first + 1, ... went one step further, to `tokens` (B, N, D), float32.
+
+    estimate: what the velocity says of their end, in the same form: x - sigma v.
+    """
 
     num_samples: int
     tokens: Tensor
+    first: int
+    estimate: Tensor
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class BatchDone:
 class Denoiser:
     """The transformer with what every forward of an edit shares.
 
-    reference: packed latents (1, N, D) of the source picture, at the size of the pictures to make.
+    reference: packed latents (P, N, D) of the source pictures, at the size of the pictures to make.
     """
 
     transformer: Any
@@ -55,11 +61,19 @@ class Denoiser:
     latent_size: tuple[int, int]
     batch_size: int
 
-    def velocity(self, tokens_BND: Tensor, sigma: Tensor, conditions: Sequence[Sequence[Term]]) -> Tensor:
+    def velocity(
+        self,
+        tokens_BND: Tensor,
+        sigma: Tensor,
+        conditions: Sequence[Sequence[Term]],
+        pictures: Sequence[int] = (),
+    ) -> Tensor:
         """Weighted sums of the predicted velocities: sum_k w_k v(x, sigma, e_k), float32.
 
-        Terms whose embeddings have one length go through the transformer together.
+        Terms whose embeddings have one length go through the transformer together. pictures: the reference of
+        each sample (none: the first of all).
         """
+        pictures_B = torch.tensor(pictures or [0] * len(tokens_BND), device=tokens_BND.device)
         rows = [(sample, term) for sample, terms in enumerate(conditions) for term in terms]
         velocity_BND = torch.zeros_like(tokens_BND, dtype=torch.float32)
         for length in sorted({len(term.embedding) for _, term in rows}):
@@ -69,14 +83,16 @@ class Denoiser:
                 samples_R = torch.tensor([sample for sample, _ in part], device=tokens_BND.device)
                 weights_R = torch.tensor([term.weight for _, term in part], device=tokens_BND.device)
                 embeddings = torch.stack([term.embedding for _, term in part])
-                predicted_RND = self._forward(tokens_BND[samples_R], sigma, embeddings).float()
+                reference_RND = self.reference[pictures_B[samples_R]]
+                predicted_RND = self._forward(tokens_BND[samples_R], reference_RND, sigma, embeddings).float()
                 velocity_BND.index_add_(0, samples_R, weights_R.view(-1, 1, 1) * predicted_RND)
         return velocity_BND
 
-    def _forward(self, tokens_RND: Tensor, sigma: Tensor, embeddings_RTE: Tensor) -> Tensor:
+    def _forward(
+        self, tokens_RND: Tensor, reference_RND: Tensor, sigma: Tensor, embeddings_RTE: Tensor
+    ) -> Tensor:
         dtype = self.reference.dtype
         num_rows, num_tokens, _ = tokens_RND.shape
-        reference_RND = self.reference.expand(num_rows, -1, -1)
         height, width = self.latent_size
         shape = (1, height // PATCH, width // PATCH)
         output_RND = self.transformer(
@@ -101,8 +117,8 @@ def sample_latents(
         batch = samples[first : first + denoiser.batch_size]
         tokens_BND = _start(denoiser, batch)
         for step in range(num_steps):
-            tokens_BND = _step(denoiser, tokens_BND, batch, sigmas[step], sigmas[step + 1])
-            yield StepTaken(len(batch), tokens_BND)
+            tokens_BND, estimate_BND = _step(denoiser, tokens_BND, batch, sigmas[step], sigmas[step + 1])
+            yield StepTaken(len(batch), tokens_BND, first, estimate_BND)
         yield BatchDone(first, unpack(tokens_BND, *denoiser.latent_size))
 
 
@@ -115,6 +131,10 @@ def _start(denoiser: Denoiser, batch: Sequence[Sample]) -> Tensor:
 @torch.inference_mode()
 def _step(
     denoiser: Denoiser, tokens_BND: Tensor, batch: Sequence[Sample], sigma: Tensor, sigma_next: Tensor
-) -> Tensor:
-    velocity_BND = denoiser.velocity(tokens_BND, sigma, [sample.terms for sample in batch])
-    return euler_step(tokens_BND, velocity_BND, sigma, sigma_next)
+) -> tuple[Tensor, Tensor]:
+    conditions, pictures = [sample.terms for sample in batch], [sample.picture for sample in batch]
+    velocity_BND = denoiser.velocity(tokens_BND, sigma, conditions, pictures)
+    return (
+        euler_step(tokens_BND, velocity_BND, sigma, sigma_next),
+        euler_step(tokens_BND, velocity_BND, sigma, torch.zeros_like(sigma)),
+    )

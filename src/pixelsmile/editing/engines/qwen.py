@@ -5,6 +5,7 @@ Shape suffixes: B pictures, C, H, W latents, N tokens, D channels of a token.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from pixelsmile.editing.adapters.transformer import activate, load_adapters
 from pixelsmile.editing.components import Components, load_components, offload
 from pixelsmile.editing.conditioning import Prompt, choose_interpolation, condition
 from pixelsmile.editing.devices import Placement
-from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Progress
-from pixelsmile.editing.flow import PATCH, FlowSchedule, pack
+from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Preview, Progress
+from pixelsmile.editing.flow import PATCH, FlowSchedule, pack, unpack
 from pixelsmile.editing.folders import PUBLISHED_ADAPTER, ModelOptions, find_model, read_options
 from pixelsmile.editing.options import Interpolation
 from pixelsmile.editing.part_checks import weight_remarks
@@ -104,31 +105,63 @@ class QwenEngine:
 
         ModelError or AdapterError where numbers are not finite: no picture is made of them.
         """
+        for _, event in self.stream_many([job]):
+            yield event
+
+    def stream_many(self, jobs: Sequence[EditJob]) -> Iterator[tuple[int, Progress | EngineResult]]:
+        """Run jobs of one `batch_key` with their samples in the same batches. Raises what `stream` raises."""
+        first = jobs[0]
+        runs: list[_Run] = []
         try:
-            activate(self.parts.transformer, self.info.adapters, job.domain)
-            yield Progress("encode", 0, 1)
-            prompts, reference_BCHW = self._encode(job)
-            yield Progress("encode", 1, 1)
-            samples, shown, interpolations = samples_of(job, prompts)
-            denoiser = self._denoiser(job, reference_BCHW)
-            total = len(samples) * job.num_steps
-            taken, pictures = 0, []
-            for event in sample_latents(denoiser, samples, job.num_steps):
+            activate(self.parts.transformer, self.info.adapters, first.domain)
+            references = []
+            for place, job in enumerate(jobs):
+                yield place, Progress("encode", 0, 1)
+                prompts, reference_BCHW = self._encode(job)
+                yield place, Progress("encode", 1, 1)
+                runs.append(_Run(job, place, *samples_of(job, prompts)))
+                references.append(reference_BCHW)
+            denoiser = self._denoiser(first, torch.cat(references))
+            sigmas = tuple(denoiser.schedule.sigmas(first.num_steps).tolist())
+            order = [(run, number) for run in runs for number in range(len(run.samples))]
+            samples = [run.samples[number] for run, number in order]
+            for event in sample_latents(denoiser, samples, first.num_steps):
                 if isinstance(event, StepTaken):
-                    self._check(job, event.tokens)
-                    taken += event.num_samples
-                    yield Progress("denoise", taken, total)
-                else:
-                    pictures += self._decode(job, event.latents)
-                    yield Progress("decode", len(pictures), len(samples))
+                    self._check(first, event.tokens)
+                    acting = order[event.first : event.first + event.num_samples]
+                    yield from self._stepped(acting, event.estimate, denoiser.latent_size)
+                    continue
+                pictures = self._decode(first, event.latents)
+                finished = order[event.first : event.first + len(pictures)]
+                for (run, _), picture in zip(finished, pictures, strict=True):
+                    run.pictures.append(picture)
+                for run in _distinct(finished):
+                    yield run.place, Progress("decode", len(run.pictures), len(run.samples))
+                    if len(run.pictures) == len(run.samples):
+                        yield run.place, run.result(sigmas, denoiser.batch_size)
         finally:  # also where a person interrupts, or the memory runs out
             self._release()
-        yield EngineResult(
-            images=[[pictures[index] for index in row] for row in shown],
-            conditionings=tuple(interpolations),
-            sigmas=tuple(denoiser.schedule.sigmas(job.num_steps).tolist()),
-            batch_size=denoiser.batch_size,
-        )
+
+    def _stepped(
+        self, acting: "Sequence[tuple[_Run, int]]", estimate_BND: Tensor, latent_size: tuple[int, int]
+    ) -> Iterator[tuple[int, Progress]]:
+        """What there is to say of the samples that took a step: how far each job is, and looks at some."""
+        for run in _distinct(acting):
+            rows = [row for row, (owner, _) in enumerate(acting) if owner is run]
+            numbers = [acting[row][1] for row in rows]
+            run.taken += len(rows)
+            for number in numbers:
+                run.steps[number] += 1
+            progress = Progress("denoise", run.taken, len(run.samples) * run.job.num_steps)
+            yield run.place, progress
+            if run.steps[numbers[0]] in preview_steps(run.job):
+                images = self._decode(run.job, unpack(estimate_BND[rows], *latent_size))
+                for number, image in zip(numbers, images, strict=True):
+                    target, index = run.place_of(number)
+                    yield (
+                        run.place,
+                        Preview("denoise", progress.done, progress.total, image, target, index),
+                    )
 
     @torch.inference_mode()
     def _encode(self, job: EditJob) -> tuple[dict[str, Prompt], Tensor]:
@@ -166,6 +199,43 @@ class QwenEngine:
     def _release(self) -> None:
         if self._hooks is not None:
             self._hooks.maybe_free_model_hooks()
+
+
+class _Run:
+    """A job under way: its samples, which of them each picture of each target shows, and how far they are."""
+
+    def __init__(
+        self,
+        job: EditJob,
+        place: int,
+        samples: Sequence[Sample],
+        shown: list[list[int]],
+        conditionings: Sequence[str],
+    ) -> None:
+        self.job, self.place = job, place
+        self.samples = [replace(sample, picture=place) for sample in samples]
+        self.steps = [0] * len(samples)
+        self.taken = 0
+        self.pictures: list[Image.Image] = []
+        self._shown, self._conditionings = shown, tuple(conditionings)
+
+    def place_of(self, number: int) -> tuple[int, int]:
+        """The first picture that shows a sample: its target, and its place among the target's."""
+        return next((row, place.index(number)) for row, place in enumerate(self._shown) if number in place)
+
+    def result(self, sigmas: tuple[float, ...], batch_size: int) -> EngineResult:
+        images = [[self.pictures[number] for number in row] for row in self._shown]
+        return EngineResult(images, self._conditionings, sigmas, batch_size)
+
+
+def _distinct(acting: Sequence[tuple[_Run, int]]) -> list[_Run]:
+    return list(dict.fromkeys(run for run, _ in acting))
+
+
+def preview_steps(job: EditJob) -> set[int]:
+    """After which steps a look is taken: evenly spread, never after the last, which is the picture itself."""
+    wanted = [round(job.num_steps * look / (job.previews + 1)) for look in range(1, job.previews + 1)]
+    return {step for step in wanted if 0 < step < job.num_steps}
 
 
 def own_adapters(folder: Path, options: ModelOptions) -> list[AdapterSpec]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Progress
+from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Preview, Progress
 from pixelsmile.editing.engines.geometric.eyes import are_hidden, paint_eyes
 from pixelsmile.editing.engines.geometric.light import read_light
 from pixelsmile.editing.engines.geometric.mouth import MIN_GAP, is_hidden, lip_gap, paint_mouth
@@ -93,13 +93,16 @@ class GeometricEngine:
         total = sum(len(target.units) for target in job.targets)
         images: list[list[Image.Image]] = []
         done = 0
-        for target in job.targets:
-            row = []
+        for place, target in enumerate(job.targets):
+            row: list[Image.Image] = []
             for units in target.units:
                 edited = edit_face(face, Movement(shown, in_reach(units), job.neutralise))
                 row.append(_put_back(job.image, edited, corner))
                 done += 1
-                yield Progress("decode", done, total)
+                if job.previews:
+                    yield Preview("decode", done, total, row[-1], place, len(row) - 1)
+                else:
+                    yield Progress("decode", done, total)
             images.append(row)
         yield EngineResult(
             images=images, conditionings=("units",) * len(job.targets), sigmas=(), batch_size=1
