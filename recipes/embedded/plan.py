@@ -75,7 +75,7 @@ EDITOR_PHASES = (
     ),
     EditorPhase(
         "edit",
-        Optimisation(4_400, 1.5e-3, 25, 0.995, decay_share=0.5, checkpoint_every=100, log_every=25),
+        Optimisation(3_000, 1.5e-3, 25, 0.995, decay_share=0.55, checkpoint_every=100, log_every=25),
         batch_size=48, shift=3.0, focus=0.75, core_rows=(5, 14), core_columns=(4, 12), num_elsewhere=8,
         muon=True,
     ),
