@@ -5,6 +5,7 @@
     RUN/truths/TRIPLET.png              the ground truths of FED-Bench, which no editor gets
     RUN/edits/SOURCE/TARGET_1.00.png    what the editor made of them
     RUN/edits.jsonl                     a line for each edit: its file, or why there is none
+    RUN/spending.jsonl                  a line for each call that asked a server: requests, tokens, dollars
 
 Of each scorer STEM.json, with what decides its numbers, and STEM.jsonl, with a line for each edit:
 
@@ -24,6 +25,7 @@ folder, and an edit is shown or judged only if it is the one that was made.
 import io
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -188,6 +190,14 @@ class EditRecord(EditLine):
         return self
 
 
+class SpendingRecord(Record):
+    """What one call of `bench run` asked a server for. dollars: 0 where nobody said what it costs."""
+
+    num_requests: int = Field(ge=0)
+    num_tokens: int = Field(ge=0)
+    dollars: Decimal = Field(ge=0)
+
+
 Line = TypeVar("Line", bound=EditLine)
 
 
@@ -263,6 +273,14 @@ class RunFolder(WorkFolder):
                     f"{self.edit_name(key)!r}: make the run again in another folder"
                 )
         return found
+
+    @property
+    def spending_file(self) -> Path:
+        return self.path / "spending.jsonl"
+
+    def spending(self) -> tuple[SpendingRecord, ...]:
+        """Of each call that came to an end, or was interrupted; one that was killed has left none."""
+        return read_lines(self.spending_file, SpendingRecord)
 
     def fault_of(self, edit: EditRecord) -> str | None:
         """What is wrong with the picture of an edit that was made; None for the one that was made.

@@ -25,9 +25,11 @@ from pixelsmile.benchmarks.run_folder import (
     EditRecord,
     RunFolder,
     Spec,
+    SpendingRecord,
     png_bytes,
 )
 from pixelsmile.editors.editor import EditorStoppedError, EditOutcome, Task, TaskEditor, check_tasks
+from pixelsmile.editors.remote import RemoteEditor
 from pixelsmile.errors import InputError, PixelSmileError, StrengthError
 from pixelsmile.expressions import MAX_STRENGTH, check_strength, check_strengths
 from pixelsmile.hashing import sha256_bytes, sha256_json
@@ -121,10 +123,13 @@ def run_edits(
     )
     with LineWriter(folder.edits_file) as lines:
         records = merged(sweeps, editor.max_concurrency, (EditorStoppedError,))
-        for record in in_step(_closing(records, editor)):
-            lines.write(record)
-            num_done += 1
-            yield RunProgress(num_done, len(keys), record)
+        try:
+            for record in in_step(_closing(records, editor)):
+                lines.write(record)
+                num_done += 1
+                yield RunProgress(num_done, len(keys), record)
+        finally:
+            _keep_spending(editor, folder)
 
 
 def specification(
@@ -177,6 +182,18 @@ async def _closing(
                 yield record
     finally:
         await editor.close()
+
+
+def _keep_spending(editor: TaskEditor, folder: RunFolder) -> None:
+    """Write down what a server was asked for, if any was."""
+    if not isinstance(editor, RemoteEditor) or not (spent := editor.budget.spending).num_requests:
+        return
+    with LineWriter(folder.spending_file) as lines:
+        lines.write(
+            SpendingRecord(
+                num_requests=spent.num_requests, num_tokens=spent.num_tokens, dollars=spent.used.cost
+            )
+        )
 
 
 async def _records(

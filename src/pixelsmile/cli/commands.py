@@ -104,6 +104,9 @@ COMMANDS = {
     "bench compare": Command(
         "bench_report:compare_parser", "two runs, paired: what is better, and how sure that is"
     ),
+    "bench leaderboard": Command(
+        "bench_leaderboard", "editors side by side on both benchmarks: a page, CSV, LaTeX"
+    ),
     "bench study page": Command("bench_study:page_parser", "a page on which a person ranks sweeps, blind"),
     "bench study rank": Command("bench_study:rank_parser", "mean ranks and agreement from the pages' CSVs"),
     "doctor": Command("doctor", "what this machine can run, and what is missing"),
@@ -163,6 +166,7 @@ GROUPS = {
             "pixelsmile bench fed judge runs/second",
             "pixelsmile bench fed report runs/second",
             "pixelsmile bench compare runs/first runs/theirs",
+            "pixelsmile bench leaderboard runs/* --html board.html",
             "pixelsmile bench study page runs/first runs/theirs -o study.html",
         ),
     ),

@@ -9,7 +9,7 @@ Shape suffixes: U units (edits or sweeps), S samples, K sums, R replicates.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from statistics import NormalDist
@@ -220,6 +220,37 @@ def estimate(measure: Measure, plan: Bootstrap, weights_RS: FloatArray) -> Estim
     if interval is None:
         return Estimate(value, None, None, num_undefined, ONE_SIDED)
     return Estimate(value, *interval, num_undefined)
+
+
+def p_value(measure: Measure, plan: Bootstrap, weights_RS: FloatArray) -> float | None:
+    """How likely a number as far from 0 would be, were it 0: two-sided, by the same draws as `estimate`.
+
+    One minus the level at which the interval of `plan` just reaches 0: equation 14.10 solved for the level.
+    At least 2 / (draws + 1). 1 where every draw is 0; None where there is no interval.
+    """
+    found = estimate(measure, plan, weights_RS)
+    if found.low is None:
+        return 1.0 if found.note == DEGENERATE and found.value == 0 else None
+    drawn_R = measure.resampled(weights_RS)
+    drawn_R = drawn_R[np.isfinite(drawn_R)]
+    least = 1 / (len(drawn_R) + 1)
+    below = float(np.clip(((drawn_R < 0).mean() + (drawn_R <= 0).mean()) / 2, least, 1 - least))
+    if plan.method == "bca":
+        value = measure.value()
+        bias = _NORMAL.inv_cdf(float(((drawn_R < value).mean() + (drawn_R <= value).mean()) / 2))
+        away = _NORMAL.inv_cdf(below) - bias
+        below = _NORMAL.cdf(away / (1 + _acceleration(measure.left_out()) * away) - bias)
+    return max(2 * min(below, 1 - below), 2 * least)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Each adjusted for all that were tested together (Holm, Scand. J. Statist. 6, 1979); None stays None."""
+    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, place) in enumerate(known):
+        largest = adjusted[place] = max(largest, min(1.0, p * (len(known) - rank)))
+    return adjusted
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from pixelsmile.benchmarks.metrics.measure import (
     difference,
     estimate,
     in_common,
+    p_value,
 )
 from pixelsmile.benchmarks.metrics.table import EditTable, FloatArray, tabulate
 from pixelsmile.benchmarks.scores import IDENTITY, NO_FACE, VERDICT, Score, ScoredEdit
@@ -164,18 +165,23 @@ def summarise(
 
 @dataclass(frozen=True)
 class Difference:
-    """A metric of both editors on the edits that both have scored, and a - b with its paired interval."""
+    """A metric of both editors on the edits that both have scored, and a - b with its paired interval.
+
+    p_value: of no difference, two-sided, by the same draws; None where there is no interval.
+    """
 
     a: float | None
     b: float | None
     difference: Estimate
     coverage: Coverage
+    p_value: float | None
 
     def as_json(self) -> dict[str, Any]:
         return {
             "a": self.a,
             "b": self.b,
             "difference": self.difference.as_json(),
+            "p_value": self.p_value,
             **self.coverage.as_json(),
         }
 
@@ -221,8 +227,9 @@ def compare(
     differences = {}
     for name in found_a:
         one, other = in_common(found_a[name], found_b[name])
-        gap = estimate(difference(one, other), plan, weights_RS)
-        differences[name] = Difference(_known(one), _known(other), gap, one.coverage)
+        gap = difference(one, other)
+        found = estimate(gap, plan, weights_RS), one.coverage, p_value(gap, plan, weights_RS)
+        differences[name] = Difference(_known(one), _known(other), *found)
     return Comparison(choices, plan, table_a.num_samples, differences)
 
 

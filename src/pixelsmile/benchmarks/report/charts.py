@@ -30,12 +30,16 @@ class Axis:
 
 @dataclass(frozen=True)
 class Point:
-    """A mark with its intervals as a cross. words: appear on pointing at it. beside: stands beside it."""
+    """A mark with its intervals as a cross. words: appear on pointing at it. beside: stands beside it.
+
+    size: of the mark, 1 the usual.
+    """
 
     across: Estimate
     up: Estimate
     words: str
     beside: str = ""
+    size: float = 1.0
 
 
 @dataclass(frozen=True)

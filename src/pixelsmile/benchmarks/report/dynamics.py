@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -16,6 +17,7 @@ from pixelsmile.benchmarks.ffe.results import RunResults
 from pixelsmile.benchmarks.metrics.measure import Estimate
 from pixelsmile.benchmarks.report.charts import Axis, Chart, Point, Series, nice_ticks
 from pixelsmile.benchmarks.report.tables import FFE_COLUMNS, format_interval, format_number
+from pixelsmile.errors import InputError
 from pixelsmile.store.json_lines import read_lines
 
 COLUMNS = tuple(column for column in FFE_COLUMNS if column.name in ("mscr", "acc_6", "acc_12"))
@@ -86,6 +88,48 @@ def dynamics(runs: Mapping[str, RunResults]) -> dict[str, Any] | None:
         "header": ("Step", "Loss", *(column.label for column in COLUMNS)),
         "rows": [_row(each) for each in found],
     }
+
+
+def training_runs(training: Path) -> list[Path]:
+    """The validations that a training left in its folder, by rising step. InputError for fewer than two."""
+    found = sorted(
+        path for path in training.glob("validation/step-*-ffe") if _VALIDATION.fullmatch(path.name)
+    )
+    if len(found) < 2:
+        raise InputError(
+            f"{str(training)!r} has {len(found)} validations on FFE-Bench, and a line needs two: name the "
+            "folder of a training that measures itself (validation.benchmark)"
+        )
+    return found
+
+
+def training_charts(trainings: Mapping[str, Mapping[str, RunResults]]) -> list[Chart]:
+    """Loss and mSCR along the steps, a line for each training by its label: figure 9 in the paper's form.
+
+    Each training: the results of its `training_runs`, by any label.
+    """
+    found = {label: validations(runs) for label, runs in trainings.items()}
+    steps = Axis("step", nice_ticks(0, max(seen[-1].step for seen, _ in found.values())))
+    ends = [loss for _, logged in found.values() for _, loss in logged] or [0.0, 1.0]
+    return [
+        Chart(
+            "Loss along the trainings",
+            steps,
+            Axis("loss", nice_ticks(min(0.0, *ends), max(ends))),
+            [
+                Series(name, _losses(seen), is_line=True, cloud=logged)
+                for name, (seen, logged) in found.items()
+            ],
+            height=300,
+        ),
+        Chart(
+            "Confusion along the trainings",
+            steps,
+            Axis("mSCR", nice_ticks(0.0, 1.0)),
+            [Series(name, _points(seen, "mscr"), is_line=True) for name, (seen, _) in found.items()],
+            height=340,
+        ),
+    ]
 
 
 def _losses(found: list[Validation]) -> list[Point]:

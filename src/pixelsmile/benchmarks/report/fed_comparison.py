@@ -14,6 +14,7 @@ from pixelsmile.benchmarks.metrics.measure import (
     difference,
     estimate,
     mean_measure,
+    p_value,
 )
 from pixelsmile.benchmarks.metrics.summary import Difference
 from pixelsmile.benchmarks.metrics.table import FloatArray, IntArray
@@ -130,9 +131,10 @@ def _difference(
     rests_on = coverage("edits", sample_E, both_E, lost)
     values_E2 = np.where(both_E[:, None], np.array(known, dtype=np.float64), np.nan)
     one, other = (mean_measure(values_E, sample_E, weights_RS.shape[1], rests_on) for values_E in values_E2.T)
-    gap = estimate(difference(one, other), plan, weights_RS)
+    gap = difference(one, other)
     a, b = (None if np.isnan(mean.value()) else mean.value() for mean in (one, other))
-    return Difference(a, b, gap, rests_on)
+    found = estimate(gap, plan, weights_RS), rests_on, p_value(gap, plan, weights_RS)
+    return Difference(a, b, *found)
 
 
 def _row(column: Column, each: Difference) -> tuple[str, ...]:

@@ -36,29 +36,37 @@ def run_labels(runs: Sequence[RunFolder]) -> tuple[str, ...]:
 def ffe_remarks(runs: Mapping[str, RunResults]) -> list[str]:
     """What the judges say of themselves, then a sentence for each thing in which the runs (by label) differ
     and that a comparison rests on."""
-    asked: dict[str, Callable[[RunResults], str]] = {
-        "judges": lambda run: run.judge_id,
-        "benchmarks": benchmark_words,
-        "settings": lambda run: run.spec.setting,
-        "strengths": strength_words,
-        "measures of identity": identity_words,
-    }
     judges = (settings.as_json() for run in runs.values() for settings in run.judges.values())
-    return [*_judge_remarks(judges), *_differences(runs, asked)]
+    return [*_judge_remarks(judges), *_differences(runs, ffe_terms)]
 
 
 def fed_remarks(runs: Mapping[str, FedResults]) -> list[str]:
     """The same for runs of FED-Bench."""
-    asked: dict[str, Callable[[FedResults], str]] = {
-        "judges": lambda run: run.judge_id,
-        "benchmarks": benchmark_words,
-        "measures of identity": lambda run: f"{', '.join(run.identity_encoders)} of {identity_words(run)}",
-        "measures of the background": _background_words,
-        "representations of the expression": gain_words,
-        "constants": lambda run: f"normalisation {run.summary.constants.version}",
-    }
     judges = (record for run in runs.values() for record in run.markers.values())
-    return [*_judge_remarks(judges), *_differences(runs, asked)]
+    return [*_judge_remarks(judges), *_differences(runs, fed_terms)]
+
+
+def ffe_terms(run: RunResults) -> dict[str, str]:
+    """What its numbers rest on, in words, by what that is: runs compare directly where all of it is alike."""
+    return {
+        "judges": run.judge_id,
+        "benchmarks": benchmark_words(run),
+        "settings": run.spec.setting,
+        "strengths": strength_words(run),
+        "measures of identity": identity_words(run),
+    }
+
+
+def fed_terms(run: FedResults) -> dict[str, str]:
+    """The same for a run of FED-Bench."""
+    return {
+        "judges": run.judge_id,
+        "benchmarks": benchmark_words(run),
+        "measures of identity": f"{', '.join(run.identity_encoders)} of {identity_words(run)}",
+        "measures of the background": _background_words(run),
+        "representations of the expression": gain_words(run),
+        "constants": f"normalisation {run.summary.constants.version}",
+    }
 
 
 def benchmark_words(run: RunResults | FedResults) -> str:
@@ -112,13 +120,14 @@ def _judge_remarks(records: Iterable[Mapping[str, JsonValue]]) -> list[str]:
     )
 
 
-def _differences(runs: Mapping[str, R], asked: Mapping[str, Callable[[R], str]]) -> list[str]:
+def _differences(runs: Mapping[str, R], terms: Callable[[R], Mapping[str, str]]) -> list[str]:
     """Who differs in what."""
     sentences = []
-    for what, seen in asked.items():
+    by_label = {label: terms(run) for label, run in runs.items()}
+    for what in next(iter(by_label.values())):
         found: dict[str, list[str]] = {}
-        for label, run in runs.items():
-            found.setdefault(seen(run), []).append(label)
+        for label, seen in by_label.items():
+            found.setdefault(seen[what], []).append(label)
         if len(found) > 1:
             parts = "; ".join(f"{', '.join(labels)}: {words}" for words, labels in found.items())
             sentences.append(
