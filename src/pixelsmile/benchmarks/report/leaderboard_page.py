@@ -15,13 +15,14 @@ from pixelsmile.benchmarks.report.dynamics import training_charts
 from pixelsmile.benchmarks.report.fed import Album
 from pixelsmile.benchmarks.report.leaderboard import LEGEND, MARKS, Board, Entrant
 from pixelsmile.benchmarks.report.page import Pictures, render, specified
-from pixelsmile.benchmarks.report.tables import UNKNOWN, format_number
+from pixelsmile.benchmarks.report.tables import UNKNOWN, Column, format_number
 from pixelsmile.benchmarks.scores import ScoredEdit
 from pixelsmile.benchmarks.study.page import Question
 from pixelsmile.benchmarks.study.ranks import BEST_SCORE, WORST_SCORE, EditorRank, QuestionRanks
 from pixelsmile.expressions import DOMAINS
 
 SEED = 0  # of what is drawn by lot
+_STAR = "★"  # on the page, of the best
 _NUM_GENERAL = 4
 _TARGETS = ("happy", "surprised")  # of figure 6
 _NUM_FED = 3
@@ -57,10 +58,9 @@ def leaderboard_page(
     names = ("benchmark", "terms", "bootstrap", "apart")
     return render(
         "leaderboard.html",
-        f"Leaderboard: {', '.join(dict.fromkeys(e.label for board in boards for e in board.entrants))}",
+        "Leaderboard of editors of facial expressions",
         {"numbers": list(records.values())},
-        legend=LEGEND,
-        marks=MARKS,
+        legend=LEGEND.replace(MARKS["best"], _STAR, 1),
         overview=overview(boards) if len(boards) > 1 else None,
         ffe=[(board, *_ffe_figures(board)) for board in boards if board.kind == "ffe"],
         fed=[(board, *_fed_figures(board)) for board in boards if board.kind == "fed"],
@@ -79,17 +79,24 @@ def overview(boards: Sequence[Board]) -> tuple[list[str], list[list[str]]]:
         for part in board.parts
         for column in board.columns
         if column.name in _HEADLINES[board.terms.get("settings", "fed")]
+        and any(_number(entrant, part, column) != UNKNOWN for entrant in board.entrants)
     ]
-    header = ["Editor", *(f"{board.key} {part} {column.label}".strip() for board, part, column in asked)]
+    header = ["Editor"]
     rows: dict[str, list[str]] = {}
     for place, (board, part, column) in enumerate(asked):
+        header.append(f"{board.key.replace('_', ' ')} {part} {column.label}".replace("  ", " "))
         for entrant in board.entrants:
-            if (figure := entrant.figures[part].get(column.name)) is not None:
-                standing = entrant.standing(part, column.name)
-                mark = "" if standing is None else MARKS[standing.place].strip()
-                number = format_number(figure.estimate.value, column.digits)
-                rows.setdefault(entrant.label, [UNKNOWN] * len(asked))[place] = f"{number}{mark}"
+            rows.setdefault(entrant.label, [UNKNOWN] * len(asked))[place] = _number(entrant, part, column)
     return header, [[label, *numbers] for label, numbers in rows.items()]
+
+
+def _number(entrant: Entrant, part: str, column: Column) -> str:
+    """The number with its mark."""
+    figure, standing = entrant.figures[part].get(column.name), entrant.standing(part, column.name)
+    if figure is None or figure.estimate.value is None:
+        return UNKNOWN
+    mark = "" if standing is None else MARKS[standing.place].strip().replace(MARKS["best"], f" {_STAR}")
+    return format_number(figure.estimate.value, column.digits) + mark
 
 
 def study_chart(study: Sequence[QuestionRanks]) -> Chart:
