@@ -114,7 +114,8 @@ def test_training_goes_on_from_a_finished_model(model, tmp_path):
         list(progress)
     lines = (again / "training-editor.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [2, 4, 2, 4, 2, 4]
-    before, after = (load_file(folder / "vae/diffusion_pytorch_model.safetensors") for folder in (model, again))
+    name = "vae/diffusion_pytorch_model.safetensors"
+    before, after = (load_file(folder / name) for folder in (model, again))
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"decoder", "post_quant_conv"}  # pictures have the latents that they had
     assert not (tmp_path / "editor" / "first").exists()
