@@ -25,6 +25,7 @@ __all__ = [
     "exif_comment",
     "load_image",
     "load_original",
+    "picture_size",
     "png_texts",
 ]
 
@@ -95,7 +96,20 @@ def _loaded(source: ImageSource, *, keep: bool) -> Original:
         return _decode(file, repr(str(source)), keep=keep)
 
 
-def png_texts(path: str | PathLike[str]) -> dict[str, str]:
+def picture_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height, from the head of a picture's file; None for what is none, as `load_image` will say.
+
+    Nothing of it is decoded. ImageError as `picture_cost.check_file`.
+    """
+    check_file(io.BytesIO(data), "the uploaded picture")
+    try:
+        with _without_warnings(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return image.size
+    except Exception:  # a parser on hostile bytes raises anything; `load_image` says what is wrong
+        return None
+
+
+def png_texts(path: str | PathLike[str] | IO[bytes]) -> dict[str, str]:
     """The text chunks before the pixels of a PNG; nothing for other formats, and for what is no picture."""
     try:
         with _without_warnings(), Image.open(path, formats=FORMATS) as image:
@@ -104,7 +118,7 @@ def png_texts(path: str | PathLike[str]) -> dict[str, str]:
         return {}
 
 
-def exif_comment(path: str | PathLike[str]) -> bytes | None:
+def exif_comment(path: str | PathLike[str] | IO[bytes]) -> bytes | None:
     """The EXIF UserComment of a picture, its eight bytes of encoding first; None where there is none."""
     try:
         with _without_warnings(), Image.open(path, formats=FORMATS) as image:

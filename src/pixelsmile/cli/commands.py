@@ -52,6 +52,7 @@ COMMANDS = {
     "faces": Command("faces", "list the faces in a photo, and draw them"),
     "score": Command("score", "which expressions pictures show, and how strongly"),
     "likeness": Command("likeness", "what edits left of the person and of the background"),
+    "serve": Command("serve", "edit pictures over HTTP, for clients of OpenAI's image API"),
     "models": Command("lists:models_parser", "list and fetch the weights of face detectors and encoders"),
     "triplets draw": Command("triplets_draw", "draw portraits, as many as wanted, with the truth about each"),
     "triplets build": Command("triplets_pair:build_parser", "pair the annotated pictures of each person"),

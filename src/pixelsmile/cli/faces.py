@@ -82,20 +82,14 @@ def _detect(options: argparse.Namespace, source: "Source") -> tuple[str, "list[F
 
 def _print_table(faces: "Sequence[Face]", size: tuple[int, int]) -> None:
     from pixelsmile.benchmarks.report.tables import table_lines
+    from pixelsmile.faces.choice import box_text
 
     rows = [
-        (str(number), _as_option(face, size), f"{face.score:.2f}", _points(face))
+        (str(number), box_text(face, size), f"{face.score:.2f}", _points(face))
         for number, face in enumerate(faces, 1)
     ]
     header = ("face", "x,y,width,height", "score", "eyes, nose, mouth (x,y)")
     print("\n".join(table_lines(header, rows)))
-
-
-def _as_option(face: "Face", size: tuple[int, int]) -> str:
-    """A box, cut to the picture of `size`, as `--face` takes it."""
-    x, y = round(max(face.box[0], 0)), round(max(face.box[1], 0))
-    right, bottom = round(min(face.box[2], size[0])), round(min(face.box[3], size[1]))
-    return f"{x},{y},{right - x},{bottom - y}"
 
 
 def _points(face: "Face") -> str:
@@ -107,23 +101,14 @@ def _points(face: "Face") -> str:
 def _record(
     options: argparse.Namespace, image: "Image.Image", detector: str, faces: "Sequence[Face]"
 ) -> dict[str, object]:
+    from pixelsmile.faces.choice import face_records
+
     return {
         "photo": options.photo,
         "width": image.width,
         "height": image.height,
         "detector": detector,
-        "faces": [
-            {
-                "number": number,
-                "box": face.box,  # corners: x0, y0, x1, y1
-                "face": _as_option(face, image.size),  # for --face: x,y,width,height
-                "width": face.width,
-                "height": face.height,
-                "score": face.score,
-                "landmarks_5": None if face.landmarks_5 is None else face.landmarks_5.tolist(),
-            }
-            for number, face in enumerate(faces, 1)
-        ],
+        "faces": face_records(faces, image.size),
         "drawing": options.output,
     }
 

@@ -166,7 +166,7 @@ def write_files(
     for slug, result in shown.items():
         for index, strength in enumerate(strengths):
             name = _picture_name(slug, strength, form)
-            keep(name, _picture(result, index, form.picture))
+            keep(name, picture_file(result, index, form.picture))
             pictures.append((name, labels[slug], strength))
     for slug, result in zip(labels, results, strict=True) if form.animations else ():
         frames = _seen(result.at(form.frames))
@@ -193,8 +193,8 @@ def _grid_name(form: OutputFormat) -> str:
     return f"grid{form.picture.suffix}"
 
 
-def _picture(result: EditResult, index: int, form: PictureFormat) -> bytes:
-    """One edit, with the settings of its sweep narrowed to it."""
+def picture_file(result: EditResult, index: int, form: PictureFormat) -> bytes:
+    """The file of one edit as people get it, with the settings of its sweep narrowed to it. OutputError."""
     settings = _settings_at(result.settings, [index])
     settings["strength"] = settings.pop("strengths")[0]
     settings["weights"] = settings["weights"][0]

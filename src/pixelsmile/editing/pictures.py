@@ -5,6 +5,7 @@ Shape suffixes: B pictures, C channels (RGB), H and W height and width in pixels
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from pixelsmile.expressions import Domain
 from pixelsmile.images import load_original
 from pixelsmile.originals import Original
 from pixelsmile.results import DrawnPortrait, read_portrait
-from pixelsmile.store.manifests import FileRecord, record_file
+from pixelsmile.store.manifests import FileRecord, record_bytes, record_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,6 +59,12 @@ ImageLike = Image.Image | np.ndarray | str | Path | Source
 def read_source(path: Path) -> Source:
     """The picture with its hash and, for a drawn portrait, its description; ImageError if unreadable."""
     return Source(load_original(path), path, record_file(path), read_portrait(path))
+
+
+def read_source_bytes(data: bytes, name: str = "upload") -> Source:
+    """The same of the bytes of a file, which has no path; `name` stands in its record."""
+    portrait = read_portrait(io.BytesIO(data))
+    return Source(load_original(data), None, record_bytes(name, data), portrait)
 
 
 def open_source(image: ImageLike) -> Source:

@@ -53,6 +53,12 @@ class FaceFinder:
         self._loaded: dict[tuple[str, bool], AnyWayUp] = {}
         self._last: tuple[Source, list[Face], int] | None = None
 
+    def for_another(self, say: Callable[[str], None]) -> "FaceFinder":
+        """One for somebody else, who is told by `say`: with these detectors, and no memory of a picture."""
+        other = FaceFinder(self._detector, say)
+        other._loaded = self._loaded
+        return other
+
     def detector(self, source: Source) -> AnyWayUp:
         """The one that sees pictures like this. ModelError where none can run."""
         if reason := choose_detector(self._detector, drawn=source.is_drawn).reason:

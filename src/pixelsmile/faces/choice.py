@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pixelsmile.errors import FaceError
 from pixelsmile.faces.crops import DEFAULT_CONTEXT
@@ -54,6 +54,29 @@ def parse_choice(text: str) -> FaceChoice:
 def numbered(faces: Sequence[Face]) -> list[Face]:
     """The faces as they are counted: from left to right."""
     return sorted(faces, key=lambda face: (face.box[0] + face.box[2], face.box[1]))
+
+
+def face_records(faces: Sequence[Face], size: tuple[int, int]) -> list[dict[str, Any]]:
+    """What is known of the faces of a picture of `size` (width, height), as they are counted, for JSON."""
+    return [
+        {
+            "number": number,
+            "box": face.box,  # corners: x0, y0, x1, y1
+            "face": box_text(face, size),  # for --face: x,y,width,height
+            "width": face.width,
+            "height": face.height,
+            "score": face.score,
+            "landmarks_5": None if face.landmarks_5 is None else face.landmarks_5.tolist(),
+        }
+        for number, face in enumerate(numbered(faces), 1)
+    ]
+
+
+def box_text(face: Face, size: tuple[int, int]) -> str:
+    """A box, cut to the picture of `size`, as `parse_choice` takes it."""
+    x, y = round(max(face.box[0], 0)), round(max(face.box[1], 0))
+    right, bottom = round(min(face.box[2], size[0])), round(min(face.box[3], size[1]))
+    return f"{x},{y},{right - x},{bottom - y}"
 
 
 def choose(choice: FaceChoice, faces: Sequence[Face], size: tuple[int, int]) -> list[Face]:

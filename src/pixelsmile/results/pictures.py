@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from html import escape
 from os import PathLike
 from pathlib import Path
+from typing import IO
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -122,14 +123,15 @@ def portrait_png(image: Image.Image, settings: Mapping[str, object]) -> bytes:
     return _png(image, description, "algorithmicMedia", {PORTRAIT_KEY: json.dumps(settings)})
 
 
-def picture_texts(path: str | PathLike[str]) -> dict[str, str]:
+def picture_texts(path: str | PathLike[str] | IO[bytes]) -> dict[str, str]:
     """The texts of a picture by their keys, which anybody may have written; nothing where there are none."""
+    name = _shown(path)
     texts = png_texts(path)
     comment = None if texts else exif_comment(path)
     if comment is None or not comment.startswith(_ASCII):
         return texts
     try:
-        found = parse_json(comment.removeprefix(_ASCII), f"the comment in {str(path)!r}")
+        found = parse_json(comment.removeprefix(_ASCII), f"the comment in {name}")
     except InputError:  # another program's comment
         return {}
     if not isinstance(found, dict):
@@ -145,7 +147,7 @@ class DrawnPortrait:
     domain: Domain
 
 
-def read_portrait(path: str | PathLike[str]) -> DrawnPortrait | None:
+def read_portrait(path: str | PathLike[str] | IO[bytes]) -> DrawnPortrait | None:
     """The drawn portrait that a picture file says it is; None for every other picture.
 
     A text that is none, or of no known domain, is logged and does not count.
@@ -153,13 +155,17 @@ def read_portrait(path: str | PathLike[str]) -> DrawnPortrait | None:
     text = picture_texts(path).get(PORTRAIT_KEY)
     if text is None:
         return None
-    what = f"the text {PORTRAIT_KEY} of {str(path)!r}"
+    what = f"the text {PORTRAIT_KEY} of {_shown(path)}"
     try:
         described = validated(_Description, parse_json(text, what), what)
     except InputError as error:
         _logger.warning("%s; taken for a picture that pixelsmile has not drawn", error)
         return None
     return DrawnPortrait(text, described.domain)
+
+
+def _shown(path: str | PathLike[str] | IO[bytes]) -> str:
+    return repr(str(path)) if isinstance(path, str | PathLike) else "the uploaded picture"
 
 
 def check_domain(path: Path, portrait: DrawnPortrait | None, domain: str) -> None:
