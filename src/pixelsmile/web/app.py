@@ -22,12 +22,14 @@ from pixelsmile.web import openapi
 from pixelsmile.web.answers import ApiError, as_text
 from pixelsmile.web.following import ClientGoneError, Following
 from pixelsmile.web.forms import Form, Order, WhichPicture, open_picture, read_fields, read_form, read_order
-from pixelsmile.web.gate import Gate, Keys, Slot, Slots, told_of, too_large
+from pixelsmile.web.gate import GONE, Gate, Keys, Slots, told_of, too_large
 from pixelsmile.web.looks import Found, faces_work, scores_work
 from pixelsmile.web.making import OPENAI_EVENTS, SWEEP_EVENTS, EventNames, EventStream, Making, edit_work
 from pixelsmile.web.metrics import CONTENT_TYPE_LATEST, Metrics
 from pixelsmile.web.models import Served
 from pixelsmile.web.worker import Work, Worker
+
+_READING_S = 60.0  # for a request to arrive: who sends slower holds a place that others want
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Server:
         """The form and its picture. ApiError, ImageError."""
         body = bytearray()
         try:
-            async with asyncio.timeout_at(asyncio.get_running_loop().time() + ends_at - time.monotonic()):
+            async with asyncio.timeout(min(_READING_S, ends_at - time.monotonic())):
                 async for chunk in request.stream():
                     body += chunk
                     if len(body) > self.limits.max_bytes:
@@ -92,7 +94,7 @@ class Server:
         return as_text(await asyncio.get_running_loop().run_in_executor(self.encoding, encode))
 
 
-Handler = Callable[[Server, Request, Slot, float], Awaitable[Response]]
+Handler = Callable[[Server, Request, float], Awaitable[Response]]
 
 
 def _routes(server: Server) -> FastAPI:
@@ -126,17 +128,11 @@ def _add_pictures(app: FastAPI, server: Server) -> None:
 
     def taking(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def take(request: Request) -> Response:
-            slot = server.slots.take(server.worker.expected_s())
+            server.slots.take(request.scope, server.worker.expected_s())
             try:
-                response = await handler(server, request, slot, time.monotonic() + server.limits.timeout_s)
+                return await handler(server, request, time.monotonic() + server.limits.timeout_s)
             except ClientGoneError:
-                response = Response(status_code=499)
-            except BaseException:
-                slot.give_back()
-                raise
-            if not isinstance(response, EventStream):  # which gives it back at its end
-                slot.give_back()
-            return response
+                return Response(status_code=GONE)
 
         return take
 
@@ -186,21 +182,20 @@ def _model(server: Server, name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "pixelsmile", "default_for": default_for}
 
 
-async def _edit(server: Server, request: Request, slot: Slot, ends_at: float) -> Response:
+async def _edit(server: Server, request: Request, ends_at: float) -> Response:
     form, source = await server.read(request, ends_at)
-    return await _made(server, request, slot, ends_at, read_order(form.fields), source, OPENAI_EVENTS)
+    return await _made(server, request, ends_at, read_order(form.fields), source, OPENAI_EVENTS)
 
 
-async def _sweep(server: Server, request: Request, slot: Slot, ends_at: float) -> Response:
+async def _sweep(server: Server, request: Request, ends_at: float) -> Response:
     form, source = await server.read(request, ends_at)
     order = read_order(form.fields, sweep=True)
-    return await _made(server, request, slot, ends_at, order, source, SWEEP_EVENTS)
+    return await _made(server, request, ends_at, order, source, SWEEP_EVENTS)
 
 
 async def _made(
     server: Server,
     request: Request,
-    slot: Slot,
     ends_at: float,
     order: Order,
     source: Source,
@@ -219,7 +214,7 @@ async def _made(
         first = await making.next()  # most refusals come before it, with their own status
         if order.stream:
             following.watch(None)  # the response itself sees that its client leaves
-            return EventStream(making.as_events(first, names), slot, following)
+            return EventStream(making.as_events(first, names), following)
         answer = JSONResponse(await making.whole(first))
     except BaseException:
         following.close()
@@ -228,13 +223,13 @@ async def _made(
     return answer
 
 
-async def _faces(server: Server, request: Request, slot: Slot, ends_at: float) -> Response:
+async def _faces(server: Server, request: Request, ends_at: float) -> Response:
     form, source = await server.read(request, ends_at)
     read_fields(WhichPicture, form.fields)
     return JSONResponse(await _found(server, request, ends_at, faces_work(source)))
 
 
-async def _scores(server: Server, request: Request, slot: Slot, ends_at: float) -> Response:
+async def _scores(server: Server, request: Request, ends_at: float) -> Response:
     form, source = await server.read(request, ends_at)
     asked, _ = read_fields(WhichPicture, form.fields)
     return JSONResponse(await _found(server, request, ends_at, scores_work(asked, source)))

@@ -41,6 +41,11 @@ class _InMemory(MultiPartParser):
 
     spool_max_size = 0  # as `tempfile.SpooledTemporaryFile` has it: never to the disk
 
+    def close(self) -> None:
+        """Let go of parts that never became a form."""
+        for file in self._files_to_close_on_error:
+            file.close()
+
 
 @dataclass(frozen=True)
 class Form:
@@ -70,13 +75,22 @@ async def read_form(headers: Headers, body: bytes) -> Form:
     try:
         form = await parser.parse()
     except (MultiPartException, FormParserError) as error:
+        parser.close()
         reason = getattr(error, "message", "") or str(error)
         raise ApiError(
             400, f"the form cannot be read ({shown(reason)}): send it again", "bad_form"
         ) from error
+    try:
+        return await _sorted(form.multi_items())
+    finally:
+        await form.close()
+
+
+async def _sorted(parts: Sequence[tuple[str, Any]]) -> Form:
+    """The picture, and the texts by their names."""
     pictures: list[bytes] = []
     texts: list[tuple[str, str]] = []
-    for name, value in form.multi_items():
+    for name, value in parts:
         if not isinstance(value, UploadFile):
             texts.append((name, value))
         elif name in ("image", "image[]"):
@@ -88,7 +102,6 @@ async def read_form(headers: Headers, body: bytes) -> Form:
                 "file_not_used",
                 param=name[:64],
             )
-    await form.close()
     if len(pictures) != 1:
         seen = "is missing" if not pictures else f"was sent {len(pictures)} times"
         raise ApiError(400, f"the file image {seen}: send one picture a request", "one_image", param="image")

@@ -10,7 +10,7 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,10 @@ _log = logging.getLogger(__name__)
 _MIN_KEY = 16  # characters
 _MAX_THROWN_AWAY = 512 * 2**20
 _THROWING_AWAY_S = 10.0
-_GONE = 499  # as servers count clients that left
+_PIECE_BYTES = 256 * 2**10  # of an answer: no more of it waits in a socket for a client that reads slowly
+_SENDING_S = 120.0  # of a piece
+_SLOT = "pixelsmile.slot"  # in the scope of a request
+GONE = 499  # as servers count clients that left
 
 
 class Keys:
@@ -62,32 +65,23 @@ class Keys:
 
 
 class Slots:
-    """How many requests are taken in at once, from the first byte of a picture to the last of its answer."""
+    """How many requests are taken in at once, from the first byte of a picture to the last of its answer.
+
+    Whoever takes a slot for a request has it given back by the gate, at the end of the answer.
+    """
 
     def __init__(self, number: int) -> None:
         self.number, self.taken = number, 0
 
-    def take(self, retry_after_s: float) -> "Slot":
-        """A place. ApiError 429 where there is none."""
+    def take(self, scope: Scope, retry_after_s: float) -> None:
+        """ApiError 429 where there is none."""
         if self.taken >= self.number:
             raise ApiError(
                 429, f"the server has {self.number} requests at once and takes no more: ask again",
                 "queue_full", kind="rate_limit_error", retry_after_s=retry_after_s,
             )  # fmt: skip
         self.taken += 1
-        return Slot(self)
-
-
-class Slot:
-    """One place, to be given back once; giving it back again does nothing."""
-
-    def __init__(self, slots: Slots) -> None:
-        self._slots: Slots | None = slots
-
-    def give_back(self) -> None:
-        if self._slots is not None:
-            self._slots.taken -= 1
-            self._slots = None
+        scope[_SLOT] = self
 
 
 class Gate:
@@ -111,10 +105,12 @@ class Gate:
             await exchange.refuse(error)
         finally:
             self.num_open -= 1
-            status = exchange.status or _GONE
+            if (slots := scope.pop(_SLOT, None)) is not None:
+                slots.taken -= 1
+            status = exchange.status or GONE
             seconds = time.monotonic() - exchange.began
             self._metrics.answered(scope["path"], status, seconds)
-            if status == _GONE:
+            if status == GONE:
                 self._metrics.client_left()
             _log.info("%s %s %d %.2f s", scope["method"], _safe(scope["path"]), status, seconds)
 
@@ -151,6 +147,17 @@ def too_large(max_bytes: int) -> ApiError:
     )  # fmt: skip
 
 
+def _pieces(message: Message) -> Iterator[Message]:
+    body = message.get("body", b"")
+    if len(body) <= _PIECE_BYTES:
+        yield message
+        return
+    for start in range(0, len(body), _PIECE_BYTES):
+        is_last = start + _PIECE_BYTES >= len(body)
+        more = message.get("more_body", False) or not is_last
+        yield {**message, "body": body[start : start + _PIECE_BYTES], "more_body": more}
+
+
 def _safe(path: str) -> str:
     """A path for the log: on one line, and not as long as a client likes."""
     return "".join(sign if sign.isprintable() else "?" for sign in path[:60])
@@ -178,7 +185,9 @@ class _Exchange:
                 await self._throw_away()
             if self._gate.is_stopping:
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
-        await self._send(message)
+        for piece in _pieces(message):
+            async with asyncio.timeout(_SENDING_S):
+                await self._send(piece)
         self._is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
     async def refuse(self, error: Exception) -> None:
@@ -197,6 +206,8 @@ class _Exchange:
     async def _throw_away(self) -> None:
         """Read what is still coming, within bounds."""
         length: Any = self.headers.get("content-length", "0")
+        if "expect" in self.headers:  # it asks first, and has sent nothing
+            return
         if not length.isascii() or not length.isdigit() or int(length) > _MAX_THROWN_AWAY:
             return
         num_bytes = 0

@@ -16,7 +16,7 @@ from pixelsmile.web import answers
 from pixelsmile.web.answers import ApiError
 from pixelsmile.web.following import ClientGoneError, Following
 from pixelsmile.web.forms import Order
-from pixelsmile.web.gate import Slot, told_of
+from pixelsmile.web.gate import told_of
 from pixelsmile.web.metrics import Metrics
 from pixelsmile.web.worker import Started, Tools, Work
 
@@ -177,19 +177,18 @@ def _progress(name: str, progress: Progress) -> dict[str, Any]:
 
 
 class EventStream(StreamingResponse):
-    """Server-sent events that give their slot back, and cancel what is left, however they end."""
+    """Server-sent events that cancel what is left, however they end."""
 
-    def __init__(self, events: AsyncIterator[bytes], slot: Slot, following: Following) -> None:
+    def __init__(self, events: AsyncIterator[bytes], following: Following) -> None:
         super().__init__(
             _kept_alive(events), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
-        self._slot, self._following = slot, following
+        self._following = following
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._slot.give_back()
             self._following.close()
 
 
