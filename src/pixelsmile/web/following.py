@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from starlette.types import Receive
 
@@ -77,7 +77,7 @@ class Following:
         if self._gone is None and self._receive is not None:
             self._gone = asyncio.ensure_future(_until_gone(self._receive))
         coming = asyncio.ensure_future(self._events.get())
-        waiting = {coming} if self._gone is None else {coming, self._gone}
+        waiting: set[asyncio.Future[Any]] = {coming} if self._gone is None else {coming, self._gone}
         try:
             left_s = max(0.0, self._ends_at - time.monotonic())
             done, _ = await asyncio.wait(waiting, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
@@ -90,7 +90,7 @@ class Following:
             raise ClientGoneError
         raise out_of_time()
 
-    def _teller(self, number: int):  # type: ignore[no-untyped-def]  # a callback
+    def _teller(self, number: int) -> Callable[[object], None]:
         def tell(event: object) -> None:
             self._loop.call_soon_threadsafe(self._events.put_nowait, (number, event))
 

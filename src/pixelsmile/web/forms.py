@@ -67,7 +67,7 @@ async def read_form(headers: Headers, body: bytes) -> Form:
 
     parser = _InMemory(
         headers,
-        whole(),  # type: ignore[arg-type]
+        whole(),
         max_files=4,
         max_fields=_MAX_FIELDS,
         max_part_size=_MAX_FIELD_BYTES,

@@ -57,7 +57,7 @@ def scores_work(asked: WhichPicture, source: Source) -> Work:
             (face,) = choose(wanted.choice, found, image.size)
             image = crop_to_edit(face, image.size).cut(image)
         question = Question.read(image, asked.domain or source.domain)
-        outcome = asyncio.run(judge.judge(question))  # type: ignore[arg-type]
+        outcome = asyncio.run(judge.judge(question))
         record: dict[str, Any] = {"judge": judge.identity.provider, "remark": judge.identity.remark}
         match outcome:
             case Verdict():

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.engine import Preview, Progress
+from pixelsmile.editing.options import EditOptions
 from pixelsmile.editing.pictures import Source
 from pixelsmile.editing.session import stream_edit
 from pixelsmile.web import answers
@@ -54,9 +55,8 @@ def edit_work(order: Order, source: Source, seed: int) -> Work:
         remarks: list[str] = []
         faces = tools.finder(remarks.append).choose(source, order.faces, order.paste.context)
         yield from map(Remark, remarks)
-        yield from stream_edit(
-            editor, source, faces, order.requests, order.paste, **{**order.options, "seed": seed}
-        )
+        options: EditOptions = {**order.options, "seed": seed}
+        yield from stream_edit(editor, source, faces, order.requests, order.paste, **options)
 
     return work
 
@@ -159,7 +159,11 @@ class Making:
         looks = self._num_previews[place] = self._num_previews.get(place, -1) + 1
         order = self._order
         strength = order.strengths[preview.index] if preview.index < len(order.strengths) else None
-        record = {"strength": strength, "target": preview.target, "partial_image_index": looks}
+        record: dict[str, Any] = {
+            "strength": strength,
+            "target": preview.target,
+            "partial_image_index": looks,
+        }
         record["size"] = f"{preview.image.width}x{preview.image.height}"
         file = await self._server.encoded(lambda: answers.preview_file(preview))
         return self._event(name, file, "jpeg", record)
@@ -197,7 +201,7 @@ async def _kept_alive(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     coming: asyncio.Future[bytes] | None = None
     try:
         while True:
-            coming = coming or asyncio.ensure_future(anext(events))  # type: ignore[arg-type]
+            coming = coming or asyncio.ensure_future(anext(events))
             done, _ = await asyncio.wait({coming}, timeout=_KEEP_ALIVE_S)
             if not done:
                 yield b": waiting\n\n"

@@ -69,7 +69,7 @@ def _texts(part: dict[str, Any]) -> dict[str, Any]:
     """Objects and lists as what may be typed for them, so that the page's form can send them."""
     kinds = {part.get("type"), *(one.get("type") for one in part.get("anyOf", ()))}
     if kinds & {"object", "array"}:
-        kept = {name: part[name] for name in ("description", "examples") if name in part}
+        kept: dict[str, Any] = {name: part[name] for name in ("description", "examples") if name in part}
         return {"type": "string", **kept}
     return part
 
