@@ -166,7 +166,7 @@ def write_files(
     for slug, result in shown.items():
         for index, strength in enumerate(strengths):
             name = _picture_name(slug, strength, form)
-            keep(name, picture_file(result, index, form.picture))
+            keep(name, picture_file(result, index, form))
             pictures.append((name, labels[slug], strength))
     for slug, result in zip(labels, results, strict=True) if form.animations else ():
         frames = _seen(result.at(form.frames))
@@ -193,7 +193,7 @@ def _grid_name(form: OutputFormat) -> str:
     return f"grid{form.picture.suffix}"
 
 
-def picture_file(result: EditResult, index: int, form: PictureFormat) -> bytes:
+def picture_file(result: EditResult, index: int, form: OutputFormat) -> bytes:
     """The file of one edit as people get it, with the settings of its sweep narrowed to it. OutputError."""
     settings = _settings_at(result.settings, [index])
     settings["strength"] = settings.pop("strengths")[0]
@@ -201,7 +201,8 @@ def picture_file(result: EditResult, index: int, form: PictureFormat) -> bytes:
     if result.source.record is not None:
         settings["source_sha256"] = result.source.record.sha256
     portrait = result.source.portrait
-    return edited_picture(result.images[index], settings, None if portrait is None else portrait.text, form)
+    text = None if portrait is None else portrait.text
+    return edited_picture(result.images[index], settings, text, form.picture)
 
 
 def _seen(result: EditResult) -> list[Image.Image]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from pixelsmile.editing.edit_files import EditResult, picture_file
+from pixelsmile.editing.edit_files import EditResult, OutputFormat, picture_file
 from pixelsmile.editing.engine import Preview
 from pixelsmile.errors import (
     ExpressionError,
@@ -117,7 +117,7 @@ def person_file(
         images = [*result.images]
         images[index] = image.resize(size, Image.Resampling.LANCZOS)
         result = replace(result, images=images)
-    return picture_file(result, index, form)
+    return picture_file(result, index, OutputFormat(form))
 
 
 def preview_file(preview: Preview) -> bytes:
