@@ -23,6 +23,11 @@ def blocks() -> list[tuple[str, str]]:
     return [(block.language, block.text) for block in walk.blocks(ROOT / "docs" / "serve.md")]
 
 
+def size_of(path: str) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "docs").symlink_to(ROOT / "docs")
@@ -36,7 +41,7 @@ def test_curl(photographs: Running, folder: Path) -> None:
     script = text.replace(ADDRESS, photographs.url).replace("python -c", f"{sys.executable} -c")
     done = subprocess.run(["bash", "-e", "-c", script.replace("curl ", "curl --fail ")], capture_output=True)
     assert done.returncode == 0, done.stderr
-    assert Image.open("edit.png").size == (300, 300)
+    assert size_of("edit.png") == (300, 300)
     assert Path("three.json").read_text().count("b64_json") == 3
     assert Path("sweep.txt").read_text().count("event: sweep.picture") == 5
 
@@ -44,4 +49,4 @@ def test_curl(photographs: Running, folder: Path) -> None:
 def test_the_openai_library(photographs: Running, folder: Path) -> None:
     (text,) = (text for language, text in blocks() if language == "python")
     exec(compile(text.replace(ADDRESS, photographs.url), "serve.md", "exec"), {})
-    assert Image.open("smile-0.5.png").size == Image.open("smile-1.0.png").size == (300, 300)
+    assert size_of("smile-0.5.png") == size_of("smile-1.0.png") == (300, 300)
