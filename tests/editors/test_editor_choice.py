@@ -35,6 +35,9 @@ from pixelsmile.errors import InputError
             EditorChoice("service", "bytedance/seededit-3.0", "replicate"),
         ),
         *((name, EditorChoice("sanity", name)) for name in SANITY_EDITORS),
+        (" Seedream-4.5", EditorChoice("service", "seedream-4-5-251128", "ark", "seedream-4.5")),
+        ("flux-kontext-dev", EditorChoice("diffusers", name="flux-kontext-dev")),
+        ("uniworld-v2", EditorChoice("own", name="uniworld-v2")),
     ],
 )
 def test_what_can_be_named(text, choice):
@@ -53,7 +56,11 @@ def test_what_can_be_named(text, choice):
         ("folder: ", "nothing after the colon: write folder:PATH"),
         ("replicat:a/b", "did you mean replicate:OWNER/NAME?"),
         ("bfl:", "nothing after the colon: write bfl:MODEL"),
-        ("gpt-image", "did you mean openai-images:MODEL@ADDRESS?"),
+        ("gpt-image", "did you mean gpt-image-1.5?"),
+        ("flux-kontext", "did you mean flux-kontext-"),
+        ("nano-banana", "did you mean nano-banana-pro?"),
+        ("Flux-Kontext-FED", "cannot be run: neither its weights"),
+        ("step1x-edit", "step1x-edit "),
         ("zzz", "choose from pixelsmile, folder:PATH, command:"),
         ("", "choose from pixelsmile"),
     ],
@@ -76,7 +83,7 @@ def test_each_benchmark_has_editors_of_its_own():
 @given(st.text())
 def test_any_text_is_an_editor_or_a_refusal(text):
     with suppress(InputError):
-        assert parse_editor(text).kind in ("own", "folder", "command", "service", "sanity")
+        assert parse_editor(text).kind in ("own", "folder", "command", "service", "diffusers", "sanity")
 
 
 def test_opening(tmp_path):

@@ -53,6 +53,8 @@ COMMANDS = {
     "score": Command("score", "which expressions pictures show, and how strongly"),
     "likeness": Command("likeness", "what edits left of the person and of the background"),
     "serve": Command("serve", "edit pictures over HTTP, for clients of OpenAI's image API"),
+    "editors list": Command("editors:list_parser", "list the editors that --editor takes by name"),
+    "editors show": Command("editors:show_parser", "tell all that is known of one of them"),
     "models": Command("lists:models_parser", "list and fetch the weights of face detectors and encoders"),
     "triplets draw": Command("triplets_draw", "draw portraits, as many as wanted, with the truth about each"),
     "triplets build": Command("triplets_pair:build_parser", "pair the annotated pictures of each person"),
@@ -127,6 +129,11 @@ GROUPS = {
             "pixelsmile version          the version (also: pixelsmile --version)",
             'pixelsmile COMMAND --json   for programs, where a command has it: errors too, as {"error": ...}',
         ),
+    ),
+    "editors": Group(
+        "every editor of the papers by name, and how each is run",
+        "The table of editors: how each is run, its arguments, licence and price.",
+        ("pixelsmile editors list", "pixelsmile editors show flux-kontext-dev"),
     ),
     "triplets": Group(
         "make the data to train on: draw it, pair pictures, check files",

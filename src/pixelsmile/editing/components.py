@@ -103,14 +103,14 @@ def _model(kind: Any, folder: Path, subfolder: str, placement: Placement) -> Any
 
 
 def _part(kind: Any, folder: Path, subfolder: str, **options: Any) -> Any:
-    with _one_line(folder / subfolder):
+    with told_in_one_line(folder / subfolder):
         return kind.from_pretrained(
             str(folder), subfolder=subfolder, local_files_only=True, trust_remote_code=False, **options
         )
 
 
 @contextmanager
-def _one_line(part: Path) -> Iterator[None]:
+def told_in_one_line(part: Path) -> Iterator[None]:
     """ModelError for whatever a library raises about a part."""
     try:
         yield
@@ -152,10 +152,10 @@ def without_storage(folder: Path) -> tuple[Any, Any, Any]:
     check_settings(folder)
     found = []
     for kind, name in ((QwenImageTransformer2DModel, "transformer"), (AutoencoderKLQwenImage, "vae")):
-        with _one_line(folder / name), torch.device("meta"):
+        with told_in_one_line(folder / name), torch.device("meta"):
             config = kind.load_config(str(folder), subfolder=name, local_files_only=True)
             found.append(kind.from_config(config))
-    with _one_line(folder / "text_encoder"), torch.device("meta"):
+    with told_in_one_line(folder / "text_encoder"), torch.device("meta"):
         text_config = Qwen2_5_VLConfig.from_pretrained(
             str(folder / "text_encoder"), local_files_only=True, trust_remote_code=False
         )

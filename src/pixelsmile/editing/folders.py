@@ -86,15 +86,24 @@ def is_hub_id(model: str) -> bool:
 def fetched(repository: str, patterns: Sequence[str], what: str = "", *, error: Refusal = ModelError) -> Path:
     """A hub repository's folder on this machine, with the files of these patterns, which are fetched once.
 
-    `error` where that fails; what: is said before the repository's name.
+    repository: `owner/name`, or `owner/name@REVISION` for a commit, a tag or a branch. `error` where that
+    fails; what: is said before the repository's name.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RevisionNotFoundError
 
+    name, _, revision = repository.partition("@")
     try:
-        return Path(snapshot_download(repository, allow_patterns=list(patterns)))
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(patterns)))
     except HFValidationError:
         raise error(f"{repository!r} is neither a folder nor a hub id: give one of them") from None
+    except GatedRepoError as failure:
+        raise error(
+            f"{what}{name!r} is gated: accept its licence at https://huggingface.co/{name}, then type "
+            "`hf auth login` and the same command again"
+        ) from failure
+    except RevisionNotFoundError as failure:
+        raise error(f"{what}{name!r} has no revision {revision!r}: check it") from failure
     except Exception as failure:  # the hub client raises errors of several libraries
         raise error(
             f"cannot fetch {what}{repository!r} from the hub ({type(failure).__name__}): check the name and "

@@ -1,8 +1,10 @@
-"""The editor that a person names: ours, a folder, a command, a service, or one that checks the measures."""
+"""The editor that a person names: ours, one of the table, a folder, a command, a service, or a check's."""
 
-import difflib
+import shlex
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -10,34 +12,62 @@ from pixelsmile.editing.editor import Editor
 from pixelsmile.editors.command import DEFAULT_TIMEOUT_S, CommandEditor
 from pixelsmile.editors.editor import Task, TaskEditor
 from pixelsmile.editors.folder import FolderEditor
+from pixelsmile.editors.named import NamedEditor
 from pixelsmile.editors.own import OwnEditor, OwnSettings
+from pixelsmile.editors.pipelines import PipelineEditor, PipelineSettings
 from pixelsmile.editors.remote import DEFAULT_CONCURRENCY, RemoteEditor, RemoteSettings
 from pixelsmile.editors.sanity import SANITY_EDITORS, SanityEditor
-from pixelsmile.editors.services import IMAGE_SERVICES, provider_of
+from pixelsmile.editors.services import provider_of
+from pixelsmile.editors.table import (
+    CommandRun,
+    NobodyRun,
+    OwnRun,
+    PipelineRun,
+    Row,
+    ServiceRun,
+    find_row,
+    image_services,
+    nearest,
+    rows,
+)
 from pixelsmile.errors import InputError
 from pixelsmile.remote import Budget
 
 OWN = "pixelsmile"
+WRAPPERS = "examples/editors"
 
-Kind = Literal["own", "folder", "command", "service", "sanity"]
+Kind = Literal["own", "folder", "command", "service", "diffusers", "sanity"]
 
 
 @dataclass(frozen=True)
 class EditorChoice:
     """What was asked for. argument: the folder, the command, the model, or the name of a sanity editor.
 
-    service: of a model behind an address, one of IMAGE_SERVICES.
+    service: of a model behind an address, one of `image_services`. name: of the table's row, where the editor
+    was named by it.
     """
 
     kind: Kind
     argument: str = ""
     service: str = ""
+    name: str = ""
+
+    @property
+    def row(self) -> Row | None:
+        """What the table says about it."""
+        return find_row(self.name) if self.name else None
+
+    @property
+    def price(self) -> Decimal:
+        """The most that an edit costs, in dollars, as the table has it; 0 where that is not known."""
+        return (self.row.price if self.row else None) or Decimal(0)
 
 
 def parse_editor(text: str, sanity: Sequence[str] = SANITY_EDITORS) -> EditorChoice:
-    """An editor by its name: `pixelsmile`, folder:PATH, command:LINE, SERVICE:MODEL, or one of `sanity`.
+    """An editor by its name: `pixelsmile`, one of the table, folder:PATH, command:LINE, SERVICE:MODEL, or
+    one of `sanity`.
 
-    InputError, with the nearest, for other words.
+    InputError, with the nearest, for other words, and for a row that nobody can run.
     sanity: those of the benchmark, SANITY_EDITORS or FED_SANITY_EDITORS.
     """
     word, colon, argument = text.partition(":")
@@ -46,12 +76,14 @@ def parse_editor(text: str, sanity: Sequence[str] = SANITY_EDITORS) -> EditorCho
         return EditorChoice("folder", _given(argument, "folder:PATH"))
     if colon and word == "command":
         return EditorChoice("command", _given(argument, 'command:"python my_editor.py"'))
-    if colon and word in IMAGE_SERVICES:
-        return EditorChoice("service", _given(argument, IMAGE_SERVICES[word].form), word)
+    if colon and word in image_services():
+        return EditorChoice("service", _given(argument, image_services()[word].form), word)
     if not colon and word == OWN:
         return EditorChoice("own")
     if not colon and word in sanity:
         return EditorChoice("sanity", word)
+    if not colon and word in rows():
+        return _chosen(rows()[word])
     raise InputError(f"unknown editor {text!r}: {_suggestion(word, sanity)}")
 
 
@@ -63,6 +95,7 @@ def open_editor(
     *,
     load: Callable[[], Editor] = Editor.from_pretrained,
     own: OwnSettings | None = None,
+    pipeline: PipelineSettings | None = None,
     remote: RemoteSettings | None = None,
     timeout_s: float | None = None,
     max_concurrency: int | None = None,
@@ -70,35 +103,94 @@ def open_editor(
     """The editor, ready to work on `tasks`; close it after use.
 
     folder: the run's, for the log of a command and the answers of a server. strengths: of the run. load:
-    gives ours, where that is the choice. own, remote: how ours is used, and a model behind an address asked.
+    gives ours, where that is the choice. own, pipeline, remote: how ours is used, a pipeline loaded and a
+    model behind an address asked; what they leave open the table says, where the editor is one of it.
     timeout_s: how long a command may be silent. max_concurrency: how many tasks a command or a server gets
     at once (None: its own default).
     Raises what the editors raise when they are made, and InputError for tasks that say too little.
     """
+    row = choice.row
     match choice.kind:
         case "own":
-            return OwnEditor(load(), own or OwnSettings(), strengths)
+            return OwnEditor(load(), own_settings(choice, own or OwnSettings()), strengths)
         case "folder":
             return FolderEditor(Path(choice.argument))
         case "command":
-            return CommandEditor(
+            command = CommandEditor(
                 choice.argument,
                 folder,
                 timeout_s=timeout_s or DEFAULT_TIMEOUT_S,
                 max_concurrency=max_concurrency or 1,
             )
+            return NamedEditor(row, command) if row else command
+        case "diffusers":
+            assert row is not None
+            return NamedEditor(row, PipelineEditor(row, pipeline or PipelineSettings()))
         case "service":
-            remote = remote or RemoteSettings()
-            return RemoteEditor(
-                provider_of(choice.service, choice.argument, remote, folder),
+            asked = remote_settings(choice, remote or RemoteSettings())
+            service = RemoteEditor(
+                provider_of(choice.service, choice.argument, asked, folder),
                 folder,
-                budget=Budget(remote.max_requests, max_cost=remote.max_cost),
+                budget=Budget(asked.max_requests, max_cost=asked.max_cost),
                 max_concurrency=max_concurrency or DEFAULT_CONCURRENCY,
             )
+            return NamedEditor(row, service) if row else service
         case "sanity":
             editor = SanityEditor(choice.argument)
             editor.check(tasks)
             return editor
+
+
+def own_settings(choice: EditorChoice, given: OwnSettings) -> OwnSettings:
+    """How ours is used, with what the table says where nobody else did."""
+    run = choice.row.run if choice.row else None
+    if not isinstance(run, OwnRun):
+        return given
+    wording = run.wording if given.wording == "expression" else given.wording
+    return replace(given, steps=given.steps or run.steps, wording=wording)
+
+
+def remote_settings(choice: EditorChoice, given: RemoteSettings) -> RemoteSettings:
+    """How a model behind an address is asked, with what the table says where nobody else did."""
+    run = choice.row.run if choice.row else None
+    if not isinstance(run, ServiceRun):
+        return given
+    return replace(
+        given,
+        size=given.size or run.size,
+        extra={**run.extra, **given.extra},
+        price=given.price or choice.price,
+    )
+
+
+def _chosen(row: Row) -> EditorChoice:
+    match row.run:
+        case OwnRun():
+            return EditorChoice("own", name="" if row.name == OWN else row.name)
+        case PipelineRun():
+            return EditorChoice("diffusers", name=row.name)
+        case ServiceRun(service=service, model=model):
+            return EditorChoice("service", model, service, row.name)
+        case CommandRun(wrapper=wrapper):
+            return EditorChoice("command", _wrapper_command(row.name, wrapper), name=row.name)
+        case NobodyRun(why=why):
+            raise InputError(f"{row.name} cannot be run: {why}")
+
+
+def _wrapper_command(name: str, wrapper: str) -> str:
+    """What starts a wrapper, in the environment of its folder. InputError where either is not there."""
+    here = (Path(WRAPPERS), Path(__file__).parents[3] / WRAPPERS)  # a checkout's, from anywhere
+    folder = next((place / wrapper for place in here if (place / wrapper / "edit.py").is_file()), None)
+    if folder is None:
+        raise InputError(
+            f"{name} runs by {WRAPPERS}/{wrapper}/edit.py, which is not here: work in a checkout"
+        )
+    python = folder / ".venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    if not python.exists():
+        raise InputError(
+            f"{name} needs an environment of its own, {folder}/.venv: {folder}/README.md says how to make it"
+        )
+    return shlex.join([str(python), str(folder / "edit.py")])
 
 
 def _given(argument: str, example: str) -> str:
@@ -108,8 +200,11 @@ def _given(argument: str, example: str) -> str:
 
 
 def _suggestion(word: str, sanity: Sequence[str]) -> str:
-    forms = {OWN: OWN, "folder": "folder:PATH", "command": 'command:"python my_editor.py"'}
-    forms |= {name: service.form for name, service in IMAGE_SERVICES.items()}
-    forms |= {name: name for name in sanity}
-    matches = difflib.get_close_matches(word, forms, n=1, cutoff=0.55)
-    return f"did you mean {forms[matches[0]]}?" if matches else f"choose from {', '.join(forms.values())}"
+    forms = {"folder": "folder:PATH", "command": 'command:"python my_editor.py"'}
+    forms |= {name: service.form for name, service in image_services().items()}
+    forms |= {name: name for name in (*sanity, *rows())}
+    return nearest(
+        word,
+        forms,
+        f"choose from {OWN}, {', '.join(list(forms.values())[:7])}, ... (see `pixelsmile editors list`)",
+    )

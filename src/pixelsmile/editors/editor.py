@@ -143,13 +143,15 @@ class EditorStoppedError(PixelSmileError):
 class Capabilities:
     """What an editor can do, as far as that is known; the defaults are those of one that is not known.
 
-    continuous: it takes any strength; others are asked for full edits alone, at strength 1. words: it follows
-    a task's prompt; others its target. face_box: it edits the face in a task's box. keeps_size: its edits
+    continuous: it takes any strength; others are asked for full edits alone, at strength 1. degrees: it is
+    told strengths in words, so that those which are told alike are one edit. words: it follows a task's
+    prompt; others its target. face_box: it edits the face in a task's box. keeps_size: its edits
     have the size of their source. note: what it says about its limits; nothing for most.
     """
 
     domains: tuple[str, ...] = DOMAINS
     continuous: bool = True
+    degrees: bool = False
     words: bool = True
     face_box: bool = True
     keeps_size: bool = False

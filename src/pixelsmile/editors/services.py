@@ -1,13 +1,13 @@
 """The services of models that edit pictures: what a person writes for each, and who speaks its protocol.
 
-A new one is a line of IMAGE_SERVICES. The table is data: what speaks to a service is loaded when it is asked.
+A new one is an entry of `table.yaml`. What speaks to a service is loaded when it is asked.
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixelsmile.editors.table import image_services
 from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,52 +18,9 @@ JOBS_NAME = "jobs.jsonl"
 _ADDRESSED = re.compile(r"(?P<model>.+?)@(?P<address>https?://.*)", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class ImageService:
-    """form: how its models are written; any of them may have @ADDRESS, of another server that speaks alike.
-
-    about: what it is, and where its key comes from. sizes: that it takes. provider: its class in
-    `pixelsmile.remote`. takes_jobs: it answers later, and what it has taken is kept in JOBS_NAME.
-    """
-
-    form: str
-    about: str
-    sizes: str
-    provider: str
-    takes_jobs: bool = False
-
-
-IMAGE_SERVICES = {
-    "openai-images": ImageService(
-        "openai-images:MODEL@ADDRESS",
-        "vLLM-Omni, SGLang; alone OpenAI (OPENAI_API_KEY)",
-        "WxH, auto",
-        "OpenAIImages",
-    ),
-    "gemini-images": ImageService(
-        "gemini-images:MODEL", "Nano Banana (GEMINI_API_KEY)", "1K, 2K, 4K, 3:4", "GeminiImages"
-    ),
-    "bfl": ImageService(
-        "bfl:MODEL",
-        "FLUX.2, FLUX.1 Kontext (BFL_API_KEY)",
-        "WxH, 3:4",
-        "BFLImages",
-        takes_jobs=True,
-    ),
-    "ark": ImageService("ark:MODEL", "Seedream (ARK_API_KEY)", "WxH, 1K, 2K, 4K", "ArkImages"),
-    "replicate": ImageService(
-        "replicate:OWNER/NAME",
-        "SeedEdit and others (REPLICATE_API_TOKEN)",
-        "by --extra",
-        "ReplicateImages",
-        takes_jobs=True,
-    ),
-}
-
-
 def service_lines() -> str:
     """A line for each service, for people."""
-    lines = (f"  {one.form:<28}{one.about}; sizes: {one.sizes}" for one in IMAGE_SERVICES.values())
+    lines = (f"  {one.form:<28}{one.about}; sizes: {one.sizes}" for one in image_services().values())
     return "\n".join(lines)
 
 
@@ -79,7 +36,7 @@ def provider_of(kind: str, named: str, settings: "RemoteSettings", folder: Path)
             "a budget of money (max-cost) needs the price of an edit, which no server tells before: give the "
             "most that one may cost as price, in dollars"
         )
-    service = IMAGE_SERVICES[kind]
+    service = image_services()[kind]
     addressed = _ADDRESSED.fullmatch(named)
     provider: Provider = getattr(remote, service.provider)(
         addressed["model"] if addressed else named,
