@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelsmile.cli.display import counted, loading, print_json, progress, remark, silence_libraries
+from pixelsmile.cli.editor_options import (
+    add_editor,
+    add_server,
+    check_options,
+    pipeline_settings,
+    remote_settings,
+)
 from pixelsmile.cli.options import (
     add_adapter,
     add_device,
@@ -17,7 +24,6 @@ from pixelsmile.cli.options import (
     add_instructions,
     add_json,
     add_quiet,
-    add_request,
     add_sampling,
     add_seed,
     asked_model,
@@ -26,14 +32,11 @@ from pixelsmile.cli.options import (
 from pixelsmile.cli.parsing import (
     CommandParser,
     ExtendList,
-    dollars,
     listed,
     one_of,
-    positive_number,
     whole_number,
 )
 from pixelsmile.editors import REGIONS, WORDINGS
-from pixelsmile.editors.services import IMAGE_SERVICES, service_lines
 from pixelsmile.errors import InputError, one_line
 from pixelsmile.expressions import MAX_STRENGTH, parse_strength
 
@@ -44,7 +47,6 @@ if TYPE_CHECKING:
     from pixelsmile.editing.editor import Editor
     from pixelsmile.editors.choice import EditorChoice
     from pixelsmile.editors.editor import TaskEditor
-    from pixelsmile.editors.remote import RemoteSettings
     from pixelsmile.expressions import Domain
 
 _MAX_REASONS = 5  # of failures that are printed
@@ -53,15 +55,14 @@ _OWN_OPTIONS = (
     *("model", "adapter", "steps", "shift", "region", "device", "dtype", "offload", "quantization"),
     "tell",  # of FED-Bench alone
 )
-_SERVER_OPTIONS = ("max_requests", "max_cost", "price", "size", "key_env", "extra")
 _FFE_EPILOG = """examples:
   pixelsmile bench ffe run --samples 12 -o runs/first
   pixelsmile bench ffe run --adapter PixelSmile.safetensors --benchmark FFE-Bench -o runs/ours
   pixelsmile bench ffe run --editor folder:edits --benchmark FFE-Bench \\
       --setting general -o runs/theirs
   pixelsmile bench ffe run --editor command:"python my_editor.py" -o runs/mine
-  pixelsmile bench ffe run --editor bfl:flux-2-pro --setting general \\
-      --price 0.045 --max-cost 10 -o runs/flux
+  pixelsmile bench ffe run --editor nano-banana-pro --max-cost 20 -o runs/banana
+  pixelsmile bench ffe run --editor flux-kontext-dev --offload model -o runs/kontext
 
 The same command again goes on where a run was interrupted, and tries once more what failed.
 """
@@ -83,7 +84,7 @@ def ffe_parser() -> CommandParser:
     _add_sweep(_add_benchmark(parser, "FFE-Bench"))
     _add_editor(parser, "truth, copy, exaggerated, partner, random-strength")
     _add_model(parser)
-    _add_server(parser)
+    add_server(parser)
     _add_output(parser)
     return parser
 
@@ -103,7 +104,7 @@ def fed_parser() -> CommandParser:
         metavar="WHAT",
         help="expression (default): the model's own prompt for the class; instruction: the task's words",
     )
-    _add_server(parser)
+    add_server(parser)
     _add_output(parser)
     return parser
 
@@ -124,9 +125,9 @@ def _add_sweep(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--setting",
         type=one_of("setting", ("general", "linear")),
-        default="linear",
         metavar="HOW",
-        help="linear (default): a sweep of strengths for each sample; general: one edit, at strength 1",
+        help="linear: a sweep of strengths for each sample (default, where the editor takes strengths); "
+        "general: one edit, at strength 1",
     )
     group.add_argument(
         "-s",
@@ -153,18 +154,12 @@ def _add_sweep(group: argparse._ArgumentGroup) -> None:
 
 def _add_editor(parser: CommandParser, sanity: str) -> None:
     group = parser.add_argument_group("who edits")
-    group.add_argument(
-        "--editor",
+    add_editor(
+        group,
+        "pixelsmile (default); one of `pixelsmile editors list`, such as seedream-4.5; folder:PATH, pictures "
+        "made elsewhere; command:LINE, your program; a model behind an address (below); or, to check the "
+        f"measures: {sanity}",
         default="pixelsmile",
-        metavar="EDITOR",
-        help="pixelsmile (default); folder:PATH, pictures made elsewhere; command:LINE, your program; "
-        f"a model behind an address (below); or, to check the measures: {sanity}",
-    )
-    group.add_argument(
-        "--timeout",
-        type=positive_number("timeout"),
-        metavar="SECONDS",
-        help="how long a command may be silent (default 600), or a server take to answer (default 300)",
     )
     group.add_argument(
         "--max-concurrency",
@@ -174,28 +169,12 @@ def _add_editor(parser: CommandParser, sanity: str) -> None:
     )
 
 
-def _add_server(parser: CommandParser) -> None:
-    group = parser.add_argument_group("for a model behind an address, as --editor names it", service_lines())
-    group.add_argument(
-        "--max-requests", type=whole_number("max-requests", 0), metavar="N", help="stop before more are sent"
-    )
-    group.add_argument(
-        "--max-cost", type=dollars("max-cost"), metavar="DOLLARS", help="stop before more is spent"
-    )
-    group.add_argument(
-        "--price",
-        type=dollars("price"),
-        metavar="DOLLARS",
-        help="the most that one edit costs, for --max-cost",
-    )
-    group.add_argument("--size", metavar="SIZE", help="of the edits, as above (default: the service's own)")
-    add_request(group, '{"quality": "high"}')
-
-
 def _add_model(parser: CommandParser) -> argparse._ArgumentGroup:
-    group = parser.add_argument_group("for --editor pixelsmile")
+    group = parser.add_argument_group("for --editor pixelsmile, and for pipelines of the table")
     group.add_argument(
-        "--model", metavar="MODEL", help="`embedded`, a folder, or a hub id (default: what fits this machine)"
+        "--model",
+        metavar="MODEL",
+        help="`embedded`, a folder, or a hub id (default: what fits this machine, or what the table says)",
     )
     add_adapter(group)
     add_sampling(group)
@@ -221,12 +200,13 @@ def run_ffe(options: argparse.Namespace) -> int:
     """FFE-Bench: make the edits that the folder lacks; exit code 1 where there is not one in the end."""
     from pixelsmile.editors.sanity import SANITY_EDITORS
 
-    strengths = _strengths(options)
     choice = _choice(options, SANITY_EDITORS)
+    setting = _setting(options, choice)
+    strengths = _strengths(options, setting)
     from pixelsmile.benchmarks.catalogue import load_ffe_benchmark
 
     benchmark = load_ffe_benchmark(options.benchmark, num_samples=options.samples, domains=_domains(options))
-    return _run(options, choice, benchmark, options.setting, strengths)
+    return _run(options, choice, benchmark, setting, strengths)
 
 
 def run_fed(options: argparse.Namespace) -> int:
@@ -266,12 +246,12 @@ def _run(
 
 
 def _choice(options: argparse.Namespace, sanity: Sequence[str]) -> "EditorChoice":
-    from pixelsmile.editors.choice import parse_editor
+    from pixelsmile.editors.choice import own_model, parse_editor
 
     choice = parse_editor(options.editor, sanity)
-    _check_options(options, choice)
+    check_options(options, choice, _OWN_OPTIONS)
     if choice.kind == "own":
-        asked_model(options).check_files()
+        own_model(choice, asked_model(options)).check_files()
     return choice
 
 
@@ -279,7 +259,20 @@ def _domains(options: argparse.Namespace) -> "tuple[Domain, ...] | None":
     return None if options.domain == "both" else (options.domain,)
 
 
-def _strengths(options: argparse.Namespace) -> tuple[float, ...]:
+def _setting(options: argparse.Namespace, choice: "EditorChoice") -> "Setting":
+    """As it was asked for; else linear, where the editor takes strengths."""
+    if options.setting is not None:
+        return "general" if options.setting == "general" else "linear"
+    if choice.takes_strength or options.strengths or options.points or options.max_strength:
+        return "linear"
+    remark(
+        f"{options.editor} takes no strength: it is asked for full edits alone, and measured without CLS",
+        options.quiet,
+    )
+    return "general"
+
+
+def _strengths(options: argparse.Namespace, setting: "Setting") -> tuple[float, ...]:
     from pixelsmile.benchmarks.runner import GENERAL_STRENGTHS, uniform_strengths
 
     uniform = {
@@ -287,7 +280,7 @@ def _strengths(options: argparse.Namespace) -> tuple[float, ...]:
         for name, value in (("num_points", options.points), ("max_strength", options.max_strength))
         if value is not None
     }
-    if options.setting == "general":
+    if setting == "general":
         if options.strengths or uniform:
             raise InputError(
                 "--setting general makes one edit each, at strength 1: "
@@ -299,21 +292,6 @@ def _strengths(options: argparse.Namespace) -> tuple[float, ...]:
     if uniform:
         raise InputError("-s names the strengths: leave out --points and --max-strength")
     return tuple(options.strengths)
-
-
-def _check_options(options: argparse.Namespace, choice: "EditorChoice") -> None:
-    """Options that an editor has no use for are mistakes."""
-    owners = (
-        ("pixelsmile", choice.kind == "own", _OWN_OPTIONS),
-        (f"{', '.join(IMAGE_SERVICES)}:...", choice.kind == "service", _SERVER_OPTIONS),
-        ("command:...", choice.kind in ("command", "service"), ("timeout", "max_concurrency")),
-    )
-    useless = [(owner, name) for owner, is_asked, names in owners if not is_asked for name in names]
-    for owner, name in useless:
-        if getattr(options, name, None) is not None:
-            raise InputError(
-                f"--{name.replace('_', '-')} is for --editor {owner}, not {options.editor!r}: leave it out"
-            )
 
 
 def _open(
@@ -331,39 +309,35 @@ def _open(
         benchmark.tasks,
         folder.path,
         strengths,
-        load=lambda: _load(options, benchmark.name),
+        load=lambda: _load(options, choice, benchmark.name),
         own=OwnSettings(
             options.steps,
             options.shift,
             region=options.region or "auto",
             wording=getattr(options, "tell", None) or "expression",
         ),
-        remote=_remote_settings(options) if choice.kind == "service" else None,
+        pipeline=pipeline_settings(options),
+        remote=remote_settings(options, options.size),
         timeout_s=options.timeout,
         max_concurrency=options.max_concurrency,
     )
     if choice.kind == "own" and (note := editor.capabilities.note) and options.benchmark != "embedded":
         remark(f"the model says: {note}", options.quiet)
+    if editor.capabilities.degrees and len(strengths) > 1:
+        remark(f"{options.editor} is told strengths in words: slightly, moderately, ...", options.quiet)
     return editor
 
 
-def _load(options: argparse.Namespace, benchmark: str) -> "Editor":
+def _load(options: argparse.Namespace, choice: "EditorChoice", benchmark: str) -> "Editor":
     from pixelsmile.benchmarks.benchmark import is_drawn
     from pixelsmile.editing.model_choice import choose_model, load_editor
+    from pixelsmile.editors.choice import own_model
 
     with loading("the libraries", options.quiet):
         silence_libraries()
-        chosen = choose_model(asked_model(options), drawn=is_drawn(benchmark))
+        chosen = choose_model(own_model(choice, asked_model(options)), drawn=is_drawn(benchmark))
     quiet = options.quiet
     return load_editor(chosen, partial(remark, quiet=quiet), partial(loading, quiet=quiet))
-
-
-def _remote_settings(options: argparse.Namespace) -> "RemoteSettings":
-    from pixelsmile.editors.remote import RemoteSettings
-
-    given = {name: getattr(options, name) for name in _SERVER_OPTIONS}
-    given["timeout_s"] = options.timeout
-    return RemoteSettings(**{name: value for name, value in given.items() if value is not None})
 
 
 def _work(events: Iterator["RunProgress"], quiet: bool) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pixelsmile.cli.display import loading, print_json, progress, remark, silence_libraries
 from pixelsmile.cli.edit_options import DEFAULT_NUM_FRAMES, edit_parser
+from pixelsmile.cli.named_editor import chosen_editor, opened_editor
 from pixelsmile.cli.options import asked_model, memory_errors
 from pixelsmile.cli.parsing import CommandParser, parts_of
 from pixelsmile.errors import InputError, PixelSmileError
@@ -16,6 +17,7 @@ from pixelsmile.errors import InputError, PixelSmileError
 if TYPE_CHECKING:
     from pixelsmile.editing.edit_files import EditFiles, OutputFormat
     from pixelsmile.editing.editor import Editor
+    from pixelsmile.editing.model_choice import ModelChoice
     from pixelsmile.editing.photographs import Photograph
     from pixelsmile.editing.requests import FaceRequest, Request
     from pixelsmile.editing.session import Edit
@@ -33,29 +35,51 @@ def run(options: argparse.Namespace) -> int:
 
     All files of a photograph appear, or none; those of the photographs before it stay.
     """
+    named = None if options.editor is None else chosen_editor(options)
     edit = read_edit(options)
-    from pixelsmile.editing.folders import GEOMETRIC
-    from pixelsmile.editing.model_choice import choose_model, load_editor
-    from pixelsmile.editing.photographs import all_drawn, open_photographs, with_faces
+    from pixelsmile.editing.model_choice import load_editor
+    from pixelsmile.editing.photographs import open_photographs, with_faces
     from pixelsmile.editing.session import FaceFinder
     from pixelsmile.store.publication import check_place
 
     asked = asked_model(options)
-    asked.check_files()
+    is_ours = named is None or named.kind == "own"
+    if named is not None and is_ours:
+        from pixelsmile.editors.choice import own_model
+
+        asked = own_model(named, asked)
+    if is_ours:
+        asked.check_files()
     output = None if options.output is None else Path(options.output)
     photographs = open_photographs([Path(photo) for photo in options.photos], edit, output)
     for photograph in photographs:
         check_place(photograph.folder, edit.file_names, force=options.force)
     say = partial(remark, quiet=options.quiet)
+    finder = FaceFinder(options.detector, say)
     with memory_errors("add --batch-size 1, --offload model, or --quantization 4bit"):
-        with loading("the libraries", options.quiet):
-            choice = choose_model(asked, drawn=all_drawn(photographs, is_named=asked.model is not None))
-            if choice.model != GEOMETRIC:  # which needs none of them
-                silence_libraries()
-        photographs = with_faces(photographs, edit, FaceFinder(options.detector, say))
+        if named is not None and not is_ours:
+            with opened_editor(options, named) as editor:
+                _edit_all(editor, options, edit, with_faces(photographs, edit, finder))
+            return 0
+        choice = _choice(options, asked, photographs)
+        photographs = with_faces(photographs, edit, finder)
         editor = load_editor(choice, say, partial(loading, quiet=options.quiet))
         _edit_all(editor, options, edit, photographs)
     return 0
+
+
+def _choice(
+    options: argparse.Namespace, asked: "ModelChoice", photographs: "Sequence[Photograph]"
+) -> "ModelChoice":
+    from pixelsmile.editing.folders import GEOMETRIC
+    from pixelsmile.editing.model_choice import choose_model
+    from pixelsmile.editing.photographs import all_drawn
+
+    with loading("the libraries", options.quiet):
+        choice = choose_model(asked, drawn=all_drawn(photographs, is_named=asked.model is not None))
+        if choice.model != GEOMETRIC:  # which needs none of them
+            silence_libraries()
+    return choice
 
 
 def read_edit(options: argparse.Namespace) -> "Edit":

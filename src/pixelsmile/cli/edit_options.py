@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pixelsmile.cli.editor_options import add_editor, add_server
 from pixelsmile.cli.options import (
     add_adapter,
     add_detector,
@@ -39,6 +40,7 @@ _EPILOG = """examples:
   pixelsmile edit anna.jpg ben.jpg -e happy -o smiles --format jpeg
   pixelsmile edit group.jpg -e happy --face largest
   pixelsmile edit group.jpg --face 1=happy --face 2=surprised
+  pixelsmile edit group.jpg -e happy --face largest --editor nano-banana-pro
 """
 
 
@@ -51,6 +53,7 @@ def edit_parser(run: Run) -> CommandParser:
     _add_model(parser)
     _add_machine(parser)
     _add_output(parser)
+    add_server(parser, "--server-size")
     return parser
 
 
@@ -159,6 +162,12 @@ def _add_faces(parser: CommandParser) -> None:
 
 def _add_model(parser: CommandParser) -> None:
     group = parser.add_argument_group("how to edit")
+    add_editor(
+        group,
+        "one of `pixelsmile editors list`, such as flux-kontext-dev; command:LINE, your program; or a model "
+        "behind an address (below); asked for full strength alone unless -s says otherwise or it takes a "
+        "number (default: ours, with --model)",
+    )
     group.add_argument(
         "--model",
         metavar="MODEL",

@@ -248,12 +248,12 @@ class BuildConfig(Record):
                 "none: use it with collect.drawn alone"
             )
         looks = self.compose.expressions
-        if choice.kind == "service" and looks and looks.prompt == "expression" and looks.strengths[1:]:
+        if not choice.takes_strength and looks and looks.prompt == "expression" and looks.strengths[1:]:
             raise ValueError(
-                "a model behind an address knows strengths by their words alone, and prompt expression has "
+                f"{self.generate.editor} knows strengths by their words alone, and prompt expression has "
                 "none: give compose.expressions prompt: dual, or one strength"
             )
-        if choice.kind == "service":
+        if choice.kind in ("service", "diffusers"):
             _check_words(looks, self.compose.instructions)
         plans = [plan for plan in (self.compose.expressions, self.compose.instructions) if plan is not None]
         if choice.kind == "folder" and (len(plans) > 1 or (plans[0].num_combinations or 1) > 1):

@@ -136,14 +136,15 @@ class ComposeSettings(Record):
 class GenerateSettings(Record):
     """Who makes the edits.
 
-    editor: as for `bench --editor`: pixelsmile, truth (draws drawn people), folder:PATH (pictures of
-    BASE_ROW_ID/TARGET_STRENGTH.png), command:LINE, or a model behind an address: openai-images:MODEL@ADDRESS,
-    gemini-images:MODEL, bfl:MODEL, ark:MODEL, replicate:OWNER/NAME. other_size: what becomes of an edit of
-    another size than its base: `resize` makes it as large, and rejects one of another shape; `reject` rejects
-    both; `keep` takes it as it is.
+    editor: as for `bench --editor`: pixelsmile, one of the table (`pixelsmile editors list`), truth (draws
+    drawn people), folder:PATH (pictures of BASE_ROW_ID/TARGET_STRENGTH.png), command:LINE, or a model behind
+    an address: openai-images:MODEL@ADDRESS, gemini-images:MODEL, bfl:MODEL, ark:MODEL, replicate:OWNER/NAME.
+    other_size: what becomes of an edit of another size than its base: `resize` makes it as large, and rejects
+    one of another shape; `reject` rejects both; `keep` takes it as it is.
 
-    For pixelsmile: model (geometric, embedded, a folder, a hub id), adapters, device, quantization, steps,
-    shift, size (root of the area that is edited, in pixels), region, wording, as `bench` has them;
+    For pixelsmile: model (geometric, embedded, a folder, a hub id), adapters, device, quantization, steps
+    (all of them but adapters also for stock pipelines of the table), shift, size (root of the area that is
+    edited, in pixels), region, wording, as `bench` has them;
     moved_by: whether a model that moves action units is given those of the combination, or the expression.
 
     For a model behind an address: server_size (as the service takes it), key_env, extra (further fields of
@@ -183,7 +184,7 @@ class GenerateSettings(Record):
             choice = parse_editor(self.editor)
         except PixelSmileError as error:
             raise ValueError(str(error)) from None
-        if choice.kind == "own" and self.model is None:
+        if choice.kind == "own" and self.model is None and choice.row is None:
             raise ValueError(
                 "give the model: geometric for photographs, embedded for drawn people, a folder or a hub id"
             )

@@ -9,7 +9,7 @@ import asyncio
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,24 @@ from pixelsmile.dataset.folder import keep_picture
 from pixelsmile.dataset.rows import Reason, Row
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.folders import GEOMETRIC
-from pixelsmile.editors.choice import EditorChoice, open_editor, parse_editor
+from pixelsmile.editing.model_choice import ModelChoice
+from pixelsmile.editors.choice import EditorChoice, open_editor, own_model, own_settings, parse_editor
 from pixelsmile.editors.drawn_portrait import DrawnPortrait
-from pixelsmile.editors.editor import EditorStoppedError, EditOutcome, Picture, PictureFile, Task, TaskEditor
+from pixelsmile.editors.editor import (
+    Capabilities,
+    EditorStoppedError,
+    EditOutcome,
+    Picture,
+    PictureFile,
+    Task,
+    TaskEditor,
+)
+from pixelsmile.editors.named import NamedEditor
 from pixelsmile.editors.own import OwnSettings
+from pixelsmile.editors.pipelines import PipelineSettings
 from pixelsmile.editors.remote import DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT_S, RemoteEditor, RemoteSettings
 from pixelsmile.errors import OutputError, PixelSmileError
-from pixelsmile.expressions import NEUTRAL
+from pixelsmile.expressions import NEUTRAL, target_prompt
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.portraits.action_units import parse_units
 from pixelsmile.remote import Pool, RemoteError
@@ -99,9 +110,10 @@ class Generate:
 
     def spent(self) -> str:
         """What a server was asked so far, and what that cost, in a few words; nothing of other editors."""
-        if not isinstance(self._editor, RemoteEditor):
+        editor = self._editor.inner if isinstance(self._editor, NamedEditor) else self._editor
+        if not isinstance(editor, RemoteEditor):
             return ""
-        spending = self._editor.budget.spending
+        spending = editor.budget.spending
         cost = f", ${spending.used.cost:,.2f}" if spending.used.cost else ""
         return f"{spending.num_requests:,} calls{cost}"
 
@@ -112,7 +124,7 @@ class Generate:
 
     async def _made(self, rows: Sequence[Row]) -> dict[str, Row]:
         editor = self._opened()
-        left = list(self._sweeps(rows, continuous=editor.capabilities.continuous))
+        left = list(self._sweeps(rows, editor.capabilities))
         made: dict[str, Row] = {}
         while left:
             unreached: list[_Sweep] = []
@@ -130,14 +142,17 @@ class Generate:
             left = unreached
         return made
 
-    def _sweeps(self, rows: Sequence[Row], *, continuous: bool) -> Iterator[_Sweep]:
-        """What is to be asked for the edits among `rows`; their bases are there, too."""
+    def _sweeps(self, rows: Sequence[Row], can: Capabilities) -> Iterator[_Sweep]:
+        """What is to be asked for the edits among `rows`; their bases are there, too.
+
+        Who is told strengths in words is told those of a row that has its own by these alone.
+        """
         bases = {row.id: row for row in rows if row.base is None}
         together: dict[tuple[str | None, ...], dict[float, Row]] = {}
         for row in rows:
             if row.base is None:
                 continue
-            if continuous:
+            if can.continuous and not (can.degrees and _tells_strength(row)):
                 look = row.base, row.combination or row.expression, row.granularity
                 together.setdefault(look, {})[self._strength(row)] = row
             else:
@@ -153,7 +168,8 @@ class Generate:
 
     @property
     def _names_expressions(self) -> bool:
-        return self._choice.kind == "own" and self._settings.wording == "expression"
+        wording = own_settings(self._choice, OwnSettings(wording=self._settings.wording)).wording
+        return self._choice.kind == "own" and wording == "expression"
 
     async def _asked(self, sweep: _Sweep) -> list[Row] | None:
         """The rows of a sweep with their pictures, or with the reason why there is none.
@@ -244,17 +260,23 @@ class Generate:
 
 def price_words(settings: GenerateSettings, num_edits: int) -> str:
     """What the edits will cost, before any is made; nothing where an editor costs none."""
-    if parse_editor(settings.editor).kind != "service":
+    choice = parse_editor(settings.editor)
+    if choice.kind != "service":
         return ""
+    price = settings.price or choice.price
     cost = (
-        f"about ${settings.price * num_edits:,.2f} at ${settings.price} each"
-        if settings.price
+        f"about ${price * num_edits:,.2f} at ${price} each"
+        if price
         else "the price is not known (generate.price tells it)"
     )
     limits = [f"${settings.max_cost}" if settings.max_cost is not None else ""]
     limits.append(f"{settings.max_requests:,} calls" if settings.max_requests is not None else "")
     ends = " or ".join(filter(None, limits))
     return f"at most {num_edits:,} calls, {cost}" + (f"; this run ends at {ends}" if ends else "")
+
+
+def _tells_strength(row: Row) -> bool:
+    return row.prompt != target_prompt(row.expression or NEUTRAL, row.domain)
 
 
 def _is_light(choice: EditorChoice, settings: GenerateSettings) -> bool:
@@ -285,16 +307,26 @@ def _editor(folder: Path, choice: EditorChoice, settings: GenerateSettings) -> T
         (),
         folder,
         (),
-        load=lambda: _model(settings.model, settings.adapters, settings.device, settings.quantization),
+        load=lambda: _model(choice, settings),
         own=own,
+        pipeline=PipelineSettings(
+            settings.model, settings.steps, settings.device, quantization=settings.quantization
+        ),
         remote=remote,
         timeout_s=settings.timeout_s,
         max_concurrency=settings.max_concurrency,
     )
 
 
+def _model(choice: EditorChoice, settings: GenerateSettings) -> Editor:
+    asked = ModelChoice(settings.model, settings.adapters, settings.device)
+    asked = replace(own_model(choice, asked), quantization=settings.quantization)
+    adapter = None if asked.adapter is None else tuple(asked.adapter)
+    return _loaded(asked.model, adapter, asked.device, asked.quantization)
+
+
 @cache
-def _model(
+def _loaded(
     model: str | None, adapters: tuple[str, ...] | None, device: str | None, quantization: str | None
 ) -> Editor:
     """Loaded once a process."""

@@ -228,6 +228,7 @@ class Editor:
             "size": list(job.image.size),
             "batch_size": result.batch_size,
             **_units_of(job, index),
+            **({"editor": dict(info.record)} if info.record else {}),
         }
 
     def _working_picture(self, image: Image.Image, size: int | None) -> tuple[Image.Image, list[str]]:

@@ -20,7 +20,7 @@ class EngineInfo:
     expression, where it has one. offload, quantization: how it was made to fit a small card (see
     `devices.Placement`). remarks: what was found when it was loaded, and is noted with every edit.
     moves_units: it moves action units and takes no prompts; it works at the picture's own size, at most
-    `size`, and its edits lie on the picture pixel by pixel.
+    `size`, and its edits lie on the picture pixel by pixel. record: what else its edits depend on.
     """
 
     model: str
@@ -38,6 +38,7 @@ class EngineInfo:
     quantization: str | None = None
     remarks: tuple[str, ...] = ()
     moves_units: bool = False
+    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

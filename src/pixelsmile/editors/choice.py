@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pixelsmile.editing.editor import Editor
+from pixelsmile.editing.model_choice import ModelChoice
 from pixelsmile.editors.command import DEFAULT_TIMEOUT_S, CommandEditor
 from pixelsmile.editors.editor import Task, TaskEditor
 from pixelsmile.editors.folder import FolderEditor
@@ -56,6 +57,11 @@ class EditorChoice:
     def row(self) -> Row | None:
         """What the table says about it."""
         return find_row(self.name) if self.name else None
+
+    @property
+    def takes_strength(self) -> bool:
+        """Whether it varies strength, as far as can be said before it is opened."""
+        return self.row.strength.by != "nothing" if self.row else self.kind != "service"
 
     @property
     def price(self) -> Decimal:
@@ -148,6 +154,15 @@ def own_settings(choice: EditorChoice, given: OwnSettings) -> OwnSettings:
         return given
     wording = run.wording if given.wording == "expression" else given.wording
     return replace(given, steps=given.steps or run.steps, wording=wording)
+
+
+def own_model(choice: EditorChoice, asked: ModelChoice) -> ModelChoice:
+    """The model and the adapters of ours, those of the table where a person names no others."""
+    run = choice.row.run if choice.row else None
+    if not isinstance(run, OwnRun):
+        return asked
+    adapter = run.adapters if asked.adapter is None else asked.adapter
+    return replace(asked, model=asked.model or run.pinned_model, adapter=adapter)
 
 
 def remote_settings(choice: EditorChoice, given: RemoteSettings) -> RemoteSettings:

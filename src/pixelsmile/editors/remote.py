@@ -16,6 +16,7 @@ from PIL import Image
 from pydantic import JsonValue
 
 from pixelsmile.editors.editor import Capabilities, EditorStoppedError, EditOutcome, Task
+from pixelsmile.editors.grids import is_grid
 from pixelsmile.errors import ImageError
 from pixelsmile.hashing import sha256_bytes, sha256_json
 from pixelsmile.images import load_image
@@ -108,7 +109,8 @@ class RemoteEditor:
                 yield EditOutcome(strength, None, "the model takes no strength: ask at strength 1")
                 continue
             try:
-                yield await self._edited(task.prompt, Picture.read(picture))
+                edited = await self._edited(task.prompt, Picture.read(picture))
+                yield _no_grid(edited, picture)
             except BudgetSpentError as stop:
                 raise EditorStoppedError(
                     f"{stop}: a larger one does the rest, with the same command"
@@ -191,6 +193,14 @@ def _whole_picture(reply: Reply) -> tuple[bytes, Image.Image]:
         return file, load_image(file)
     except ImageError as error:
         raise UnusableReplyError(_damage(error)) from error
+
+
+def _no_grid(edited: EditOutcome, source: Image.Image) -> EditOutcome:
+    """The edit; or that there is none, where it is several pictures side by side."""
+    if edited.image is None or not is_grid(edited.image, source):
+        return edited
+    size = f"{edited.image.width} x {edited.image.height} px"
+    return EditOutcome(1.0, None, f"unscored: malformed (a grid of several pictures came, {size})")
 
 
 def _outcome(picture: bytes) -> EditOutcome:
