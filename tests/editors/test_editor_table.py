@@ -30,6 +30,7 @@ from pixelsmile.editors.table import (
 )
 from pixelsmile.errors import InputError
 
+ROOT = Path(__file__).parents[2]
 GREY = Image.new("RGB", (40, 40), (90, 90, 90))
 HAPPY = "Edit the person to show a happy expression"
 PIPELINES = [row for row in rows().values() if isinstance(row.run, PipelineRun)]
@@ -95,7 +96,7 @@ def test_every_name_can_be_chosen_or_says_why_not(row):
         with pytest.raises(InputError, match=f"{row.name} cannot be run: {row.run.why}"):
             parse_editor(row.name)
     elif isinstance(row.run, CommandRun):
-        with pytest.raises(InputError, match=rf"{row.name} (needs an environment|runs by examples/editors/)"):
+        with pytest.raises(InputError, match=f"{row.name} (needs an environment|runs by examples/editors/)"):
             parse_editor(row.name)
     else:
         assert parse_editor(row.name.upper()).row in (row, None if row.name == "pixelsmile" else row)
@@ -103,14 +104,27 @@ def test_every_name_can_be_chosen_or_says_why_not(row):
         assert parse_editor(other).kind == "service"
 
 
-def test_a_wrapper_runs_in_the_environment_of_its_folder(tmp_path, monkeypatch):
+def test_a_wrapper_runs_in_an_environment_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    folder = Path("examples/editors/bagel")
-    (folder / ".venv" / "bin").mkdir(parents=True)
-    (folder / "edit.py").write_text("")
-    (folder / ".venv" / "bin" / "python").write_text("")
-    command = f"{folder}/.venv/bin/python {folder}/edit.py"
+    for file in ("examples/editors/bagel/edit.py", "envs/bagel/bin/python"):
+        with pytest.raises(InputError, match=file.partition(".")[0]):
+            parse_editor("bagel")
+        Path(file).parent.mkdir(parents=True)
+        Path(file).write_text("")
+    command = (
+        "envs/bagel/bin/python examples/editors/bagel/edit.py --repository Bagel --model-path weights/bagel"
+    )
     assert parse_editor("bagel") == EditorChoice("command", command, name="bagel")
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in rows().values() if isinstance(row.run, CommandRun)], ids=lambda row: row.name
+)
+def test_a_wrapper_is_started_as_its_readme_says(row):
+    readme = ROOT / "examples" / "editors" / row.run.wrapper / "README.md"
+    if not readme.exists():
+        pytest.skip("the wrapper is not there yet")
+    assert f'command:"{row.run.command}"' in readme.read_text(encoding="utf-8")
 
 
 def test_people_know_better_than_the_table():

@@ -1,5 +1,6 @@
 """Grids are told from edits, and stay unscored."""
 
+import asyncio
 import base64
 import io
 import json
@@ -54,7 +55,10 @@ def test_a_grid_is_unscored_and_not_paid_twice(tmp_path, monkeypatch: pytest.Mon
     body = json.dumps({"data": [{"b64_json": base64.b64encode(file.getvalue()).decode()}]}).encode()
     with SayingServer(lambda request, nth: (200, {}, body)) as server:
         for _ in range(2):
-            (made,) = sweep(editor_at("openai-images", server.url, tmp_path), a_task(), edits[1], (1.0,))
+            with asyncio.Runner() as runner:
+                editor = editor_at("openai-images", server.url, tmp_path)
+                (made,) = sweep(editor, a_task(), edits[1], (1.0,), 0, runner)
+                runner.run(editor.close())
             assert made.image is None
             assert made.failure == "unscored: malformed (a grid of several pictures came, 192 x 192 px)"
         assert server.num_requests == 1

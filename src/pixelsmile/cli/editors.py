@@ -139,7 +139,7 @@ def _lines(row: "Row") -> Iterator[tuple[str, str]]:
 
 
 def _run_lines(row: "Row") -> Iterator[tuple[str, str]]:
-    from pixelsmile.editors.table import NobodyRun, OwnRun, PipelineRun, ServiceRun
+    from pixelsmile.editors.table import CommandRun, NobodyRun, OwnRun, PipelineRun, ServiceRun
 
     run = row.run
     if isinstance(run, OwnRun | PipelineRun):
@@ -164,5 +164,7 @@ def _run_lines(row: "Row") -> Iterator[tuple[str, str]]:
                 yield "asked for", f"size {run.size}"
             if run.extra:
                 yield "asked for", ", ".join(f"{name}={value!r}" for name, value in run.extra.items())
+        case CommandRun():
+            yield "starts", run.command
         case NobodyRun(why=why):
             yield "", why

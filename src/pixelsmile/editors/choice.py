@@ -1,7 +1,5 @@
 """The editor that a person names: ours, one of the table, a folder, a command, a service, or a check's."""
 
-import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -20,6 +18,7 @@ from pixelsmile.editors.remote import DEFAULT_CONCURRENCY, RemoteEditor, RemoteS
 from pixelsmile.editors.sanity import SANITY_EDITORS, SanityEditor
 from pixelsmile.editors.services import provider_of
 from pixelsmile.editors.table import (
+    WRAPPERS,
     CommandRun,
     NobodyRun,
     OwnRun,
@@ -35,7 +34,7 @@ from pixelsmile.errors import InputError
 from pixelsmile.remote import Budget
 
 OWN = "pixelsmile"
-WRAPPERS = "examples/editors"
+WRAPPER_TIMEOUT_S = 1800.0  # foreign models are large, and loaded before the first answer
 
 Kind = Literal["own", "folder", "command", "service", "diffusers", "sanity"]
 
@@ -125,7 +124,7 @@ def open_editor(
             command = CommandEditor(
                 choice.argument,
                 folder,
-                timeout_s=timeout_s or DEFAULT_TIMEOUT_S,
+                timeout_s=timeout_s or (WRAPPER_TIMEOUT_S if row else DEFAULT_TIMEOUT_S),
                 max_concurrency=max_concurrency or 1,
             )
             return NamedEditor(row, command) if row else command
@@ -186,26 +185,25 @@ def _chosen(row: Row) -> EditorChoice:
             return EditorChoice("diffusers", name=row.name)
         case ServiceRun(service=service, model=model):
             return EditorChoice("service", model, service, row.name)
-        case CommandRun(wrapper=wrapper):
-            return EditorChoice("command", _wrapper_command(row.name, wrapper), name=row.name)
+        case CommandRun() as run:
+            return EditorChoice("command", _wrapper_command(row.name, run), name=row.name)
         case NobodyRun(why=why):
             raise InputError(f"{row.name} cannot be run: {why}")
 
 
-def _wrapper_command(name: str, wrapper: str) -> str:
-    """What starts a wrapper, in the environment of its folder. InputError where either is not there."""
-    here = (Path(WRAPPERS), Path(__file__).parents[3] / WRAPPERS)  # a checkout's, from anywhere
-    folder = next((place / wrapper for place in here if (place / wrapper / "edit.py").is_file()), None)
-    if folder is None:
+def _wrapper_command(name: str, run: CommandRun) -> str:
+    """What starts a wrapper, from a checkout. InputError where it, or its environment, is not there."""
+    folder = Path(WRAPPERS) / run.wrapper
+    if not (folder / "edit.py").is_file():
         raise InputError(
-            f"{name} runs by {WRAPPERS}/{wrapper}/edit.py, which is not here: work in a checkout"
+            f"{name} runs by {folder}/edit.py, which is not here: start in a checkout of pixelsmile"
         )
-    python = folder / ".venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    if not python.exists():
+    if not Path(run.python).exists():
         raise InputError(
-            f"{name} needs an environment of its own, {folder}/.venv: {folder}/README.md says how to make it"
+            f"{name} needs an environment of its own, {run.python}: {folder}/README.md says how to make it; "
+            'where yours lies elsewhere, give --editor command:"..."'
         )
-    return shlex.join([str(python), str(folder / "edit.py")])
+    return run.command
 
 
 def _given(argument: str, example: str) -> str:

@@ -24,7 +24,7 @@ class NamedEditor:
         self.row, self.inner = row, inner
 
     @property
-    def max_concurrency(self) -> int:  # type: ignore[override]
+    def max_concurrency(self) -> int:
         return self.inner.max_concurrency
 
     @property

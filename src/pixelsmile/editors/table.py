@@ -19,6 +19,7 @@ from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.limits import validated
 
+WRAPPERS = "examples/editors"
 TABLE = Path(__file__).with_name("table.yaml")
 _NEAR, _ABOUT, _MAX_NEAR = 0.55, 0.15, 3  # how alike names are, 0..1; how many are told
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -122,10 +123,24 @@ class ServiceRun(_Part):
 
 
 class CommandRun(_Part):
-    """A program of another repository behind a wrapper, the folder of that name in `examples/editors/`."""
+    """A program of another repository behind a wrapper, the folder of that name in `examples/editors/`.
+
+    arguments: with the places of checkouts and weights that the folder's README names.
+    """
 
     by: Literal["command"]
     wrapper: Text
+    arguments: Text
+
+    @property
+    def python(self) -> str:
+        """Of its own environment, which the README says how to make."""
+        return f"envs/{self.wrapper}/bin/python"
+
+    @property
+    def command(self) -> str:
+        """What the README types after `command:`."""
+        return f"{self.python} {WRAPPERS}/{self.wrapper}/edit.py {self.arguments}"
 
 
 class NobodyRun(_Part):
