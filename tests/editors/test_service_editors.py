@@ -19,7 +19,8 @@ from PIL import Image, ImageOps
 
 from pixelsmile.editors.editor import EditorStoppedError
 from pixelsmile.editors.remote import RemoteEditor, RemoteSettings
-from pixelsmile.editors.services import IMAGE_SERVICES, JOBS_NAME, provider_of
+from pixelsmile.editors.services import JOBS_NAME, provider_of
+from pixelsmile.editors.table import image_services
 from pixelsmile.errors import InputError
 from pixelsmile.remote import Budget
 
@@ -49,7 +50,7 @@ def editor_at(kind: str, url: str, folder: Path, budget: Budget | None = None) -
 
 
 def test_every_service_is_tried_here():
-    assert set(MODELS) == set(IMAGE_SERVICES)
+    assert set(MODELS) == set(image_services())
 
 
 @pytest.mark.parametrize("kind", MODELS)
