@@ -88,7 +88,7 @@ class TaskEngine:
                 while True:
                     yield self._runner.run(_next(asked))
         finally:
-            self._runner.run(asked.aclose())
+            self._runner.run(_given_up(asked))
 
     def _task(self, job: EditJob, target: Target) -> Task:
         domain: Domain = "anime" if job.domain == "anime" else "human"
@@ -117,3 +117,7 @@ class TaskEngine:
 
 async def _next(outcomes: AsyncGenerator[EditOutcome, None]) -> EditOutcome:
     return await anext(outcomes)
+
+
+async def _given_up(outcomes: AsyncGenerator[EditOutcome, None]) -> None:
+    await outcomes.aclose()
