@@ -40,6 +40,8 @@ def offered(line: str) -> list[str]:
         ("pixelsmile edit face.png -e happy,sa", ["happy,sad "]),
         ("pixelsmile edit face.png --dtype f", ["float32", "float16"]),
         ("pixelsmile models fetch yun", ["yunet "]),
+        ("pixelsmile edit face.png --editor seedr", ["seedream-4.5", "seedream-4.0"]),
+        ("pixelsmile editors show bag", ["bagel "]),
         ("pixelsmile train emb", ["embedded "]),
         ("pixelsmile train embedded --set checkpoints.", ["checkpoints.every=", "checkpoints.keep="]),
         ("pixelsmile nope ", []),

@@ -11,7 +11,14 @@ from PIL import Image
 
 from pixelsmile import remote
 from pixelsmile.benchmarks.published import published_table
-from pixelsmile.editors.choice import EditorChoice, own_settings, parse_editor, remote_settings
+from pixelsmile.editing.model_choice import ModelChoice
+from pixelsmile.editors.choice import (
+    EditorChoice,
+    own_model,
+    own_settings,
+    parse_editor,
+    remote_settings,
+)
 from pixelsmile.editors.editor import Capabilities, EditOutcome, check_tasks
 from pixelsmile.editors.named import NamedEditor, nearest_degree, told
 from pixelsmile.editors.own import OwnSettings
@@ -137,6 +144,16 @@ def test_people_know_better_than_the_table():
     uniworld = parse_editor("uniworld-v2")
     assert own_settings(uniworld, OwnSettings()) == OwnSettings(steps=40, wording="instruction")
     assert own_settings(uniworld, OwnSettings(steps=8)).steps == 8
+    run = uniworld.row.run
+    chosen = own_model(uniworld, ModelChoice(device="cpu"))
+    assert (chosen.model, chosen.adapter, chosen.device) == (
+        f"Qwen/Qwen-Image-Edit-2509@{run.revision}",
+        run.adapters,
+        "cpu",
+    )
+    assert own_model(uniworld, ModelChoice("mine", ("other",))) == ModelChoice("mine", ("other",))
+    assert own_model(parse_editor("pixelsmile-untrained"), ModelChoice()).adapter == ()
+    assert own_model(parse_editor("pixelsmile"), ModelChoice()) == ModelChoice()
 
 
 def test_a_budget_of_money_needs_a_price_where_the_table_has_none(tmp_path, monkeypatch):

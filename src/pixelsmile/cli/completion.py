@@ -106,6 +106,12 @@ def _weights() -> Iterable[str]:
     return WEIGHTS
 
 
+def _editors() -> Iterable[str]:
+    from pixelsmile.editors.table import rows
+
+    return rows()
+
+
 def _recipes() -> Iterable[str]:
     from pixelsmile.training import PRESETS
 
@@ -127,6 +133,8 @@ _VALUES: Mapping[str, Callable[[], Iterable[str]]] = {
     "--detector": _detectors,
     "--model": lambda: ("embedded",),
     "--device": lambda: ("cpu", "cuda"),
+    "--editor": _editors,
+    "editors show name": _editors,
     "models action": lambda: ("list", "fetch"),
     "models names": _weights,
     "train config": _recipes,
