@@ -30,7 +30,8 @@ from model_server import at_random
 
 from pixelsmile.editors.editor import EditorStoppedError, Task
 from pixelsmile.editors.remote import RemoteEditor, RemoteSettings
-from pixelsmile.editors.services import IMAGE_SERVICES, provider_of
+from pixelsmile.editors.services import provider_of
+from pixelsmile.editors.table import image_services
 from pixelsmile.remote import Budget, Pool, RetryPolicy
 
 TIMEOUT_S = 10.0
@@ -160,7 +161,9 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.5, help="seconds that an edit takes")
     parser.add_argument("--faults", type=float, default=0.3, help="share of the requests")
     parser.add_argument("--side", type=int, default=128, help="pixels")
-    parser.add_argument("--services", nargs="*", default=list(IMAGE_SERVICES), choices=list(IMAGE_SERVICES))
+    parser.add_argument(
+        "--services", nargs="*", default=list(image_services()), choices=list(image_services())
+    )
     options = parser.parse_args()
     os.environ |= KEYS
     for kind in options.services:

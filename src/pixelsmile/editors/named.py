@@ -22,10 +22,7 @@ class NamedEditor:
 
     def __init__(self, row: Row, inner: TaskEditor) -> None:
         self.row, self.inner = row, inner
-
-    @property
-    def max_concurrency(self) -> int:
-        return self.inner.max_concurrency
+        self.max_concurrency = inner.max_concurrency
 
     @property
     def capabilities(self) -> Capabilities:
