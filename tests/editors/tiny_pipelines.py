@@ -162,7 +162,7 @@ def _klein() -> DiffusionPipeline:
 def _pix2pix() -> DiffusionPipeline:
     return StableDiffusionInstructPix2PixPipeline(
         scheduler=EulerAncestralDiscreteScheduler(),
-        vae=_vae(latent_channels=4),
+        vae=_vae((4, 4, 4, 4), latent_channels=4),
         text_encoder=_clip_text(),
         tokenizer=_clip_tokenizer(),
         unet=UNet2DConditionModel(
