@@ -176,6 +176,7 @@ INSIDE = {
     "ground": "errors, pictures from outside, limits on whatever a stranger hands in, hashes",
     "store": "files that appear whole, locks, run folders",
     "embedded": "the weights that ship",
+    "workers": "other processes, Ray",
     "expressions": "names, prompts, strengths, blends",
     "portraits": "drawn people, action units, ground truth",
     "networks": "our small networks on disk",

@@ -31,7 +31,6 @@ from pixelsmile.dataset.faces import Faces
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.screen import JOINED, Screen
 from pixelsmile.dataset.screen_checks import is_judged
-from pixelsmile.dataset.workers import Workers
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.images import load_image
 from pixelsmile.judges.embedded.judge import EmbeddedJudge
@@ -39,6 +38,7 @@ from pixelsmile.judges.judge import NoVerdict, Verdict
 from pixelsmile.judges.photo.judge import PhotoJudge
 from pixelsmile.judges.photo.scores import CATEGORIES
 from pixelsmile.store.configuration import read_configuration
+from pixelsmile.workers.pool import Workers
 
 FIRST_LIMITS, FIRST_TEST = 27_000_000, 28_000_000  # seeds of people that nothing else draws
 NO_LIMITS = dict.fromkeys(set(ScreenLimits.model_fields) - {"judged_from"})

@@ -15,7 +15,7 @@ PACKAGE = Path(pixelsmile.__file__).parent
 # Each storey may import from those above it in this list, a room in the ground also from its neighbours.
 STOREYS = (
     {"pixelsmile", "version", "errors", "hashing", "images", "limits", "originals", "picture_cost"},
-    {"store", "embedded"},
+    {"store", "embedded", "workers"},
     {"expressions"},
     {"portraits"},
     {"networks", "remote"},

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from dataset.dataset_examples import contents
 
-from pixelsmile.dataset.ray_workers import RayWorkers
 from pixelsmile.errors import InputError
+from pixelsmile.workers.ray_cluster import RayWorkers
 
 _HERE = Path(__file__).parent
 _BUILD = """
@@ -26,8 +26,8 @@ for event in build(Path(folder), everything(10), num_workers=2, ray=None if addr
 _MAP = """
 import sys
 from pathlib import Path
-from dataset.test_workers import BATCHES, DiesOnce, dies_of_13, lost, refuses
-from pixelsmile.dataset.ray_workers import RayWorkers
+from workers.test_pool import BATCHES, DiesOnce, dies_of_13, lost, refuses
+from pixelsmile.workers.ray_cluster import RayWorkers
 with RayWorkers("local", 2) as workers:
     print(list(workers.map(DiesOnce(Path(sys.argv[1])), BATCHES, lost)))
     print(list(workers.map(dies_of_13, [[11], [12, 13, 14], [15], [16]], lost)))
@@ -41,7 +41,7 @@ needs_ray = pytest.mark.skipif("not __import__('importlib.util').util.find_spec(
 
 
 def test_ray_that_is_not_installed_is_one_line(monkeypatch):
-    monkeypatch.setattr("pixelsmile.dataset.ray_workers.find_spec", lambda name: None)
+    monkeypatch.setattr("pixelsmile.workers.ray_cluster.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'pixelsmile\[ray\]'"):
         RayWorkers("local", 2)
 

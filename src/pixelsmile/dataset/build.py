@@ -30,19 +30,19 @@ from pixelsmile.dataset.faces import Faces, networks_record
 from pixelsmile.dataset.folder import CONFIG_NAME, STEPS, steps_of
 from pixelsmile.dataset.generate import Generate, price_words
 from pixelsmile.dataset.identities import Identities
-from pixelsmile.dataset.ray_workers import RayWorkers
 from pixelsmile.dataset.review import Reviewed, read_decisions
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.screen import Screen
 from pixelsmile.dataset.sources import items, listing
 from pixelsmile.dataset.step_folder import StepFolder, StepManifest, UnfinishedShard
-from pixelsmile.dataset.workers import Workers
 from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_file
 from pixelsmile.store.configuration import write_configuration
 from pixelsmile.store.manifests import FileRecord
 from pixelsmile.store.publication import remove_folder, write_file
 from pixelsmile.store.run_folder import WorkFolder
+from pixelsmile.workers.pool import Workers
+from pixelsmile.workers.ray_cluster import RayWorkers
 
 _BATCH_ITEMS, _BATCH_ROWS = 4, 16  # a batch of items may hold whole files in memory
 

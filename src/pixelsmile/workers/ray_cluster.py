@@ -17,8 +17,8 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from pixelsmile.dataset.workers import Function, Workers
 from pixelsmile.errors import InputError
+from pixelsmile.workers.pool import Function, Workers
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,10 +35,11 @@ _QUIET = {
 }
 
 
-class RayWorkers:
+class RayCluster:
     """address: of a running cluster, `auto` for the one of this machine, or LOCAL, and then with num workers.
 
-    To be used in `with`. InputError where Ray is not installed, and where no cluster answers.
+    To be used in `with`, or between `connect` and `disconnect`. InputError where Ray is not installed, and
+    where no cluster answers.
     """
 
     def __init__(self, address: str, num: int) -> None:
@@ -48,7 +49,8 @@ class RayWorkers:
             _check_answers(address)
         self._address, self._num = address, max(1, num)
 
-    def __enter__(self) -> Self:
+    def connect(self) -> None:
+        """Begin the cluster, or join it."""
         os.environ.update(_QUIET)  # read when ray is loaded
         import ray
 
@@ -60,14 +62,25 @@ class RayWorkers:
                 ray.init(self._address, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise InputError(f"no cluster of Ray at {self._address!r} takes work ({error})") from error
+
+    def disconnect(self) -> None:
+        """Leave it; a local one ends."""
+        import ray
+
+        ray.shutdown()
+
+    def __enter__(self) -> Self:
+        self.connect()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        import ray
+        self.disconnect()
 
-        ray.shutdown()
+
+class RayWorkers(RayCluster):
+    """Batches on a cluster, as `Workers` does them here."""
 
     def map(
         self, function: Function[T, R], batches: Iterable[Sequence[T]], lost: Callable[[T], R]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelsmile.dataset.workers import Workers
+from pixelsmile.workers.pool import Workers
 
 
 def doubled(batch: Sequence[int]) -> list[int]:
@@ -79,7 +79,7 @@ def test_processes_that_cannot_begin_are_no_fault_of_rows(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import sys\n"
-        "from pixelsmile.dataset.workers import Workers\n"
+        "from pixelsmile.workers.pool import Workers\n"
         "from pixelsmile.errors import PixelSmileError\n"
         "if __name__ != '__main__':\n"
         "    sys.exit(1)\n"

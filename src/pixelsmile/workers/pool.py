@@ -1,4 +1,4 @@
-"""Processes that do a step's batches: results in order, the same with any number of them.
+"""Processes that do batches: results in order, the same with any number of them.
 
 A batch whose process dies (killed, out of memory, a library that crashes) is done again alone. Where that one
 dies too, its rows are done one by one, and those that still end their process are set aside.
@@ -95,18 +95,18 @@ def _require(executor: ProcessPoolExecutor) -> None:
         executor.submit(os.getpid).result()
     except BrokenProcessPool as error:
         raise InputError(
-            "a process to work in ends as it begins: see what it says above; a script that builds a data set "
-            "needs its `if __name__ == '__main__':`, and processes need memory"
+            "a process to work in ends as it begins: see what it says above; a script needs its "
+            "`if __name__ == '__main__':`, and processes need memory"
         ) from error
 
 
 def _executor(num: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(num, multiprocessing.get_context("spawn"), initializer=_begin)
+    return ProcessPoolExecutor(num, multiprocessing.get_context("spawn"), initializer=begin)
 
 
-def _begin() -> None:
-    """One thread a process, an orderly end on Ctrl-C (of this one's parent), and none after a kill of it."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is loaded
+def begin(num_threads: int = 1) -> None:
+    """In a process to work in: so many threads; Ctrl-C is its parent's to hear, and it ends with that."""
+    os.environ["OMP_NUM_THREADS"] = str(num_threads)  # read when torch is loaded
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
