@@ -29,6 +29,7 @@ from pixelsmile.benchmarks.run_folder import (
     png_bytes,
 )
 from pixelsmile.editors.editor import EditorStoppedError, EditOutcome, Task, TaskEditor, check_tasks
+from pixelsmile.editors.named import NamedEditor
 from pixelsmile.editors.remote import RemoteEditor
 from pixelsmile.errors import InputError, PixelSmileError, StrengthError
 from pixelsmile.expressions import MAX_STRENGTH, check_strength, check_strengths
@@ -186,7 +187,8 @@ async def _closing(
 
 def _keep_spending(editor: TaskEditor, folder: RunFolder) -> None:
     """Write down what a server was asked for, if any was."""
-    if not isinstance(editor, RemoteEditor) or not (spent := editor.budget.spending).num_requests:
+    asked = editor.inner if isinstance(editor, NamedEditor) else editor
+    if not isinstance(asked, RemoteEditor) or not (spent := asked.budget.spending).num_requests:
         return
     with LineWriter(folder.spending_file) as lines:
         lines.write(

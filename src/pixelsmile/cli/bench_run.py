@@ -5,17 +5,15 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.display import counted, loading, print_json, progress, remark, silence_libraries
+from pixelsmile.cli.bench_editor import open_run_editor
+from pixelsmile.cli.display import counted, print_json, progress, remark
 from pixelsmile.cli.editor_options import (
     add_editor,
     add_server,
     check_options,
-    pipeline_settings,
-    remote_settings,
 )
 from pixelsmile.cli.options import (
     add_adapter,
@@ -44,9 +42,7 @@ if TYPE_CHECKING:
     from pixelsmile.benchmarks.benchmark import Benchmark
     from pixelsmile.benchmarks.run_folder import RunFolder
     from pixelsmile.benchmarks.runner import EditingStatus, RunProgress, Setting
-    from pixelsmile.editing.editor import Editor
     from pixelsmile.editors.choice import EditorChoice
-    from pixelsmile.editors.editor import TaskEditor
     from pixelsmile.expressions import Domain
 
 _MAX_REASONS = 5  # of failures that are printed
@@ -167,6 +163,20 @@ def _add_editor(parser: CommandParser, sanity: str) -> None:
         metavar="N",
         help="how many samples a command (default 1) or a server (default 8) is given at once",
     )
+    group.add_argument(
+        "--processes",
+        type=whole_number("processes", 1, 1024),
+        metavar="N",
+        help="edit in so many processes, each with one of the GPUs; the edits are the same",
+    )
+    group.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="edit on the Ray cluster at ADDRESS (auto: one that runs here), else on this machine by Ray; "
+        "--processes says in how many (default: one a GPU, or a processor)",
+    )
 
 
 def _add_model(parser: CommandParser) -> argparse._ArgumentGroup:
@@ -240,7 +250,7 @@ def _run(
 
     with RunFolder.claimed(Path(options.output)) as folder, memory_errors(_ADVICE):
         started = time.monotonic()
-        editor = _open(options, choice, benchmark, strengths, folder)
+        editor = open_run_editor(options, choice, benchmark, strengths, folder)
         new = _work(run_edits(benchmark, editor, folder, setting, strengths, options.seed), options.quiet)
         return _report(options, folder, new, time.monotonic() - started)
 
@@ -292,52 +302,6 @@ def _strengths(options: argparse.Namespace, setting: "Setting") -> tuple[float, 
     if uniform:
         raise InputError("-s names the strengths: leave out --points and --max-strength")
     return tuple(options.strengths)
-
-
-def _open(
-    options: argparse.Namespace,
-    choice: "EditorChoice",
-    benchmark: "Benchmark",
-    strengths: tuple[float, ...],
-    folder: "RunFolder",
-) -> "TaskEditor":
-    from pixelsmile.editors.choice import open_editor
-    from pixelsmile.editors.own import OwnSettings
-
-    editor = open_editor(
-        choice,
-        benchmark.tasks,
-        folder.path,
-        strengths,
-        load=lambda: _load(options, choice, benchmark.name),
-        own=OwnSettings(
-            options.steps,
-            options.shift,
-            region=options.region or "auto",
-            wording=getattr(options, "tell", None) or "expression",
-        ),
-        pipeline=pipeline_settings(options),
-        remote=remote_settings(options, options.size),
-        timeout_s=options.timeout,
-        max_concurrency=options.max_concurrency,
-    )
-    if choice.kind == "own" and (note := editor.capabilities.note) and options.benchmark != "embedded":
-        remark(f"the model says: {note}", options.quiet)
-    if editor.capabilities.degrees and len(strengths) > 1:
-        remark(f"{options.editor} is told strengths in words: slightly, moderately, ...", options.quiet)
-    return editor
-
-
-def _load(options: argparse.Namespace, choice: "EditorChoice", benchmark: str) -> "Editor":
-    from pixelsmile.benchmarks.benchmark import is_drawn
-    from pixelsmile.editing.model_choice import choose_model, load_editor
-    from pixelsmile.editors.choice import own_model
-
-    with loading("the libraries", options.quiet):
-        silence_libraries()
-        chosen = choose_model(own_model(choice, asked_model(options)), drawn=is_drawn(benchmark))
-    quiet = options.quiet
-    return load_editor(chosen, partial(remark, quiet=quiet), partial(loading, quiet=quiet))
 
 
 def _work(events: Iterator["RunProgress"], quiet: bool) -> int:

@@ -107,6 +107,7 @@ COMMANDS = {
     "bench compare": Command(
         "bench_report:compare_parser", "two runs, paired: what is better, and how sure that is"
     ),
+    "bench plan": Command("bench_plan", "what a comparison will cost, before it runs"),
     "bench leaderboard": Command(
         "bench_leaderboard", "editors side by side on both benchmarks: a page, CSV, LaTeX"
     ),
