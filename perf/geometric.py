@@ -36,7 +36,7 @@ from pixelsmile.faces.mesh import FaceMesh, load_mesh_networks
 from pixelsmile.faces.mesh.networks import Picture, open_network
 from pixelsmile.faces.mesh.units import as_vector, source_units
 from pixelsmile.images import load_image
-from pixelsmile.portraits.action_units import ActionUnits
+from pixelsmile.portraits.action_units import HEAD, ActionUnits
 from pixelsmile.portraits.prototypes import action_units
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -44,7 +44,7 @@ FACE_PX, PREVIEW_PX = 512, 192
 ROUNDS = 5
 MIN_FACE_PX = 75
 DLIB_LENGTH = 1.4  # of its embeddings: what distances are counted in
-NOT_MEASURED = ("gaze_x", "gaze_y", "blush", "sweat")
+NOT_MEASURED = ("gaze_x", "gaze_y", "blush", "sweat", *HEAD)
 CLASSES = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprised")  # of the expression network
 
 

@@ -42,8 +42,12 @@ class Drawing:
 
 @cache
 def combinations_of(expression: str) -> tuple[Combination, ...]:
-    """What the library has for an expression."""
-    return read_library().combinations(expression)
+    """What the library has for an expression, but for what moves the head.
+
+    The weights are trained on these, in this order, and know no words of heads; an edit in place has no hair
+    to draw anew.
+    """
+    return tuple(one for one in read_library().combinations(expression) if not one.moves_head)
 
 
 def planned_drawings(plan: PicturePlan, seed: int) -> list[Drawing]:

@@ -17,7 +17,7 @@ from pixelsmile.editors.drawn_portrait import OTHER_PEOPLE, DrawnPortrait
 from pixelsmile.errors import InputError, StrengthError
 from pixelsmile.expressions import DOMAINS, NEUTRAL
 from pixelsmile.portraits import NUM_VARIANTS, sample_identity
-from pixelsmile.portraits.action_units import UNITS
+from pixelsmile.portraits.action_units import SIGNED, UNITS
 
 
 @cache
@@ -165,7 +165,7 @@ def test_the_way_goes_on_beyond_the_truth():
         new = (start == 0) & (end > 0)
         assert beyond[new] == pytest.approx(2 * end[new])
         assert np.linalg.norm(beyond - start) > 1.4 * np.linalg.norm(end - start)
-        unsigned = [name not in ("brow_tilt", "smirk", "gaze_x", "gaze_y") for name in UNITS]
+        unsigned = [name not in SIGNED for name in UNITS]
         assert beyond[unsigned].min() >= 0
 
 

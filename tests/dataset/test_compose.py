@@ -202,4 +202,23 @@ def test_the_step_lists_what_was_refused(tmp_path):
         pass
     listed = json.loads((tmp_path / "set/compose/combinations.json").read_text())
     assert set(listed) == {"happy"}
-    assert len(listed["happy"]["kept"]) == len(read_library().combinations("happy"))
+    known = read_library().combinations("happy")
+    assert listed["happy"]["kept"] == [one.name for one in known if not one.moves_head]
+    moving = [one.name for one in known if one.moves_head]
+    assert moving
+    assert {listed["happy"]["refused"][name] for name in moving} == {
+        "moves the head, and compose.moves_head is false"
+    }
+
+
+def test_heads_move_where_it_is_asked_for_and_other_sets_are_what_they_were():
+    wanted = {"targets": ["happy"], "num_combinations": 100}
+    sweep = {**wanted, "strengths": [1]}
+    still, moved = (edits(expressions=sweep, moves_head=moves) for moves in (False, True))
+    assert not any("head_" in row.units for row in still)
+    assert any("head_tilt" in row.units for row in moved)
+    told = edits(instructions={**wanted, "strengths": [1, 1], "bases": [NEUTRAL]}, moves_head=True)
+    for row in told:
+        assert ("Keep the identity, the shoulders" in row.dense) == ("head_" in row.units)
+    assert "moves_head" not in ComposeSettings.model_validate({"expressions": {}}).model_dump()
+    assert ComposeSettings.model_validate({"expressions": {}, "moves_head": True}).model_dump()["moves_head"]

@@ -1,3 +1,4 @@
+import itertools
 import json
 import subprocess
 import sys
@@ -8,12 +9,12 @@ from PIL import Image, ImageDraw, ImageOps
 
 from pixelsmile import Editor
 from pixelsmile.editing.edit_files import EditResult
-from pixelsmile.editing.engines.geometric.engine import place_face
+from pixelsmile.editing.engines.geometric.engine import lean_rows, place_face
 from pixelsmile.editing.engines.geometric.mouth import inner_lips
-from pixelsmile.editing.engines.geometric.scene import within_bars
+from pixelsmile.editing.engines.geometric.scene import Moved, within_bars
 from pixelsmile.editing.engines.geometric.shading import tears_of
 from pixelsmile.editing.engines.geometric.surface import surface
-from pixelsmile.editing.engines.geometric.units_on_mesh import Movement, move
+from pixelsmile.editing.engines.geometric.units_on_mesh import Movement, in_reach, move
 from pixelsmile.editing.engines.geometric.warp import shut_texture, warp
 from pixelsmile.editing.face_edits import stream_faces
 from pixelsmile.editing.requests import Request
@@ -24,7 +25,7 @@ from pixelsmile.faces.face import Face
 from pixelsmile.faces.mesh import FaceMesh, load_mesh_networks
 from pixelsmile.faces.mesh.mesh import LOWER_INNER, NUM_SURFACE, UPPER_INNER, canonical_mesh
 from pixelsmile.faces.mesh.units import source_units
-from pixelsmile.portraits.action_units import ActionUnits
+from pixelsmile.portraits.action_units import HEAD_DEG, ActionUnits
 from pixelsmile.portraits.prototypes import NUM_VARIANTS, action_units
 
 BOX = (140, 20, 310, 240)  # of the astronaut, with hair and chin
@@ -189,6 +190,35 @@ def test_a_head_leans_with_its_brow(editor, portrait):
         for tilt in (-1, 1)
     ]
     assert 3 < rolls[0] - rolls[1] < 10  # up where the brow is
+
+
+@pytest.mark.parametrize(
+    ("unit", "angle"), [("head_turn", "yaw"), ("head_nod", "pitch"), ("head_tilt", "roll")]
+)
+def test_a_head_turns_nods_and_tilts_as_asked(editor, portrait, unit, angle):
+    was, before = getattr(mesh_of(portrait).pose(), angle), pixels(portrait)
+    for side in (-1, 1):
+        (edited,) = editor.edit(portrait, units={unit: side}, strengths=(1,), neutralise=0).images
+        turned = side * (getattr(mesh_of(edited).pose(), angle) - was)
+        assert 0.6 * HEAD_DEG[unit] < turned < 1.4 * HEAD_DEG[unit]
+        assert np.array_equal(pixels(edited)[:3], before[:3])
+
+
+def test_hair_does_not_fold_over_a_face_however_far_it_is_turned(portrait):
+    face, _ = place_face(np.asarray(portrait), mesh_of(portrait))
+    around = surface().ring_triangles
+    for turn, nod, tilt in itertools.product((-2, 0, 2), repeat=3):
+        units = ActionUnits(head_turn=turn, head_nod=nod, head_tilt=tilt, brow_tilt=-tilt)
+        moved = Moved(face, Movement(ActionUnits(), in_reach(units)), face.source, face.rest_cm)
+        before, after = lean_rows(moved)
+        shares = areas(after, around) / areas(before, around)
+        assert shares.min() > 0, (turn, nod, tilt)
+
+
+def areas(rows, triangles):
+    """Of triangles in the picture, negative where they lie on their back."""
+    a, b, c = (rows[triangles[:, corner], :2] for corner in range(3))
+    return np.cross(b - a, c - a)
 
 
 def test_the_saddest_weep():

@@ -6,11 +6,11 @@ import pytest
 from pixelsmile.editing.engines.geometric.surface import RINGS, surface
 from pixelsmile.editing.engines.geometric.units_on_mesh import EYES, Movement, in_reach, move, unit_fields
 from pixelsmile.faces.mesh.mesh import CHIN, LOWER_INNER, UPPER_INNER
-from pixelsmile.portraits.action_units import SIGNED, UNITS, ActionUnits, parse_units
+from pixelsmile.portraits.action_units import HEAD, SIGNED, UNITS, ActionUnits, parse_units
 from pixelsmile.portraits.prototypes import action_units
 
 REST = ActionUnits()
-SEEN = [name for name in UNITS if name not in ("gaze_x", "gaze_y", "blush", "sweat")]
+SEEN = [name for name in UNITS if name not in ("gaze_x", "gaze_y", "blush", "sweat", *HEAD)]
 
 
 def moved(units, *, shown=REST, neutralise=1.0):

@@ -36,6 +36,27 @@ def test_names_tell_combinations_apart_and_stay():
     assert "happy:relaxed+open+ahead+rosy+laughing" in names
 
 
+def test_heads_come_after_all_that_was_there_and_change_no_name():
+    for expression in EXPRESSIONS:
+        moves = [one.moves_head for one in LIBRARY.combinations(expression)]
+        assert moves == sorted(moves)
+        assert len(set(moves)) == 2
+    every = [one for expression in EXPRESSIONS for one in LIBRARY.combinations(expression)]
+    assert sum(not one.moves_head for one in every) == 522
+    looks = {one.name: one for one in LIBRARY.combinations("happy")}
+    assert looks["happy:tilted_left+raised+open+ahead+raised+smile_open"].units["head_tilt"] == -0.8
+    assert next(iter(looks)) == "happy:relaxed+open+ahead+raised+smile_open"
+
+
+def test_head_and_eyes_do_not_go_far_apart():
+    reasons = {one.name: LIBRARY.refusal(one) for one in LIBRARY.candidates("disgust")}
+    look = "disgust:turned_left+knitted+squinting+{}+wrinkled+relaxed+repelled"
+    assert reasons[look.format("right")] == "head_turn -0.8 against gaze_x 0.55"
+    assert reasons[look.format("left")] is None
+    names = [one.name for one in LIBRARY.combinations("contempt")]
+    assert any("raised" in name and "slightly_down" in name for name in names)  # looks down upon
+
+
 def test_a_prompt_says_the_category_how_strong_and_what_the_face_does():
     (one,) = (c for c in LIBRARY.combinations("sad") if c.name == "sad:oblique+lowered+down+trembling")
     assert one.prompt(0.5, "anime") == (

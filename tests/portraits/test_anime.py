@@ -8,7 +8,7 @@ import pytest
 import skia
 
 from pixelsmile.portraits import anime
-from pixelsmile.portraits.action_units import ActionUnits
+from pixelsmile.portraits.action_units import HEAD, SIGNED, ActionUnits
 from pixelsmile.portraits.identity import Identity, sample_identity
 from pixelsmile.portraits.prototypes import PROTOTYPES, action_units
 
@@ -72,7 +72,7 @@ def test_every_unit_shows_and_moves_smoothly(unit: str) -> None:
     steps = [difference(a, b) for a, b in itertools.pairwise(pictures)]
     assert max(steps) < 0.35 * sum(steps)
     finer = rendered(identity, open_mouth.plus(ActionUnits(**{unit: 0.002})))
-    assert difference(pictures[0], finer) < 0.10
+    assert difference(pictures[0], finer) < (0.15 if unit in HEAD else 0.10)  # of a head all edges move
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
@@ -93,8 +93,7 @@ def test_landmarks_lie_inside_the_face_in_order(expression: str) -> None:
 
 def test_all_units_at_their_extremes_can_be_drawn() -> None:
     for sign in (-2.0, 2.0):
-        signed = {"brow_tilt": sign, "smirk": sign, "gaze_x": sign, "gaze_y": sign}
-        units = ActionUnits(**{**dict.fromkeys(UNITS, 2.0), **signed})
+        units = ActionUnits(**{**dict.fromkeys(UNITS, 2.0), **dict.fromkeys(SIGNED, sign)})
         for seed in range(8):
             rendered(sample_identity(seed), units)
 

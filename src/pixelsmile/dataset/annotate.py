@@ -46,7 +46,8 @@ from pixelsmile.judges.names import (
     parse_statistician,
 )
 from pixelsmile.judges.rubrics import EXPRESSION_SCORES, TABLE_6
-from pixelsmile.portraits import sample_identity
+from pixelsmile.portraits import ActionUnits, sample_identity
+from pixelsmile.portraits.action_units import checked_units, parse_units
 from pixelsmile.portraits.description import describe
 from pixelsmile.remote import BudgetSpentError, Limits, RemoteError
 
@@ -220,7 +221,8 @@ def drawn_statistics(row: Row) -> Statistics | NoVerdict:
     """What is true of a drawn person. Nobody knows its gender, nor what an edit of it has come to show."""
     if row.identity_seed is None:
         return NoVerdict(DRAWN, "unsuited", "nobody knows who was drawn")
-    person = describe(sample_identity(row.identity_seed))
+    units = checked_units(parse_units(row.units)) if row.units else ActionUnits()
+    person = describe(sample_identity(row.identity_seed), units.scaled(row.strength or 0.0))
     shown = None if row.base is not None else row.expression
     return Statistics(
         DRAWN,

@@ -45,6 +45,7 @@ _PEOPLE: tuple[tuple[Domain, int], ...] = (  # seeds below those of data sets
     ("anime", 19_500_001),
 )
 _PICTURE_PX = 256
+_MOVES_HEAD = "moves the head, and compose.moves_head is false"
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,17 @@ class Combinations:
         }
 
 
-def chosen(library: Library, expressions: Sequence[str], judge: "CombinationJudge | None") -> Combinations:
-    """What may be asked for. InputError for an expression of which nothing is left; as `ask`."""
+def chosen(
+    library: Library,
+    expressions: Sequence[str],
+    judge: "CombinationJudge | None",
+    *,
+    moves_head: bool = False,
+) -> Combinations:
+    """What may be asked for; moves_head: also what moves the head.
+
+    InputError for an expression of which nothing is left; as `ask`.
+    """
     kept: dict[str, tuple[Combination, ...]] = {}
     refused: dict[str, dict[str, str]] = {}
     for name in expressions:
@@ -71,9 +81,12 @@ def chosen(library: Library, expressions: Sequence[str], judge: "CombinationJudg
             raise InputError(
                 f"the library has no combinations of {name}: it has {', '.join(library.expressions)}"
             )
-        refusals = {one.name: library.refusal(one) for one in library.candidates(name)}
-        refused[name] = {combination: why for combination, why in refusals.items() if why is not None}
-        kept[name] = library.combinations(name)
+        refusals = [
+            (one, _MOVES_HEAD if one.moves_head and not moves_head else library.refusal(one))
+            for one in library.candidates(name)
+        ]
+        refused[name] = {one.name: why for one, why in refusals if why is not None}
+        kept[name] = tuple(one for one, why in refusals if why is None)
     if judge is not None:
         said = judge.ask([one for found in kept.values() for one in found])
         for name, found in kept.items():

@@ -81,7 +81,8 @@ class Compose:
     @cached_property
     def combinations(self) -> Combinations:
         """Of each target those that may be drawn; a judge is asked about them here. As `chosen`."""
-        return chosen(read_library(self._library_path), self._targets, self._judge)
+        library = read_library(self._library_path)
+        return chosen(library, self._targets, self._judge, moves_head=self.settings.moves_head)
 
     def __call__(self, base: Row) -> list[Row]:
         return [base, *self.edits(base)]

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from pixelsmile.editors import Region, Wording
 from pixelsmile.editors.choice import parse_editor
@@ -101,13 +109,15 @@ class ComposeSettings(Record):
 
     library: a file of combinations; null is the one that ships. judge: takes out those that read as something
     else; `embedded` is shown them on drawn people, a model is asked in words, and keeps those with min_mark
-    (0..10). seed: of all that is drawn here, and of the seeds that editors get.
+    (0..10). moves_head: also such as turn, nod or tilt the head; hair goes along, so that `screen` needs a
+    wider max_background. seed: of all that is drawn here, and of the seeds that editors get.
     """
 
     RUN_ONLY: ClassVar[frozenset[str]] = frozenset(("key_env", "max_concurrency", "max_requests"))
 
     seed: int = Field(default=0, ge=0, le=2**31)
     library: str | None = None
+    moves_head: bool = False
     expressions: ExpressionEdits | None = None
     instructions: InstructionEdits | None = None
     judge: str | None = None
@@ -116,6 +126,14 @@ class ComposeSettings(Record):
     key_env: str | None = None
     max_concurrency: int = Field(default=8, ge=1, le=1024)
     max_requests: int | None = Field(default=None, ge=0)
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Data sets that were begun before there were heads go on."""
+        found: dict[str, Any] = dump(self)
+        if not self.moves_head:
+            found.pop("moves_head", None)
+        return found
 
     @field_validator("judge")
     @classmethod

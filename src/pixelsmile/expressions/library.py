@@ -29,6 +29,10 @@ ANTAGONISTS = (
     ("eyes_closed", "upper_lid_raise"),
     ("eyes_closed", "lid_tighten"),
 )
+# Head and eyes go the same way, or only a little apart.
+TOGETHER = (("head_turn", "gaze_x"), ("head_nod", "gaze_y"))
+# The region that comes first, and is not named where it is at rest: names and order of the others stay.
+HEAD = "head"
 # How strongly, in words, below each strength.
 INTENSITIES = (
     (0.3, "barely noticeable"),
@@ -64,6 +68,11 @@ class Combination:
     def name(self) -> str:
         """`happy:raised+ahead+rosy+laughing`: the same in every run, and of one library only this."""
         return f"{self.expression}:{'+'.join(name for name, _ in self.attributes.values())}"
+
+    @property
+    def moves_head(self) -> bool:
+        """Whether the head turns, nods or tilts, and hair and outline with it."""
+        return HEAD in self.attributes
 
     @property
     def units(self) -> dict[str, float]:
@@ -115,10 +124,13 @@ class Library(BaseModel):
         regions = self.expressions[expression]
         wanted = [region for region in self.attributes if region in regions]
         for names in itertools.product(*(regions[region] for region in wanted)):
-            chosen = zip(wanted, names, strict=True)
-            yield Combination(
-                expression, {region: (name, self.attributes[region][name]) for region, name in chosen}
-            )
+            chosen = {
+                region: (name, self.attributes[region][name])
+                for region, name in zip(wanted, names, strict=True)
+            }
+            if HEAD in chosen and not chosen[HEAD][1].units:
+                del chosen[HEAD]
+            yield Combination(expression, chosen)
 
     def combinations(self, expression: str) -> tuple[Combination, ...]:
         """The candidates that a face can show."""
@@ -134,6 +146,10 @@ class Library(BaseModel):
         for one, other in ANTAGONISTS:
             if units.get(one, 0) and units.get(other, 0) and abs(units[one]) + abs(units[other]) > 1:
                 return f"{one} {units[one]:g} against {other} {units[other]:g}"
+        for head, gaze in TOGETHER:
+            turned, looks = units.get(head, 0), units.get(gaze, 0)
+            if turned * looks < 0 and abs(turned) + abs(looks) > 1:
+                return f"{head} {turned:g} against {gaze} {looks:g}"
         for unit, intensity in units.items():
             if abs(intensity) > MAX_SUM:
                 return f"{unit} adds up to {intensity:g}"

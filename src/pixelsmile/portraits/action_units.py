@@ -1,4 +1,4 @@
-"""Facial action units (FACS, Ekman & Friesen): how a drawn face moves.
+"""Facial action units (FACS, Ekman & Friesen): how a drawn face moves, and how its head is held.
 
 An intensity of 0 is a face at rest, 1 the full movement that the painter was designed for; intensities up to
 2 are drawn too (extrapolated strengths): the soft limits at the end keep every shape valid. Left and right
@@ -13,7 +13,9 @@ from dataclasses import dataclass, fields
 from pixelsmile.errors import ExpressionError
 
 MAX_INTENSITY = 2.0
-SIGNED = ("brow_tilt", "smirk", "gaze_x", "gaze_y")
+HEAD = ("head_turn", "head_nod", "head_tilt")  # they move the whole head, and express nothing by themselves
+SIGNED = ("brow_tilt", "smirk", "gaze_x", "gaze_y", *HEAD)
+HEAD_DEG = {"head_turn": 12.0, "head_nod": 10.0, "head_tilt": 10.0}  # at an intensity of 1
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ class ActionUnits:
     gaze_y: float = 0.0  # AU63, 64: signed, +1 down
     blush: float = 0.0  # reddened cheeks
     sweat: float = 0.0  # drops on the temple and brow
+    # The head, from how the person holds it.
+    head_turn: float = 0.0  # AU51, 52: signed, +1 to the viewer's right, 12 degrees
+    head_nod: float = 0.0  # AU53, 54: signed, +1 down, 10 degrees
+    head_tilt: float = 0.0  # AU55, 56: signed, +1 to the viewer's right (clockwise), 10 degrees
 
     def scaled(self, factor: float) -> "ActionUnits":
         """All intensities times `factor`: the linear strength that defines the drawn truth."""

@@ -8,8 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.brush import Color
-from pixelsmile.portraits.identity import SKINS, Background, Beard, Clothes, Glasses, HairStyle, Identity
+from pixelsmile.portraits.identity import (
+    SKINS,
+    Background,
+    Beard,
+    Clothes,
+    Glasses,
+    HairStyle,
+    HeadPose,
+    Identity,
+)
 
 AgeGroup = Literal["young_adult", "adult", "middle_aged", "senior"]
 SkinTone = Literal["very_light", "light", "medium", "dark", "very_dark"]
@@ -58,7 +68,8 @@ _BACKGROUNDS: Mapping[Background, str] = {
     "window": "The background behind the person is a room with a window.",
     "wall": "The background behind the person is a wall of bricks.",
 }
-_TURNED, _TILTED_DEG = 0.5, 3.0  # from here on a viewer sees it
+_TURNED, _TILTED_DEG, _NODDED = 0.5, 3.0, 0.3  # from here on a viewer sees it
+_REST = ActionUnits()
 
 
 @dataclass(frozen=True)
@@ -72,16 +83,18 @@ class Description:
     background: str
 
 
-def describe(person: Identity) -> Description:
-    """The description of a drawn person, the same in both domains."""
+def describe(person: Identity, units: ActionUnits = _REST) -> Description:
+    """The description of a drawn person who does this, the same in both domains."""
+    held = HeadPose.of(person, units)
     hair = f"{_HAIR[person.hair_style]}{_BEARDS[person.beard]}"
-    turned = "turned a little to one side" if abs(person.turn) >= _TURNED else "turned to the viewer"
-    tilted = "tilted" if abs(person.tilt) >= _TILTED_DEG else "upright"
+    turned = "turned a little to one side" if abs(held.turn) >= _TURNED else "turned to the viewer"
+    tilted = "tilted" if abs(held.tilt) >= _TILTED_DEG else "upright"
+    nodded = "" if abs(held.nod) < _NODDED else ", bowed" if held.nod > 0 else ", raised"
     return Description(
         age_group=next((group for below, group in _AGES if person.age < below), "senior"),
         skin_tone=skin_tone(person.skin),
         appearance=(f"A person with {hair} wears {_CLOTHES[person.clothes]} and {_GLASSES[person.glasses]}."),
-        action=f"The head and shoulders are shown, with the head {tilted} and {turned}.",
+        action=f"The head and shoulders are shown, with the head {tilted}{nodded} and {turned}.",
         background=_BACKGROUNDS[person.background],
     )
 

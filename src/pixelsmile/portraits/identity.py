@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from pixelsmile.portraits.action_units import HEAD_DEG, ActionUnits, saturate
 from pixelsmile.portraits.brush import Color, mix
 
 HairStyle = Literal["short", "side_part", "bob", "long", "curly", "ponytail", "bun", "buzz", "bald", "spiky"]
@@ -57,6 +58,24 @@ class Identity:
     turn: float  # yaw, -1..1 (about 12 degrees at 1): features slide sideways over the head
     tilt: float  # roll, in degrees: -8..8
     scale: float  # 0.92..1.08
+
+
+@dataclass(frozen=True)
+class HeadPose:
+    """How a head is held: as the person holds it at rest, and what action units add to that."""
+
+    turn: float  # yaw, +1 (about 12 degrees) to the viewer's right
+    nod: float  # pitch, +1 (about 10 degrees) down
+    tilt: float  # roll, in degrees, clockwise
+
+    @staticmethod
+    def of(identity: Identity, units: ActionUnits) -> "HeadPose":
+        """Of this person with these units; the shoulders stay as they are."""
+        return HeadPose(
+            turn=identity.turn + saturate(units.head_turn),
+            nod=saturate(units.head_nod),
+            tilt=identity.tilt + HEAD_DEG["head_tilt"] * saturate(units.head_tilt),
+        )
 
 
 def _colors(text: str) -> tuple[Color, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pixelsmile.expressions import NEUTRAL, Domain
-from pixelsmile.portraits.action_units import ActionUnits
+from pixelsmile.portraits.action_units import HEAD, ActionUnits
 
 LEAST_MENTIONED = 0.1
 _SLIGHT_BELOW, _CLEAR_FROM, _STRONG_FROM = 0.3, 0.5, 0.75
@@ -17,6 +17,7 @@ _LOOKS = {"fear": "afraid", "disgust": "disgusted"}  # where the adjective is no
 _FEELINGS = {"happy": "happiness", "sad": "sadness", "angry": "anger", "surprised": "surprise"}  # likewise
 _DEGREES = ((0.7, "restrained but clear"), (0.85, "pronounced"), (float("inf"), "full"))  # below a strength
 _KEEP = "Keep the identity, the pose, the hair, the clothes, the lighting and the background as they are."
+_KEEP_BUT_HEAD = _KEEP.replace("the pose", "the shoulders")
 _AT_REST = (
     "Let the whole face rest: brows level, eyes open and looking ahead, mouth closed with level corners."
 )
@@ -80,6 +81,14 @@ MOVEMENTS: dict[str, dict[str, Movement]] = {
         "jaw_drop": Movement("drop the jaw{}", " so that the mouth opens wide"),
         "chin_raise": Movement("push up the chin{} with the lower lip", " hard"),
     },
+    "head": {
+        "head_turn+": Movement("turn the head{} to the right", " far"),
+        "head_turn-": Movement("turn the head{} to the left", " far"),
+        "head_nod+": Movement("bow the head{}", " low"),
+        "head_nod-": Movement("raise the head{}", " high"),
+        "head_tilt+": Movement("tilt the head{} to the right", " far"),
+        "head_tilt-": Movement("tilt the head{} to the left", " far"),
+    },
 }
 
 
@@ -102,7 +111,8 @@ def dense_instruction(shown: str, wanted: str, units: ActionUnits, strength: flo
     sentences += [_sentence(movements) for movements in movement_phrases(units)]
     degree = next(word for below, word in _DEGREES if strength < below)
     sentences.append(f"The result is a {degree} expression of {_feeling(wanted)}.")
-    return " ".join((*sentences, _KEEP))
+    moves_head = any(getattr(units, name) for name in HEAD)
+    return " ".join((*sentences, _KEEP_BUT_HEAD if moves_head else _KEEP))
 
 
 def movement_phrases(units: ActionUnits) -> list[list[str]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pixelsmile.errors import ExpressionError
-from pixelsmile.portraits.action_units import UNITS, ActionUnits
+from pixelsmile.portraits.action_units import HEAD, UNITS, ActionUnits
 
 NUM_VARIANTS = 3
 
@@ -157,9 +157,16 @@ _WEIGHT_OF = {  # what says little about a feeling counts less, what marks one c
     "sweat": 1.3,
     "nose_wrinkle": 1.2,
 }
-_WEIGHTS = np.array([_WEIGHT_OF.get(name, 1.0) for name in UNITS])
+_OF_FACE = tuple(name for name in UNITS if name not in HEAD)
+_WEIGHTS = np.array([_WEIGHT_OF.get(name, 1.0) for name in _OF_FACE])
+
+
+def _of_face(units: ActionUnits) -> tuple[float, ...]:
+    return tuple(getattr(units, name) for name in _OF_FACE)
+
+
 _EXPRESSIONS = tuple(name for name in PROTOTYPES if name != "neutral")
-_PROTOTYPES_EVU = np.array([[p.as_tuple() for p in PROTOTYPES[name]] for name in _EXPRESSIONS]) * _WEIGHTS
+_PROTOTYPES_EVU = _WEIGHTS * np.array([[_of_face(p) for p in PROTOTYPES[name]] for name in _EXPRESSIONS])
 _NORMS_EV = np.linalg.norm(_PROTOTYPES_EVU, axis=-1)
 
 
@@ -170,10 +177,11 @@ def scores(units: ActionUnits) -> dict[str, float]:
         share = <u, p> / <p, p>                  (the least-squares strength of p)
         rest  = |u - share * p| / |p|            (movement that p does not explain)
         score(expression) = max over variants of clip(share - REST_COST * rest, 0, 1)
-    A face at rest scores 0 everywhere. An expression drawn at strength s up to 1 scores about s, its
-    relatives in part, strangers about 0, and each part of a blend keeps most of its weight.
+    How the head is held does not count. A face at rest scores 0 everywhere. An expression drawn at strength s
+    up to 1 scores about s, its relatives in part, strangers about 0, and each part of a blend keeps most of
+    its weight.
     """
-    drawn_U = np.array(units.as_tuple()) * _WEIGHTS
+    drawn_U = np.array(_of_face(units)) * _WEIGHTS
     share_EV = _PROTOTYPES_EVU @ drawn_U / _NORMS_EV**2
     rest_EVU = drawn_U - share_EV[..., None] * _PROTOTYPES_EVU
     rest_EV = np.linalg.norm(rest_EVU, axis=-1) / _NORMS_EV

@@ -8,7 +8,7 @@ hand; the network hardly sees cheeks, nose and dimples, and colour not at all.
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from pixelsmile.portraits.action_units import ActionUnits
+from pixelsmile.portraits.action_units import HEAD, ActionUnits
 
 MAX_INTENSITY = 2.0  # as the painter and the engines have it
 
@@ -64,7 +64,7 @@ _SIGNED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], float, float]] = {
     "gaze_x": (("eyeLookOutLeft", "eyeLookInRight"), ("eyeLookInLeft", "eyeLookOutRight"), 0.1, 0.9),
     "gaze_y": (_both("eyeLookDown"), _both("eyeLookUp"), 0.1, 0.9),
 }
-UNSEEN = ("blush", "sweat")  # colour and drops are no shapes
+UNSEEN = ("blush", "sweat", *HEAD)  # colour and drops are no shapes, and how a head is held is its pose
 
 
 def source_units(blendshapes: Mapping[str, float]) -> ActionUnits:

@@ -1,6 +1,7 @@
 """The anime domain: a person and a set of action units in, a cel-shaded portrait out.
 
-Only the inside of the face depends on the action units; everything else stays the same, pixel for pixel.
+Only the inside of the face depends on the action units of the face, only the head on those of the head;
+everything else stays the same, pixel for pixel.
 """
 
 import skia
@@ -8,7 +9,7 @@ import skia
 from pixelsmile.portraits.action_units import ActionUnits
 from pixelsmile.portraits.anime.beard import paint_beard
 from pixelsmile.portraits.anime.eyes import build_eye, paint_brows, paint_eye, paint_frown, paint_glasses
-from pixelsmile.portraits.anime.frame import AnimeFrame, face_outline, pose
+from pixelsmile.portraits.anime.frame import AnimeFrame, body_pose, face_outline, pose
 from pixelsmile.portraits.anime.hair import Hair, build_hair, paint_back_hair, paint_front_hair
 from pixelsmile.portraits.anime.ink import LINE, fill, glow, ink_of, outline, shaded
 from pixelsmile.portraits.anime.mouth import build_mouth, paint_mouth
@@ -31,21 +32,21 @@ _SEEN_THROUGH = 0.80  # how strongly brows show through the fringe
 
 def paint(canvas: skia.Canvas, identity: Identity, units: ActionUnits) -> None:
     """Paint the whole picture, background included, on a canvas whose unit square is the picture."""
-    frame = AnimeFrame.of(identity)
+    frame = AnimeFrame.of(identity, units)
     hair = build_hair(identity, frame)
     paint_background(canvas, identity)
     canvas.save()
-    canvas.concat(pose(identity))
+    canvas.concat(pose(identity, units))
     if hair is not None:
         paint_back_hair(canvas, identity, hair)
     canvas.restore()
     canvas.save()
-    canvas.concat(pose(identity, 0.4))
+    canvas.concat(body_pose(identity))
     paint_neck(canvas, identity, frame)
     paint_clothes(canvas, identity)
     canvas.restore()
     canvas.save()
-    canvas.concat(pose(identity))
+    canvas.concat(pose(identity, units))
     _paint_head(canvas, identity, units, frame, hair)
     canvas.restore()
 
@@ -105,7 +106,7 @@ def _paint_scalp(canvas: skia.Canvas) -> None:
 
 def anchors(identity: Identity, units: ActionUnits) -> tuple[Curve, Curve]:
     """Where `paint` puts the face: see the `anchors` of the human domain."""
-    frame = AnimeFrame.of(identity)
+    frame = AnimeFrame.of(identity, units)
     mouth = build_mouth(identity, units, frame)
     landmarks = (
         build_eye(identity, units, frame, -1).centre,
@@ -115,10 +116,11 @@ def anchors(identity: Identity, units: ActionUnits) -> tuple[Curve, Curve]:
         mouth.right_corner,
     )
     outline = polygon(smooth_path(face_outline(frame, units), closed=True))
-    return _posed(identity, landmarks), _posed(identity, outline)
+    matrix = pose(identity, units)
+    return _posed(matrix, landmarks), _posed(matrix, outline)
 
 
-def _posed(identity: Identity, points: Curve) -> Curve:
+def _posed(matrix: skia.Matrix, points: Curve) -> Curve:
     """Points of the face frame in the unit coordinates of the picture."""
-    mapped = pose(identity).mapPoints([skia.Point(x, y) for x, y in points])
+    mapped = matrix.mapPoints([skia.Point(x, y) for x, y in points])
     return tuple((p.fX, p.fY) for p in mapped)

@@ -10,41 +10,51 @@ import skia
 
 from pixelsmile.portraits.action_units import ActionUnits, saturate
 from pixelsmile.portraits.brush import Curve, Point
-from pixelsmile.portraits.identity import Identity
+from pixelsmile.portraits.identity import HeadPose, Identity
 
 CENTRE_X = 0.5
 CROWN_Y = 0.185  # of the skull; the hair rises above it
 EYE_Y = 0.575
-_SLIDE = 0.024  # how far a feature on the surface moves at a turn of 1
+_SLIDE = 0.024  # how far a feature on the surface moves at a turn or a nod of 1
+CHIN_DEPTH = 0.8
 _FAR_SIDE = 0.07  # how much narrower the side that turns away becomes
 
 
 @dataclass(frozen=True)
 class AnimeFrame:
-    """Proportions of one head at rest."""
+    """Proportions of one head at rest, and how it is held."""
 
     half_width: float
     chin_y: float
     jaw: float
     cheeks: float
     turn: float
+    nod: float
+    far_side: int  # in the shade, at rest; a turn to and fro does not move the light
 
     @staticmethod
-    def of(identity: Identity) -> "AnimeFrame":
-        """The frame of this person's head."""
+    def of(identity: Identity, units: ActionUnits) -> "AnimeFrame":
+        """The frame of this person's head, held as these units say."""
+        held = HeadPose.of(identity, units)
         return AnimeFrame(
             half_width=0.220 * (1 + 0.05 * identity.face_width),
             chin_y=0.815 + 0.016 * identity.face_length + 0.006 * identity.age,
             jaw=identity.jaw,
             cheeks=identity.cheeks,
-            turn=identity.turn,
+            turn=held.turn,
+            nod=held.nod,
+            far_side=1 if identity.turn <= 0 else -1,
         )
 
     def place(self, x: float, y: float, depth: float = 1.0) -> Point:
         """A feature `x` beside the middle line; `depth` 0 is the outline, 1 the skin, above 1 stands out."""
         side = 1.0 if x > 0 else -1.0
         near = x * (self.half_width / 0.220) ** 0.6 * (1 - _FAR_SIDE * self.turn * side)
-        return (CENTRE_X + near + self.turn * _SLIDE * depth, y)
+        return (CENTRE_X + near + self.turn * _SLIDE * depth, y + self.nodded(depth))
+
+    def nodded(self, depth: float) -> float:
+        """How far down something at this depth moves with the nod."""
+        return self.nod * _SLIDE * depth
 
     def lower(self, y: float) -> float:
         """A height given for the average face, moved with the length of this one (all of it at the chin)."""
@@ -72,19 +82,30 @@ def face_outline(frame: AnimeFrame, units: ActionUnits) -> Curve:
         ((0.535 + 0.075 * jaw + 0.015 * cheeks - 0.02 * open_jaw) * w, frame.lower(0.768) + 0.7 * drop),
         ((0.205 + 0.065 * jaw) * w, frame.chin_y - 0.008 + drop),
     )  # fmt: skip
+    nodded = frame.nodded(CHIN_DEPTH)
+    half = tuple((x, y + nodded * max(0.0, (y - 0.5) / 0.315)) for x, y in half)
     lean = 0.020 * frame.turn
     right = [(CENTRE_X + x + lean * max(0.0, (y - 0.45) / 0.35), y) for x, y in half]
     left = [(CENTRE_X - x + lean * max(0.0, (y - 0.45) / 0.35), y) for x, y in reversed(half)]
-    chin = (CENTRE_X + 1.05 * lean, frame.chin_y + drop)
+    chin = (CENTRE_X + 1.05 * lean, frame.chin_y + drop + nodded)
     return ((CENTRE_X, CROWN_Y), *right, chin, *left)
 
 
-def pose(identity: Identity, share: float = 1.0) -> skia.Matrix:
-    """Face frame to picture: scale, tilt about the neck, shift; `share` of each."""
+def pose(identity: Identity, units: ActionUnits) -> skia.Matrix:
+    """Face frame to picture: scale, tilt about the neck, shift."""
+    return _placed(identity, HeadPose.of(identity, units).tilt, 1.0)
+
+
+def body_pose(identity: Identity) -> skia.Matrix:
+    """The same for the body, which takes a part of how the head is held at rest."""
+    return _placed(identity, identity.tilt, 0.4)
+
+
+def _placed(identity: Identity, tilt: float, share: float) -> skia.Matrix:
     scale = 1 + (identity.scale - 1) * share
     matrix = skia.Matrix()
     matrix.setTranslate(0.5 + identity.shift_x * share, 0.55 + identity.shift_y * share)
     matrix.preScale(scale, scale)
-    matrix.preRotate(identity.tilt * share, 0.0, 0.22)
+    matrix.preRotate(tilt * share, 0.0, 0.22)
     matrix.preTranslate(-0.5, -0.55)
     return matrix

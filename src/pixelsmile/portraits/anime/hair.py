@@ -1,6 +1,6 @@
 """Anime hairstyles as shapes: what lies behind the head, what lies before it, and where its locks part.
 
-Everything here depends on the identity alone. Coordinates: the face frame.
+Everything here depends on the identity, and on how the head is held. Coordinates: the face frame.
 """
 
 import math
@@ -55,10 +55,10 @@ def _fringe(
     identity: Identity, frame: AnimeFrame, rng: random.Random, part: float
 ) -> tuple[list[Point], list[tuple[Point, Point]]]:
     """Valleys, and (control, point) pairs of the fringe's edge from the right temple to the left."""
-    w, style = frame.half_width, identity.hair_style
+    w, style, nodded = frame.half_width, identity.hair_style, frame.nodded(0.75)
     if style == "buzz":
         points = [(0.86, 0.40), (0.60, 0.325), (0.2, 0.310), (-0.2, 0.310), (-0.60, 0.325), (-0.86, 0.40)]
-        edge = [((CENTRE_X + x * w, y), (CENTRE_X + x * w, y)) for x, y in points]
+        edge = [((CENTRE_X + x * w, y + nodded), (CENTRE_X + x * w, y + nodded)) for x, y in points]
         return [], edge
     long = 0.372 + 0.082 * identity.fringe
     count = {"curly": 7, "spiky": 7, "short": 6, "side_part": 5}.get(style, 5)
@@ -69,7 +69,7 @@ def _fringe(
         x = reach * (1 - 2 * i / count) + (rng.uniform(-0.019, 0.019) if 0 < i < count else 0.0)
         far = abs(x - part) / w
         y = (0.272 if swept else long - 0.075) + (0.190 if swept else 0.030) * min(1.2, far) ** 1.4
-        tops.append((CENTRE_X + x + frame.turn * 0.018, y + rng.uniform(-0.010, 0.010)))
+        tops.append((CENTRE_X + x + frame.turn * 0.018, y + nodded + rng.uniform(-0.010, 0.010)))
     for i in range(count):
         a, b = tops[i], tops[i + 1]
         sway = math.copysign(1.0, 0.5 * (a[0] + b[0]) - CENTRE_X - part)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import skia
 
 from pixelsmile.portraits.action_units import ActionUnits, bounded, saturate
-from pixelsmile.portraits.anime.frame import AnimeFrame, chin_drop
+from pixelsmile.portraits.anime.frame import CHIN_DEPTH, AnimeFrame, chin_drop
 from pixelsmile.portraits.anime.ink import draw_stroke, fill, ink_of, shaded
 from pixelsmile.portraits.brush import WHITE, Point, clipped, lens_path, mix
 from pixelsmile.portraits.identity import Identity
 
+_DEPTH = 1.35  # the mouth stands out from the skin
 _STEPS = tuple(i / 8 for i in range(-8, 9))
 
 
@@ -44,15 +45,15 @@ def build_mouth(identity: Identity, units: ActionUnits, frame: AnimeFrame) -> An
     width *= (1 + 0.42 * smile + 0.50 * stretch + 0.18 * saturate(units.lower_lip_depress)) * (1 - 0.10 * jaw)
     width *= math.exp(-0.50 * pucker) * (1 - 0.08 * press + 0.06 * saturate(units.lip_corner_depress))
     level = frame.lower(0.727)
-    room = frame.chin_y + chin_drop(units) - level - 0.026
+    room = frame.chin_y + chin_drop(units) - level - 0.026 - max(0.0, frame.nodded(_DEPTH - CHIN_DEPTH))
     opening = bounded(_opening(units), room / 0.85)
     upper, lower = [], []
     for t in _STEPS:
         x, y = t * width, level + _line(units, t)
         x += 0.012 * saturate(units.smirk) * abs(t) * (0.5 + 0.5 * t * math.copysign(1, units.smirk))
         rise, gap = _gap(units, t, opening)
-        upper.append(frame.place(x, y - rise, 1.35))
-        lower.append(frame.place(x * (1 - 0.02 * (1 - t * t)), y - rise + gap, 1.35))
+        upper.append(frame.place(x, y - rise, _DEPTH))
+        lower.append(frame.place(x * (1 - 0.02 * (1 - t * t)), y - rise + gap, _DEPTH))
     return AnimeMouth(tuple(upper), tuple(lower), opening, width)
 
 

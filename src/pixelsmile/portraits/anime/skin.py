@@ -15,11 +15,12 @@ _EAR = ((-0.012, -0.055), (0.020, -0.060), (0.034, -0.030), (0.022, 0.028), (0.0
 
 
 def paint_ears(canvas: skia.Canvas, identity: Identity, frame: AnimeFrame) -> None:
-    """Both ears, which no expression moves."""
+    """Both ears, which move with the head alone."""
     skin, ink = identity.skin, ink_of(identity.skin)
+    turn = saturate(frame.turn, 1.1)  # beyond it they go with the edge of the face, or would leave it
     for side in (-1, 1):
-        edge = CENTRE_X + side * frame.half_width - 0.012 * frame.turn
-        y = frame.lower(0.585)
+        edge = CENTRE_X + side * frame.half_width - 0.012 * turn + 0.008 * (frame.turn - turn)
+        y = frame.lower(0.585) - frame.nodded(0.35)
         ear = smooth_path([(edge + side * x, y + dy) for x, dy in _EAR], closed=True)
         canvas.drawPath(ear, fill(shaded(skin, 0.35)))
         canvas.drawPath(ear, outline(ink, LINE))
@@ -45,7 +46,7 @@ def paint_skin(canvas: skia.Canvas, identity: Identity, face: skia.Path, frame: 
 
 def _far_side(frame: AnimeFrame) -> skia.Path:
     """Everything beyond the light: the side that the head turns away from."""
-    side = 1 if frame.turn <= 0 else -1
+    side = frame.far_side
     edge = (
         (-1.3, 0.1), (0.9, 0.1), (0.90, 0.45), (0.885, 0.60), (0.72, 0.70), (0.42, 0.775), (0.1, 0.86),
         (-1.3, 0.9),
@@ -70,7 +71,7 @@ def paint_nose(canvas: skia.Canvas, identity: Identity, units: ActionUnits, fram
     wrinkle = saturate(units.nose_wrinkle)
     half = 0.019 * (1 + 0.25 * identity.nose_width) * (1 + 0.22 * wrinkle)
     ink = ink_of(identity.skin, 0.72)
-    side = 1 if frame.turn <= 0 else -1
+    side = frame.far_side
     wedge = lens_path(
         [(x - half, y + 0.006), (x, y + 0.010), (x + half, y + 0.006)],
         [(x - half, y + 0.006), (x + side * 0.003, y + 0.021), (x + half, y + 0.006)],

@@ -1,11 +1,12 @@
 """Where everything in a drawn face is: named points and curves from an identity and its action units.
 
-Coordinates are the face frame: a unit square, 0..1, y down, with the head upright in the middle and the turn
-of the head (features sliding over it) already applied. `FaceGeometry.pose` maps the face frame into the
+Coordinates are the face frame: a unit square, 0..1, y down, with the head upright in the middle and its turn
+and nod (features sliding over it) already applied. `FaceGeometry.pose` maps the face frame into the
 picture (shift, tilt, scale): a painter concatenates it to its canvas, `to_picture` applies it to points. The
 body (neck, shoulders) takes only part of the pose: `body_pose`. Left and right are the viewer's.
 
-Only brows, lids, nose, mouth, cheeks and chin follow the action units; ears, skull and body never do.
+Only brows, lids, nose, mouth, cheeks and chin follow the action units of the face; those of the head move all
+of it, and nothing moves the body.
 """
 
 import math
@@ -16,12 +17,13 @@ import skia
 
 from pixelsmile.portraits.action_units import ActionUnits, saturate, soft_max, soft_min
 from pixelsmile.portraits.brush import Curve, Point, lerp
-from pixelsmile.portraits.identity import Identity
+from pixelsmile.portraits.identity import HeadPose, Identity
 
 CENTRE_X = 0.5
 REST_HALF_WIDTH = 0.223
 REST_CHIN_Y = 0.808
-_SLIDE = 0.026  # how far a feature on the surface moves at a turn of 1
+_SLIDE = 0.026  # how far a feature on the surface moves at a turn or a nod of 1
+_CHIN_DEPTH = 0.6
 # Lids: share of the way from the inner to the outer corner, share of the height.
 _UPPER_SHAPE = ((0.0, 0.0), (0.22, 0.74), (0.46, 1.0), (0.74, 0.80), (1.0, 0.0))
 _LOWER_SHAPE = ((0.0, 0.0), (0.24, 0.62), (0.52, 1.0), (0.80, 0.74), (1.0, 0.0))
@@ -30,29 +32,35 @@ _MIDDLE = (-0.72, -0.36, 0.0, 0.36, 0.72)  # places across the mouth between its
 
 @dataclass(frozen=True)
 class HeadFrame:
-    """Size and turn of a head in the face frame (unit square, y down)."""
+    """Size, turn and nod of a head in the face frame (unit square, y down)."""
 
     half_width: float
     crown_y: float
     chin_y: float  # of the face at rest
     turn: float
+    nod: float
 
     @staticmethod
-    def of(identity: Identity) -> "HeadFrame":
-        """The frame of this person's head."""
+    def of(identity: Identity, pose: HeadPose) -> "HeadFrame":
+        """The frame of this person's head, held as in `pose`."""
         length = 0.017 * identity.face_length
         return HeadFrame(
             half_width=REST_HALF_WIDTH * (1 + 0.065 * identity.face_width),
             crown_y=0.195 - 0.5 * length,
             chin_y=REST_CHIN_Y + length,
-            turn=identity.turn,
+            turn=pose.turn,
+            nod=pose.nod,
         )
 
     def place(self, x: float, y: float, depth: float = 1.0) -> Point:
         """A feature `x` beside the middle line; `depth` 0 is the outline, 1 the skin, above 1 stands out."""
         wide = x * (self.half_width / REST_HALF_WIDTH) ** 0.6
         flat = max(0.0, 1.0 - (wide / 0.27) ** 2 * 0.75)
-        return (CENTRE_X + wide + self.turn * _SLIDE * depth * flat, y)
+        return (CENTRE_X + wide + self.turn * _SLIDE * depth * flat, y + self.nodded(depth * flat))
+
+    def nodded(self, depth: float) -> float:
+        """How far down something at this depth moves with the nod."""
+        return self.nod * _SLIDE * depth
 
 
 @dataclass(frozen=True)
@@ -320,21 +328,24 @@ class FaceGeometry:
 
 def face_geometry(identity: Identity, units: ActionUnits) -> FaceGeometry:
     """The geometry of `identity` making the face of `units`; valid for intensities up to 2."""
-    frame = HeadFrame.of(identity)
+    held = HeadPose.of(identity, units)
+    frame = HeadFrame.of(identity, held)
     nose = _nose(identity, units, frame)
     jaw_drop = saturate(units.jaw_drop, 1.25)
     chin_y = frame.chin_y + 0.042 * jaw_drop - 0.006 * saturate(units.chin_raise)
     mouth = build_mouth(identity, units, frame)
-    chin_y = soft_max(chin_y, mouth.lower_outer[3][1] + 0.016, 0.006)  # lips never pass the chin
+    nodded = frame.nodded(_CHIN_DEPTH)
+    chin_y = soft_max(chin_y, mouth.lower_outer[3][1] - nodded + 0.016, 0.006)  # lips never pass the chin
     cheek = saturate(units.cheek_raise)
     cheek_y = 0.592 - 0.014 * cheek
+    ear_y = 0.525 - frame.nodded(0.35)  # behind the axis: they go the other way
     return FaceGeometry(
         frame=frame,
         outline=_outline(identity, frame, chin_y, jaw_drop),
-        chin=frame.place(0.0, chin_y, 0.5),
+        chin=(frame.place(0.0, chin_y, 0.5)[0], chin_y + nodded),
         crown=(CENTRE_X, frame.crown_y),
-        left_ear=(CENTRE_X - frame.half_width - 0.006 - 0.010 * identity.turn, 0.525),
-        right_ear=(CENTRE_X + frame.half_width + 0.006 - 0.010 * identity.turn, 0.525),
+        left_ear=(CENTRE_X - frame.half_width - 0.006 - 0.010 * frame.turn, ear_y),
+        right_ear=(CENTRE_X + frame.half_width + 0.006 - 0.010 * frame.turn, ear_y),
         ear_size=(0.034, 0.062),
         left_eye=build_eye(identity, units, frame, -1),
         right_eye=build_eye(identity, units, frame, 1),
@@ -344,8 +355,8 @@ def face_geometry(identity: Identity, units: ActionUnits) -> FaceGeometry:
         mouth=mouth,
         left_cheek=frame.place(-0.130, cheek_y),
         right_cheek=frame.place(0.130, cheek_y),
-        pose=_pose(identity, 1.0),
-        body_pose=_pose(identity, 0.4),
+        pose=_pose(identity, held.tilt, 1.0),
+        body_pose=_pose(identity, identity.tilt, 0.4),
     )
 
 
@@ -364,7 +375,8 @@ def _outline(identity: Identity, frame: HeadFrame, chin_y: float, jaw_drop: floa
         ((0.515 + 0.085 * jaw - 0.02 * jaw_drop) * w, 0.768 + 0.9 * long + 0.8 * drop),
         ((0.205 + 0.05 * jaw) * w, chin_y - 0.004),
     )
-    slide = 0.012 * identity.turn
+    half = tuple((x, y + frame.nodded(_CHIN_DEPTH) * max(0.0, (y - 0.5) / 0.3)) for x, y in half)
+    slide = 0.012 * frame.turn
     right = [(CENTRE_X + x + slide * max(0.0, (y - 0.5) / 0.3), y) for x, y in half]
     left = [(CENTRE_X - x + slide * max(0.0, (y - 0.5) / 0.3), y) for x, y in reversed(half)]
     return ((CENTRE_X, top), *right, *left)
@@ -388,12 +400,12 @@ def _nose(identity: Identity, units: ActionUnits, frame: HeadFrame) -> Nose:
     )
 
 
-def _pose(identity: Identity, share: float) -> skia.Matrix:
+def _pose(identity: Identity, tilt: float, share: float) -> skia.Matrix:
     """Face frame to picture: scale about the middle, tilt about the chin, shift; `share` of each."""
     scale = 1 + (identity.scale - 1) * share
     matrix = skia.Matrix()
     matrix.setTranslate(0.5 + identity.shift_x * share, 0.53 + identity.shift_y * share)
     matrix.preScale(scale, scale)
-    matrix.preRotate(identity.tilt * share, 0.0, 0.20)
+    matrix.preRotate(tilt * share, 0.0, 0.20)
     matrix.preTranslate(-0.5, -0.53)
     return matrix

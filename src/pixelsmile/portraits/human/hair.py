@@ -106,8 +106,8 @@ def _hairline(identity: Identity, geometry: FaceGeometry) -> Curve:
             shares = (-0.82, -0.5, 0.0, 0.5, 0.82)
             heights = (0.375, 0.307 - 0.4 * recede, y - 0.006, 0.307 - 0.4 * recede, 0.375)
             middle = [(x, h + drop * (1 - x * x)) for x, h in zip(shares, heights, strict=True)]
-    turn = 0.010 * identity.turn
-    inner = [(CENTRE_X + x * w + turn * (1 - x * x), h) for x, h in middle]
+    turn, nodded = 0.010 * geometry.frame.turn, geometry.frame.nodded(0.6)
+    inner = [(CENTRE_X + x * w + turn * (1 - x * x), h + nodded * (1 - x * x)) for x, h in middle]
     side = ((0.962 * w, low), (0.900 * w, 0.435))
     left = [(CENTRE_X - x, h) for x, h in side]
     right = [(CENTRE_X + x, h) for x, h in reversed(side)]

@@ -36,7 +36,7 @@ from pixelsmile.faces.detectors.mesh import MeshDetector
 from pixelsmile.faces.mesh.mesh import NUM_SURFACE, FaceMesh, Pose
 from pixelsmile.faces.mesh.networks import MeshNetworks, load_mesh_networks
 from pixelsmile.faces.mesh.units import source_units
-from pixelsmile.portraits.action_units import ActionUnits
+from pixelsmile.portraits.action_units import HEAD_DEG, ActionUnits
 
 NOTE = "a face mesh moved by action units: not the paper's method"
 MAX_SIZE_PX = 1536
@@ -47,13 +47,20 @@ KEPT = ("gaze_x", "gaze_y", "lip_pucker", "lip_press", "lid_tighten", "brow_tilt
 _REMEMBERED = 4
 NECK = np.array([0.0, -6.0, -4.0])  # canonical centimetres: what the head leans about
 # Degrees at an intensity of 1: nodding down, turning to the viewer's right, and up with the viewer's right
-# side. Small: what no face shows (hair, hat, collar, the picture behind) is bent along.
+# side. Small where nobody asked for it: what no face shows (hair, hat, collar, what is behind) is bent along.
 LEANS: Mapping[str, tuple[float, float, float]] = {
     "brow_tilt": (0.0, 0.0, 3.5),
     "gaze_x": (0.0, 3.0, 0.0),
     "gaze_y": (3.5, 0.0, 0.0),
 }
+HEAD_LEANS: Mapping[str, tuple[float, float, float]] = {
+    "head_nod": (HEAD_DEG["head_nod"], 0.0, 0.0),
+    "head_turn": (0.0, HEAD_DEG["head_turn"], 0.0),
+    "head_tilt": (0.0, 0.0, -HEAD_DEG["head_tilt"]),
+}
 _MOST_DEG, _LEAST_DEG = 5.0, 0.05
+# Beyond this share of a full movement of the head, hair begins to fold over the face.
+_MOST_HEAD_DEG = 1.15 * np.abs(np.array(list(HEAD_LEANS.values()))).sum(0)
 
 
 class GeometricEngine:
@@ -192,21 +199,34 @@ def edit_face(face: Face, movement: Movement) -> np.ndarray:
 
 
 def lean_of(wanted: ActionUnits) -> np.ndarray:
-    """(3,) degrees about the axes x, y and z of the head."""
-    total = sum((getattr(wanted, name) * np.array(lean) for name, lean in LEANS.items()), np.zeros(3))
-    return np.asarray(np.clip(total, -_MOST_DEG, _MOST_DEG))
+    """(3,) degrees about the axes x, y and z of the head.
+
+    A little with brows and gaze, and as is wanted of the head, up to what hair can follow.
+    """
+    total = np.clip(_leaning(wanted, LEANS), -_MOST_DEG, _MOST_DEG) + _leaning(wanted, HEAD_LEANS)
+    return np.asarray(np.clip(total, -_MOST_HEAD_DEG, _MOST_HEAD_DEG))
+
+
+def _leaning(wanted: ActionUnits, leans: Mapping[str, tuple[float, float, float]]) -> np.ndarray:
+    return sum((getattr(wanted, name) * np.array(lean) for name, lean in leans.items()), np.zeros(3))
 
 
 def lean_head(picture: np.ndarray, moved: Moved) -> np.ndarray:
     """`picture` (float32 (H, W, 3), the edited window) with its head leaning as the wanted units say."""
-    lean = lean_of(moved.movement.wanted)
-    if np.abs(lean).max() < _LEAST_DEG:
+    if np.abs(lean_of(moved.movement.wanted)).max() < _LEAST_DEG:
         return picture
-    leaning = (moved.moved_cm - NECK) @ _rotation(lean).T + NECK
-    before, after = with_rings(moved.moved, moved.face.pose.project(leaning))
-    after = held_at_edges(before, after, picture.shape, HELD_CM * moved.face.px_per_cm)
+    before, after = lean_rows(moved)
     pixels = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
     return warp(pixels, before, after, triangles_far_first(after)).astype(np.float32)
+
+
+def lean_rows(moved: Moved) -> tuple[np.ndarray, np.ndarray]:
+    """The surface with the rings around it, (N, 3) in the picture, before and after the head leans."""
+    rotation = _rotation(lean_of(moved.movement.wanted))
+    leaning = (moved.moved_cm - NECK) @ rotation.T + NECK
+    before, after = with_rings(moved.moved, moved.face.pose.project(leaning))
+    soft_px = HELD_CM * moved.face.px_per_cm
+    return before, held_at_edges(before, after, moved.face.pixels.shape, soft_px)
 
 
 def _rotation(degrees: np.ndarray) -> np.ndarray:
