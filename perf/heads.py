@@ -1,6 +1,6 @@
 """Do judge, detector and identity encoders still know a drawn person whose head is turned, bowed or tilted?
 
-    python perf/heads.py [--pictures 100]
+    python perf/heads.py [--pictures 24]
 
 draws people of both domains with full expressions, each with the head as it is held and once for each unit of
 the head at each intensity (to either side, by lot), and prints: the judge's score of what is drawn, and how
@@ -28,7 +28,7 @@ from pixelsmile.portraits import ActionUnits, action_units, draw_portrait, sampl
 from pixelsmile.portraits.action_units import HEAD, HEAD_DEG
 
 FIRST_PERSON = 29_000_000  # nobody else's
-INTENSITIES = (0.8, 1.5)
+INTENSITIES = (0.5, 0.8, 1.0, 1.5, 2.0)
 SIZE_PX = 256
 
 
@@ -129,7 +129,7 @@ def held(num: int) -> Iterator[tuple[str, list[Seen]]]:
 def main() -> None:
     """Draw, look, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=100)
+    parser.add_argument("--pictures", type=int, default=24)
     options = parser.parse_args()
     start = time.perf_counter()
     columns = ("score", "highest", "faces found", "overlap", "least", "cosine", "least", "background", "95 %")

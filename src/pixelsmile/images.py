@@ -91,7 +91,7 @@ def _loaded(source: ImageSource, *, keep: bool) -> Original:
     if isinstance(source, Image.Image):
         return _convert(source, "the picture", keep=keep)
     if isinstance(source, bytes):
-        return _decode(io.BytesIO(source), "the uploaded picture", keep=keep)
+        return _decode(io.BytesIO(source), "the picture", keep=keep)
     with regular_file(source, error=ImageError) as (file, _):
         return _decode(file, repr(str(source)), keep=keep)
 

@@ -98,6 +98,10 @@ def _stops(settings: object) -> object:
         (["build", "photographs", "-o", "x"], "--set collect.folders.photographs.path=..."),
         (["build", "drawn", "-o", "x", "--set", "faces.min_pix=3"], "did you mean 'faces.min_px'?"),
         (
+            ["build", "ffe-miniature", "-o", "x", "--set", "generate.editor=trut"],
+            "--set generate.editor=trut: generate.editor",
+        ),
+        (
             ["build", "drawn", "-o", "x", "--until", "generate"],
             "has no step 'generate': its steps are collect",
         ),

@@ -157,6 +157,22 @@ def test_a_judge_that_fails_at_a_picture_costs_its_verdict_alone(pictures, monke
     assert found[2].scores == rows[2].scores
 
 
+def test_a_judge_that_crashes_at_every_picture_ends_the_step(pictures, monkeypatch):
+    folder, rows = pictures
+    num = 0
+
+    def fails(judge: EmbeddedJudge, image: Image.Image) -> object:
+        nonlocal num
+        num += 1
+        raise ZeroDivisionError("of a\nface")
+
+    monkeypatch.setattr(EmbeddedJudge, "look", fails)
+    many = [row.updated(id=f"{row.id[:-2]}{copy:02}") for row in rows for copy in range(4)]
+    with pytest.raises(RemoteError, match=r"8 pictures in a row \(failed: ZeroDivisionError: of a face\)"):
+        Annotate(folder, LIMITS)(many)
+    assert num == 8
+
+
 def test_judges_that_are_none_are_refused_before_any_work(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(ValidationError, match="judge 'gpt' is not understood: use auto, photo"):

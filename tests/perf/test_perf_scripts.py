@@ -21,6 +21,7 @@ def run(name, arguments, monkeypatch, **sizes):
         "judges",
         "planted",
         "planted_photographs",
+        "screens",
         "image_server",
         "model_server",
         "model_examples",
@@ -48,15 +49,19 @@ def run(name, arguments, monkeypatch, **sizes):
             "drawn, anime: 2 faces",
         ),
         pytest.param(
-            "doubts", ("--num-people", 1, "--workers", 1), {}, "mislabelled", marks=pytest.mark.slow
+            "doubts", ("test", "--num-people", 1, "--workers", 1), {}, "mislabelled", marks=pytest.mark.slow
         ),
         ("fed", ("components", "--triplets", 1, "--threads", 1), {}, "all six"),
         ("geometric", (), {"FACE_PX": 128, "PREVIEW_PX": 96, "ROUNDS": 1}, "ms an edit"),
+        ("heads", ("--pictures", 2), {"INTENSITIES": (1.0,)}, "head_tilt 1 (10 deg)"),
         (
             "pasting",
             (),
             {"SIZE": (400, 300), "PORTRAIT_PX": 180, "PLACE": (140, 70), "EDIT_PX": 128, "ROUNDS": 1},
             "0 outside",
+        ),
+        pytest.param(
+            "planted_build", ("--people", 1, "--workers", 0), {}, "duplicate", marks=pytest.mark.slow
         ),
         ("screens", ("test", "--people", 1, "--workers", 0), {}, "all together: recall"),
         pytest.param(

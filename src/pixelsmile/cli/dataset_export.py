@@ -116,7 +116,7 @@ def _print(exported: "Exported", address: str | None) -> None:
     written = exported.written
     for split, number in written.counts.items():
         people = exported.num_people[split_of(split)]
-        of = f"; {counted(people, 'person', 'people')}" if people else ""
+        of = f" ({counted(people, 'person', 'people')} in the split)" if people else ""
         print(f"{split}: {counted(number, written.unit)}{of}")
     for reason, number in written.left_out.items():
         print(f"left out: {number:,} {reason}")

@@ -64,8 +64,8 @@ logger = logging.getLogger(__name__)
 class Annotate:
     """The step's function. folder: of the data set.
 
-    A spent budget is a BudgetSpentError, a judge that cannot be asked or says nothing a RemoteError; what was
-    answered until then is not asked again.
+    A spent budget is a BudgetSpentError; a judge that cannot be asked, says nothing or crashes at one picture
+    after the other is a RemoteError. What was answered until then is not asked again.
     """
 
     folder: Path
@@ -147,8 +147,7 @@ class Annotate:
             row, asker = rows[item[0]], askers[id(wanted[item])]
             sample = Sample(row.id, kept_file(self.folder, row), row.domain)
             outcome = await _said(asker, sample)
-            if kept is not None:
-                self._silence(asker.judge).check(outcome)
+            self._silence(asker.judge).check(outcome)  # of one here, too: it may crash at every picture
             return outcome
 
         async def close() -> None:

@@ -196,12 +196,18 @@ class GenerateSettings(Record):
     timeout_s: float | None = Field(default=None, gt=0)
     max_concurrency: int | None = Field(default=None, ge=1, le=1024)
 
-    @model_validator(mode="after")
-    def _is_known(self) -> "GenerateSettings":
+    @field_validator("editor")
+    @classmethod
+    def _is_known(cls, editor: str) -> str:
         try:
-            choice = parse_editor(self.editor)
+            parse_editor(editor)
         except PixelSmileError as error:
             raise ValueError(str(error)) from None
+        return editor
+
+    @model_validator(mode="after")
+    def _has_a_model(self) -> "GenerateSettings":
+        choice = parse_editor(self.editor)
         if choice.kind == "own" and self.model is None and choice.row is None:
             raise ValueError(
                 "give the model: geometric for photographs, embedded for drawn people, a folder or a hub id"

@@ -211,4 +211,4 @@ def _outcome(picture: bytes) -> EditOutcome:
 
 
 def _damage(error: ImageError) -> str:
-    return f"what it sent {str(error).removeprefix('the uploaded picture ')}"
+    return f"what it sent {str(error).removeprefix('the picture ')}"

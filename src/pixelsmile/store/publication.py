@@ -166,7 +166,7 @@ def _check_targets(folder: Path, names: Iterable[str], force: bool) -> None:
         others = f" and {len(present) - 1} more" if len(present) > 1 else ""
         raise OutputError(
             f"{str(folder / present[0])!r}{others} already there: "
-            "replace with --force (force=True), or choose another place"
+            "replace with --force, or choose another place"
         )
 
 

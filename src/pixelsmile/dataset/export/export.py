@@ -114,7 +114,8 @@ def export(
             written = form.finish()
         if not any(written.counts.values()):
             reasons = ", ".join(f"{number:,} {reason}" for reason, number in written.left_out.items())
-            raise InputError(f"no {written.unit} comes of {total:,} rows: {reasons}")
+            rows = "1 row" if total == 1 else f"{total:,} rows"
+            raise InputError(f"no {written.unit} comes of {rows}: {reasons}")
         exported = Exported(out, written, splits.num_people(counted.people), total)
         _Description(new, settings, step_folder, manifest, counted.numbers, exported).write()
     yield ExportProgress("writing", total, total, exported)
