@@ -59,8 +59,8 @@ HEAD_LEANS: Mapping[str, tuple[float, float, float]] = {
     "head_tilt": (0.0, 0.0, -HEAD_DEG["head_tilt"]),
 }
 _MOST_DEG, _LEAST_DEG = 5.0, 0.05
-# Beyond this share of a full movement of the head, hair begins to fold over the face.
-_MOST_HEAD_DEG = 1.15 * np.abs(np.array(list(HEAD_LEANS.values()))).sum(0)
+_FULL_DEG = np.abs(np.array(list(HEAD_LEANS.values()))).sum(0)
+_MOST_HEAD = 1.15  # of full movements together; beyond it hair would fold over the face
 
 
 class GeometricEngine:
@@ -204,7 +204,8 @@ def lean_of(wanted: ActionUnits) -> np.ndarray:
     A little with brows and gaze, and as is wanted of the head, up to what hair can follow.
     """
     total = np.clip(_leaning(wanted, LEANS), -_MOST_DEG, _MOST_DEG) + _leaning(wanted, HEAD_LEANS)
-    return np.asarray(np.clip(total, -_MOST_HEAD_DEG, _MOST_HEAD_DEG))
+    size = float(np.linalg.norm(total / _FULL_DEG))
+    return np.asarray(total if size <= _MOST_HEAD else total * (_MOST_HEAD / size))
 
 
 def _leaning(wanted: ActionUnits, leans: Mapping[str, tuple[float, float, float]]) -> np.ndarray:
