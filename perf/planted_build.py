@@ -1,6 +1,6 @@
 """Recall and precision of the screens within `dataset build`: faults planted into what its steps hand on.
 
-    python perf/planted_build.py [--people 8] [--workers 2] [--folder FOLDER]
+    python perf/planted_build.py [--people 6] [--workers 2] [--folder FOLDER]
 
 builds fed-miniature with people that no limit was set on up to `identities`, and gives some bases another
 label; lets it go on up to `generate`, and spoils some edits (FED_FAULTS); then lets it go on to its end. All
@@ -190,7 +190,7 @@ def tell_doubts(rows: Sequence[Planted]) -> None:
 def main() -> None:
     """Build, plant, build on, plant, build on, count."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--people", type=int, default=8, help="of each domain")
+    parser.add_argument("--people", type=int, default=6, help="of each domain")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="keep the data set here")
     options = parser.parse_args()

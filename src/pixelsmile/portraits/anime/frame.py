@@ -72,7 +72,7 @@ def face_outline(frame: AnimeFrame, units: ActionUnits) -> Curve:
     open_jaw = saturate(units.jaw_drop)
     puff = 0.004 * saturate(units.lip_corner_pull)
     jaw, cheeks = frame.jaw, frame.cheeks
-    half = (
+    rest = (
         (0.62 * w, CROWN_Y + 0.045), (0.93 * w, CROWN_Y + 0.14), (1.00 * w, 0.435), (0.995 * w, 0.545),
         ((0.955 + 0.012 * cheeks) * w, frame.lower(0.625)),
         (
@@ -83,7 +83,7 @@ def face_outline(frame: AnimeFrame, units: ActionUnits) -> Curve:
         ((0.205 + 0.065 * jaw) * w, frame.chin_y - 0.008 + drop),
     )  # fmt: skip
     nodded = frame.nodded(CHIN_DEPTH)
-    half = tuple((x, y + nodded * max(0.0, (y - 0.5) / 0.315)) for x, y in half)
+    half = tuple((x, y + nodded * max(0.0, (y - 0.5) / 0.315)) for x, y in rest)
     lean = 0.020 * frame.turn
     right = [(CENTRE_X + x + lean * max(0.0, (y - 0.45) / 0.35), y) for x, y in half]
     left = [(CENTRE_X - x + lean * max(0.0, (y - 0.45) / 0.35), y) for x, y in reversed(half)]

@@ -366,7 +366,7 @@ def _outline(identity: Identity, frame: HeadFrame, chin_y: float, jaw_drop: floa
     drop = chin_y - frame.chin_y
     long = frame.chin_y - REST_CHIN_Y
     jaw, cheeks = identity.jaw, identity.cheeks
-    half = (
+    rest = (
         (0.50 * w, top + 0.030),
         (0.90 * w, top + 0.124),
         (1.01 * w, 0.42),
@@ -375,7 +375,7 @@ def _outline(identity: Identity, frame: HeadFrame, chin_y: float, jaw_drop: floa
         ((0.515 + 0.085 * jaw - 0.02 * jaw_drop) * w, 0.768 + 0.9 * long + 0.8 * drop),
         ((0.205 + 0.05 * jaw) * w, chin_y - 0.004),
     )
-    half = tuple((x, y + frame.nodded(_CHIN_DEPTH) * max(0.0, (y - 0.5) / 0.3)) for x, y in half)
+    half = tuple((x, y + frame.nodded(_CHIN_DEPTH) * max(0.0, (y - 0.5) / 0.3)) for x, y in rest)
     slide = 0.012 * frame.turn
     right = [(CENTRE_X + x + slide * max(0.0, (y - 0.5) / 0.3), y) for x, y in half]
     left = [(CENTRE_X - x + slide * max(0.0, (y - 0.5) / 0.3), y) for x, y in reversed(half)]
