@@ -19,6 +19,7 @@ from pixelsmile.dataset.explain import explain, explanation
 from pixelsmile.dataset.generate import Generate, price_words
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.step_folder import StepFolder
+from pixelsmile.editors.editor import Capabilities
 from pixelsmile.errors import InputError
 from pixelsmile.portraits import ActionUnits, action_units, draw_portrait, sample_identity
 from pixelsmile.portraits.action_units import parse_units
@@ -253,3 +254,30 @@ def test_editors_that_know_too_little():
     people(compose=simple, generate={"editor": "truth"})
     with pytest.raises(ValidationError, match="known by their base, target and strength"):
         people(compose={**SWEEPS, **TOLD}, generate={"editor": "folder:x"})
+
+
+@pytest.mark.parametrize(
+    ("prompt", "asked"), [("expression", [[0.5, 1.0]]), ("dual", [[1.0], [1.0]])], ids=["expression", "dual"]
+)
+def test_editors_that_are_told_degrees_are_told_those_of_a_prompt_once(prompt, asked, tmp_path):
+    plan = {"expressions": {"targets": ["happy"], "strengths": [0.5, 1], "prompt": prompt}}
+    for _ in build(tmp_path / "set", people(1, compose=plan)):
+        pass
+    rows = list(StepFolder(tmp_path / "set" / "compose").all_rows())
+    step = Generate(tmp_path / "set", GenerateSettings(editor="seedream-4.5"))
+    sweeps = list(step._sweeps(rows, Capabilities(degrees=True)))
+    assert [sorted(sweep.rows) for sweep in sweeps] == asked
+
+
+def test_editors_of_the_table_in_a_configuration():
+    people(compose=SWEEPS, generate={"editor": "seedream-4.5"})
+    people(compose=SWEEPS, generate={"editor": "uniworld-v2"})
+    people(compose=SWEEPS, generate={"editor": "flux-kontext-dev", "model": "somewhere", "steps": 8})
+    with pytest.raises(ValidationError, match="instruct-pix2pix knows strengths by their words alone"):
+        people(compose=SWEEPS, generate={"editor": "instruct-pix2pix"})
+    with pytest.raises(ValidationError, match="did you mean seedream-4"):
+        people(compose=SWEEPS, generate={"editor": "sedream"})
+    paid = price_words(GenerateSettings(editor="nano-banana-pro"), 100)
+    assert paid == "at most 100 calls, about $13.60 at $0.136 each"
+    assert "the price is not known" in price_words(GenerateSettings(editor="gpt-image-1.5"), 100)
+    assert not price_words(GenerateSettings(editor="flux-kontext-dev"), 100)
