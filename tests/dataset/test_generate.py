@@ -261,7 +261,7 @@ def test_editors_that_know_too_little():
 )
 def test_editors_that_are_told_degrees_are_told_those_of_a_prompt_once(prompt, asked, tmp_path):
     plan = {"expressions": {"targets": ["happy"], "strengths": [0.5, 1], "prompt": prompt}}
-    for _ in build(tmp_path / "set", people(1, compose=plan)):
+    for _ in build(tmp_path / "set", people(1, compose=plan, generate={"editor": "truth"})):
         pass
     rows = list(StepFolder(tmp_path / "set" / "compose").all_rows())
     step = Generate(tmp_path / "set", GenerateSettings(editor="seedream-4.5"))
