@@ -9,8 +9,9 @@ from run_examples import begin_run, judge_run, make_edits
 from pixelsmile.benchmarks.ffe.results import RunResults, load_results
 from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.report.charts import nice_ticks
-from pixelsmile.benchmarks.report.dynamics import dynamics, validations
+from pixelsmile.benchmarks.report.dynamics import dynamics, training_charts, training_runs, validations
 from pixelsmile.benchmarks.report.ffe import ffe_page
+from pixelsmile.errors import InputError
 
 LOSSES = {0: 4.0, 50: 3.0, 100: 2.0, 150: 1.0, 250: 0.5}
 
@@ -82,3 +83,15 @@ def test_a_training_without_statistics_has_no_losses(tmp_path):
 )
 def test_ticks_are_round_and_hold_all_that_there_is(ends, ticks):
     assert nice_ticks(*ends) == pytest.approx(ticks)
+
+
+def test_two_trainings_are_two_lines(training, tmp_path):
+    folder = training["late"].folder.path.parents[1]
+    assert [path.name for path in training_runs(folder)] == ["step-00000100-ffe", "step-00000200-ffe"]
+    loss, confusion = training_charts({"symmetric": training, "other": training})
+    assert [series.label for series in loss.series] == ["symmetric", "other"]
+    assert [point.up.value for point in loss.series[1].points] == [3.0, 1.0]
+    known = [run.summary.metrics["mscr"].estimate.value for run in training.values()]
+    assert len(confusion.series[0].points) == sum(value is not None for value in known)
+    with pytest.raises(InputError, match="has 0 validations"):
+        training_runs(tmp_path)

@@ -48,6 +48,19 @@ def test_a_run_and_the_same_again(capsys):
     assert edit.stat().st_mtime_ns == before
 
 
+def test_two_processes_make_the_run_of_one(capsys):
+    asked = "--editor random-strength --samples 3 -s 0 1"
+    assert bench(f"{asked} -o one") == 0
+    assert bench(f"{asked} -o two --processes 2") == 0
+    assert capsys.readouterr().err == ""
+    one, two = (RunFolder(Path(name)) for name in ("one", "two"))
+    assert one.holds(two.spec())
+    edits, others = one.edits(), two.edits()
+    assert {key: edits[key].sha256 for key in edits} == {key: others[key].sha256 for key in others}
+    assert bench(f"{asked} -o two") == 0  # it goes on in one
+    assert "finished before" in capsys.readouterr().out
+
+
 def test_general_editing_of_one_domain(capsys):
     assert bench("--editor truth --samples 2 --setting general --domain anime -o run --json") == 0
     record = json.loads(capsys.readouterr().out)

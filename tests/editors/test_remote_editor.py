@@ -77,6 +77,16 @@ def test_an_edit_is_paid_for_once(tmp_path):
         assert half.failure == "the model takes no strength: ask at strength 1"
 
 
+def test_a_run_writes_down_what_it_has_spent(tmp_path):
+    """Nothing the second time, as all is kept; a line more for a call that asks again."""
+    with JudgeServer() as server:
+        for _ in range(2):
+            run(tmp_path / "run", editor_at(server.url, tmp_path / "run"))
+        spent = RunFolder(tmp_path / "run").spending()
+    assert [line.num_requests for line in spent] == [sum(server.met.values())]
+    assert spent[0].dollars == Decimal("0.04") * server.met["good"]
+
+
 def test_who_asks_the_same_at_the_same_time_waits(tmp_path):
     async def both(url: str) -> list[EditOutcome]:
         editor = editor_at(url, tmp_path)

@@ -60,7 +60,7 @@ class RayCluster:
                 ray.init(LOCAL, num_cpus=self._num, include_dashboard=False, **options)
             else:
                 ray.init(self._address, **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises bare ones, as where a node takes too long to start
             raise InputError(f"no cluster of Ray at {self._address!r} takes work ({error})") from error
 
     def disconnect(self) -> None:
