@@ -1,12 +1,19 @@
 """How good the embedded editor is: against drawn truth, on identities that it was never trained on.
 
     python -m recipes.embedded.quality --identities 200 --out quality.json
+    python -m recipes.embedded.quality --model runs/embedded/model --strengths 0 0.5 1 1.5 --damage
 
-An edit of a neutral portrait is compared with the portrait drawn with the same expression at the same
-strength. An expression is drawn in several variants and any of them is right: the nearest one is the truth.
-PSNR is taken from the mean squared error over all pixels of a kind, of all edits together: changed pixels are
-those where truth and source differ, unchanged ones those where they are equal. The autoencoder's own error,
-the ceiling, is taken on one of the expressions of each identity, another in turn.
+An edit of a neutral portrait is compared with the canonical drawing of what the prompt asks for at that
+strength: of a person with glasses, within the confused pairs, that is the partner's, as the editor was taught
+(pairs.confused_label). PSNR is taken from the mean squared error over all pixels of a kind, of all edits
+together: changed pixels are those that the drawing at that strength, or the full one, changes, so that
+strength 0 has some too; unchanged ones are the others. The autoencoder's own error, the ceiling, and damage
+are taken on one of the expressions of each identity, another in turn. With three strengths up to 1, evenness
+tells how evenly edits go the way from source to full truth (benchmarks.metrics.evenness, of the share of the
+way that the edit has gone).
+
+A report says in `compared_with` what its truth is. Those that do not are of before: any of the variants of an
+expression was right, the nearest was taken, and nobody was expected to get the partner.
 """
 
 import argparse
@@ -23,6 +30,8 @@ import torch
 from diffusers import AutoencoderKLQwenImage
 from PIL import Image
 
+from pixelsmile.benchmarks.metrics.choices import MetricChoices
+from pixelsmile.benchmarks.metrics.evenness import evenness, moving_share
 from pixelsmile.editing.autoencoder import decode_latents, encode_images
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engines.qwen import QwenEngine
@@ -30,9 +39,15 @@ from pixelsmile.editing.folders import find_model
 from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.requests import Request
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain, confusing_partner
-from pixelsmile.portraits import NUM_VARIANTS, Identity, action_units, render, sample_identity
+from pixelsmile.portraits import action_units, render, sample_identity
+from pixelsmile.portraits.damage import damage_of
+from pixelsmile.portraits.nearest import DrawnPerson
 from recipes.command_line import mean_or_none, rounded, write_report
+from recipes.embedded.pairs import confused_label
 from recipes.embedded.plan import PicturePlan
+
+COMPARED_WITH = "the canonical drawing; of people with glasses, within confused pairs, the partner's"
+MIN_POINTS = MetricChoices().min_points
 
 
 @dataclass
@@ -75,12 +90,18 @@ class Errors:
 
 @dataclass
 class Tally:
-    """What is counted at one strength in one domain."""
+    """What is counted at one strength in one domain.
+
+    chosen: for each expression that was asked for, the one whose drawing the edit is nearest to, of people
+    who are drawn what they ask for. chosen_by_confused: of those who are drawn the partner.
+    """
 
     edits: Errors = field(default_factory=Errors)
     copies: Errors = field(default_factory=Errors)
     reconstructions: Errors = field(default_factory=Errors)
     chosen: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in EXPRESSIONS})
+    chosen_by_confused: dict[str, list[str]] = field(default_factory=dict)
+    damages: list[float] = field(default_factory=list)
 
     def merge(self, other: "Tally") -> None:
         """Count what another has counted."""
@@ -89,105 +110,178 @@ class Tally:
         self.reconstructions.merge(other.reconstructions)
         for name, choices in other.chosen.items():
             self.chosen[name] += choices
+        for name, choices in other.chosen_by_confused.items():
+            self.chosen_by_confused.setdefault(name, []).extend(choices)
+        self.damages += other.damages
 
     def summary(self) -> dict[str, Any]:
-        """The numbers of the report. `nearest_own`: edits nearer to their own truth than to any other."""
-        right = {name: np.mean([choice == name for choice in self.chosen[name]]) for name in EXPRESSIONS}
+        """The numbers of the report; shares are null of no edits.
+
+        `nearest_own`: edits of people who are drawn what they ask for that are nearer to that than to any
+        other expression, outside of the confused pairs and within; `nearest_partner`: those of the others,
+        nearest to the partner. `damage`: quartiles, in grey levels (portraits.damage).
+        """
         pairs = [name for name in EXPRESSIONS if confusing_partner(name)]
-        decided = [
-            choice == name
-            for name in pairs
-            for choice in self.chosen[name]
-            if choice in (name, confusing_partner(name))
+        others = [name for name in EXPRESSIONS if name not in pairs]
+        own = {name: [choice == name for choice in self.chosen[name]] for name in EXPRESSIONS}
+        partner = [
+            choice == confusing_partner(name)
+            for name, choices in self.chosen_by_confused.items()
+            for choice in choices
         ]
+        quartiles = np.quantile(self.damages, (0.25, 0.5, 0.75)) if self.damages else None
         return {
-            "num_edits": sum(map(len, self.chosen.values())),
+            "num_edits": sum(map(len, (*self.chosen.values(), *self.chosen_by_confused.values()))),
             "edit": self.edits.psnr(),
             "copying_the_source": self.copies.psnr(),
             "autoencoder": self.reconstructions.psnr(),
-            "nearest_own": round(float(np.mean(list(right.values()))), 4),
-            "nearest_own_in_confusing_pairs": rounded(np.mean([right[name] for name in pairs])),
-            "nearer_own_than_partner": mean_or_none(decided),
-            "nearest_own_by_expression": {name: rounded(value) for name, value in right.items()},
+            "nearest_own": mean_or_none([right for name in others for right in own[name]]),
+            "nearest_own_in_confusing_pairs": mean_or_none([right for name in pairs for right in own[name]]),
+            "nearest_partner_with_glasses": mean_or_none(partner),
+            "nearest_own_by_expression": {name: mean_or_none(rights) for name, rights in own.items()},
+            "damage": None if quartiles is None else [rounded(value, 2) for value in quartiles],
         }
 
 
+@dataclass
+class Ways:
+    """How far edits of one domain have gone from source to full truth, by strength, for each sweep."""
+
+    strengths: tuple[float, ...]
+    gone: list[tuple[float, ...]] = field(default_factory=list)
+
+    def evenness(self) -> dict[str, float | None]:
+        """Evenness and the share of the range that moves; None where strengths are too few."""
+        taken = [place for place, strength in enumerate(self.strengths) if strength <= 1]
+        if len(taken) < MIN_POINTS or not self.gone:
+            return {"evenness": None, "moving_share": None}
+        strength_P, found = np.array(self.strengths)[taken], {}
+        for name, of_sweep in (("evenness", evenness), ("moving_share", moving_share)):
+            parts = np.array([of_sweep(strength_P, np.array(gone)[taken]) for gone in self.gone])
+            reached, height = parts.sum(axis=0)
+            found[name] = rounded(reached / height) if height else None
+        return found
+
+
 def measure(
-    model: str, num_identities: int, strengths: Sequence[float], processes: int
+    model: str, num_identities: int, strengths: Sequence[float], processes: int, *, damage: bool = False
 ) -> Iterator[dict[str, Any]]:
     """Edit test identities to every expression in both domains; yields the report so far after each.
 
-    processes: that share the identities, one thread each: faster than one process with several threads.
+    strengths: each once. processes: that share the identities, one thread each: faster than one process with
+    several threads. damage: whether one edit of each identity and strength is looked at for it.
     """
-    first = PicturePlan().first_test_seed
+    first, strengths = PicturePlan().first_test_seed, tuple(sorted(strengths))
     tallies = {(domain, strength): Tally() for domain in DOMAINS for strength in strengths}
+    ways = {domain: Ways(strengths) for domain in DOMAINS}
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, _start_worker, (model, tuple(strengths))) as pool:
+    with context.Pool(processes, _start_worker, (model, strengths, damage)) as pool:
         found = pool.imap(_measure_identity, [(first + i, i) for i in range(num_identities)])
-        for index, (info, parts) in enumerate(found):
+        for index, (info, parts, gone) in enumerate(found):
             for key, part in parts.items():
                 tallies[key].merge(part)
+            for domain, sweeps in gone.items():
+                ways[domain].gone += sweeps.gone
             yield {
                 "num_identities": index + 1,
+                "compared_with": COMPARED_WITH,
                 **info,
                 "results": [
                     {"domain": domain, "strength": strength, **tally.summary()}
                     for (domain, strength), tally in tallies.items()
                 ],
+                "control": {domain: found.evenness() for domain, found in ways.items()},
             }
 
 
 Tallies = dict[tuple[Domain, float], Tally]
-_worker: dict[str, Any] = {}  # of this process: its editor and the strengths
+_worker: dict[str, Any] = {}  # of this process: its editor, the strengths, whether damage is measured
 
 
-def _start_worker(model: str, strengths: tuple[float, ...]) -> None:
+def _start_worker(model: str, strengths: tuple[float, ...], damage: bool) -> None:
     torch.set_num_threads(1)
-    _worker.update(editor=Editor.from_pretrained(model, adapter="none"), strengths=strengths)
+    _worker.update(editor=Editor.from_pretrained(model, adapter="none"), strengths=strengths, damage=damage)
 
 
-def _measure_identity(job: tuple[int, int]) -> tuple[dict[str, Any], Tallies]:
-    """What one identity adds, by domain and strength."""
+def _measure_identity(job: tuple[int, int]) -> tuple[dict[str, Any], Tallies, dict[Domain, Ways]]:
+    """What one identity adds, by domain and strength, and by domain."""
     identity_seed, index = job
     editor, strengths = _worker["editor"], _worker["strengths"]
     tallies = {(domain, strength): Tally() for domain in DOMAINS for strength in strengths}
+    ways = {domain: Ways(strengths) for domain in DOMAINS}
     for domain in DOMAINS:
-        reconstructed = EXPRESSIONS[index % len(EXPRESSIONS)]
-        _measure_portrait(editor, sample_identity(identity_seed), domain, strengths, reconstructed, tallies)
-    return {"steps": editor.engine.info.steps, "dtype": editor.engine.info.dtype}, tallies
+        portrait = _Portrait(identity_seed, domain, editor.engine.info.size)
+        of_strengths = [tallies[domain, strength] for strength in strengths]
+        _measure_portrait(editor, portrait, index % len(EXPRESSIONS), of_strengths, ways[domain])
+    return {"steps": editor.engine.info.steps, "dtype": editor.engine.info.dtype}, tallies, ways
+
+
+@dataclass(frozen=True)
+class _Portrait:
+    """A person in a domain, at the editor's size."""
+
+    seed: int
+    domain: Domain
+    size: int
+
+    def draw(self, expression: str, strength: float = 1.0) -> np.ndarray:
+        """The canonical drawing: uint8 (S, S, 3)."""
+        return render(sample_identity(self.seed), action_units(expression, strength), self.domain, self.size)
 
 
 def _measure_portrait(
-    editor: Editor,
-    identity: Identity,
-    domain: Domain,
-    strengths: Sequence[float],
-    reconstructed: str,
-    tallies: Tallies,
+    editor: Editor, portrait: _Portrait, turn: int, tallies: Sequence[Tally], ways: Ways
 ) -> None:
-    assert isinstance(editor.engine, QwenEngine)
-    size, vae = editor.engine.info.size, editor.engine.parts.vae
-    source = render(identity, action_units(NEUTRAL), domain, size)
-    requests = [Request(name, None, None, tuple(strengths)) for name in EXPRESSIONS]
-    results = editor.edit_many(Image.fromarray(source), requests, domain=domain)
-    for position, strength in enumerate(strengths):
-        truths = {
-            name: [
-                render(identity, action_units(name, strength, v), domain, size) for v in range(NUM_VARIANTS)
-            ]
-            for name in EXPRESSIONS
-        }
-        tally = tallies[domain, strength]
-        for name, result in zip(EXPRESSIONS, results, strict=True):
-            edit = np.asarray(result.images[position])
-            distances = {other: [_distance(edit, truth) for truth in truths[other]] for other in truths}
-            tally.chosen[name].append(min(distances, key=lambda other: min(distances[other])))
-            truth = truths[name][int(np.argmin(distances[name]))]
-            changed = (truth != source).any(-1)
+    """turn: the place of the expression that is reconstructed and looked at for damage."""
+    source = portrait.draw(NEUTRAL)
+    requests = [Request(name, None, None, ways.strengths) for name in EXPRESSIONS]
+    results = editor.edit_many(Image.fromarray(source), requests, domain=portrait.domain)
+    edits = {
+        name: [np.asarray(image) for image in result.images]
+        for name, result in zip(EXPRESSIONS, results, strict=True)
+    }
+    full = {name: portrait.draw(name) for name in EXPRESSIONS}
+    meant = {name: confused_label(name, portrait.seed) for name in EXPRESSIONS}
+    for place, (strength, tally) in enumerate(zip(ways.strengths, tallies, strict=True)):
+        truths = {name: portrait.draw(name, strength) for name in EXPRESSIONS}
+        for name in EXPRESSIONS:
+            edit, truth = edits[name][place], truths[meant[name]]
+            changed = (truth != source).any(-1) | (full[meant[name]] != source).any(-1)
             tally.edits.add(edit, truth, changed)
             tally.copies.add(source, truth, changed)
-            if name == reconstructed:
-                tally.reconstructions.add(_reconstruction(vae, truth), truth, changed)
+            if strength > 0:  # at 0 all drawings are one
+                nearest = min(truths, key=lambda other: _distance(edit, truths[other]))
+                chosen = tally.chosen if meant[name] == name else tally.chosen_by_confused
+                chosen.setdefault(name, []).append(nearest)
+        name = EXPRESSIONS[turn]
+        _look_closer(editor, portrait, name, strength, source, edits[name][place], tally)
+    for name in EXPRESSIONS:
+        ways.gone.append(tuple(_share(edit, source, full[meant[name]]) for edit in edits[name]))
+
+
+def _look_closer(
+    editor: Editor,
+    portrait: _Portrait,
+    name: str,
+    strength: float,
+    source: np.ndarray,
+    edit: np.ndarray,
+    tally: Tally,
+) -> None:
+    """What takes long, for one expression: the autoencoder's error, and damage where it is asked for."""
+    assert isinstance(editor.engine, QwenEngine)
+    truth = portrait.draw(name, strength)
+    changed = (truth != source).any(-1) | (portrait.draw(name) != source).any(-1)
+    tally.reconstructions.add(_reconstruction(editor.engine.parts.vae, truth), truth, changed)
+    if _worker.get("damage"):
+        person = DrawnPerson(sample_identity(portrait.seed), portrait.domain)
+        tally.damages.append(damage_of(Image.fromarray(edit), person).damage)
+
+
+def _share(edit: np.ndarray, source: np.ndarray, full: np.ndarray) -> float:
+    """How much of the way from source to full truth an edit has gone: its projection on that way."""
+    way = full.astype(np.float64) - source
+    return float(((edit.astype(np.float64) - source) * way).sum() / (way * way).sum())
 
 
 @torch.inference_mode()
@@ -212,10 +306,17 @@ def main() -> None:
     parser.add_argument("--identities", type=int, default=200)
     parser.add_argument("--strengths", type=float, nargs="+", default=[1.0])
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--damage", action="store_true", help="of one edit of each identity and strength")
     parser.add_argument("--out", type=Path, default=None, help="default: quality.json in the model's folder")
     arguments = parser.parse_args()
     target = arguments.out or find_model(arguments.model) / "quality.json"
-    reports = measure(arguments.model, arguments.identities, arguments.strengths, arguments.processes)
+    reports = measure(
+        arguments.model,
+        arguments.identities,
+        arguments.strengths,
+        arguments.processes,
+        damage=arguments.damage,
+    )
     for report in reports:
         write_report(report, target)
         if report["num_identities"] % 10 == 0:

@@ -26,7 +26,7 @@ from pixelsmile.benchmarks.metrics.measure import Bootstrap
 from pixelsmile.benchmarks.metrics.summary import METRICS
 from pixelsmile.benchmarks.published import published_table
 from pixelsmile.benchmarks.report.charts import trade_off_chart
-from pixelsmile.benchmarks.report.ffe import MEANINGS, PUBLISHED, ffe_lines, ffe_page
+from pixelsmile.benchmarks.report.ffe import MEANINGS, PUBLISHED, by_strength, ffe_lines, ffe_page
 from pixelsmile.benchmarks.report.page import Pictures
 from pixelsmile.benchmarks.report.remarks import ffe_remarks, run_labels
 from pixelsmile.benchmarks.report.tables import WARNING
@@ -208,3 +208,17 @@ def test_a_date_is_all_that_tells_when(results):
         results, spec=results.spec.model_copy(update={"created": datetime(2027, 2, 3, tzinfo=UTC)})
     )
     assert "2027-02-03" in ffe_page({"ours": later})
+
+
+def test_what_only_drawn_benchmarks_tell_is_shown_by_strength(results, page):
+    assert not by_strength({"ours": results})
+    assert "PSNR, dB by strength" not in page
+    figure = results.summary.metrics["expression"]
+    measured = replace(results, further_by_strength={"truth/psnr_db": {0.5: figure, 1.0: figure}})
+    (table,) = by_strength({"ours": results, "theirs": measured})
+    assert [column.label for column in table.columns] == ["0.5", "1"]
+    assert [row.label for row in table.groups[0]] == ["ours", "theirs"]
+    assert table.groups[0][0].halves == [{}]  # where it was not measured it is absent
+    assert "PSNR, dB by strength" in ffe_page({"theirs": measured})
+    assert measured.as_json()["scores_by_strength"]["truth/psnr_db"]["1"] == figure.as_json()
+    assert "scores_by_strength" not in results.as_json()

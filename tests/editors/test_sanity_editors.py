@@ -100,6 +100,11 @@ def test_what_they_draw_for_ffe():
     assert drawn["copy"] == task.picture.load().tobytes()
     assert drawn["exaggerated"] == portrait("fear", 1.5, variant)
     assert drawn["partner"] == portrait("surprised", 0.5, variant)
+    assert drawn["saturating"] == portrait("fear", 1.0, variant)
+    assert [drawing("saturating", task, at, SEED).strength for at in (0, 0.25, 0.5, 2)] == [0, 0.5, 1, 1]
+    jumps = [[drawing("jumping", task, at, SEED).strength for at in STRENGTHS] for task in ffe()]
+    assert all(found == sorted(found) and {*found} == {0, 1} for found in jumps)
+    assert len({found.index(1) for found in jumps}) == 4  # each task at a strength of its own
     assert {drawing("truth", task, 1.0, SEED).variant for task in ffe()} == {0, 1, 2}
 
 
@@ -273,3 +278,16 @@ def test_random_strength_has_the_expression_but_no_control():
     assert value("random-strength", "mscr") < 0.1
     assert value("random-strength", "acc_12") > 0.8
     assert value("random-strength", "expression") == pytest.approx(0.5, abs=0.1)
+
+
+def test_evenness_sees_what_linearity_does_not():
+    assert value("truth", "evenness") > 0.95
+    assert value("truth", "moving_share") > 0.95
+    assert value("saturating", "evenness") == pytest.approx(0.5, abs=0.05)
+    assert value("saturating", "moving_share") == pytest.approx(0.5, abs=0.05)
+    assert value("saturating", "cls_12") > 0.85
+    assert value("jumping", "evenness") < 0.5
+    assert value("jumping", "moving_share") == pytest.approx(0.25, abs=0.05)  # a step of the sweep
+    assert value("jumping", "cls_12") > 0.7
+    assert value("random-strength", "evenness") < 0.5
+    assert value("copy", "evenness") is None

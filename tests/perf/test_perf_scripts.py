@@ -49,6 +49,13 @@ def run(name, arguments, monkeypatch, **sizes):
             "drawn, anime: 2 faces",
         ),
         pytest.param(
+            "damage",
+            ("--people", 1, "--expressions", 1),
+            {},
+            "scale: full marks up to",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             "doubts", ("test", "--num-people", 1, "--workers", 1), {}, "mislabelled", marks=pytest.mark.slow
         ),
         ("fed", ("components", "--triplets", 1, "--threads", 1), {}, "all six"),

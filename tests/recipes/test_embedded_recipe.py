@@ -35,7 +35,7 @@ from recipes.embedded.plan import (
     PicturePlan,
     Plan,
 )
-from recipes.embedded.quality import Errors, Tally, measure
+from recipes.embedded.quality import Errors, Tally, Ways, measure
 from recipes.embedded.text import PROMPTS, build_tokenizer, dense_prompt, dual_prompt, known_words, phrased
 from recipes.optimisation import RMS, Muon, Optimisation, learning_rate, orthogonalised, train
 
@@ -348,16 +348,34 @@ def test_quality_separates_changed_from_unchanged_pixels():
 
 
 def test_quality_measures_every_edit_once(model):
-    first, last = measure(str(model), 2, [1.0], processes=1)
+    first, last = measure(str(model), 2, [1.0, 0.0], processes=1)
     assert (first["num_identities"], last["num_identities"]) == (1, 2)
-    assert [result["num_edits"] for result in first["results"]] == [12, 12]
-    assert [result["num_edits"] for result in last["results"]] == [24, 24]
+    at = {(each["domain"], each["strength"]): each for each in last["results"]}
+    assert [found["num_edits"] for found in first["results"]] == [0, 12, 0, 12]  # at 0 all drawings are one
+    assert at["human", 1.0]["num_edits"] == 24
     assert first["results"][0]["edit"]["changed_db"] > 0
+    assert at["human", 0.0]["copying_the_source"]["changed_db"] is None  # the source is the truth there
+    assert at["human", 1.0]["copying_the_source"]["changed_db"] < 25
+    assert at["anime", 1.0]["damage"] is None
+    assert last["control"]["human"] == {"evenness": None, "moving_share": None}
+
+
+def test_quality_of_control_by_hand():
+    ways = Ways((0.0, 0.5, 1.0, 1.5), [(0.1, 0.5, 0.9, 1.5), (0.0, 0.4, 0.4, 0.4)])
+    assert ways.evenness() == {
+        "evenness": pytest.approx((0.8 + 0.4 / 2) / 1.2, abs=1e-4),
+        "moving_share": pytest.approx((0.8 + 0.4 / 2) / 1.2, abs=1e-4),
+    }
+    source, full = np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2, 3), np.uint8)
+    full[0] = 200
+    half = full // 2
+    half[1] = 77  # what lies across the way is not on it
+    assert quality._share(half, source, full) == pytest.approx(0.5)
 
 
 def test_quality_is_written_beside_the_model_that_is_measured(model, monkeypatch):
     (model / "quality.json").unlink(missing_ok=True)
-    monkeypatch.setattr(quality, "measure", lambda *_: [{"num_identities": 1}])
+    monkeypatch.setattr(quality, "measure", lambda *_, **__: [{"num_identities": 1}])
     monkeypatch.setattr(sys, "argv", ["quality", "--model", str(model)])
     quality.main()
     assert json.loads((model / "quality.json").read_text()) == {"num_identities": 1}
@@ -367,9 +385,17 @@ def test_quality_counts_confusions_by_hand():
     tally = Tally()
     for name in EXPRESSIONS:
         tally.chosen[name] = [name, name]
+    tally.chosen["happy"] = ["happy", "sad"]
     tally.chosen["fear"] = ["surprised", "happy"]
-    summary = tally.summary()
-    assert summary["nearest_own"] == pytest.approx(11 / 12, abs=1e-4)
-    assert summary["nearest_own_in_confusing_pairs"] == pytest.approx(3 / 4)
-    assert summary["nearer_own_than_partner"] == pytest.approx(6 / 7, abs=1e-4)
+    tally.chosen_by_confused = {"fear": ["surprised", "surprised"], "angry": ["disgust", "angry"]}
+    tally.damages = [4.0, 8.0, 12.0]
+    merged = Tally()
+    merged.merge(tally)
+    summary = merged.summary()
+    assert summary["num_edits"] == 24 + 4
+    assert summary["nearest_own"] == pytest.approx(15 / 16, abs=1e-4)
+    assert summary["nearest_own_in_confusing_pairs"] == pytest.approx(6 / 8)
+    assert summary["nearest_partner_with_glasses"] == pytest.approx(3 / 4)
     assert summary["nearest_own_by_expression"]["fear"] == 0.0
+    assert summary["damage"] == [6, 8, 10]
+    assert Tally().summary()["nearest_partner_with_glasses"] is None

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
+from pixelsmile.editors.drawn_portrait import DrawnPortrait
 from pixelsmile.editors.editor import (
     Box,
     Task,
@@ -56,6 +57,12 @@ class Benchmark:
 def is_drawn(name: str) -> bool:
     """Whether that benchmark shows portraits which pixelsmile draws, and the embedded parts know."""
     return name.startswith(("drawn-ffe", "drawn-fed"))
+
+
+def portraits_of(benchmark: Benchmark) -> dict[str, DrawnPortrait]:
+    """The drawn portraits among its sources, by name."""
+    tasks = (*benchmark.tasks, *benchmark.unasked)
+    return {task.source: task.picture for task in tasks if isinstance(task.picture, DrawnPortrait)}
 
 
 def all_or_error(

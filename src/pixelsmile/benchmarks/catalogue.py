@@ -4,14 +4,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pixelsmile.benchmarks.benchmark import Benchmark, Kind, balanced_part
+from pixelsmile.benchmarks.benchmark import Benchmark, Kind, balanced_part, portraits_of
+from pixelsmile.benchmarks.fed import drawn as fed_drawn
 from pixelsmile.benchmarks.fed import hub as fed_hub
 from pixelsmile.benchmarks.fed.drawn import drawn_fed_benchmark
 from pixelsmile.benchmarks.fed.triplets import FedTriplet, checked_triplets, fed_benchmark
+from pixelsmile.benchmarks.ffe import drawn as ffe_drawn
 from pixelsmile.benchmarks.ffe import hub as ffe_hub
 from pixelsmile.benchmarks.ffe.drawn import drawn_ffe_benchmark
 from pixelsmile.benchmarks.ffe.tasks import ffe_benchmark
 from pixelsmile.benchmarks.lines import read_task_lines, read_triplet_lines
+from pixelsmile.benchmarks.run_folder import Spec, TaskRecord
+from pixelsmile.editors.drawn_portrait import DrawnPortrait
 from pixelsmile.editors.editor import (
     GRANULARITIES,
     Granularity,
@@ -80,6 +84,22 @@ def load_fed_benchmark(
     part = balanced_part(triplets, kind, num_samples, domains, "triplets")
     origin = path.resolve().name
     return fed_benchmark(name, origin, checked_triplets(part, origin), granularities)
+
+
+def drawn_portraits(spec: Spec) -> dict[str, DrawnPortrait]:
+    """The drawn portrait that each source of a run of the embedded benchmarks is; empty for other benchmarks.
+
+    Found by drawing lots for the same benchmark again: runs of any age have it.
+    """
+    name, num = str(spec.benchmark.get("name", "")), len({task.sample for task in _all_tasks(spec)})
+    domains = [domain for domain in DOMAINS if any(task.domain == domain for task in _all_tasks(spec))]
+    if name == ffe_drawn.VERSION:
+        return portraits_of(drawn_ffe_benchmark(num, domains))
+    return portraits_of(drawn_fed_benchmark(num, domains)) if name == fed_drawn.VERSION else {}
+
+
+def _all_tasks(spec: Spec) -> tuple[TaskRecord, ...]:
+    return (*spec.tasks, *spec.without_instruction)
 
 
 def _benchmark_of(path: Path) -> Path:

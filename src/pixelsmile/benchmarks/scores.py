@@ -16,6 +16,7 @@ from pixelsmile.store.json_lines import Record
 
 # Names of scorers that metrics ask for.
 VERDICT, IDENTITY, BACKGROUND, CHANGE = "verdict", "identity", "background", "change"
+DAMAGE = "damage"  # of drawn people alone; part of PQ by the embedded judge
 MARKS = ("quality", "consistency", "truth_alignment")
 
 NO_FACE = "no face found"  # why an edit that has lost its face has no identity
@@ -24,6 +25,7 @@ NOT_MADE = "not made yet"
 NOT_JUDGED = "not judged yet"
 NOT_MEASURED = "identity not measured"
 NO_CHANGE = "change of expression not measured"
+NO_DAMAGE = "damage not measured yet"
 _NOT_SCORED = dict.fromkeys((VERDICT, *MARKS), NOT_JUDGED) | {CHANGE: NO_CHANGE}
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelsmile.cli.display import counted, print_json, progress
+from pixelsmile.cli.display import counted, print_json, progress, remark
 from pixelsmile.cli.options import (
     JUDGES,
     NONE,
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from pixelsmile.benchmarks.scorers.judged import JudgePass
     from pixelsmile.benchmarks.scorers.representations import ExpressionRepresentation
     from pixelsmile.benchmarks.scorers.scorer import Scorer, Scoring
+    from pixelsmile.editors.drawn_portrait import DrawnPortrait
     from pixelsmile.faces.likeness import LikenessMeter
+    from pixelsmile.features.encoder import ImageEncoder
     from pixelsmile.judges.judge import Judge
     from pixelsmile.judges.run import Asker, VerdictCache
 
@@ -89,6 +91,15 @@ def ffe_parser() -> CommandParser:
     summary = "Have the edits of a run judged, and measure their likeness to the source."
     parser = CommandParser("bench ffe judge", summary, run_ffe, _WHO + _FFE_EPILOG)
     _add_all(parser, "who judges; given more than once: one after the other, and reports can take their mean")
+    group = parser.add_argument_group("drawn portraits (the embedded benchmark)")
+    group.add_argument(
+        "--no-truth", action="store_true", help="do not compare with the drawn truth at the same strength"
+    )
+    group.add_argument(
+        "--damage",
+        action="store_true",
+        help="look for damage: how far an edit is from any drawing of the person; half a second each",
+    )
     return parser
 
 
@@ -109,6 +120,11 @@ def fed_parser() -> CommandParser:
         "--resize",
         action="store_true",
         help="bring edits of another size to the source's to compare backgrounds (default: unscored)",
+    )
+    group.add_argument(
+        "--no-damage",
+        action="store_true",
+        help="leave PQ to the embedded judge alone, where it also looks for damage of drawn portraits",
     )
     return parser
 
@@ -165,7 +181,14 @@ def run_ffe(options: argparse.Namespace) -> int:
         names = _judge_names(options, spec)
         settings, encoders = judge_options(options, names), _encoder_names(options, spec)
         judges = [parse_judge(name, settings) for name in names]
-        for what, scorer in ffe_measures(_meter(options, spec, encoders) if encoders else None).items():
+        for what, scorer in ffe_measures(
+            _meter(options, spec, encoders) if encoders else None,
+            _portraits(options, folder, spec, needed=options.damage)
+            if options.damage or not options.no_truth
+            else None,
+            None if options.no_truth else _drawn_encoder(spec),
+            damage=options.damage,
+        ).items():
             _score(options, folder, scorer, what)
         with _cache(options, folder) as cache:
             found = [
@@ -200,7 +223,9 @@ def run_fed(options: argparse.Namespace) -> int:
         meter = _meter(options, spec, _encoder_names(options, spec))
         measured = _representation(options, meter, spec)
         sizes: OtherSizes = "resized" if options.resize else "unscored"
-        for what, scorer in fed_measures(meter, sizes, measured).items():
+        by_damage = EMBEDDED in names and not options.no_damage
+        damaged = _portraits(options, folder, spec) if by_damage else None
+        for what, scorer in fed_measures(meter, sizes, measured, damaged).items():
             _score(options, folder, scorer, what)
         found = []
         with _cache(options, folder) as cache:
@@ -281,6 +306,38 @@ def _meter(options: argparse.Namespace, spec: "Spec", encoders: list[str]) -> "L
     return open_meter(encoders, options.detector, drawn=_is_drawn(spec), device=options.device)
 
 
+def _portraits(
+    options: argparse.Namespace, folder: "RunFolder", spec: "Spec", *, needed: bool = False
+) -> "dict[str, DrawnPortrait]":
+    """The drawn sources of the run, where they are drawn as they were; InputError where needed and none.
+
+    An older run may be of another painter: what is told by drawing again is left out, and that is said.
+    """
+    from pixelsmile.benchmarks.catalogue import drawn_portraits
+    from pixelsmile.benchmarks.scorers.drawn import drawn_otherwise
+
+    found = drawn_portraits(spec)
+    if needed and not found:
+        raise InputError("--damage is told of drawn portraits alone, and this run has none: leave it out")
+    if (other := drawn_otherwise(folder, found)) is None:
+        return found
+    why = f"source {other!r} is drawn otherwise today: truth and damage cannot be told of this run"
+    if needed:
+        raise InputError(f"{why}; make it again")
+    remark(why, options.quiet)
+    return {}
+
+
+def _drawn_encoder(spec: "Spec") -> "ImageEncoder | None":
+    """Who sees how alike drawn portraits are; None for other benchmarks."""
+    if not _is_drawn(spec):
+        return None
+    from pixelsmile.embedded import features_path
+    from pixelsmile.features.drawn import DrawnEncoder
+
+    return DrawnEncoder.from_folder(features_path())
+
+
 def _representation(
     options: argparse.Namespace, meter: "LikenessMeter", spec: "Spec"
 ) -> "ExpressionRepresentation | None":
@@ -292,11 +349,8 @@ def _representation(
 
     if kind == "landmarks":
         return LandmarkRepresentation(meter.detector, meter.detector_sha256)
-    if _is_drawn(spec) and not source:
-        from pixelsmile.embedded import features_path
-        from pixelsmile.features.drawn import DrawnEncoder
-
-        return EmbeddingRepresentation(DrawnEncoder.from_folder(features_path()))
+    if (drawn := _drawn_encoder(spec)) is not None and not source:
+        return EmbeddingRepresentation(drawn)
     from pixelsmile.features.clip import PUBLISHED, ClipEncoder
 
     published = PUBLISHED[spec.tasks[0].domain]

@@ -78,7 +78,7 @@ def ffe_parser() -> CommandParser:
     """`bench ffe run`; every value is checked as far as that goes without a benchmark or a model."""
     parser = CommandParser("bench ffe run", "Let an editor do the edits of FFE-Bench.", run_ffe, _FFE_EPILOG)
     _add_sweep(_add_benchmark(parser, "FFE-Bench"))
-    _add_editor(parser, "truth, copy, exaggerated, partner, random-strength")
+    _add_editor(parser, "truth, copy, exaggerated, partner, random-strength, saturating, jumping")
     _add_model(parser)
     add_server(parser)
     _add_output(parser)

@@ -8,6 +8,8 @@ For FFE-Bench, at any strength:
     exaggerated       always more than the full expression, whatever the strength: no linear control
     partner           the expression that is most easily confused with the right one, at the right strength
     random-strength   the right expression at a strength drawn by lot: no control at all
+    saturating        the full expression from half of the range on: no control above
+    jumping           nothing below a strength that is drawn by lot for each task, all from there on
 
 For FED-Bench, whose ground truths stand for strength 1:
 
@@ -37,7 +39,9 @@ from pixelsmile.portraits import NUM_VARIANTS, ActionUnits, action_units
 
 COPY, TRUTH = "copy", "truth"
 SHARES: dict[str, float] = {"half": 0.5, "1.5x": 1.5, "2x": 2.0}  # of the change from source to truth
-SANITY_EDITORS: tuple[str, ...] = (TRUTH, COPY, "exaggerated", "partner", "random-strength")
+SANITY_EDITORS: tuple[str, ...] = (
+    *(TRUTH, COPY, "exaggerated", "partner", "random-strength", "saturating", "jumping"),
+)
 FED_SANITY_EDITORS: tuple[str, ...] = (
     *(TRUTH, COPY, *SHARES, "wrong-expression", "other-person", "shifted", "blurred"),
 )
@@ -45,6 +49,7 @@ _ALL = tuple(dict.fromkeys((*SANITY_EDITORS, *FED_SANITY_EDITORS)))
 _FROM_TRUTH = (TRUTH, "shifted", "blurred")
 
 EXAGGERATED_STRENGTH = 1.5
+SATURATED_AT = 0.5  # the strength from which on nothing changes
 WRONG_STRENGTH = 0.8  # of a wrong expression in the place of a neutral one
 SHIFT = 6 / 256  # of the picture's shorter side
 BLUR = 2.5 / 256  # the Gaussian's standard deviation, likewise
@@ -83,6 +88,7 @@ class SanityEditor:
         settings: dict[str, dict[str, JsonValue]] = {
             "exaggerated": {"drawn_strength": EXAGGERATED_STRENGTH},
             "partner": {"partners": {name: nearest_expression(name) for name in EXPRESSIONS}},
+            "saturating": {"saturated_at": SATURATED_AT},
             "shifted": {"shift": SHIFT},
             "blurred": {"blur": BLUR},
             **{name: {"share": share} for name, share in SHARES.items()},
@@ -123,6 +129,11 @@ def drawing(name: str, task: Task, strength: float, seed: int) -> Drawing:
         case "random-strength":
             lot = random.Random(f"{task.key} {strength!r} {seed}").random()
             return Drawing(task.target, lot, variant)
+        case "saturating":
+            return Drawing(task.target, min(1.0, strength / SATURATED_AT), variant)
+        case "jumping":
+            threshold = random.Random(f"{task.key} {seed} threshold").random()
+            return Drawing(task.target, float(strength > threshold), variant)
     return Drawing(task.target, strength, variant)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pixelsmile.benchmarks.benchmark import Benchmark
+from pixelsmile.benchmarks.benchmark import Benchmark, portraits_of
 from pixelsmile.benchmarks.fed.judging import fed_marks, fed_measures
 from pixelsmile.benchmarks.fed.results import FedResults, load_fed_results
 from pixelsmile.benchmarks.metrics.fed_score import COMPONENTS, DIMENSIONS, SCORE
@@ -195,6 +195,7 @@ class BiasResults:
             "likeness",
             "background",
             "representation",
+            "damage",
             "code",
         )
         return {
@@ -241,6 +242,7 @@ def run_bias(
     folder holds something else, or runs of another benchmark or encoder.
     """
     _check_folder(path)
+    portraits = portraits_of(benchmark)
     for editor in EDITORS:
         with RunFolder.claimed(path / editor) as folder, VerdictCache(path / _CACHE) as cache:
             for event in run_edits(benchmark, SanityEditor(editor), folder, "general", GENERAL_STRENGTHS):
@@ -248,7 +250,7 @@ def run_bias(
             record, passes = fed_marks(markers, judge, partial(Asker, cache=cache), max_concurrency)
             keep_markers(folder, record)
             scorers = (
-                *fed_measures(meter).values(),
+                *fed_measures(meter, portraits=portraits).values(),
                 SimilarityScorer(encoder),
                 *(s for s, _ in passes.values()),
             )

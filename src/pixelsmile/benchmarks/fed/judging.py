@@ -9,6 +9,7 @@ from pixelsmile.benchmarks.metrics.fed_score import COMPONENTS, SCORE, load_norm
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.background import BackgroundScorer, OtherSizes
 from pixelsmile.benchmarks.scorers.change import ChangeScorer, representations_of
+from pixelsmile.benchmarks.scorers.drawn import DamageScorer, Portraits
 from pixelsmile.benchmarks.scorers.identity import IdentityScorer, IdentitySettings
 from pixelsmile.benchmarks.scorers.judged import JudgePass, MarkersRecord, MarkScorer, judges_by_component
 from pixelsmile.benchmarks.scorers.representations import ExpressionRepresentation, ScoreRepresentation
@@ -27,12 +28,19 @@ def fed_measures(
     meter: "LikenessMeter",
     sizes: OtherSizes = "unscored",
     representation: ExpressionRepresentation | None = None,
+    portraits: Portraits | None = None,
 ) -> dict[str, Scorer]:
-    """What needs no judge, by what is being done. representation: what changes are measured by."""
+    """What needs no judge, by what is being done.
+
+    representation: what changes are measured by. portraits: the sources, where they are drawn and damage is
+    measured.
+    """
     scorers: dict[str, Scorer] = {"comparing faces": IdentityScorer(meter)} if meter.encoders else {}
     scorers["comparing backgrounds"] = BackgroundScorer(meter.detector, meter.detector_sha256, sizes)
     if representation is not None:
         scorers["measuring changes"] = ChangeScorer(representation)
+    if portraits:
+        scorers["looking for damage"] = DamageScorer(portraits)
     return scorers
 
 

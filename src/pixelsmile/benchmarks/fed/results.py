@@ -31,6 +31,7 @@ from pixelsmile.benchmarks.results import Results, by_domain, chosen, further_fi
 from pixelsmile.benchmarks.run_folder import RunFolder, TaskRecord
 from pixelsmile.benchmarks.scorers.background import BackgroundSettings
 from pixelsmile.benchmarks.scorers.change import change_stem, representations_of
+from pixelsmile.benchmarks.scorers.drawn import DamageSettings
 from pixelsmile.benchmarks.scorers.identity import IdentitySettings
 from pixelsmile.benchmarks.scorers.judged import MarkersRecord, judge_stem, kept_markers
 from pixelsmile.benchmarks.scorers.representations import RepresentationSettings
@@ -38,9 +39,12 @@ from pixelsmile.benchmarks.scorers.scorer import scored_edits, settings_at
 from pixelsmile.benchmarks.scores import (
     BACKGROUND,
     CHANGE,
+    DAMAGE,
     IDENTITY,
+    MARK,
     MARKS,
     NO_CHANGE,
+    NO_DAMAGE,
     NO_FACE,
     NOT_MEASURED,
     Score,
@@ -50,6 +54,7 @@ from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_file
 
 PAPERS_ENCODER = "arcface"
+EMBEDDED_JUDGE = "embedded"  # the provider of its identity
 NOTHING_TO_CHANGE = "source and ground truth hardly differ: REG is undefined"
 
 
@@ -73,16 +78,23 @@ class FedResults(Results[FedMissing, FedSummary]):
     markers: its identities by component, each with its id. identity_encoders: those whose mean is ID.
     background, representation: with what BG and REG were measured; None where they were not. edits: those
     without an instruction come last; each has a score for every one of COMPONENTS, DIMENSIONS and SCORE.
+    damage: how it was measured where PQ is the lower of the judge's mark and that of damage; None where PQ is
+    the judge's mark.
     """
 
     markers: Mapping[str, Mapping[str, JsonValue]]
     identity_encoders: tuple[str, ...]
     background: BackgroundSettings | None
     representation: RepresentationSettings | None
+    damage: DamageSettings | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The report, with all markers and every task's components."""
-        settings = {"background": self.background, "representation": self.representation}
+        settings = {
+            "background": self.background,
+            "representation": self.representation,
+            "damage": self.damage,
+        }
         return {
             **super().as_json(),
             "markers": {component: dict(identity) for component, identity in self.markers.items()},
@@ -125,6 +137,7 @@ def load_fed_results(
         identity=identity,
         background=settings_at(folder, BACKGROUND, BackgroundSettings),
         representation=measure,
+        damage=_damage_settings(folder, markers),
         edits=edits,
         missing=_missing(edits),
         summary=fed_summarise(edits, constants, plan),
@@ -156,6 +169,8 @@ def fed_edits(
     edits = [*scored_edits(folder, stems), *unasked]
     sources = _source_hashes(folder, (*spec.tasks, *spec.without_instruction))
     kind = None if representation is None else representation.kind
+    if _damage_settings(folder, markers) is not None:
+        edits = [edit.with_scores(quality=_quality(edit)) for edit in edits]
     return with_fed_scores(
         [_with_components(edit, encoders, kind, constants, sources[edit.sample]) for edit in edits], constants
     )
@@ -188,6 +203,26 @@ def _with_components(
         "gain": _gain(edit, kind, constants),
     }
     return replace(edit, scores={**edit.scores, **components}, source_sha256=source_sha256)
+
+
+def _damage_settings(folder: RunFolder, markers: MarkersRecord) -> DamageSettings | None:
+    """How damage was measured, where it is a part of PQ: beside the embedded judge, which cannot see it."""
+    if markers.judges(folder)["quality"].get("provider") != EMBEDDED_JUDGE:
+        return None
+    return settings_at(folder, f"scores/{DAMAGE}", DamageSettings)
+
+
+def _quality(edit: ScoredEdit) -> Score:
+    """PQ: the lower of the judge's mark and that of damage; unscored where one lacks."""
+    judged, damage = edit.score(MARKS[0]), edit.scores.get(DAMAGE)
+    if judged.unscored is not None:
+        return judged
+    if damage is None or damage.unscored is not None:
+        return Score(unscored=NO_DAMAGE if damage is None else damage.unscored)
+    mark = damage.values.get("mark")
+    if mark is None or judged.value is None or judged.value <= mark:
+        return judged
+    return judged.model_copy(update={"values": {MARK: mark}, "explanation": damage.explanation})
 
 
 def _identity(edit: ScoredEdit, encoders: Sequence[str]) -> Score:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.benchmarks.scorers.drawn import DamageScorer, Portraits, TruthScorer
 from pixelsmile.benchmarks.scorers.identity import IdentityScorer, IdentitySettings
 from pixelsmile.benchmarks.scorers.judged import JudgePass, JudgeSettings, VerdictScorer, judge_stem
 from pixelsmile.benchmarks.scorers.scorer import Scorer, score_records, settings_at
@@ -14,11 +15,27 @@ from pixelsmile.judges.run import Asker
 
 if TYPE_CHECKING:
     from pixelsmile.faces.likeness import LikenessMeter
+    from pixelsmile.features.encoder import ImageEncoder
 
 
-def ffe_measures(meter: "LikenessMeter | None") -> dict[str, Scorer]:
-    """What needs no judge, by what is being done. meter: None where identity is not measured."""
-    return {} if meter is None else {"comparing faces": IdentityScorer(meter)}
+def ffe_measures(
+    meter: "LikenessMeter | None",
+    portraits: Portraits | None = None,
+    encoder: "ImageEncoder | None" = None,
+    *,
+    damage: bool = False,
+) -> dict[str, Scorer]:
+    """What needs no judge, by what is being done.
+
+    meter: None where identity is not measured. portraits: the sources, where they are drawn. encoder: sees
+    how far edits are from the drawn truth; None where that is not measured. damage: whether it is measured.
+    """
+    scorers: dict[str, Scorer] = {} if meter is None else {"comparing faces": IdentityScorer(meter)}
+    if portraits and encoder is not None:
+        scorers["comparing with the truth"] = TruthScorer(portraits, encoder)
+    if portraits and damage:
+        scorers["looking for damage"] = DamageScorer(portraits)
+    return scorers
 
 
 def ffe_verdicts(

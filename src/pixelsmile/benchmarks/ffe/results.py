@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pixelsmile.benchmarks.metrics.choices import MetricChoices
-from pixelsmile.benchmarks.metrics.measure import Bootstrap, count_reasons
+from pixelsmile.benchmarks.metrics.measure import Bootstrap, Figure, count_reasons
 from pixelsmile.benchmarks.metrics.summary import Summary, summarise
 from pixelsmile.benchmarks.results import Results, by_domain, chosen, further_figures
 from pixelsmile.benchmarks.run_folder import RunFolder
@@ -43,16 +43,23 @@ class Missing:
 class RunResults(Results[Missing, Summary]):
     """The results of FFE-Bench by one judge, or by the panel of the run's judges.
 
-    judge_id: PANEL for the mean of `judges`, by id. agreement: of a panel.
+    judge_id: PANEL for the mean of `judges`, by id. agreement: of a panel. further_by_strength: `further`, by
+    strength.
     """
 
     judges: Mapping[str, JudgeSettings]
     agreement: Agreement | None
+    further_by_strength: Mapping[str, Mapping[float, Figure]]
 
     def as_json(self) -> dict[str, Any]:
         """The report, with all judges."""
+        by_strength = {
+            name: {f"{strength:g}": figure.as_json() for strength, figure in found.items()}
+            for name, found in self.further_by_strength.items()
+        }
         return {
             **super().as_json(),
+            **({"scores_by_strength": by_strength} if by_strength else {}),
             "judges": {judge_id: settings.as_json() for judge_id, settings in self.judges.items()},
             "agreement": None if self.agreement is None else asdict(self.agreement),
         }
@@ -87,7 +94,21 @@ def load_results(
         summary=summarise(edits, choices, plan),
         by_domain={domain: summarise(some, choices, plan) for domain, some in by_domain(edits).items()},
         further=further_figures(folder, edits, plan),
+        further_by_strength=_by_strength(folder, edits, plan),
     )
+
+
+def _by_strength(
+    folder: RunFolder, edits: Sequence[ScoredEdit], plan: Bootstrap
+) -> dict[str, dict[float, Figure]]:
+    """The means of other scorers' values at each strength; empty for runs of one."""
+    strengths = sorted({edit.strength for edit in edits})
+    found: dict[str, dict[float, Figure]] = {}
+    for strength in strengths if len(strengths) > 1 else ():
+        some = [edit for edit in edits if edit.strength == strength]
+        for name, figure in further_figures(folder, some, plan).items():
+            found.setdefault(name, {})[strength] = figure
+    return found
 
 
 def _chosen_judges(folder: RunFolder, judge_id: str | None) -> dict[str, JudgeSettings]:

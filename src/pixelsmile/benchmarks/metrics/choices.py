@@ -77,6 +77,10 @@ class MetricChoices(BaseModel):
     incomplete_sweeps: Literal["use", "unscored"] = "use"
     constant_sweeps: Literal["undefined", "zero"] = "undefined"
 
+    # Evenness and the share that moves (ours): over strengths from the least up to here. At 1 the expression
+    # is full and a score at its end, so that beyond it even the truth stands still.
+    evenness_to: Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)] = 1.0
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for one, other in self.confusing_pairs:

@@ -16,6 +16,7 @@ from pixelsmile.benchmarks.metrics.confusion import (
     mean_confusion_measure,
     pair_measures,
 )
+from pixelsmile.benchmarks.metrics.evenness import evenness_measure, moving_share_measure
 from pixelsmile.benchmarks.metrics.harmonic import (
     TradeOffPoint,
     encoder_measures,
@@ -50,11 +51,15 @@ _MAX_NAMED = 3
 
 @dataclass(frozen=True)
 class Metric:
-    """A column of a leaderboard. `better` is None where neither end is: identity is best near .6 to .7."""
+    """A column of a leaderboard. `better` is None where neither end is: identity is best near .6 to .7.
+
+    meaning: of what the paper does not have.
+    """
 
     name: str
     label: str
     better: Literal["higher", "lower"] | None
+    meaning: str = ""
 
 
 METRICS: tuple[Metric, ...] = (
@@ -64,6 +69,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("cls_2", "CLS-2", "higher"),
     Metric("cls_6", "CLS-6", "higher"),
     Metric("cls_12", "CLS-12", "higher"),
+    Metric("evenness", "Evenness", "higher", "1 where the score rises in proportion to strength"),
+    Metric("moving_share", "Moving", "higher", "the share of the range in which the score still rises"),
     Metric("expression", "S_E", "higher"),
     Metric("id_sim", "ID Sim", None),
     Metric("hes", "HES", "higher"),
@@ -82,6 +89,8 @@ def measures(table: EditTable, choices: MetricChoices) -> Mapping[str, Measure]:
         "cls_2": linearity_measure(table, choices, CLS_2),
         "cls_6": linearity_measure(table, choices, BASIC_SIX),
         "cls_12": linearity_measure(table, choices, EXPRESSIONS),
+        "evenness": evenness_measure(table, choices),
+        "moving_share": moving_share_measure(table, choices),
         "expression": expression_measure(table, choices),
         "id_sim": identity_measure(table, found, choices),
         "hes": harmonic_measure(table, found, choices),

@@ -1,7 +1,8 @@
 """The report of FFE-Bench: its tables for the terminal, and its page (templates/ffe.html)."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pixelsmile.benchmarks.ffe.results import RunResults
@@ -22,7 +23,11 @@ from pixelsmile.benchmarks.report.dynamics import dynamics
 from pixelsmile.benchmarks.report.page import Pictures, excerpt, render, specified
 from pixelsmile.benchmarks.report.remarks import benchmark_words, ffe_remarks, identity_words, strength_words
 from pixelsmile.benchmarks.report.tables import (
+    DRAWN_COLUMNS,
     FFE_COLUMNS,
+    OUR_COLUMNS,
+    PAPERS_COLUMNS,
+    Column,
     Row,
     Table,
     further_columns,
@@ -35,6 +40,7 @@ from pixelsmile.benchmarks.scores import ScoredEdit, transcript
 from pixelsmile.expressions import EXPRESSIONS
 
 PUBLISHED: tuple[TableName, ...] = ("ffe_general", "ffe_linear", "ffe_ablation")
+OURS = "Beside the paper's measures"
 _SPECIFIED = ("run", "judges", "likeness", "code")  # the parts of a report that the numbers depend on
 _SEED = 0  # of what is drawn by lot
 _NUM_SHARED = 3
@@ -63,12 +69,16 @@ MEANINGS = {
     "min_points": "scored points that a sweep needs at least",
     "incomplete_sweeps": "a sweep with points missing: used from min_points on, or unscored",
     "constant_sweeps": "a sweep whose scores are all equal: undefined and counted, or zero",
+    "evenness_to": "the largest strength of evenness and of the share that moves",
 }
 
 
 def ffe_lines(runs: Mapping[str, RunResults]) -> list[str]:
     """The leaderboard of `runs` (by label) above the published rows, then each run with its intervals."""
     lines = value_lines(leaderboard(runs, domains=False))
+    lines += ["", OURS, *value_lines(leaderboard(runs, OUR_COLUMNS, domains=False))]
+    for table in by_strength(runs):
+        lines += ["", table.label, *value_lines(table)]
     for label, run in runs.items():
         found = run.summary
         domains = run.by_domain if len(run.by_domain) > 1 else {}
@@ -93,6 +103,8 @@ def ffe_page(runs: Mapping[str, RunResults]) -> str:
         about=[_about(label, run) for label, run in runs.items()],
         remarks=ffe_remarks(runs),
         board=leaderboard(runs),
+        ours=leaderboard(runs, OUR_COLUMNS),
+        by_strength=by_strength(runs),
         further=further_rows({label: run.further for label, run in runs.items()}),
         chart=trade_off_chart({label: run.summary.trade_off for label, run in runs.items()}),
         confusion={label: _confusion(run.summary) for label, run in runs.items()},
@@ -109,8 +121,10 @@ def ffe_page(runs: Mapping[str, RunResults]) -> str:
     )
 
 
-def leaderboard(runs: Mapping[str, RunResults], *, domains: bool = True) -> Table:
-    """Each run as a whole and, with `domains`, by domain; and the published rows."""
+def leaderboard(
+    runs: Mapping[str, RunResults], columns: Sequence[Column] = PAPERS_COLUMNS, *, domains: bool = True
+) -> Table:
+    """Each run as a whole and, with `domains`, by domain; the published rows below the paper's columns."""
     groups = [
         [
             _row(label, run.summary),
@@ -122,7 +136,26 @@ def leaderboard(runs: Mapping[str, RunResults], *, domains: bool = True) -> Tabl
         ]
         for label, run in runs.items()
     ]
-    return Table("Leaderboard", FFE_COLUMNS, groups, published=PUBLISHED)
+    if columns is PAPERS_COLUMNS:
+        return Table("Leaderboard", columns, groups, published=PUBLISHED)
+    return Table(OURS, columns, groups)
+
+
+def by_strength(runs: Mapping[str, RunResults]) -> list[Table]:
+    """For each of DRAWN_COLUMNS that any run has: the runs below each other, a column for each strength."""
+    tables = []
+    for column in DRAWN_COLUMNS:
+        found = {label: run.further_by_strength.get(column.name, {}) for label, run in runs.items()}
+        strengths = sorted({strength for figures in found.values() for strength in figures})
+        if not strengths:
+            continue
+        columns = [replace(column, name=f"{at:g}", label=f"{at:g}") for at in strengths]
+        rows = [
+            Row(label, [{f"{at:g}": figure for at, figure in figures.items()}])
+            for label, figures in found.items()
+        ]
+        tables.append(Table(f"{column.label} by strength: {column.hint}", columns, [rows]))
+    return tables
 
 
 class _Album:

@@ -65,6 +65,7 @@ def fed_terms(run: FedResults) -> dict[str, str]:
         "measures of identity": f"{', '.join(run.identity_encoders)} of {identity_words(run)}",
         "measures of the background": _background_words(run),
         "representations of the expression": gain_words(run),
+        "ways of giving PQ": f"by the judge{'' if run.damage is None else ' and by damage'}",
         "constants": f"normalisation {run.summary.constants.version}",
     }
 

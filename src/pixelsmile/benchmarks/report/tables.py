@@ -63,11 +63,24 @@ FFE_COLUMNS: tuple[Column, ...] = tuple(
     Column(
         metric.name,
         metric.label,
+        metric.meaning,
         better=metric.better,
-        low=-1.0 if metric.name.startswith("cls") else 0.0,
+        low=-1.0 if metric.name.startswith(("cls", "evenness")) else 0.0,
         published_digits=4,
     )
     for metric in METRICS
+)
+
+PAPERS_COLUMNS = tuple(column for column in FFE_COLUMNS if not column.meaning)
+OUR_COLUMNS = tuple(column for column in FFE_COLUMNS if column.meaning)
+
+# What drawn benchmarks tell beside, by strength: by `scorer/value`.
+DRAWN_COLUMNS: tuple[Column, ...] = (
+    Column("truth/psnr_db", "PSNR, dB", "changed pixels against the drawn truth", high=59.0, digits=1),
+    Column("truth/perceptual", "Perceptual", "features of changed pixels against the truth", "lower"),
+    Column(
+        "damage/damage", "Damage", "grey levels from any drawing of the person", "lower", high=64.0, digits=1
+    ),
 )
 
 COMPONENTS: tuple[Column, ...] = (
