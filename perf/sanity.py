@@ -1,9 +1,10 @@
 """Editors without a model through the embedded benchmark: does every metric move as it should?
 
-    python perf/sanity.py [--samples 96] [--out runs/sanity]
+    python perf/sanity.py [--samples 96] [--editors truth saturating jumping] [--out runs/sanity]
 
 The drawn truth is the upper bound; copying is lazy; the others exaggerate, show the expression that is most
-easily confused with the right one, or a strength drawn by lot. Goes on where it was stopped.
+easily confused with the right one, a strength drawn by lot, all of it from half of the range on, or all of it
+from a strength on that is drawn by lot for each face. Goes on where it was stopped.
 """
 
 import argparse
@@ -17,10 +18,11 @@ def main() -> int:
     """Run, judge and report; the report's exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=96, help="of both domains together")
+    parser.add_argument("--editors", nargs="+", choices=SANITY_EDITORS, default=SANITY_EDITORS)
     parser.add_argument("--out", type=Path, default=Path("runs/sanity"))
     arguments = parser.parse_args()
-    runs = [str(arguments.out / name) for name in SANITY_EDITORS]
-    for name, run in zip(SANITY_EDITORS, runs, strict=True):
+    runs = [str(arguments.out / name) for name in arguments.editors]
+    for name, run in zip(arguments.editors, runs, strict=True):
         edits = ["--editor", name, "--samples", str(arguments.samples), "-o", run]
         for step in (["run", *edits], ["judge", run]):
             if code := pixelsmile(["bench", "ffe", *step]):

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from pixelsmile.errors import InputError
-from pixelsmile.portraits.action_units import ActionUnits
+from pixelsmile.portraits.action_units import UNITS, ActionUnits
 from pixelsmile.portraits.nearest import FIT_PX, DrawnPerson, Floats, blurred
 
 LOOK_PX = 256  # of the pictures that are compared
@@ -43,7 +43,7 @@ def damage_of(picture: Image.Image, person: DrawnPerson) -> Damage:
     if picture.width != picture.height:
         raise InputError(f"a picture of {picture.width} x {picture.height}: drawn portraits are square")
     seen_HW3 = np.asarray(_resized(picture, LOOK_PX))
-    shift_px = _shift(seen_HW3, person.draw(np.zeros(len(ActionUnits().as_tuple())), LOOK_PX))
+    shift_px = _shift(seen_HW3, person.draw(np.zeros(len(UNITS)), LOOK_PX))
     seen_HW3 = _moved(seen_HW3, shift_px)
     units = person.nearest(np.asarray(_resized(Image.fromarray(seen_HW3), FIT_PX)))
     drawn_HW3 = person.draw(np.array(units.as_tuple()), LOOK_PX)

@@ -21,6 +21,7 @@ from pixelsmile.portraits.prototypes import NUM_VARIANTS, action_units
 Floats = npt.NDArray[np.float32]
 
 FIT_PX = 128  # of the pictures that are fitted: brows and lids are some pixels, a drawing takes 5 ms
+_FINE = 2  # times that size pictures are drawn and averaged: small ones have thicker lines
 MARGIN = 0.05  # around the face, in its widths
 _OPEN = 1.5  # of a dropped jaw: how far down a chin comes
 _SIGMAS_PX = (2.0, 1.0, 1.0, 0.7)  # of the blur, one step each
@@ -81,7 +82,7 @@ class DrawnPerson:
         return draw_portrait(self.identity, units, self.domain, FIT_PX).truth.landmarks_5[:2] / FIT_PX
 
     def nearest(self, picture_HW3: np.ndarray) -> ActionUnits:
-        """The units whose drawing is nearest to a picture of the person, FIT_PX a side, 0..255.
+        """The units whose drawing is nearest to a picture of the person, brought down to FIT_PX a side.
 
         What no drawing has, a second brow or half a mouth, is passed over as far as Huber's weights do.
         """
@@ -95,13 +96,24 @@ class DrawnPerson:
         """The face in a picture, blurred, as a row of numbers (N)."""
         return blurred(self.window.of(picture_HW3).astype(np.float32), sigma_px).ravel()
 
+    def _drawn_face(self, units_U: npt.NDArray[np.float64], sigma_px: float) -> Floats:
+        """The face with these units as a picture that was brought down to FIT_PX has it."""
+        fine_HW3 = self.draw(units_U, FIT_PX * _FINE).astype(np.float32)
+        return self._face(fine_HW3.reshape(FIT_PX, _FINE, FIT_PX, _FINE, 3).mean(axis=(1, 3)), sigma_px)
+
+    def _small_face(self, units_U: npt.NDArray[np.float64], sigma_px: float) -> Floats:
+        """The face as it is drawn small: quick, and good enough to see what changes."""
+        return self._face(self.draw(units_U), sigma_px)
+
     @cached_property
     def _starts(self) -> list[tuple[npt.NDArray[np.float64], Floats]]:
-        """The face at rest, then every expression in every variant."""
+        """The face at rest, then what every expression in every variant changes of it."""
         units = [ActionUnits()]
         units += [action_units(name, 1.0, v) for name in EXPRESSIONS for v in range(NUM_VARIANTS)]
         found = [np.array(each.as_tuple()) for each in units]
-        return [(units_U, self._face(self.draw(units_U), _SIGMAS_PX[0])) for units_U in found]
+        small = [self._small_face(units_U, _SIGMAS_PX[0]) for units_U in found]
+        rest_N = self._drawn_face(found[0], _SIGMAS_PX[0])
+        return [(found[0], rest_N), *((u, s - small[0]) for u, s in zip(found[1:], small[1:], strict=True))]
 
     def _start(self, picture_HW3: np.ndarray) -> npt.NDArray[np.float64]:
         """What is nearest above the tip of the nose, and below, each at three strengths.
@@ -114,16 +126,14 @@ class DrawnPerson:
         return np.where(_IN_LOWER_FACE_U, self._start_in(face_N, below), self._start_in(face_N, above))
 
     def _start_in(self, face_N: Floats, part: slice) -> npt.NDArray[np.float64]:
-        (_, rest_N), *_ = self._starts
+        (rest_U, rest_N), *known = self._starts
         off_N = face_N[part] - rest_N[part]
-        return min(
-            (
-                (_cost(off_N - share * (known_N[part] - rest_N[part])), share * units_U)
-                for units_U, known_N in self._starts
-                for share in _SHARES
-            ),
-            key=lambda found: found[0],
-        )[1]
+        found = [
+            (_cost(off_N - share * change_N[part]), share * units_U)
+            for units_U, change_N in known
+            for share in _SHARES
+        ]
+        return min([(_cost(off_N), rest_U), *found], key=lambda each: each[0])[1]
 
     @cached_property
     def _num_above(self) -> int:
@@ -137,21 +147,22 @@ class DrawnPerson:
         self, picture_HW3: np.ndarray, units_U: npt.NDArray[np.float64], sigma_px: float, damping: float
     ) -> tuple[npt.NDArray[np.float64], float]:
         """The units after a step downhill, if there is one, and how much to damp the next."""
-        target_N, drawn_N = self._face(picture_HW3, sigma_px), self._face(self.draw(units_U), sigma_px)
-        rest_N = target_N - drawn_N
+        target_N = self._face(picture_HW3, sigma_px)
+        rest_N = target_N - self._drawn_face(units_U, sigma_px)
+        small_N = self._small_face(units_U, sigma_px)
         moves_UN = np.empty((len(UNITS), len(rest_N)), np.float32)
         for place in range(len(UNITS)):
             moved_U = units_U.copy()
             by = _STEP if units_U[place] + _STEP <= _HIGH_U[place] else -_STEP
             moved_U[place] += by
-            moves_UN[place] = (self._face(self.draw(moved_U), sigma_px) - drawn_N) / by
+            moves_UN[place] = (self._small_face(moved_U, sigma_px) - small_N) / by
         weight_N = _HUBER / np.maximum(np.abs(rest_N), _HUBER)
         square_UU = ((moves_UN * weight_N) @ moves_UN.T).astype(np.float64)
         slope_U = ((moves_UN * weight_N) @ rest_N).astype(np.float64)
         cost = _cost(rest_N)
         for _ in range(_TRIES):
             tried_U = _moved(units_U, square_UU, slope_U, damping)
-            if _cost(target_N - self._face(self.draw(tried_U), sigma_px)) < cost:
+            if _cost(target_N - self._drawn_face(tried_U, sigma_px)) < cost:
                 return tried_U, max(damping / _HARDER, _LEAST_DAMPING)
             damping *= _HARDER
         return units_U, _DAMPING

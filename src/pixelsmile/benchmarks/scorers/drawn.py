@@ -19,6 +19,7 @@ from pixelsmile.editors.drawn_portrait import DrawnPortrait
 from pixelsmile.images import load_image
 from pixelsmile.judges.marks import Scale
 from pixelsmile.portraits import NUM_VARIANTS
+from pixelsmile.portraits.action_units import UNITS
 from pixelsmile.portraits.damage import LOOK_PX, SMOOTH_PX, SPOT_PX, WORST, damage_of
 from pixelsmile.portraits.nearest import FIT_PX, DrawnPerson
 from pixelsmile.store.json_lines import Record
@@ -85,9 +86,9 @@ class DamageScorer(Scorer):
             return Score(unscored=NOT_SQUARE)
         found = damage_of(picture, self._person(edit.task.source))
         units: dict[str, JsonValue] = {
-            name: round(value, 2)
-            for name, value in zip(vars(found.units), found.units.as_tuple(), strict=True)
-            if round(value, 2)
+            name: round(getattr(found.units, name), 2)
+            for name in UNITS
+            if round(getattr(found.units, name), 2)
         }
         return Score(
             values={
