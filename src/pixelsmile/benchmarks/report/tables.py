@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Any, Literal
 
 from pixelsmile.benchmarks.metrics.fed_score import FedNormalisation, gain_factor
@@ -14,6 +15,7 @@ from pixelsmile.benchmarks.metrics.summary import METRICS
 from pixelsmile.benchmarks.published import PublishedTable, TableName, published_table
 
 UNKNOWN = "–"
+WIDTH = 118  # of a line of words in the terminal
 WARNING = "another judge, other samples: not comparable directly"
 _ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 _WAYS = {"higher": "higher is better", "lower": "lower is better", None: "neither end is best"}
@@ -200,7 +202,8 @@ def interval_lines(
         of_parts = (_part(part.get(column.name), digits) for part in parts.values())
         rows.append((column.label, *value_interval_and_n(figure, digits), *of_parts))
     yield from table_lines(("", "value", level_words(plan), "scored", "unscored", *parts), rows)
-    yield from (f"{', '.join(labels)}: {note}" for note, labels in notes.items())
+    for note, labels in notes.items():
+        yield from wrap(f"{', '.join(labels)}: {note}", WIDTH, subsequent_indent="  ")
 
 
 def further_columns(further: Figures) -> list[Column]:
