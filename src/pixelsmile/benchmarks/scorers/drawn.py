@@ -31,8 +31,8 @@ TRUTH = "truth"
 NOT_SQUARE = "the edit is not square"
 NOTHING_CHANGES = "what was asked for changes nothing"
 
-# Up to the first of these nine in ten pictures come that only went through the autoencoder; beyond the second,
-# three in four with a planted fault (perf/damage.py, rounded).
+# Nine in ten pictures that only went through the autoencoder stay below the first, three in four with a
+# planted fault come to the second (perf/damage.py, rounded).
 DAMAGE_SCALE = Scale(full_at=7.0, none_at=40.0)
 
 Portraits = Mapping[str, DrawnPortrait]  # by the name of the source
