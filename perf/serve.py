@@ -37,6 +37,8 @@ LEAK_KB = 20.0  # an edit: a picture of 300 px has 270 KB
 _WARM_UP = 0.3  # of a run, before memory counts
 PATH = "/v1/images/edits"
 
+Asked = dict[str, Any]  # what httpx posts
+
 
 @dataclass
 class Seen:
@@ -70,44 +72,53 @@ def photograph(side_px: int, form: str) -> bytes:
     return buffer.getvalue()
 
 
-def garbage(rng: random.Random) -> dict[str, Any]:
+def garbage(rng: random.Random) -> list[Asked]:
     """Requests that nobody should send."""
     whole = photograph(300, "JPEG")
     grey = io.BytesIO()
     Image.new("RGB", (300, 300), "grey").save(grey, "PNG")
-    return rng.choice(
-        [
-            {"files": {"image": rng.randbytes(20_000)}, "data": {"prompt": "smile"}},
-            {"files": {"image": whole[: len(whole) // 2]}, "data": {"prompt": "smile"}},
-            {"files": {"image": b""}, "data": {"prompt": "smile"}},
-            {"files": {"image": grey.getvalue()}, "data": {"prompt": "smile"}},
-            {"files": {"image": rng.randbytes(9 * 2**20)}, "data": {"prompt": "smile"}},
-            {"files": {"image": whole}, "data": {"prompt": "smile", "strength": "nan"}},
-            {"files": {"image": whole}, "data": {"prompt": "happy but not sad"}},
-            {"files": {"mask": whole}, "data": {"prompt": "smile"}},
-            {"content": rng.randbytes(500), "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
-            {"content": b"{}", "headers": {"Content-Type": "application/json"}},
-        ]
-    )
+    return [
+        {"files": {"image": rng.randbytes(20_000)}, "data": {"prompt": "smile"}},
+        {"files": {"image": whole[: len(whole) // 2]}, "data": {"prompt": "smile"}},
+        {"files": {"image": b""}, "data": {"prompt": "smile"}},
+        {"files": {"image": grey.getvalue()}, "data": {"prompt": "smile"}},
+        {"files": {"image": rng.randbytes(9 * 2**20)}, "data": {"prompt": "smile"}},
+        {"files": {"image": whole}, "data": {"prompt": "smile", "strength": "nan"}},
+        {"files": {"image": whole}, "data": {"prompt": "happy but not sad"}},
+        {"files": {"mask": whole}, "data": {"prompt": "smile"}},
+        {"content": rng.randbytes(500), "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
+        {"content": b"{}", "headers": {"Content-Type": "application/json"}},
+    ]
 
 
-def request(rng: random.Random, photographs: list[bytes]) -> tuple[str, dict[str, Any]]:
-    """One in four is garbage."""
-    if rng.random() < 0.25:
-        return "garbage", garbage(rng)
-    expression = rng.choice(["happy", "sad", "surprised", "angry"])
-    return "picture", {"files": {"image": rng.choice(photographs)}, "data": {"expression": expression}}
+def pictures(photographs: list[bytes]) -> list[Asked]:
+    return [
+        {"files": {"image": photograph}, "data": {"expression": expression}}
+        for photograph in photographs
+        for expression in ("happy", "sad", "surprised", "angry")
+    ]
 
 
-async def client(url: str, number: int, seen: Seen, ends_at: float, photographs: list[bytes]) -> None:
-    """Ask, wait as long as the server says, ask again."""
-    rng = random.Random(number)
-    async with httpx2.AsyncClient(base_url=url, timeout=300) as http:
-        while time.monotonic() < ends_at:
-            kind, what = request(rng, photographs)
+@dataclass(frozen=True)
+class Crowd:
+    """What clients ask for, over one pool of connections; one request in four is garbage."""
+
+    http: httpx2.AsyncClient
+    seen: Seen
+    wanted: list[Asked]
+    garbage: list[Asked]
+    ends_at: float
+
+    async def client(self, number: int) -> None:
+        """Ask, wait as long as the server says, ask again."""
+        rng, seen = random.Random(number), self.seen
+        while time.monotonic() < self.ends_at:
+            kind = "garbage" if rng.random() < 0.25 else "picture"
             began = time.monotonic()
             try:
-                answer = await http.post(PATH, **what)
+                answer = await self.http.post(
+                    PATH, **rng.choice(self.garbage if kind == "garbage" else self.wanted)
+                )
             except httpx2.ConnectError:  # the server is gone, and says so
                 seen.answers["no server"] += 1
                 return
@@ -121,6 +132,11 @@ async def client(url: str, number: int, seen: Seen, ends_at: float, photographs:
                 return
             elif answer.status_code == 429:
                 await asyncio.sleep(float(answer.headers["retry-after"]) * rng.uniform(0.5, 1.0))
+
+
+def clients_of(url: str) -> httpx2.AsyncClient:
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+    return httpx2.AsyncClient(base_url=url, timeout=300, limits=limits, verify=False, trust_env=False)
 
 
 async def watched(process: "subprocess.Popen[str]", every_s: float) -> AsyncIterator[float]:
@@ -138,17 +154,18 @@ async def load(options: argparse.Namespace) -> bool:
     seen, memory = Seen(), []
     photographs = [photograph(side, form) for side in SIDES_PX for form in ("JPEG", "PNG", "WEBP")]
     with running("--max-size", "8") as (process, url):
-        ends_at = time.monotonic() + options.seconds
         drained = asyncio.create_task(_drain(process))
-        clients = [
-            asyncio.create_task(client(url, number, seen, ends_at, photographs))
-            for number in range(options.clients)
-        ]
-        async for mb in watched(process, max(0.2, options.seconds / 60)):
-            memory.append(mb)
-            if time.monotonic() > ends_at:
-                break
-        await asyncio.gather(*clients)
+        wanted, nobodys = pictures(photographs), garbage(random.Random(0))
+        async with clients_of(url) as http:
+            await http.post(PATH, **wanted[0])  # which loads the model
+            ends_at = time.monotonic() + options.seconds
+            crowd = Crowd(http, seen, wanted, nobodys, ends_at)
+            clients = [asyncio.create_task(crowd.client(number)) for number in range(options.clients)]
+            async for mb in watched(process, max(0.2, options.seconds / 60)):
+                memory.append(mb)
+                if time.monotonic() > ends_at:
+                    break
+            await asyncio.gather(*clients)
         drained.cancel()
     settled = memory[int(len(memory) * _WARM_UP) :]
     halves = [median(settled[: len(settled) // 2]), median(settled[len(settled) // 2 :])]
@@ -181,19 +198,17 @@ def _is_expected(kind: str, status: str) -> bool:
 async def stop(options: argparse.Namespace) -> bool:
     """SIGTERM while everybody asks: each client is answered, or finds nobody at the door."""
     seen = Seen()
-    photographs = [photograph(300, "JPEG")]
     with running() as (process, url):
         drained = asyncio.create_task(_drain(process))
-        ends_at = time.monotonic() + 600
-        clients = [
-            asyncio.create_task(client(url, number, seen, ends_at, photographs))
-            for number in range(options.clients)
-        ]
-        while len(seen.seconds) < 3:
-            await asyncio.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        began = time.monotonic()
-        await asyncio.gather(*clients)
+        wanted, nobodys = pictures([photograph(300, "JPEG")]), garbage(random.Random(0))
+        async with clients_of(url) as http:
+            crowd = Crowd(http, seen, wanted, nobodys, time.monotonic() + 600)
+            clients = [asyncio.create_task(crowd.client(number)) for number in range(options.clients)]
+            while len(seen.seconds) < 3:
+                await asyncio.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            await asyncio.gather(*clients)
         code = await asyncio.to_thread(process.wait, 60)
         drained.cancel()
     _print(
@@ -211,7 +226,7 @@ async def leaks(options: argparse.Namespace) -> bool:
     rng, points = random.Random(0), []
     with running() as (process, url):
         drained = asyncio.create_task(_drain(process))
-        async with httpx2.AsyncClient(base_url=url, timeout=300) as http:
+        async with clients_of(url) as http:
             for number in range(options.edits):
                 image = photograph(rng.randrange(260, 340), rng.choice(["JPEG", "PNG"]))
                 what: dict[str, Any] = {"files": {"image": image}, "data": {"expression": "happy"}}

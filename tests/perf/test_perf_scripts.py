@@ -141,6 +141,13 @@ def test_judges_are_asked_by_a_server_of_another_process():
     assert "4 of 4 verdicts right" in done.stdout
 
 
+def test_clients_of_a_server_that_is_stopped_are_all_answered():
+    command = [sys.executable, PERF / "serve.py", "stop", "--clients", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = json.loads(done.stdout)
+    assert (said["without_answer"], said["exit_code"]) == ({}, 0)
+
+
 def test_the_house_is_counted():
     done = subprocess.run(
         [sys.executable, PERF / "house.py", "--rooms"], capture_output=True, text=True, check=True

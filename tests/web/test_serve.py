@@ -220,6 +220,18 @@ def test_health_counters_and_the_page(photographs: Running) -> None:
         assert 'pixelsmile_answers_total{path="/v1/images/edits",status="200"}' in counters
         assert "pixelsmile_taken 0.0" in counters
         paths = http.get("/openapi.json").json()["paths"]
+        page = http.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    for said in (
+        EDITS,
+        "from 0 to 2",
+        "curl -F image=@photo.jpg",
+        "geometric</code> (photographs",
+        "429 too many",
+    ):
+        assert said in page.text
+    assert "<script" not in page.text
+    assert "src=" not in page.text
     fields = paths[EDITS]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert {"image", "prompt", "blend", "strengths", "stream"} <= set(fields)
     assert fields["blend"]["examples"] == ["happy=0.6,surprised=0.4"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from pixelsmile.editing.pictures import Source
@@ -27,6 +27,7 @@ from pixelsmile.web.looks import Found, faces_work, scores_work
 from pixelsmile.web.making import OPENAI_EVENTS, SWEEP_EVENTS, EventNames, EventStream, Making, edit_work
 from pixelsmile.web.metrics import CONTENT_TYPE_LATEST, Metrics
 from pixelsmile.web.models import Served
+from pixelsmile.web.page import api_page
 from pixelsmile.web.worker import Work, Worker
 
 _READING_S = 60.0  # for a request to arrive: who sends slower holds a place that others want
@@ -104,6 +105,8 @@ def _routes(server: Server) -> FastAPI:
         summary="Edits the facial expression of a portrait, with a continuous strength.",
         description=openapi.DESCRIPTION,
         redirect_slashes=False,
+        docs_url=None,  # which would load a script from elsewhere
+        redoc_url=None,
     )
 
     async def refused(_: Request, error: Exception) -> Response:
@@ -164,6 +167,12 @@ def _add_rest(app: FastAPI, server: Server) -> None:
             raise ApiError(404, f"there is no model {name[:80]!r} here", "model_not_found", param="model")
         return _model(server, name)
 
+    @app.get("/docs", include_in_schema=False)
+    async def page(request: Request) -> Response:
+        models = {name: ", ".join(_uses(server, name)) for name in server.models.choices}
+        address = str(request.base_url).rstrip("/")
+        return HTMLResponse(api_page(app.openapi(), address, models))
+
     @app.get("/healthz", summary="Whether the server takes requests", response_model=None)
     async def healthz() -> Response:
         state = "stopping" if server.gate.is_stopping else "ok"
@@ -177,9 +186,14 @@ def _add_rest(app: FastAPI, server: Server) -> None:
 
 
 def _model(server: Server, name: str) -> dict[str, Any]:
+    uses = _uses(server, name)
+    return {"id": name, "object": "model", "created": 0, "owned_by": "pixelsmile", "default_for": uses}
+
+
+def _uses(server: Server, name: str) -> list[str]:
+    """For which pictures it is taken where a client names none."""
     uses = (("photographs", server.models.default), ("drawn portraits", server.models.drawn_default))
-    default_for = [use for use, default in uses if default == name]
-    return {"id": name, "object": "model", "created": 0, "owned_by": "pixelsmile", "default_for": default_for}
+    return [use for use, default in uses if default == name]
 
 
 async def _edit(server: Server, request: Request, ends_at: float) -> Response:

@@ -10,8 +10,6 @@ DESCRIPTION = """
 The image API of OpenAI, for one thing: changing the expression of a face, as strongly as is asked for. The
 openai library is a client; fields that it does not know go through its `extra_body`.
 
-    curl -F image=@photo.jpg -F prompt="Make her smile a little" http://127.0.0.1:8000/v1/images/edits
-
 Pictures are never written to a disk or a log. Every picture that goes out says in its metadata that it was
 edited, and how. Errors have OpenAI's form, `{"error": {"message", "type", "param", "code"}}`; 429 and 503
 come with Retry-After.
