@@ -36,8 +36,19 @@ EDITS = "/v1/images/edits"
 KEY = "a-key-of-the-tests-1"
 
 
+OPENED: list[openai.OpenAI] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
 def sdk(run: Running, key: str = KEY) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{run.url}/v1", api_key=key, max_retries=0, timeout=60)
+    OPENED.append(openai.OpenAI(base_url=f"{run.url}/v1", api_key=key, max_retries=0, timeout=60))
+    return OPENED[-1]
 
 
 def decoded(text: str) -> Image.Image:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -48,5 +49,7 @@ def test_curl(photographs: Running, folder: Path) -> None:
 
 def test_the_openai_library(photographs: Running, folder: Path) -> None:
     (text,) = (text for language, text in blocks() if language == "python")
-    exec(compile(text.replace(ADDRESS, photographs.url), "serve.md", "exec"), {})
+    names: dict[str, Any] = {}
+    exec(compile(text.replace(ADDRESS, photographs.url), "serve.md", "exec"), names)
+    names["client"].close()
     assert size_of("smile-0.5.png") == size_of("smile-1.0.png") == (300, 300)
