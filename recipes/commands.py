@@ -9,23 +9,29 @@ from pathlib import Path
 ON_FACES = "data.window=[0.1875,0.25,0.8125,0.9375]"  # the face of any drawn portrait, and little else
 
 
-def train_command(settings: Sequence[str], output: Path) -> tuple[str, ...]:
-    """A training by the recipe `embedded` with these settings (`key=value`) beyond it."""
+def train_command(settings: Sequence[str], output: Path, preset: str = "embedded") -> tuple[str, ...]:
+    """A training by a recipe of the product with these settings (`key=value`) beyond it."""
     changes = (word for one in settings for word in ("--set", one))
-    return ("train", "embedded", *changes, "-o", str(output))
+    return ("train", preset, *changes, "-o", str(output))
 
 
-def run_command(command: Sequence[str], log: Path, num_threads: int) -> None:
-    """One command as a person would type it, what it says to `log`. RuntimeError where it fails."""
+def run_command(command: Sequence[str], log: Path, num_threads: int) -> float:
+    """One command as a person would type it, what it says to `log`; its CPU seconds, all threads together.
+
+    RuntimeError where it fails.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     words = [sys.executable, "-m", "pixelsmile", *command]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(num_threads)}
     with log.open("a") as file:
-        done = subprocess.run(
-            words,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": str(num_threads)},
-            check=False,
-        )
-    if done.returncode:
-        raise RuntimeError(f"pixelsmile {' '.join(command)} failed ({done.returncode}): see {log}")
+        process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT, env=environment)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+    process.returncode = os.waitstatus_to_exitcode(status)  # which Popen did not hear of
+    if process.returncode:
+        raise RuntimeError(f"pixelsmile {' '.join(command)} failed ({process.returncode}): see {log}")
+    return usage.ru_utime + usage.ru_stime

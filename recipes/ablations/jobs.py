@@ -3,6 +3,7 @@
 For each variant and seed these are the commands that a person would type, each in its own process.
 """
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -15,6 +16,7 @@ from recipes.commands import ON_FACES, run_command, train_command
 from recipes.work_folder import require_same_plan
 
 _BENCH = "bench"  # the folder of the edits below that of a training
+CPU_FILE = "cpu.jsonl"  # of a job: what each of its commands took, also where it went on
 
 FULL = "full"
 UNTRAINED = "untrained"  # interpolation alone
@@ -165,7 +167,9 @@ def _run(job: Job, num_parallel: int, stopped: Event) -> Job | None:
         for command in job.commands:
             if stopped.is_set():
                 return None
-            run_command(command, job.folder / "log.txt", num_threads)
+            seconds = run_command(command, job.folder / "log.txt", num_threads)
+            with (job.folder / CPU_FILE).open("a") as file:
+                file.write(json.dumps({"command": " ".join(command[:3]), "cpu_s": seconds}) + "\n")
     except BaseException:
         stopped.set()
         raise

@@ -82,9 +82,9 @@ def ablation_table(edits: Edits, num_replicates: int = 2000) -> dict[str, dict[s
     stand in for every seed.
     """
     seeds = sorted(edits[FULL])
-    full = _measures(edits[FULL], seeds)
+    full = pooled_measures(edits[FULL], seeds)
     samples = sorted({edit.sample for edit in edits[FULL][seeds[0]]})
-    weights_RS = _draws(len(samples), len(seeds), num_replicates)
+    weights_RS = drawn_weights(len(samples), len(seeds), num_replicates)
     return {name: _cells(by_seed, full, seeds, weights_RS) for name, by_seed in edits.items()}
 
 
@@ -131,7 +131,9 @@ def as_markdown(table: Mapping[str, Mapping[str, Cell]]) -> str:
     return "\n".join(lines)
 
 
-def _measures(by_seed: Mapping[int, Sequence[ScoredEdit]], seeds: Sequence[int]) -> Mapping[str, Measure]:
+def pooled_measures(
+    by_seed: Mapping[int, Sequence[ScoredEdit]], seeds: Sequence[int]
+) -> Mapping[str, Measure]:
     """Of the edits of all seeds together; rows are (sample, seed), a sample's seeds side by side."""
     renamed = [
         replace(edit, task=edit.task.model_copy(update={"source": f"{edit.sample}{_SEED_MARK}{place:04}"}))
@@ -141,7 +143,7 @@ def _measures(by_seed: Mapping[int, Sequence[ScoredEdit]], seeds: Sequence[int])
     return measures(tabulate(renamed), MetricChoices())
 
 
-def _draws(num_samples: int, num_seeds: int, num_replicates: int) -> FloatArray:
+def drawn_weights(num_samples: int, num_seeds: int, num_replicates: int) -> FloatArray:
     """Weights (R, samples x seeds): samples and seeds drawn again, independently."""
     samples_RS = Bootstrap(num_replicates=num_replicates).draw(num_samples)
     seeds_RK = Bootstrap(num_replicates=num_replicates, seed=1).draw(num_seeds)
@@ -154,7 +156,7 @@ def _cells(
     seeds: Sequence[int],
     weights_RS: FloatArray,
 ) -> dict[str, Cell]:
-    own = _measures(by_seed, seeds)
+    own = pooled_measures(by_seed, seeds)
     each = [measures(tabulate(edits), MetricChoices()) for edits in by_seed.values()]
     return {
         name: _cell([one[name].value() for one in each], difference(measure, full[name]), weights_RS)

@@ -14,7 +14,7 @@ import torch
 from diffusers import QwenImageEditPlusPipeline
 from PIL import Image
 
-from pixelsmile.editing.conditioning import interpolate
+from pixelsmile.editing.conditioning import TextualInterpolation, interpolate
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.engine import EditJob, Target
 from pixelsmile.editing.engines.qwen import QwenEngine, samples_of
@@ -38,7 +38,7 @@ def job(image: Image.Image, *targets: Target, **options: object) -> EditJob:
 def our_latents(engine: QwenEngine, edit: EditJob) -> list[torch.Tensor]:
     """Packed final latents (1, N, D) of each target at each weight."""
     prompts, reference = engine._encode(edit)
-    samples, shown, _ = samples_of(edit, prompts)
+    samples, shown, _ = samples_of(edit, prompts, TextualInterpolation())
     denoiser = engine._denoiser(edit, reference)
     events = sample_latents(denoiser, samples, edit.num_steps)
     latents = torch.cat([event.latents for event in events if isinstance(event, BatchDone)])

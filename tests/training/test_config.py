@@ -75,7 +75,7 @@ def test_the_papers_recipes_differ_where_the_reference_does():
             "my.yaml, line 5: unknown key learning_rate: did you mean 'optimiser",
         ),
         (MINIMAL + "foo: {bar: 3}", "line 5: unknown key foo.bar: known here are model, adapter,"),
-        (MINIMAL + "foo: 3", "line 5: unknown key foo: known here are model, adapter, data,"),
+        (MINIMAL + "foo: 3", "line 5: unknown key foo: known here are model, adapter, control, data,"),
         (MINIMAL + "adapter:\n  rank: many", "line 6: adapter.rank is 'many': input should be a valid int"),
         (MINIMAL + "adapter:\n  rank: '64'", "line 6: adapter.rank is '64': input should be a valid int"),
         (MINIMAL + "adapter: {rank: true}", "line 5: adapter.rank is True: input should be a valid int"),

@@ -17,6 +17,7 @@ from pixelsmile.cli.editor_options import (
 )
 from pixelsmile.cli.options import (
     add_adapter,
+    add_control,
     add_device,
     add_domain,
     add_instructions,
@@ -48,7 +49,18 @@ if TYPE_CHECKING:
 _MAX_REASONS = 5  # of failures that are printed
 _ADVICE = "add --offload model, or --quantization 4bit"
 _OWN_OPTIONS = (
-    *("model", "adapter", "steps", "shift", "region", "device", "dtype", "offload", "quantization"),
+    *(
+        "model",
+        "adapter",
+        "control",
+        "steps",
+        "shift",
+        "region",
+        "device",
+        "dtype",
+        "offload",
+        "quantization",
+    ),
     "tell",  # of FED-Bench alone
 )
 _FFE_EPILOG = """examples:
@@ -187,6 +199,7 @@ def _add_model(parser: CommandParser) -> argparse._ArgumentGroup:
         help="`embedded`, a folder, or a hub id (default: what fits this machine, or what the table says)",
     )
     add_adapter(group)
+    add_control(group)
     add_sampling(group)
     group.add_argument(
         "--region",

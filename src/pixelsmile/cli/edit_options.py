@@ -5,6 +5,7 @@ from pathlib import Path
 from pixelsmile.cli.editor_options import add_editor, add_server
 from pixelsmile.cli.options import (
     add_adapter,
+    add_control,
     add_detector,
     add_device,
     add_force,
@@ -175,6 +176,7 @@ def _add_model(parser: CommandParser) -> None:
         "machine)",
     )
     add_adapter(group)
+    add_control(group)
     add_sampling(group)
     add_seed(group, "the same seed gives the same picture")
     add_size(group, "side to edit at", None)

@@ -87,6 +87,15 @@ def add_adapter(to: Options) -> None:
     )
 
 
+def add_control(to: Options) -> None:
+    to.add_argument(
+        "--control",
+        metavar="FOLDER",
+        help="what turns strengths into edits in place of interpolation: the folder of a control that was "
+        "trained on the model, as `train k-slider` makes one",
+    )
+
+
 def add_sampling(to: Options) -> None:
     """--steps and --shift."""
     to.add_argument("--steps", type=whole_number("steps", 1, MAX_STEPS), metavar="N", help="sampling steps")
@@ -132,6 +141,7 @@ def asked_model(options: argparse.Namespace) -> "ModelChoice":
         options.dtype,
         options.offload or "none",
         options.quantization,
+        getattr(options, "control", None),
     )
 
 

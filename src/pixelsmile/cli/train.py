@@ -47,7 +47,8 @@ def parser() -> CommandParser:
         nargs="?",
         metavar="CONFIG",
         help="a YAML file, or a recipe: human, anime (as in the paper), embedded (small, drawn portraits), "
-        "fed (the same, on instructions)",
+        "fed (the same, on instructions); or another way to control the embedded model: concept-slider, "
+        "attribute-control, saedit, k-slider, slideredit",
     )
     parser.add_argument(
         "--set",
@@ -203,7 +204,7 @@ def _train(
             _show_event(display, event, trainer)
         if accelerator.is_main_process:
             folder.write_manifest(config)
-            _report(options, folder, trainer, time.monotonic() - started, display)
+            _report(options, config, folder, trainer, time.monotonic() - started, display)
 
 
 def _show_event(display: StatusLine, event: "Event", trainer: "Trainer") -> None:
@@ -241,17 +242,24 @@ def _claimed(path: Path, config: "TrainingConfig", accelerator: Any) -> Iterator
 
 
 def _report(
-    options: argparse.Namespace, folder: "RunFolder", trainer: "Trainer", seconds: float, display: StatusLine
+    options: argparse.Namespace,
+    config: "TrainingConfig",
+    folder: "RunFolder",
+    trainer: "Trainer",
+    seconds: float,
+    display: StatusLine,
 ) -> None:
+    """What came of it: the adapter's file, or the folder of the control."""
     from pixelsmile.training.statistics import duration
 
     num_steps = trainer.num_steps
+    kind, product = ("adapter", folder.adapter) if config.control is None else ("control", folder.path)
     if options.json:
-        record = {"run": str(folder.path), "steps": num_steps, "adapter": str(folder.adapter)}
+        record = {"run": str(folder.path), "steps": num_steps, kind: str(product)}
         print_json({**record, "seconds": round(seconds, 2)})
         return
-    print(folder.adapter)
+    print(product)
     if trainer.has_written:
         display.remark(f"{num_steps} steps done, {duration(seconds)} since this command began")
     else:
-        display.remark(f"all {num_steps} steps were done before, and the adapter is whole: nothing to do")
+        display.remark(f"all {num_steps} steps were done before, and the {kind} is whole: nothing to do")

@@ -47,7 +47,7 @@ def smoke(
             losses = ", ".join(f"{name} {value:.4f}" for name, value in found.last.losses.items())
             print(
                 f"two steps of everything work: {losses}; a step takes {found.step_s:.2f} s, "
-                f"{found.last.memory_gb:.1f} GB, the adapter {found.adapter_bytes / 1e6:.1f} MB"
+                f"{found.last.memory_gb:.1f} GB, {_product(config, 'the')} {found.adapter_bytes / 1e6:.1f} MB"
             )
 
 
@@ -138,6 +138,13 @@ def _outline(
     )
 
 
+def _product(config: "TrainingConfig", article: str = "") -> str:
+    """What comes of it, with `an` or `a` where no other article is given."""
+    if config.control is None:
+        return f"{article or 'an'} adapter"
+    return f"{article or 'a'} control"
+
+
 def _lines(
     config: "TrainingConfig", outline: _Outline, expected: "Estimate", measured: "Rehearsal | None"
 ) -> Iterator[str]:
@@ -148,8 +155,8 @@ def _lines(
         f"of {outline.global_batch} on {processes}: each triplet is seen {seen:.3g} times"
     )
     yield (
-        f"writes {outline.folder}: an adapter of {_gb(expected.adapter_bytes / 1e9)}, a checkpoint every "
-        f"{config.checkpoints.every} steps (the last {config.checkpoints.keep} stay)"
+        f"writes {outline.folder}: {_product(config)} of {_gb(expected.adapter_bytes / 1e9)}, a checkpoint "
+        f"every {config.checkpoints.every} steps (the last {config.checkpoints.keep} stay)"
     )
     if outline.num_looks:
         yield (

@@ -8,11 +8,14 @@ e_neu + sum_k w_k (e_k - e_neu); applied to predicted velocities it serves promp
     span       only the tokens in which the prompts differ; the rest are the neutral prompt's
     velocity   the predictions are interpolated, one forward a prompt
 
-Shape suffixes: T tokens of a prompt, D channels of an embedding.
+It is one of several ways to control an editor (`Control`); the others are trained: see `controls`.
+
+Shape suffixes: R rows (forwards), T tokens of a prompt, D channels of an embedding.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -32,10 +35,69 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Term:
-    """One forward of the transformer: an embedding (T, D), and the weight of the velocity it predicts."""
+    """One forward of the transformer: an embedding (T, D), and the weight of the velocity it predicts.
+
+    steer: what a control changes inside of the transformer for it; all terms of an edit have one, or none.
+    """
 
     weight: float
     embedding: Tensor
+    steer: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a sweep leads to: the neutral prompt, and one or, for a blend, several others.
+
+    expressions: whose prompts these are; none for a prompt in one's own words. domain: human or anime.
+    """
+
+    neutral: Prompt
+    targets: tuple[Prompt, ...]
+    expressions: tuple[str, ...] = ()
+    domain: str = "human"
+
+
+class Control(Protocol):
+    """How strengths become conditions of the transformer.
+
+    shares_neutral: whether strength 0 is the same for all expressions: then it is made once.
+    """
+
+    @property
+    def shares_neutral(self) -> bool: ...
+
+    def form(self, wanted: str, aim: Aim) -> str:
+        """What the conditioning is called, of what was wanted; before anything is made.
+
+        ExpressionError, InputError, AdapterError for what it does not take.
+        """
+        ...
+
+    def terms(self, form: str, aim: Aim, weights: Sequence[float]) -> list[Term]:
+        """The condition of one sample. weights: one for each target, strength times its share in a blend."""
+        ...
+
+    def steer(self, steers_R: Tensor | None) -> None:
+        """Change the transformer for the next forwards as the terms of their rows say; None: not at all."""
+        ...
+
+
+class TextualInterpolation:
+    """The paper's way: nothing but prompts, and the transformer as it is."""
+
+    shares_neutral = True
+
+    def form(self, wanted: str, aim: Aim) -> Interpolation:
+        return choose_interpolation(wanted, aim.neutral, aim.targets)
+
+    def terms(self, form: str, aim: Aim, weights: Sequence[float]) -> list[Term]:
+        return condition(
+            choose_interpolation(form, aim.neutral, aim.targets), aim.neutral, aim.targets, weights
+        )
+
+    def steer(self, steers_R: Tensor | None) -> None:
+        assert steers_R is None  # its terms have none
 
 
 def choose_interpolation(conditioning: str, neutral: Prompt, targets: Sequence[Prompt]) -> Interpolation:
@@ -104,6 +166,16 @@ def expression_span(neutral: Prompt, targets: Sequence[Prompt]) -> tuple[int, in
     if not any(differs):
         return 0, 0
     return differs.index(True), len(differs) - differs[::-1].index(True)
+
+
+def num_shared(neutral: Prompt, target: Prompt) -> int:
+    """How many tokens at the start of two prompts are the same, the picture's among them.
+
+    The text encoder is causal, so their embeddings are the same too; what follows carries the instruction.
+    """
+    pairs = zip(neutral.token_ids, target.token_ids, strict=False)
+    shorter = min(len(neutral.token_ids), len(target.token_ids))
+    return next((index for index, (a, b) in enumerate(pairs) if a != b), shorter)
 
 
 def _with_neutral(weights: Sequence[float]) -> tuple[float, ...]:

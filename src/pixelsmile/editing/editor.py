@@ -9,6 +9,7 @@ from typing import Any, Unpack
 from PIL import Image
 
 from pixelsmile.editing.adapters.files import AdapterLike, adapter_specs, is_for
+from pixelsmile.editing.controls.files import find_control
 from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.engine import EditJob, Engine, EngineResult, Progress
 from pixelsmile.editing.folders import EMBEDDED, GEOMETRIC
@@ -23,7 +24,7 @@ from pixelsmile.editing.pictures import (
     resized,
 )
 from pixelsmile.editing.requests import DEFAULT_STRENGTHS, Request, neutral_text, target_of
-from pixelsmile.errors import InputError, ModelError
+from pixelsmile.errors import AdapterError, InputError, ModelError
 from pixelsmile.faces.pasting import fit_change, fit_whole
 from pixelsmile.results import check_domain
 from pixelsmile.version import __version__
@@ -48,6 +49,7 @@ class Editor:
         dtype: str | None = None,
         offload: str = "none",
         quantization: str | None = None,
+        control: str | Path | None = None,
     ) -> "Editor":
         """Load a model and its adapters; the libraries stay silent meanwhile.
 
@@ -58,21 +60,26 @@ class Editor:
         other than 1); the model's own where it has some if None, and none at all if `()` or "none". device:
         "cpu", "cuda", "cuda:1" (None: a GPU if there is one). dtype: "float32", "bfloat16" or "float16"
         (None: bfloat16 on a GPU, float32 on a CPU). offload: "none", "model" or "sequential", to save GPU
-        memory. quantization: "8bit" or "4bit" weights, on a GPU (None: as they are).
+        memory. quantization: "8bit" or "4bit" weights, on a GPU (None: as they are). control: the folder of a
+        trained control, which steers the bare model by strength (None: textual interpolation).
 
         Raises ModelError, AdapterError, DeviceError, InputError.
         """
         if model is not None and not isinstance(model, str | Path):
             raise ModelError(f"a model is a name, a folder or a hub id, not {type(model).__name__}")
         if model == GEOMETRIC:
-            return cls(_geometric(adapter, device, dtype, offload, quantization))
+            return cls(_geometric(adapter, device, dtype, offload, quantization, control))
         from pixelsmile.editing.components import quiet_libraries
         from pixelsmile.editing.devices import place
         from pixelsmile.editing.engines.qwen import QwenEngine
 
         placement = place(device, dtype, offload, quantization)
+        specs = adapter_specs(adapter)
+        found = None if control is None else find_control(control)
+        if found is not None and specs:
+            raise AdapterError(f"{found.called} steers the bare model: leave the adapter out")
         with quiet_libraries():
-            engine = QwenEngine.load(str(model or EMBEDDED), adapter_specs(adapter), placement)
+            engine = QwenEngine.load(str(model or EMBEDDED), specs, placement, found)
         return cls(engine, named=model is not None)
 
     def edit(
@@ -212,6 +219,7 @@ class Editor:
             "pixelsmile": __version__,
             "model": info.model,
             "adapters": [dict(adapter) for adapter in info.adapters if is_for(adapter, job.domain)],
+            **({} if info.control is None else {"control": dict(info.control)}),
             "device": info.device,
             "dtype": info.dtype,
             "offload": info.offload,
@@ -268,6 +276,7 @@ def _geometric(
     dtype: str | None,
     offload: str,
     quantization: str | None,
+    control: str | Path | None,
 ) -> Engine:
     """The engine that has no weights to place. InputError for an option that it would not use."""
     from pixelsmile.editing.engines.geometric import GeometricEngine
@@ -278,6 +287,7 @@ def _geometric(
         "dtype": dtype not in (None, "float32"),
         "offload": offload != "none",
         "quantization": quantization is not None,
+        "control": control is not None,
     }
     unused = [name for name, is_given in given.items() if is_given]
     if unused:

@@ -19,6 +19,7 @@ class EngineInfo:
     words: all words that it and its adapters know, where they know no others. prompts: its own prompt for an
     expression, where it has one. offload, quantization: how it was made to fit a small card (see
     `devices.Placement`). remarks: what was found when it was loaded, and is noted with every edit.
+    control: how strengths steer it where that was trained, as `ControlRecord` tells; None: by interpolation.
     moves_units: it moves action units and takes no prompts; it works at the picture's own size, at most
     `size`, and its edits lie on the picture pixel by pixel. record: what else its edits depend on.
     """
@@ -37,6 +38,7 @@ class EngineInfo:
     offload: str = "none"
     quantization: str | None = None
     remarks: tuple[str, ...] = ()
+    control: Mapping[str, Any] | None = None
     moves_units: bool = False
     record: Mapping[str, Any] = field(default_factory=dict)
 
@@ -45,12 +47,14 @@ class EngineInfo:
 class Target:
     """What one request asks for: its prompts, and for each picture the weight of each prompt's direction.
 
-    units: the same in action units, for each picture; none for a prompt in one's own words.
+    units: the same in action units, for each picture. expressions: whose prompts these are. Both: none for a
+    prompt in one's own words.
     """
 
     prompts: tuple[str, ...]
     weights: tuple[tuple[float, ...], ...]
     units: tuple[ActionUnits, ...] = ()
+    expressions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

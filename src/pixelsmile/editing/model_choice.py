@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelsmile.editing.adapters.files import adapter_specs, find_adapter
+from pixelsmile.editing.controls.files import find_control
 from pixelsmile.editing.folders import EMBEDDED, FULL_MODEL, GEOMETRIC, check_folder, find_model, is_hub_id
 from pixelsmile.errors import ModelError
 
@@ -37,17 +38,22 @@ class ModelChoice:
     dtype: str | None = None
     offload: str = "none"
     quantization: str | None = None
+    control: str | None = None
     reason: str | None = None
 
     def check_files(self) -> None:
         """Refuse an adapter and a model's folder that are not there or not whole, within a second.
 
-        Without torch, and before anything is fetched but adapters. AdapterError, ModelError.
+        The same of a control, which is found to be for the model where that is in a folder. Without torch,
+        and before anything is fetched but adapters. AdapterError, ModelError.
         """
+        found = None if self.control is None else find_control(self.control)
         for spec in adapter_specs(self.adapter) or ():
             find_adapter(spec)
         if self.model is not None and self.model != GEOMETRIC and not is_hub_id(self.model):
-            find_model(self.model)
+            folder = find_model(self.model)
+            if found is not None:
+                found.check(folder)
 
     def check_device(self) -> None:
         """Refuse a device that is not here, and a way to fit it that it does not have. DeviceError.
@@ -101,6 +107,7 @@ def load_editor(
             dtype=choice.dtype,
             offload=choice.offload,
             quantization=choice.quantization,
+            control=choice.control,
         )
 
 

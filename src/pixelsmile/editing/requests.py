@@ -161,7 +161,7 @@ def target_of(request: Request, engine: Engine, domain: str) -> Target:
     blend = request.blend if request.blend is not None else {request.expression or NEUTRAL: 1.0}
     known = known_domain(engine.info, domain)
     prompts = tuple(engine.info.prompts.get(name, target_prompt(name, known)) for name in blend)
-    return Target(prompts, blend_weights(blend, request.strengths))
+    return Target(prompts, blend_weights(blend, request.strengths), expressions=tuple(blend))
 
 
 def blend_weights(blend: Mapping[str, float], strengths: Sequence[float]) -> tuple[tuple[float, ...], ...]:

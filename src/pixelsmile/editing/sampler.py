@@ -8,13 +8,13 @@ latents, N tokens, D channels of a token.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pixelsmile.editing.conditioning import Term
+from pixelsmile.editing.conditioning import Control, Term, TextualInterpolation
 from pixelsmile.editing.flow import PATCH, FlowSchedule, euler_step, make_noise, pack, unpack
 
 
@@ -52,7 +52,8 @@ class BatchDone:
 class Denoiser:
     """The transformer with what every forward of an edit shares.
 
-    reference: packed latents (P, N, D) of the source pictures, at the size of the pictures to make.
+    reference: packed latents (P, N, D) of the source pictures, at the size of the pictures to make. control:
+    what steers the transformer as the terms say.
     """
 
     transformer: Any
@@ -60,6 +61,7 @@ class Denoiser:
     reference: Tensor
     latent_size: tuple[int, int]
     batch_size: int
+    control: Control = field(default_factory=TextualInterpolation)
 
     def velocity(
         self,
@@ -83,6 +85,8 @@ class Denoiser:
                 samples_R = torch.tensor([sample for sample, _ in part], device=tokens_BND.device)
                 weights_R = torch.tensor([term.weight for _, term in part], device=tokens_BND.device)
                 embeddings = torch.stack([term.embedding for _, term in part])
+                steers = [term.steer for _, term in part if term.steer is not None]
+                self.control.steer(torch.stack(steers) if steers else None)
                 reference_RND = self.reference[pictures_B[samples_R]]
                 predicted_RND = self._forward(tokens_BND[samples_R], reference_RND, sigma, embeddings).float()
                 velocity_BND.index_add_(0, samples_R, weights_R.view(-1, 1, 1) * predicted_RND)

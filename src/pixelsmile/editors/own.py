@@ -80,12 +80,14 @@ class OwnEditor:
         info, settings = self._editor.engine.info, self._settings
         given = [Path(str(adapter["source"])).name for adapter in info.adapters if "domain" not in adapter]
         brought = ["its adapters"] if len(given) < len(info.adapters) else []
+        control = [] if info.control is None else [str(info.control["settings"]["method"])]
         return {
             "kind": "pixelsmile",
-            "name": " + ".join([Path(info.model).name, *given, *brought]),
+            "name": " + ".join([Path(info.model).name, *given, *brought, *control]),
             "model": info.model,
             "model_sha256": _weights_hash(info.model),
             "adapters": [dict(adapter) for adapter in info.adapters],
+            **({} if info.control is None else {"control": dict(info.control)}),
             "device": info.device.partition(":")[0],
             "dtype": info.dtype,
             "quantization": info.quantization,

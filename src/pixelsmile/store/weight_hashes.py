@@ -14,10 +14,11 @@ from contextlib import closing, contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 
-from pixelsmile.hashing import sha256_file, sha256_json
+from pixelsmile.hashing import sha256_bytes, sha256_file, sha256_json
 
 MIN_BYTES = 2**20  # below that, reading takes no longer than asking
 _SETTLED_S = 2.0  # since a change: a second one in the same tick of a disk's clock would not be seen
+_SAMPLED_BYTES = 2**20
 _PATIENCE_S = 1.0  # for other processes
 _CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 _TABLE = """CREATE TABLE IF NOT EXISTS files (
@@ -65,6 +66,28 @@ def sha256_weights(path: Path) -> str:
         return remembered_sha256(path)
     config, weights = (path.with_name(_CONFIG), path) if path.is_file() else (path / _CONFIG, path / _WEIGHTS)
     return sha256_json({_CONFIG: sha256_file(config), _WEIGHTS: remembered_sha256(weights)})
+
+
+def fingerprint(folder: Path) -> str:
+    """Of a folder of weights: its JSON files, and sizes, heads and tails of its safetensors files. OSError.
+
+    Reading 40 GB at every start would take minutes; two trainings of one architecture differ everywhere.
+    """
+    found: dict[str, str] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".json":
+            found[path.name] = sha256_file(path)
+        elif path.suffix == ".safetensors":
+            found[path.name] = _sampled_hash(path)
+    return sha256_json(found)
+
+
+def _sampled_hash(path: Path) -> str:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(_SAMPLED_BYTES)
+        file.seek(max(0, size - _SAMPLED_BYTES))
+        return sha256_bytes(f"{size} ".encode() + head + file.read())
 
 
 def _state(found: os.stat_result) -> tuple[int, int, int, str]:

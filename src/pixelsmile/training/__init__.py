@@ -1,11 +1,14 @@
 """Training the adapter: triplets in, through a cache and a loop that can be killed, an adapter out.
 
-Presets are whole trainings as configurations: `pixelsmile train human --set data.triplets=...`.
+Or a control of another method comes out (`editing/controls`). Presets are whole trainings as configurations:
+`pixelsmile train human --set data.triplets=...`.
 """
 
 from pathlib import Path
 
-PRESETS = ("human", "anime", "embedded", "fed")
+from pixelsmile.editing.controls.settings import METHODS
+
+PRESETS = ("human", "anime", "embedded", "fed", *METHODS)
 
 
 def preset_path(name: str) -> Path:

@@ -14,14 +14,15 @@ from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.folders import ModelOptions
 from pixelsmile.editing.requests import words_of
 from pixelsmile.hashing import sha256_file, sha256_json
-from pixelsmile.store.weight_hashes import remembered_sha256
+from pixelsmile.store.weight_hashes import fingerprint, remembered_sha256
 from pixelsmile.training.adapter import adapter_bytes, add_adapter, load_adapter
 from pixelsmile.training.cache import TripletCache
 from pixelsmile.training.cache_filling import CacheProgress, fill
 from pixelsmile.training.config import TrainingConfig, start_file
+from pixelsmile.training.control_job import control_job
 from pixelsmile.training.distribution import on_main, shared
 from pixelsmile.training.loop import Job
-from pixelsmile.training.networks import Networks, load_networks, transformer_hash
+from pixelsmile.training.networks import Networks, load_networks
 from pixelsmile.training.objective import Objective
 from pixelsmile.training.optimiser import check_optimiser
 from pixelsmile.training.order import Order
@@ -58,6 +59,13 @@ def assemble(
     check_optimiser(config.optimiser, accelerator.device)
     start = start_file(config)
     networks = load_networks(config, triplets, accelerator.device)
+    if config.control is not None:
+        cache = _filled_cache(config, networks, triplets, accelerator, on_progress)
+        content = on_main(accelerator, lambda: cache.sha256(triplets))
+        data = _data_hash(path, start, networks, shared(accelerator, content), limit)
+        seen = _seen(config, triplets, accelerator.num_processes)
+        num_steps = config.num_steps(len(triplets), accelerator.num_processes)
+        return control_job(config, config.control, networks, cache, triplets, seen, data, num_steps)
     notes = _notes(triplets, networks.options)
     export = partial(adapter_bytes, settings=config.adapter, notes=notes)
     validate = None
@@ -90,9 +98,7 @@ def _filled_cache(
 ) -> TripletCache:
     """The cache with those of `triplets` in it that the run will see: the main process fills it, the others
     wait."""
-    num_steps = config.num_steps(len(triplets), accelerator.num_processes)
-    num_positions = num_steps * config.run.global_batch(accelerator.num_processes)
-    seen = [triplets[number] for number in Order(len(triplets), config.run.seed).triplets(num_positions)]
+    seen = _seen(config, triplets, accelerator.num_processes)
     grid, shares = _latent_grid(config, networks), config.data.window
     window = None if shares is None else TokenWindow.of(shares, grid)
 
@@ -114,6 +120,13 @@ def _filled_cache(
 
     # Whoever opens the cache reads what is new in it: one process, then the others remember its hashes.
     return on_main(accelerator, filled) or opened()
+
+
+def _seen(config: TrainingConfig, triplets: Sequence[Triplet], num_processes: int) -> list[Triplet]:
+    """Those of the triplets that the run trains on."""
+    num_steps = config.num_steps(len(triplets), num_processes)
+    num_positions = num_steps * config.run.global_batch(num_processes)
+    return [triplets[number] for number in Order(len(triplets), config.run.seed).triplets(num_positions)]
 
 
 def _module(
@@ -159,7 +172,7 @@ def _data_hash(path: Path, start: Path | None, networks: Networks, content: str,
             "start": None if start is None else remembered_sha256(start),
             "triplets": sha256_file(path),
             "limit": limit,
-            "transformer": transformer_hash(networks.folder),
+            "transformer": fingerprint(networks.folder / "transformer"),
             "cached": content,
         }
     )

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from pixelsmile.editing.autoencoder import encode_images
-from pixelsmile.editing.conditioning import Prompt
+from pixelsmile.editing.conditioning import num_shared
 from pixelsmile.editing.flow import PATCH, pack
 from pixelsmile.editing.pictures import centre_square, resized, to_tensor
 from pixelsmile.editing.prompts import PICTURE, SUFFIX
@@ -216,15 +216,6 @@ def _check_prompts(tasks: Iterable[_PictureTask], tokenizer: Any) -> None:
                 f"the prompt {text!r} has {seen} tokens, {neutral!r} {wanted}: training interpolates between "
                 "prompts of one length, so give the model such prompts in its pixelsmile.json"
             )
-
-
-def num_shared(neutral: Prompt, target: Prompt) -> int:
-    """How many tokens at the start of two prompts of one length are the same, the picture's among them.
-
-    The text encoder is causal, so their embeddings are the same too, and are kept once.
-    """
-    pairs = zip(neutral.token_ids, target.token_ids, strict=True)
-    return next((index for index, (a, b) in enumerate(pairs) if a != b), len(neutral.token_ids))
 
 
 def _embedding(encoder: TorchEncoder, unit_1CHW: Tensor, landmarks_52: Tensor, path: Path) -> Tensor:

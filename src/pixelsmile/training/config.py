@@ -5,18 +5,24 @@ torch is loaded, and which changes a run that goes on may make, follows.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter
+from pixelsmile.editing.controls.settings import ConceptSliderSettings, MethodSettings
 from pixelsmile.editing.folders import find_model, is_hub_id
 from pixelsmile.errors import AdapterError, ExpressionError, InputError, StrengthError
 from pixelsmile.expressions import check_strengths, parse_expression
 from pixelsmile.hashing import sha256_json
 from pixelsmile.store.run_folder import differences
 
+if TYPE_CHECKING:
+    from pixelsmile.triplets.triplet import Triplet
+
+_FULL = 0.95  # of an expression, where a label may be rounded
 CONFIG_NAME = "config.yaml"  # in the folder of a run
 
 Positive = Annotated[float, Field(gt=0)]
@@ -229,10 +235,14 @@ class ValidationSettings(_Section):
 
 
 class TrainingConfig(_Section):
-    """A whole training. InputError, as it is, for sections that do not go together."""
+    """A whole training. InputError, as it is, for sections that do not go together.
+
+    control: a method of control that is trained in place of an adapter, with a loss of its own.
+    """
 
     model: ModelSettings = ModelSettings()
     adapter: AdapterSettings = AdapterSettings()
+    control: MethodSettings | None = None
     data: DataSettings
     objective: ObjectiveSettings = ObjectiveSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
@@ -247,6 +257,24 @@ class TrainingConfig(_Section):
             raise InputError("model.quantization needs a GPU, and model.device is cpu: leave one of them out")
         if self.model.device == "cpu" and self.optimiser.kind == "adamw8bit":
             raise InputError("optimiser.kind 'adamw8bit' needs a GPU: use 'adamw'")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_a_control(self) -> "TrainingConfig":
+        if self.control is None:
+            return self
+        method, objective = self.control.method, self.objective
+        if objective.contrastive.weight or objective.identity.weight:
+            raise InputError(
+                f"control {method} has a loss of its own: set objective.contrastive.weight and "
+                f"objective.identity.weight to 0, as the recipe {method} does"
+            )
+        for key, given in (
+            ("validation.every", self.validation.every),
+            ("adapter.start", self.adapter.start),
+        ):
+            if given is not None:
+                raise InputError(f"{key} is for adapters, and control is {method}: set it to null")
         return self
 
     def num_steps(self, num_triplets: int, num_processes: int) -> int:
@@ -279,12 +307,27 @@ def check_training(config: TrainingConfig, num_processes: int) -> None:
             f"the contrastive term compares two targets, the lines of {config.data.triplets!r} have one and "
             "an instruction: set objective.contrastive.weight to 0, as the recipe fed does"
         )
+    if config.control is not None:
+        _check_control(config.control, triplets)
     if not is_hub_id(config.model.name):
         find_model(config.model.name)
     start_file(config)
     if config.validation.every is not None:
         for portrait in config.validation.portraits:
             load_image(portrait)
+
+
+def _check_control(settings: MethodSettings, triplets: Sequence["Triplet"]) -> None:
+    """InputError for triplets that a method does not learn from."""
+    if triplets[0].b is None:
+        raise InputError(f"{settings.method} learns from triplets of two targets, these have an instruction")
+    if isinstance(settings, ConceptSliderSettings) and settings.pairs == "pictures":
+        lowest = min(target.strength for triplet in triplets for target in triplet.targets)
+        if lowest < _FULL:
+            raise InputError(
+                f"concept-slider learns from pairs of neutral and full faces, and a target has {lowest:g}: "
+                "draw them with `triplets draw --strengths 1 1`, or set control.pairs to prompts"
+            )
 
 
 def start_file(config: TrainingConfig) -> Path | None:
@@ -338,8 +381,10 @@ def flattened(config: TrainingConfig) -> dict[str, object]:
 
 def config_hash(config: TrainingConfig) -> str:
     """The SHA-256 of what decides the weights: configs between which a run may be continued hash alike."""
-    values = flattened(config).items()
-    return sha256_json({_HASHED_AS.get(key, key): value for key, value in values if not _is_free(key)})
+    values = {key: value for key, value in flattened(config).items() if not _is_free(key)}
+    if config.control is None:
+        del values["control"]  # so that checkpoints of before go on
+    return sha256_json({_HASHED_AS.get(key, key): value for key, value in values.items()})
 
 
 def first_difference(before: TrainingConfig, now: TrainingConfig) -> tuple[str, object, object] | None:

@@ -28,12 +28,14 @@ from torch import Tensor
 from pixelsmile.editing.components import without_storage
 from pixelsmile.editing.flow import PATCH
 from pixelsmile.editing.folders import EMBEDDED, OPTIONS_FILE, fetched, find_model, read_options
+from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.training.adapter import add_adapter
 from pixelsmile.training.assembly import OnProgress, assemble
 from pixelsmile.training.config import TrainingConfig
+from pixelsmile.training.control_job import untrained
 from pixelsmile.training.distribution import on_main, shared
 from pixelsmile.training.loop import Trainer
-from pixelsmile.training.run_folder import RunFolder
+from pixelsmile.training.run_folder import RunFolder, product_name
 from pixelsmile.training.statistics import StatRecord, ValidationRecord
 from pixelsmile.training.validation import Measure
 from pixelsmile.training.window import TokenWindow
@@ -91,8 +93,11 @@ def estimate(
     weight_bytes = number_bytes if on_gpu else 4
     frozen_bytes = {None: float(weight_bytes), "8bit": 1.0, "4bit": 0.53}[config.model.quantization]
     num_frozen, num_vae = _count(transformer.parameters()), _count(vae.parameters())
-    add_adapter(transformer, config.adapter, seed=0)
-    trained = _count(weight for weight in transformer.parameters() if weight.requires_grad)
+    if config.control is None:
+        add_adapter(transformer, config.adapter, seed=0)
+        trained = _count(weight for weight in transformer.parameters() if weight.requires_grad)
+    else:
+        trained = _count(untrained(config, config.control, transformer, EXPRESSIONS).parameters())
     moment_bytes = 2 if config.optimiser.kind == "adamw8bit" else 8
     memory = [
         _weights("transformer, frozen", num_frozen, frozen_bytes, num_shards),
@@ -152,7 +157,7 @@ def rehearse(
         job = assemble(small, folder, accelerator, measure=measure, on_progress=on_progress, limit=limit)
         trainer = Trainer(job, small, folder, accelerator)
         events = list(trainer.run())
-        size = on_main(accelerator, lambda: folder.adapter.stat().st_size)
+        size = on_main(accelerator, lambda: (path / product_name(small)).stat().st_size)
     finally:
         if accelerator.is_main_process:
             shutil.rmtree(path, ignore_errors=True)

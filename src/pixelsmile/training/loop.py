@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from pixelsmile.training.config import TrainingConfig, config_hash
 from pixelsmile.training.distribution import agree, gathered, is_spread, mean_over_processes, on_main, whole
 from pixelsmile.training.optimiser import Average, Trained, learning_rate, make_optimiser, trainable
 from pixelsmile.training.order import Layout, Order, derived_seed
-from pixelsmile.training.run_folder import RunFolder
+from pixelsmile.training.run_folder import RunFolder, product_name
 from pixelsmile.training.statistics import (
     StatRecord,
     ValidationRecord,
@@ -47,9 +47,10 @@ class Job:
     module: called with draws, it gives scalars by name, means over their triplets: `total` is minimised, the
     others are reported. All that is random about a triplet comes from its seed, so that it does not depend on
     what else is in the batch. The parameters that require gradients are trained. data: hash of all that is
-    frozen and decides the losses, the triplets among it. export: the bytes of the adapter's file, from the
-    trained tensors by name. validate: of the averaged weights, after so many steps; called on the
-    main process, or on all where the weights are spread over them.
+    frozen and decides the losses, the triplets among it. export: the bytes of the file that comes of it, the
+    adapter's or the control's, from the trained tensors by name. validate: of the averaged weights, after so
+    many steps; called on the main process, or on all where the weights are spread over them. beside: more
+    files that come of it, by name.
     """
 
     module: nn.Module
@@ -57,6 +58,7 @@ class Job:
     data: str
     export: Callable[[Mapping[str, Tensor]], bytes]
     validate: Callable[[int], ValidationRecord] | None = None
+    beside: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -229,10 +231,12 @@ class Trainer:
         tensors = whole(self._trained.average.values, self._accelerator.is_main_process)
 
         def write() -> None:
-            data, path = self._job.export(tensors), self._folder.adapter
-            if not path.is_file() or sha256_file(path) != sha256_bytes(data):
-                write_file(path, data, force=True)
-                self.has_written = True
+            product = product_name(self._config)
+            for name, data in {product: self._job.export(tensors), **self._job.beside}.items():
+                path = self._folder.path / name
+                if not path.is_file() or sha256_file(path) != sha256_bytes(data):
+                    write_file(path, data, force=True)
+                    self.has_written = True
 
         on_main(self._accelerator, write)
 

@@ -25,12 +25,10 @@ from pixelsmile.faces.weights import WEIGHTS
 from pixelsmile.features.clip import PUBLISHED, ClipEncoder
 from pixelsmile.features.drawn import DrawnEncoder
 from pixelsmile.features.encoder import ImageEncoder, sha256_encoder
-from pixelsmile.hashing import sha256_bytes, sha256_file, sha256_json
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.triplets.triplet import Triplet
 
 _AUTO = "auto"
-_SAMPLED_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -165,25 +163,3 @@ def _around_text(encoder: PromptEncoder) -> dict[str, Any]:
         "image_processor": json.loads(encoder.image_processor.to_json_string()),
         "condition_size": encoder.condition_size,
     }
-
-
-def transformer_hash(folder: Path) -> str:
-    """A fingerprint of the transformer's weights: its config, and sizes, heads and tails of its files.
-
-    Reading 40 GB at every start would take minutes; two trainings of one architecture differ everywhere.
-    """
-    found: dict[str, str] = {}
-    for path in sorted((folder / "transformer").iterdir()):
-        if path.suffix == ".json":
-            found[path.name] = sha256_file(path)
-        elif path.suffix == ".safetensors":
-            found[path.name] = _sampled_hash(path)
-    return sha256_json(found)
-
-
-def _sampled_hash(path: Path) -> str:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(_SAMPLED_BYTES)
-        file.seek(max(0, size - _SAMPLED_BYTES))
-        return sha256_bytes(f"{size} ".encode() + head + file.read())

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pixelsmile.editing.controls.files import RECORD_NAME, WEIGHTS_NAME
 from pixelsmile.errors import InputError
 from pixelsmile.store.configuration import read_configuration, write_configuration
 from pixelsmile.store.manifests import record_file
@@ -10,6 +11,11 @@ from pixelsmile.training.checkpoint import Checkpoints
 from pixelsmile.training.config import CONFIG_NAME, TrainingConfig, first_difference
 
 ADAPTER_NAME = "adapter.safetensors"
+
+
+def product_name(config: TrainingConfig) -> str:
+    """The file that a training ends in: an adapter, or the weights of a control."""
+    return ADAPTER_NAME if config.control is None else WEIGHTS_NAME
 
 
 class RunFolder(WorkFolder):
@@ -51,9 +57,10 @@ class RunFolder(WorkFolder):
 
     def write_manifest(self, config: TrainingConfig) -> None:
         """Say what was trained, from which triplets, by which code, into which file. OutputError."""
+        beside = [] if config.control is None else [RECORD_NAME]
         self.finish(
             "training",
-            [ADAPTER_NAME],
+            [product_name(config), *beside],
             settings=config.model_dump(mode="json"),
             seeds=[config.run.seed],
             inputs=[record_file(config.data.triplets)],

@@ -25,7 +25,7 @@ from pixelsmile.training.objective import Objective
 from pixelsmile.training.order import SeededTriplet
 from pixelsmile.training.window import TokenWindow
 
-_SCHEDULE = FlowSchedule()
+SCHEDULE = FlowSchedule()  # noise levels are uniform, as in the reference
 
 BatchOf = Callable[[Sequence[int]], TrainingBatch]
 
@@ -62,7 +62,7 @@ class TrainingStep(nn.Module):
         """
         batch = batch.to(next(self.transformer.parameters()).device)
         uniform_B, noise_BND = draw_noise(seeds, batch.targets.shape[1:], batch.targets.device)
-        sigmas_B = _SCHEDULE.shifted(uniform_B)
+        sigmas_B = SCHEDULE.shifted(uniform_B)
         velocities_RND = self._velocities(batch, noise_BND, sigmas_B)
         return self.objective.losses(batch, velocities_RND, noise_BND, sigmas_B)
 
@@ -81,20 +81,38 @@ class TrainingStep(nn.Module):
     def _predicted(self, batch: TrainingBatch, noise_RND: Tensor, sigmas_R: Tensor) -> Tensor:
         noisy_RND = add_noise(batch.targets, noise_RND, sigmas_R)
         embeddings_RTE, mask_RT = batch.conditions()
-        height, width = batch.grid
-        shape = (1, height // PATCH, width // PATCH)
-        num_rows, num_tokens, _ = noisy_RND.shape
-        dtype = self.precision
-        with torch.autocast(noisy_RND.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
-            predicted: Any = self.transformer(
-                hidden_states=torch.cat([noisy_RND, batch.source], dim=1).to(dtype),
-                timestep=_SCHEDULE.timestep(sigmas_R, dtype),
-                encoder_hidden_states=embeddings_RTE.to(dtype),
-                encoder_hidden_states_mask=mask_RT,
-                img_shapes=[[shape, shape]] * num_rows,
-                return_dict=False,
-            )
-        return predicted[0][:, :num_tokens].float()
+        return predicted(
+            self.transformer, batch, noisy_RND, sigmas_R, (embeddings_RTE, mask_RT), self.precision
+        )
+
+
+def predicted(
+    transformer: nn.Module,
+    batch: TrainingBatch,
+    noisy_RND: Tensor,
+    sigmas_R: Tensor,
+    conditions: tuple[Tensor, Tensor | None],
+    precision: torch.dtype,
+) -> Tensor:
+    """The velocities (R, N, D), float32, that the transformer predicts with the sources as references.
+
+    conditions: embeddings (R, T, E) and the mask of their tokens (None: all are there). precision: of the
+    arithmetic; bfloat16 runs under autocast.
+    """
+    embeddings_RTE, mask_RT = conditions
+    height, width = batch.grid
+    shape = (1, height // PATCH, width // PATCH)
+    num_rows, num_tokens, _ = noisy_RND.shape
+    with torch.autocast(noisy_RND.device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
+        output: Any = transformer(
+            hidden_states=torch.cat([noisy_RND, batch.source], dim=1).to(precision),
+            timestep=SCHEDULE.timestep(sigmas_R, precision),
+            encoder_hidden_states=embeddings_RTE.to(precision),
+            encoder_hidden_states_mask=mask_RT,
+            img_shapes=[[shape, shape]] * num_rows,
+            return_dict=False,
+        )
+    return output[0][:, :num_tokens].float()
 
 
 @dataclass(frozen=True)

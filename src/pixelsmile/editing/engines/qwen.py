@@ -17,12 +17,13 @@ from pixelsmile.editing import autoencoder as codec
 from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter, is_for
 from pixelsmile.editing.adapters.transformer import activate, load_adapters
 from pixelsmile.editing.components import Components, load_components, offload
-from pixelsmile.editing.conditioning import Prompt, choose_interpolation, condition
+from pixelsmile.editing.conditioning import Aim, Control, Prompt, TextualInterpolation
+from pixelsmile.editing.controls.control import load_control
+from pixelsmile.editing.controls.files import ControlFile
 from pixelsmile.editing.devices import Placement
 from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Preview, Progress
 from pixelsmile.editing.flow import PATCH, FlowSchedule, pack, unpack
 from pixelsmile.editing.folders import PUBLISHED_ADAPTER, ModelOptions, find_model, read_options
-from pixelsmile.editing.options import Interpolation
 from pixelsmile.editing.part_checks import weight_remarks
 from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.prompts import PromptEncoder
@@ -47,8 +48,13 @@ class QwenEngine:
         options: ModelOptions,
         adapters: Sequence[Mapping[str, Any]] = (),
         remarks: Sequence[str] = (),
+        control: Control | None = None,
+        control_record: Mapping[str, Any] | None = None,
     ) -> None:
-        """adapters: those on the transformer, as `load_adapters` recorded them; other arguments as loaded."""
+        """adapters: those on the transformer, as `load_adapters` recorded them; other arguments as loaded.
+
+        control: with what is recorded of it; None: textual interpolation.
+        """
         self.info = EngineInfo(
             model=model,
             device=str(placement.device),
@@ -64,23 +70,36 @@ class QwenEngine:
             offload=placement.offload,
             quantization=placement.quantization,
             remarks=tuple(remarks),
+            control=control_record,
         )
         self.parts = parts
         self.encoder = PromptEncoder(
             parts.text_encoder, parts.tokenizer, parts.image_processor, options.condition_size
         )
         self._placement = placement
+        self._control = control or TextualInterpolation()
         self._hooks = offload(parts, placement) if placement.offload != "none" else None
 
     @classmethod
-    def load(cls, model: str, adapters: Sequence[AdapterSpec] | None, placement: Placement) -> "QwenEngine":
-        """Load a folder or hub id with these adapters (None: with its own). ModelError, AdapterError.
+    def load(
+        cls,
+        model: str,
+        adapters: Sequence[AdapterSpec] | None,
+        placement: Placement,
+        control: ControlFile | None = None,
+    ) -> "QwenEngine":
+        """Load a folder or hub id with these adapters (None: with its own, or with a control with none).
+
+        ModelError, AdapterError.
 
         What a person should know of it is logged before the long wait, and kept in `info.remarks`.
         """
         for spec in adapters or ():
             find_adapter(spec)  # a wrong one is refused before the model is fetched and loaded
         folder = find_model(model)
+        if control is not None:
+            control.check(folder)
+            adapters = adapters or ()  # it was trained on the bare base
         options = read_options(folder)
         remarks = [*_without_adapter(model, adapters, options), *weight_remarks(folder)]
         for remark in remarks:
@@ -94,7 +113,10 @@ class QwenEngine:
         if adapters is None:  # recorded by the model's name: pictures travel, and folders name people
             for record, name in zip(loaded, options.adapters.values(), strict=True):
                 record["source"] = f"{model}/{name}"
-        return cls(model, parts, placement, options, loaded, remarks)
+        if control is None:
+            return cls(model, parts, placement, options, loaded, remarks)
+        steering = load_control(control, parts.transformer, placement.device)
+        return cls(model, parts, placement, options, loaded, remarks, steering, control.as_dict())
 
     @property
     def multiple_px(self) -> int:
@@ -119,7 +141,7 @@ class QwenEngine:
                 yield place, Progress("encode", 0, 1)
                 prompts, reference_BCHW = self._encode(job)
                 yield place, Progress("encode", 1, 1)
-                runs.append(_Run(job, place, *samples_of(job, prompts)))
+                runs.append(_Run(job, place, *samples_of(job, prompts, self._control)))
                 references.append(reference_BCHW)
             denoiser = self._denoiser(first, torch.cat(references))
             sigmas = tuple(denoiser.schedule.sigmas(first.num_steps).tolist())
@@ -194,7 +216,9 @@ class QwenEngine:
         _, _, height, width = reference_BCHW.shape
         default = CPU_BATCH if self._placement.device.type == "cpu" else GPU_BATCH
         batch_size = job.batch_size or default
-        return Denoiser(self.parts.transformer, schedule, reference_BND, (height, width), batch_size)
+        return Denoiser(
+            self.parts.transformer, schedule, reference_BND, (height, width), batch_size, self._control
+        )
 
     def _release(self) -> None:
         if self._hooks is not None:
@@ -253,33 +277,35 @@ def _without_adapter(model: str, adapters: Sequence[AdapterSpec] | None, options
     ]
 
 
+@torch.inference_mode()
 def samples_of(
-    job: EditJob, prompts: dict[str, Prompt]
-) -> tuple[list[Sample], list[list[int]], list[Interpolation]]:
-    """The distinct samples of a job, which of them each picture of each target shows, and how each target is
-    interpolated.
+    job: EditJob, prompts: dict[str, Prompt], control: Control
+) -> tuple[list[Sample], list[list[int]], list[str]]:
+    """The distinct samples of a job, which of them each picture of each target shows, and the form in which
+    each target is conditioned.
 
-    Samples with equal conditions are one sample: at strength 0 all expressions are the neutral face.
+    Samples with equal conditions are one sample: at strength 0 all expressions are the neutral face, where
+    the control says so.
     """
-    neutral = prompts[job.neutral]
     samples: list[Sample] = []
     known: dict[Any, int] = {}
-    shown, interpolations = [], []
+    shown, forms = [], []
     for target in job.targets:
-        encoded = [prompts[text] for text in target.prompts]
-        interpolation = choose_interpolation(job.conditioning, neutral, encoded)
+        encoded = tuple(prompts[text] for text in target.prompts)
+        aim = Aim(prompts[job.neutral], encoded, target.expressions, job.domain)
+        form = control.form(job.conditioning, aim)
         row = []
         for weights in target.weights:
             pairs = zip(target.prompts, weights, strict=True)
-            acting = tuple((text, weight) for text, weight in pairs if weight)
-            key = (interpolation, acting) if acting else ()
+            acting = tuple((text, weight) for text, weight in pairs if weight or not control.shares_neutral)
+            key = (form, acting) if acting else ()
             if key not in known:
                 known[key] = len(samples)
-                samples.append(Sample(job.seed, tuple(condition(interpolation, neutral, encoded, weights))))
+                samples.append(Sample(job.seed, tuple(control.terms(form, aim, weights))))
             row.append(known[key])
         shown.append(row)
-        interpolations.append(interpolation)
-    return samples, shown, interpolations
+        forms.append(form)
+    return samples, shown, forms
 
 
 def is_finite(values: Tensor) -> bool:
