@@ -142,6 +142,7 @@ HEAVY = ("torch", "diffusers", "transformers", "skia", "PIL", "numpy", "pydantic
         "from pixelsmile.cli import main; main(['expressions'])",
         "from pixelsmile.cli.edit import parser; parser().format_help()",
         "from pixelsmile.cli.train import parser; parser().format_help()",
+        "from pixelsmile.cli.serve import parser; parser().format_help()",
     ],
 )
 def test_a_look_loads_nothing_heavy(statement):

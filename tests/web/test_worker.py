@@ -253,6 +253,23 @@ def test_an_engine_that_gives_nothing_is_an_error_and_not_the_end(started) -> No
     assert "without a picture" in str(heard.error)
 
 
+def test_a_worker_that_fails_goes_on(started, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, _ = started(plain=Brightness())
+    group, failures = worker._group, [RuntimeError("a fault of ours")]
+
+    def fail_once(jobs: Sequence[object]) -> object:
+        if failures:
+            raise failures.pop()
+        return group(jobs)
+
+    monkeypatch.setattr(worker, "_group", fail_once)
+    first, second = Heard(), Heard()
+    worker.submit("plain", edit(), first)
+    assert "a fault of ours" in str(first.error)
+    worker.submit("plain", edit(), second)
+    assert levels(second) == [50, 150]
+
+
 def test_a_model_that_cannot_be_loaded_says_no_path(tmp_path) -> None:
     folder = tmp_path / "mine"
     models = Served({"mine": ModelChoice(str(folder))}, "mine", "mine")

@@ -3,6 +3,7 @@
 import argparse
 import ipaddress
 import logging
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
         if (error.name or "").startswith("pixelsmile"):
             raise
         raise InputError(f"the server needs {error.name}: {EXTRA}") from error
+    from pixelsmile.editing.folders import GEOMETRIC
     from pixelsmile.web.models import served
 
     devices = parts_of(options.device) if options.device else [None]
@@ -41,6 +43,9 @@ def run(options: argparse.Namespace) -> int:
     )
     keys = None if options.key_file is None else Keys.read(Path(options.key_file))
     models = served(options.models, asked_model(options))
+    for choice in models.choices.values():
+        for device in devices if choice.model != GEOMETRIC else ():
+            replace(choice, device=device).check_device()
     with listen(options.host, options.port) as listening:
         _be_discreet(options.quiet)
         with loading("the models", options.quiet or not options.preload):

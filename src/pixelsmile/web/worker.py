@@ -155,15 +155,16 @@ class Job:
         return None if engine is None else engine.ticket
 
     def fail(self, error: Exception) -> None:
-        """End it before it was begun."""
-        self._end(Failed(error))
+        """End it for a reason that is none of its own, unless it has ended."""
+        if self.seconds is None:
+            self._end(Failed(error))
 
     def _end(self, event: object | None) -> None:
         steps, self._steps = self._steps, None
         if isinstance(steps, Generator):
             steps.close()
         self._tools = None
-        self.seconds = time.monotonic() - self._began if self._began else None
+        self.seconds = time.monotonic() - self._began if self._began else 0.0
         if event is not None:
             self._say(event)
 
@@ -295,11 +296,15 @@ class Worker:
                     job.begin(desk)
                 while group := self._group(jobs):
                     self._run(desk, group)
+            except Exception as error:  # the thread goes on: others wait
+                _log.error("the worker failed", exc_info=error)
+                for job in jobs:
+                    job.fail(error)
             finally:
                 with self._changed:
                     self._running.difference_update(jobs)
                 for job in jobs:
-                    if job.seconds is not None:
+                    if job.seconds is not None and not job.is_cancelled:
                         self._mean_s += _MEMORY * (job.seconds / len(jobs) - self._mean_s)
 
     def _next(self, desk: Desk) -> list[Job]:
