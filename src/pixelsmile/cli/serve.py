@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from pixelsmile.cli.display import loading, remark
-from pixelsmile.cli.options import add_adapter, add_device, add_quiet, asked_model
+from pixelsmile.cli.options import add_adapter, add_control, add_device, add_quiet, asked_model
 from pixelsmile.cli.parsing import CommandParser, parts_of, positive_number, whole_number
 from pixelsmile.errors import InputError
 
@@ -102,6 +102,7 @@ def parser() -> CommandParser:
         "it is downloaded and fits)",
     )
     add_adapter(group)
+    add_control(group)
     group.add_argument("--preload", action="store_true", help="load models before the first request")
     group.add_argument(
         "--max-loaded",
