@@ -31,7 +31,7 @@ def offered(line: str) -> list[str]:
     [
         ("pixelsmile be", ["bench "]),
         ("pixelsmile help be", ["bench "]),
-        ("pixelsmile bench ", ["ffe", "fed", "compare", "study"]),
+        ("pixelsmile bench ", ["ffe", "fed", "compare", "plan", "leaderboard", "study"]),
         ("pixelsmile bench ffe ", ["run", "judge", "report"]),
         ("pixelsmile bench ffe run --b", ["--benchmark "]),
         ("pixelsmile triplets draw --wor", ["--workers "]),

@@ -184,6 +184,8 @@ def test_steps_and_other_strengths(checkpoints, picture):
     assert editor.to_record()["arguments"]["num_inference_steps"] == 3
     (outcome,) = sweep(editor, a_task(), picture, (0.5,))
     assert outcome.failure == "the model takes no strength: ask at strength 1"
+    with pytest.raises(ModelError, match=r"^flux-2-klein-.* makes nothing of this picture: Image too small"):
+        edited(editor, picture.resize((70, 50)))
 
 
 @pytest.mark.parametrize(
