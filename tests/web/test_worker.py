@@ -253,6 +253,23 @@ def test_an_engine_that_gives_nothing_is_an_error_and_not_the_end(started) -> No
     assert "without a picture" in str(heard.error)
 
 
+def test_each_device_has_a_worker() -> None:
+    desks = [TestDesk(plain=Brightness()) for _ in range(2)]
+    for desk in desks:
+        desk.engines["plain"].may_go.clear()
+    worker = Worker(desks)
+    all_heard = [Heard() for _ in range(3)]
+    for heard in all_heard:
+        worker.submit("plain", edit(), heard)
+    until(lambda: all(desk.engines["plain"].batches == [1] for desk in desks))
+    assert (worker.num_running, worker.num_waiting) == (2, 1)
+    for desk in desks:
+        desk.engines["plain"].may_go.set()
+    assert [levels(heard) for heard in all_heard] == [[50, 150]] * 3
+    worker.stop()
+    worker.join(10)
+
+
 def test_a_worker_that_fails_goes_on(started, monkeypatch: pytest.MonkeyPatch) -> None:
     worker, _ = started(plain=Brightness())
     group, failures = worker._group, [RuntimeError("a fault of ours")]
