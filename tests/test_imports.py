@@ -20,6 +20,7 @@ STOREYS = (
     {"portraits"},
     {"networks", "remote"},
     {"faces", "features", "results"},
+    {"provenance"},
     {"editing", "judges"},
     {"editors", "triplets"},
     {"training", "dataset", "benchmarks"},

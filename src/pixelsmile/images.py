@@ -23,6 +23,7 @@ __all__ = [
     "MIN_SIDE_PX",
     "ImageSource",
     "exif_comment",
+    "first_frames",
     "load_image",
     "load_original",
     "picture_size",
@@ -36,6 +37,7 @@ FORMATS: tuple[str, ...] = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 if features.check("avif"):
     FORMATS += ("AVIF",)
 
+_ANIMATED = ("GIF", "WEBP", "PNG")
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 _SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
 _GREY_MODES = ("1", "L", "LA", "La", *_SIXTEEN_BIT_MODES)
@@ -107,6 +109,42 @@ def picture_size(data: bytes) -> tuple[int, int] | None:
             return image.size
     except Exception:  # a parser on hostile bytes raises anything; `load_image` says what is wrong
         return None
+
+
+def first_frames(source: str | PathLike[str], count: int) -> list[Image.Image]:
+    """The first frames of a GIF, WebP or PNG that moves, each as `load_image` gives pictures.
+
+    None for a still picture, and for what is none: `load_image` says what it is. ImageError for an animation
+    that is damaged, or takes too much to read.
+    """
+    name = repr(str(source))
+    with regular_file(source, error=ImageError) as (file, size):
+        try:
+            with _without_warnings():
+                image = Image.open(file, formats=_ANIMATED)
+                if not getattr(image, "is_animated", False):
+                    return []
+        except Exception:  # a parser on hostile bytes raises anything; `load_image` says what is wrong
+            return []
+        check_file(file, name)
+        with image, _without_warnings():
+            check_size(image, name, size)
+            try:
+                return [load_image(image.convert("RGBA")) for _ in _turned_to(image, count)]
+            except ImageError:
+                raise
+            except Exception as error:  # a parser on hostile bytes raises anything
+                raise _damaged(name, error) from error
+
+
+def _turned_to(image: Image.Image, count: int) -> Iterator[int]:
+    """Turns an animation to one frame after the other, at most `count`."""
+    for index in range(count):
+        try:
+            image.seek(index)
+        except EOFError:
+            return
+        yield index
 
 
 def png_texts(path: str | PathLike[str] | IO[bytes]) -> dict[str, str]:

@@ -33,7 +33,7 @@ def group():
 @pytest.fixture
 def edit_group(group, model_folder):
     def run(*arguments):
-        options = ["--model", str(model_folder), "-s", "0", "1", "--steps", "2", "-o", "out"]
+        options = ["--model", str(model_folder), "-s", "0", "1", "--steps", "2", "--no-mark", "-o", "out"]
         return main(["edit", "group.png", *options, *arguments])
 
     return run
@@ -143,7 +143,7 @@ def test_a_face_that_stands_on_its_head_is_edited_upright(model_folder, capsys):
     from skimage.data import astronaut
 
     upright = Image.fromarray(astronaut())
-    options = ["--model", str(model_folder), "-s", "1", "--steps", "1", "--detector", "cascade"]
+    options = ["--model", str(model_folder), "-s", "1", "--steps", "1", "--detector", "cascade", "--no-mark"]
     found = []
     for name, picture in (("upright", upright), ("turned", upright.rotate(180))):
         picture.save("group.png")
@@ -163,7 +163,19 @@ def test_a_face_that_stands_on_its_head_is_edited_upright(model_folder, capsys):
 
 def test_a_box_that_misses_the_face_is_said(model_folder, capsys):
     assert main(["portrait", "--seed", "7", "-o", "face.png"]) == 0
-    edit = ["edit", "face.png", "-e", "happy", "--model", str(model_folder), "-s", "1", "--steps", "1"]
+    edit = [
+        "edit",
+        "face.png",
+        "-e",
+        "happy",
+        "--model",
+        str(model_folder),
+        "-s",
+        "1",
+        "--steps",
+        "1",
+        "--no-mark",
+    ]
     assert main([*edit, "--face", "60,60,140,150", "-o", "missed"]) == 0
     assert "no face is seen in the box 60,60,140,150, but one at 130,1" in capsys.readouterr().err
     assert main([*edit, "--face", "130,140,235,280", "-o", "hit"]) == 0

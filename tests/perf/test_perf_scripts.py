@@ -12,6 +12,7 @@ from diffusers import QwenImageTransformer2DModel
 from skimage import data
 
 PERF = Path(__file__).parents[2] / "perf"
+PHOTOGRAPH = PERF.parent / "docs" / "astronaut.jpg"
 
 
 def run(name, arguments, monkeypatch, **sizes):
@@ -70,6 +71,8 @@ def run(name, arguments, monkeypatch, **sizes):
         pytest.param(
             "planted_build", ("--people", 1, "--workers", 0), {}, "duplicate", marks=pytest.mark.slow
         ),
+        ("marks", ("found", PHOTOGRAPH, "--drawn", 1), {"DRAWN_PX": 128}, "half, crop .8, JPEG 75"),
+        ("marks", ("alarms", "--count", 2), {"UNMARKED_PX": 96}, "0 false alarms in 2 pictures"),
         ("screens", ("test", "--people", 1, "--workers", 0), {}, "all together: recall"),
         pytest.param(
             "screens", ("limits", "--people", 2, "--workers", 0), {}, "max_step_ratio", marks=pytest.mark.slow
@@ -97,6 +100,13 @@ def test_a_data_set_on_paper(tmp_path, monkeypatch):
     assert "| `faces` | 3 | " in text
     assert "cost $40,000" in text
     assert "old" not in text
+
+
+def test_changed_signatures_are_counted(monkeypatch, capsys):
+    pytest.importorskip("c2pa")
+    run("marks", ("tampering", "--count", 2), monkeypatch, UNMARKED_PX=96)
+    said = capsys.readouterr().out
+    assert said.count("untrusted; of 2 with a changed byte of the picture 2 are told as broken") == 5
 
 
 def test_photographs_of_faces_are_read(tmp_path, monkeypatch, capsys):

@@ -27,6 +27,7 @@ from pixelsmile.editing.model_choice import ModelChoice
 from pixelsmile.editing.pictures import read_source
 from pixelsmile.editing.requests import Request
 from pixelsmile.editing.session import FaceFinder, stream_edit
+from pixelsmile.provenance.watermark import marked
 from pixelsmile.web.app import Limits, Server
 from pixelsmile.web.metrics import Metrics
 from pixelsmile.web.models import Desk, Loaded, Served
@@ -95,7 +96,7 @@ def test_an_edit_is_the_sessions(photographs: Running) -> None:
     faces = FaceFinder().choose(source)
     *_, result = stream_edit(editor, source, faces, [Request("surprised", strengths=(0.5,))])
     picture = decoded(answer.data[0].b64_json)
-    assert np.array_equal(picture, result.images[0])
+    assert np.array_equal(picture, marked(result.images[0]))
     settings = json.loads(picture.text["pixelsmile:settings"])
     assert (settings["model"], settings["request"], settings["strength"]) == ("geometric", "surprised", 0.5)
     assert settings["source_sha256"] == source.record.sha256

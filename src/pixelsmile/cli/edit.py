@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pixelsmile.editing.photographs import Photograph
     from pixelsmile.editing.requests import FaceRequest, Request
     from pixelsmile.editing.session import Edit
+    from pixelsmile.provenance.certificates import Signer
 
 ALL = "all"
 
@@ -190,7 +191,20 @@ def _file_form(options: argparse.Namespace) -> "OutputFormat":
         check_animation(animation)
     num_frames = options.frames or DEFAULT_NUM_FRAMES
     frames = tuple(frame_strengths(options.strengths, num_frames)) if animations else ()
-    return OutputFormat(PictureFormat(options.format, options.quality), options.grid, animations, frames)
+    form = PictureFormat(options.format, options.quality)
+    return OutputFormat(
+        form, options.grid, animations, frames, mark=not options.no_mark, signer=_signer(options)
+    )
+
+
+def _signer(options: argparse.Namespace) -> "Signer | None":
+    """Who signs; found fit for it before any work. InputError."""
+    if options.sign is None:
+        return None
+    from pixelsmile.provenance.credentials import open_signer
+
+    certificate, key = map(Path, options.sign)
+    return open_signer(certificate, key)
 
 
 def _edit_all(
@@ -242,4 +256,5 @@ def _report(
     for path in files.paths():
         print(path, flush=True)
     count = len(files.pictures)
-    remark(f"{count} picture{'s' if count > 1 else ''} in {seconds:.1f} s", options.quiet)
+    mark = "" if options.no_mark else ", marked as edits (--no-mark leaves that out)"
+    remark(f"{count} picture{'s' if count > 1 else ''} in {seconds:.1f} s{mark}", options.quiet)

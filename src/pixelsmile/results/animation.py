@@ -3,12 +3,14 @@
 import io
 from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from pixelsmile.errors import InputError, StrengthError
+from pixelsmile.errors import ImageError, InputError, StrengthError
+from pixelsmile.picture_cost import MAX_PIXELS
 from pixelsmile.version import __version__
 
 ANIMATIONS = ("gif", "webp", "mp4")
@@ -51,7 +53,7 @@ def animated(images: Sequence[Image.Image], form: str) -> bytes:
     `check_animation` raises it.
     """
     check_animation(form)
-    images = [_fitted(image) for image in images]
+    images = [fitted(image) for image in images]
     match form:
         case "gif":
             return _gif(images)
@@ -61,7 +63,21 @@ def animated(images: Sequence[Image.Image], form: str) -> bytes:
             return _mp4(images)
 
 
-def _fitted(image: Image.Image) -> Image.Image:
+def film_frames(path: Path, count: int) -> list[Image.Image]:
+    """The first frames of a film (MP4). ImageError for what is none; InputError where no library reads it."""
+    av = _video_library()
+    try:
+        with av.open(str(path), "r", format="mp4") as film:
+            stream = film.streams.video[0]
+            if stream.width * stream.height > MAX_PIXELS:
+                raise ImageError(f"{str(path)!r} shows more than {MAX_PIXELS:,} pixels: scale it down first")
+            return [frame.to_image() for _, frame in zip(range(count), film.decode(stream), strict=False)]
+    except (av.FFmpegError, IndexError, ValueError) as error:
+        raise ImageError(f"{str(path)!r} is damaged, or no film in MP4 ({error}): make it again") from error
+
+
+def fitted(image: Image.Image) -> Image.Image:
+    """A frame as animations show it: scaled down where it is large."""
     scale = MAX_SIDE_PX / max(image.size)
     if scale >= 1:
         return image

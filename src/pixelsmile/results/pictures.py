@@ -41,6 +41,11 @@ _MAX_JPEG_COMMENT = 60_000  # a segment of a JPEG holds 65,533 bytes
 _IMAGE_DESCRIPTION, _SOFTWARE_TAG, _EXIF_IFD, _USER_COMMENT = 0x010E, 0x0131, 0x8769, 0x9286
 _ASCII = b"ASCII\0\0\0"  # how a UserComment begins that is plain ASCII
 _SOFTWARE = f"pixelsmile {__version__}"
+EDITED = f"The facial expression in this picture was changed by software ({_SOFTWARE})."
+# Words of the IPTC for what was done to a picture: edited with a generative model; by a person, with a tool
+# that generates nothing. "Algorithmically altered" is for what leaves the content as it was, like
+# sharpening.
+TRAINED, UNTRAINED = "compositeWithTrainedAlgorithmicMedia", "humanEdits"
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _XMP_KEY = "XML:com.adobe.xmp"
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -99,28 +104,35 @@ PNG = PictureFormat()
 
 
 def edited_picture(
-    image: Image.Image, settings: Mapping[str, object], portrait: str | None = None, form: PictureFormat = PNG
+    image: Image.Image,
+    settings: Mapping[str, object],
+    portrait: str | None = None,
+    form: PictureFormat = PNG,
+    source_type: str = TRAINED,
 ) -> bytes:
     """The file of an edit, with its settings; `portrait` is the source's own PORTRAIT_KEY text, if any.
 
-    OutputError where the format cannot hold the picture.
+    source_type: TRAINED, or what fits the model. OutputError where the format cannot hold the picture.
     """
-    description = f"The facial expression in this picture was changed by software ({_SOFTWARE})."
-    source_type = "compositeWithTrainedAlgorithmicMedia"
     if form.format == "png":
         texts = {SETTINGS_KEY: json.dumps(recordable(settings))}
         if portrait is not None:
             texts[PORTRAIT_KEY] = portrait
-        return _png(image, description, source_type, texts)
+        return _png(image, EDITED, source_type, texts)
     form.check_mode(image.mode)
-    exif = _exif(description, settings, portrait, _MAX_JPEG_COMMENT if form.format == "jpeg" else None)
-    return _with_exif(image, form, exif, _xmp(description, source_type))
+    exif = _exif(EDITED, settings, portrait, _MAX_JPEG_COMMENT if form.format == "jpeg" else None)
+    return _with_exif(image, form, exif, _xmp(EDITED, source_type))
 
 
 def portrait_png(image: Image.Image, settings: Mapping[str, object]) -> bytes:
     """A PNG of a drawn portrait, with what was drawn."""
     description = f"This portrait was drawn by software ({_SOFTWARE}); it shows nobody."
     return _png(image, description, "algorithmicMedia", {PORTRAIT_KEY: json.dumps(settings)})
+
+
+def source_type_uri(word: str) -> str:
+    """The address of a word of the IPTC's digital source types."""
+    return _SOURCE_TYPES + word
 
 
 def picture_texts(path: str | PathLike[str] | IO[bytes]) -> dict[str, str]:
@@ -230,5 +242,5 @@ def _exif(
 
 def _xmp(description: str, source_type: str) -> str:
     return _XMP.format(
-        software=escape(_SOFTWARE), source_type=_SOURCE_TYPES + source_type, description=escape(description)
+        software=escape(_SOFTWARE), source_type=source_type_uri(source_type), description=escape(description)
     )
