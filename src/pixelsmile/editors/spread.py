@@ -139,7 +139,10 @@ class SpreadEditor:
 
 
 class Desk:
-    """What is in a process: the editor, and one event loop for all that it does."""
+    """What is in a process: the editor, and one event loop for all that it does.
+
+    No method is a coroutine: Ray would run all of them in an event loop of its own.
+    """
 
     def __init__(self, opener: bytes, folder: str) -> None:
         """folder: that paths are relative to."""
@@ -156,7 +159,7 @@ class Desk:
         """What came, and what it was ended by; both can be pickled."""
         outcomes: list[EditOutcome] = []
         try:
-            self._runner.run(self._collect(job, outcomes))
+            self._runner.run(_collect(self._editor, job, outcomes))
         except Exception as error:
             return outcomes, _portable(error)
         return outcomes, None
@@ -166,10 +169,11 @@ class Desk:
         self._runner.run(self._editor.close())
         self._runner.close()
 
-    async def _collect(self, job: _Job, outcomes: list[EditOutcome]) -> None:
-        async with aclosing(self._editor.edit(*job)) as found:
-            async for outcome in found:
-                outcomes.append(outcome)
+
+async def _collect(editor: TaskEditor, job: _Job, outcomes: list[EditOutcome]) -> None:
+    async with aclosing(editor.edit(*job)) as found:
+        async for outcome in found:
+            outcomes.append(outcome)
 
 
 class ProcessSeat:
