@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from decimal import Decimal
 
@@ -47,13 +48,15 @@ def runs(tmp_path_factory) -> dict[str, RunFolder]:
     with LineWriter(weak.spending_file) as lines:
         lines.write(SpendingRecord(num_requests=20, num_tokens=9, dollars=Decimal("0.40")))
         lines.write(SpendingRecord(num_requests=3, num_tokens=0, dollars=Decimal("0.06")))
+    fed = write_fed_run(path / "fed")
+    shutil.copytree(fed.path, path / "fed-2")
     return {
         "strong": write_run(path / "strong", editor="strong"),
         "weak": weak,
         "again": write_run(path / "again", editor="again", seed=7),
         "single": write_run(path / "single", editor="strong", strengths=(1.0,)),
-        "fed": write_fed_run(path / "fed"),
-        "fed-2": write_fed_run(path / "fed-2"),
+        "fed": fed,
+        "fed-2": RunFolder(path / "fed-2"),
     }
 
 
