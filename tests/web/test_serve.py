@@ -231,6 +231,7 @@ def test_health_counters_and_the_page(photographs: Running) -> None:
         counters = http.get("/metrics").text
         assert 'pixelsmile_answers_total{path="/v1/images/edits",status="200"}' in counters
         assert "pixelsmile_taken 0.0" in counters
+        assert "pixelsmile_models_loaded 1.0" in counters
         paths = http.get("/openapi.json").json()["paths"]
         page = http.get("/docs")
     assert page.headers["content-type"].startswith("text/html")

@@ -42,7 +42,6 @@ class Metrics:
         self._left = Counter(
             "pixelsmile_clients_gone", "Requests whose client left before the answer", registry=self._registry
         )
-        self._loaded = Gauge("pixelsmile_models_loaded", "Models in memory", registry=self._registry)
 
     def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
         """A gauge that asks for its value whenever somebody looks."""
@@ -62,9 +61,6 @@ class Metrics:
 
     def client_left(self) -> None:
         self._left.inc()
-
-    def loaded(self, num_models: int) -> None:
-        self._loaded.set(num_models)
 
     def text(self) -> bytes:
         """As Prometheus reads it."""

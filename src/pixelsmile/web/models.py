@@ -96,7 +96,7 @@ class Desk:
     """What lies before a worker: models, detectors and judges, each loaded once. For one thread.
 
     max_loaded: models that stay loaded; the one that was not used for longest goes. device: where models are
-    put, in place of their own choice. on_load: is told how many there are.
+    put, in place of their own choice.
     """
 
     def __init__(
@@ -104,12 +104,15 @@ class Desk:
         models: Served,
         max_loaded: int = MAX_LOADED,
         device: str | None = None,
-        on_load: Callable[[int], None] = lambda number: None,
     ) -> None:
-        self._models, self._max_loaded, self._device, self._on_load = models, max_loaded, device, on_load
+        self._models, self._max_loaded, self._device = models, max_loaded, device
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._finder = FaceFinder()
         self._judges: dict[str, Judge] = {}
+
+    @property
+    def num_loaded(self) -> int:
+        return len(self._loaded)
 
     def model(self, name: str) -> Loaded:
         """The model of that name. LoadingError where it cannot be loaded."""
@@ -118,7 +121,6 @@ class Desk:
                 self._loaded.popitem(last=False)
                 _free_memory()
             self._loaded[name] = self._load(name)
-            self._on_load(len(self._loaded))
         self._loaded.move_to_end(name)
         return self._loaded[name]
 

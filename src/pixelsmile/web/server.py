@@ -39,7 +39,8 @@ def make_server(
     ModelError where one cannot be loaded.
     """
     metrics = Metrics()
-    desks = [Desk(models, max_loaded, device, metrics.loaded) for device in devices]
+    desks = [Desk(models, max_loaded, device) for device in devices]
+    metrics.watch("models_loaded", "Models in memory", lambda: sum(desk.num_loaded for desk in desks))
     if load_now:
         for desk in desks:
             for name in list(models.choices)[:max_loaded]:
