@@ -28,7 +28,7 @@ from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.sources import items
 from pixelsmile.dataset.step_folder import StepFolder
 from pixelsmile.errors import InputError, OutputError
-from pixelsmile.expressions import EXPRESSIONS
+from pixelsmile.expressions import EXPRESSIONS, NEUTRAL
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.store import publication
 from pixelsmile.triplets.triplet import read_triplets
@@ -292,6 +292,17 @@ def test_ffe_is_a_benchmark(people, tmp_path):
         assert (task.domain, task.face_box) == (base.domain, base.face_box)
         assert task.target in targets
     assert load_ffe_benchmark(str(tmp_path / "out/test"), domains=["anime"]).tasks[0].domain == "anime"
+
+
+def test_ffe_asks_for_no_neutral_face(people, tmp_path):
+    shutil.copytree(people, tmp_path / "set")
+    rewritten(
+        tmp_path / "set", lambda row: row.updated(expression=NEUTRAL) if row.expression == "fear" else row
+    )
+    found = exported(tmp_path / "set", tmp_path / "out", "ffe")
+    assert found.written.counts == {"test": 2 * PEOPLE}
+    assert found.written.left_out == {"edits to neutral, which FFE-Bench does not ask for": PEOPLE}
+    assert len(load_ffe_benchmark(str(tmp_path / "out")).tasks) == 2 * PEOPLE
 
 
 def test_a_benchmark_is_found_in_its_export(people, tmp_path):

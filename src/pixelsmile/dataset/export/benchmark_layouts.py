@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pixelsmile.dataset.export.form import ExportPictures, Group, Written, base_of, counted_reasons, edits_of
-from pixelsmile.dataset.rows import LABELS, Row
-from pixelsmile.expressions import EXPRESSIONS, FED_BENCH_CLASSES, target_prompt
+from pixelsmile.dataset.rows import Row
+from pixelsmile.expressions import EXPRESSIONS, FED_BENCH_CLASSES, NEUTRAL, target_prompt
 
 FFE_LINES, FED_LINES = "metadata.jsonl", "triplets.jsonl"
 _CLASS_OF = {name: label for label, name in FED_BENCH_CLASSES.items()}
@@ -61,7 +61,10 @@ class FfeForm:
     def _targets(self, base: Row, edits: list[Row]) -> list[str]:
         if self._has_edits:
             asked = {edit.expression for edit in edits}
-            return [name for name in LABELS if name in asked and name != base.expression]
+            self._left_out["edits to neutral, which FFE-Bench does not ask for"] += sum(
+                edit.expression == NEUTRAL for edit in edits
+            )
+            return [name for name in EXPRESSIONS if name in asked and name != base.expression]
         turn = self._turns[base.domain]
         self._turns[base.domain] += 1
         return [EXPRESSIONS[turn % len(EXPRESSIONS)]]
