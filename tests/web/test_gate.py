@@ -1,15 +1,21 @@
 """Keys, the names of models, and answers that clients read slowly."""
 
 import asyncio
+import io
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from starlette.types import Message, Scope
 
+from pixelsmile.editing.edit_files import EditResult, OutputFormat
 from pixelsmile.editing.folders import EMBEDDED, GEOMETRIC
 from pixelsmile.editing.model_choice import ModelChoice
+from pixelsmile.editing.pictures import open_source
 from pixelsmile.errors import InputError, ModelError
-from pixelsmile.web.answers import ApiError, own_fault, refusal
+from pixelsmile.provenance.watermark import marked
+from pixelsmile.web.answers import ApiError, own_fault, person_file, refusal
 from pixelsmile.web.gate import Gate, Keys, Slots
 from pixelsmile.web.metrics import Metrics
 from pixelsmile.web.models import LoadingError, served
@@ -85,6 +91,22 @@ def test_what_is_larger_is_refused_before_it_is_read() -> None:
     sent: list[Message] = []
     ask(None, sent, headers=[(b"content-length", b"101")])
     assert sent[0]["status"] == 413
+
+
+def test_files_are_scaled_marked_or_left_alone() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    edited, source = Image.fromarray(pixels), open_source(Image.new("RGB", (96, 96)))
+    settings = {"strengths": [1.0], "weights": [[1.0]], "model": GEOMETRIC}
+    result = EditResult("happy", [edited], (1.0,), settings, source)
+
+    def written(mark: bool, size: tuple[int, int] | None = None) -> np.ndarray:
+        with Image.open(io.BytesIO(person_file(result, 0, OutputFormat(mark=mark), size))) as image:
+            return np.asarray(image)
+
+    assert np.array_equal(written(mark=False), pixels)
+    assert np.array_equal(written(mark=True), marked(edited))
+    assert not np.array_equal(written(mark=True), pixels)
+    assert written(mark=True, size=(48, 48)).shape == (48, 48, 3)
 
 
 def test_what_clients_are_told_of_errors() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pixelsmile.cli.display import loading, print_json, progress, remark, silence_libraries
 from pixelsmile.cli.edit_options import DEFAULT_NUM_FRAMES, edit_parser
 from pixelsmile.cli.named_editor import chosen_editor, opened_editor
-from pixelsmile.cli.options import asked_model, memory_errors
+from pixelsmile.cli.options import asked_model, memory_errors, signer_of
 from pixelsmile.cli.parsing import CommandParser, parts_of
 from pixelsmile.errors import InputError, PixelSmileError
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pixelsmile.editing.photographs import Photograph
     from pixelsmile.editing.requests import FaceRequest, Request
     from pixelsmile.editing.session import Edit
-    from pixelsmile.provenance.certificates import Signer
 
 ALL = "all"
 
@@ -193,18 +192,8 @@ def _file_form(options: argparse.Namespace) -> "OutputFormat":
     frames = tuple(frame_strengths(options.strengths, num_frames)) if animations else ()
     form = PictureFormat(options.format, options.quality)
     return OutputFormat(
-        form, options.grid, animations, frames, mark=not options.no_mark, signer=_signer(options)
+        form, options.grid, animations, frames, mark=not options.no_mark, signer=signer_of(options)
     )
-
-
-def _signer(options: argparse.Namespace) -> "Signer | None":
-    """Who signs; found fit for it before any work. InputError."""
-    if options.sign is None:
-        return None
-    from pixelsmile.provenance.credentials import open_signer
-
-    certificate, key = map(Path, options.sign)
-    return open_signer(certificate, key)
 
 
 def _edit_all(

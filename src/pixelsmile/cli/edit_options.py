@@ -9,6 +9,7 @@ from pixelsmile.cli.options import (
     add_detector,
     add_device,
     add_force,
+    add_marks,
     add_quiet,
     add_sampling,
     add_seed,
@@ -240,19 +241,7 @@ def _add_output(parser: CommandParser) -> None:
         metavar="N",
         help=f"of an animation, from its lowest to its highest strength (default {DEFAULT_NUM_FRAMES})",
     )
-    group.add_argument(
-        "--no-mark",
-        action="store_true",
-        help="leave the pixels without the imperceptible mark by which `pixelsmile verify` knows an edit, "
-        "also after JPEG, scaling and cropping (default: every picture that differs from its source has it)",
-    )
-    group.add_argument(
-        "--sign",
-        nargs=2,
-        metavar=("CERTIFICATE", "KEY"),
-        help="sign every file with C2PA content credentials (PEM files; needs the extra `sign`; `pixelsmile "
-        "certificate` makes some to try)",
-    )
+    add_marks(group)
     add_force(group)
     group.add_argument(
         "--json",

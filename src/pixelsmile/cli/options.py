@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixelsmile.cli.parsing import one_of, positive_number, whole_number
@@ -21,6 +22,7 @@ from pixelsmile.expressions import DOMAINS
 if TYPE_CHECKING:
     from pixelsmile.editing.model_choice import ModelChoice
     from pixelsmile.judges.names import JudgeOptions
+    from pixelsmile.provenance.certificates import Signer
 
 NONE = "none"
 Options = argparse._ActionsContainer  # a parser, or a group of its options
@@ -105,6 +107,33 @@ def add_sampling(to: Options) -> None:
         metavar="X",
         help="fixed shift of the noise levels, for few-step adapters that ask for one (often 3)",
     )
+
+
+def add_marks(to: Options) -> None:
+    """--no-mark and --sign, of whatever gives pictures to people."""
+    to.add_argument(
+        "--no-mark",
+        action="store_true",
+        help="leave the pixels without the imperceptible mark by which `pixelsmile verify` knows an edit, "
+        "also after JPEG, scaling and cropping (default: every picture that differs from its source has it)",
+    )
+    to.add_argument(
+        "--sign",
+        nargs=2,
+        metavar=("CERTIFICATE", "KEY"),
+        help="sign every file with C2PA content credentials (PEM files; needs the extra `sign`; `pixelsmile "
+        "certificate` makes some to try)",
+    )
+
+
+def signer_of(options: argparse.Namespace) -> "Signer | None":
+    """Who signs; found fit for it before any work. InputError."""
+    if options.sign is None:
+        return None
+    from pixelsmile.provenance.credentials import open_signer
+
+    certificate, key = map(Path, options.sign)
+    return open_signer(certificate, key)
 
 
 def add_device(to: Options) -> None:

@@ -8,7 +8,15 @@ from functools import partial
 from pathlib import Path
 
 from pixelsmile.cli.display import loading, remark
-from pixelsmile.cli.options import add_adapter, add_control, add_device, add_quiet, asked_model
+from pixelsmile.cli.options import (
+    add_adapter,
+    add_control,
+    add_device,
+    add_marks,
+    add_quiet,
+    asked_model,
+    signer_of,
+)
 from pixelsmile.cli.parsing import CommandParser, parts_of, positive_number, whole_number
 from pixelsmile.errors import InputError
 
@@ -33,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
         if (error.name or "").startswith("pixelsmile"):
             raise
         raise InputError(f"the server needs {error.name}: {EXTRA}") from error
+    from pixelsmile.editing.edit_files import OutputFormat
     from pixelsmile.editing.folders import GEOMETRIC
     from pixelsmile.web.models import served
 
@@ -42,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
         options.max_queue, round(options.max_size * _MB), round(options.max_pixels * _MP), options.timeout
     )
     keys = None if options.key_file is None else Keys.read(Path(options.key_file))
+    form = OutputFormat(mark=not options.no_mark, signer=signer_of(options))
     models = served(options.models, asked_model(options))
     for choice in models.choices.values():
         for device in devices if choice.model != GEOMETRIC else ():
@@ -53,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
                 models,
                 limits,
                 keys,
+                form,
                 max_loaded=options.max_loaded,
                 devices=tuple(devices) if len(devices) > 1 else (None,),
                 load_now=options.preload,
@@ -112,6 +123,7 @@ def parser() -> CommandParser:
         help="models that stay in memory, on each device (default 2)",
     )
     add_device(parser.add_argument_group("the machine; --device cuda:0,cuda:1 works on both"))
+    add_marks(parser.add_argument_group("what says that pictures are edits"))
     _add_limits(parser)
     add_quiet(parser)
     return parser

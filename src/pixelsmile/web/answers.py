@@ -25,7 +25,6 @@ from pixelsmile.errors import (
     PixelSmileError,
     StrengthError,
 )
-from pixelsmile.results import PictureFormat
 from pixelsmile.web.models import LoadingError
 from pixelsmile.web.worker import StoppedError
 
@@ -106,9 +105,9 @@ def own_fault(error: Exception) -> ApiError:
 
 
 def person_file(
-    result: EditResult, index: int, form: PictureFormat, size: tuple[int, int] | None = None
+    result: EditResult, index: int, form: OutputFormat, size: tuple[int, int] | None = None
 ) -> bytes:
-    """The file of one edit, as `pixelsmile edit` writes it: with its settings, and whatever marks it there.
+    """The file of one edit, as `pixelsmile edit` writes it: with its settings, marked, signed.
 
     size: to scale it to. OutputError where the format cannot hold the picture.
     """
@@ -117,7 +116,7 @@ def person_file(
         images = [*result.images]
         images[index] = image.resize(size, Image.Resampling.LANCZOS)
         result = replace(result, images=images)
-    return picture_file(result, index, OutputFormat(form))
+    return picture_file(result, index, form)
 
 
 def preview_file(preview: Preview) -> bytes:

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from pixelsmile.editing.edit_files import OutputFormat
 from pixelsmile.editing.pictures import Source
 from pixelsmile.errors import PixelSmileError
 from pixelsmile.version import __version__
@@ -55,7 +56,10 @@ class Server:
         metrics: Metrics,
         limits: Limits | None = None,
         keys: Keys | None = None,
+        form: OutputFormat | None = None,
     ) -> None:
+        """form: how the files of edits are marked and signed."""
+        self.form = form or OutputFormat()
         self.models, self.worker, self.metrics = models, worker, metrics
         self.limits = limits or Limits()
         self.slots = Slots(self.limits.max_queue)

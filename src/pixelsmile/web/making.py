@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from pixelsmile.editing.edit_files import EditResult
+from pixelsmile.editing.edit_files import EditResult, OutputFormat
 from pixelsmile.editing.engine import Preview, Progress
 from pixelsmile.editing.options import EditOptions
 from pixelsmile.editing.pictures import Source
@@ -29,6 +29,9 @@ class Serving(Protocol):
 
     @property
     def metrics(self) -> Metrics: ...
+
+    @property
+    def form(self) -> OutputFormat: ...
 
     async def encoded(self, encode: Callable[[], bytes]) -> str:
         """A file that is made beside the event loop, as JSON carries it."""
@@ -152,7 +155,8 @@ class Making:
                 "size": f"{width}x{height}",
             }
         )
-        return await self._server.encoded(lambda: answers.person_file(result, index, order.form, order.size))
+        form = replace(self._server.form, picture=order.form)
+        return await self._server.encoded(lambda: answers.person_file(result, index, form, order.size))
 
     async def _preview(self, name: str, number: int, preview: Preview) -> bytes:
         place = number, preview.target, preview.index

@@ -11,6 +11,7 @@ from types import FrameType
 
 import uvicorn
 
+from pixelsmile.editing.edit_files import OutputFormat
 from pixelsmile.errors import InputError
 from pixelsmile.web.app import Limits, Server
 from pixelsmile.web.gate import Keys
@@ -29,14 +30,16 @@ def make_server(
     models: Served,
     limits: Limits | None = None,
     keys: Keys | None = None,
+    form: OutputFormat | None = None,
     *,
     max_loaded: int = MAX_LOADED,
     devices: tuple[str | None, ...] = (None,),
     load_now: bool = False,
 ) -> Server:
-    """The routes with a worker for each device. load_now: load models, as many as stay, at once.
+    """The routes with a worker for each device.
 
-    ModelError where one cannot be loaded.
+    form: how files are marked and signed. load_now: load models, as many as stay, at once. ModelError where
+    one cannot be loaded.
     """
     metrics = Metrics()
     desks = [Desk(models, max_loaded, device) for device in devices]
@@ -45,7 +48,7 @@ def make_server(
         for desk in desks:
             for name in list(models.choices)[:max_loaded]:
                 desk.model(name)
-    return Server(models, Worker(desks, on_batch=metrics.batched), metrics, limits, keys)
+    return Server(models, Worker(desks, on_batch=metrics.batched), metrics, limits, keys, form)
 
 
 def listen(host: str, port: int) -> socket.socket:
