@@ -51,7 +51,7 @@ def error(capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_a_command_sweeps_a_face_and_the_rest_stays(photo, capsys):
     command = f"command:{sys.executable} editor.py"
-    assert edit(f"-e happy -s 0,1 --face {BOX} -o made --size 64 --json", "--editor", command) == 0
+    assert edit(f"-e happy -s 0,1 --face {BOX} -o made --size 64 --no-mark --json", "--editor", command) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["model"] == command
     before, after = np.asarray(Image.open(photo)), np.asarray(Image.open("made/happy-1.00.png"))
