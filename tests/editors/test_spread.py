@@ -179,9 +179,16 @@ def embedded() -> TaskEditor:
 
 
 @pytest.mark.slow
-def test_the_embedded_editor_in_two_processes_makes_the_bytes_of_one(tmp_path):
+def test_the_embedded_editor_in_two_processes_makes_the_bytes_of_one(tmp_path, monkeypatch):
+    """With one thread each: another number of them adds in another order."""
+    import torch  # not in every process of the other tests
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     benchmark = load_ffe_benchmark("embedded", num_samples=3)
     one = ran(tmp_path / "one", embedded(), benchmark, (0.0, 1.0))
+    torch.set_num_threads(num_threads)
     two = ran(tmp_path / "two", spread_editor(embedded, 2), benchmark, (0.0, 1.0))
     assert told(two.folder) == told(one.folder)
     assert two.num_events == one.num_events == 7
