@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from recipes.command_line import Stages, begin, recipe_parser, run
-from recipes.embedded.autoencoder import encode_all, load_latents, train_autoencoder, train_decoder
+from recipes.embedded.autoencoder import encode_all, load_latents, train_autoencoder
 from recipes.embedded.drawings import PICTURES_FILE, draw_all, planned_drawings
 from recipes.embedded.editor import train_editor
 from recipes.embedded.plan import Plan
@@ -28,7 +28,7 @@ def main() -> None:
         "--no-compile", action="store_true", help="without torch.compile (which needs a C++ compiler)"
     )
     parser.add_argument(
-        "--until", choices=("pictures", "autoencoder", "latents", "editor", "decoder"), help="stop after it"
+        "--until", choices=("pictures", "autoencoder", "latents", "editor"), help="stop after it"
     )
     parser.add_argument(
         "--start",
@@ -77,46 +77,41 @@ def stages(
     vae = load_autoencoder(autoencoder / "vae", device)
     latents, editor = work / "latents", work / "editor"
     yield "latents", encode_all(vae, pixels_NHWC, plan.editor.condition_px, latents, compile_network)
-    arrays = load_latents(latents)
     if not (editor / "transformer" / "config.json").is_file():
-        drawings = planned_drawings(plan.pictures, plan.seed)
+        drawings, arrays = planned_drawings(plan.pictures, plan.seed), load_latents(latents)
         yield (
             "editor",
             train_editor(plan.editor, plan.seed, drawings, *arrays, editor, compile_network, device, start),
         )
-    decoder = work / "decoder"
-    if not (decoder / "vae" / "config.json").is_file():
-        yield "decoder", train_decoder(plan, vae, pixels_NHWC, arrays[0], decoder, compile_network)
-    assemble(plan, work, out, start)
+    assemble(plan, autoencoder, editor, out, start)
 
 
 def take_autoencoder(model: Path, folder: Path) -> None:
-    """Let the autoencoder of a finished model, and the logs of its training, be that of a new run."""
+    """Let the autoencoder of a finished model, and the log of its training, be that of a new run."""
     if not (folder / "vae").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        logs = (model / f"training-{part}.jsonl" for part in ("autoencoder", "decoder"))
-        records = "".join(log.read_text() for log in logs if log.is_file())
-        (folder / "stats.jsonl").write_text(records)
+        shutil.copy(model / "training-autoencoder.jsonl", folder / "stats.jsonl")
         with whole_folder(folder / "vae") as partial:
             shutil.copytree(model / "vae", partial, dirs_exist_ok=True)
 
 
-def assemble(plan: Plan, work: Path, target: Path, start: Path | None = None) -> None:
+def assemble(
+    plan: Plan, autoencoder_folder: Path, editor_folder: Path, target: Path, start: Path | None = None
+) -> None:
     """Write the whole model folder `target`, with the logs of its training (also of the one it started from).
 
     Nothing is half-written, and nothing of a `target` with other weights is left.
     """
     with whole_folder(target) as partial:
-        shutil.copytree(work / "decoder" / "vae", partial / "vae")
+        shutil.copytree(autoencoder_folder / "vae", partial / "vae")
         for part in ("transformer", "text_encoder", "tokenizer"):
-            shutil.copytree(work / "editor" / part, partial / part)
+            shutil.copytree(editor_folder / part, partial / part)
         build_image_processor().save_pretrained(partial / "processor")
         _write(partial / "scheduler" / "scheduler_config.json", _scheduler(plan))
         _write(partial / "model_index.json", _index())
         _write(partial / "pixelsmile.json", _options(plan))
-        for part in ("autoencoder", "decoder"):
-            shutil.copy(work / part / "stats.jsonl", partial / f"training-{part}.jsonl")
-        (partial / "training-editor.jsonl").write_text(_editor_log(plan, work / "editor", start))
+        shutil.copy(autoencoder_folder / "stats.jsonl", partial / "training-autoencoder.jsonl")
+        (partial / "training-editor.jsonl").write_text(_editor_log(plan, editor_folder, start))
 
 
 def _editor_log(plan: Plan, editor_folder: Path, start: Path | None) -> str:

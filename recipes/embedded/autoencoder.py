@@ -6,7 +6,6 @@ Shape suffixes: N, B pictures, C channels, H and W height and width.
 
 import math
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ from diffusers.models.autoencoders.autoencoder_kl_qwenimage import (
 from PIL import Image
 from torch import Tensor, nn
 
-from pixelsmile.editing.autoencoder import decode_frames, decode_latents, encode_frames, normalise
+from pixelsmile.editing.autoencoder import decode_frames, encode_frames, normalise
 from pixelsmile.editing.pictures import resized
-from recipes.embedded.plan import AutoencoderPlan, DecoderPlan, Plan
+from recipes.embedded.plan import AutoencoderPlan
 from recipes.embedded.text import build_image_processor
 from recipes.optimisation import Losses, autocast, train
 from recipes.pictures import ArrayFile, fill, to_tensor
@@ -141,87 +140,22 @@ def train_autoencoder(
 
     yield from train(vae, losses_of_step, plan.optimisation, folder)
     _settle_latents(vae.cpu(), pictures_NHWC, plan)
-    with whole_folder(folder / "vae") as unfinished:
-        vae.half().save_pretrained(unfinished)
+    with whole_folder(folder / "vae") as partial:
+        vae.half().save_pretrained(partial)
 
 
 def _losses(decoded: Tensor, images: Tensor, latents: Tensor, plan: AutoencoderPlan) -> Losses:
-    found = _picture_losses(decoded, images, plan)
-    return {
-        **found,
-        "loss": found["loss"] + plan.latent_decay * latents.square().mean(),
-        "latent_rms": latents.detach().norm() / math.sqrt(latents.numel()),
-    }
-
-
-def _picture_losses(decoded: Tensor, images: Tensor, plan: AutoencoderPlan) -> Losses:
     error = decoded - images
     gradients = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
     square = error.square().mean()
     loss = error.abs().mean() + plan.square_weight * square + plan.gradient_weight * gradients
-    loss = loss + plan.chroma_weight * (error - error.mean(1, keepdim=True)).abs().mean()
-    return {"loss": loss, "psnr_db": -10 * torch.log10(square.detach() / 4)}
-
-
-def train_decoder(
-    plan: Plan,
-    vae: AutoencoderKLQwenImage,
-    pictures_NHWC: np.ndarray,
-    latents_NCHW: np.ndarray,
-    folder: Path,
-    compile_network: bool,
-) -> Iterator[dict[str, Any]]:
-    """Train the decoder of `vae` on, on crops of the pictures' latents, then write `folder/vae`."""
-    vae.encoder.requires_grad_(False)
-    vae.quant_conv.requires_grad_(False)
-    decode = partial(decode_latents, vae, clamp=False)
-    forward = torch.compile(decode, dynamic=False) if compile_network else decode
-    margin = plan.decoder.margin_px
-
-    def losses_of_step(step: int) -> Losses:
-        rng = np.random.default_rng((plan.seed, step))
-        images_BCHW, latents_BCHW = _crops_with_latents(
-            pictures_NHWC, latents_NCHW, plan.decoder, plan.autoencoder.face_share, rng
-        )
-        noise_BCHW = torch.from_numpy(rng.standard_normal(latents_BCHW.shape, np.float32))
-        latents_BCHW = (latents_BCHW + plan.decoder.latent_noise * noise_BCHW).to(vae.device)
-        with autocast(vae.device):
-            decoded_BCHW = forward(latents_BCHW)
-        inside = (..., slice(margin, -margin), slice(margin, -margin))
-        return _picture_losses(
-            decoded_BCHW.float()[inside], images_BCHW.to(vae.device)[inside], plan.autoencoder
-        )
-
-    yield from train(vae, losses_of_step, plan.decoder.optimisation, folder)
-    vae.requires_grad_(True)
-    with whole_folder(folder / "vae") as unfinished:
-        vae.cpu().half().save_pretrained(unfinished)
-
-
-def _crops_with_latents(
-    pictures_NHWC: np.ndarray,
-    latents_NCHW: np.ndarray,
-    plan: DecoderPlan,
-    face_share: float,
-    rng: np.random.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Crops of pictures (B, 3, crop, crop) in -1..1 and their latents (B, C, h, w), on the latents' grid."""
-    ratio = pictures_NHWC.shape[1] // latents_NCHW.shape[-1]
-    side = plan.crop_px // ratio
-    images, latents = [], []
-    for _ in range(plan.batch_size):
-        which = rng.integers(len(pictures_NHWC))
-        y, x = _corner(pictures_NHWC.shape[1], plan.crop_px, face_share, rng) // ratio
-        images.append(pictures_NHWC[which, y * ratio :, x * ratio :][: plan.crop_px, : plan.crop_px])
-        latents.append(latents_NCHW[which, :, y : y + side, x : x + side])
-    return to_tensor(np.stack(images)), torch.from_numpy(np.stack(latents)).float()
-
-
-def _corner(size: int, crop: int, face_share: float, rng: np.random.Generator) -> np.ndarray:
-    """Where a crop begins (y, x): most lie around the face, in the middle half of the picture."""
-    if rng.random() < face_share:
-        return np.clip(rng.normal(0.53, 0.13, 2) * size - crop / 2, 0, size - crop).astype(int)
-    return rng.integers(0, size - crop + 1, 2)
+    chroma = (error - error.mean(1, keepdim=True)).abs().mean()
+    loss = loss + plan.chroma_weight * chroma + plan.latent_decay * latents.square().mean()
+    return {
+        "loss": loss,
+        "psnr_db": -10 * torch.log10(square.detach() / 4),
+        "latent_rms": latents.detach().norm() / math.sqrt(latents.numel()),
+    }
 
 
 def _crops(pictures_NHWC: np.ndarray, plan: AutoencoderPlan, step: int, rng: np.random.Generator) -> Tensor:
@@ -232,7 +166,10 @@ def _crops(pictures_NHWC: np.ndarray, plan: AutoencoderPlan, step: int, rng: np.
     crops = np.empty((batch, crop, crop, 3), np.uint8)
     for index in range(batch):
         picture = pictures_NHWC[rng.integers(len(pictures_NHWC))]
-        y, x = _corner(size, crop, plan.face_share, rng)
+        if rng.random() < plan.face_share:  # the face lies in the middle half of the picture
+            y, x = np.clip(rng.normal(0.53, 0.13, 2) * size - crop / 2, 0, size - crop).astype(int)
+        else:
+            y, x = rng.integers(0, size - crop + 1, 2)
         cut = picture[y : y + crop, x : x + crop]
         crops[index] = cut[:, ::-1] if rng.random() < 0.5 else cut
     return to_tensor(crops)

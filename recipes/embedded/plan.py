@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from recipes.optimisation import Optimisation
 
 AUTOENCODER_OPTIMISATION = Optimisation(6_000, 7e-4, 100, 0.998)
-DECODER_OPTIMISATION = Optimisation(5_000, 5e-4, 100, 0.998)
 
 
 @dataclass(frozen=True)
@@ -47,17 +46,6 @@ class AutoencoderPlan:
     chroma_weight: float = 1.0  # of the L1 error of the colours without their mean
     gradient_weight: float = 0.25  # of the gradients' L1 error: keeps hair, wrinkles, freckles
     optimisation: Optimisation = AUTOENCODER_OPTIMISATION
-
-
-@dataclass(frozen=True)
-class DecoderPlan:
-    """The decoder of a finished autoencoder, trained on alone: its latents, and what knows them, stay."""
-
-    crop_px: int = 96
-    margin_px: int = 16  # of a crop, at each side: what is drawn there would see more than the crop
-    batch_size: int = 8
-    latent_noise: float = 0.15  # of normalised latents, whose deviation is 1: an editor's are not exact
-    optimisation: Optimisation = DECODER_OPTIMISATION
 
 
 @dataclass(frozen=True)
@@ -127,5 +115,4 @@ class Plan:
     seed: int = 0
     pictures: PicturePlan = field(default_factory=PicturePlan)
     autoencoder: AutoencoderPlan = field(default_factory=AutoencoderPlan)
-    decoder: DecoderPlan = field(default_factory=DecoderPlan)
     editor: EditorPlan = field(default_factory=EditorPlan)
