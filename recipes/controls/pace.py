@@ -40,6 +40,7 @@ def cpu_seconds_a_step(setting: Setting, row: str, num_threads: int) -> float:
     """Of a step of a row's training, forward and backward, on the first triplets (cached on the way)."""
     import torch
 
+    from pixelsmile.editing.components import quiet_libraries
     from pixelsmile.training.assembly import assemble
     from pixelsmile.training.distribution import settled, start_accelerator
     from pixelsmile.training.order import Layout, Order
@@ -52,7 +53,8 @@ def cpu_seconds_a_step(setting: Setting, row: str, num_threads: int) -> float:
     accelerator = start_accelerator(config.model.device)
     config = settled(config, accelerator.device)
     num_triplets = (1 + _NUM_MEASURED) * config.run.batch_size
-    job = assemble(config, RunFolder(setting.work / ".pace"), accelerator, limit=num_triplets)
+    with quiet_libraries():
+        job = assemble(config, RunFolder(setting.work / ".pace"), accelerator, limit=num_triplets)
     layout, order = Layout(config.run.batch_size), Order(job.num_triplets, seed=0)
     started = 0.0
     for step in range(1 + _NUM_MEASURED):

@@ -1,12 +1,11 @@
 """A tiny Qwen-Image-Edit model, small encoders, and triplets of pictures with faces in known places."""
 
-import importlib.util
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
+import tiny_qwen
 import torch
 from diffusers import QwenImageEditPlusPipeline
 from PIL import Image
@@ -36,30 +35,18 @@ PROMPTS = {
 LANDMARKS = ((22.0, 26.0), (42.0, 26.0), (32.0, 36.0), (24.0, 46.0), (40.0, 46.0))
 
 
-def _editing() -> ModuleType:
-    """The tiny model of the editor's own tests."""
-    path = Path(__file__).parents[1] / "editing" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("tiny_editing_model", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @cache
 def tiny_pipeline() -> QwenImageEditPlusPipeline:
     """Random weights: every number that comes out depends on every part."""
-    editing = _editing()
     torch.manual_seed(0)
-    tokenizer = editing._tokenizer()
+    tokenizer = tiny_qwen.tokenizer()
     return QwenImageEditPlusPipeline(
-        scheduler=editing._scheduler(),
-        vae=editing._vae(),
-        text_encoder=editing._text_encoder(tokenizer),
+        scheduler=tiny_qwen.scheduler(),
+        vae=tiny_qwen.vae(),
+        text_encoder=tiny_qwen.text_encoder(tokenizer),
         tokenizer=tokenizer,
         processor=image_only_processor(Qwen2VLImageProcessorPil(), tokenizer),
-        transformer=editing._transformer(),
+        transformer=tiny_qwen.transformer(),
     )
 
 
