@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.requests import Request
@@ -46,7 +46,8 @@ def page(editor: Editor, seed: int, domain: Domain, strengths: Sequence[float] =
         for column, (strength, edit) in enumerate(zip(strengths, result.images, strict=True)):
             truth = render(identity, action_units(name, strength), domain, size)
             for place, pixels in enumerate((np.asarray(edit), truth)):
-                tile = Image.fromarray(window.of(pixels)).resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
+                face = Image.fromarray(window.of(pixels))
+                tile = ImageOps.contain(face, (TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
                 sheet.paste(tile, (LEFT_PX + step * column + TILE_PX * place, TOP_PX + TILE_PX * row))
     return sheet
 
