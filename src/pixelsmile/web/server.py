@@ -7,6 +7,7 @@ The second ends at once.
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -21,7 +22,7 @@ from pixelsmile.web.worker import Worker
 
 _log = logging.getLogger(__name__)
 
-_LINGER_S = 1.0  # for clients that come while the last answer goes out
+_LINGER_S = 0.5  # for clients that come while the last answer goes out
 _LOOK_S = 0.05
 _BACKLOG = 1024
 
@@ -117,9 +118,15 @@ class StoppingServer(uvicorn.Server):
     async def _end(self) -> None:
         self._server.worker.stop()
         ends_at = asyncio.get_running_loop().time() + self._server.limits.timeout_s
-        while self._server.gate.num_open and asyncio.get_running_loop().time() < ends_at:
-            await asyncio.sleep(_LOOK_S)
+        await _until(lambda: not self._server.slots.taken, ends_at)
         await asyncio.sleep(_LINGER_S)
-        while self._server.gate.num_open and asyncio.get_running_loop().time() < ends_at:
-            await asyncio.sleep(_LOOK_S)
+        for listening in self.servers:  # from here on nobody gets in; who is in gets an answer
+            listening.close()
+        await asyncio.sleep(_LINGER_S)
+        await _until(lambda: not self._server.gate.num_open, ends_at)
         self.should_exit = True
+
+
+async def _until(is_so: Callable[[], bool], ends_at: float) -> None:
+    while not is_so() and asyncio.get_running_loop().time() < ends_at:
+        await asyncio.sleep(_LOOK_S)
