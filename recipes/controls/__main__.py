@@ -21,7 +21,7 @@ from recipes.controls.jobs import (
     job_of,
     require_same_setting,
 )
-from recipes.controls.pace import num_cores, steps_of
+from recipes.controls.pace import steps_of
 from recipes.controls.table import as_json, as_markdown, control_table, cost_of, curves, paper_order
 
 log = logging.getLogger("recipe")
@@ -78,7 +78,7 @@ def _one_domain(setting: Setting, arguments: argparse.Namespace) -> None:
     if not arguments.table:
         for command in drawing_commands(setting):
             run_command(command, setting.work / "drawing.txt", arguments.parallel)
-    steps = steps_of(setting, trained, num_cores(arguments))
+    steps = steps_of(setting, trained)
     jobs = [job_of(setting, UNTRAINED, 0, 0)] if UNTRAINED in rows else []
     jobs += [job_of(setting, row, seed, steps[row]) for seed in setting.seeds for row in trained]
     if not arguments.table:

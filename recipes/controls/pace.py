@@ -4,9 +4,7 @@ CPU seconds, and not those of the clock: a machine may have other work. A pace i
 run that goes on must not change its mind about its length.
 """
 
-import argparse
 import json
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,7 +21,7 @@ LEAST_STEPS, MOST_STEPS = 20, 50_000
 _FILE = "pace.json"
 
 
-def steps_of(setting: Setting, rows: Iterable[str], num_threads: int) -> dict[str, int]:
+def steps_of(setting: Setting, rows: Iterable[str]) -> dict[str, int]:
     """Optimiser steps of each row: `setting.num_steps`, or what its budget pays for."""
     if setting.num_steps is not None:
         return dict.fromkeys(rows, setting.num_steps)
@@ -31,12 +29,12 @@ def steps_of(setting: Setting, rows: Iterable[str], num_threads: int) -> dict[st
     known = read_json_object(file) if file.is_file() else {}
     for row in rows:
         if row not in known:
-            known[row] = cpu_seconds_a_step(setting, row, num_threads)
+            known[row] = cpu_seconds_a_step(setting, row)
             write_file(file, (json.dumps(known, indent=2) + "\n").encode(), force=True)
     return {row: min(MOST_STEPS, max(LEAST_STEPS, round(setting.budget_s / known[row]))) for row in rows}
 
 
-def cpu_seconds_a_step(setting: Setting, row: str, num_threads: int) -> float:
+def cpu_seconds_a_step(setting: Setting, row: str) -> float:
     """Of a step of a row's training, forward and backward, on the first triplets (cached on the way)."""
     import torch
 
@@ -46,7 +44,7 @@ def cpu_seconds_a_step(setting: Setting, row: str, num_threads: int) -> float:
     from pixelsmile.training.order import Layout, Order
     from pixelsmile.training.run_folder import RunFolder
 
-    torch.set_num_threads(num_threads)
+    torch.set_num_threads(1)  # several wait for one another, and waiting counts as work
     config = read_configuration(
         preset_path(preset_of(row)), TrainingConfig, training_settings(setting, row, num_steps=20)
     )
@@ -62,11 +60,6 @@ def cpu_seconds_a_step(setting: Setting, row: str, num_threads: int) -> float:
             started = time.process_time()
         job.module(order.draws(layout.positions(step, 0)))["total"].backward()
     return (time.process_time() - started) / _NUM_MEASURED
-
-
-def num_cores(arguments: argparse.Namespace) -> int:
-    """Threads of one training where so many run at a time."""
-    return max(1, (os.cpu_count() or 1) // int(arguments.parallel))
 
 
 def seconds_taken(file: Path) -> float:

@@ -89,14 +89,14 @@ def test_every_command_is_understood(
 def test_a_budget_pays_for_steps_and_a_pace_is_measured_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "cpu_seconds_a_step", lambda _, row, __: {"saedit": 1e-9, "k-slider": 0.5}[row])
-    assert pace.steps_of(setting(tmp_path), ["saedit", "k-slider"], 1) == {
+    monkeypatch.setattr(pace, "cpu_seconds_a_step", lambda _, row: {"saedit": 1e-9, "k-slider": 0.5}[row])
+    assert pace.steps_of(setting(tmp_path), ["saedit", "k-slider"]) == {
         "saedit": pace.MOST_STEPS,
         "k-slider": 120,
     }
     monkeypatch.setattr(pace, "cpu_seconds_a_step", lambda *_: pytest.fail("it is known"))
-    assert pace.steps_of(setting(tmp_path, budget_s=1.0), ["k-slider"], 1) == {"k-slider": pace.LEAST_STEPS}
-    assert pace.steps_of(setting(tmp_path, num_steps=7), ["concept-slider"], 1) == {"concept-slider": 7}
+    assert pace.steps_of(setting(tmp_path, budget_s=1.0), ["k-slider"]) == {"k-slider": pace.LEAST_STEPS}
+    assert pace.steps_of(setting(tmp_path, num_steps=7), ["concept-slider"]) == {"concept-slider": 7}
 
 
 def test_a_work_folder_keeps_to_its_setting(tmp_path: Path) -> None:
