@@ -4,21 +4,24 @@
     python perf/marks.py alarms PICTURES... [--count 1000]   the highest scores of pictures without the mark
     python perf/marks.py tampering [--count 40]              changed bytes of signed files (extra: sign)
 
-PICTURES: photographs, files and folders; drawn portraits come beside them, human and anime. `alarms` draws as
-many as are missing, at 256 px, and cuts the photographs in two sizes.
+PICTURES: photographs, files and folders; drawn portraits come beside them, human and anime. `alarms` looks at
+each photograph, a crop and a JPEG of half the size, and draws as many portraits as are missing, at 256 px.
+--workers N: by so many processes.
 """
 
 import argparse
 import io
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
-from pixelsmile.errors import ImageError
 from pixelsmile.expressions import DOMAINS
 from pixelsmile.images import load_image
 from pixelsmile.portraits import blend_units, draw_portrait, sample_identity
@@ -31,7 +34,10 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 EXPRESSIONS = ("happy", "sad", "angry", "surprised", "fear", "disgust")
 DRAWN_PX, SMALL_PX, LEAST_PX = 512, 250, 100
 UNMARKED_PX = 256
-Pictures = Iterator[tuple[str, Image.Image]]  # each with the kind that it is counted under
+T, Given = TypeVar("T"), TypeVar("Given")
+Load = Callable[[], Image.Image]
+Way = Callable[[Image.Image], Image.Image]
+Task = tuple[str, Load]  # the kind that a picture is counted under, and how it is had
 
 
 def saved(image: Image.Image, form: str, **options: object) -> bytes:
@@ -48,101 +54,124 @@ def half(image: Image.Image) -> Image.Image:
     return image.resize((max(32, image.width // 2), max(32, image.height // 2)), Image.Resampling.LANCZOS)
 
 
+def small_jpeg(image: Image.Image) -> Image.Image:
+    return jpeg(half(image), 75)
+
+
 def crop(image: Image.Image) -> Image.Image:
     """.8 of each side, away from the middle."""
     left, top = round(0.13 * image.width), round(0.05 * image.height)
     return image.crop((left, top, left + round(0.8 * image.width), top + round(0.8 * image.height)))
 
 
-WAYS: dict[str, Callable[[Image.Image], Image.Image]] = {
+WAYS: dict[str, Way] = {
     "PNG": lambda image: load_image(saved(image, "PNG")),
     "JPEG 90": lambda image: jpeg(image, 90),
     "JPEG 75": lambda image: jpeg(image, 75),
     "WebP 80": lambda image: load_image(saved(image, "WEBP", quality=80)),
     "half": half,
-    "half, JPEG 75": lambda image: jpeg(half(image), 75),
+    "half, JPEG 75": small_jpeg,
     "crop .8": crop,
     "crop .8, JPEG 75": lambda image: jpeg(crop(image), 75),
     "half, crop .8, JPEG 75": lambda image: jpeg(crop(half(image)), 75),
 }
 
 
-def photographs(paths: list[Path]) -> Pictures:
+def photographs(paths: list[Path]) -> list[Task]:
+    """Those of at least LEAST_PX on each side, of which the kind is told by their size."""
+    tasks = []
     for path in paths:
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        for file in files:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.suffix.lower() in SUFFIXES:
-                try:
-                    image = load_image(file)
-                except ImageError:
-                    continue
-                if min(image.size) >= LEAST_PX:
-                    yield ("photo" if min(image.size) >= SMALL_PX else f"under {SMALL_PX} px"), image
+                with Image.open(file) as image:
+                    side = min(image.size)
+                if side >= LEAST_PX:
+                    kind = "photo" if side >= SMALL_PX else f"under {SMALL_PX} px"
+                    tasks.append((kind, partial(load_image, file)))
+    return tasks
 
 
-def drawn(count: int, size: int, first_seed: int) -> Pictures:
-    for index in range(count):
-        domain = DOMAINS[index % 2]
-        units = blend_units({EXPRESSIONS[index // 2 % len(EXPRESSIONS)]: 0.5 + index % 3 / 2})
-        yield domain, draw_portrait(sample_identity(first_seed + index), units, domain, size).image
+def drawn(count: int, size: int, first_seed: int) -> list[Task]:
+    domains = [DOMAINS[index % 2] for index in range(count)]
+    return [(domain, partial(draw, index, size, first_seed)) for index, domain in enumerate(domains)]
 
 
-def found(paths: list[Path], num_drawn: int) -> None:
+def draw(index: int, size: int, first_seed: int) -> Image.Image:
+    units = blend_units({EXPRESSIONS[index // 2 % len(EXPRESSIONS)]: 0.5 + index % 3 / 2})
+    return draw_portrait(sample_identity(first_seed + index), units, DOMAINS[index % 2], size).image
+
+
+def in_turn(measure: Callable[[Given], T], tasks: Sequence[Given], workers: int) -> Iterator[T]:
+    """What is measured of each, by that many processes (0: in this one)."""
+    if workers == 0:
+        yield from map(measure, tasks)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(measure, tasks)
+
+
+def carried(task: Task) -> tuple[str, float, float, list[bool]]:
+    """Of one picture its kind, milliseconds and PSNR of the mark, and whether it is found in each way."""
+    kind, load = task
+    image = load()
+    start = time.process_time()
+    carrier = marked(image)
+    took = 1000 * (time.process_time() - start)
+    change = np.asarray(carrier, float) - np.asarray(image, float)
+    psnr = 10 * np.log10(255**2 / np.mean(change**2))
+    return kind, took, float(psnr), [find_mark(way(carrier)).is_found for way in WAYS.values()]
+
+
+def found(paths: list[Path], num_drawn: int, workers: int) -> None:
     """A table of rates, and what the mark costs."""
-    rates: dict[str, list[list[bool]]] = {}
-    noise: dict[str, list[float]] = {}
-    times: list[float] = []
-    for pictures in (photographs(paths), drawn(num_drawn, DRAWN_PX, 0)):
-        for kind, image in pictures:
-            start = time.process_time()
-            carrier = marked(image)
-            times.append(1000 * (time.process_time() - start))
-            change = np.asarray(carrier, float) - np.asarray(image, float)
-            noise.setdefault(kind, []).append(10 * np.log10(255**2 / np.mean(change**2)))
-            rates.setdefault(kind, []).append([find_mark(way(carrier)).is_found for way in WAYS.values()])
-    everything = [row for rows in rates.values() for row in rows]
-    print(f"{'found, of':<26}" + "".join(f"{kind:>14}" for kind in [*rates, "all"]))
-    print(f"{'':<26}" + "".join(f"{len(rows):>14}" for rows in [*rates.values(), everything]))
+    rows = list(in_turn(carried, photographs(paths) + drawn(num_drawn, DRAWN_PX, 0), workers))
+    kinds = list(dict.fromkeys(row[0] for row in rows))
+    groups = [[row for row in rows if row[0] == kind] for kind in kinds] + [rows]
+    print(f"{'found, of':<26}" + "".join(f"{kind:>14}" for kind in [*kinds, "all"]))
+    print(f"{'':<26}" + "".join(f"{len(group):>14}" for group in groups))
     for place, way in enumerate(WAYS):
-        cells = [sum(row[place] for row in rows) / len(rows) for rows in [*rates.values(), everything]]
+        cells = [sum(row[3][place] for row in group) / len(group) for group in groups]
         print(f"{way:<26}" + "".join(f"{cell:>14.3f}" for cell in cells))
     for name, of in (("PSNR dB, median", np.median), ("PSNR dB, least", np.min)):
-        print(f"{name:<26}" + "".join(f"{of(values):>14.1f}" for values in noise.values()))
+        print(f"{name:<26}" + "".join(f"{of([row[2] for row in group]):>14.1f}" for group in groups))
+    times = [row[1] for row in rows]
     print(f"milliseconds to mark: median {np.median(times):.0f}, most {max(times):.0f} (one core)")
 
 
-def alarms(paths: list[Path], count: int) -> None:
-    """The scores where there is no mark; of an alarm, the kind."""
-    scores: list[float] = []
-    times: list[float] = []
-    for kind, image in unmarked(paths, count):
-        start = time.process_time()
-        mark = find_mark(image)
-        times.append(1000 * (time.process_time() - start))
-        scores.append(mark.score)
-        if mark.is_found:
-            print(f"false alarm: {kind}, score {mark.score:.1f}")
+def as_it_is(image: Image.Image) -> Image.Image:
+    return image
+
+
+def without(task: tuple[str, Load, Way]) -> tuple[str, float, float]:
+    """Of one picture without the mark its kind, milliseconds, and score."""
+    kind, load, way = task
+    image = way(load())
+    start = time.process_time()
+    score = find_mark(image).score
+    return kind, 1000 * (time.process_time() - start), score
+
+
+def alarms(paths: list[Path], count: int, workers: int) -> None:
+    """The scores where there is no mark: of photographs, their crops and small JPEGs, and of drawn ones."""
+    ways: tuple[Way, ...] = (as_it_is, crop, small_jpeg)
+    tasks = [(kind, load, way) for kind, load in photographs(paths) for way in ways][:count]
+    tasks += [(*task, as_it_is) for task in drawn(count - len(tasks), UNMARKED_PX, 100_000)]
+    rows = list(in_turn(without, tasks, workers))
+    for kind, _, score in rows:
+        if score >= THRESHOLD:
+            print(f"false alarm: {kind}, score {score:.1f}")
+    scores, times = [row[2] for row in rows], [row[1] for row in rows]
     above = sum(score >= THRESHOLD for score in scores)
-    print(f"{above} false alarms in {len(scores)} pictures without the mark (threshold {THRESHOLD:g})")
+    print(f"{above} false alarms in {len(rows)} pictures without the mark (threshold {THRESHOLD:g})")
     print(f"score: median {np.median(scores):.2f}, highest {max(scores):.2f}")
     print(f"bound: {false_alarm_bound():.1e} of pictures")
     print(f"milliseconds to find nothing: median {np.median(times):.0f} (one core)")
 
 
-def unmarked(paths: list[Path], count: int) -> Pictures:
-    """The photographs, their crops and their JPEGs at half the size; drawn portraits for the rest."""
-    left = count
-    for kind, image in photographs(paths):
-        for one in (image, crop(image), jpeg(half(image), 75))[:left]:
-            left -= 1
-            yield kind, one
-    yield from drawn(left, UNMARKED_PX, 100_000)
-
-
 def tampering(count: int) -> None:
     """Sign a picture in every format, change one byte of its pixels, and see whether that is told."""
     rng = np.random.default_rng(0)
-    _, picture = next(drawn(1, UNMARKED_PX, 7))
+    picture = draw(0, UNMARKED_PX, 7)
     files = {
         "png": saved(picture, "PNG"),
         "jpg": saved(picture, "JPEG"),
@@ -189,12 +218,13 @@ def main() -> None:
     parser.add_argument("pictures", nargs="*", type=Path)
     parser.add_argument("--drawn", type=int, default=60)
     parser.add_argument("--count", type=int)
+    parser.add_argument("--workers", type=int, default=0)
     options = parser.parse_args()
     match options.what:
         case "found":
-            found(options.pictures, options.drawn)
+            found(options.pictures, options.drawn, options.workers)
         case "alarms":
-            alarms(options.pictures, 1000 if options.count is None else options.count)
+            alarms(options.pictures, 1000 if options.count is None else options.count, options.workers)
         case _:
             tampering(40 if options.count is None else options.count)
 
