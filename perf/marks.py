@@ -34,7 +34,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 EXPRESSIONS = ("happy", "sad", "angry", "surprised", "fear", "disgust")
 DRAWN_PX, SMALL_PX, LEAST_PX = 512, 250, 100
 UNMARKED_PX = 256
-T, Given = TypeVar("T"), TypeVar("Given")
+T = TypeVar("T")
+Given = TypeVar("Given")
 Load = Callable[[], Image.Image]
 Way = Callable[[Image.Image], Image.Image]
 Task = tuple[str, Load]  # the kind that a picture is counted under, and how it is had
@@ -79,7 +80,7 @@ WAYS: dict[str, Way] = {
 
 def photographs(paths: list[Path]) -> list[Task]:
     """Those of at least LEAST_PX on each side, of which the kind is told by their size."""
-    tasks = []
+    tasks: list[Task] = []
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.suffix.lower() in SUFFIXES:
