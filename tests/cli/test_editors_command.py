@@ -8,15 +8,17 @@ from editors.tiny_pipelines import save
 
 from pixelsmile.cli import main
 from pixelsmile.cli.editors import markdown
-from pixelsmile.editors.table import rows
+from pixelsmile.editors.table import image_services, rows
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_list_and_a_row(capsys):
     assert main(["editors", "list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    table, services = capsys.readouterr().out.split("\n\n")
+    lines = table.splitlines()
     assert [line.split()[0] for line in lines] == ["name", *rows()]
+    assert all(f"{name}:" in services for name in image_services())
     assert main(["editors", "list", "--json"]) == 0
     assert [row["name"] for row in json.loads(capsys.readouterr().out)["editors"]] == list(rows())
     for name in rows():

@@ -31,9 +31,10 @@ def add_editor(group: Options, which: str, default: str | None = None) -> None:
 
 def add_server(parser: CommandParser, size: str = "--size") -> None:
     """How a model behind an address is asked. size: how the option for the size of its edits is called."""
-    from pixelsmile.editors.services import service_lines
-
-    group = parser.add_argument_group("for a model behind an address, as --editor names it", service_lines())
+    group = parser.add_argument_group(
+        "for a model behind an address",
+        "`pixelsmile editors list` has the services, how --editor names them and the sizes of each",
+    )
     group.add_argument(
         "--max-requests", type=whole_number("max-requests", 0), metavar="N", help="stop before more are sent"
     )

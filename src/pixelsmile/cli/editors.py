@@ -17,8 +17,8 @@ _EPILOG = """examples:
   pixelsmile bench ffe run --editor flux-kontext-dev -o runs/kontext
   pixelsmile edit photo.jpg -e happy --editor nano-banana-pro
 
-Editors that are in no table: folder:PATH, command:LINE, a service with any of its models
-(pixelsmile bench ffe run --help), and those that check the measures.
+Editors that are in no table: folder:PATH, command:LINE, a service with any of its models (`list` names
+them), and those that check the measures (pixelsmile bench ffe run --help).
 """
 _COLUMNS = ("name", "paper", "run by", "strength", "price")
 _UNKNOWN = "not known"
@@ -44,6 +44,7 @@ def show_parser() -> CommandParser:
 
 def run_list(options: argparse.Namespace) -> int:
     """Print the table."""
+    from pixelsmile.editors.services import service_lines
     from pixelsmile.editors.table import rows
 
     if options.json:
@@ -55,6 +56,7 @@ def run_list(options: argparse.Namespace) -> int:
         widths = [max(len(line[column]) for line in cells) for column in range(len(_COLUMNS))]
         for line in cells:
             print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        print(f"\nany model of a service:\n{service_lines()}")
     return 0
 
 
