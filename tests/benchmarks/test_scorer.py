@@ -83,6 +83,8 @@ def test_a_scorer_of_ones_own_runs_resumes_and_is_in_the_results(folder):
     results = load_results(folder, bootstrap=QUICK)
     record = results.as_json()
     found = record.pop("scores")["sharpness/sharpness"]
+    by_strength = record.pop("scores_by_strength")["sharpness/sharpness"]
+    assert sum(values["n_scored"] for values in by_strength.values()) == found["n_scored"]
     assert record == before.as_json()
     values = [edit.score("sharpness").value for edit in results.edits]
     known = [value for value in values if value is not None]

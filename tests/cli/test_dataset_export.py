@@ -29,7 +29,7 @@ def test_exported_and_validated(people, capsys):
     out, err = capsys.readouterr()
     train, test, last = out.splitlines()
     assert train.startswith("train: ")
-    assert test.endswith(" people")
+    assert test.endswith(" people in the split)")
     assert last == "next: pixelsmile dataset validate out"
     assert err == ""
     assert dataset("validate", "out") == 0

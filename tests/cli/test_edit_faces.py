@@ -111,7 +111,19 @@ def test_the_face_of_a_photograph_is_found(model_folder, capsys, choice):
     from skimage.data import astronaut
 
     Image.fromarray(astronaut()).save("group.png")
-    options = ["--model", str(model_folder), "-s", "1", "--steps", "1", "-o", "out", "--detector", "cascade"]
+    options = [
+        "--model",
+        str(model_folder),
+        "-s",
+        "1",
+        "--steps",
+        "1",
+        "-o",
+        "out",
+        "--detector",
+        "cascade",
+        "--no-mark",
+    ]
     assert main(["edit", "group.png", "-e", "happy", *choice, *options, "-q"]) == 0
     x0, y0, x1, y1 = changed("out/happy-1.00.png")
     assert 120 < x0 < x1 < 330

@@ -431,7 +431,8 @@ def test_a_file_of_a_hub_repository(
 ) -> None:
     asked = []
 
-    def snapshot(name: str, allow_patterns: list[str]) -> str:
+    def snapshot(name: str, revision: str | None, allow_patterns: list[str]) -> str:
+        assert revision is None
         asked.append((name, allow_patterns))
         return str(tmp_path)
 

@@ -254,7 +254,7 @@ def test_a_store_writes_shards_of_the_size_that_was_asked_for(tmp_path):
 
 KILLED = """
 import os, signal, sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from pathlib import Path
 from tiny_training import SIZE, load_tiny_model, make_networks, make_triplets
 from pixelsmile.training.cache import TripletCache
@@ -270,7 +270,8 @@ for progress in fill(cache, make_triplets(folder, 3), networks):
 
 
 def test_a_kill_costs_only_what_was_not_on_disk(model, model_folder, tmp_path):
-    program = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path), model=str(model_folder))
+    tests = [str(folder) for folder in Path(__file__).parents[:2]]
+    program = KILLED.format(tests=tests, folder=str(tmp_path), model=str(model_folder))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ)
     assert done.returncode == -signal.SIGKILL, done.stderr
     triplets, networks = make_triplets(tmp_path, 3), make_networks(model)
