@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from pixelsmile.editing.folders import GEOMETRIC
 from pixelsmile.editing.notebook import slider, strip
@@ -286,8 +286,15 @@ def _sheet(rows: Sequence[Sweep], results: Sequence[EditResult], form: OutputFor
     sheet = draw_grid(first.source.image, rows, _caption(first.settings))
     settings = {"sweeps": [result.settings for result in results]}
     if form.mark:
-        sheet = marked(sheet)
+        sheet = _marked_on_paper(sheet)
     return edited_picture(sheet, settings, form=form.picture, source_type=_source_type(first))
+
+
+def _marked_on_paper(sheet: Image.Image) -> Image.Image:
+    """The sheet with the mark in its pictures: on paper of one colour the eye finds the faintest."""
+    paper = Image.new(sheet.mode, sheet.size, sheet.getpixel((0, 0)))
+    differs = ImageChops.difference(sheet, paper).convert("L").point(lambda level: 255 if level else 0)
+    return Image.composite(marked(sheet), sheet, differs)
 
 
 def _caption(settings: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ _SHORTEST_PX, _LONGEST_PX = 8, 26  # of the waves in a tile
 _GRID = 128  # shifts that are tried, down and across
 _SCALES = tuple(float(scale) for scale in np.geomspace(1.0, 0.7, 25))  # of what cropping left, by its root
 
-_FLAT, _GAIN, _MOST = 0.85, 0.22, 3.5  # levels where nothing is to be seen; of each level of texture; at most
+_FLAT, _GAIN, _MOST = 0.72, 0.22, 3.5  # levels where nothing is to be seen; of each level of texture; at most
 _PEAK = 2.0  # deviations
 _ACTIVITY_PX, _SMOOTH_PX, _RESIDUAL_PX = 6, 3, 10  # radii
 _FLOOR, _CEILING = 1.0, 2.0  # levels of noise that count as flat; what an edge may count, in deviations
@@ -65,7 +65,7 @@ def false_alarm_bound() -> float:
 def marked(image: Image.Image) -> Image.Image:
     """The picture with the mark, of the same size and mode: RGB, RGBA, L, LA or I;16, else ImageError.
 
-    The brightness changes by a level or two where the picture is flat and by seven at most in texture; no
+    The brightness changes by a level where the picture is flat and by seven at most in texture; no
     colour comes into a grey, transparency stays, and what is wholly transparent keeps its pixels.
     """
     if image.mode not in ("RGB", "RGBA", "L", "LA", "I;16"):
