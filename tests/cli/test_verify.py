@@ -57,6 +57,16 @@ def test_no_mark_where_none_is_wanted_or_nothing_was_edited(photograph, capsys):
     assert not np.array_equal(np.asarray(load_image("same/surprised-1.00.png"))[250:], before[250:])
 
 
+def test_the_paper_of_a_sheet_stays_of_one_colour(photograph):
+    for folder, *option in (("with",), ("without", "--no-mark")):
+        assert main(["edit", "anna.jpg", *BY_HAND, "-s", "1", "--grid", *option, "-o", folder]) == 0
+    sheet, bare = (np.asarray(load_image(f"{folder}/grid.png")) for folder in ("with", "without"))
+    is_paper = (bare == bare[0, 0]).all(-1)
+    assert is_paper.mean() > 0.1
+    assert np.array_equal(sheet[is_paper], bare[is_paper])
+    assert not np.array_equal(sheet, bare)
+
+
 def test_nothing_is_found(photograph, capsys):
     code, (found,) = verified(capsys, "anna.jpg")
     assert code == 1
