@@ -34,9 +34,14 @@ def main() -> None:
         "--start",
         type=Path,
         default=None,
-        help="a finished model folder: take its autoencoder, and go on from its editor after the first phase",
+        help="a finished model folder: go on from it, without the first phases of the plan",
+    )
+    parser.add_argument(
+        "--keep-autoencoder", action="store_true", help="take that of START as it is, with its latents"
     )
     options = begin(parser, "model")
+    if options.keep_autoencoder and options.start is None:
+        parser.error("--keep-autoencoder needs --start: the model whose autoencoder is kept")
     all_stages = stages(
         Plan(),
         options.work,
@@ -45,6 +50,7 @@ def main() -> None:
         options.device,
         compile_network=not options.no_compile,
         start=options.start,
+        keep_autoencoder=options.keep_autoencoder,
     )
     run(all_stages, options.until)
 
@@ -58,6 +64,7 @@ def stages(
     *,
     compile_network: bool,
     start: Path | None = None,
+    keep_autoencoder: bool = False,
 ) -> Stages:
     """The stages in order, each with its progress."""
     pictures = work / "pictures"
@@ -66,13 +73,13 @@ def stages(
     pixels_NHWC = np.load(pictures / PICTURES_FILE, mmap_mode="r")
 
     autoencoder = work / "autoencoder"
-    if start is not None:
+    if start is not None and keep_autoencoder:
         take_autoencoder(start, autoencoder)
     if not (autoencoder / "vae" / "config.json").is_file():
         some = pixels_NHWC[: plan.autoencoder.num_identities * 2 * plan.pictures.pictures_per_identity]
         yield (
             "autoencoder",
-            train_autoencoder(plan.autoencoder, plan.seed, some, autoencoder, compile_network, device),
+            train_autoencoder(plan.autoencoder, plan.seed, some, autoencoder, compile_network, device, start),
         )
     vae = load_autoencoder(autoencoder / "vae", device)
     latents, editor = work / "latents", work / "editor"
@@ -87,10 +94,8 @@ def stages(
 
 
 def take_autoencoder(model: Path, folder: Path) -> None:
-    """Let the autoencoder of a finished model, and the log of its training, be that of a new run."""
+    """Let the autoencoder of a finished model be that of a new run."""
     if not (folder / "vae").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(model / "training-autoencoder.jsonl", folder / "stats.jsonl")
         with whole_folder(folder / "vae") as partial:
             shutil.copytree(model / "vae", partial, dirs_exist_ok=True)
 
@@ -110,17 +115,23 @@ def assemble(
         _write(partial / "scheduler" / "scheduler_config.json", _scheduler(plan))
         _write(partial / "model_index.json", _index())
         _write(partial / "pixelsmile.json", _options(plan))
-        shutil.copy(autoencoder_folder / "stats.jsonl", partial / "training-autoencoder.jsonl")
-        (partial / "training-editor.jsonl").write_text(_editor_log(plan, editor_folder, start))
+        for name, folder, phases in (
+            ("autoencoder", autoencoder_folder, plan.autoencoder.phases),
+            ("editor", editor_folder, plan.editor.phases),
+        ):
+            log = f"training-{name}.jsonl"
+            before = "" if start is None else (start / log).read_text()
+            (partial / log).write_text(before + _records(folder, [phase.name for phase in phases]))
 
 
-def _editor_log(plan: Plan, editor_folder: Path, start: Path | None) -> str:
-    """The records of every phase, after those of the model that it started from."""
-    log = "" if start is None else (start / "training-editor.jsonl").read_text()
-    for phase in plan.editor.phases[0 if start is None else 1 :]:
-        for line in (editor_folder / phase.name / "stats.jsonl").read_text().splitlines():
-            log += json.dumps({"phase": phase.name, **json.loads(line)}) + "\n"
-    return log
+def _records(folder: Path, phases: list[str]) -> str:
+    """What a training logged in those of its phases that were run."""
+    lines = ""
+    for phase in phases:
+        log = folder / phase / "stats.jsonl"
+        for line in log.read_text().splitlines() if log.is_file() else []:
+            lines += json.dumps({"phase": phase, **json.loads(line)}) + "\n"
+    return lines
 
 
 def _scheduler(plan: Plan) -> dict[str, Any]:

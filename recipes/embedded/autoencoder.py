@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from pixelsmile.editing.autoencoder import decode_frames, encode_frames, normalise
 from pixelsmile.editing.pictures import resized
-from recipes.embedded.plan import AutoencoderPlan
+from recipes.embedded.plan import AutoencoderPhase, AutoencoderPlan
 from recipes.embedded.text import build_image_processor
 from recipes.optimisation import Losses, autocast, train
-from recipes.pictures import ArrayFile, fill, to_tensor
+from recipes.pictures import ArrayFile, fill, load_autoencoder, to_tensor
 from recipes.work_folder import whole_folder
 
 BATCH = 16  # of pictures whose latents are computed
@@ -115,31 +115,44 @@ def train_autoencoder(
     folder: Path,
     compile_network: bool,
     device: torch.device,
+    start: Path | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Train on crops of `pictures_NHWC` (uint8), then write the diffusers folder `folder/vae`."""
+    """Train on crops of `pictures_NHWC` (uint8) phase by phase, then write the diffusers folder `folder/vae`.
+
+    start: a finished model folder to go on from; the plan's first phase is left out then.
+    """
     vae = build(plan, seed)
-    _whiten_colours(vae, pictures_NHWC)
+    if start is None:
+        _whiten_colours(vae, pictures_NHWC)
+    else:
+        vae.load_state_dict(load_autoencoder(start / "vae").state_dict())
     vae.to(device)
 
     def reconstruct(images_BCHW: Tensor, noise_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         latents_BCHW, _ = encode_frames(vae, images_BCHW)
-        return decode_frames(vae, latents_BCHW + plan.latent_noise * noise_BCHW, clamp=False), latents_BCHW
+        return decode_frames(vae, latents_BCHW + noise_BCHW, clamp=False), latents_BCHW
 
     forward = torch.compile(reconstruct, dynamic=False) if compile_network else reconstruct
 
-    def losses_of_step(step: int) -> Losses:
-        rng = np.random.default_rng((seed, step))
-        images_BCHW = _crops(pictures_NHWC, plan, step, rng).to(device)
-        size = images_BCHW.shape[-1] // vae.spatial_compression_ratio
-        noise_BCHW = torch.from_numpy(
-            rng.standard_normal((len(images_BCHW), plan.z_dim, size, size), np.float32)
-        ).to(device)
-        with autocast(device):
-            decoded_BCHW, latents_BCHW = forward(images_BCHW, noise_BCHW)
-        return _losses(decoded_BCHW.float(), images_BCHW, latents_BCHW.float(), plan)
+    for index, phase in enumerate(plan.phases):
+        if phase == plan.phases[0] and start is not None:
+            continue
 
-    yield from train(vae, losses_of_step, plan.optimisation, folder)
-    _settle_latents(vae.cpu(), pictures_NHWC, plan)
+        def losses_of_step(step: int, phase: AutoencoderPhase = phase, index: int = index) -> Losses:
+            rng = np.random.default_rng((seed, index, step))
+            final = step >= phase.optimisation.num_steps * (1 - plan.final_share)
+            images_BCHW = _crops(pictures_NHWC, plan, final, rng).to(device)
+            size = images_BCHW.shape[-1] // vae.spatial_compression_ratio
+            noise_BCHW = torch.from_numpy(
+                rng.standard_normal((len(images_BCHW), plan.z_dim, size, size), np.float32)
+            ).to(device)
+            with autocast(device):
+                decoded_BCHW, latents_BCHW = forward(images_BCHW, phase.latent_noise * noise_BCHW)
+            return _losses(decoded_BCHW.float(), images_BCHW, latents_BCHW.float(), plan)
+
+        records = train(vae, losses_of_step, phase.optimisation, folder / phase.name)
+        yield from ({"phase": phase.name, **record} for record in records)
+    _settle_latents(vae.cpu(), pictures_NHWC, plan.phases[-1].latent_noise)
     with whole_folder(folder / "vae") as partial:
         vae.half().save_pretrained(partial)
 
@@ -158,9 +171,8 @@ def _losses(decoded: Tensor, images: Tensor, latents: Tensor, plan: AutoencoderP
     }
 
 
-def _crops(pictures_NHWC: np.ndarray, plan: AutoencoderPlan, step: int, rng: np.random.Generator) -> Tensor:
-    """Random crops (B, 3, crop, crop) in -1..1, most of them around the face."""
-    final = step >= plan.optimisation.num_steps * (1 - plan.final_share)
+def _crops(pictures_NHWC: np.ndarray, plan: AutoencoderPlan, final: bool, rng: np.random.Generator) -> Tensor:
+    """Random crops (B, 3, crop, crop) in -1..1, most of them around the face; fewer, larger ones if final."""
     batch, crop = (plan.final_batch_size, plan.final_crop_px) if final else (plan.batch_size, plan.crop_px)
     size = pictures_NHWC.shape[1]
     crops = np.empty((batch, crop, crop, 3), np.uint8)
@@ -176,12 +188,12 @@ def _crops(pictures_NHWC: np.ndarray, plan: AutoencoderPlan, step: int, rng: np.
 
 
 @torch.no_grad()
-def _settle_latents(vae: AutoencoderKLQwenImage, pictures_NHWC: np.ndarray, plan: AutoencoderPlan) -> None:
+def _settle_latents(vae: AutoencoderKLQwenImage, pictures_NHWC: np.ndarray, latent_noise: float) -> None:
     """Write mean and deviation of the latents into the config, and make the variance the trained noise's."""
-    half = slice(plan.z_dim, 2 * plan.z_dim)  # the log-variances
+    half = slice(vae.config.z_dim, 2 * vae.config.z_dim)  # the log-variances
     vae.quant_conv.weight[half] = 0
     assert vae.quant_conv.bias is not None
-    vae.quant_conv.bias[half] = 2 * math.log(plan.latent_noise)
+    vae.quant_conv.bias[half] = 2 * math.log(latent_noise)
     chosen = np.linspace(0, len(pictures_NHWC) - 1, 256).astype(int)
     batches = [to_tensor(pictures_NHWC[chosen[i : i + 16]]) for i in range(0, len(chosen), 16)]
     latents_BCHW = torch.cat([encode_frames(vae, batch)[0] for batch in batches])

@@ -4,8 +4,6 @@ from dataclasses import dataclass, field
 
 from recipes.optimisation import Optimisation
 
-AUTOENCODER_OPTIMISATION = Optimisation(6_000, 7e-4, 100, 0.998)
-
 
 @dataclass(frozen=True)
 class PicturePlan:
@@ -26,6 +24,21 @@ class PicturePlan:
 
 
 @dataclass(frozen=True)
+class AutoencoderPhase:
+    """A part of the training: first much noise in the latents, so that they are smooth, then little."""
+
+    name: str
+    optimisation: Optimisation
+    latent_noise: float
+
+
+AUTOENCODER_PHASES = (
+    AutoencoderPhase("coarse", Optimisation(6_000, 7e-4, 100, 0.998), latent_noise=0.08),
+    AutoencoderPhase("fine", Optimisation(5_500, 5e-4, 100, 0.998), latent_noise=0.02),
+)
+
+
+@dataclass(frozen=True)
 class AutoencoderPlan:
     """AutoencoderKLQwenImage, small. Trained on crops; the last part on larger ones, for what borders do."""
 
@@ -38,14 +51,13 @@ class AutoencoderPlan:
     batch_size: int = 16
     final_crop_px: int = 128
     final_batch_size: int = 4
-    final_share: float = 0.15  # of the steps
+    final_share: float = 0.15  # of the steps of each phase
     face_share: float = 0.7  # of the crops lie around the face
-    latent_noise: float = 0.08
     latent_decay: float = 1e-4  # weight of the latents' mean square: keeps noise from being outgrown
     square_weight: float = 2.0  # of the mean square error, beside the L1 error
     chroma_weight: float = 1.0  # of the L1 error of the colours without their mean
     gradient_weight: float = 0.25  # of the gradients' L1 error: keeps hair, wrinkles, freckles
-    optimisation: Optimisation = AUTOENCODER_OPTIMISATION
+    phases: tuple[AutoencoderPhase, ...] = AUTOENCODER_PHASES
 
 
 @dataclass(frozen=True)

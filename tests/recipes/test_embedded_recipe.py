@@ -27,6 +27,7 @@ from recipes.embedded.drawings import combinations_of, planned_drawings
 from recipes.embedded.editor import EmbeddedEditor, RealRotaryAttention, load_networks
 from recipes.embedded.pairs import Pairs, confused_label
 from recipes.embedded.plan import (
+    AutoencoderPhase,
     AutoencoderPlan,
     EditorPhase,
     EditorPlan,
@@ -36,13 +37,15 @@ from recipes.embedded.plan import (
 from recipes.embedded.quality import Errors, Tally, Ways, measure
 from recipes.embedded.text import PROMPTS, build_tokenizer, dense_prompt, dual_prompt, known_words, phrased
 from recipes.optimisation import RMS, Muon, Optimisation, learning_rate, orthogonalised, train
+from recipes.pictures import load_autoencoder
 
 SHORT = Optimisation(4, 1e-3, 2, 0.9, checkpoint_every=2, log_every=2)
 TINY = Plan(
     pictures=PicturePlan(size=64, num_identities=2, num_canonical=1, num_combinations=1),
     autoencoder=AutoencoderPlan(
         base_dim=4, dim_mult=(1, 1, 2, 2), num_identities=2, crop_px=32, batch_size=2, final_crop_px=64,
-        final_batch_size=1, final_share=0.5, optimisation=SHORT,
+        final_batch_size=1, final_share=0.5,
+        phases=(AutoencoderPhase("first", SHORT, 0.1), AutoencoderPhase("second", SHORT, 0.05)),
     ),
     editor=EditorPlan(
         num_layers=1, num_attention_heads=1, attention_head_dim=16, axes_dims_rope=(4, 6, 6), text_dim=32,
@@ -78,7 +81,7 @@ def test_the_recipe_ends_in_a_folder_that_edits(model):
 
 
 def test_every_log_is_beside_the_weights(model):
-    for name, expected in (("autoencoder", [2, 4]), ("editor", [2, 4, 2, 4])):
+    for name, expected in (("autoencoder", [2, 4, 2, 4]), ("editor", [2, 4, 2, 4])):
         lines = (model / f"training-{name}.jsonl").read_text().splitlines()
         assert [json.loads(line)["step"] for line in lines] == expected
 
@@ -103,17 +106,23 @@ def test_a_kill_while_weights_are_written_is_made_good(model, saved, tmp_path, m
     assert (work / "model" / weights).read_bytes() == (model / weights).read_bytes()
 
 
-def test_training_goes_on_from_a_finished_model(model, tmp_path):
+@pytest.mark.parametrize("kept", [False, True])
+def test_training_goes_on_from_a_finished_model(model, tmp_path, kept):
     again = tmp_path / "model"
     for _, progress in stages(
-        TINY, tmp_path, again, 1, torch.device("cpu"), compile_network=False, start=model
-    ):
+        TINY, tmp_path, again, 1, torch.device("cpu"),
+        compile_network=False, start=model, keep_autoencoder=kept,
+    ):  # fmt: skip
         list(progress)
-    lines = (again / "training-editor.jsonl").read_text().splitlines()
-    assert [json.loads(line)["step"] for line in lines] == [2, 4, 2, 4, 2, 4]
+    for log, steps in (("editor", [2, 4] * 3), ("autoencoder", [2, 4] * (2 if kept else 3))):
+        lines = (again / f"training-{log}.jsonl").read_text().splitlines()
+        assert [json.loads(line)["step"] for line in lines] == steps
+        assert not (tmp_path / log / "first").exists()
     name = "vae/diffusion_pytorch_model.safetensors"
-    assert (again / name).read_bytes() == (model / name).read_bytes()
-    assert not (tmp_path / "editor" / "first").exists()
+    assert ((again / name).read_bytes() == (model / name).read_bytes()) == kept
+    mine, before = load_autoencoder(again / "vae"), load_autoencoder(model / "vae")
+    for parameter, other in zip(mine.parameters(), before.parameters(), strict=True):
+        assert (parameter - other).abs().max() < 0.02  # four steps on from there, not from the start
 
 
 def test_a_finished_recipe_does_nothing_again(model):
