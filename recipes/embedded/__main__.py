@@ -162,6 +162,7 @@ def _options(plan: Plan) -> dict[str, Any]:
         "steps": plan.editor.num_sampling_steps,
         "square": True,
         "words": known_words(),
+        "keep_details": True,
         "note": NOTE,
     }
 

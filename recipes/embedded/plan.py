@@ -87,14 +87,14 @@ EDITOR_PHASES = (
     ),
     EditorPhase(
         "edit",
-        Optimisation(3_000, 1.5e-3, 25, 0.995, decay_share=0.55, checkpoint_every=100, log_every=25),
-        batch_size=48, shift=3.0, focus=0.75, core_rows=(5, 14), core_columns=(4, 12), num_elsewhere=8,
+        Optimisation(2_500, 1.2e-3, 25, 0.995, decay_share=0.7, checkpoint_every=100, log_every=25),
+        batch_size=48, shift=5.0, focus=0.75, core_rows=(5, 14), core_columns=(4, 12), num_elsewhere=8,
         muon=True,
     ),
     EditorPhase(
         "whole",
         Optimisation(200, 6e-4, 10, 0.99, checkpoint_every=50, log_every=25),
-        batch_size=12, shift=3.0, focus=0.75, core_rows=(0, 16), core_columns=(0, 16), num_elsewhere=0,
+        batch_size=12, shift=5.0, focus=0.75, core_rows=(0, 16), core_columns=(0, 16), num_elsewhere=0,
         muon=True,
     ),
 )  # fmt: skip
@@ -112,7 +112,7 @@ class EditorPlan:
     text_layers: int = 2
     condition_px: int = 64  # the pipeline rounds to 32s, the processor then to 28s: 4 tokens
     shift: float = 3.0  # of the noise levels in sampling
-    num_sampling_steps: int = 4
+    num_sampling_steps: int = 2  # more add to the error: words leave little to chance
     dual_share: float = 0.28  # of the steps: category and attributes of a combination
     dense_share: float = 0.12  # of the steps: FED-Bench's dense instruction for any drawing
     neutral_share: float = 0.12  # of the targets

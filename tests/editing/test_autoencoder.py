@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKLQwenImage
 
-from pixelsmile.editing.autoencoder import decode_frames, encode_frames
+from pixelsmile.editing.autoencoder import DETAIL_TOLERANCE, decode_frames, encode_frames, keep_details
 
 TOLERANCE = {"rtol": 0, "atol": 2e-5}
 
@@ -71,3 +71,19 @@ def test_half_precision_normalises_in_float32(vae: AutoencoderKLQwenImage) -> No
         stock = half.decode(latents[:, :, None], return_dict=False)[0][:, :, 0]
         ours = decode_frames(half, latents)
     torch.testing.assert_close(ours, stock, rtol=0, atol=0.05)
+
+
+def test_details_come_back_where_an_edit_leaves_the_picture() -> None:
+    generator = torch.Generator().manual_seed(4)
+    source = torch.rand(1, 3, 64, 64, generator=generator) * 2 - 1
+    reconstruction = source + 0.1 * torch.randn(source.shape, generator=generator)
+    torch.testing.assert_close(keep_details(reconstruction, source, reconstruction), source)
+    edit = reconstruction.clone()
+    edit[..., :32] += 6 * DETAIL_TOLERANCE
+    kept = keep_details(torch.cat([edit, reconstruction]), source, reconstruction)
+    torch.testing.assert_close(kept[0, ..., :30], edit[0, ..., :30])  # changed: as it was made
+    torch.testing.assert_close(kept[:1, ..., 34:], source[..., 34:])
+    torch.testing.assert_close(kept[1:], source)  # each by its own change
+    slight = keep_details(reconstruction + DETAIL_TOLERANCE, source, reconstruction) - reconstruction
+    expected = DETAIL_TOLERANCE + (source - reconstruction) / torch.e
+    torch.testing.assert_close(slight, expected)

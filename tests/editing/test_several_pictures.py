@@ -1,12 +1,16 @@
 """Several pictures in one batch: each comes out as it does alone, and can be looked at on its way."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from pixelsmile.editing import devices
 from pixelsmile.editing.engine import BatchingEngine, EditJob, EngineResult, Preview, Progress, Target
 from pixelsmile.editing.engines.geometric import GeometricEngine
 from pixelsmile.editing.engines.qwen import QwenEngine, preview_steps
+from pixelsmile.editing.folders import read_options
 
 NEUTRAL, HAPPY, SAD = (f"Edit the person to show a {name} expression" for name in ("neutral", "happy", "sad"))
 LONG = "Edit the person to show a very happy expression"  # of another length: velocities
@@ -47,6 +51,17 @@ def test_each_job_gets_what_it_gets_alone(engine: QwenEngine, jobs: list[EditJob
         assert np.abs(levels(result) - levels(together[place])).max() <= 1
         assert result.conditionings == together[place].conditionings
     assert len({levels(result).tobytes() for result in alone}) == len(alone)  # they differ to begin with
+
+
+def test_each_job_keeps_its_own_details(model_folder: Path, jobs: list[EditJob], engine: QwenEngine) -> None:
+    options = read_options(model_folder).model_copy(update={"keep_details": True})
+    keeping = QwenEngine("tiny", engine.parts, devices.place("cpu"), options)
+    together = {place: event for place, event in keeping.stream_many(jobs) if isinstance(event, EngineResult)}
+    for number, one in enumerate(jobs):
+        alone = levels(result_of(keeping, one))
+        assert np.abs(alone - levels(together[number])).max() <= 1
+        assert np.abs(alone - levels(result_of(engine, one))).max() > 1
+    assert keeping.info.record == {"keep_details": True}
 
 
 def test_every_job_hears_of_its_own_progress(engine: QwenEngine, jobs: list[EditJob]) -> None:

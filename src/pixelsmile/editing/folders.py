@@ -36,6 +36,7 @@ class ModelOptions(BaseModel):
     text encoder sees. square: trained on squares alone, so other pictures are cropped. prompts: its own
     prompt for an expression or for neutral. words: all words that it knows, where it knows no others.
     adapters: files in the folder, by the domain that each is for; they act where no others are given.
+    keep_details: what its autoencoder loses of a picture comes back where an edit leaves it as it is.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +49,7 @@ class ModelOptions(BaseModel):
     prompts: dict[str, str] | None = None
     words: tuple[str, ...] | None = None
     adapters: dict[Literal["human", "anime"], str] = Field(default_factory=dict)
+    keep_details: bool = False
     note: str = ""
 
 

@@ -98,6 +98,7 @@ class OwnEditor:
             "context": DEFAULT_CONTEXT,
             "told": settings.wording,  # its name in the records of earlier runs
             **({"restore": True} if settings.restore else {}),
+            **({"editor": dict(info.record)} if info.record else {}),
         }
 
     async def edit(

@@ -71,6 +71,7 @@ class QwenEngine:
             quantization=placement.quantization,
             remarks=tuple(remarks),
             control=control_record,
+            record={"keep_details": True} if options.keep_details else {},
         )
         self.parts = parts
         self.encoder = PromptEncoder(
@@ -78,6 +79,7 @@ class QwenEngine:
         )
         self._placement = placement
         self._control = control or TextualInterpolation()
+        self._keeps_details = options.keep_details
         self._hooks = offload(parts, placement) if placement.offload != "none" else None
 
     @classmethod
@@ -142,6 +144,7 @@ class QwenEngine:
                 prompts, reference_BCHW = self._encode(job)
                 yield place, Progress("encode", 1, 1)
                 runs.append(_Run(job, place, *samples_of(job, prompts, self._control)))
+                runs[-1].details = self._details(job, reference_BCHW)
                 references.append(reference_BCHW)
             denoiser = self._denoiser(first, torch.cat(references))
             sigmas = tuple(denoiser.schedule.sigmas(first.num_steps).tolist())
@@ -153,8 +156,8 @@ class QwenEngine:
                     acting = order[event.first : event.first + event.num_samples]
                     yield from self._stepped(acting, event.estimate, denoiser.latent_size)
                     continue
-                pictures = self._decode(first, event.latents)
-                finished = order[event.first : event.first + len(pictures)]
+                finished = order[event.first : event.first + len(event.latents)]
+                pictures = self._decode(event.latents, [run for run, _ in finished])
                 for (run, _), picture in zip(finished, pictures, strict=True):
                     run.pictures.append(picture)
                 for run in _distinct(finished):
@@ -177,7 +180,7 @@ class QwenEngine:
             progress = Progress("denoise", run.taken, len(run.samples) * run.job.num_steps)
             yield run.place, progress
             if run.steps[numbers[0]] in preview_steps(run.job):
-                images = self._decode(run.job, unpack(estimate_BND[rows], *latent_size))
+                images = self._decode(unpack(estimate_BND[rows], *latent_size), [run] * len(rows))
                 for number, image in zip(numbers, images, strict=True):
                     target, index = run.place_of(number)
                     yield (
@@ -197,10 +200,25 @@ class QwenEngine:
         return dict(zip(texts, prompts, strict=True)), latents_BCHW
 
     @torch.inference_mode()
-    def _decode(self, job: EditJob, latents_BCHW: Tensor) -> list[Image.Image]:
+    def _details(self, job: EditJob, reference_BCHW: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The source of a job and its reconstruction, where the model keeps details."""
+        if not self._keeps_details:
+            return None
+        source_BCHW = to_tensor(job.image).to(reference_BCHW.device)
+        return source_BCHW, codec.decode_latents(self.parts.vae, reference_BCHW, clamp=False).float()
+
+    @torch.inference_mode()
+    def _decode(self, latents_BCHW: Tensor, runs: "Sequence[_Run]") -> list[Image.Image]:
+        """Pictures of samples, each of its run."""
         images_BCHW = codec.decode_latents(self.parts.vae, latents_BCHW, clamp=False)
-        self._check(job, images_BCHW)
-        return to_pictures(images_BCHW)
+        self._check(runs[0].job, images_BCHW)
+        detailed = [
+            image_CHW[None]
+            if run.details is None
+            else codec.keep_details(image_CHW[None].float(), *run.details)
+            for image_CHW, run in zip(images_BCHW, runs, strict=True)
+        ]
+        return to_pictures(torch.cat(detailed))
 
     def _check(self, job: EditJob, *numbers: Tensor) -> None:
         if not all(map(is_finite, numbers)):
@@ -241,6 +259,7 @@ class _Run:
         self.steps = [0] * len(samples)
         self.taken = 0
         self.pictures: list[Image.Image] = []
+        self.details: tuple[Tensor, Tensor] | None = None  # the source, and what the autoencoder makes of it
         self._shown, self._conditionings = shown, tuple(conditionings)
 
     def place_of(self, number: int) -> tuple[int, int]:
