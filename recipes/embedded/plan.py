@@ -87,13 +87,13 @@ EDITOR_PHASES = (
     ),
     EditorPhase(
         "edit",
-        Optimisation(2_500, 1.2e-3, 25, 0.995, decay_share=0.7, checkpoint_every=100, log_every=25),
+        Optimisation(1_500, 1.2e-3, 25, 0.995, decay_share=0.7, checkpoint_every=100, log_every=25),
         batch_size=48, shift=5.0, focus=0.75, core_rows=(5, 14), core_columns=(4, 12), num_elsewhere=8,
         muon=True,
     ),
     EditorPhase(
         "whole",
-        Optimisation(200, 6e-4, 10, 0.99, checkpoint_every=50, log_every=25),
+        Optimisation(100, 6e-4, 10, 0.99, checkpoint_every=50, log_every=25),
         batch_size=12, shift=5.0, focus=0.75, core_rows=(0, 16), core_columns=(0, 16), num_elsewhere=0,
         muon=True,
     ),
