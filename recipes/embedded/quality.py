@@ -164,19 +164,27 @@ class Ways:
 
 
 def measure(
-    model: str, num_identities: int, strengths: Sequence[float], processes: int, *, damage: bool = False
+    model: str,
+    num_identities: int,
+    strengths: Sequence[float],
+    processes: int,
+    *,
+    damage: bool = False,
+    trained: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Edit test identities to every expression in both domains; yields the report so far after each.
 
     strengths: each once. processes: that share the identities, one thread each: faster than one process with
-    several threads. damage: whether one edit of each identity and strength is looked at for it.
+    several threads. damage: whether one edit of each identity and strength is looked at for it. trained: take
+    identities that it was trained on instead.
     """
-    first, strengths = PicturePlan().first_test_seed, tuple(sorted(strengths))
+    strengths = tuple(sorted(strengths))
     tallies = {(domain, strength): Tally() for domain in DOMAINS for strength in strengths}
     ways = {domain: Ways(strengths) for domain in DOMAINS}
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, _start_worker, (model, strengths, damage)) as pool:
-        found = pool.imap(_measure_identity, [(first + i, i) for i in range(num_identities)])
+        jobs = [(_seeds(index, trained), index) for index in range(num_identities)]
+        found = pool.imap(_measure_identity, jobs)
         for index, (info, parts, gone) in enumerate(found):
             for key, part in parts.items():
                 tallies[key].merge(part)
@@ -184,6 +192,7 @@ def measure(
                 ways[domain].gone += sweeps.gone
             yield {
                 "num_identities": index + 1,
+                **({"trained_on_them": True} if trained else {}),
                 "compared_with": COMPARED_WITH,
                 **info,
                 "results": [
@@ -192,6 +201,15 @@ def measure(
                 ],
                 "control": {domain: found.evenness() for domain, found in ways.items()},
             }
+
+
+def _seeds(index: int, trained: bool) -> dict[Domain, int]:
+    """The seed of the `index`-th identity in each domain: in training each domain has its own."""
+    plan = PicturePlan()
+    if not trained:
+        return dict.fromkeys(DOMAINS, plan.first_test_seed + index)
+    first = plan.first_training_seed + index * len(DOMAINS)
+    return {domain: first + place for place, domain in enumerate(DOMAINS)}
 
 
 Tallies = dict[tuple[Domain, float], Tally]
@@ -203,14 +221,16 @@ def _start_worker(model: str, strengths: tuple[float, ...], damage: bool) -> Non
     _worker.update(editor=Editor.from_pretrained(model, adapter="none"), strengths=strengths, damage=damage)
 
 
-def _measure_identity(job: tuple[int, int]) -> tuple[dict[str, Any], Tallies, dict[Domain, Ways]]:
+def _measure_identity(
+    job: tuple[dict[Domain, int], int],
+) -> tuple[dict[str, Any], Tallies, dict[Domain, Ways]]:
     """What one identity adds, by domain and strength, and by domain."""
-    identity_seed, index = job
+    seeds, index = job
     editor, strengths = _worker["editor"], _worker["strengths"]
     tallies = {(domain, strength): Tally() for domain in DOMAINS for strength in strengths}
     ways = {domain: Ways(strengths) for domain in DOMAINS}
     for domain in DOMAINS:
-        portrait = _Portrait(identity_seed, domain, editor.engine.info.size)
+        portrait = _Portrait(seeds[domain], domain, editor.engine.info.size)
         of_strengths = [tallies[domain, strength] for strength in strengths]
         _measure_portrait(editor, portrait, index % len(EXPRESSIONS), of_strengths, ways[domain])
     return {"steps": editor.engine.info.steps, "dtype": editor.engine.info.dtype}, tallies, ways
@@ -307,6 +327,7 @@ def main() -> None:
     parser.add_argument("--strengths", type=float, nargs="+", default=[1.0])
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--damage", action="store_true", help="of one edit of each identity and strength")
+    parser.add_argument("--trained", action="store_true", help="on identities that it was trained on")
     parser.add_argument("--out", type=Path, default=None, help="default: quality.json in the model's folder")
     arguments = parser.parse_args()
     target = arguments.out or find_model(arguments.model) / "quality.json"
@@ -316,6 +337,7 @@ def main() -> None:
         arguments.strengths,
         arguments.processes,
         damage=arguments.damage,
+        trained=arguments.trained,
     )
     for report in reports:
         write_report(report, target)

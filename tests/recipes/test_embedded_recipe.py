@@ -403,3 +403,11 @@ def test_quality_counts_confusions_by_hand():
     assert summary["nearest_own_by_expression"]["fear"] == 0.0
     assert summary["damage"] == [6, 8, 10]
     assert Tally().summary()["nearest_partner_with_glasses"] is None
+
+
+def test_quality_on_trained_identities_takes_those_of_the_plan():
+    planned = {(one.domain, one.identity_seed) for one in planned_drawings(PicturePlan(num_identities=3), 0)}
+    assert {(domain, seed) for i in range(3) for domain, seed in quality._seeds(i, True).items()} == planned
+    tested = {(domain, seed) for i in range(3) for domain, seed in quality._seeds(i, False).items()}
+    assert len(tested) == 6
+    assert not tested & {(one.domain, one.identity_seed) for one in planned_drawings(PicturePlan(), 0)}
