@@ -11,10 +11,11 @@ import pytest
 from editing.conftest import model_folder
 
 from pixelsmile.editing.model_choice import ModelChoice
+from pixelsmile.web.address import listen
 from pixelsmile.web.app import Limits, Server
 from pixelsmile.web.gate import Keys
 from pixelsmile.web.models import served
-from pixelsmile.web.server import StoppingServer, http_server, listen, make_server
+from pixelsmile.web.server import StoppingServer, http_server, make_server
 
 __all__ = ["model_folder"]
 

@@ -52,6 +52,7 @@ COMMANDS = {
     "faces": Command("faces", "list the faces in a photo, and draw them"),
     "score": Command("score", "which expressions pictures show, and how strongly"),
     "likeness": Command("likeness", "what edits left of the person and of the background"),
+    "studio": Command("studio", "edit with sliders, on a page in the browser"),
     "serve": Command("serve", "edit pictures over HTTP, for clients of OpenAI's image API"),
     "editors list": Command("editors:list_parser", "list the editors that --editor takes by name"),
     "editors show": Command("editors:show_parser", "tell all that is known of one of them"),

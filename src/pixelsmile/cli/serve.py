@@ -33,9 +33,10 @@ _EPILOG = """examples:
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal. What can be refused is refused before anything is loaded."""
     try:
+        from pixelsmile.web.address import listen
         from pixelsmile.web.app import Limits
         from pixelsmile.web.gate import Keys
-        from pixelsmile.web.server import listen, make_server
+        from pixelsmile.web.server import make_server
         from pixelsmile.web.server import run as serve
     except ImportError as error:
         if (error.name or "").startswith("pixelsmile"):
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         for device in devices if choice.model != GEOMETRIC else ():
             replace(choice, device=device).check_device()
     with listen(options.host, options.port) as listening:
-        _be_discreet(options.quiet)
+        be_discreet(options.quiet)
         with loading("the models", options.quiet or not options.preload):
             server = make_server(
                 models,
@@ -73,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _be_discreet(quiet: bool) -> None:
+def be_discreet(quiet: bool) -> None:
     """The log has a line a request, and nothing of pictures and words: those go to who sent them."""
     logging.getLogger("pixelsmile").setLevel(logging.ERROR)
     logging.getLogger("pixelsmile.web").setLevel(logging.ERROR if quiet else logging.INFO)
@@ -83,11 +84,12 @@ def _say_where(options: argparse.Namespace, port: int, names: list[str], has_key
     say = partial(remark, quiet=options.quiet)
     host = f"[{options.host}]" if ":" in options.host else options.host
     say(f"serving {', '.join(names)} at http://{host}:{port} (the page about it: /docs)")
-    if not has_keys and not _is_local(options.host):
+    if not has_keys and not is_local(options.host):
         say("anybody who reaches this address can use it: --key-file asks for a key")
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether only this machine reaches the address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -101,6 +103,18 @@ def parser() -> CommandParser:
     parser.add_argument(
         "--port", type=whole_number("port", 0, 65535), default=8000, metavar="N", help="(8000; 0: any)"
     )
+    add_models(parser).add_argument(
+        "--preload", action="store_true", help="load models before the first request"
+    )
+    add_device(parser.add_argument_group("the machine; --device cuda:0,cuda:1 works on both"))
+    add_marks(parser.add_argument_group("what says that pictures are edits"))
+    _add_limits(parser)
+    add_quiet(parser)
+    return parser
+
+
+def add_models(parser: CommandParser) -> argparse._ArgumentGroup:
+    """Which models there are to choose from, and how many of them stay loaded."""
     group = parser.add_argument_group("models")
     group.add_argument(
         "--model",
@@ -114,7 +128,6 @@ def parser() -> CommandParser:
     )
     add_adapter(group)
     add_control(group)
-    group.add_argument("--preload", action="store_true", help="load models before the first request")
     group.add_argument(
         "--max-loaded",
         type=whole_number("max-loaded", 1),
@@ -122,11 +135,7 @@ def parser() -> CommandParser:
         metavar="N",
         help="models that stay in memory, on each device (default 2)",
     )
-    add_device(parser.add_argument_group("the machine; --device cuda:0,cuda:1 works on both"))
-    add_marks(parser.add_argument_group("what says that pictures are edits"))
-    _add_limits(parser)
-    add_quiet(parser)
-    return parser
+    return group
 
 
 def _add_limits(parser: CommandParser) -> None:

@@ -32,7 +32,7 @@ MAX_PICTURES = 24  # of one request
 MAX_PREVIEWS = 3  # of each picture, as OpenAI has it
 SWEEP = (0.0, 0.25, 0.5, 0.75, 1.0)
 _MAX_FIELDS, _MAX_FIELD_BYTES, _MAX_FACES = 64, 64 * 2**10, 16
-_MAX_PIXELS_OUT = 2**27  # of all pictures of a request, in memory at once: 400 MB
+MAX_PIXELS_OUT = 2**27  # of all pictures of a request, in memory at once: 400 MB
 _NAME = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<key>[^\[\]]*)\])?")
 
 
@@ -285,10 +285,10 @@ class Order:
         """Refuse what cannot be made of this picture, before anything is. InputError, OutputError."""
         width, height = source.image.size
         self.form.check_mode(source.original.mode)
-        if self.num_pictures > MAX_PICTURES or self.num_pictures * width * height > _MAX_PIXELS_OUT:
+        if self.num_pictures > MAX_PICTURES or self.num_pictures * width * height > MAX_PIXELS_OUT:
             raise InputError(
                 f"{self.num_pictures} pictures of {width} x {height} px are too many for one request, which "
-                f"may have {MAX_PICTURES}, and {_MAX_PIXELS_OUT:,} pixels together: ask for them in parts"
+                f"may have {MAX_PICTURES}, and {MAX_PIXELS_OUT:,} pixels together: ask for them in parts"
             )
         if self.size is not None:
             fitting = round(self.size[0] * height / width)

@@ -13,7 +13,6 @@ from types import FrameType
 import uvicorn
 
 from pixelsmile.editing.edit_files import OutputFormat
-from pixelsmile.errors import InputError
 from pixelsmile.web.app import Limits, Server
 from pixelsmile.web.gate import Keys
 from pixelsmile.web.metrics import Metrics
@@ -24,7 +23,6 @@ _log = logging.getLogger(__name__)
 
 _LINGER_S = 0.5  # for clients that come while the last answer goes out
 _LOOK_S = 0.05
-_BACKLOG = 1024
 
 
 def make_server(
@@ -50,21 +48,6 @@ def make_server(
             for name in list(models.choices)[:max_loaded]:
                 desk.model(name)
     return Server(models, Worker(desks, on_batch=metrics.batched), metrics, limits, keys, form)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there (port 0: any that is free). InputError where that cannot be."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(_BACKLOG)
-    except (OSError, OverflowError) as error:
-        listening.close()
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot listen at {host} port {port} ({reason}): choose another --port") from error
-    return listening
 
 
 def run(server: Server, listening: socket.socket) -> None:

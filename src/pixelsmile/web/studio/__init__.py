@@ -1,0 +1,1 @@
+"""The studio: expressions by sliders, in a browser."""
