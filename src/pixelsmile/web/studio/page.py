@@ -95,9 +95,7 @@ def build(studio: Studio) -> gr.Blocks:
             if name is not None:
                 studio.visits.end(name)
 
-        visit = gr.State(
-            None, time_to_live=3600, delete_callback=lambda name: name and studio.visits.end(name)
-        )
+        visit = gr.State(None, time_to_live=3600, delete_callback=forget)
 
         def begin() -> tuple[str, dict[str, str]]:
             name = studio.visits.begin()
