@@ -2,11 +2,11 @@
 
     python perf/studio.py -o shots [--moves 60] [--browser /usr/bin/chromium]
 
-Starts `pixelsmile studio` and walks its page in headless Chromium: a group, a face chosen by a click, sliders by
-the keyboard, the wheel, undo, a render, a sweep, a download, a drawn portrait, the width of a phone. Prints one
-JSON object: milliseconds from a slider's event to the decoded preview (median, p95), what the page asked of
-other machines, and axe-core's findings. Exit code 1 where a step fails, another machine was asked, or axe-core
-found something serious.
+Starts `pixelsmile studio` and walks its page in headless Chromium: a group, a face chosen by a click, sliders
+by the keyboard, the wheel, undo, a render, a sweep, a download, a drawn portrait, a phone. Prints
+one JSON object: milliseconds from a slider's event to the decoded preview (median, p95), what the page asked
+of other machines, and axe-core's findings. Exit code 1 where a step fails, another machine was asked, or
+axe-core found something serious.
 
 Needs the packages playwright and axe-playwright-python, and a Chromium: that of Debian, or
 `playwright install chromium`.
@@ -31,7 +31,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 PHOTO = Path(__file__).parent.parent / "docs" / "astronaut.jpg"
-TIMEOUT_MS = 120_000
+TIMEOUT_MS = 600_000  # a machine that others work on, too
 SERIOUS = ("serious", "critical")
 _SET = """([id, value]) => {
   const slider = document.getElementById(id);
@@ -133,9 +133,8 @@ class Walk:
             self.page.keyboard.press("ArrowUp")
         self.previewed(before)
         self.shot("wheel")
-        for _ in range(3):
-            self.page.keyboard.press("Control+z")
-        self.page.wait_for_timeout(500)
+        assert self.page.evaluate("window.pixelsmileHub.mix().weights.happy") == 0.65
+        self.page.keyboard.press("Control+z")
         assert self.page.evaluate("window.pixelsmileHub.mix().weights.happy") == 0.5
         self.page.click("#ps-redo")
         self.page.evaluate(_SET, ["ps-divider", 50])

@@ -97,10 +97,18 @@ def build(studio: Studio) -> gr.Blocks:
 
         visit = gr.State(None, time_to_live=3600, delete_callback=forget)
 
-        def begin() -> tuple[str, dict[str, str]]:
-            name = studio.visits.begin()
+        of_session: dict[str | None, str] = {}
+
+        def begin(request: gr.Request) -> tuple[str, dict[str, str]]:
+            name = of_session[request.session_hash] = studio.visits.begin()
             return name, {"visit": name}
 
+        def leave(request: gr.Request) -> None:
+            """The tab was closed: nobody waits any more for what it has under way."""
+            if name := of_session.pop(request.session_hash, None):
+                studio.cancel(name)
+
+        page.unload(leave)
         page.load(begin, None, [visit, stage], show_progress="hidden", api_visibility="private")
     return page.queue(default_concurrency_limit=None)
 

@@ -124,8 +124,19 @@ def _at(door: Door, port: int) -> dict[str, Any]:
 def _theme() -> Any:
     import gradio as gr
 
-    return gr.themes.Default(
+    theme = gr.themes.Default(
         primary_hue="blue", secondary_hue="blue", neutral_hue="slate", font=_FONT, font_mono=("monospace",)
+    )
+    # Gradio's own are too faint to be read by everybody (WCAG: 4.5 to 1).
+    return theme.set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_label_text_color="*neutral_700",
+        block_label_text_color_dark="*neutral_200",
+        block_title_text_color="*neutral_700",
+        block_title_text_color_dark="*neutral_200",
+        button_cancel_background_fill="#b91c1c",
+        button_cancel_background_fill_dark="#b91c1c",
     )
 
 

@@ -176,13 +176,14 @@ class Studio:
         )
         results: list[EditResult] = []
         notes: list[str] = []
-        async for event in self._followed(visit, model, render_work(asked, source, num)):
-            if isinstance(event, EditResult):
-                results.append(event)
-            elif isinstance(event, Note):
-                notes.append(event.text)
-            elif isinstance(event, Told):
-                yield event
+        with visit.at_work() as stop:
+            async for event in self._followed(stop, model, render_work(asked, source, num)):
+                if isinstance(event, EditResult):
+                    results.append(event)
+                elif isinstance(event, Note):
+                    notes.append(event.text)
+                elif isinstance(event, Told):
+                    yield event
         if results:
             visit.rendered = Rendered(opened.name, edit, results)
             yield visit.rendered
@@ -202,27 +203,33 @@ class Studio:
         if not 1 <= len(paths) <= MAX_BATCH:
             raise InputError(f"{len(paths)} pictures: choose 1 to {MAX_BATCH}, or a folder of them")
         folder, failed, done = visit.new_folder(), {}, 0
-        for place, path in enumerate(paths):
-            yield Told(f"picture {place + 1} of {len(paths)}: {Path(path).name}", place / len(paths))
-            try:
-                data = await asyncio.to_thread(self._uploaded, path)
-                source = await asyncio.to_thread(open_picture, data, self.max_pixels)
-                target = _free_name(folder, Path(path).stem)
-                model = self.models.name(asked.model, drawn=source.is_drawn)
-                one = batch_work(asked, source, num, form, target)
-                events = [event async for event in self._followed(visit, model, one)]
-            except PixelSmileError as error:
-                failed[Path(path).name] = str(error)
-                continue
-            if not any(isinstance(event, EditFiles) for event in events):  # cancelled
-                break
-            done += 1
+        with visit.at_work() as stop:
+            for place, path in enumerate(paths):
+                name = Path(path).name
+                yield Told(f"picture {place + 1} of {len(paths)}: {name}", place / len(paths))
+                try:
+                    done += await self._one_of_batch(stop, asked, path, num, form, folder)
+                except PixelSmileError as error:
+                    failed[name] = str(error)
+                if stop.is_set:
+                    break
         if not done:
             reason = next((f"{name}: {why}" for name, why in failed.items()), "cancelled")
             raise InputError(f"none of the pictures was edited ({reason})")
         yield await asyncio.to_thread(_zipped_batch, folder, failed)
         why = ": not-edited.txt says why the others were not" if failed else ""
         yield Told(f"{done} of {len(paths)} pictures edited{why}", 1.0)
+
+    async def _one_of_batch(
+        self, stop: Stop, asked: Asked, path: str, num: int, form: OutputFormat, folder: Path
+    ) -> bool:
+        """Whether it was made. PixelSmileError."""
+        data = await asyncio.to_thread(self._uploaded, path)
+        source = await asyncio.to_thread(open_picture, data, self.max_pixels)
+        model = self.models.name(asked.model, drawn=source.is_drawn)
+        work = batch_work(asked, source, num, form, _free_name(folder, Path(path).stem))
+        events = [event async for event in self._followed(stop, model, work)]
+        return any(isinstance(event, EditFiles) for event in events)
 
     def cancel(self, visit: str) -> None:
         """End what the page has under way, with the step at hand."""
@@ -302,23 +309,18 @@ class Studio:
                     return event
         raise InputError("nothing came of it: try again")
 
-    async def _followed(self, visit: Visit, model: str, work: Work) -> AsyncIterator[object]:
-        """Its events, with Told in place of Progress; ends early where the visit's `stop` is set."""
-        if visit.stop is not None:
-            raise InputError("this page is at work already: wait for it, or cancel it")
-        visit.stop = Stop()
+    async def _followed(self, stop: Stop, model: str, work: Work) -> AsyncIterator[object]:
+        """Its events, with Told in place of Progress; ends early where `stop` is set."""
         ahead = self._worker.num_waiting + self._worker.num_running
         if ahead:
             yield Told(f"waiting: {ahead} before you, about {self._worker.expected_s():.0f} s")
         try:
-            with Following(self._worker, time.monotonic() + _RENDER_S, visit.stop.receive) as following:
+            with Following(self._worker, time.monotonic() + _RENDER_S, stop.receive) as following:
                 following.submit(model, [work])
                 async for _, event in following.events():
                     yield _told(event, model)
         except ClientGoneError:
             return
-        finally:
-            visit.stop = None
 
 
 def data_url(data: bytes) -> str:

@@ -6,7 +6,8 @@ import secrets
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,6 +101,10 @@ class Stop:
         """From any thread."""
         self._loop.call_soon_threadsafe(self._event.set)
 
+    @property
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
     async def receive(self) -> dict[str, str]:
         """As a request's `receive` says that its client left."""
         await self._event.wait()
@@ -121,6 +126,17 @@ class Visit:
         if self.picture is None:
             raise InputError(_NO_PICTURE)
         return self.picture
+
+    @contextmanager
+    def at_work(self) -> Iterator[Stop]:
+        """For as long as something is made for the page. InputError where something is already."""
+        if self.stop is not None:
+            raise InputError("this page is at work already: wait for it, or cancel it")
+        self.stop = Stop()
+        try:
+            yield self.stop
+        finally:
+            self.stop = None
 
     def new_folder(self) -> Path:
         """A name that is not taken yet."""

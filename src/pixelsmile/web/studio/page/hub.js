@@ -6,7 +6,9 @@ const hub = (window.pixelsmileHub ??= (() => {
   const past = [], future = [];
   const copy = (value) => JSON.parse(JSON.stringify(value));
   const kept = () => copy({ face: state.face, mixes: state.mixes, strength: state.strength, neutralise: state.neutralise });
-  let settled = kept();
+  let settled = kept(), last = { by: null, at: 0 };
+  // Whose sliders are shown, and a face that was looked at and left as it is, make no step of the history.
+  const asks = ({ mixes, strength, neutralise }) => JSON.stringify([Object.entries(mixes).filter(([, mix]) => hub.isSet(mix)).sort(), strength, neutralise]);
   const hub = {
     state, past, future, timings: [],
     on: (name, act) => (listeners[name] ??= []).push(act),
@@ -14,13 +16,18 @@ const hub = (window.pixelsmileHub ??= (() => {
     mix: () => (state.mixes[state.face] ??= { weights: {}, units: {}, neutral: false }),
     isSet: (mix) => mix.neutral || [mix.weights, mix.units].some((map) => Object.values(map).some(Boolean)),
     asked: () => ({ visit: state.visit, face: state.face, mixes: state.mixes, strength: state.strength, neutralise: state.neutralise }),
-    // act changes the state. commit: it is a step of the history (the end of a drag, not its middle).
-    change(act, commit = true) {
+    // act changes the state. commit: it is a step of the history (the end of a drag, not its middle); what one
+    // control says in quick succession, as keys do, is one step.
+    change(act, commit = true, by = null) {
       if (act) act(state, hub.mix());
-      if (commit && JSON.stringify(kept()) !== JSON.stringify(settled)) {
-        past.push(settled);
-        if (past.length > facts.maxHistory) past.shift();
-        future.length = 0;
+      if (commit) {
+        const goesOn = by && by === last.by && performance.now() - last.at < 1500;
+        if (asks(kept()) !== asks(settled) && !goesOn) {
+          past.push(settled);
+          if (past.length > facts.maxHistory) past.shift();
+          future.length = 0;
+        }
+        last = { by, at: performance.now() };
         settled = kept();
       }
       hub.emit("change", commit);

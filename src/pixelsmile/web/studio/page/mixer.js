@@ -6,7 +6,7 @@ const round = (x) => Math.round(x * 100) / 100;
 function slider(id, label, { min, max, read, write }) {
   const out = make("output", { for: id }, "0");
   const input = make("input", { type: "range", id, min, max, step: 0.05, value: 0,
-    oninput: () => hub.change((_, mix) => write(Number(input.value), mix), false), onchange: () => hub.change() });
+    oninput: () => hub.change((_, mix) => write(Number(input.value), mix), false), onchange: () => hub.change(null, true, id) });
   hub.on("change", () => {
     const value = round(read(hub.mix()));
     if (document.activeElement !== input || Number(input.value) !== value) input.value = value;
@@ -25,7 +25,7 @@ const expressions = make("fieldset", { class: "ps-group" }, make("legend", {}, "
   })));
 
 // The wheel: the way from the middle is how much, the direction which two neighbours share it.
-const SIZE = 260, MIDDLE = SIZE / 2, REACH = 88;
+const SIZE = 320, MIDDLE = SIZE / 2, REACH = 95;
 const svg = (tag, attributes, ...inside) => {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -38,8 +38,8 @@ const puck = svg("circle", { class: "ps-puck", r: 11, cx: MIDDLE, cy: MIDDLE, ta
 const wheel = svg("svg", { class: "ps-wheel", viewBox: `0 0 ${SIZE} ${SIZE}` },
   svg("circle", { class: "ps-rim", cx: MIDDLE, cy: MIDDLE, r: REACH }), svg("circle", { class: "ps-rim", cx: MIDDLE, cy: MIDDLE, r: REACH / 2 }),
   ...facts.wheel.map((name, index) => {
-    const [x, y] = spot(angleOf(index), REACH + 22);
-    return svg("text", { x, y, "text-anchor": "middle", "dominant-baseline": "middle", "aria-hidden": "true" }, name);
+    const [x, y] = spot(angleOf(index), REACH + 14), side = Math.sin(angleOf(index));
+    return svg("text", { x, y, "text-anchor": side > 0.2 ? "start" : side < -0.2 ? "end" : "middle", "dominant-baseline": "middle", "aria-hidden": "true" }, name);
   }), puck);
 let turn = 0, far = 0;
 function blend(angle, radius, commit) {
@@ -49,7 +49,7 @@ function blend(angle, radius, commit) {
   const share = place - Math.floor(place), second = (first + 1) % facts.wheel.length;
   const weights = {};
   for (const [index, part] of [[first, 1 - share], [second, share]]) if (round(far * part) >= 0.03) weights[facts.wheel[index]] = round(far * part);
-  hub.change((_, mix) => { mix.weights = weights; mix.neutral = !Object.keys(weights).length; }, commit);
+  hub.change((_, mix) => { mix.weights = weights; mix.neutral = !Object.keys(weights).length; }, commit, "wheel");
 }
 const pointed = (event, commit) => {
   const area = wheel.getBoundingClientRect(), scale = SIZE / area.width;

@@ -223,7 +223,7 @@ function drawHistory() {
   const list = entries();
   steps.replaceChildren(...list.map((entry, index) => {
     const mix = entry.mixes[entry.face] ?? { weights: {}, units: {} };
-    const label = `${hub.title(mix)}${hub.isSet(mix) ? `, strength ${+(+entry.strength).toFixed(2)}` : ""}`;
+    const label = `${hub.title(mix)}${hub.isSet(mix) && entry.strength !== 1 ? ` × ${+(+entry.strength).toFixed(2)}` : ""}`;
     const look = looks.get(key(entry));
     const inside = !hub.isSet(mix) ? make("img", { src: hub.state.picture.picture, alt: "" }) : look ? make("img", { src: look, alt: "" }) : make("span", { class: "ps-blank", "aria-hidden": "true" });
     return make("li", {}, make("button", { type: "button", class: "ps-step", "aria-current": index === list.length - 1 ? "step" : null, title: label, onclick: () => hub.jump(index) }, inside, make("span", {}, label)));
