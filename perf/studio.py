@@ -3,10 +3,10 @@
     python perf/studio.py -o shots [--moves 60] [--browser /usr/bin/chromium]
 
 Starts `pixelsmile studio` and walks its page in headless Chromium: a group, a face chosen by a click, sliders
-by the keyboard, the wheel, undo, a render, a sweep, a download, a drawn portrait, a phone. Prints
-one JSON object: milliseconds from a slider's event to the decoded preview (median, p95), what the page asked
-of other machines, and axe-core's findings. Exit code 1 where a step fails, another machine was asked, or
-axe-core found something serious.
+by the keyboard, the wheel, undo, a render, a sweep, a download, a drawn portrait, a phone. Prints one JSON
+object: milliseconds from a slider's event to the decoded preview (median, p95), and of both processes' CPU,
+which hardly depends on what else the machine does; what the page asked of other machines; and axe-core's
+findings. Exit code 1 where a step fails, another machine was asked, or axe-core found something serious.
 
 Needs the packages playwright and axe-playwright-python, and a Chromium: that of Debian, or
 `playwright install chromium`.
@@ -16,6 +16,7 @@ import argparse
 import importlib.util
 import io
 import json
+import os
 import re
 import shutil
 import signal
@@ -42,15 +43,15 @@ _SETTLED = "() => window.pixelsmileHub.timings.length >= {}"
 
 
 @contextmanager
-def running(*options: str) -> Iterator[str]:
-    """The studio's address."""
+def running(*options: str) -> Iterator[tuple[str, int]]:
+    """The studio's address, and its process."""
     words = [sys.executable, "-m", "pixelsmile", "studio", "--port", "0", *options]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
         for line in process.stderr:
             if found := re.search(r"the studio is at (http://\S+):", line):
-                yield found[1]
+                yield found[1], process.pid
                 return
         raise SystemExit("the studio did not start")
     finally:
@@ -177,7 +178,7 @@ class Walk:
         self.shot("drawn")
 
     def timed(self, moves: int) -> list[float]:
-        """Milliseconds from a slider's event to the preview, one after the other."""
+        """Milliseconds from a slider's event to the decoded preview, one after the other."""
         self.open(PHOTO.read_bytes(), "astronaut.jpg")
         self.slide("happy", 0.5)
         start = self.num_previews()
@@ -199,6 +200,27 @@ class Walk:
         self.page.wait_for_timeout(400)
         self.shot("phone-sliders", full=False)
         self.shot("phone-whole")
+
+
+def cpu_s(pid: int, but: int | None = None) -> float:
+    """CPU seconds of a process and all below it, but one and what is below that. Linux."""
+    parents, spent = {}, {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = file.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        process = int(file.parent.name)
+        parents[process], spent[process] = int(fields[1]), int(fields[11]) + int(fields[12])
+
+    def is_below(process: int) -> bool:
+        while process > 1 and process != but:
+            if process == pid:
+                return True
+            process = parents.get(process, 0)
+        return False
+
+    return sum(ticks for process, ticks in spent.items() if is_below(process)) / os.sysconf("SC_CLK_TCK")
 
 
 def findings(page: Any, when: str) -> list[dict[str, Any]]:
@@ -224,7 +246,7 @@ def findings(page: Any, when: str) -> list[dict[str, Any]]:
 def walk(options: argparse.Namespace) -> dict[str, Any]:
     from playwright.sync_api import sync_playwright
 
-    with running("--model", "geometric") as url, sync_playwright() as play:
+    with running("--model", "geometric") as (url, pid), sync_playwright() as play:
         browser = play.chromium.launch(
             executable_path=options.browser,
             args=["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb"],
@@ -241,7 +263,9 @@ def walk(options: argparse.Namespace) -> dict[str, Any]:
         taken = one.render()
         found += findings(page, "rendered")
         one.drawn()
+        before = cpu_s(pid), cpu_s(os.getpid(), but=pid)
         times = one.timed(options.moves)
+        studio_s, browser_s = cpu_s(pid) - before[0], cpu_s(os.getpid(), but=pid) - before[1]
         one.phone()
         found += findings(page, "phone")
         page.emulate_media(color_scheme="dark")
@@ -257,6 +281,8 @@ def walk(options: argparse.Namespace) -> dict[str, Any]:
         "previews": len(times),
         "preview_ms_median": round(median(times)),
         "preview_ms_p95": round(cuts[18]),
+        "studio_cpu_ms_each": round(1000 * studio_s / len(times)),
+        "browser_cpu_ms_each": round(1000 * browser_s / len(times)),
         "asked_of_other_machines": one.outside,
         "errors_of_scripts": one.errors,
         "axe": found,

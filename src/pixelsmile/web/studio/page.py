@@ -227,6 +227,7 @@ class _Rendering:
         files = [self.told, self.take, self.take_all]
         for control in (self.format.change, self.quality.release):
             control(self._form_changed, [stage, self.format, self.quality], files, **hidden)
+        stage.opened(_emptied, None, [self.told, self.results, self.take, self.take_all], **hidden)
         self.results.change(None, js="() => window.pixelsmileHub?.emit('rendered')")
 
     async def _one(self, value: Any, *controls: Any) -> AsyncIterator[list[Any]]:
@@ -357,6 +358,16 @@ def _pictures_of(paths: list[str] | None) -> list[str]:
     """Those of a folder's files whose names are pictures'."""
     known = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
     return [path for path in paths or [] if path.lower().endswith(known)]
+
+
+def _emptied() -> list[Any]:
+    """Nothing was rendered yet."""
+    return [
+        _told(Told("")),
+        "",
+        gr.update(value=None, interactive=False, label="Download"),
+        gr.update(value=None, interactive=False),
+    ]
 
 
 def _downloads(packed: Packed | None) -> list[Any]:

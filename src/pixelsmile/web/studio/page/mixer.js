@@ -143,7 +143,7 @@ const presetFile = make("input", { type: "file", accept: ".json,application/json
 const details = (title, ...inside) => make("details", { class: "ps-details" }, make("summary", {}, title), ...inside);
 root.append(expressions,
   details("Blend wheel", wheel),
-  details("Action units", make("p", { class: "ps-hint" }, "single muscles, on top of the expressions; the geometric model moves them"), ...units),
+  details("Action units", make("p", { class: "ps-hint" }, "single muscles, on top of the expressions; the geometric model moves them"), make("div", { class: "ps-units" }, ...units)),
   details("The face to begin with", make("p", { class: "ps-hint" }, "how much of what the photograph shows goes first (geometric model; others always begin with a neutral face)"), make("div", { class: "ps-slider" }, make("label", { for: "ps-neutralise" }, "neutralise"), neutralise, neutraliseOut)),
   details("Copy from a reference", make("div", { class: "ps-row" }, make("label", { for: "ps-reference" }, "Reference photograph"), reference),
     make("div", { class: "ps-row" }, make("button", { type: "button", class: "ps-button", onclick: () => copyFrom(false) }, "Copy the expressions"), make("button", { type: "button", class: "ps-button", onclick: () => copyFrom(true) }, "Copy the action units"))),

@@ -54,12 +54,13 @@ const divide = () => {
   after.style.clipPath = `inset(0 0 0 ${at}%)`;
   line.style.left = `${at}%`;
   line.hidden = at === 0;
-  divider.setAttribute("aria-valuetext", at === 0 ? "all after" : at === 100 ? "all before" : `before up to ${at} percent`);
+  divider.setAttribute("aria-valuetext", at === 0 ? "all of it after" : at === 100 ? "all of it before" : `before up to ${at} percent`);
 };
 const divider = make("input", { type: "range", min: 0, max: 100, value: 0, id: "ps-divider", oninput: divide });
 const overlays = {};
 
 hub.on("picture", (picture) => {
+  trigger("opened"); // what was rendered of the last picture goes
   canvas.hidden = false;
   empty.hidden = true;
   base.src = picture.picture;
@@ -232,7 +233,7 @@ function drawHistory() {
 }
 
 // The command that repeats it.
-const command = make("code", { class: "ps-command", tabindex: 0, "aria-label": "The command that makes this" });
+const command = make("code", { class: "ps-command", tabindex: 0, role: "region", "aria-label": "The command that makes this" });
 const copyIt = make("button", { type: "button", class: "ps-button", hidden: true, onclick: async () => {
   try { await navigator.clipboard.writeText(command.textContent); say({ text: "copied" }); }
   catch { getSelection().selectAllChildren(command); say({ text: "selected: copy it with Ctrl+C" }); }
@@ -241,7 +242,7 @@ const copyIt = make("button", { type: "button", class: "ps-button", hidden: true
 root.append(opener, make("div", { class: "ps-frame" }, empty, canvas), remark,
   make("div", { class: "ps-scrub" },
     make("label", { for: "ps-strength" }, "Strength"), strength, strengthOut,
-    make("label", { for: "ps-divider" }, "Before | after"), divider, make("span")),
+    make("label", { for: "ps-divider" }, "Compare"), divider, make("span")),
   make("div", { class: "ps-row" }, undo, redo, reset, neutral), steps, facing,
   make("div", { class: "ps-row ps-commandline" }, command, copyIt));
 divide();
