@@ -170,6 +170,27 @@ class Walk:
         download.save_as(self.folder / download.suggested_filename)
         return str(download.suggested_filename)
 
+    def reference(self) -> None:
+        """The expression of another photograph becomes the sliders."""
+        before = self.num_previews()
+        self.page.set_input_files("#ps-reference", PHOTO)
+        self.page.click("button:has-text('Copy the action units')")
+        self.previewed(before)
+        assert self.page.evaluate("Object.keys(window.pixelsmileHub.mix().units).length") > 0
+        self.shot("copied")
+
+    def batch(self) -> str:
+        """Two pictures and what is none, into a zip."""
+        self.page.click("#batch button:has-text('Many pictures')")
+        some = [("a.jpg", PHOTO.read_bytes()), ("b.jpg", PHOTO.read_bytes()), ("c.jpg", b"nothing")]
+        files = [{"name": name, "mimeType": "image/jpeg", "buffer": data} for name, data in some]
+        self.page.set_input_files("#batch .ps-own-drop input[type=file]", files)
+        self.page.wait_for_selector("#batch .ps-own-drop :text('c.jpg')")
+        self.page.click("#batch-go")
+        self.page.wait_for_selector("#batch :text('2 of 3 pictures edited')")
+        self.shot("batch")
+        return self._take("#batch-take")
+
     def drawn(self) -> None:
         """Somebody is drawn, and looks sad."""
         self.page.click("button:has-text('Draw somebody')")
@@ -262,6 +283,8 @@ def walk(options: argparse.Namespace) -> dict[str, Any]:
         found += findings(page, "everything open")
         taken = one.render()
         found += findings(page, "rendered")
+        one.reference()
+        taken["batch"] = one.batch()
         one.drawn()
         before = cpu_s(pid), cpu_s(os.getpid(), but=pid)
         times = one.timed(options.moves)
