@@ -80,7 +80,12 @@ class Walk:
         self.steps: list[str] = []
         page.set_default_timeout(TIMEOUT_MS)
         known = (url, "data:", "blob:", "about:")
-        page.on("request", lambda one: one.url.startswith(known) or self.outside.append(one.url))
+
+        def asked(request: Any) -> None:
+            if not request.url.startswith(known):
+                self.outside.append(request.url)
+
+        page.on("request", asked)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def shot(self, step: str, *, full: bool = True) -> None:
