@@ -8,7 +8,8 @@ const hub = (window.pixelsmileHub ??= (() => {
   const kept = () => copy({ face: state.face, mixes: state.mixes, strength: state.strength, neutralise: state.neutralise });
   let settled = kept(), last = { by: null, at: 0 };
   // Whose sliders are shown, and a face that was looked at and left as it is, make no step of the history.
-  const asks = ({ mixes, strength, neutralise }) => JSON.stringify([Object.entries(mixes).filter(([, mix]) => hub.isSet(mix)).sort(), strength, neutralise]);
+  const changed = (mixes) => Object.entries(mixes).filter(([, mix]) => hub.isSet(mix)).sort();
+  const asks = ({ mixes, strength, neutralise }) => JSON.stringify([changed(mixes), strength, neutralise]);
   const hub = {
     state, past, future, timings: [],
     on: (name, act) => (listeners[name] ??= []).push(act),
@@ -52,6 +53,12 @@ const hub = (window.pixelsmileHub ??= (() => {
       settled = kept();
       hub.emit("picture", picture);
       hub.emit("change", true);
+    },
+    asks,
+    // What a step of the history asks for, of all faces; nothing where it leaves them as they are.
+    stepTitle({ mixes, strength }) {
+      const parts = changed(mixes).map(([face, mix]) => `${/^\d+$/.test(face) ? `${face}: ` : ""}${hub.title(mix)}`);
+      return parts.length ? `${parts.join("; ")}${strength === 1 ? "" : ` × ${+(+strength).toFixed(2)}`}` : "";
     },
     title(mix) {
       const parts = Object.entries(mix.weights).filter(([, x]) => x).map(([name, x]) => `${name} ${+x.toFixed(2)}`);

@@ -68,7 +68,7 @@ hub.on("picture", (picture) => {
   canvas.style.aspectRatio = `${picture.width} / ${picture.height}`;
   canvas.style.setProperty("--aspect", picture.width / picture.height);
   after.replaceChildren();
-  for (const face of Object.keys(overlays)) delete overlays[face];
+  for (const face of Object.keys(overlays)) { delete overlays[face]; delete made[face]; }
   command.textContent = "";
   say({ text: picture.remark });
   drawFaces();
@@ -131,23 +131,33 @@ const facing = make("details", { class: "ps-details" }, make("summary", {}, "Ano
 
 // The preview: one on its way at a time; what changed meanwhile is asked for next.
 let busy = false, again = false, moved = 0;
+const made = {}; // of which wish the preview of a face is
+const wishOf = (face) => JSON.stringify([hub.state.mixes[face], hub.state.strength, hub.state.neutralise]);
+const otherFaces = () => Object.keys(hub.state.mixes).filter((face) => face !== hub.state.face && hub.isSet(hub.state.mixes[face]) && made[face] !== wishOf(face));
 async function refresh() {
   moved ||= performance.now();
   if (busy) { again = true; return; }
   busy = true;
   do {
     again = false;
-    const began = moved, face = hub.state.face, picture = hub.state.picture;
-    moved = 0;
-    const answer = await hub.call("preview", hub.asked());
-    if (!answer || hub.state.picture !== picture) continue;
-    await lay(face, answer);
-    command.textContent = answer.command;
-    copyIt.hidden = !answer.command;
-    if (answer.picture) hub.timings.push(performance.now() - began);
-    hub.emit("previewed", { face, picture: answer.picture });
+    for (const face of [hub.state.face, ...otherFaces()]) { // the strength and the history move them all
+      await look(face);
+      if (again) break;
+    }
   } while (again);
   busy = false;
+}
+async function look(face) {
+  const began = moved, picture = hub.state.picture, wish = wishOf(face);
+  moved = 0;
+  const answer = await hub.call("preview", { ...hub.asked(), face });
+  if (!answer || hub.state.picture !== picture) return;
+  await lay(face, answer);
+  made[face] = wish;
+  command.textContent = answer.command;
+  copyIt.hidden = !answer.command;
+  if (answer.picture && began) hub.timings.push(performance.now() - began);
+  if (face === hub.state.face) hub.emit("previewed", { picture: answer.picture });
 }
 async function lay(face, { picture, box }) {
   document.querySelectorAll(".ps-full").forEach((full) => full.remove());
@@ -174,6 +184,7 @@ hub.on("change", () => {
     if (face !== hub.state.face && !hub.isSet(hub.state.mixes[face] ?? { weights: {}, units: {} })) {
       overlays[face].remove();
       delete overlays[face];
+      delete made[face];
     }
   }
   refresh();
@@ -207,9 +218,8 @@ document.addEventListener("keydown", (event) => {
 });
 const steps = make("ol", { class: "ps-history", "aria-label": "History" });
 const looks = new Map(); // what a step looked like, by what it asked for
-const key = (entry) => JSON.stringify([entry.face, entry.mixes, entry.strength, entry.neutralise]);
 const entries = () => [...hub.past, { face: hub.state.face, mixes: hub.state.mixes, strength: hub.state.strength, neutralise: hub.state.neutralise }];
-hub.on("previewed", ({ picture }) => { looks.set(key(hub.state), picture); if (looks.size > 60) looks.delete(looks.keys().next().value); drawHistory(); });
+hub.on("previewed", ({ picture }) => { if (picture) looks.set(hub.asks(hub.state), picture); if (looks.size > 60) looks.delete(looks.keys().next().value); drawHistory(); });
 hub.on("picture", () => looks.clear());
 hub.on("change", (commit) => {
   strength.value = hub.state.strength;
@@ -223,10 +233,8 @@ function drawHistory() {
   if (!hub.state.picture) return;
   const list = entries();
   steps.replaceChildren(...list.map((entry, index) => {
-    const mix = entry.mixes[entry.face] ?? { weights: {}, units: {} };
-    const label = `${hub.title(mix)}${hub.isSet(mix) && entry.strength !== 1 ? ` × ${+(+entry.strength).toFixed(2)}` : ""}`;
-    const look = looks.get(key(entry));
-    const inside = !hub.isSet(mix) ? make("img", { src: hub.state.picture.picture, alt: "" }) : look ? make("img", { src: look, alt: "" }) : make("span", { class: "ps-blank", "aria-hidden": "true" });
+    const title = hub.stepTitle(entry), label = title || "as it is", look = looks.get(hub.asks(entry));
+    const inside = !title ? make("img", { src: hub.state.picture.picture, alt: "" }) : look ? make("img", { src: look, alt: "" }) : make("span", { class: "ps-blank", "aria-hidden": "true" });
     return make("li", {}, make("button", { type: "button", class: "ps-step", "aria-current": index === list.length - 1 ? "step" : null, title: label, onclick: () => hub.jump(index) }, inside, make("span", {}, label)));
   }));
   steps.scrollLeft = steps.scrollWidth;
