@@ -298,7 +298,7 @@ class _Batch:
                 go = gr.Button("Edit them all", variant="primary", elem_id="batch-go")
                 stop = gr.Button("Cancel", variant="stop", interactive=False)
             told = gr.HTML(_told(Told("")), js_on_load=None)
-            command = gr.Code("", language="shell", label="The command that does the same", interactive=False)
+            command = gr.HTML("", js_on_load=None, apply_default_css=False)
             take = gr.DownloadButton("Download the zip", interactive=False, elem_id="batch-take")
         hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         folder.upload(_pictures_of, folder, pictures, **hidden)
@@ -323,7 +323,7 @@ class _Batch:
             asked = asked.model_copy(update={"face": face, "mixes": {face: asked.mix}})
             form, number = form_of(self._studio.form, format_, quality), int(num) if several else 1
             form = replace(form, grid=number > 1)
-            yield [skip, self._studio.command_of_batch(asked, number, form), skip, skip]
+            yield [skip, _command(self._studio.command_of_batch(asked, number, form)), skip, skip]
             async for event in self._studio.batch(asked, paths or [], number, form):
                 if isinstance(event, Packed):
                     yield [skip, skip, gr.update(value=str(event.main), interactive=True), skip]
@@ -386,6 +386,14 @@ def _told(told: Told) -> str:
         bar = f'<progress max="100" value="{percent}" aria-label="Progress">{percent} %</progress>'
     kind = ' class="ps-error"' if told.error else ""
     return f'<div class="ps-told" role="status"><span{kind}>{escape(told.text)}</span>{bar}</div>'
+
+
+def _command(line: str) -> str:
+    name = "The command that does the same to a folder"
+    return (
+        f'<div class="ps-root"><span>{name}</span>'
+        f'<code class="ps-command" role="region" tabindex="0" aria-label="{name}">{escape(line)}</code></div>'
+    )
 
 
 def _results(rendered: Rendered) -> str:
