@@ -39,7 +39,7 @@ _SET = """([id, value]) => {
   slider.value = value;
   slider.dispatchEvent(new Event("input"));
 }"""
-_SETTLED = "() => window.pixelsmileHub.timings.length >= {}"
+_SETTLED = "() => window.pixelsmileHub.timings.length >= {} && window.pixelsmileHub.isQuiet()"
 
 
 @contextmanager

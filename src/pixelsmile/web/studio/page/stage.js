@@ -131,6 +131,7 @@ const facing = make("details", { class: "ps-details" }, make("summary", {}, "Ano
 
 // The preview: one on its way at a time; what changed meanwhile is asked for next.
 let busy = false, again = false, moved = 0;
+hub.isQuiet = () => !busy; // nothing is on its way
 const made = {}; // of which wish the preview of a face is
 const wishOf = (face) => JSON.stringify([hub.state.mixes[face], hub.state.strength, hub.state.neutralise]);
 const otherFaces = () => Object.keys(hub.state.mixes).filter((face) => face !== hub.state.face && hub.isSet(hub.state.mixes[face]) && made[face] !== wishOf(face));
