@@ -10,8 +10,8 @@ from PIL import Image
 from skimage import data
 
 from pixelsmile.cli import main
-from pixelsmile.cli.faces import draw_faces
 from pixelsmile.faces.face import Face
+from pixelsmile.faces.outlines import draw_faces
 
 STRIDE = 16
 

@@ -241,12 +241,12 @@ def picture_file(result: EditResult, index: int, form: OutputFormat, name: str |
     settings["weights"] = settings["weights"][0]
     if result.source.record is not None:
         settings["source_sha256"] = result.source.record.sha256
-    is_edited = _is_edited(result, index)
-    image = marked(result.images[index]) if form.mark and is_edited else result.images[index]
+    edited = is_edited(result, index)
+    image = marked(result.images[index]) if form.mark and edited else result.images[index]
     portrait = result.source.portrait
     text = None if portrait is None else portrait.text
     data = edited_picture(image, settings, text, form.picture, _source_type(result))
-    return _signed(data, name or f"edit{form.picture.suffix}", result, form, is_edited)
+    return _signed(data, name or f"edit{form.picture.suffix}", result, form, edited)
 
 
 def _signed(data: bytes, name: str, result: EditResult, form: OutputFormat, is_edited: bool = True) -> bytes:
@@ -265,7 +265,7 @@ def _source_type(result: EditResult) -> str:
     return UNTRAINED if result.settings.get("model") == GEOMETRIC else TRAINED
 
 
-def _is_edited(result: EditResult, index: int) -> bool:
+def is_edited(result: EditResult, index: int) -> bool:
     """Whether a picture differs from its source in any pixel."""
     source, image = result.source, result.images[index]
     original = source.original.restored(source.image)

@@ -118,7 +118,7 @@ def _pasted(
         if how is None:
             fitted = fit_aligned(source.image, edit, crop)
         else:
-            fitted = _fitted(source.image, edit, face, crop, how)
+            fitted = fit_face(source.image, edit, face, crop, how)
         images.append(paste(below, fitted))
         corrections.append(_correction(fitted))
         del fitted  # of a face that fills a large photograph 300 MB, while the next is made
@@ -134,9 +134,13 @@ def _pasted(
     return EditResult(result.label, images, result.strengths, {**result.settings, "face": described}, source)
 
 
-def _fitted(
+def fit_face(
     picture: Image.Image, edit: Image.Image, face: Face, crop: FaceCrop, how: PasteOptions
 ) -> FittedEdit:
+    """The edit of a face's crop, a square of any size, ready to be pasted into its picture.
+
+    FaceError where a masker sees no face.
+    """
     mask_HW = _mask(crop.face(face), crop.cut(picture), edit, how.masker)
     return fit_edit(picture, edit, crop, mask_HW, guard_drift=how.guard_drift, keep_detail=how.keep_detail)
 
