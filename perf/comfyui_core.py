@@ -94,7 +94,7 @@ def _weights(adapter: Path, converted: Path) -> int:
         wanted[f"{module}.weight"] = bare[f"{module}.weight"] + update.B @ update.A
     failures = 0
     for form in ("diffusers", "kohya", "comfyui"):
-        converted.write_bytes(export(file, form).weights)  # type: ignore[arg-type]
+        converted.write_bytes(export(file, form).weights)
         theirs = _comfyui_model(bare, converted).model.diffusion_model.state_dict()
         changed = [name for name in wanted if not torch.equal(wanted[name], bare[name])]
         ours, got = (torch.cat([state[name].flatten() for name in changed]) for state in (wanted, theirs))

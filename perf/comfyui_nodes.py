@@ -261,11 +261,16 @@ def check(options: argparse.Namespace) -> int:
         version = server.get("/system_stats")["system"]["comfyui_version"]
         print(f"ComfyUI {version}" + ("" if version == VERSION else f" (written against {VERSION})"))
         for one in CHECKS:
+            if options.only and one.__name__ not in options.only.split(","):
+                continue
             with tempfile.TemporaryDirectory() as scratch:
                 began = time.monotonic()
                 problem = one(server, options, Path(scratch))
             failures += bool(problem)
             print(f"{one.__name__}: {problem or 'same'} ({time.monotonic() - began:.1f} s)", flush=True)
+    if not options.only or "core" in options.only.split(","):
+        core = [sys.executable, str(Path(__file__).with_name("comfyui_core.py")), str(options.comfyui)]
+        failures += bool(subprocess.run(core, env=environment(options)).returncode)
     return int(failures > 0)
 
 
@@ -286,6 +291,7 @@ def main() -> int:
     parser.add_argument("--comfyui", type=Path, required=True, metavar="FOLDER", help="its checkout")
     parser.add_argument("--libraries", type=Path, action="append", default=[], metavar="FOLDER")
     parser.add_argument("--log", type=Path, metavar="FILE", help="keep what ComfyUI says")
+    parser.add_argument("--only", default="", metavar="NAMES", help="of the checks, with commas")
     options = parser.parse_args()
     return check(options) if options.what == "check" else workflows(options)
 

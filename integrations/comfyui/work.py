@@ -90,7 +90,7 @@ def edit_batch(
         faces = _chosen(source, job, index)
         for event in stream_edit(editor, source, faces, [request], job.paste, **job.options):
             if isinstance(event, Progress):
-                if event.stage == "denoise":
+                if event.stage != "encode":
                     follow(index * event.total + event.done, len(pictures) * event.total)
             elif isinstance(event, EditResult):
                 made += [finished(event, at, mark=job.mark) for at in range(len(event.images))]
