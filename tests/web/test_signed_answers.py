@@ -65,7 +65,7 @@ def test_an_edit_is_signed(server, certificates, tmp_path, form, suffix):
 def test_what_is_streamed_is_signed_too(server, tmp_path):
     text = post(server, SWEEPS, expression="sad", strengths="0.5").text
     records = [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line[:6] == "data: "]
-    (made,) = [one for one in records if one["type"].endswith(".completed") and "b64_json" in one]
+    (made,) = [one for one in records if one["type"] == "sweep.picture"]
     path = tmp_path / "sweep.png"
     path.write_bytes(base64.b64decode(made["b64_json"]))
     found = read_credentials(path)
