@@ -145,6 +145,38 @@ def test_two_runs_in_one_chart_and_side_by_side(results, tmp_path):
     assert "odd: example:other" in mixed[0]
 
 
+def test_what_sets_a_run_apart_from_the_papers_is_listed(results):
+    """Of a run that was asked for the paper's settings, and of no other."""
+    as_asked = {
+        **{"name": "ours", "paper": True, "model": "Qwen/Qwen-Image-Edit-2511", "dtype": "bfloat16"},
+        **{"adapters": [{"source": "PixelSmile/PixelSmile"}], "one_seed": 42},
+        **{"steps": 50, "size": 512, "region": "whole", "shift": None, "quantization": None},
+    }
+
+    def remarks(**changes):
+        spec = results.spec.model_copy(update={"editor": {**as_asked, **changes}})
+        return ffe_remarks({"ours": replace(results, spec=spec)})
+
+    least = remarks()
+    assert all(line.startswith("ours was asked for the paper's settings: ") for line in least)
+    words = " ".join(least)
+    for told in ("is a preview", "the judge is ", "the strengths are 0, 0.5, 1, and", "about 1024 x 1024"):
+        assert told in words
+    assert "identity" not in words
+    changes = {"steps": 4, "one_seed": 7, "dtype": "float32", "quantization": "4bit", "adapters": []}
+    added = set(remarks(**changes, model="embedded", guidance=4.0)) - set(least)
+    for told in (
+        "steps is 4, not 50",
+        "one_seed is 7, not 42",
+        "float32",
+        "in 4bit",
+        "no adapter",
+        "embedded, not",
+    ):
+        assert any(told in line for line in added), told
+    assert remarks(paper=False) == []
+
+
 def test_one_strength_no_identity_and_a_panel(tmp_path):
     folder = begin_run(tmp_path / "run", strengths=(1.0,))
     make_edits(folder)

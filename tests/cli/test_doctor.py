@@ -73,7 +73,7 @@ def test_with_a_small_gpu(whole):
     small = replace(whole, gpus=(Gpu("small", 16.0),), disk_free_gb=10.0, full_model_downloaded=False)
     said = advice(small)
     assert f"--model {FULL_MODEL} --offload model --quantization 4bit" in said
-    assert f"hf download {FULL_MODEL}" in said
+    assert "pixelsmile models fetch qwen-image-edit-2511" in said
     assert "HF_HOME" in said
     assert "[quantization]" in said
 

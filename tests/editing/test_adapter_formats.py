@@ -31,6 +31,7 @@ from pixelsmile.editing.adapters.files import AdapterFile, AdapterSpec, find_ada
 from pixelsmile.editing.adapters.formats import resolve
 from pixelsmile.editing.adapters.transformer import activate, load_adapters
 from pixelsmile.errors import MAX_MESSAGE, AdapterError
+from pixelsmile.store.hub import REPOSITORIES
 
 FIRST = f"transformer.{MODULES[0]}"
 
@@ -443,6 +444,18 @@ def test_a_file_of_a_hub_repository(
     assert asked[0] == ("owner/repo", ["loras/smile.safetensors", "loras/adapter_config.json"])
     with pytest.raises(AdapterError, match=r"has no file 'other\.safetensors'"):
         find_adapter(AdapterSpec("owner/repo/other.safetensors"))
+
+
+def test_the_published_adapter_is_taken_at_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: Example
+) -> None:
+    def snapshot(name: str, revision: str | None, allow_patterns: list[str]) -> str:
+        assert (name, revision) == ("PixelSmile/PixelSmile", REPOSITORIES["pixelsmile"].revision)
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+    example.save(tmp_path, "PixelSmile-preview.safetensors")
+    assert find_adapter(AdapterSpec("PixelSmile/PixelSmile")).path.parent == tmp_path
 
 
 def test_without_a_network_the_hub_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ Stated tolerance in float32 over four steps: latents 2e-5 absolute (their spread
 pictures 1 of 255 levels.
 """
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from adapter_examples import diffusers_now, tiny_transformer
 from diffusers import QwenImageEditPlusPipeline
 from PIL import Image
 
+from pixelsmile.editing.adapters.files import AdapterSpec
 from pixelsmile.editing.conditioning import TextualInterpolation, interpolate
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.engine import EditJob, Target
@@ -49,7 +52,7 @@ def stock_latents(stock: QwenImageEditPlusPipeline, image: Image.Image, **prompt
     return run_stock(stock, image, "latent", **prompt)
 
 
-def run_stock(stock: QwenImageEditPlusPipeline, image: Image.Image, kind: str, **prompt: object) -> Any:
+def run_stock(stock: QwenImageEditPlusPipeline, image: Image.Image, kind: str, **prompt: Any) -> Any:
     return stock(
         image=image,
         height=image.height,
@@ -57,8 +60,7 @@ def run_stock(stock: QwenImageEditPlusPipeline, image: Image.Image, kind: str, *
         num_inference_steps=4,
         generator=torch.Generator().manual_seed(SEED),
         output_type=kind,
-        true_cfg_scale=1.0,
-        **prompt,
+        **{"true_cfg_scale": 1.0, **prompt},
     ).images
 
 
@@ -137,6 +139,47 @@ def test_embeddings_equal_the_stock_pipelines(
         torch.testing.assert_close(embedding, theirs[0], rtol=0, atol=1e-5)
 
 
+def test_with_an_adapter_the_encoder_sees_the_source_as_it_is(
+    model_folder: Path, tmp_path: Path, make_stock: MakeStock
+) -> None:
+    """As the reference shows it: its 512 x 512 source straight to `encode_prompt`, 324 tokens of it."""
+    folder = tmp_path / "real"
+    shutil.copytree(model_folder, folder)
+    (folder / "pixelsmile.json").unlink()  # as on the hub, whose models say nothing about themselves
+    adapter = AdapterSpec(str(diffusers_now(tiny_transformer()).save(tmp_path)))
+    engine = QwenEngine.load(str(folder), [adapter], place("cpu"))
+    source = smooth_picture(512)
+    (ours,) = embeddings(engine, source, [HAPPY])
+    stock = make_stock(folder, engine, (64, 384))
+    pass_token_types(stock)
+    theirs, _ = stock.encode_prompt(HAPPY, image=source)
+    torch.testing.assert_close(ours, theirs[0], rtol=0, atol=1e-5)
+    assert num_picture_tokens(engine, source) == 324
+    assert num_picture_tokens(engine, smooth_picture(1024)) == 324
+    assert num_picture_tokens(engine, smooth_picture(256)) == 81
+    assert engine.info.record["condition_size"] == 512
+    assert "revision" not in engine.info.record  # no commit of the hub
+    assert set(engine.info.record["fingerprints"]) == {"transformer", "vae", "text_encoder"}
+    assert (engine.info.steps, engine.info.guidance) == (50, 1)  # the reference
+    alone = QwenEngine.load(str(folder), [], place("cpu"))
+    assert num_picture_tokens(alone, source) == num_picture_tokens(alone, smooth_picture(256)) == 196
+    assert alone.info.record["condition_size"] == 384  # as the stock pipeline shows it
+    assert (alone.info.steps, alone.info.guidance) == (40, 4)  # the card of 2511
+
+
+def num_picture_tokens(engine: QwenEngine, source: Image.Image) -> int:
+    encoder = engine.encoder
+    with torch.inference_mode():
+        (prompt,) = encoder.encode(source, [HAPPY], torch.device("cpu"))
+    return prompt.token_ids.count(encoder.image_token_id)
+
+
+def smooth_picture(size_px: int) -> Image.Image:
+    y, x = np.mgrid[0:size_px, 0:size_px] / size_px
+    pixels = np.stack([x, y, 0.5 + 0.5 * np.sin(6 * x * y)], axis=-1)
+    return Image.fromarray((255 * pixels).astype(np.uint8))
+
+
 def test_the_token_types_matter(
     engine: QwenEngine, stock: QwenImageEditPlusPipeline, portrait: Image.Image
 ) -> None:
@@ -144,6 +187,30 @@ def test_the_token_types_matter(
     (ours,) = embeddings(engine, portrait, [NEUTRAL])
     theirs, _ = stock.encode_prompt(NEUTRAL, image=[portrait])
     assert (ours - theirs[0]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_guidance_equals_the_stock_pipelines(
+    engine: QwenEngine, stock: QwenImageEditPlusPipeline, portrait: Image.Image, batch_size: int
+) -> None:
+    """A sweep whose samples share their batches, each away from a negative prompt of another length."""
+    strengths = (0.0, 0.5, 1.5)
+    edit = job(
+        portrait,
+        Target((HAPPY,), tuple((s,) for s in strengths)),
+        batch_size=batch_size,
+        guidance=4.0,
+        negative="sad",
+    )
+    neutral, happy, sad = embeddings(engine, portrait, [NEUTRAL, HAPPY, "sad"])
+    assert len(sad) != len(happy)
+    away = {f"negative_{name}": value for name, value in with_embedding(sad).items()}
+    for ours, strength in zip(our_latents(engine, edit), strengths, strict=True):
+        embedding = interpolate(neutral, [happy], [strength])
+        theirs = stock_latents(stock, portrait, **with_embedding(embedding), **away, true_cfg_scale=4.0)
+        torch.testing.assert_close(ours, theirs, **LATENTS)
+    plain = stock_latents(stock, portrait, **with_embedding(embedding))
+    assert (plain - theirs).abs().max() > 100 * LATENTS["atol"]
 
 
 def test_the_template_is_the_stock_pipelines(engine: QwenEngine, stock: QwenImageEditPlusPipeline) -> None:
@@ -158,7 +225,7 @@ def test_the_embedded_checkpoint_equals_the_stock_pipeline(
     """Through its own encoding, at both ends of a sweep."""
     engine = QwenEngine.load("embedded", [], place("cpu"))
     info = engine.info
-    sizes = (info.size, engine.encoder.condition_size)
+    sizes = (info.size, engine.encoder.condition_size.px)
     picture = portrait.resize((info.size, info.size))
     stock = make_stock(model_path(), engine, sizes)
     pass_token_types(stock)

@@ -92,6 +92,39 @@ def test_the_batch_size_does_not_change_the_pictures(editor: Editor, portrait: I
         assert max(difference(x, y) for x, y in zip(a.images, b.images, strict=True)) <= 1
 
 
+def test_guidance_leads_away_from_a_prompt_and_is_recorded(editor: Editor, portrait: Image.Image) -> None:
+    plain = editor.edit(portrait, "happy", strengths=(1,))
+    guided = editor.edit(portrait, "happy", strengths=(1,), guidance=4.0)
+    away = editor.edit(portrait, "happy", strengths=(1,), guidance=4, negative_prompt="sad")
+    assert "guidance" not in plain.settings
+    assert (guided.settings["guidance"], guided.settings["negative_prompt"]) == (4.0, " ")
+    assert away.settings["negative_prompt"] == "sad"
+    assert (
+        min(difference(plain.images[0], guided.images[0]), difference(guided.images[0], away.images[0])) > 0
+    )
+    none = editor.edit(portrait, "happy", strengths=(1,), guidance=1)
+    assert difference(plain.images[0], none.images[0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"guidance": 0.5}, "guidance must be a number from 1"),
+        ({"guidance": float("nan")}, "guidance must be"),
+        ({"negative_prompt": "sad"}, "negative_prompt 'sad' does nothing without guidance"),
+        ({"negative_prompt": "", "guidance": 4}, "negative_prompt must be words, or a space"),
+    ],
+)
+def test_guidance_that_cannot_be(editor: Editor, portrait: Image.Image, options: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        editor.edit(portrait, "happy", **options)
+
+
+def test_the_geometric_model_and_closed_vocabularies_refuse_guidance_words(portrait: Image.Image) -> None:
+    with pytest.raises(InputError, match="geometric does not use guidance"):
+        Editor.from_pretrained("geometric").edit(portrait, "happy", guidance=4)
+
+
 def test_strength_0_is_the_same_picture_for_every_request(editor: Editor, portrait: Image.Image) -> None:
     requests = [Request("happy"), Request(blend={"sad": 0.5, "angry": 0.5}), Request(prompt="Smile broadly")]
     firsts = [result.images[0] for result in editor.edit_many(portrait, requests)]

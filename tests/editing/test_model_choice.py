@@ -22,7 +22,7 @@ def machine(monkeypatch):
     ("memory_gb", "downloaded", "model", "reason"),
     [
         (None, True, EMBEDDED, "no GPU found"),
-        (80, False, EMBEDDED, f"hf download {FULL_MODEL}"),
+        (80, False, EMBEDDED, "pixelsmile models fetch qwen-image-edit-2511"),
         (24, True, EMBEDDED, "--offload model --quantization 8bit"),
         (80, True, FULL_MODEL, "on the GPU"),
     ],

@@ -119,6 +119,7 @@ def test_half_precision_changes_features_little(clip, clip_folder):
 
 def test_both_published_encoders_are_named():
     assert set(PUBLISHED) == set(DOMAINS)
+    assert [PUBLISHED[domain].is_pinned for domain in ("human", "anime")] == [True, False]
 
 
 def test_a_pickle_is_not_loaded(clip_folder, tmp_path):

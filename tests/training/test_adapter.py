@@ -7,6 +7,9 @@ import pytest
 import torch
 from diffusers import QwenImageEditPlusPipeline
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
+from diffusers.utils import convert_state_dict_to_diffusers
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load, load_file, save_file
@@ -22,15 +25,15 @@ from pixelsmile.editing.prompts import image_only_processor
 from pixelsmile.errors import AdapterError, InputError
 from pixelsmile.store.publication import write_file
 from pixelsmile.training.adapter import (
-    TARGET_MODULES,
     adapter_bytes,
     adapter_parameters,
     add_adapter,
     file_name,
     load_adapter,
+    started,
 )
 from pixelsmile.training.checkpoint import Facts, State
-from pixelsmile.training.config import AdapterSettings
+from pixelsmile.training.config import TARGETS, AdapterSettings
 from pixelsmile.training.optimiser import Trained
 
 SETTINGS = AdapterSettings(rank=2, lora_alpha=6.0)
@@ -68,20 +71,101 @@ def output(transformer):
     )[0]
 
 
-def test_it_sits_where_the_published_one_does(transformer):
-    """Twelve layers of each block, two tensors each: 1440 in the 60 blocks of Qwen-Image-Edit."""
+def test_it_sits_where_the_references_does(transformer):
+    """Twelve layers of each block, two tensors each: 1440 in the 60 blocks of Qwen-Image-Edit. The names are
+    those of the reference's example.yaml, which peft compares with the ends of the layers' names."""
+    names = ["to_q", "to_k", "to_v", "add_q_proj", "add_k_proj", "add_v_proj", "to_out.0", "to_add_out"]
+    names += ["img_mlp.net.0.proj", "img_mlp.net.2", "txt_mlp.net.0.proj", "txt_mlp.net.2"]
+    theirs = load_like_reference(transformer, names)
     add_adapter(transformer, SETTINGS, 0)
     found = adapter_parameters(transformer)
-    assert len(TARGET_MODULES) == 12
+    assert set(found) == theirs
+    assert len(TARGETS["reference"]) == len(TARGETS["modulation"]) == 12
     assert set(found) == {
         f"transformer.transformer_blocks.{block}.{module}.lora_{factor}.weight"
         for block in range(2)
-        for module in TARGET_MODULES
+        for module in TARGETS["reference"]
         for factor in "AB"
     }
     trainable = {id(parameter) for parameter in transformer.parameters() if parameter.requires_grad}
     assert trainable == {id(parameter) for parameter in found.values()}
     assert transformer.training
+
+
+def load_like_reference(transformer, names):
+    """The names of the tensors that the reference's configuration of peft gives."""
+    transformer.add_adapter(LoraConfig(r=2, target_modules=names), adapter_name="default")
+    found = set(adapter_parameters(transformer))
+    load_like(transformer)
+    return found
+
+
+@pytest.mark.parametrize("targets", ["modulation", ["to_q", "img_mod.1"]])
+def test_its_layers_are_a_setting(transformer, targets):
+    settings = AdapterSettings.model_validate({"rank": 2, "targets": targets}, strict=False)
+    add_adapter(transformer, settings, 0)
+    changed = {name.split(".", 3)[3].rpartition(".lora_")[0] for name in adapter_parameters(transformer)}
+    wanted = {"attn.to_q", "img_mod.1"} if targets != "modulation" else set(TARGETS["modulation"])
+    assert changed == wanted
+
+
+def test_layers_that_the_model_lacks_are_named(transformer):
+    for wrong in ("to_x", "net.2"):  # the second is two of each block
+        settings = SETTINGS.model_copy(update={"targets": ("to_q", wrong)})
+        with pytest.raises(
+            AdapterError, match=rf"adapter.targets: '{wrong}' is not one layer.*attn.to_k"
+        ) as e:
+            add_adapter(transformer, settings, 0)
+        assert len(str(e.value)) <= 300
+
+
+@pytest.mark.parametrize("layout", ["reference", "modulation"])
+def test_a_training_takes_the_layers_of_its_start(transformer, model_folder, tmp_path, layout, caplog):
+    """Of either layout, where adapter.targets is left open; a stated one must fit."""
+    saved = SETTINGS.model_copy(update={"targets": TARGETS[layout]})
+    parameters = adapter_parameters(trained(transformer, saved))
+    file = tmp_path / "a.safetensors"
+    write_file(file, adapter_bytes(parameters, saved))
+    other = load_tiny_model(model_folder).transformer
+    caplog.set_level("INFO")
+    settings = started(other, SETTINGS.model_copy(update={"start": str(file)}))
+    assert set(settings.layers) == set(TARGETS[layout])
+    assert f"those of {file}: attn.to_q, " in caplog.text
+    add_adapter(other, settings, 9)
+    load_adapter(other, file, settings)
+    for name, parameter in adapter_parameters(other).items():
+        torch.testing.assert_close(parameter, parameters[name], rtol=1e-6, atol=0)
+
+
+def test_stated_layers_that_the_start_lacks_are_named(transformer, model_folder, tmp_path):
+    saved = SETTINGS.model_copy(update={"targets": TARGETS["modulation"]})
+    file = tmp_path / "a.safetensors"
+    write_file(file, adapter_bytes(adapter_parameters(trained(transformer, saved)), saved))
+    other = load_tiny_model(model_folder).transformer
+    settings = started(
+        other, SETTINGS.model_copy(update={"start": str(file), "targets": TARGETS["reference"]})
+    )
+    add_adapter(other, settings, 9)
+    with pytest.raises(
+        AdapterError, match=r"has img_mod\.1, txt_mod\.1 and lacks img_mlp\.net\.0\.proj, txt"
+    ):
+        load_adapter(other, file, settings)
+
+
+def test_a_training_starts_from_what_the_references_saver_writes(transformer, model_folder, tmp_path):
+    """Half of its layers come out with other names than the rest, and stock loading drops those."""
+    parameters = adapter_parameters(trained(transformer))
+    state = convert_state_dict_to_diffusers(get_peft_model_state_dict(transformer, adapter_name="default"))
+    QwenImageEditPlusPipeline.save_lora_weights(tmp_path, state)
+    names = list(load_file(tmp_path / "pytorch_lora_weights.safetensors"))
+    assert sum(name.endswith(".lora.down.weight") for name in names) == 2 * 4
+    assert sum(name.endswith(".lora_A.weight") for name in names) == 2 * 8
+    other = load_tiny_model(model_folder).transformer
+    settings = started(other, SETTINGS.model_copy(update={"start": str(tmp_path), "lora_alpha": 2.0}))
+    add_adapter(other, settings, 9)
+    load_adapter(other, tmp_path, settings)
+    for name, parameter in adapter_parameters(other).items():
+        torch.testing.assert_close(parameter, parameters[name], rtol=1e-6, atol=0)
 
 
 def test_at_first_it_changes_nothing(transformer):
@@ -105,7 +189,7 @@ def test_its_start_follows_from_the_seed_alone(model_folder):
         starts.append(
             {name: value.detach().clone() for name, value in adapter_parameters(transformer).items()}
         )
-    name = "transformer.transformer_blocks.1.img_mod.1.lora_A.weight"
+    name = "transformer.transformer_blocks.1.img_mlp.net.0.proj.lora_A.weight"
     assert all(torch.equal(starts[0][key], starts[1][key]) for key in starts[0])
     assert not torch.equal(starts[0][name], starts[2][name])
     assert starts[0][name].std().item() == pytest.approx(1 / 64, rel=0.05)

@@ -29,7 +29,9 @@ from tiny_training import (
 
 from pixelsmile.editing.autoencoder import encode_images
 from pixelsmile.editing.flow import pack
+from pixelsmile.editing.folders import ConditionSize, ModelOptions
 from pixelsmile.editing.pictures import to_tensor
+from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.errors import ExpressionError, ImageError, InputError, ModelError
 from pixelsmile.faces.alignment import align_batch
 from pixelsmile.training.batch import padded
@@ -38,11 +40,10 @@ from pixelsmile.training.cache_filling import (
     CacheProgress,
     fill,
     find_landmarks,
-    working_picture,
-    working_points,
 )
 from pixelsmile.training.tensor_store import TensorStore
-from pixelsmile.triplets.triplet import Triplet
+from pixelsmile.triplets.crops import TrainingCrop
+from pixelsmile.triplets.triplet import SourceImage, Target, Triplet
 
 STAYS = {
     "all": "2a46df11cd89682cee0f460d79c2236fb2a363b9f4d4aa76f97e79f808439fbc",
@@ -58,6 +59,23 @@ def model_folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(model_folder):
     return load_tiny_model(model_folder)
+
+
+def test_the_text_encoder_sees_the_source_as_in_an_edit_with_an_adapter(model, tmp_path):
+    """As it is, where the model says nothing (the reference); a control is trained on the bare base."""
+    (triplet,) = make_triplets(tmp_path, 1)
+    networks = make_networks(model, options=ModelOptions(size=SIZE, prompts=PROMPTS))
+    cache = filled(tmp_path / "cache", [triplet], networks)
+    keys = cache.keys(triplet)
+    seen_as_it_is = PromptEncoder(
+        model.text_encoder, model.tokenizer, model.image_processor, ConditionSize(SIZE)
+    )
+    picture = Image.open(triplet.source.image)
+    (wanted,) = seen_as_it_is.encode(picture, [PROMPTS["neutral"]], torch.device("cpu"))
+    torch.testing.assert_close(cache.store.read(keys.neutral), wanted.embedding)
+    bare = make_networks(model, options=ModelOptions(size=SIZE, prompts=PROMPTS), adapted=False)
+    assert bare.prompt_encoder.condition_size == ConditionSize(384)
+    assert networks.hashes.text != bare.hashes.text
 
 
 @torch.no_grad()
@@ -322,12 +340,82 @@ def test_points_follow_the_picture_to_its_working_size(tmp_path):
     """A dot in a wide picture is where its coordinates say, before and after."""
     pixels = np.zeros((100, 161, 3), np.uint8)
     pixels[60:64, 90:94] = 255
-    working = np.asarray(working_picture(Image.fromarray(pixels), 50))[..., 0].astype(float)
-    (point,) = working_points(np.array([[92.0, 62.0]]), (161, 100), 50)
+    crop = TrainingCrop.around((161, 100), 50, None)
+    working = np.asarray(crop.picture(Image.fromarray(pixels)))[..., 0].astype(float)
+    (point,) = crop.points(np.array([[92.0, 62.0]]))
     y, x = np.mgrid[0:50, 0:50] + 0.5
     middle = [(working * axis).sum() / working.sum() for axis in (x, y)]
-    np.testing.assert_allclose(point, [(92 - 30) / 2, 31])
+    np.testing.assert_allclose(point, [92 / 2 - 15, 31])
     np.testing.assert_allclose(middle, point, atol=0.02)
+
+
+TALL = (SIZE, 4 * SIZE)
+
+
+def tall_triplet(folder, **said):
+    """Of pictures four times as high as wide; what is said of all faces."""
+    source, a, b = (
+        write_picture(folder / f"{name}.png", 40 + place, TALL) for place, name in enumerate("sab")
+    )
+    return Triplet(
+        SourceImage(source, **said),
+        Target(a, "fear", {"fear": 0.75}, **said),
+        Target(b, "surprised", {"surprised": 0.5}, **said),
+    )
+
+
+@torch.no_grad()
+def latents_of(model, path, top):
+    picture = Image.open(path).crop((0, top, SIZE, top + SIZE))
+    return pack(encode_images(model.vae, to_tensor(picture)))[0]
+
+
+BELOW_BY_128 = tuple((x, y + 128.0) for x, y in LANDMARKS)
+
+
+@pytest.mark.parametrize(
+    ("said", "top"),
+    [
+        ({"face_box": (16.0, 148.0, 48.0, 180.0)}, 132),
+        ({"face_box": (16.0, 4.0, 48.0, 40.0)}, 0),  # as far as the picture reaches
+        ({"landmarks_5": BELOW_BY_128}, 132),
+        ({}, 2),  # where the detector finds a face
+    ],
+)
+def test_a_picture_is_cut_around_its_face(model, tmp_path, said, top):
+    triplet = tall_triplet(tmp_path, **said)
+    networks = make_networks(model)
+    batch = filled(tmp_path / "cache", [triplet], networks).batch([triplet])
+    assert torch.equal(batch.source[0], latents_of(model, triplet.source.image, top))
+    assert torch.equal(batch.targets[1], latents_of(model, triplet.b.image, top))
+    if "landmarks_5" in said:
+        torch.testing.assert_close(batch.landmarks[0], torch.tensor(LANDMARKS) - torch.tensor([0.0, 4.0]))
+
+
+def test_another_box_is_another_picture(model, tmp_path):
+    """Of the same file: each is computed, and a square one is the same whatever its box."""
+    one, two = (tall_triplet(tmp_path, face_box=(16.0, y, 48.0, y + 30.0)) for y in (40.0, 140.0))
+    cache = filled(tmp_path / "cache", [one, two], make_networks(model))
+    assert not torch.equal(cache.batch([one]).source, cache.batch([two]).source)
+    (square,) = make_triplets(tmp_path, 1)
+    boxed = dataclasses.replace(
+        square, source=dataclasses.replace(square.source, face_box=(1.0, 2.0, 9.0, 9.0))
+    )
+    assert cache.keys(square) == cache.keys(boxed)
+
+
+def test_without_a_face_the_middle_is_taken_and_said(model, tmp_path, caplog):
+    triplet = tall_triplet(tmp_path)
+    write_picture(triplet.source.image, 1, TALL, black=True)
+    write_picture(triplet.a.image, 2, TALL, black=True)
+    cache = filled(tmp_path / "cache", [triplet], make_networks(model, identity_encoder=None))
+    assert torch.equal(cache.batch([triplet]).source[0], latents_of(model, triplet.source.image, 96))
+    assert "no face was found in 2 pictures that are not square, one is " in caplog.text
+    with pytest.raises(
+        InputError, match=r"nothing is said of the face in .* there is no detector"
+    ) as refused:
+        filled(tmp_path / "other", [triplet], make_networks(model, identity_encoder=None, detector=None))
+    assert len(str(refused.value)) <= 300 + len(str(tmp_path))
 
 
 def test_the_face_in_the_box_is_taken():

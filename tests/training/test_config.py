@@ -46,6 +46,16 @@ def test_defaults_are_those_of_the_paper():
     assert (config.run.batch_size, config.run.accumulation) == (4, 1)
 
 
+def test_the_layers_of_an_adapter_are_a_set_or_a_list():
+    def layers(change: str) -> tuple[str, ...]:
+        return parse_configuration(MINIMAL, "my.yaml", TrainingConfig, [change]).adapter.layers
+
+    assert layers("adapter.targets=null") == layers("adapter.targets=reference")
+    assert layers("adapter.targets=[to_q, to_k]") == ("to_q", "to_k")
+    assert "targets: 'all' is none: use reference, modulation, a" in refusal(MINIMAL, "adapter.targets=all")
+    assert "adapter.targets" in refusal(MINIMAL, "adapter.targets=[]")
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_recipes_lack_nothing_but_their_triplets(name):
     config = read_configuration(preset_path(name), TrainingConfig, ["data.triplets=a.jsonl"])
@@ -266,7 +276,7 @@ def test_a_run_of_before_says_quantise():
     assert config_with("model.quantise=4bit") == config_with("model.quantization=4bit")
     known = "9ec0b1dd03eedf259c01eb8464d2fd93d49c6f8c0aa3cb4959ce840c7d709ee8"  # in checkpoints of before
     changes = ["model.precision=float32", "adapter.rank=32", "adapter.lora_alpha=64.0", "data.size_px=256"]
-    changes += ["optimiser.num_warmup_steps=1", "optimiser.ema_decay=0.99"]
+    changes += ["optimiser.num_warmup_steps=1", "optimiser.ema_decay=0.99", "adapter.targets=modulation"]
     assert config_hash(config_with(*changes)) == known
 
 

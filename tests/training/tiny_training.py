@@ -109,8 +109,9 @@ def make_networks(model: Components, prompts: dict[str, str] = PROMPTS, **change
         "identity_encoder": tiny_identity_encoder(),
         "detector": TinyDetector(),
     }
-    own = ModelOptions(size=SIZE, condition_size=SIZE, prompts=prompts)
-    return Networks(Path("tiny"), own, place("cpu"), model, **{**options, **changes})
+    options["options"] = ModelOptions(size=SIZE, condition_size=SIZE, prompts=prompts)
+    everything: dict[str, Any] = {"folder": Path("tiny"), "placement": place("cpu"), "components": model}
+    return Networks(**{**everything, **options, **changes})
 
 
 def filled(

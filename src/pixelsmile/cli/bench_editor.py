@@ -27,7 +27,7 @@ def open_run_editor(
 ) -> "TaskEditor":
     """The editor that the options name, in as many processes as they say."""
     from pixelsmile.editors.choice import open_editor
-    from pixelsmile.editors.own import OwnSettings
+    from pixelsmile.editors.own import PAPER, OwnSettings
 
     opener = partial(
         open_editor,
@@ -35,11 +35,14 @@ def open_run_editor(
         benchmark.tasks,
         folder.path,
         strengths,
-        own=OwnSettings(
+        own=PAPER
+        if getattr(options, "paper", False)
+        else OwnSettings(
             options.steps,
             options.shift,
             region=options.region or "auto",
             wording=getattr(options, "tell", None) or "expression",
+            guidance=options.guidance,
         ),
         pipeline=pipeline_settings(options),
         remote=remote_settings(options, options.size),

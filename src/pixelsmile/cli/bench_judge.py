@@ -354,7 +354,7 @@ def _representation(
     from pixelsmile.features.clip import PUBLISHED, ClipEncoder
 
     published = PUBLISHED[spec.tasks[0].domain]
-    where = (source, None) if source else (published.source, published.revision)
+    where = (source, None) if source else (published.repository, published.revision)
     encoder = ClipEncoder.from_pretrained(*where, device=options.device)
     return EmbeddingRepresentation(encoder, meter.detector, meter.detector_sha256)
 

@@ -55,6 +55,7 @@ _OWN_OPTIONS = (
         "control",
         "steps",
         "shift",
+        "guidance",
         "region",
         "device",
         "dtype",
@@ -65,7 +66,8 @@ _OWN_OPTIONS = (
 )
 _FFE_EPILOG = """examples:
   pixelsmile bench ffe run --samples 12 -o runs/first
-  pixelsmile bench ffe run --adapter PixelSmile.safetensors --benchmark FFE-Bench -o runs/ours
+  pixelsmile bench ffe run --adapter PixelSmile/PixelSmile --model Qwen/Qwen-Image-Edit-2511 \\
+      --benchmark FFE-Bench --paper -o runs/ours
   pixelsmile bench ffe run --editor folder:edits --benchmark FFE-Bench \\
       --setting general -o runs/theirs
   pixelsmile bench ffe run --editor command:"python my_editor.py" -o runs/mine
@@ -91,7 +93,12 @@ def ffe_parser() -> CommandParser:
     parser = CommandParser("bench ffe run", "Let an editor do the edits of FFE-Bench.", run_ffe, _FFE_EPILOG)
     _add_sweep(_add_benchmark(parser, "FFE-Bench"))
     _add_editor(parser, "truth, copy, exaggerated, partner, random-strength, saturating, jumping")
-    _add_model(parser)
+    _add_model(parser).add_argument(
+        "--paper",
+        action="store_true",
+        help="as the paper and its authors' code have it: the whole picture at 512 px, 50 steps, no "
+        "guidance, seed 42 for all samples; the report lists what differs all the same",
+    )
     add_server(parser)
     _add_output(parser)
     return parser
@@ -224,6 +231,7 @@ def run_ffe(options: argparse.Namespace) -> int:
     from pixelsmile.editors.sanity import SANITY_EDITORS
 
     choice = _choice(options, SANITY_EDITORS)
+    _check_paper(options, choice)
     setting = _setting(options, choice)
     strengths = _strengths(options, setting)
     from pixelsmile.benchmarks.catalogue import load_ffe_benchmark
@@ -276,6 +284,17 @@ def _choice(options: argparse.Namespace, sanity: Sequence[str]) -> "EditorChoice
     if choice.kind == "own":
         own_model(choice, asked_model(options)).check_files()
     return choice
+
+
+def _check_paper(options: argparse.Namespace, choice: "EditorChoice") -> None:
+    """InputError for --paper with another editor than ours, or beside an option that it decides."""
+    if not options.paper:
+        return
+    if choice.kind != "own":
+        raise InputError(f"--paper is for --editor pixelsmile, not {options.editor!r}: leave it out")
+    names = ("steps", "shift", "guidance", "region")
+    if given := [f"--{name}" for name in names if getattr(options, name) is not None]:
+        raise InputError(f"--paper decides {', '.join(given)}: leave one of the two out")
 
 
 def _domains(options: argparse.Namespace) -> "tuple[Domain, ...] | None":

@@ -58,7 +58,7 @@ COMMANDS = {
     "editors show": Command("editors:show_parser", "tell all that is known of one of them"),
     "verify": Command("verify", "what pictures say of their making: settings, signature, mark"),
     "certificate": Command("certificate", "make a certificate and a key to try signing with"),
-    "models": Command("lists:models_parser", "list and fetch the weights of face detectors and encoders"),
+    "models": Command("models:parser", "list, fetch, check the weights of others: bases, adapters, encoders"),
     "triplets draw": Command("triplets_draw", "draw portraits, as many as wanted, with the truth about each"),
     "triplets build": Command("triplets_pair:build_parser", "pair the annotated pictures of each person"),
     "triplets mead": Command(

@@ -101,9 +101,9 @@ def _detectors() -> Iterable[str]:
 
 
 def _weights() -> Iterable[str]:
-    from pixelsmile.faces.weights import WEIGHTS
+    from pixelsmile.cli.models import names
 
-    return WEIGHTS
+    return names()
 
 
 def _editors() -> Iterable[str]:
@@ -135,7 +135,7 @@ _VALUES: Mapping[str, Callable[[], Iterable[str]]] = {
     "--device": lambda: ("cpu", "cuda"),
     "--editor": _editors,
     "editors show name": _editors,
-    "models action": lambda: ("list", "fetch"),
+    "models action": lambda: ("list", "fetch", "check"),
     "models names": _weights,
     "train config": _recipes,
     "--set": _settings,

@@ -148,7 +148,9 @@ def _full_model_advice(machine: Machine) -> list[str]:
     options = full_model_options(memory_gb)
     lines = [f"photographs by the paper's model, on this GPU: pixelsmile edit photo.jpg -e happy {options}"]
     if not machine.full_model_downloaded:
-        lines.append(f"first download it ({FULL_MODEL_DOWNLOAD_GB} GB): hf download {FULL_MODEL}")
+        lines.append(
+            f"first download it ({FULL_MODEL_DOWNLOAD_GB} GB): pixelsmile models fetch qwen-image-edit-2511"
+        )
         if machine.disk_free_gb < FULL_MODEL_DOWNLOAD_GB:
             lines.append(
                 f"that needs more disk: set HF_HOME to a place with {FULL_MODEL_DOWNLOAD_GB} GB free"

@@ -115,6 +115,8 @@ def read_edit(options: argparse.Namespace) -> "Edit":
             "batch_size": options.batch_size,
             "shift": options.shift,
             "neutralise": options.neutralise,
+            "guidance": options.guidance,
+            "negative_prompt": options.negative_prompt,
         },
     )
 

@@ -179,6 +179,11 @@ def _add_model(parser: CommandParser) -> None:
     add_adapter(group)
     add_control(group)
     add_sampling(group)
+    group.add_argument(
+        "--negative-prompt",
+        metavar="TEXT",
+        help="what --guidance leads away from (default: a space, as the bases' cards have it)",
+    )
     add_seed(group, "the same seed gives the same picture")
     add_size(group, "side to edit at", None)
     group.add_argument(

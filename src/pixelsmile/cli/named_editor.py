@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pixelsmile.editing.editor import Editor
     from pixelsmile.editors.choice import EditorChoice
 
-_OWN_OPTIONS = ("adapter", "control", "shift", "neutralise", "batch_size")
+_OWN_OPTIONS = ("adapter", "control", "shift", "guidance", "negative_prompt", "neutralise", "batch_size")
 _SERVER_OPTIONS = tuple("server_size" if name == "size" else name for name in SERVER_OPTIONS)
 
 

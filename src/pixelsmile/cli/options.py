@@ -99,13 +99,20 @@ def add_control(to: Options) -> None:
 
 
 def add_sampling(to: Options) -> None:
-    """--steps and --shift."""
+    """--steps, --shift and --guidance."""
     to.add_argument("--steps", type=whole_number("steps", 1, MAX_STEPS), metavar="N", help="sampling steps")
     to.add_argument(
         "--shift",
         type=positive_number("shift"),
         metavar="X",
         help="fixed shift of the noise levels, for few-step adapters that ask for one (often 3)",
+    )
+    to.add_argument(
+        "--guidance",
+        type=positive_number("guidance"),
+        metavar="X",
+        help="classifier-free guidance (true_cfg_scale), 1 is none and takes half the time (default: 1 with "
+        "an adapter, what its card says for a base alone)",
     )
 
 

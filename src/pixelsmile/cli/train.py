@@ -203,7 +203,7 @@ def _train(
         for event in trainer.run():
             _show_event(display, event, trainer)
         if accelerator.is_main_process:
-            folder.write_manifest(config)
+            folder.write_manifest(config, job.networks)
             _report(options, config, folder, trainer, time.monotonic() - started, display)
 
 

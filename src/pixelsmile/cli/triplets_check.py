@@ -3,7 +3,7 @@
 import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,11 +36,12 @@ The exit code is 1 where a line is wrong or a picture is missing (with --open: o
 
 @dataclass(frozen=True)
 class _Checked:
-    """One file. survey: None where lines are wrong."""
+    """One file. survey: None where lines are wrong. remarks: what training would lose, which is no fault."""
 
     path: Path
     survey: "TripletSurvey | None"
     faults: list[str]
+    remarks: list[str] = field(default_factory=list)
 
 
 def parser() -> CommandParser:
@@ -53,7 +54,9 @@ def parser() -> CommandParser:
     )
     add_domain(parser, both=False, what="of lines that name none")
     parser.add_argument(
-        "--open", action="store_true", help="also open every picture, and look for faces outside of it"
+        "--open",
+        action="store_true",
+        help="also open every picture, look for faces outside of it, and of what is cut out for training",
     )
     add_json(parser)
     add_quiet(parser)
@@ -75,8 +78,8 @@ def run(options: argparse.Namespace) -> int:
     for checked in found:
         if checked.survey is not None and not options.json:
             print("\n".join(_lines(checked.path, checked.survey)))
-        for fault in checked.faults:
-            remark(fault)
+        for line in (*checked.faults, *checked.remarks):
+            remark(line)
     if options.json:
         print_json({"files": [_record(checked) for checked in found]})
     return 1 if any(checked.faults for checked in found) else 0
@@ -92,28 +95,32 @@ def _check(options: argparse.Namespace, path: Path) -> _Checked:
     except InputError as error:
         return _Checked(path, None, [str(error)])
     triplets = [triplet for _, triplet in numbered]
-    faults = []
+    faults: list[str] = []
+    remarks: list[str] = []
     try:
         check_files(path, ((number, image) for number, triplet in numbered for image in triplet.images))
         if options.open:
-            faults = _open_all(options, triplets)
+            faults, remarks = _open_all(options, triplets)
     except InputError as error:
         faults = [str(error)]
-    return _Checked(path, survey_triplets(triplets), faults)
+    return _Checked(path, survey_triplets(triplets), faults, remarks)
 
 
-def _open_all(options: argparse.Namespace, triplets: "Sequence[Triplet]") -> list[str]:
-    """The first picture that is wrong, and how many are."""
+def _open_all(options: argparse.Namespace, triplets: "Sequence[Triplet]") -> tuple[list[str], list[str]]:
+    """The first picture that is wrong, and how many are; and what training would lose of the others."""
+    from pixelsmile.triplets.crops import crop_remarks
     from pixelsmile.triplets.survey import inspect_pictures
 
-    problems = []
+    problems, sizes = [], {}
     with progress(options.quiet, "opening", "pictures") as show:
         for event in inspect_pictures(triplets):
             show(event.done, event.num_pictures)
             if event.problem is not None:
                 problems.append(event.problem)
+            elif event.size is not None:
+                sizes[event.path] = event.size
     others = f"; {len(problems)} pictures are wrong in all" if len(problems) > 1 else ""
-    return [f"{problem}{others}" for problem in problems[:1]]
+    return [f"{problem}{others}" for problem in problems[:1]], crop_remarks(triplets, sizes)
 
 
 def _lines(path: Path, survey: "TripletSurvey") -> Iterator[str]:
@@ -183,4 +190,4 @@ def _of(number: int, total: int) -> str:
 
 def _record(checked: _Checked) -> dict[str, object]:
     survey = {} if checked.survey is None else checked.survey.to_record()
-    return {"file": str(checked.path), "faults": checked.faults, **survey}
+    return {"file": str(checked.path), "faults": checked.faults, "remarks": checked.remarks, **survey}

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from pixelsmile.editing.options import MAX_GUIDANCE
 from pixelsmile.editors import Region, Wording
 from pixelsmile.editors.choice import parse_editor
 from pixelsmile.editors.editor import Granularity
@@ -161,8 +162,8 @@ class GenerateSettings(Record):
     one of another shape; `reject` rejects both; `keep` takes it as it is.
 
     For pixelsmile: model (geometric, embedded, a folder, a hub id), adapters, device, quantization, steps
-    (all of them but adapters also for stock pipelines of the table), shift, size (root of the area that is
-    edited, in pixels), region, wording, as `bench` has them;
+    (all of them but adapters also for stock pipelines of the table), shift, guidance, size (root of the area
+    that is edited, in pixels), region, wording, as `bench` has them;
     moved_by: whether a model that moves action units is given those of the combination, or the expression.
 
     For a model behind an address: server_size (as the service takes it), key_env, extra (further fields of
@@ -183,6 +184,7 @@ class GenerateSettings(Record):
     quantization: Literal["8bit", "4bit"] | None = None
     steps: int | None = Field(default=None, ge=1, le=1000)
     shift: float | None = Field(default=None, gt=0)
+    guidance: float | None = Field(default=None, ge=1, le=MAX_GUIDANCE)
     size: int | None = Field(default=None, ge=16, le=4096)
     region: Region = "auto"
     wording: Wording = "expression"

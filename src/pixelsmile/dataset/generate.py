@@ -292,6 +292,7 @@ def _editor(folder: Path, choice: EditorChoice, settings: GenerateSettings) -> T
         region=settings.region,
         wording=settings.wording,
         restore=True,
+        guidance=settings.guidance,
     )
     remote = RemoteSettings(
         size=settings.server_size,

@@ -11,9 +11,9 @@ from PIL import Image
 from pixelsmile.editing.adapters.files import AdapterLike, adapter_specs, is_for
 from pixelsmile.editing.controls.files import find_control
 from pixelsmile.editing.edit_files import EditResult
-from pixelsmile.editing.engine import EditJob, Engine, EngineResult, Progress
+from pixelsmile.editing.engine import EditJob, Engine, EngineInfo, EngineResult, Progress
 from pixelsmile.editing.folders import EMBEDDED, GEOMETRIC
-from pixelsmile.editing.options import EditOptions, complete
+from pixelsmile.editing.options import NO_WORDS, EditOptions, complete
 from pixelsmile.editing.pictures import (
     ImageLike,
     Source,
@@ -23,7 +23,13 @@ from pixelsmile.editing.pictures import (
     open_source,
     resized,
 )
-from pixelsmile.editing.requests import DEFAULT_STRENGTHS, Request, neutral_text, target_of
+from pixelsmile.editing.requests import (
+    DEFAULT_STRENGTHS,
+    Request,
+    neutral_text,
+    require_known_words,
+    target_of,
+)
 from pixelsmile.errors import AdapterError, InputError, ModelError
 from pixelsmile.faces.pasting import fit_change, fit_whole
 from pixelsmile.results import check_domain
@@ -101,8 +107,8 @@ class Editor:
         intensity, such as {"jaw_drop": 0.4}, for the geometric model. Exactly one of the four.
         strengths: a list, tuple or array of numbers from 0 (neutral) through 1 (full) to 2, one picture each
         ((0, 0.5, 1)).
-        options: seed, steps, size, domain, conditioning, batch_size, shift, restore, neutralise, as
-        `EditOptions` tells.
+        options: seed, steps, size, domain, conditioning, batch_size, shift, restore, neutralise, guidance,
+        negative_prompt, as `EditOptions` tells.
 
         Raises what `stream` raises.
         """
@@ -148,7 +154,10 @@ class Editor:
             batch_size=given["batch_size"],
             domain=domain,
             neutralise=1.0 if neutralise is None else neutralise,
+            guidance=self.engine.info.guidance if given["guidance"] is None else given["guidance"],
+            negative=NO_WORDS if given["negative_prompt"] is None else given["negative_prompt"],
         )
+        _check_negative(job, given["negative_prompt"], self.engine.info)
         notes = [*notes, *self._adapter_notes(domain)]
         if given["restore"]:
             notes = [*source.original.notes, *notes]
@@ -158,10 +167,12 @@ class Editor:
     def _check_used(self, given: EditOptions) -> None:
         """Refuse what the engine would not use. InputError."""
         if self.engine.info.moves_units:
-            unused = [name for name in ("steps", "batch_size", "shift") if given[name] is not None]
+            names = ("steps", "batch_size", "shift", "guidance", "negative_prompt")
+            unused = [name for name in names if given[name] is not None]
             unused += ["conditioning"] if given["conditioning"] != "auto" else []
         else:
-            unused = ["neutralise"] if given["neutralise"] is not None else []
+            steered = ("guidance", "negative_prompt") if self.engine.info.control is not None else ()
+            unused = [name for name in ("neutralise", *steered) if given[name] is not None]
         if unused:
             model = self.engine.info.model
             raise InputError(f"the model {model} does not use {', '.join(unused)}: leave it out")
@@ -235,6 +246,7 @@ class Editor:
             "sigmas": [round(sigma, 6) for sigma in result.sigmas],
             "size": list(job.image.size),
             "batch_size": result.batch_size,
+            **({"guidance": job.guidance, "negative_prompt": job.negative} if job.is_guided else {}),
             **_units_of(job, index),
             **({"editor": dict(info.record)} if info.record else {}),
         }
@@ -293,6 +305,15 @@ def _geometric(
     if unused:
         raise InputError(f"the model {GEOMETRIC} does not use {', '.join(unused)}: leave it out")
     return GeometricEngine.load()
+
+
+def _check_negative(job: EditJob, asked: str | None, info: EngineInfo) -> None:
+    """InputError for a negative prompt that nothing would be led away from; ExpressionError for its words."""
+    if asked is not None and not job.is_guided:
+        raise InputError(
+            f"negative_prompt {asked!r} does nothing without guidance: give guidance above 1, for example 4"
+        )
+    require_known_words(job.negative, info)
 
 
 def _units_of(job: EditJob, index: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from PIL import Image
 
+from pixelsmile.editing.options import NO_WORDS
 from pixelsmile.portraits.action_units import ActionUnits
 
 Stage = Literal["encode", "denoise", "decode"]
@@ -21,7 +22,8 @@ class EngineInfo:
     `devices.Placement`). remarks: what was found when it was loaded, and is noted with every edit.
     control: how strengths steer it where that was trained, as `ControlRecord` tells; None: by interpolation.
     moves_units: it moves action units and takes no prompts; it works at the picture's own size, at most
-    `size`, and its edits lie on the picture pixel by pixel. record: what else its edits depend on.
+    `size`, and its edits lie on the picture pixel by pixel. record: what else its edits depend on. guidance:
+    under which it edits where nobody says another (see `EditJob`).
     """
 
     model: str
@@ -41,6 +43,7 @@ class EngineInfo:
     control: Mapping[str, Any] | None = None
     moves_units: bool = False
     record: Mapping[str, Any] = field(default_factory=dict)
+    guidance: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ class EditJob:
     levels in place of the checkpoint's schedule (None: the checkpoint's). batch_size: forwards at a time
     (None: the engine's choice). domain: human or anime; an adapter may be for one of them. neutralise: 0..1,
     how much of what the face shows already goes before action units are added. previews: how many looks at
-    each picture are wanted while it is made (an engine gives as many as it can).
+    each picture are wanted while it is made (an engine gives as many as it can). guidance: of classifier-free
+    guidance away from the prompt `negative`; 1: none.
     """
 
     image: Image.Image
@@ -79,11 +83,17 @@ class EditJob:
     domain: str = "human"
     neutralise: float = 1.0
     previews: int = 0
+    guidance: float = 1.0
+    negative: str = NO_WORDS
+
+    @property
+    def is_guided(self) -> bool:
+        return self.guidance > 1
 
     @property
     def batch_key(self) -> tuple[object, ...]:
         """Jobs with equal keys may share batches: their pictures differ, not how they are sampled."""
-        return self.image.size, self.num_steps, self.shift, self.batch_size, self.domain
+        return self.image.size, self.num_steps, self.shift, self.batch_size, self.domain, self.guidance
 
 
 @dataclass(frozen=True)

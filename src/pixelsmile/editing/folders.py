@@ -4,15 +4,17 @@ A model is a stock diffusers folder of the Qwen-Image-Edit family. Only safetens
 """
 
 import os
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pixelsmile.editing.options import MAX_GUIDANCE
 from pixelsmile.editing.part_checks import ADAPTER_TENSOR, PARTS, WEIGHT_FILES, check_parts
 from pixelsmile.errors import ModelError
-from pixelsmile.limits import Refusal, path_within, read_json_object, regular_file, shown, validated
+from pixelsmile.limits import path_within, read_json_object, regular_file, shown, validated
+from pixelsmile.store.hub import MODEL_PATTERNS, fetched
 from pixelsmile.store.json_lines import is_utf8
 from pixelsmile.store.safetensors_header import kind_of, read_header
 
@@ -23,26 +25,49 @@ PUBLISHED_ADAPTER = "PixelSmile/PixelSmile"  # on the hub; for people
 OPTIONS_FILE = "pixelsmile.json"
 MODEL_INDEX = "model_index.json"
 
+_STOCK_CONDITION_PX = 384
+_CONDITION_MULTIPLE_PX = 32  # the stock pipeline's rounding of the picture that the text encoder sees
+_SAME_AREA = 1.1  # working pictures are rounded to whole tokens, and may have a little more than their size
 _FAMILY = "QwenImageEdit"  # what the classes of its pipelines begin with
-_HUB_PATTERNS = ["*.json", "*.safetensors", "*/merges.txt", "*/*.jinja"]
 _SNIFFED_BYTES = 2**16
 _LOOKED_AT = 100  # files of a folder that may be anything
+
+
+@dataclass(frozen=True)
+class ConditionSize:
+    """How large the text encoder sees the source: at about `px` * `px` pixels.
+
+    enlarges: smaller pictures are scaled up to it, as the stock pipeline does; else they are seen as they
+    are, as PixelSmile's own code shows them.
+    """
+
+    px: int
+    enlarges: bool = True
+
+    def fit(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height at which a picture of that size is shown."""
+        from pixelsmile.editing.pictures import fit_size  # it loads NumPy
+
+        if not self.enlarges and width * height <= _SAME_AREA * self.px**2:
+            return width, height
+        return fit_size(width, height, self.px, _CONDITION_MULTIPLE_PX)
 
 
 class ModelOptions(BaseModel):
     """What a model folder may say about itself in `pixelsmile.json`; the defaults are those of PixelSmile.
 
     size: root of the area it was trained on, in pixels. condition_size: the same for the picture that the
-    text encoder sees. square: trained on squares alone, so other pictures are cropped. prompts: its own
-    prompt for an expression or for neutral. words: all words that it knows, where it knows no others.
-    adapters: files in the folder, by the domain that each is for; they act where no others are given.
-    keep_details: what its autoencoder loses of a picture comes back where an edit leaves it as it is.
+    text encoder sees; where it is left out, see `seen_size`. square: trained on squares alone, so other
+    pictures are cropped. prompts: its own prompt for an expression or for neutral. words: all words that it
+    knows, where it knows no others. adapters: files in the folder, by the domain that each is for; they act
+    where no others are given. keep_details: what its autoencoder loses of a picture comes back where an edit
+    leaves it as it is. guidance: classifier-free, 1 for none, which is what PixelSmile edits with.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     size: int = Field(default=512, ge=16, le=4096)
-    condition_size: int = Field(default=384, ge=28, le=2048)
+    condition_size: int | None = Field(default=None, ge=28, le=2048)
     steps: int = Field(default=50, ge=1, le=1000)
     square: bool = False
     domains: tuple[Literal["human", "anime"], ...] = ("human", "anime")
@@ -50,7 +75,18 @@ class ModelOptions(BaseModel):
     words: tuple[str, ...] | None = None
     adapters: dict[Literal["human", "anime"], str] = Field(default_factory=dict)
     keep_details: bool = False
+    guidance: float = Field(default=1.0, ge=1, le=MAX_GUIDANCE)
     note: str = ""
+
+    def seen_size(self, *, adapted: bool) -> ConditionSize:
+        """How large the text encoder sees the source, with an adapter on the model or alone.
+
+        Where the folder does not say: with one, a source of up to `size` as it is (PixelSmile's own code, in
+        training and in inference: 324 tokens of 512 x 512 pixels); alone, as the stock pipeline shows it.
+        """
+        if self.condition_size is not None:
+            return ConditionSize(self.condition_size)
+        return ConditionSize(self.size, enlarges=False) if adapted else ConditionSize(_STOCK_CONDITION_PX)
 
 
 def find_model(model: str) -> Path:
@@ -72,7 +108,7 @@ def find_model(model: str) -> Path:
             f"no model folder {model!r}: give a folder, a hub id (owner/name), {GEOMETRIC!r} or {EMBEDDED!r}"
         )
     else:
-        folder = fetched(model, _HUB_PATTERNS)
+        folder = fetched(model, MODEL_PATTERNS)
     check_folder(folder)
     if not is_utf8(str(folder)):
         raise ModelError(f"the name of model {str(folder)!r} is no UTF-8, nothing can load it: rename it")
@@ -83,34 +119,6 @@ def is_hub_id(model: str) -> bool:
     """Whether a model would be fetched: it looks like `owner/name`, and is no path that exists."""
     looks_like_one = model.count("/") == 1 and not model.startswith((".", "/", "~")) and "\0" not in model
     return looks_like_one and not os.path.lexists(model)
-
-
-def fetched(repository: str, patterns: Sequence[str], what: str = "", *, error: Refusal = ModelError) -> Path:
-    """A hub repository's folder on this machine, with the files of these patterns, which are fetched once.
-
-    repository: `owner/name`, or `owner/name@REVISION` for a commit, a tag or a branch. `error` where that
-    fails; what: is said before the repository's name.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HFValidationError, RevisionNotFoundError
-
-    name, _, revision = repository.partition("@")
-    try:
-        return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(patterns)))
-    except HFValidationError:
-        raise error(f"{repository!r} is neither a folder nor a hub id: give one of them") from None
-    except GatedRepoError as failure:
-        raise error(
-            f"{what}{name!r} is gated: accept its licence at https://huggingface.co/{name}, then type "
-            "`hf auth login` and the same command again"
-        ) from failure
-    except RevisionNotFoundError as failure:
-        raise error(f"{what}{name!r} has no revision {revision!r}: check it") from failure
-    except Exception as failure:  # the hub client raises errors of several libraries
-        raise error(
-            f"cannot fetch {what}{repository!r} from the hub ({type(failure).__name__}): check the name and "
-            "the network, or give a folder"
-        ) from failure
 
 
 def read_options(folder: Path) -> ModelOptions:
@@ -127,6 +135,19 @@ def read_options(folder: Path) -> ModelOptions:
     for name in options.adapters.values():
         path_within(folder, name, through_links=True, error=ModelError)
     return options
+
+
+def alone(folder: Path, options: ModelOptions) -> ModelOptions:
+    """The options of a base that edits without an adapter: what its card says, where the folder says nothing.
+
+    The cards of Qwen-Image-Edit-2509 and 2511 ask for 40 steps, that of Qwen-Image-Edit for 50; all for a
+    guidance of 4 away from a space.
+    """
+    if (folder / OPTIONS_FILE).exists():
+        return options
+    pipeline = read_json_object(folder / MODEL_INDEX, error=ModelError).get("_class_name")
+    steps = 40 if pipeline == "QwenImageEditPlusPipeline" else 50
+    return options.model_copy(update={"guidance": 4.0, "steps": steps})
 
 
 def check_folder(folder: Path) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelsmile.editing.adapters.files import adapter_specs, find_adapter
 from pixelsmile.editing.controls.files import find_control
 from pixelsmile.editing.folders import EMBEDDED, FULL_MODEL, GEOMETRIC, check_folder, find_model, is_hub_id
 from pixelsmile.errors import ModelError
+from pixelsmile.store.hub import downloaded
 
 if TYPE_CHECKING:
     from pixelsmile.editing.editor import Editor
@@ -127,7 +127,7 @@ def _default_model(device: str | None, drawn: bool) -> tuple[str, str]:
     if not is_downloaded(FULL_MODEL):
         return fallback, (
             f"{FULL_MODEL} is not downloaded ({FULL_MODEL_DOWNLOAD_GB} GB): {using}; "
-            f"to use the full one: hf download {FULL_MODEL}"
+            "to use the full one: pixelsmile models fetch qwen-image-edit-2511"
         )
     if memory_gb < FULL_MODEL_MEMORY_GB:
         return fallback, (
@@ -157,13 +157,11 @@ def full_model_options(memory_gb: float) -> str:
 
 def is_downloaded(repository: str) -> bool:
     """Whether the hub cache on this machine holds a whole diffusers repository."""
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    if not (Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}").is_dir():
+    folder = downloaded(repository)
+    if folder is None:
         return False
     try:
-        check_folder(Path(snapshot_download(repository, local_files_only=True)))
-    except (LocalEntryNotFoundError, ModelError):
+        check_folder(folder)
+    except ModelError:
         return False
     return True

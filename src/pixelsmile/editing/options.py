@@ -20,6 +20,8 @@ MAX_SEED = 2**63 - 1
 MAX_STEPS = 1000
 MIN_SIZE_PX, MAX_SIZE_PX = 32, 4096
 MAX_BATCH_SIZE = 4096
+MAX_GUIDANCE = 30
+NO_WORDS = " "  # the negative prompt of the bases' cards
 _LIMITS = {
     "seed": (0, MAX_SEED),
     "steps": (1, MAX_STEPS),
@@ -44,6 +46,9 @@ class EditOptions(TypedDict, total=False):
     where the model changed next to nothing; False: as the model made them (True).
     neutralise: how much of what the face shows already goes before action units are added, for the
     geometric model (0 to 1; None: all of it).
+    guidance: how far the edit is led away from that under negative_prompt, classifier-free (1, which is none
+    and half the work, to 30; None: as the model's card has it where it edits alone, else none).
+    negative_prompt: what is not wanted (None: a space, as the card has it).
     """
 
     seed: int
@@ -55,6 +60,8 @@ class EditOptions(TypedDict, total=False):
     shift: float | None
     restore: bool
     neutralise: float | None
+    guidance: float | None
+    negative_prompt: str | None
 
 
 _DEFAULTS: EditOptions = {
@@ -67,6 +74,8 @@ _DEFAULTS: EditOptions = {
     "shift": None,
     "restore": True,
     "neutralise": None,
+    "guidance": None,
+    "negative_prompt": None,
 }
 
 
@@ -97,3 +106,8 @@ def _problems(options: EditOptions) -> Iterator[str]:
         yield f"shift must be a positive number, not {shift!r}"
     if not 0 <= neutralise <= 1:
         yield f"neutralise must be a number from 0 to 1, not {neutralise!r}"
+    guidance, negative = given.get("guidance", 1.0), given.get("negative_prompt", NO_WORDS)
+    if not (isinstance(guidance, int | float) and 1 <= guidance <= MAX_GUIDANCE):
+        yield f"guidance must be a number from 1 (none) to {MAX_GUIDANCE}, not {guidance!r}"
+    if not isinstance(negative, str) or not negative:
+        yield f"negative_prompt must be words, or a space for none, not {negative!r}"

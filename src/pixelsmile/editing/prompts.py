@@ -15,7 +15,8 @@ from torch import Tensor
 from transformers import ProcessorMixin, Qwen2VLProcessor
 
 from pixelsmile.editing.conditioning import Prompt
-from pixelsmile.editing.pictures import fit_size, resized
+from pixelsmile.editing.folders import ConditionSize
+from pixelsmile.editing.pictures import resized
 from pixelsmile.errors import ExpressionError, ModelError
 
 PREFIX = (
@@ -28,18 +29,19 @@ IMAGE_TOKEN = "<|image_pad|>"
 PICTURE = f"Picture 1: <|vision_start|>{IMAGE_TOKEN}<|vision_end|>"
 SUFFIX = "<|im_end|>\n<|im_start|>assistant\n"
 
-CONDITION_MULTIPLE_PX = 32  # the stock pipeline's rounding of the picture that the text encoder sees
 MAX_TOKENS = 1024
 
 
 class PromptEncoder:
     """Encodes the prompts of one edit together with the source picture.
 
-    text_encoder: Qwen2_5_VLForConditionalGeneration. image_processor: a Qwen2-VL one. condition_size: the
-    encoder sees the picture at about condition_size * condition_size pixels, aspect kept.
+    text_encoder: Qwen2_5_VLForConditionalGeneration. image_processor: a Qwen2-VL one. condition_size: how
+    large the encoder sees the picture, aspect kept.
     """
 
-    def __init__(self, text_encoder: Any, tokenizer: Any, image_processor: Any, condition_size: int) -> None:
+    def __init__(
+        self, text_encoder: Any, tokenizer: Any, image_processor: Any, condition_size: ConditionSize
+    ) -> None:
         self.text_encoder, self.tokenizer, self.image_processor = text_encoder, tokenizer, image_processor
         self.condition_size = condition_size
         self._check_tokenizer()
@@ -93,8 +95,7 @@ class PromptEncoder:
         return encoded
 
     def _pixels(self, image: Image.Image) -> dict[str, Tensor]:
-        width, height = fit_size(*image.size, self.condition_size, CONDITION_MULTIPLE_PX)
-        seen = resized(image.convert("RGB"), width, height)
+        seen = resized(image.convert("RGB"), *self.condition_size.fit(*image.size))
         return self.image_processor(images=[seen], return_tensors="pt")
 
     def _tokens(self, prompts: list[str], image_grid_thw: Tensor) -> dict[str, Tensor]:

@@ -156,7 +156,7 @@ def target_of(request: Request, engine: Engine, domain: str) -> Target:
             "model geometric"
         )
     if request.prompt is not None:
-        _require_known_words(request.prompt, engine.info)
+        require_known_words(request.prompt, engine.info)
         return Target((request.prompt,), tuple((strength,) for strength in request.strengths))
     blend = request.blend if request.blend is not None else {request.expression or NEUTRAL: 1.0}
     known = known_domain(engine.info, domain)
@@ -229,7 +229,8 @@ def words_of(prompt: str) -> list[str]:
     return list(dict.fromkeys(re.findall(r"\w+", prompt)))
 
 
-def _require_known_words(prompt: str, info: EngineInfo) -> None:
+def require_known_words(prompt: str, info: EngineInfo) -> None:
+    """ExpressionError where a model that knows a closed set of words does not know one of these."""
     if info.words is None:
         return
     unknown = [word for word in words_of(prompt) if word not in info.words]

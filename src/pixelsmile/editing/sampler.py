@@ -20,11 +20,15 @@ from pixelsmile.editing.flow import PATCH, FlowSchedule, euler_step, make_noise,
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture to make: where its noise comes from, its condition, and which reference is edited."""
+    """One picture to make: where its noise comes from, its condition, and which reference is edited.
+
+    negative: the embedding (T, D) that guidance leads away from, where there is guidance.
+    """
 
     seed: int
     terms: tuple[Term, ...]
     picture: int = 0
+    negative: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Denoiser:
     """The transformer with what every forward of an edit shares.
 
     reference: packed latents (P, N, D) of the source pictures, at the size of the pictures to make. control:
-    what steers the transformer as the terms say.
+    what steers the transformer as the terms say. guidance: 1 for none.
     """
 
     transformer: Any
@@ -62,6 +66,24 @@ class Denoiser:
     latent_size: tuple[int, int]
     batch_size: int
     control: Control = field(default_factory=TextualInterpolation)
+    guidance: float = 1.0
+
+    def guided(self, tokens_BND: Tensor, sigma: Tensor, batch: Sequence[Sample]) -> Tensor:
+        """The velocities of samples, led away from their negative ones, float32.
+
+        n + guidance (v - n), each token brought back to the length that it has in v: as the stock pipeline
+        does it (`true_cfg_scale`).
+        """
+        conditions, pictures = [sample.terms for sample in batch], [sample.picture for sample in batch]
+        negatives = [(Term(1.0, sample.negative),) for sample in batch if sample.negative is not None]
+        if not negatives:
+            return self.velocity(tokens_BND, sigma, conditions, pictures)
+        both = self.velocity(tokens_BND.repeat(2, 1, 1), sigma, [*conditions, *negatives], pictures * 2)
+        wanted_BND, negative_BND = both.chunk(2)
+        led_BND = negative_BND + self.guidance * (wanted_BND - negative_BND)
+        lengths_BN1 = (each.norm(dim=-1, keepdim=True) for each in (wanted_BND, led_BND))
+        wanted_length, led_length = lengths_BN1
+        return led_BND * (wanted_length / led_length)
 
     def velocity(
         self,
@@ -136,8 +158,7 @@ def _start(denoiser: Denoiser, batch: Sequence[Sample]) -> Tensor:
 def _step(
     denoiser: Denoiser, tokens_BND: Tensor, batch: Sequence[Sample], sigma: Tensor, sigma_next: Tensor
 ) -> tuple[Tensor, Tensor]:
-    conditions, pictures = [sample.terms for sample in batch], [sample.picture for sample in batch]
-    velocity_BND = denoiser.velocity(tokens_BND, sigma, conditions, pictures)
+    velocity_BND = denoiser.guided(tokens_BND, sigma, batch)
     return (
         euler_step(tokens_BND, velocity_BND, sigma, sigma_next),
         euler_step(tokens_BND, velocity_BND, sigma, torch.zeros_like(sigma)),

@@ -40,7 +40,9 @@ class OwnSettings:
     face where the picture is no portrait of it (not square, or the face small). Without a face box, all of it
     is edited. wording: `expression`, the model's own prompt for the task's target, or `instruction`, the
     task's words as they are. A model that moves action units is given the task's, where it has some.
-    restore: as `EditOptions` tells; judges are shown what the model made.
+    restore, guidance: as `EditOptions` tells; judges are shown what the model made. seed: of the noise of
+    all samples (None: each has its own). paper: whether these are meant to be the paper's settings, so that
+    a report lists what differs.
     """
 
     steps: int | None = None
@@ -49,6 +51,24 @@ class OwnSettings:
     region: Region = "auto"
     wording: Wording = "expression"
     restore: bool = False
+    guidance: float | None = None
+    seed: int | None = None
+    paper: bool = False
+
+    def recorded_as(self) -> dict[str, JsonValue]:
+        """Those of them that a record has under these names, which a report compares."""
+        return {
+            "steps": self.steps,
+            "shift": self.shift,
+            "size": self.size,
+            "region": self.region,
+            "one_seed": self.seed,
+        }
+
+
+PAPER_MODEL = "Qwen/Qwen-Image-Edit-2511"
+# Of the authors' code, where the paper says nothing.
+PAPER = OwnSettings(steps=50, size=512, region="whole", guidance=1.0, seed=42, paper=True)
 
 
 class OwnEditor:
@@ -80,6 +100,9 @@ class OwnEditor:
         info, settings = self._editor.engine.info, self._settings
         given = [Path(str(adapter["source"])).name for adapter in info.adapters if "domain" not in adapter]
         brought = ["its adapters"] if len(given) < len(info.adapters) else []
+        guidance = settings.guidance or info.guidance
+        # The hash of the whole model is there: what tells it faster is for the manifests of edits.
+        record = {key: value for key, value in info.record.items() if key != "fingerprints"}
         control = [] if info.control is None else [str(info.control["settings"]["method"])]
         return {
             "kind": "pixelsmile",
@@ -98,7 +121,10 @@ class OwnEditor:
             "context": DEFAULT_CONTEXT,
             "told": settings.wording,  # its name in the records of earlier runs
             **({"restore": True} if settings.restore else {}),
-            **({"editor": dict(info.record)} if info.record else {}),
+            **({"guidance": guidance} if guidance > 1 else {}),
+            **({} if settings.seed is None else {"one_seed": settings.seed}),
+            **({"paper": True} if settings.paper else {}),
+            **({"editor": record} if record else {}),
         }
 
     async def edit(
@@ -108,12 +134,13 @@ class OwnEditor:
         together = tuple(dict.fromkeys((*self._sweep, *strengths)))
         request = self._request(task, together)
         options: EditOptions = {
-            "seed": seed,
+            "seed": seed if self._settings.seed is None else self._settings.seed,
             "steps": self._settings.steps,
             "shift": self._settings.shift,
             "size": self._settings.size,
             "domain": task.domain,
             "restore": self._settings.restore,
+            "guidance": self._settings.guidance,
         }
         face = self._face(task, picture.size)
         faces = [] if face is None else [(face, None)]

@@ -18,7 +18,7 @@ from PIL import Image
 from pydantic import JsonValue
 
 from pixelsmile.editing.face_edits import MASK_GROW
-from pixelsmile.editing.folders import MODEL_INDEX, fetched, is_hub_id
+from pixelsmile.editing.folders import MODEL_INDEX, is_hub_id
 from pixelsmile.editing.pictures import open_source, resized
 from pixelsmile.editing.requests import parse_face_request
 from pixelsmile.editing.session import FaceFinder
@@ -30,6 +30,7 @@ from pixelsmile.faces.face import Face
 from pixelsmile.faces.masks import face_mask
 from pixelsmile.hashing import sha256_json
 from pixelsmile.limits import read_json_object, shown
+from pixelsmile.store.hub import fetched
 from pixelsmile.store.weight_hashes import remembered_sha256
 
 # Not what lies at a repository's top: there are the same weights again, in one file for other programs.

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pixelsmile.errors import InputError, ModelError, OutputError
 from pixelsmile.hashing import sha256_file
+from pixelsmile.store.hub import Licence, Repository
 from pixelsmile.store.publication import scratch_folder
 from pixelsmile.store.weight_hashes import remembered_sha256, user_cache_folder
 
@@ -19,18 +20,11 @@ State = Literal["absent", "ready", "damaged"]
 
 
 @dataclass(frozen=True)
-class Licence:
-    """commercial: whether the weights may be used so. terms: in a few words; url: all of them."""
-
-    name: str
-    commercial: bool
-    terms: str
-    url: str
-
-
-@dataclass(frozen=True)
 class WeightFile:
-    """One file. repository, remote, revision: on the hub; also_called: other names that people have it by."""
+    """One file. repository, remote, revision: on the hub; also_called: other names that people have it by.
+
+    beside: small files of the same commit that it is not complete without.
+    """
 
     name: str
     file: str
@@ -43,6 +37,7 @@ class WeightFile:
     sha256: str
     licence: Licence
     also_called: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -54,11 +49,14 @@ class WeightFile:
         """Where it lies, or should: the first of its names that is there."""
         folder = models_folder()
         names = (self.file, *self.also_called)
-        return next((folder / name for name in names if (folder / name).is_file()), folder / self.file)
+        return next((folder / name for name in names if self._is_whole(folder / name)), folder / self.file)
+
+    def _is_whole(self, path: Path) -> bool:
+        return path.is_file() and all(path.with_name(name).is_file() for name in self.beside)
 
     @property
     def is_there(self) -> bool:
-        return self.path.is_file()
+        return self._is_whole(self.path)
 
     def state(self) -> State:
         """`ready` if every byte is as published. Reads the whole file, unless its hash is remembered."""
@@ -81,9 +79,10 @@ class WeightFile:
     def how_to_get(self) -> str:
         """The command, the licence, and where the file goes without a network; short enough for a message."""
         accept = "" if self.licence.commercial else " --accept-licence"
+        beside = f" with its {', '.join(self.beside)}" if self.beside else ""
         return (
             f"pixelsmile models fetch {self.name}{accept} ({self.licence.name}: {self.licence.terms}), or "
-            f"put it at {models_folder() / self.file}; its address: pixelsmile models list {self.name}"
+            f"put it at {models_folder() / self.file}{beside}; address: pixelsmile models list {self.name}"
         )
 
 
@@ -126,7 +125,7 @@ _FILES = (
         used_by="--detector yunet",
         repository="opencv/face_detection_yunet",
         remote="face_detection_yunet_2023mar.onnx",
-        revision="main",
+        revision="3cc26e7f1014a5ee5d74a42acee58bafc9d0a310",
         size_bytes=232_589,
         sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
         licence=Licence(
@@ -167,7 +166,7 @@ _FILES = (
     ),
     WeightFile(
         name="facenet",
-        file="facenet_vggface2.safetensors",
+        file="facenet/model.safetensors",
         summary="FaceNet identity encoder (InceptionResnetV1, VGGFace2) from facenet-pytorch, as safetensors",
         used_by="identity",
         repository="py-feat/facenet",
@@ -181,10 +180,11 @@ _FILES = (
             "trained on VGGFace2, whose terms are for research only",
             "https://huggingface.co/py-feat/facenet",
         ),
+        also_called=("facenet_vggface2.safetensors",),
     ),
     WeightFile(
         name="adaface",
-        file="adaface_ir101_webface12m.safetensors",
+        file="adaface/model.safetensors",
         summary="AdaFace identity encoder (IR-101, WebFace12M) as its author publishes it in CVLface",
         used_by="identity",
         repository="minchul/cvlface_adaface_ir101_webface12m",
@@ -198,12 +198,13 @@ _FILES = (
             "trained on WebFace12M, whose terms its card passes on: non-commercial research only",
             "https://huggingface.co/minchul/cvlface_adaface_ir101_webface12m",
         ),
+        beside=("config.json",),  # it says in which order the network takes the colours
     ),
 )
 WEIGHTS = {entry.name: entry for entry in _FILES}
 
 
-def check_licence(weights: WeightFile, accepted: bool) -> None:
+def check_licence(weights: WeightFile | Repository, accepted: bool) -> None:
     """InputError where the weights restrict their use and nobody has said that this is understood."""
     if not weights.licence.commercial and not accepted:
         raise InputError(
@@ -222,8 +223,12 @@ def fetch_weights(weights: WeightFile) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with scratch_folder(folder) as scratch:  # the same disk: one step to move
-            partial = _download(weights, scratch)
+            partial = _download(weights, weights.remote, scratch)
             _check(weights, partial)
+            beside = [_download(weights, name, scratch) for name in weights.beside]
+            (folder / weights.file).parent.mkdir(exist_ok=True)
+            for path in beside:
+                os.replace(path, (folder / weights.file).with_name(path.name))
             os.replace(partial, folder / weights.file)
     except OSError as error:
         raise OutputError(
@@ -232,19 +237,19 @@ def fetch_weights(weights: WeightFile) -> Path:
     return folder / weights.file
 
 
-def _download(weights: WeightFile, scratch: Path) -> Path:
+def _download(weights: WeightFile, remote: str, scratch: Path) -> Path:
     import huggingface_hub
 
     try:
         return Path(
             huggingface_hub.hf_hub_download(
-                weights.repository, weights.remote, revision=weights.revision, local_dir=scratch
+                weights.repository, remote, revision=weights.revision, local_dir=scratch
             )
         )
     except Exception as error:  # the hub client raises errors of several libraries
         raise ModelError(
-            f"cannot fetch {weights.name} ({type(error).__name__}): try again with a network, or put "
-            f"{weights.url} at {models_folder() / weights.file}"
+            f"cannot fetch {weights.name} ({type(error).__name__}): try again with a network, or put it at "
+            f"{models_folder() / weights.file}; its address: pixelsmile models list {weights.name}"
         ) from error
 
 

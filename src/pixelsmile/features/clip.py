@@ -24,6 +24,7 @@ from pixelsmile.errors import DeviceError, ModelError
 from pixelsmile.expressions import Domain
 from pixelsmile.features.encoder import require_pictures, sha256_encoder, unit_length
 from pixelsmile.limits import read_json_object, validated
+from pixelsmile.store.hub import REPOSITORIES, Repository
 from pixelsmile.store.safetensors_header import read_header
 
 _RESAMPLING: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
@@ -49,18 +50,10 @@ class _Shape(BaseModel):
     attn_implementation: Literal["eager", "sdpa", "flash_attention_2"] | None = None  # others are code
 
 
-@dataclass(frozen=True)
-class Published:
-    """A model on the hub. revision: where it differs from main."""
-
-    source: str
-    revision: str | None = None
-
-
 # DanbooruCLIP's main branch has a pickle alone; safetensors of the same weights wait in its first request.
-PUBLISHED: dict[Domain, Published] = {
-    "human": Published("openai/clip-vit-large-patch14"),
-    "anime": Published("OysterQAQ/DanbooruCLIP", "refs/pr/1"),
+PUBLISHED: dict[Domain, Repository] = {
+    "human": REPOSITORIES["clip"],
+    "anime": REPOSITORIES["danbooru-clip"],
 }
 
 

@@ -1,12 +1,13 @@
 """The adapter that is trained: a LoRA on the transformer, and the file that it becomes.
 
-Rank 64, alpha 128, on "major attention and MLP components" (PixelSmile, Appendix B): the twelve layers of
-every block that the published adapter has. Its file is what diffusers writes, with the alpha in its metadata,
-so it gives the same pictures here and in stock diffusers.
+Rank 64, alpha 128, on "major attention and MLP components" (PixelSmile, Appendix B): by default the twelve
+layers of every block that the reference's configuration names. Its file is what diffusers writes, with the
+alpha in its metadata, so it gives the same pictures here and in stock diffusers.
 """
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter
-from pixelsmile.editing.adapters.transformer import fitting_updates
+from pixelsmile.editing.adapters.formats import resolve
+from pixelsmile.editing.adapters.transformer import fitting_updates, linear_layers
 from pixelsmile.editing.adapters.updates import LowRank
 from pixelsmile.errors import AdapterError
+from pixelsmile.limits import shown
 from pixelsmile.store.safetensors_header import canonical
-from pixelsmile.training.config import AdapterSettings
+from pixelsmile.training.config import TARGETS, AdapterSettings
 
-TARGET_MODULES = (
-    "attn.to_q",
-    "attn.to_k",
-    "attn.to_v",
-    "attn.to_out.0",
-    "attn.add_q_proj",
-    "attn.add_k_proj",
-    "attn.add_v_proj",
-    "attn.to_add_out",
-    "img_mod.1",
-    "img_mlp.net.2",
-    "txt_mod.1",
-    "txt_mlp.net.2",
-)
+_log = logging.getLogger(__name__)
+
 _NAME = "default"
 _PREFIX = "transformer."
 _METADATA = "lora_adapter_metadata"
@@ -47,22 +38,56 @@ def add_adapter(transformer: Any, settings: AdapterSettings, seed: int) -> None:
     the second zero; the same on any device. AdapterError where the transformer has an adapter already, or
     lacks the layers.
     """
+    _check_targets(transformer, settings.layers)
     if getattr(transformer, "peft_config", None):
         raise AdapterError("the model has an adapter already: load it without one to train another")
     transformer.requires_grad_(False)
     transformer.add_adapter(_lora_config(settings), adapter_name=_NAME)
     parameters = adapter_parameters(transformer)
-    wanted = 2 * len(TARGET_MODULES) * len(transformer.transformer_blocks)
-    if len(parameters) != wanted:
-        raise AdapterError(
-            f"{len(parameters) // 2} of {wanted // 2} layers can take an adapter: use a Qwen-Image-Edit model"
-        )
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in parameters.items():
         parameter.data = parameter.data.float()
         if name.endswith("lora_A.weight"):
             parameter.data.copy_(torch.randn(parameter.shape, generator=generator) / settings.rank)
     transformer.train()
+
+
+def started(transformer: nn.Module, settings: AdapterSettings) -> AdapterSettings:
+    """The same settings with their targets stated: where they are left open, those of the file to start from.
+
+    Only the header of that file is read.
+    """
+    if settings.start is None or settings.targets is not None:
+        return settings.model_copy(update={"targets": settings.layers})
+    file = find_adapter(AdapterSpec(settings.start))
+    modules = resolve(repr(file.path.name), list(file.contents.layers), list(linear_layers(transformer)))
+    ends = {_within_block(module) for module in modules.values()}
+    in_order = tuple(sorted(ends, key=lambda end: (_rank(end), end)))
+    _log.info("adapter.targets: those of %s: %s", settings.start, ", ".join(in_order))
+    return settings.model_copy(update={"targets": in_order})
+
+
+def _rank(end: str) -> int:
+    """Where a layer stands in the known lists: so that the same layers have one order."""
+    known = [*TARGETS["reference"], *TARGETS["modulation"]]
+    return known.index(end) if end in known else len(known)
+
+
+def _within_block(module: str) -> str:
+    """`attn.to_q` of `transformer_blocks.7.attn.to_q`."""
+    return module.split(".", 2)[2] if module.startswith("transformer_blocks.") else module
+
+
+def _check_targets(transformer: nn.Module, targets: Sequence[str]) -> None:
+    """AdapterError unless each target is one layer of every block."""
+    num_blocks = len(transformer.transformer_blocks)
+    names = [name for name in linear_layers(transformer) if name.startswith("transformer_blocks.")]
+    for target in targets:
+        if sum(name.endswith(f".{target}") for name in names) != num_blocks:
+            known = sorted({_within_block(name) for name in names})
+            raise AdapterError(
+                f"adapter.targets: {shown(target)} is not one layer of each block: use {', '.join(known)}"
+            )
 
 
 def adapter_parameters(transformer: nn.Module) -> dict[str, nn.Parameter]:
@@ -121,6 +146,7 @@ def load_adapter(transformer: nn.Module, source: str | Path, settings: AdapterSe
         tensors[f"{_PREFIX}{module}.lora_A.weight"] = update.A
         tensors[f"{_PREFIX}{module}.lora_B.weight"] = update.B
     parameters = adapter_parameters(transformer)
+    _check_layers(source, tensors, parameters)
     misfits = [
         name
         for name in sorted(tensors.keys() | parameters.keys())
@@ -137,6 +163,21 @@ def load_adapter(transformer: nn.Module, source: str | Path, settings: AdapterSe
             parameter.copy_(tensors[name] / (scaling if name.endswith("lora_B.weight") else 1.0))
 
 
+def _check_layers(source: object, found: Iterable[str], trained: Iterable[str]) -> None:
+    """AdapterError, naming the kinds of layers, where the adapter to start from has others."""
+    have, train = (
+        {_within_block(name.removeprefix(_PREFIX)) for name in names} for names in (found, trained)
+    )
+    have, train = ({name.rpartition(".lora_")[0] for name in names} for names in (have, train))
+    if have != train:
+        others = [f"has {', '.join(sorted(have - train))}"] if have - train else []
+        lacks = [f"lacks {', '.join(sorted(train - have))}"] if train - have else []
+        raise AdapterError(
+            f"adapter {source} has other layers than adapter.targets: it {' and '.join([*others, *lacks])}; "
+            "set adapter.targets to null to train those that it has"
+        )
+
+
 def _lora_config(settings: AdapterSettings) -> Any:
     from peft import LoraConfig
 
@@ -144,7 +185,7 @@ def _lora_config(settings: AdapterSettings) -> Any:
         r=settings.rank,
         lora_alpha=settings.lora_alpha,
         lora_dropout=settings.dropout,
-        target_modules=list(TARGET_MODULES),
+        target_modules=list(settings.layers),
     )
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pixelsmile.editing.folders import ModelOptions
 from pixelsmile.editing.requests import words_of
 from pixelsmile.hashing import sha256_file, sha256_json
 from pixelsmile.store.weight_hashes import fingerprint, remembered_sha256
-from pixelsmile.training.adapter import adapter_bytes, add_adapter, load_adapter
+from pixelsmile.training.adapter import adapter_bytes, add_adapter, load_adapter, started
 from pixelsmile.training.cache import TripletCache
 from pixelsmile.training.cache_filling import CacheProgress, fill
 from pixelsmile.training.config import TrainingConfig, start_file
@@ -65,7 +66,9 @@ def assemble(
         data = _data_hash(path, start, networks, shared(accelerator, content), limit)
         seen = _seen(config, triplets, accelerator.num_processes)
         num_steps = config.num_steps(len(triplets), accelerator.num_processes)
-        return control_job(config, config.control, networks, cache, triplets, seen, data, num_steps)
+        job = control_job(config, config.control, networks, cache, triplets, seen, data, num_steps)
+        return replace(job, networks=networks.to_record())
+    config = config.model_copy(update={"adapter": started(networks.components.transformer, config.adapter)})
     notes = _notes(triplets, networks.options)
     export = partial(adapter_bytes, settings=config.adapter, notes=notes)
     validate = None
@@ -80,6 +83,7 @@ def assemble(
         data=_data_hash(path, start, networks, shared(accelerator, content), limit),
         export=export,
         validate=validate,
+        networks=networks.to_record(),
     )
 
 
@@ -187,7 +191,9 @@ def _validator(
     measure: Measure | None,
 ) -> Validator:
     settings = config.validation
-    engine = QwenEngine(config.model.name, networks.components, networks.placement, networks.options)
+    engine = QwenEngine(
+        config.model.name, networks.components, networks.placement, networks.options, adapted=True
+    )
     sources = list(dict.fromkeys(triplet.source.image for triplet in triplets))
     return Validator(
         engine,

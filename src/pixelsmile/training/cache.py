@@ -1,9 +1,9 @@
 """Triplets as training reads them: all that does not change in training, computed once and kept on disk.
 
 Latents of the pictures, embeddings of the prompts with the source in view, features, landmarks and identity
-embeddings of the targets. Their names are hashes of what they were computed from: a picture's bytes, the
-working size, the network, the prompt. So runs share a folder, a run that was killed goes on where it was, and
-a picture, a prompt or a network that changed is computed again (see `cache_filling`).
+embeddings of the targets. Their names are hashes of what they were computed from: a picture's bytes, what is
+cut out of it, the working size, the network, the prompt. So runs share a folder, a run that was killed goes
+on where it was, and a picture, a prompt or a network that changed is computed again (see `cache_filling`).
 
 An instruction is the prompt at any strength: it stands in the place of the neutral prompt, too.
 """
@@ -23,7 +23,8 @@ from pixelsmile.training.batch import TrainingBatch, padded
 from pixelsmile.training.networks import NetworkHashes
 from pixelsmile.training.tensor_store import TensorStore
 from pixelsmile.training.window import TokenWindow
-from pixelsmile.triplets.triplet import Target, Triplet
+from pixelsmile.triplets.crops import face_box, is_square
+from pixelsmile.triplets.triplet import SourceImage, Target, Triplet
 
 _VERSION = 1  # to be raised when this code computes other numbers from the same input
 
@@ -76,7 +77,7 @@ class TripletCache:
     ) -> None:
         self.size_px, self.hashes, self.window = size_px, hashes, window
         self.store = TensorStore(folder)
-        self._pictures: dict[Path, str] = {}  # hashes of what was read once
+        self._pictures: dict[Path, tuple[str, bool]] = {}  # hashes of what was read once, and whether square
 
     def batch(self, triplets: Sequence[Triplet]) -> TrainingBatch:
         """These triplets, all of one kind, from the cache alone: the tokens inside of the window. InputError
@@ -126,7 +127,7 @@ class TripletCache:
 
     def keys(self, triplet: Triplet) -> TripletKeys:
         """The names of what belongs to it. ImageError for a picture that cannot be read."""
-        source = self._picture(triplet.source.image)
+        source = self._picture(triplet.source)
         neutral_text = triplet.instruction or self._prompt_text(NEUTRAL, triplet.domain)
         return TripletKeys(
             source=self._key("latents", self.hashes.latents, source),
@@ -144,7 +145,7 @@ class TripletCache:
         )
 
     def _target(self, target: Target, text: str, source: str, neutral_text: str) -> TargetKeys:
-        hashes, picture = self.hashes, self._picture(target.image)
+        hashes, picture = self.hashes, self._picture(target)
         seen = () if self.window is None else (astuple(self.window),)
         landmarks = self._landmarks(target, picture) if hashes.identity else None
         return TargetKeys(
@@ -172,15 +173,23 @@ class TripletCache:
     def _key(self, kind: str, *made_of: object) -> str:
         return sha256_json([_VERSION, kind, self.size_px, *made_of])
 
-    def _picture(self, path: Path) -> str:
+    def _picture(self, place: SourceImage | Target) -> str:
+        """Of the square that is trained on: the picture, where its face is said to be or who looks for it.
+
+        A square picture is trained on whole.
+        """
+        path = place.image
         if path not in self._pictures:
             try:
-                self._pictures[path] = sha256_file(path)
+                self._pictures[path] = sha256_file(path), is_square(path)
             except OSError as error:
                 raise ImageError(
                     f"cannot read the picture {str(path)!r} of a triplet ({error.strerror}): check the path"
                 ) from error
-        return self._pictures[path]
+        sha256, square = self._pictures[path]
+        if square:
+            return sha256
+        return sha256_json([sha256, "around", face_box(place) or self.hashes.landmarks])
 
     def _sha256(self, keys: TripletKeys) -> str:
         """Checkpoints keep what follows from it: it must stay as it is."""

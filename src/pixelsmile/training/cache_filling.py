@@ -1,10 +1,11 @@
 """Filling the cache: all that one picture is needed for is computed in one go.
 
-Pictures are trained on as the square in their middle, at the working size.
+Pictures are trained on as the square around their face, at the working size (`TrainingCrop`).
 
 Shape suffixes: C = 3 channels (RGB), H and W pixels, T tokens of a prompt, E channels of its embedding.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch import Tensor
 from pixelsmile.editing.autoencoder import encode_images
 from pixelsmile.editing.conditioning import num_shared
 from pixelsmile.editing.flow import PATCH, pack
-from pixelsmile.editing.pictures import centre_square, resized, to_tensor
+from pixelsmile.editing.pictures import to_tensor
 from pixelsmile.editing.prompts import PICTURE, SUFFIX
 from pixelsmile.errors import ExpressionError, InputError, ModelError
 from pixelsmile.faces.alignment import align_batch
@@ -28,7 +29,10 @@ from pixelsmile.faces.face import Box, Detector
 from pixelsmile.images import load_image
 from pixelsmile.training.cache import TargetKeys, TripletCache
 from pixelsmile.training.networks import Networks
-from pixelsmile.triplets.triplet import Target, Triplet
+from pixelsmile.triplets.crops import TrainingCrop, face_box
+from pixelsmile.triplets.triplet import SourceImage, Target, Triplet
+
+_log = logging.getLogger(__name__)
 
 MIN_OVERLAP = 0.1  # intersection over union: a face that shares less with the box is another one
 
@@ -48,28 +52,31 @@ def fill(cache: TripletCache, triplets: Sequence[Triplet], networks: Networks) -
     length, InputError for a size that the model cannot work at, or other networks.
     """
     _check(cache, networks)
-    wanted = _tasks(cache, triplets)
+    wanted, faceless = _tasks(cache, triplets), []
     _check_prompts(wanted, networks.prompt_encoder.tokenizer)
     missing = [task for task in wanted if any(key not in cache.store for key in task.all_keys())]
     yield CacheProgress(0, len(missing))
     for done, task in enumerate(missing, 1):
-        _Encoding(cache, networks, task).run()
+        encoding = _Encoding(cache, networks, task)
+        encoding.run()
+        faceless += [] if encoding.is_placed else [task.path]
         cache.store.flush_full()
         if done == len(missing):
             cache.store.flush()
         yield CacheProgress(done, len(missing))
+    if faceless:
+        _log.warning(
+            "no face was found in %d pictures that are not square, one is %s: the square in their middle is "
+            "trained on",
+            len(faceless),
+            faceless[0],
+        )
 
 
-def working_picture(image: Image.Image, size_px: int) -> Image.Image:
-    """The largest square in the middle, `size_px` a side."""
-    return resized(centre_square(image), size_px, size_px)
-
-
-def working_points(points_N2: np.ndarray, size: tuple[int, int], size_px: int) -> np.ndarray:
-    """Points (N, 2) of a picture of `size` (width, height), in pixels of its working picture."""
-    side = min(size)
-    corner_2 = [(length - side) // 2 for length in size]
-    return (np.asarray(points_N2, np.float64) - corner_2) * (size_px / side)
+def find_box(picture: Image.Image, detector: Detector) -> Box | None:
+    """Of the largest face, in pixels; None: there is none."""
+    faces = detector.detect(picture)
+    return max(faces, key=lambda found: found.width * found.height).box if faces else None
 
 
 def find_landmarks(picture: Image.Image, detector: Detector, box: Box | None) -> np.ndarray | None:
@@ -107,16 +114,21 @@ def _check(cache: TripletCache, networks: Networks) -> None:
 
 @dataclass
 class _PictureTask:
-    """All that the triplets want of one picture.
+    """All that the triplets want of one picture, cut in one way.
 
-    prompts: where it is a source, keys by the texts to encode, the neutral one first, by the neutral text.
-    targets: where it is a target, once for each place where its face is said to be.
+    place: the source or target that says where its face is. prompts: where it is a source, keys by the texts
+    to encode, the neutral one first, by the neutral text. targets: where it is a target, once for each place
+    where its face is said to be.
     """
 
-    path: Path
+    place: SourceImage | Target
     latents: str
     prompts: dict[str, dict[str, str]] = field(default_factory=dict)
     targets: dict[str | None, tuple[Target, TargetKeys]] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        return self.place.image
 
     def all_keys(self) -> set[str]:
         """Everything that is wanted."""
@@ -125,29 +137,47 @@ class _PictureTask:
 
 
 def _tasks(cache: TripletCache, triplets: Iterable[Triplet]) -> list[_PictureTask]:
-    """What triplets ask for, in their order: each picture once."""
-    tasks: dict[Path, _PictureTask] = {}
+    """What triplets ask for, in their order: each picture once, or once for each way to cut it."""
+    tasks: dict[tuple[Path, str], _PictureTask] = {}
+
+    def task(place: SourceImage | Target, latents: str) -> _PictureTask:
+        return tasks.setdefault((place.image, latents), _PictureTask(place, latents))
+
     for triplet in triplets:
         keys = cache.keys(triplet)
-        source = tasks.setdefault(triplet.source.image, _PictureTask(triplet.source.image, keys.source))
-        texts = source.prompts.setdefault(keys.neutral_text, {keys.neutral_text: keys.neutral})
+        texts = task(triplet.source, keys.source).prompts.setdefault(
+            keys.neutral_text, {keys.neutral_text: keys.neutral}
+        )
         for target, wanted in zip(triplet.targets, keys.targets, strict=True):
             texts[wanted.prompt_text] = wanted.prompt
-            task = tasks.setdefault(target.image, _PictureTask(target.image, wanted.latents))
-            task.targets[wanted.landmarks] = target, wanted
+            task(target, wanted.latents).targets[wanted.landmarks] = target, wanted
     return list(tasks.values())
 
 
 class _Encoding:
-    """One picture, and what the cache lacks of it."""
+    """One picture, and what the cache lacks of it. is_placed: False where its face was looked for in vain."""
 
     def __init__(self, cache: TripletCache, networks: Networks, task: _PictureTask) -> None:
-        self._store, self._window, self._size_px = cache.store, cache.window, cache.size_px
+        self._store, self._window = cache.store, cache.window
         self._networks, self._task = networks, task
         original = load_image(task.path)
-        self._original_size = original.size
-        self._picture = working_picture(original, cache.size_px)
+        box = self._where(original)
+        self.is_placed = box is not None or original.width == original.height
+        self._crop = TrainingCrop.around(original.size, cache.size_px, box)
+        self._picture = self._crop.picture(original)
         self._device = networks.placement.device
+
+    def _where(self, original: Image.Image) -> Box | None:
+        """The box to cut around, found where nothing is said of it; None: the middle."""
+        box, detector = face_box(self._task.place), self._networks.detector
+        if box is not None or original.width == original.height:
+            return box
+        if detector is None:
+            raise InputError(
+                f"nothing is said of the face in {str(self._task.path)!r}, which is not square, and there is "
+                "no detector to find it: give it a box, or a detector"
+            )
+        return find_box(original, detector)
 
     @torch.no_grad()
     def run(self) -> None:
@@ -188,7 +218,7 @@ class _Encoding:
         """(5, 2) in pixels of the working picture; NaN where no face is found."""
         found: np.ndarray | None
         if target.landmarks_5 is not None:
-            found = working_points(np.array(target.landmarks_5), self._original_size, self._size_px)
+            found = self._crop.points(np.array(target.landmarks_5))
         elif self._networks.detector is None:
             raise InputError(
                 f"target {str(target.image)!r} has no landmarks, and there is no detector to find them: give "
@@ -201,8 +231,7 @@ class _Encoding:
     def _box(self, target: Target) -> Box | None:
         if target.face_box is None:
             return None
-        corners = working_points(np.reshape(target.face_box, (2, 2)), self._original_size, self._size_px)
-        x0, y0, x1, y1 = corners.flatten().tolist()
+        x0, y0, x1, y1 = self._crop.points(np.reshape(target.face_box, (2, 2))).flatten().tolist()
         return x0, y0, x1, y1
 
 

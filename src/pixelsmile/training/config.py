@@ -54,13 +54,47 @@ class ModelSettings(_Section):
     gradient_checkpointing: bool = False
 
 
+_ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
+# Layers of a block that an adapter changes: those of the reference's configuration, and those that the
+# adapters of the embedded model were trained with, the modulation in place of the MLPs' first layers.
+TARGETS: dict[str, tuple[str, ...]] = {
+    "reference": (
+        *(f"attn.{layer}" for layer in _ATTENTION),
+        *(f"{stream}_mlp.net.{layer}" for stream in ("img", "txt") for layer in ("0.proj", "2")),
+    ),
+    "modulation": (
+        *(f"attn.{layer}" for layer in _ATTENTION),
+        *(f"{stream}_{layer}" for stream in ("img", "txt") for layer in ("mod.1", "mlp.net.2")),
+    ),
+}
+
+
 class AdapterSettings(_Section):
-    """LoRA: lora_alpha / rank scales it. start: an adapter to train on from; null: a new one."""
+    """LoRA: lora_alpha / rank scales it. start: an adapter to train on from; null: a new one.
+
+    targets: the layers of a block that it changes, by the ends of their names, or `reference` or `modulation`
+    (`TARGETS`); null: those of `start`, without it the reference's.
+    """
 
     rank: Count = 64
     lora_alpha: Positive = 128.0
     dropout: Fraction = 0.0
     start: str | None = None
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _by_name(cls, given: object) -> object:
+        if isinstance(given, str) and given not in TARGETS:
+            raise ValueError(f"{given!r} is none: use {', '.join(TARGETS)}, a list of names, or null")
+        if isinstance(given, str):
+            return TARGETS[given]
+        return tuple(given) if isinstance(given, list) else given
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The targets; the reference's where they are left open."""
+        return self.targets or TARGETS["reference"]
 
 
 class DataSettings(_Section):
@@ -382,8 +416,11 @@ def flattened(config: TrainingConfig) -> dict[str, object]:
 def config_hash(config: TrainingConfig) -> str:
     """The SHA-256 of what decides the weights: configs between which a run may be continued hash alike."""
     values = {key: value for key, value in flattened(config).items() if not _is_free(key)}
+    # So that checkpoints of before go on, which knew neither a control nor other layers:
     if config.control is None:
-        del values["control"]  # so that checkpoints of before go on
+        del values["control"]
+    if config.adapter.layers == TARGETS["modulation"]:
+        del values["adapter.targets"]
     return sha256_json({_HASHED_AS.get(key, key): value for key, value in values.items()})
 
 

@@ -27,9 +27,10 @@ from torch import Tensor
 
 from pixelsmile.editing.components import without_storage
 from pixelsmile.editing.flow import PATCH
-from pixelsmile.editing.folders import EMBEDDED, OPTIONS_FILE, fetched, find_model, read_options
+from pixelsmile.editing.folders import EMBEDDED, OPTIONS_FILE, find_model, read_options
 from pixelsmile.expressions import EXPRESSIONS
-from pixelsmile.training.adapter import add_adapter
+from pixelsmile.store.hub import fetched
+from pixelsmile.training.adapter import add_adapter, started
 from pixelsmile.training.assembly import OnProgress, assemble
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.control_job import untrained
@@ -87,14 +88,15 @@ def estimate(
     folder = _config_folder(config.model.name)
     transformer, vae, text_encoder = without_storage(folder)
     options = read_options(folder)
-    num_text = _text_tokens(options.condition_size, num_words)
+    seen_size = options.seen_size(adapted=config.control is None)
+    num_text = _text_tokens(seen_size.fit(config.data.size_px, config.data.size_px), num_words)
     shape = _shape(config, transformer, vae, num_branches, num_text)
     number_bytes = 2 if config.model.precision == "bfloat16" else 4
     weight_bytes = number_bytes if on_gpu else 4
     frozen_bytes = {None: float(weight_bytes), "8bit": 1.0, "4bit": 0.53}[config.model.quantization]
     num_frozen, num_vae = _count(transformer.parameters()), _count(vae.parameters())
     if config.control is None:
-        add_adapter(transformer, config.adapter, seed=0)
+        add_adapter(transformer, started(transformer, config.adapter), seed=0)
         trained = _count(weight for weight in transformer.parameters() if weight.requires_grad)
     else:
         trained = _count(untrained(config, config.control, transformer, EXPRESSIONS).parameters())
@@ -224,8 +226,9 @@ def _shape(config: TrainingConfig, transformer: Any, vae: Any, num_branches: int
     )
 
 
-def _text_tokens(condition_size: int, num_words: int) -> int:
-    return round(condition_size / _PICTURE_TOKEN_PX) ** 2 + _TEMPLATE_TOKENS + num_words * _WORD_TOKENS
+def _text_tokens(seen_size: tuple[int, int], num_words: int) -> int:
+    width, height = (round(side / _PICTURE_TOKEN_PX) for side in seen_size)
+    return width * height + _TEMPLATE_TOKENS + num_words * _WORD_TOKENS
 
 
 def _weights(name: str, count: int, each: float, num_shards: int = 1) -> MemoryPart:

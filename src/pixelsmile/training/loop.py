@@ -50,7 +50,7 @@ class Job:
     frozen and decides the losses, the triplets among it. export: the bytes of the file that comes of it, the
     adapter's or the control's, from the trained tensors by name. validate: of the averaged weights, after so
     many steps; called on the main process, or on all where the weights are spread over them. beside: more
-    files that come of it, by name.
+    files that come of it, by name. networks: which frozen ones were used, for the manifest.
     """
 
     module: nn.Module
@@ -59,6 +59,7 @@ class Job:
     export: Callable[[Mapping[str, Tensor]], bytes]
     validate: Callable[[int], ValidationRecord] | None = None
     beside: Mapping[str, bytes] = field(default_factory=dict)
+    networks: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,10 @@ from pixelsmile.faces.weights import WEIGHTS
 from pixelsmile.features.clip import PUBLISHED, ClipEncoder
 from pixelsmile.features.drawn import DrawnEncoder
 from pixelsmile.features.encoder import ImageEncoder, sha256_encoder
+from pixelsmile.store.hub import revision_of
+from pixelsmile.store.weight_hashes import fingerprint
 from pixelsmile.training.config import TrainingConfig
+from pixelsmile.triplets.crops import needs_a_detector
 from pixelsmile.triplets.triplet import Triplet
 
 _AUTO = "auto"
@@ -53,7 +56,9 @@ class Networks:
     """All that is frozen in a training.
 
     image_encoder, identity_encoder: None where their term is off. detector: for targets that come without
-    landmarks, with the hash of its weights where it has some.
+    landmarks, and for pictures that are to be cut around a face of which nothing is said, with the hash of
+    its weights where it has some. adapted: whether an adapter is trained, and the text encoder sees what it
+    sees in an edit with one.
     """
 
     folder: Path
@@ -64,14 +69,14 @@ class Networks:
     identity_encoder: TorchEncoder | None = None
     detector: Detector | None = None
     detector_sha256: str | None = None
+    adapted: bool = True
 
     @cached_property
     def prompt_encoder(self) -> PromptEncoder:
         """As in an edit."""
         parts = self.components
-        return PromptEncoder(
-            parts.text_encoder, parts.tokenizer, parts.image_processor, self.options.condition_size
-        )
+        seen_size = self.options.seen_size(adapted=self.adapted)
+        return PromptEncoder(parts.text_encoder, parts.tokenizer, parts.image_processor, seen_size)
 
     @cached_property
     def hashes(self) -> NetworkHashes:
@@ -91,6 +96,19 @@ class Networks:
             landmarks=None if self.detector is None else f"{self.detector.name} {self.detector_sha256}",
         )
 
+    def to_record(self) -> dict[str, JsonValue]:
+        """For a manifest: the commit of a model of the hub, and the hashes of all that was used."""
+        hashes = self.hashes
+        return {
+            "revision": revision_of(self.folder),
+            "transformer": fingerprint(self.folder / "transformer"),
+            "autoencoder": hashes.latents,
+            "text_encoder": hashes.text,
+            "image_encoder": hashes.features,
+            "identity_encoder": hashes.identity,
+            "detector": hashes.landmarks,
+        }
+
 
 def load_networks(config: TrainingConfig, triplets: Sequence[Triplet], device: torch.device) -> Networks:
     """Load what the terms that are on need, onto `device`. ModelError, DeviceError, InputError.
@@ -102,13 +120,15 @@ def load_networks(config: TrainingConfig, triplets: Sequence[Triplet], device: t
     placement = place(str(device), dtype, quantization=config.model.quantization)
     objective, on_drawn = config.objective, config.model.name == EMBEDDED
     image_encoder = identity_encoder = detector = detector_sha256 = None
+    has_all = True
     if objective.contrastive.weight:
         image_encoder = load_image_encoder(objective.contrastive.encoder, config, device)
     if objective.identity.weight:
         identity_encoder = load_identity_encoder(objective.identity.encoder, on_drawn, device)
-        if any(target.landmarks_5 is None for triplet in triplets for target in triplet.targets):
-            detector = load_detector(config.data.detector, drawn=on_drawn)
-            detector_sha256 = sha256_of_detector(config.data.detector, drawn=on_drawn)
+        has_all = all(target.landmarks_5 for triplet in triplets for target in triplet.targets)
+    if not has_all or needs_a_detector(triplets):
+        detector = load_detector(config.data.detector, drawn=on_drawn)
+        detector_sha256 = sha256_of_detector(config.data.detector, drawn=on_drawn)
     return Networks(
         folder=folder,
         options=read_options(folder),
@@ -118,6 +138,7 @@ def load_networks(config: TrainingConfig, triplets: Sequence[Triplet], device: t
         identity_encoder=identity_encoder,
         detector=detector,
         detector_sha256=detector_sha256,
+        adapted=config.control is None,
     )
 
 
@@ -128,7 +149,7 @@ def load_image_encoder(name: str, config: TrainingConfig, device: torch.device) 
     if name != _AUTO:
         return ClipEncoder.from_pretrained(name, device=str(device))
     published = PUBLISHED[config.data.domain]
-    return ClipEncoder.from_pretrained(published.source, published.revision, device=str(device))
+    return ClipEncoder.from_pretrained(published.repository, published.revision, device=str(device))
 
 
 def load_identity_encoder(name: str, on_drawn: bool, device: torch.device) -> TorchEncoder:
@@ -155,11 +176,12 @@ def load_identity_encoder(name: str, on_drawn: bool, device: torch.device) -> To
 def _around_text(encoder: PromptEncoder) -> dict[str, Any]:
     """What stands before the text encoder. How the last call padded is no part of the tokenizer."""
     tokenizer = json.loads(encoder.tokenizer.backend_tokenizer.to_str())
+    seen_size = encoder.condition_size
     return {
         "template": PREFIX,
         "tokenizer": {
             name: part for name, part in tokenizer.items() if name not in ("padding", "truncation")
         },
         "image_processor": json.loads(encoder.image_processor.to_json_string()),
-        "condition_size": encoder.condition_size,
+        "condition_size": seen_size.px if seen_size.enlarges else [seen_size.px, "at most"],
     }

@@ -1,6 +1,9 @@
 """The folder of one training: its configuration, states, statistics, pictures and adapter."""
 
+from collections.abc import Mapping
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from pixelsmile.editing.controls.files import RECORD_NAME, WEIGHTS_NAME
 from pixelsmile.errors import InputError
@@ -55,13 +58,16 @@ class RunFolder(WorkFolder):
         if saved != config:
             write_configuration(config, self.config)
 
-    def write_manifest(self, config: TrainingConfig) -> None:
-        """Say what was trained, from which triplets, by which code, into which file. OutputError."""
+    def write_manifest(self, config: TrainingConfig, networks: Mapping[str, JsonValue]) -> None:
+        """Say what was trained, from which triplets, by which code, into which file. OutputError.
+
+        networks: the frozen ones, with their hashes.
+        """
         beside = [] if config.control is None else [RECORD_NAME]
         self.finish(
             "training",
             [product_name(config), *beside],
-            settings=config.model_dump(mode="json"),
+            settings={**config.model_dump(mode="json"), "networks": dict(networks)},
             seeds=[config.run.seed],
             inputs=[record_file(config.data.triplets)],
         )

@@ -105,11 +105,16 @@ def _strengths(values: Sequence[float]) -> Strengths:
 
 @dataclass(frozen=True)
 class Inspected:
-    """How many of the pictures were opened, and what is wrong with the last of them, if anything."""
+    """How many of the pictures were opened, and the last of them.
+
+    problem: what is wrong with it, if anything. size: (width, height) in pixels; None: it cannot be opened.
+    """
 
     done: int
     num_pictures: int
     problem: str | None
+    path: Path
+    size: tuple[int, int] | None
 
 
 def inspect_pictures(triplets: Sequence[Triplet]) -> Iterator[Inspected]:
@@ -120,11 +125,13 @@ def inspect_pictures(triplets: Sequence[Triplet]) -> Iterator[Inspected]:
         for target in triplet.targets:
             places[target.image].append(target)
     for done, (path, found) in enumerate(places.items(), 1):
+        size = None
         try:
-            problem = _outside(path, found, load_image(path).size)
+            size = load_image(path).size
+            problem = _outside(path, found, size)
         except InputError as error:
             problem = str(error)
-        yield Inspected(done, len(places), problem)
+        yield Inspected(done, len(places), problem, path, size)
 
 
 def _outside(path: Path, places: Sequence[SourceImage | Target], size: tuple[int, int]) -> str | None:

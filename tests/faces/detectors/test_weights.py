@@ -48,6 +48,7 @@ def test_the_catalogue_is_sound():
         assert len(entry.sha256) == 64
         assert set(entry.sha256) <= set("0123456789abcdef")
         assert entry.file.endswith((".onnx", ".safetensors"))  # never a pickle
+        assert len(entry.revision) == 40  # a commit, which never changes
         assert entry.licence.url.startswith("https://")
         assert entry.url.startswith("https://huggingface.co/")
     assert {name for name, entry in WEIGHTS.items() if entry.licence.commercial} == {"yunet", "auraface"}
@@ -127,7 +128,7 @@ def test_interrupted(models, weights, hub):
 def test_the_real_client_without_a_network(models, weights):
     with pytest.raises(ModelError, match="cannot fetch yunet") as refused:
         fetch_weights(weights)
-    for part in (weights.url, str(models / weights.file)):
+    for part in ("pixelsmile models list yunet", str(models / weights.file)):
         assert part in str(refused.value)
     assert list(models.iterdir()) == []
 

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from pixelsmile.benchmarks.fed.results import FedResults
 from pixelsmile.benchmarks.ffe.results import RunResults
+from pixelsmile.benchmarks.report.paper import paper_remarks
 from pixelsmile.benchmarks.run_folder import RunFolder, Spec
 from pixelsmile.errors import InputError
 from pixelsmile.store.json_lines import escaped
@@ -35,9 +36,9 @@ def run_labels(runs: Sequence[RunFolder]) -> tuple[str, ...]:
 
 def ffe_remarks(runs: Mapping[str, RunResults]) -> list[str]:
     """What the judges say of themselves, then a sentence for each thing in which the runs (by label) differ
-    and that a comparison rests on."""
+    and that a comparison rests on, and for what sets runs apart from the paper's that were to be like it."""
     judges = (settings.as_json() for run in runs.values() for settings in run.judges.values())
-    return [*_judge_remarks(judges), *_differences(runs, ffe_terms)]
+    return [*_judge_remarks(judges), *_differences(runs, ffe_terms), *paper_remarks(runs)]
 
 
 def fed_remarks(runs: Mapping[str, FedResults]) -> list[str]:

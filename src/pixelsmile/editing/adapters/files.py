@@ -11,8 +11,9 @@ from typing import Any
 
 from pixelsmile.editing.adapters.alphas import Alphas, read_alphas
 from pixelsmile.editing.adapters.formats import Contents, recognise
-from pixelsmile.editing.folders import MODEL_INDEX, fetched
+from pixelsmile.editing.folders import MODEL_INDEX
 from pixelsmile.errors import AdapterError
+from pixelsmile.store.hub import fetched
 from pixelsmile.store.json_lines import is_utf8
 from pixelsmile.store.safetensors_header import Header, read_header
 

@@ -23,12 +23,14 @@ from pixelsmile.editing.controls.files import ControlFile
 from pixelsmile.editing.devices import Placement
 from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Preview, Progress
 from pixelsmile.editing.flow import PATCH, FlowSchedule, pack, unpack
-from pixelsmile.editing.folders import PUBLISHED_ADAPTER, ModelOptions, find_model, read_options
-from pixelsmile.editing.part_checks import weight_remarks
+from pixelsmile.editing.folders import PUBLISHED_ADAPTER, ModelOptions, alone, find_model, read_options
+from pixelsmile.editing.part_checks import WEIGHT_FILES, weight_remarks
 from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.editing.sampler import Denoiser, Sample, StepTaken, sample_latents
 from pixelsmile.errors import AdapterError, ModelError, PixelSmileError
+from pixelsmile.store.hub import revision_of
+from pixelsmile.store.weight_hashes import fingerprint
 
 _log = logging.getLogger(__name__)
 
@@ -50,11 +52,16 @@ class QwenEngine:
         remarks: Sequence[str] = (),
         control: Control | None = None,
         control_record: Mapping[str, Any] | None = None,
+        *,
+        adapted: bool = False,
+        record: Mapping[str, Any] | None = None,
     ) -> None:
         """adapters: those on the transformer, as `load_adapters` recorded them; other arguments as loaded.
 
-        control: with what is recorded of it; None: textual interpolation.
+        control: with what is recorded of it; None: textual interpolation. adapted: an adapter is on the
+        transformer that was not loaded from a file: the one in training. record: of the model's files.
         """
+        seen_size = options.seen_size(adapted=adapted or bool(adapters))
         self.info = EngineInfo(
             model=model,
             device=str(placement.device),
@@ -71,12 +78,15 @@ class QwenEngine:
             quantization=placement.quantization,
             remarks=tuple(remarks),
             control=control_record,
-            record={"keep_details": True} if options.keep_details else {},
+            guidance=options.guidance,
+            record={
+                **(record or {}),
+                **({} if options.condition_size else {"condition_size": seen_size.px}),
+                **({"keep_details": True} if options.keep_details else {}),
+            },
         )
         self.parts = parts
-        self.encoder = PromptEncoder(
-            parts.text_encoder, parts.tokenizer, parts.image_processor, options.condition_size
-        )
+        self.encoder = PromptEncoder(parts.text_encoder, parts.tokenizer, parts.image_processor, seen_size)
         self._placement = placement
         self._control = control or TextualInterpolation()
         self._keeps_details = options.keep_details
@@ -103,6 +113,8 @@ class QwenEngine:
             control.check(folder)
             adapters = adapters or ()  # it was trained on the bare base
         options = read_options(folder)
+        if not adapters and not options.adapters and control is None:
+            options = alone(folder, options)
         remarks = [*_without_adapter(model, adapters, options), *weight_remarks(folder)]
         for remark in remarks:
             _log.warning(remark)
@@ -115,10 +127,13 @@ class QwenEngine:
         if adapters is None:  # recorded by the model's name: pictures travel, and folders name people
             for record, name in zip(loaded, options.adapters.values(), strict=True):
                 record["source"] = f"{model}/{name}"
+        record = _files_of(folder)
         if control is None:
-            return cls(model, parts, placement, options, loaded, remarks)
+            return cls(model, parts, placement, options, loaded, remarks, record=record)
         steering = load_control(control, parts.transformer, placement.device)
-        return cls(model, parts, placement, options, loaded, remarks, steering, control.as_dict())
+        return cls(
+            model, parts, placement, options, loaded, remarks, steering, control.as_dict(), record=record
+        )
 
     @property
     def multiple_px(self) -> int:
@@ -190,9 +205,8 @@ class QwenEngine:
 
     @torch.inference_mode()
     def _encode(self, job: EditJob) -> tuple[dict[str, Prompt], Tensor]:
-        texts = list(
-            dict.fromkeys([job.neutral, *(text for target in job.targets for text in target.prompts)])
-        )
+        asked = [text for target in job.targets for text in target.prompts]
+        texts = list(dict.fromkeys([job.neutral, *asked, *([job.negative] if job.is_guided else [])]))
         prompts = self.encoder.encode(job.image, texts, self._placement.device)
         images_BCHW = to_tensor(job.image).to(self._placement.device)
         latents_BCHW = codec.encode_images(self.parts.vae, images_BCHW)
@@ -235,7 +249,13 @@ class QwenEngine:
         default = CPU_BATCH if self._placement.device.type == "cpu" else GPU_BATCH
         batch_size = job.batch_size or default
         return Denoiser(
-            self.parts.transformer, schedule, reference_BND, (height, width), batch_size, self._control
+            self.parts.transformer,
+            schedule,
+            reference_BND,
+            (height, width),
+            batch_size,
+            self._control,
+            job.guidance,
         )
 
     def _release(self) -> None:
@@ -286,6 +306,18 @@ def own_adapters(folder: Path, options: ModelOptions) -> list[AdapterSpec]:
     return [AdapterSpec(str(folder / name), domain=domain) for domain, name in options.adapters.items()]
 
 
+def _files_of(folder: Path) -> dict[str, Any]:
+    """Which weights these are: the commit of a model of the hub, and a fingerprint of each part.
+
+    The transformer alone has 41 GB, and an edit does not wait until they are read: see `fingerprint`.
+    """
+    revision = revision_of(folder)
+    return {
+        **({} if revision is None else {"revision": revision}),
+        "fingerprints": {part: fingerprint(folder / part) for part in WEIGHT_FILES},
+    }
+
+
 def _without_adapter(model: str, adapters: Sequence[AdapterSpec] | None, options: ModelOptions) -> list[str]:
     """What to say where no adapter was given, none comes along, and nobody said that none is wanted."""
     if adapters is not None or options.adapters:
@@ -307,6 +339,7 @@ def samples_of(
     the control says so.
     """
     samples: list[Sample] = []
+    negative = prompts[job.negative].embedding if job.is_guided else None
     known: dict[Any, int] = {}
     shown, forms = [], []
     for target in job.targets:
@@ -320,7 +353,8 @@ def samples_of(
             key = (form, acting) if acting else ()
             if key not in known:
                 known[key] = len(samples)
-                samples.append(Sample(job.seed, tuple(control.terms(form, aim, weights))))
+                terms = tuple(control.terms(form, aim, weights))
+                samples.append(Sample(job.seed, terms, negative=negative))
             row.append(known[key])
         shown.append(row)
         forms.append(form)

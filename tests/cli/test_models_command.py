@@ -6,10 +6,12 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
+from huggingface_hub import constants
 
 from pixelsmile.cli import main
 from pixelsmile.faces.weights import WEIGHTS
 from pixelsmile.hashing import sha256_bytes
+from pixelsmile.store.hub import REPOSITORIES
 
 CONTENT = b"the published bytes"
 
@@ -30,6 +32,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     repositories: list[str] = []
 
     def download(repository: str, remote: str, *, revision: str, local_dir: Path) -> str:
+        assert len(revision) == 40  # a commit
         repositories.append(repository)
         (local_dir / remote).write_bytes(CONTENT)
         return str(local_dir / remote)
@@ -58,7 +61,12 @@ def test_list(models, capsys):
     assert "scrfd     absent: scrfd_10g_bnkps.onnx" in out
     assert "licence InsightFace, NOT for commercial use" in out
     assert "licence Apache-2.0, commercial use allowed" in out
-    assert "https://huggingface.co/opencv/face_detection_yunet/resolve/main/face_detection_yunet" in out
+    assert (
+        "https://huggingface.co/opencv/face_detection_yunet/resolve/3cc26e7f1014a5ee5d74a42acee58baf" in out
+    )
+    assert "qwen-image-edit-2511 absent: Qwen/Qwen-Image-Edit-2511, 57.7 GB" in out
+    assert "pixelsmile absent: PixelSmile/PixelSmile, 849.5 MB" in out
+    assert "its commit is not known here: what refs/pr/1 is now is fetched" in out
 
 
 def test_list_some_as_json(models, capsys):
@@ -87,6 +95,58 @@ def test_fetch(models, asked, capsys):
     assert paths[0].read_bytes() == CONTENT
 
 
+def test_each_encoder_lies_in_a_folder_of_its_own(models, asked, capsys):
+    """AdaFace with its config, which says in which order it takes the colours, and no other reads that."""
+    assert main(["models", "fetch", "adaface", "facenet", "--accept-licence"]) == 0
+    paths = [models / "adaface" / "model.safetensors", models / "facenet" / "model.safetensors"]
+    assert capsys.readouterr().out.splitlines() == [str(path) for path in paths]
+    assert (models / "adaface" / "config.json").read_bytes() == CONTENT
+    assert not (models / "facenet" / "config.json").exists()
+    (models / "adaface" / "config.json").unlink()
+    assert WEIGHTS["adaface"].state() == "absent"  # without it the file says too little
+    assert "model.safetensors with its config.json; address" in WEIGHTS["adaface"].how_to_get()
+    paths[1].rename(models / "facenet_vggface2.safetensors")  # where it was before
+    assert WEIGHTS["facenet"].state() == "ready"
+
+
+@pytest.fixture
+def snapshots(tmp_path, monkeypatch):
+    """What the hub was asked for as a whole repository; all lie in an empty cache."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    found = []
+
+    def snapshot(name, revision=None, allow_patterns=None, local_files_only=False):
+        found.append((name, revision))
+        return str(tmp_path / "hub" / "snapshots" / revision)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    return found
+
+
+def test_a_base_is_fetched_at_its_commit(models, snapshots, tmp_path, capsys):
+    assert main(["models", "fetch", "qwen-image-edit-2511", "--json"]) == 0
+    commit = REPOSITORIES["qwen-image-edit-2511"].revision
+    assert json.loads(capsys.readouterr().out) == {"paths": [str(tmp_path / "hub" / "snapshots" / commit)]}
+    assert main(["models", "fetch", "pixelsmile", "--revision", "main"]) == 0
+    assert snapshots == [("Qwen/Qwen-Image-Edit-2511", commit), ("PixelSmile/PixelSmile", "main")]
+    capsys.readouterr()
+    assert "danbooru-clip (none stated) restricts its use" in refused(capsys, "fetch", "danbooru-clip")
+
+
+def test_check_reads_what_is_here(models, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert main(["models", "check"]) == 0
+    assert "none of the listed weights is here" in capsys.readouterr().out
+    models.mkdir()
+    (models / "glintr100.onnx").write_bytes(CONTENT)
+    assert main(["models", "check"]) == 0
+    assert capsys.readouterr().out == "ready      arcface glintr100.onnx\n"
+    (models / "glintr100.onnx").write_bytes(CONTENT[::-1])
+    assert main(["models", "check", "arcface", "pixelsmile", "clip", "--json"]) == 1
+    states = [(each["name"], each["state"]) for each in json.loads(capsys.readouterr().out)["files"]]
+    assert states == [("arcface", "damaged"), ("pixelsmile", "absent"), ("clip", "absent")]
+
+
 def test_restricted_weights_need_a_word(models, asked, capsys):
     line = refused(capsys, "fetch", "yunet", "scrfd")
     assert "scrfd (InsightFace) restricts its use (non-commercial research only)" in line
@@ -100,7 +160,12 @@ def test_restricted_weights_need_a_word(models, asked, capsys):
 def test_without_a_network(models, capsys):
     line = refused(capsys, "fetch", "yunet")
     entry = WEIGHTS["yunet"]
-    for part in ("cannot fetch yunet", "try again with a network, or put https://", entry.file):
+    for part in (
+        "cannot fetch yunet",
+        "try again with a network, or put it at",
+        entry.file,
+        "models list yunet",
+    ):
         assert part in line
     assert list(models.iterdir()) == []
 
@@ -109,7 +174,11 @@ def test_without_a_network(models, capsys):
     ("arguments", "line"),
     [
         (["lst"], "unknown action 'lst': did you mean list?"),
-        ([], "required: list|fetch"),
+        ([], "required: list|fetch|check"),
+        (["list", "--revision", "main"], "--revision is for fetch, not for list"),
+        (["fetch", "yunet", "--revision", "main"], "--revision is for one repository, not for yunet"),
+        (["fetch", "clip", "pixelsmile", "--revision", "x"], "not for clip, pixelsmile: name one"),
+        (["fetch", "clip", "--revision", "a b"], "revision 'a b' is none: give a commit"),
         (["fetch"], "name what to fetch"),
         (["fetch", "yunett"], "unknown model 'yunett': did you mean yunet?"),
         (["list", "resnet50"], "unknown model 'resnet50'"),
