@@ -167,12 +167,13 @@ class Editor:
     def _check_used(self, given: EditOptions) -> None:
         """Refuse what the engine would not use. InputError."""
         if self.engine.info.moves_units:
-            names = ("steps", "batch_size", "shift", "guidance", "negative_prompt")
-            unused = [name for name in names if given[name] is not None]
-            unused += ["conditioning"] if given["conditioning"] != "auto" else []
+            names = ["steps", "batch_size", "shift", "guidance", "negative_prompt"]
         else:
-            steered = ("guidance", "negative_prompt") if self.engine.info.control is not None else ()
-            unused = [name for name in ("neutralise", *steered) if given[name] is not None]
+            steered = self.engine.info.control is not None
+            names = ["neutralise", *(["guidance", "negative_prompt"] if steered else [])]
+        unused = [name for name, value in given.items() if name in names and value is not None]
+        if self.engine.info.moves_units and given["conditioning"] != "auto":
+            unused.append("conditioning")
         if unused:
             model = self.engine.info.model
             raise InputError(f"the model {model} does not use {', '.join(unused)}: leave it out")

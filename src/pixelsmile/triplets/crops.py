@@ -18,6 +18,8 @@ from pixelsmile.errors import ImageError
 from pixelsmile.faces.face import Box
 from pixelsmile.triplets.triplet import SourceImage, Target, Triplet
 
+Place = SourceImage | Target  # a picture, and where its face is said to be
+
 _MAX_ASPECT = 16  # a longer strip would be huge at the working size, and shows no portrait
 _WHOLE = 0.9  # of a face's box: what is missing of one that is cut at the border is hair and chin
 _SHIFT = 1 / 32  # of the square's side: a token of 16 pixels of 512
@@ -73,7 +75,12 @@ class TrainingCrop:
         return float(np.prod(inside_2) / np.prod(np.diff(corners_22, axis=0)))
 
 
-def face_box(place: SourceImage | Target) -> Box | None:
+def places_of(triplet: Triplet) -> tuple[Place, ...]:
+    """The source and the targets."""
+    return triplet.source, *triplet.targets
+
+
+def face_box(place: Place) -> Box | None:
     """Where the face is said to be: its box, or else what its landmarks span; None: nothing is said."""
     if place.face_box is not None or place.landmarks_5 is None:
         return place.face_box
@@ -94,10 +101,7 @@ def is_square(path: Path) -> bool:
 def needs_a_detector(triplets: Sequence[Triplet]) -> bool:
     """Whether a picture is to be cut and nothing is said of its face. Opens where nothing is said."""
     placeless = {
-        place.image
-        for triplet in triplets
-        for place in (triplet.source, *triplet.targets)
-        if face_box(place) is None
+        place.image for triplet in triplets for place in places_of(triplet) if face_box(place) is None
     }
     return not all(map(is_square, sorted(placeless)))
 
@@ -108,7 +112,7 @@ def crop_remarks(triplets: Sequence[Triplet], sizes: Mapping[Path, tuple[int, in
     placeless: set[Path] = set()
     shifts: list[float] = []
     for triplet in triplets:
-        places = (triplet.source, *triplet.targets)
+        places = places_of(triplet)
         if any(place.image not in sizes for place in places):
             continue  # damaged: that is said by itself
         for place in places:
@@ -121,7 +125,7 @@ def crop_remarks(triplets: Sequence[Triplet], sizes: Mapping[Path, tuple[int, in
     return [*_cut_remark(cut), *_placeless_remark(placeless), *_shift_remark(shifts)]
 
 
-def _crop(place: SourceImage | Target, sizes: Mapping[Path, tuple[int, int]]) -> TrainingCrop:
+def _crop(place: Place, sizes: Mapping[Path, tuple[int, int]]) -> TrainingCrop:
     return TrainingCrop.around(sizes[place.image], _ANY_PX, face_box(place))
 
 
