@@ -65,8 +65,8 @@ class TrainingCrop:
 
     def points(self, points_N2: np.ndarray) -> np.ndarray:
         """Points (N, 2) of the whole picture in pixels of the square."""
-        scaled_N2 = np.asarray(points_N2, np.float64) * (self.side / min(self.size))
-        return scaled_N2 - (self.left, self.top)
+        factors_2 = np.divide(self.scaled, self.size)  # not quite the same: both sides are whole pixels
+        return np.asarray(points_N2, np.float64) * factors_2 - (self.left, self.top)
 
     def share_of(self, box: Box) -> float:
         """How much of a box's area, in pixels of the picture, lies in the square: 0..1."""
