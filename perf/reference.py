@@ -213,7 +213,7 @@ def our_networks(model: Path, clip: Path, arcface: Path) -> Networks:
         components=load_components(model, place("cpu", "float32")),
         image_encoder=ClipEncoder.from_pretrained(clip, device="cpu"),
         identity_encoder=TorchEncoder("arcface", PREPROCESSING["arcface"], network, "cpu"),
-        detector=_OneFace(),  # type: ignore[arg-type]
+        detector=_OneFace(),
     )
 
 
@@ -334,9 +334,12 @@ def compare_pictures(folder: Path, model: Path, adapter: Path, findings: Finding
         smaller = lambda area, ratio: calculate(area * factor, ratio)  # noqa: E731
         stack.enter_context(patch.object(stock, "calculate_dimensions", smaller))
         edit = infer.run_edit
-        stack.enter_context(
-            patch.object(infer, "run_edit", lambda **named: saved.append(edit(**named)) or saved[-1])
-        )
+
+        def kept(**named: Any) -> Image.Image:
+            saved.append(edit(**named))
+            return saved[-1]
+
+        stack.enter_context(patch.object(infer, "run_edit", kept))
         infer.main()
     ours = our_pictures(model, file, infer.resize(Image.open(source).convert("RGB"), (SIZE, SIZE), "crop"))
     for strength, theirs, mine in zip(STRENGTHS, saved, ours, strict=True):

@@ -48,6 +48,21 @@ def test_a_run_and_the_same_again(capsys):
     assert edit.stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--editor copy --paper", "--paper is for --editor pixelsmile, not 'copy'"),
+        ("--paper", "add --model Qwen/Qwen-Image-Edit-2511 --adapter PixelSmile/PixelSmile"),
+        ("--model geometric --paper", "--paper is for a model that is prompted"),
+        ("--model embedded --paper --steps 4 --region face", "--paper decides --steps, --region: leave one"),
+    ],
+)
+def test_the_papers_settings_are_decided_by_one_flag(options, words, capsys):
+    assert bench(f"{options} -o run") == 2
+    assert words in capsys.readouterr().err
+    assert not Path("run").exists()
+
+
 def test_two_processes_make_the_run_of_one(capsys):
     asked = "--editor random-strength --samples 3 -s 0 1"
     assert bench(f"{asked} -o one") == 0

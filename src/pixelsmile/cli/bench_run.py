@@ -35,6 +35,7 @@ from pixelsmile.cli.parsing import (
     one_of,
     whole_number,
 )
+from pixelsmile.editing.folders import FULL_MODEL, GEOMETRIC, PUBLISHED_ADAPTER
 from pixelsmile.editors import REGIONS, WORDINGS
 from pixelsmile.errors import InputError, one_line
 from pixelsmile.expressions import MAX_STRENGTH, parse_strength
@@ -287,11 +288,15 @@ def _choice(options: argparse.Namespace, sanity: Sequence[str]) -> "EditorChoice
 
 
 def _check_paper(options: argparse.Namespace, choice: "EditorChoice") -> None:
-    """InputError for --paper with another editor than ours, or beside an option that it decides."""
+    """InputError for --paper with no model that takes prompts, or beside an option that it decides."""
     if not options.paper:
         return
     if choice.kind != "own":
         raise InputError(f"--paper is for --editor pixelsmile, not {options.editor!r}: leave it out")
+    if options.model in (None, GEOMETRIC):
+        raise InputError(
+            f"--paper is for a model that is prompted: add --model {FULL_MODEL} --adapter {PUBLISHED_ADAPTER}"
+        )
     names = ("steps", "shift", "guidance", "region")
     if given := [f"--{name}" for name in names if getattr(options, name) is not None]:
         raise InputError(f"--paper decides {', '.join(given)}: leave one of the two out")

@@ -15,7 +15,14 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from pixelsmile.editing.face_edits import MASK_GROW, MAX_CONTEXT, PasteOptions
-from pixelsmile.editing.options import CONDITIONINGS, MAX_SEED, MAX_SIZE_PX, MAX_STEPS, EditOptions
+from pixelsmile.editing.options import (
+    CONDITIONINGS,
+    MAX_GUIDANCE,
+    MAX_SEED,
+    MAX_SIZE_PX,
+    MAX_STEPS,
+    EditOptions,
+)
 from pixelsmile.editing.pictures import Source, read_source_bytes
 from pixelsmile.editing.requests import FaceRequest, Request, parse_face_request
 from pixelsmile.errors import ImageError, InputError
@@ -219,6 +226,9 @@ class EditFields(WhichPicture):
     )
     conditioning: str = Field(default="auto", description=f"one of {', '.join(CONDITIONINGS)}")
     shift: float | None = Field(default=None, gt=0, description="of the noise levels, for few-step adapters")
+    guidance: float | None = Field(
+        default=None, ge=1, le=MAX_GUIDANCE, description="1: none (the model's own)"
+    )
     neutralise: float | None = Field(
         default=None,
         ge=0,
@@ -342,6 +352,7 @@ def read_order(fields: dict[str, Any], *, sweep: bool = False) -> Order:
         "domain": asked.domain,
         "conditioning": asked.conditioning,
         "shift": asked.shift,
+        "guidance": asked.guidance,
         "neutralise": asked.neutralise,
     }
     quality = (
