@@ -100,11 +100,11 @@ class AdapterSettings(_Section):
 class DataSettings(_Section):
     """The triplets: JSON lines, of two targets or of an instruction and one.
 
-    size_px: side of the square in the middle that is trained on. window: the part of that square that is
-    seen, as left, top, right and bottom in 0..1, widened to whole tokens: a face costs less than a portrait;
-    null: all of it. cache: a folder that runs may share.
-    detector: finds the faces of targets that come without landmarks, where the identity term is on, and
-    those of a benchmark.
+    size_px: side of the square around the face that is trained on (see `TrainingCrop`). window: the part of
+    that square that is seen, as left, top, right and bottom in 0..1, widened to whole tokens: a face costs
+    less than a portrait; null: all of it. cache: a folder that runs may share.
+    detector: finds the faces of targets that come without landmarks, where the identity term is on, those of
+    pictures that are not square and say nothing of them, and those of a benchmark.
     """
 
     triplets: str
