@@ -114,6 +114,13 @@ def _place(entry: "Entry") -> str | None:
     return str(entry.path)
 
 
+def _within(entry: "WeightFile") -> str:
+    """Its place in the models folder."""
+    from pixelsmile.faces.weights import models_folder
+
+    return entry.path.relative_to(models_folder()).as_posix()
+
+
 def _lines(entry: "Entry") -> Iterator[str]:
     from pixelsmile.store.hub import Repository
 
@@ -121,7 +128,7 @@ def _lines(entry: "Entry") -> Iterator[str]:
         size = _size(entry.size_bytes) if entry.files else "of a size that is not known here"
         yield f"{entry.name:<9} {entry.state()}: {entry.repository}, {size}"
     else:
-        yield f"{entry.name:<9} {entry.state()}: {entry.path.name}, {_size(entry.size_bytes)}"
+        yield f"{entry.name:<9} {entry.state()}: {_within(entry)}, {_size(entry.size_bytes)}"
     yield f"{_INDENT}{entry.summary}"
     yield f"{_INDENT}for {entry.used_by}; licence {_terms(entry.licence)}"
     yield f"{_INDENT}{entry.url}"
@@ -206,7 +213,7 @@ def _checked(entry: "Entry") -> Iterator[dict[str, str]]:
     from pixelsmile.store.hub import Repository
 
     if not isinstance(entry, Repository):
-        yield {"name": entry.name, "file": entry.path.name, "state": entry.state()}
+        yield {"name": entry.name, "file": _within(entry), "state": entry.state()}
         return
     if not entry.files:
         state = "absent" if entry.folder() is None else "present"

@@ -103,7 +103,7 @@ def _is_missing(path: Path, file: RemoteFile) -> bool:
     return not path.is_file() or path.stat().st_size != file.size_bytes
 
 
-_APACHE = "commercial use allowed"
+_ALLOWED = "commercial use allowed"
 _QWEN = "Qwen/Qwen-Image-Edit-2511"
 
 _REPOSITORIES = (
@@ -113,7 +113,7 @@ _REPOSITORIES = (
         revision="6f3ccc0b56e431dc6a0c2b2039706d7d26f22cb9",
         summary="the base of the paper's model, 20.4 billion weights, with its text encoder and autoencoder",
         used_by="--model " + _QWEN,
-        licence=Licence("Apache-2.0", True, _APACHE, f"https://huggingface.co/{_QWEN}"),
+        licence=Licence("Apache-2.0", True, _ALLOWED, f"https://huggingface.co/{_QWEN}"),
         patterns=MODEL_PATTERNS,
         files=(
             RemoteFile(
@@ -174,7 +174,7 @@ _REPOSITORIES = (
         revision="c9a15a2f544f1af6c3daa38800f54388099bb21a",
         summary="the authors' adapter, a preview, for people: rank 64, twelve layers a block, without alpha",
         used_by="--adapter PixelSmile/PixelSmile",
-        licence=Licence("Apache-2.0", True, _APACHE, "https://huggingface.co/PixelSmile/PixelSmile"),
+        licence=Licence("Apache-2.0", True, _ALLOWED, "https://huggingface.co/PixelSmile/PixelSmile"),
         patterns=("*.safetensors", "*.json"),
         files=(
             RemoteFile(
@@ -190,12 +190,7 @@ _REPOSITORIES = (
         revision="32bd64288804d66eefd0ccbe215aa642df71cc41",
         summary="CLIP ViT-L/14, whose vision tower sees people in the contrastive term of a training",
         used_by="train human",
-        licence=Licence(
-            "MIT",
-            True,
-            "the card advises against deployment",
-            "https://huggingface.co/openai/clip-vit-large-patch14",
-        ),
+        licence=Licence("MIT", True, _ALLOWED, "https://github.com/openai/CLIP/blob/main/LICENSE"),
         patterns=("*.json", "model.safetensors"),
     ),
     Repository(
