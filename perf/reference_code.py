@@ -39,14 +39,13 @@ def commit_of(reference: Path) -> str:
 @contextmanager
 def their_world(reference: Path) -> Iterator[None]:
     """Their modules can be imported, and run on a CPU with the libraries of today; each change is printed."""
-    import datasets  # noqa: F401  # before the stand-ins: it looks around for what is installed
+    import datasets  # noqa: F401  # these look for what is installed: before there are stand-ins
     import diffusers
+    import peft  # noqa: F401
     from accelerate import Accelerator
 
     sys.path[:0] = [str(reference / "pixelsmile"), str(_TESTS)]
     with ExitStack() as stack:
-        for name in _stand_ins():
-            print(f"in place of what is not installed: {name}")
         pipeline, transformer = diffusers.QwenImageEditPlusPipeline, diffusers.QwenImageTransformer2DModel
         load, encode, forward = pipeline.from_pretrained, pipeline.encode_prompt, transformer.forward
 
@@ -78,33 +77,44 @@ def their_world(reference: Path) -> Iterator[None]:
         yield
 
 
-def _stand_ins() -> list[str]:
-    """Modules that their files import and that nothing here calls, but the face detector."""
+def theirs(name: str) -> Any:
+    """A module of theirs, imported beside stand-ins for what is not installed and nothing here calls.
 
-    class Detector:
-        def prepare(self, **_: Any) -> None: ...
+    The detector alone is called: it finds the one face. The stand-ins go again, so that no library takes
+    them for the real ones.
+    """
+    if name in sys.modules:
+        return sys.modules[name]
+    stand_ins: dict[str, types.ModuleType] = {}
+    for dotted, inside in _NOT_HERE.items():
+        parts = dotted.split(".")
+        if find_spec(parts[0]) is None or inside:
+            for end in range(1, len(parts) + 1):
+                module = types.ModuleType(".".join(parts[:end]))
+                module.__path__, module.__spec__ = [], ModuleSpec(module.__name__, None)
+                vars(module).update(inside)
+                stand_ins[module.__name__] = module
+    print(f"in place of what {name} imports: {', '.join(sorted({one.split('.')[0] for one in stand_ins}))}")
+    sys.modules.update(stand_ins)
+    try:
+        return import_module(name)
+    finally:
+        for one in stand_ins:
+            del sys.modules[one]
 
-        def detect(self, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return np.array([[*FACE_BOX, 0.9]], np.float32), LANDMARKS[None]
 
-    zoo = types.SimpleNamespace(get_model=lambda *_, **__: Detector())
-    missing = []
-    for name, inside in (
-        ("torchvision.transforms.functional", {}),
-        ("bitsandbytes", {}),
-        ("insightface.model_zoo", {"model_zoo": zoo}),
-    ):
-        root = name.split(".")[0]
-        if find_spec(root) is not None and root != "insightface":
-            continue
-        parts = name.split(".")
-        for end in range(1, len(parts) + 1):
-            module = types.ModuleType(".".join(parts[:end]))
-            module.__path__, module.__spec__ = [], ModuleSpec(module.__name__, None)
-            vars(module).update(inside)
-            sys.modules[module.__name__] = module
-        missing.append(name)
-    return missing
+class _Detector:
+    def prepare(self, **_: Any) -> None: ...
+
+    def detect(self, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.array([[*FACE_BOX, 0.9]], np.float32), LANDMARKS[None]
+
+
+_NOT_HERE: dict[str, dict[str, Any]] = {
+    "torchvision.transforms.functional": {},
+    "bitsandbytes": {},
+    "insightface.model_zoo": {"model_zoo": types.SimpleNamespace(get_model=lambda *_, **__: _Detector())},
+}
 
 
 def _with_processor(folder: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -157,7 +167,7 @@ def run_training(
     folder: Path, triplets: Path, model: Path, clip: Path, arcface: Path, size_px: int
 ) -> TheirStep:
     """`train.main` for one step on both triplets, looked at while it runs."""
-    train, seen = import_module("train"), {}
+    train, seen = theirs("train"), {}
     drawn, contrast, identity = (
         train.compute_density_for_timestep_sampling,
         train.SymmetricContrastLoss,
