@@ -183,18 +183,19 @@ def run_training(
         seen.update({name: value.detach() for name, value in named.items()})
         wanted = [(named["noise"] - named[f"target_latents_{i}"]).permute(0, 2, 1, 3, 4) for i in (0, 1)]
         losses = [(named[f"model_pred_{i}"] - wanted[i]).square().mean() for i in (0, 1)]
-        seen["flow"] = float(sum(losses) / 2)
-        return sum(losses) / 2
+        mean = (losses[0] + losses[1]) / 2
+        seen["flow"] = float(mean.detach())
+        return mean
 
     class Contrast(contrast):  # type: ignore[misc, valid-type]
         def forward(self, *given: Any) -> Tensor:
             value = super().forward(*given)
-            seen["contrastive"] = float(value)
+            seen["contrastive"] = float(value.detach())
             return value
 
     def identities(*given: Any, **named: Any) -> Tensor:
         value = identity(*given, **named)
-        seen["identity"] = float(value)
+        seen["identity"] = float(value.detach())
         return value
 
     print("changed: the flow loss, which raises at the first step: its mean is taken")
