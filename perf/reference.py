@@ -39,7 +39,7 @@ from reference_code import (
 from torch import Tensor
 
 from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter
-from pixelsmile.editing.autoencoder import encode_images, normalise
+from pixelsmile.editing.autoencoder import decode_latents, encode_images, normalise
 from pixelsmile.editing.components import load_components, quiet_libraries
 from pixelsmile.editing.conditioning import interpolate
 from pixelsmile.editing.devices import place
@@ -47,7 +47,7 @@ from pixelsmile.editing.engine import EditJob, Target
 from pixelsmile.editing.engines.qwen import QwenEngine, samples_of
 from pixelsmile.editing.flow import add_noise, pack
 from pixelsmile.editing.folders import ModelOptions
-from pixelsmile.editing.pictures import to_tensor
+from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.prompts import image_only_processor
 from pixelsmile.editing.sampler import BatchDone, sample_latents
 from pixelsmile.expressions import neutral_prompt, target_prompt
@@ -383,7 +383,7 @@ def our_pictures(model: Path, adapter: Path, source: Image.Image) -> list[Image.
     denoiser = engine._denoiser(job, encode_images(engine.parts.vae, to_tensor(large)))
     events = sample_latents(denoiser, samples, STEPS)
     latents = torch.cat([event.latents for event in events if isinstance(event, BatchDone)])
-    pictures = engine._decode(job, latents)
+    pictures = to_pictures(decode_latents(engine.parts.vae, latents, clamp=False))
     return [pictures[number] for number in shown[0]]
 
 
