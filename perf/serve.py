@@ -21,11 +21,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf, isfinite, sqrt
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import mean, median, quantiles
 from typing import Any
 
 import httpx2
@@ -35,6 +36,7 @@ PHOTO = Path(__file__).parent.parent / "docs" / "astronaut.jpg"
 SIDES_PX = (200, 300, 450, 700)
 FLAT_SHARE = 0.1  # memory may end this much above the middle of the run
 LEAK_KB = 20.0  # an edit: a picture of 300 px has 270 KB
+_BLOCK = 10  # edits
 _WARM_UP = 0.3  # of a run, before memory counts
 # glibc keeps freed memory for later, and more of it with every size and thread that it meets: a few MB over
 # the first hundreds of edits, which looks like a leak and ends. With these it gives back what is freed, so
@@ -231,36 +233,52 @@ async def stop(options: argparse.Namespace) -> bool:
 
 async def leaks(options: argparse.Namespace) -> bool:
     """Edits of pictures that all differ, so that nothing remembered helps; memory against their number."""
-    rng, points = random.Random(0), []
+    rng, memory = random.Random(0), []
     settings = {} if options.keep_freed else _GIVE_BACK
     with running(settings=settings) as (process, url):
         drained = asyncio.create_task(_drain(process))
         async with clients_of(url) as http:
-            for number in range(options.edits):
+            for _ in range(options.edits):
                 image = photograph(rng.randrange(260, 340), rng.choice(["JPEG", "PNG"]))
                 what: dict[str, Any] = {"files": {"image": image}, "data": {"expression": "happy"}}
                 answer = await http.post(PATH, **what)
                 assert answer.status_code == 200, answer.text
-                points.append((number, resident_mb(process.pid)))
+                memory.append(resident_mb(process.pid))
         drained.cancel()
-    settled = points[int(options.edits * _WARM_UP) :]
-    kb_an_edit = _slope(settled) * 1024
+    kb_an_edit, error = growth(memory[int(options.edits * _WARM_UP) :])
+    leaks = is_leaking(kb_an_edit, error)
     _print(
         edits=options.edits,
         freed_memory="kept" if options.keep_freed else "given back",
-        memory_mb=[round(points[int(part * (len(points) - 1) / 8)][1], 1) for part in range(9)],
+        memory_mb=[round(memory[int(part * (len(memory) - 1) / 8)], 1) for part in range(9)],
         kb_an_edit=round(kb_an_edit, 2),
-        leaks=kb_an_edit > LEAK_KB,
+        standard_error=round(error, 2) if isfinite(error) else None,
+        leaks="too few edits to tell" if leaks is None else leaks,
     )
-    return kb_an_edit <= LEAK_KB
+    return leaks is False
 
 
-def _slope(points: list[tuple[int, float]]) -> float:
-    """By least squares."""
-    mean_x = sum(x for x, _ in points) / len(points)
-    mean_y = sum(y for _, y in points) / len(points)
-    spread = sum((x - mean_x) ** 2 for x, _ in points)
-    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
+def growth(memory_mb: Sequence[float]) -> tuple[float, float]:
+    """KB an edit by least squares, and its standard error, of the memory after each edit.
+
+    Of means of _BLOCK edits: how much is in use just then differs with the picture, for some edits in a row.
+    """
+    blocks = [mean(memory_mb[first : first + _BLOCK]) for first in range(0, len(memory_mb), _BLOCK)]
+    if len(blocks) < 3:
+        return 0.0, inf
+    x = [number - (len(blocks) - 1) / 2 for number in range(len(blocks))]
+    spread, middle = sum(value * value for value in x), mean(blocks)
+    slope = sum(a * b for a, b in zip(x, blocks, strict=True)) / spread
+    rest = sum((b - middle - slope * a) ** 2 for a, b in zip(x, blocks, strict=True))
+    error = sqrt(rest / (len(blocks) - 2) / spread)
+    return slope / _BLOCK * 1024, error / _BLOCK * 1024
+
+
+def is_leaking(kb_an_edit: float, error: float) -> bool | None:
+    """Whether memory grows by more than LEAK_KB an edit; None where the edits are too few to tell."""
+    if kb_an_edit - 2 * error > LEAK_KB:
+        return True
+    return False if kb_an_edit + 2 * error <= LEAK_KB else None
 
 
 async def _drain(process: "subprocess.Popen[str]") -> None:

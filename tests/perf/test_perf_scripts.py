@@ -188,3 +188,20 @@ def test_training_steps_are_timed():
 def test_editors_without_a_model_are_measured(tmp_path, monkeypatch):
     assert run("sanity", ("--samples", 2, "--out", tmp_path), monkeypatch) == 0
     assert (tmp_path / "report.html").is_file()
+
+
+def test_a_leak_is_told_from_what_is_in_use_just_then(monkeypatch):
+    """Memory swings by several MB with the size of the pictures; 50 KB an edit is found in 1,400."""
+    monkeypatch.setitem(sys.modules, "perf_serve", None)
+    spec = importlib.util.spec_from_file_location("perf_serve", PERF / "serve.py")
+    script = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "perf_serve", script)
+    spec.loader.exec_module(script)
+    swings = [200 + 4 * ((number * 37) % 11 - 5) / 5 for number in range(1400)]
+    leaking = [mb + 0.05 * number for number, mb in enumerate(swings)]
+    kb, error = script.growth(leaking)
+    assert abs(kb - 51.2) < 1
+    assert script.is_leaking(kb, error) is True
+    assert script.is_leaking(*script.growth(swings)) is False
+    assert script.is_leaking(*script.growth(swings[:20])) is None
+    assert script.is_leaking(30.0, 20.0) is None
