@@ -1,6 +1,6 @@
 """One denoising step at the size of Qwen-Image-Edit-2511, with random weights: memory, time, and the floor.
 
-    python perf/real_size.py [--batch 1 6] [--layers 60] [--size 512] [--steps 4]
+    python perf/real_size.py [--batch 1 6] [--layers 60] [--size 512] [--steps 4] [--compile] [--fp8]
 
 20.4 billion parameters in bfloat16 need a GPU of about 48 GB; fewer `--layers` fit anywhere. The step is the
 product's own (`editing/sampler.py`). The floor is the arithmetic of the step (matrix products and attention)
@@ -15,9 +15,13 @@ from collections.abc import Callable
 import torch
 from diffusers import QwenImageTransformer2DModel
 
+from pixelsmile.editing.acceleration import Acceleration
 from pixelsmile.editing.conditioning import Term
+from pixelsmile.editing.fast_transformer import accelerate
 from pixelsmile.editing.flow import PATCH, FlowSchedule
+from pixelsmile.editing.options import ATTENTIONS
 from pixelsmile.editing.sampler import Denoiser
+from pixelsmile.editing.small_weights import quantise_linears
 
 TEXT_TOKENS = 220  # 196 of the picture that the text encoder sees, and a prompt
 TEXT_DIM, LATENT_CHANNELS, COMPRESSION = 3584, 16, 8
@@ -76,11 +80,17 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=60)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--compile", action="store_true", help="as `edit --compile`")
+    parser.add_argument("--attention", choices=ATTENTIONS, help="as `edit --attention`")
+    parser.add_argument("--fp8", action="store_true", help="weights as `edit --quantization fp8` keeps them")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     transformer = build(arguments.layers, device)
     parameters = sum(parameter.numel() for parameter in transformer.parameters())
+    if arguments.fp8:
+        quantise_linears(transformer)
+    accelerate(transformer, Acceleration(attention=arguments.attention, compile=arguments.compile), device)
     side = arguments.size // COMPRESSION
     tokens = (side // PATCH) ** 2
     reached = reached_flops(device)
@@ -99,6 +109,9 @@ def main() -> None:
         record = {
             "parameters_billion": round(parameters / 1e9, 3),
             "batch": batch,
+            "fp8": arguments.fp8,
+            "attention": arguments.attention,
+            "compile": arguments.compile,
             "size_px": arguments.size,
             "seconds_a_step": round(seconds, 4),
             "floor_seconds": round(floor, 4),

@@ -38,6 +38,16 @@ def test_json(here, capsys):
     assert set(record) >= {"libraries", "extras", "gpus", "disk_free_gb", "embedded_ready", "advice"}
 
 
+def test_the_table_of_cards(capsys):
+    assert main(["doctor", "--cards", "--json"]) == 0
+    rows = {row["card_gb"]: row for row in json.loads(capsys.readouterr().out)["cards"]}
+    assert rows[24]["options"] == "--offload model --quantization fp8"
+    assert rows[80]["options"] == "none needed"
+    assert main(["doctor", "--cards"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"{row['card_gb']} GB  {row['options']}" in printed for row in rows.values())
+
+
 def advice(machine: Machine) -> str:
     return "\n".join(doctor.advice(machine))
 

@@ -8,6 +8,10 @@ from pixelsmile.cli.bench_run import ffe_parser
 from pixelsmile.cli.edit import parser as edit_parser
 from pixelsmile.cli.edit import read_edit
 from pixelsmile.cli.edit_options import DEFAULT_STRENGTHS
+from pixelsmile.cli.named_editor import chosen_editor
+from pixelsmile.cli.options import asked_model
+from pixelsmile.cli.serve import parser as serve_parser
+from pixelsmile.editing.acceleration import Acceleration
 from pixelsmile.editing.photographs import default_folder
 from pixelsmile.editing.requests import Request
 from pixelsmile.editing.session import Edit
@@ -131,3 +135,38 @@ def test_default_folders():
 
 def test_default_strengths_are_a_rising_sweep():
     assert list(DEFAULT_STRENGTHS) == sorted(set(DEFAULT_STRENGTHS))
+
+
+def test_what_makes_edits_faster_reaches_the_model():
+    given = (
+        "--preset",
+        "lightning-8",
+        "--step-cache",
+        "taylor=3",
+        "--attention",
+        "math",
+        "--compile",
+        "--fuse",
+    )
+    serving = serve_parser().parse_args(list(given))
+    serving.model = None  # the server has several, and names each
+    for options in (
+        edit_parser().parse_args(["face.png", "-e", "happy", *given]),
+        ffe_parser().parse_args(["-o", "run", *given]),
+        serving,
+    ):
+        assert asked_model(options).acceleration == Acceleration(
+            preset="lightning-8", step_cache="taylor=3", attention="math", compile=True, fuse=True
+        )
+    plain = edit_parser().parse_args(["face.png", "-e", "happy"])
+    assert asked_model(plain).acceleration == Acceleration()
+    with pytest.raises(InputError, match="unknown step cache 'x'"):
+        asked_model(edit_parser().parse_args(["face.png", "-e", "happy", "--step-cache", "x"]))
+
+
+def test_other_editors_are_not_made_faster_by_it():
+    options = edit_parser().parse_args(
+        ["face.png", "-e", "happy", "--editor", "flux-kontext-dev", "--step-cache", "taylor"]
+    )
+    with pytest.raises(InputError, match="--step-cache is for --editor pixelsmile"):
+        chosen_editor(options)

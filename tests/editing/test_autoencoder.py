@@ -4,7 +4,14 @@ import pytest
 import torch
 from diffusers import AutoencoderKLQwenImage
 
-from pixelsmile.editing.autoencoder import DETAIL_TOLERANCE, decode_frames, encode_frames, keep_details
+from pixelsmile.editing import autoencoder
+from pixelsmile.editing.autoencoder import (
+    DETAIL_TOLERANCE,
+    decode_frames,
+    decode_latents,
+    encode_frames,
+    keep_details,
+)
 
 TOLERANCE = {"rtol": 0, "atol": 2e-5}
 
@@ -87,3 +94,37 @@ def test_details_come_back_where_an_edit_leaves_the_picture() -> None:
     slight = keep_details(reconstruction + DETAIL_TOLERANCE, source, reconstruction) - reconstruction
     expected = DETAIL_TOLERANCE + (source - reconstruction) / torch.e
     torch.testing.assert_close(slight, expected)
+
+
+@pytest.mark.parametrize("size", [(256, 128), (128, 264)])
+def test_tiles_leave_no_trace(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With three layers a level, as the published autoencoder has; the reach of its decoder is 13 latents."""
+    torch.manual_seed(5)
+    vae = AutoencoderKLQwenImage(base_dim=4, z_dim=4, num_res_blocks=2)
+    images = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(6)) * 2 - 1
+    latents = torch.randn(2, 4, size[0] // 8, size[1] // 8, generator=torch.Generator().manual_seed(7))
+    with torch.no_grad():
+        whole_mean, whole_pictures = encode_frames(vae, images)[0], decode_frames(vae, latents, clamp=False)
+        monkeypatch.setattr(autoencoder, "TILE_PX", 64)
+        mean, pictures = encode_frames(vae, images)[0], decode_frames(vae, latents, clamp=False)
+    torch.testing.assert_close(mean, whole_mean, rtol=0, atol=1e-5)
+    torch.testing.assert_close(pictures, whole_pictures, rtol=0, atol=1e-5)
+
+
+def test_many_pictures_are_decoded_a_tile_of_pixels_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    statistics = {"latents_mean": [0.0] * 4, "latents_std": [1.0] * 4}
+    vae = AutoencoderKLQwenImage(base_dim=8, z_dim=4, num_res_blocks=1, **statistics)
+    latents = torch.randn(5, 4, 4, 4, generator=torch.Generator().manual_seed(8))
+    seen: list[int] = []
+    stock = autoencoder.decode_frames
+
+    def counted(*arguments, **options):
+        seen.append(len(arguments[1]))
+        return stock(*arguments, **options)
+
+    with torch.no_grad():
+        at_once = decode_latents(vae, latents)
+        monkeypatch.setattr(autoencoder, "TILE_PX", 48)
+        monkeypatch.setattr(autoencoder, "decode_frames", counted)
+        torch.testing.assert_close(decode_latents(vae, latents), at_once, rtol=0, atol=1e-5)
+    assert seen == [2, 2, 1]

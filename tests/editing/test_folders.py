@@ -146,7 +146,7 @@ def test_a_model_may_have_its_own_prompts(copy: Path, portrait: Image.Image) -> 
         ({"device": "cpu", "offload": "model"}, "needs a GPU"),
         ({"device": "cpu", "quantization": "4bit"}, "needs a GPU"),
         ({"offload": "most"}, "choose from none, model, sequential"),
-        ({"quantization": "2bit"}, "choose from 8bit, 4bit"),
+        ({"quantization": "2bit"}, "choose from fp8, 8bit, 4bit"),
     ],
 )
 def test_devices_that_this_machine_lacks(options: dict, message: str) -> None:
@@ -237,7 +237,11 @@ def test_a_model_without_an_adapter_says_so_once(
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("q.gguf", b"GGUF\x03\0\0\0" + bytes(90), "is a GGUF file: a model is a diffusers folder"),
+        (
+            "q.gguf",
+            b"GGUF\x03\0\0\0" + bytes(90),
+            "is no transformer of the Qwen-Image family (it holds nothing",
+        ),
         ("model.bin", b"\x80\x02}q\0.", "is a pickle"),
         ("page.safetensors", b"<!DOCTYPE html><html>", "is an HTML page"),
         ("weights", b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
@@ -257,8 +261,10 @@ def test_what_lies_at_the_path_is_named(copy: Path, tmp_path: Path, monkeypatch:
     save_file({"x.lora_down.weight": torch.zeros(1, 1)}, "lora.safetensors")
     Path("owner").mkdir()
     shutil.copy("single.safetensors", "owner/name")
-    for file in ("single.safetensors", "owner/name"):
-        assert f"model '{file}' is a single safetensors file (of ComfyUI?)" in refusal(file)
+    assert "is a safetensors file under another name: call it name.safetensors" in refusal("owner/name")
+    assert "is no transformer of the Qwen-Image family (it holds img_in.weight" in refusal(
+        "single.safetensors"
+    )
     assert refusal("lora.safetensors").endswith("is a LoRA adapter: give it as --adapter")
     assert "is a file of a model: give its folder, 'copy'" in refusal("copy/model_index.json")
     assert "it is a part of one, give 'copy'" in refusal("copy/transformer")
@@ -275,7 +281,7 @@ def test_folders_of_other_things_are_named(tmp_path: Path) -> None:
     folder.mkdir()
     assert "it holds no files" in refusal(folder)
     (folder / "q.gguf").write_bytes(b"GGUF" + bytes(90))
-    assert "q.gguf is a GGUF file" in refusal(folder)
+    assert f"a single file is named itself, like {str(folder / 'q.gguf')!r}" in refusal(folder)
     (folder / "adapter_config.json").write_text("{}")
     assert "it is an adapter, give it as --adapter" in refusal(folder)
     (folder / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
@@ -323,7 +329,6 @@ def test_a_hub_cache_of_links_is_whole(model_folder: Path, tmp_path: Path) -> No
             ["diffusion_pytorch_model.fp16.safetensors"],
             "only diffusion_pytorch_model.fp16.safetensors, where",
         ),
-        (["q.gguf"], "transformer: only q.gguf, where diffusion_pytorch_model.safetensors is needed"),
         (
             ["a.safetensors", "b.safetensors"],
             "2 files of weights and no diffusion_pytorch_model.safetensors.",

@@ -23,7 +23,7 @@ def machine(monkeypatch):
     [
         (None, True, EMBEDDED, "no GPU found"),
         (80, False, EMBEDDED, "pixelsmile models fetch qwen-image-edit-2511"),
-        (24, True, EMBEDDED, "--offload model --quantization 8bit"),
+        (24, True, EMBEDDED, "--offload model --quantization fp8"),
         (80, True, FULL_MODEL, "on the GPU"),
     ],
 )
@@ -47,7 +47,7 @@ def test_what_is_asked_for_is_used_without_a_word(machine):
     [
         (None, True, GEOMETRIC, "no GPU found: using the geometric model, which moves a mesh of the face"),
         (80, False, GEOMETRIC, "the paper's would do better (pixelsmile doctor says what it needs)"),
-        (24, True, GEOMETRIC, "--offload model --quantization 8bit"),
+        (24, True, GEOMETRIC, "--offload model --quantization fp8"),
         (80, True, FULL_MODEL, "on the GPU"),
     ],
 )

@@ -62,6 +62,7 @@ def run(name, arguments, monkeypatch, **sizes):
         ("fed", ("components", "--triplets", 1, "--threads", 1), {}, "all six"),
         ("geometric", (), {"FACE_PX": 128, "PREVIEW_PX": 96, "ROUNDS": 1}, "ms an edit"),
         ("heads", ("--pictures", 2), {"INTENSITIES": (1.0,)}, "head_tilt 1 (10 deg)"),
+        ("memory", (), {"TRANSFORMERS": ((256, 128, 100, 1),), "AUTOENCODERS": ((8, 32),)}, "decoder"),
         (
             "pasting",
             (),
@@ -76,6 +77,13 @@ def run(name, arguments, monkeypatch, **sizes):
         ("screens", ("test", "--people", 1, "--workers", 0), {}, "all together: recall"),
         pytest.param(
             "screens", ("limits", "--people", 2, "--workers", 0), {}, "max_step_ratio", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "presets",
+            ("--people", 1, "--expressions", 1, "--steps", 4, "--rows", "fuse", "taylor=2", "anchors=1/2"),
+            {},
+            "anchors=1/2",
+            marks=pytest.mark.slow,
         ),
         ("startup", ("--rounds", 1), {}, "import pixelsmile"),
         pytest.param(

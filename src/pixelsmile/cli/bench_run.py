@@ -16,6 +16,8 @@ from pixelsmile.cli.editor_options import (
     check_options,
 )
 from pixelsmile.cli.options import (
+    ACCELERATIONS,
+    add_acceleration,
     add_adapter,
     add_control,
     add_device,
@@ -62,6 +64,7 @@ _OWN_OPTIONS = (
         "dtype",
         "offload",
         "quantization",
+        *ACCELERATIONS,
     ),
     "tell",  # of FED-Bench alone
 )
@@ -217,6 +220,7 @@ def _add_model(parser: CommandParser) -> argparse._ArgumentGroup:
         "auto (default): the face where it is small or the picture not square",
     )
     add_device(group)
+    add_acceleration(group)
     return group
 
 

@@ -15,6 +15,7 @@ from pixelsmile.cli.display import print_json
 from pixelsmile.cli.options import add_json
 from pixelsmile.cli.parsing import CommandParser
 from pixelsmile.editing.folders import FULL_MODEL, check_folder, read_options
+from pixelsmile.editing.memory import card_rows, least_gb
 from pixelsmile.editing.model_choice import (
     FULL_MODEL_DOWNLOAD_GB,
     FULL_MODEL_MEMORY_GB,
@@ -86,6 +87,11 @@ class Machine:
 def parser() -> CommandParser:
     """The options."""
     parser = CommandParser("doctor", "Say what this machine can run, what is missing, and what to type.", run)
+    parser.add_argument(
+        "--cards",
+        action="store_true",
+        help="also a table: which card runs the paper's model, with which options, at which size and batch",
+    )
     add_json(parser)
     return parser
 
@@ -95,9 +101,12 @@ def run(options: argparse.Namespace) -> int:
     machine = look_at_machine()
     lines = advice(machine)
     if options.json:
-        print_json({**asdict(machine), "ready": machine.ready, "advice": lines})
+        cards = {"cards": [asdict(row) for row in card_rows()]} if options.cards else {}
+        print_json({**asdict(machine), "ready": machine.ready, "advice": lines, **cards})
     else:
         _print_findings(machine, lines)
+        if options.cards:
+            _print_cards()
     return 0 if machine.ready else _BROKEN
 
 
@@ -121,6 +130,20 @@ def _print_findings(machine: Machine, lines: Sequence[str]) -> None:
         print(f"- {line}")
 
 
+def _print_cards() -> None:
+    """The table of `memory.card_rows`, with the words that make it right to read."""
+    print(
+        f"\n{FULL_MODEL} in 16 bits unless the options say otherwise, computed from its shapes, not measured:"
+    )
+    print(f"{'card':>7}  {'options':<35} {'one picture of':>14}  {'largest, one at':>15}  {'at once,':>8}")
+    print(f"{'':>7}  {'':<35} {'512 px takes':>14}  {'a time':>15}  {'512 px':>8}")
+    for row in card_rows():
+        print(
+            f"{row.card_gb:>4} GB  {row.options:<35} {row.total_gb:>11.1f} GB  {row.size_px:>12} px  "
+            f"{row.batch_size:>8}"
+        )
+
+
 def advice(machine: Machine) -> list[str]:
     """What to type on that machine, one line each."""
     missing = [name for name, version in machine.libraries.items() if version is None]
@@ -142,7 +165,8 @@ def _full_model_advice(machine: Machine) -> list[str]:
     if not machine.gpus:
         return [
             f"the paper's model, {FULL_MODEL}, needs a CUDA GPU, which was not found: "
-            f"{FULL_MODEL_MEMORY_GB} GB for 16 bits, 14 GB for 4 bits with --offload model"
+            f"{FULL_MODEL_MEMORY_GB} GB for 16 bits, {least_gb('4bit', 'model')} GB for 4 bits with "
+            "--offload model (pixelsmile doctor --cards)"
         ]
     memory_gb = max(gpu.memory_gb for gpu in machine.gpus)
     options = full_model_options(memory_gb)
@@ -155,7 +179,7 @@ def _full_model_advice(machine: Machine) -> list[str]:
             lines.append(
                 f"that needs more disk: set HF_HOME to a place with {FULL_MODEL_DOWNLOAD_GB} GB free"
             )
-    if "--quantization" in options and machine.extras["bitsandbytes"] is None:
+    if "bit" in options and machine.extras["bitsandbytes"] is None:
         lines.append('for --quantization: pip install -c constraints.txt -e ".[quantization]"')
     return lines
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pixelsmile.cli.editor_options import add_editor, add_server
 from pixelsmile.cli.options import (
+    add_acceleration,
     add_adapter,
     add_control,
     add_detector,
@@ -173,8 +174,8 @@ def _add_model(parser: CommandParser) -> None:
     group.add_argument(
         "--model",
         metavar="MODEL",
-        help="`embedded`, `geometric` (photographs, no GPU), a folder, or a hub id (default: what fits this "
-        "machine)",
+        help="`embedded`, `geometric` (photographs, no GPU), a folder, a hub id, or a single file of a "
+        "transformer (GGUF, or safetensors of 8 or 16 bits) (default: what fits this machine)",
     )
     add_adapter(group)
     add_control(group)
@@ -198,6 +199,7 @@ def _add_model(parser: CommandParser) -> None:
 def _add_machine(parser: CommandParser) -> None:
     group = parser.add_argument_group("where to run")
     add_device(group)
+    add_acceleration(group)
     group.add_argument(
         "--batch-size",
         type=whole_number("batch size", 1, MAX_BATCH_SIZE),

@@ -14,13 +14,17 @@ from pixelsmile.cli.editor_options import (
     pipeline_settings,
     remote_settings,
 )
+from pixelsmile.cli.options import ACCELERATIONS
 from pixelsmile.errors import InputError
 
 if TYPE_CHECKING:
     from pixelsmile.editing.editor import Editor
     from pixelsmile.editors.choice import EditorChoice
 
-_OWN_OPTIONS = ("adapter", "control", "shift", "guidance", "negative_prompt", "neutralise", "batch_size")
+_OWN_OPTIONS = (
+    *("adapter", "control", "shift", "guidance", "negative_prompt", "neutralise", "batch_size"),
+    *ACCELERATIONS,
+)
 _SERVER_OPTIONS = tuple("server_size" if name == "size" else name for name in SERVER_OPTIONS)
 
 

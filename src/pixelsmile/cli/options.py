@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from pixelsmile.cli.parsing import one_of, positive_number, whole_number
 from pixelsmile.editing.options import (
+    ATTENTIONS,
     DTYPE_NAMES,
     MAX_SEED,
     MAX_SIZE_PX,
     MAX_STEPS,
     MIN_SIZE_PX,
     OFFLOADS,
+    PRESET_NAMES,
     QUANTIZATIONS,
 )
 from pixelsmile.errors import DeviceError, InputError
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from pixelsmile.provenance.certificates import Signer
 
 NONE = "none"
+ACCELERATIONS = ("preset", "step_cache", "attention", "compile", "fuse")  # options of `add_acceleration`
 Options = argparse._ActionsContainer  # a parser, or a group of its options
 
 
@@ -162,12 +165,47 @@ def add_device(to: Options) -> None:
         "--quantization",
         type=one_of("quantization", QUANTIZATIONS),
         metavar="BITS",
-        help="8bit or 4bit weights, on a GPU",
+        help="weights in fewer bits: fp8 (on any device), or 8bit and 4bit (on a GPU, with bitsandbytes)",
+    )
+
+
+def add_acceleration(to: Options) -> None:
+    """What makes our models faster; `asked_model` reads it."""
+    to.add_argument(
+        "--preset",
+        type=one_of("preset", PRESET_NAMES),
+        metavar="NAME",
+        help=f"{' or '.join(PRESET_NAMES)}: few steps, with the adapter that was distilled for them",
+    )
+    to.add_argument(
+        "--step-cache",
+        metavar="KIND[=LEVEL]",
+        help="tell some forwards from those before: taylor=N computes one of N, first-block=SHARE those that "
+        "changed by more",
+    )
+    to.add_argument(
+        "--attention",
+        type=one_of("attention", ATTENTIONS),
+        metavar="KERNEL",
+        help=f"{', '.join(ATTENTIONS)} (default: torch's choice)",
+    )
+    to.add_argument(
+        "--compile",
+        action="store_true",
+        default=None,
+        help="compile the transformer's blocks, which takes a while once",
+    )
+    to.add_argument(
+        "--fuse",
+        action="store_true",
+        default=None,
+        help="merge the adapters into the weights",
     )
 
 
 def asked_model(options: argparse.Namespace) -> "ModelChoice":
     """What --model, --adapter and the options of `add_device` ask for."""
+    from pixelsmile.editing.acceleration import Acceleration
     from pixelsmile.editing.model_choice import ModelChoice
 
     return ModelChoice(
@@ -178,6 +216,9 @@ def asked_model(options: argparse.Namespace) -> "ModelChoice":
         options.offload or "none",
         options.quantization,
         getattr(options, "control", None),
+        Acceleration(
+            **{name: value for name in ACCELERATIONS if (value := getattr(options, name, None)) is not None}
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pixelsmile.cli.display import loading, remark
 from pixelsmile.cli.options import (
+    add_acceleration,
     add_adapter,
     add_control,
     add_device,
@@ -107,6 +108,7 @@ def parser() -> CommandParser:
         "--preload", action="store_true", help="load models before the first request"
     )
     add_device(parser.add_argument_group("the machine; --device cuda:0,cuda:1 works on both"))
+    add_acceleration(parser.add_argument_group("faster edits"))
     add_marks(parser.add_argument_group("what says that pictures are edits"))
     _add_limits(parser)
     add_quiet(parser)

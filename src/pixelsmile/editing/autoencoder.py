@@ -10,8 +10,16 @@ parameters, `save_pretrained` writes what was trained, and the other temporal sl
 transformer works on normalised latents, (latent - mean) / std channel by channel, with the statistics of the
 autoencoder's config.
 
+Pictures larger than TILE_PX go through the layers of high resolution tile by tile. Those see no further than
+a few pixels (norms are over channels, attention is at the lowest resolution alone, which is never cut): with
+a margin as wide as that the picture is the same to rounding, without seams, and nothing has to be blended.
+
 Shape suffixes: B pictures, C channels, H and W height and width (of the picture or of the latent, as named).
 """
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_qwenimage import (
@@ -29,6 +37,7 @@ from torch import Tensor, nn
 
 DETAIL_TOLERANCE = 24 / 127.5  # a change of so much, on average around, leaves 1 / e of the source's detail
 _DETAIL_REACH = 1 / 128  # of the longer side: how far around
+TILE_PX = 1024  # side of what is decoded at a time
 
 
 def encode_images(vae: AutoencoderKLQwenImage, images_BCHW: Tensor) -> Tensor:
@@ -48,12 +57,14 @@ def decode_latents(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor, *, clamp: 
     """Pictures in -1..1, in the autoencoder's dtype, from normalised latents.
 
     clamp: False leaves what lies outside, so that infinities can be seen (not where offloading moves the
-    weights: the stock method always cuts).
+    weights: the stock method always cuts). At most the pixels of a tile are decoded at a time.
     """
     latents_BCHW = denormalise(vae, latents_BCHW.float()).to(vae.dtype)
+    at_once = max(1, (TILE_PX // vae.spatial_compression_ratio) ** 2 // latents_BCHW[0, 0].numel())
+    parts = latents_BCHW.split(at_once)
     if _is_hooked(vae):
-        return vae.decode(latents_BCHW[:, :, None], return_dict=False)[0][:, :, 0]  # pyright: ignore
-    return decode_frames(vae, latents_BCHW, clamp=clamp)
+        return torch.cat([vae.decode(part[:, :, None], return_dict=False)[0][:, :, 0] for part in parts])
+    return torch.cat([decode_frames(vae, part, clamp=clamp) for part in parts])
 
 
 def keep_details(edits_BCHW: Tensor, source_1CHW: Tensor, reconstruction_1CHW: Tensor) -> Tensor:
@@ -109,19 +120,67 @@ def decode_frames(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor, *, clamp: b
 
 
 def _encode(encoder: QwenImageEncoder3d, x: Tensor) -> Tensor:
-    x = _conv(encoder.conv_in, x)
+    reach_px, step_px = 1, 1
     for layer in encoder.down_blocks:
-        x = _layer(layer, x)
+        reach_px += 2 * step_px
+        step_px *= 2 if isinstance(layer, QwenImageResample) else 1
+    x = _by_tiles(lambda tile: _down(encoder, tile), x, TILE_PX, reach_px, Fraction(1, step_px))
     x = _middle(encoder.mid_block, x)
     return _conv(encoder.conv_out, encoder.nonlinearity(_norm(encoder.norm_out, x)))
 
 
+def _down(encoder: QwenImageEncoder3d, x: Tensor) -> Tensor:
+    x = _conv(encoder.conv_in, x)
+    for layer in encoder.down_blocks:
+        x = _layer(layer, x)
+    return x
+
+
 def _decode(decoder: QwenImageDecoder3d, x: Tensor) -> Tensor:
     x = _middle(decoder.mid_block, _conv(decoder.conv_in, x))
+    reach, scale = 0.0, 1
+    for block in decoder.up_blocks:
+        reach += 2 * len(block.resnets) / scale
+        if block.upsamplers:
+            scale *= 2
+            reach += 1 / scale
+    reach += 1 / scale  # the last convolution
+    return _by_tiles(lambda tile: _up(decoder, tile), x, TILE_PX // scale, math.ceil(reach), Fraction(scale))
+
+
+def _up(decoder: QwenImageDecoder3d, x: Tensor) -> Tensor:
     for block in decoder.up_blocks:
         for layer in [*block.resnets, *(block.upsamplers or [])]:  # pyright: ignore[reportGeneralTypeIssues]
             x = _layer(layer, x)
     return _conv(decoder.conv_out, decoder.nonlinearity(_norm(decoder.norm_out, x)))
+
+
+def _by_tiles(
+    layers: Callable[[Tensor], Tensor], x: Tensor, side: int, reach: int, scale: Fraction
+) -> Tensor:
+    """What the layers make of x (B, C, H, W), tile by tile where it is larger than side x side.
+
+    reach: how far an output sees, in places of x. scale: places of the output for one of x.
+    """
+    height, width = x.shape[-2:]
+    if height * width <= side * side:
+        return layers(x)
+    margin = math.ceil(reach / scale.denominator) * scale.denominator  # whole places of the output
+    rows = []
+    for top in range(0, height, side):
+        tiles = []
+        for left in range(0, width, side):
+            seen_top, seen_left = max(0, top - margin), max(0, left - margin)
+            seen = x[..., seen_top : top + side + margin, seen_left : left + side + margin]
+            rows_made = _scaled(top - seen_top, min(side, height - top), scale)
+            columns_made = _scaled(left - seen_left, min(side, width - left), scale)
+            tiles.append(layers(seen)[..., rows_made, columns_made])
+        rows.append(torch.cat(tiles, dim=-1))
+    return torch.cat(rows, dim=-2)
+
+
+def _scaled(start: int, length: int, scale: Fraction) -> slice:
+    return slice(int(start * scale), int((start + length) * scale))
 
 
 def _middle(block: QwenImageMidBlock, x: Tensor) -> Tensor:

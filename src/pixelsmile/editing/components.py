@@ -3,7 +3,6 @@
 No part may run code that came with the folder, and none is built before its size was compared with its files.
 """
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -22,15 +21,19 @@ from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_b
 from transformers import AutoTokenizer, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from pixelsmile.editing.devices import Placement
+from pixelsmile.editing.devices import NEED_BITSANDBYTES, Placement
+from pixelsmile.editing.memory import Shapes, too_large
 from pixelsmile.editing.part_checks import ProcessorConfig, check_settings, checked, num_weights
-from pixelsmile.errors import ModelError, PixelSmileError
+from pixelsmile.editing.small_weights import load_transformer, quantise_linears
+from pixelsmile.editing.weight_file import WeightFile
+from pixelsmile.errors import DeviceError, ModelError, PixelSmileError
 
 _MODELS: dict[str, Any] = {
     "transformer": QwenImageTransformer2DModel,
     "vae": AutoencoderKLQwenImage,
     "text_encoder": Qwen2_5_VLForConditionalGeneration,
 }
+_KEPT_LAYERS = ("lm_head", "img_in", "txt_in", "proj_out", "norm_out.linear")  # in 16 bits: small, or unused
 _SLACK = 4  # weights that a configuration may ask for, over what the files hold: names are compared then
 # What a part in 4 or 8 bits by bitsandbytes has beside its weights.
 _QUANTISED = re.compile(
@@ -50,14 +53,31 @@ class Components:
     scheduler: FlowMatchEulerDiscreteScheduler
 
 
-def load_components(folder: Path, placement: Placement) -> Components:
+def load_components(folder: Path, placement: Placement, file: WeightFile | None = None) -> Components:
     """Load a folder that `check_folder` found whole. ModelError where a part is not of this family.
 
+    file: holds the transformer's weights, in place of the folder. Where those are in fewer bits already, only
+    the text encoder is quantised.
     Without offloading, the parts come to the device; with it they wait on the CPU until `offload` is called.
     torch.OutOfMemoryError where the device is too small.
     """
-    _check_sizes(folder)
-    models: dict[str, Any] = {part: _model(kind, folder, part, placement) for part, kind in _MODELS.items()}
+    if file is not None and file.is_gguf and placement.offload == "sequential":
+        raise ModelError(
+            f"{file.path.name} cannot be moved layer by layer: use --offload model, or a file of fewer bits"
+        )
+    shells = dict(zip(("transformer", "vae", "text_encoder"), without_storage(folder), strict=True))
+    _check_sizes(
+        folder, {part: shell for part, shell in shells.items() if not (file and part == "transformer")}
+    )
+    if placement.device.type == "cuda":
+        _check_room(shapes_of(**shells), placement, file)
+    models: dict[str, Any] = {}
+    for part, kind in _MODELS.items():
+        if part == "transformer" and file is not None:
+            with told_in_one_line(file.path):
+                models[part] = load_transformer(folder, file, placement)
+        else:
+            models[part] = _model(kind, folder, part, placement)
     parts = Components(
         **models,
         tokenizer=_part(AutoTokenizer, folder, "tokenizer"),
@@ -97,6 +117,10 @@ def _model(kind: Any, folder: Path, subfolder: str, placement: Placement) -> Any
     options = {dtype_option: placement.dtype, **_quantization(kind, placement)}
     model, loading = _part(kind, folder, subfolder, use_safetensors=True, output_loading_info=True, **options)
     _check_tensors(folder / subfolder, loading)
+    if placement.quantization == "fp8" and kind is not AutoencoderKLQwenImage:
+        if getattr(model, "quantization_method", None):
+            raise ModelError(f"{folder / subfolder} is quantised already: leave out quantization 'fp8'")
+        quantise_linears(model, _KEPT_LAYERS)
     if placement.offload != "none":
         model.to("cpu")  # what is quantised comes onto the GPU, where the next part needs its room
     return model
@@ -162,10 +186,49 @@ def without_storage(folder: Path) -> tuple[Any, Any, Any]:
         return found[0], found[1], Qwen2_5_VLForConditionalGeneration(text_config)
 
 
-def _check_sizes(folder: Path) -> None:
+def shapes_of(transformer: Any, vae: Any, text_encoder: Any) -> Shapes:
+    """What the memory of an edit follows from, of modules with or without numbers."""
+    words = text_encoder.get_input_embeddings().weight.numel()
+    tied = text_encoder.get_output_embeddings().weight is text_encoder.get_input_embeddings().weight
+    changed = [
+        layer
+        for name, layer in transformer.transformer_blocks.named_modules()
+        if isinstance(layer, torch.nn.Linear) and "_mod." not in name
+    ]
+    return Shapes(
+        transformer=_num_weights(transformer),
+        text_encoder=_num_weights(text_encoder),
+        vae=_num_weights(vae),
+        words=words if tied else 2 * words,
+        layer=words,
+        width=transformer.inner_dim,
+        targets=sum(layer.in_features + layer.out_features for layer in changed),
+        base_channels=vae.config["base_dim"],
+    )
+
+
+def _num_weights(part: Any) -> int:
+    return sum(weight.numel() for weight in part.parameters())
+
+
+def _check_room(shapes: Shapes, placement: Placement, file: WeightFile | None) -> None:
+    """DeviceError, before the long wait, where the GPU is smaller than the weights that it would hold."""
+    problem = too_large(
+        shapes,
+        torch.cuda.get_device_properties(placement.device).total_memory / 1e9,
+        placement.quantization,
+        placement.offload,
+        number_bytes=placement.dtype.itemsize,
+        transformer_gb=file.num_bytes / 1e9 if file is not None and file.is_small else None,
+    )
+    if problem is not None:
+        raise DeviceError(problem)
+
+
+def _check_sizes(folder: Path, shells: Mapping[str, Any]) -> None:
     """Refuse a configuration that asks for far more than the files hold: it would be allocated first."""
-    for name, model in zip(("transformer", "vae", "text_encoder"), without_storage(folder), strict=True):
-        wanted = sum(math.prod(tensor.shape) for tensor in model.parameters())
+    for name, model in shells.items():
+        wanted = _num_weights(model)
         held = num_weights(folder, name)
         if wanted > _SLACK * held:
             raise ModelError(
@@ -176,7 +239,7 @@ def _check_sizes(folder: Path) -> None:
 
 def _quantization(kind: Any, placement: Placement) -> dict[str, Any]:
     """The options that load a part in 8 or 4 bits, straight onto the GPU; none for the autoencoder."""
-    if placement.quantization is None or kind is AutoencoderKLQwenImage:
+    if placement.quantization not in NEED_BITSANDBYTES or kind is AutoencoderKLQwenImage:
         return {}
     if kind is Qwen2_5_VLForConditionalGeneration:
         from transformers import BitsAndBytesConfig

@@ -9,12 +9,16 @@ from pixelsmile.errors import DeviceError
 
 _BITSANDBYTES = "0.48"  # from here on, weights of 8 bits can leave the GPU
 
+NEED_BITSANDBYTES: tuple[Quantization, ...] = ("8bit", "4bit")  # and with it a GPU
 DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPE_NAMES}
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a model runs and in which numbers. quantization: of the transformer and the text encoder."""
+    """Where a model runs and in which numbers. quantization: of the transformer and the text encoder.
+
+    "fp8": 8-bit floats with a scale for each row, turned back where they are used; on any device.
+    """
 
     device: torch.device
     dtype: torch.dtype
@@ -41,10 +45,10 @@ def place(
         raise DeviceError(f"unknown offload {offload!r}: choose from {', '.join(OFFLOADS)}")
     if quantization is not None and quantization not in QUANTIZATIONS:
         raise DeviceError(f"unknown quantization {quantization!r}: choose from {', '.join(QUANTIZATIONS)}")
-    if on_cpu and (offload != "none" or quantization):
-        option = f"quantization {quantization!r}" if quantization else f"offload {offload!r}"
+    if on_cpu and (offload != "none" or quantization in NEED_BITSANDBYTES):
+        option = f"offload {offload!r}" if offload != "none" else f"quantization {quantization!r}"
         raise DeviceError(f"{option} needs a GPU, the device is {chosen}: leave it out")
-    if quantization:
+    if quantization in NEED_BITSANDBYTES:
         _require_bitsandbytes(quantization)
     return Placement(chosen, DTYPES[name], offload, quantization)
 

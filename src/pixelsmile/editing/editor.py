@@ -8,6 +8,7 @@ from typing import Any, Unpack
 
 from PIL import Image
 
+from pixelsmile.editing.acceleration import NOT_ACCELERATED, Acceleration
 from pixelsmile.editing.adapters.files import AdapterLike, adapter_specs, is_for
 from pixelsmile.editing.controls.files import find_control
 from pixelsmile.editing.edit_files import EditResult
@@ -56,25 +57,28 @@ class Editor:
         offload: str = "none",
         quantization: str | None = None,
         control: str | Path | None = None,
+        acceleration: Acceleration | None = None,
     ) -> "Editor":
         """Load a model and its adapters; the libraries stay silent meanwhile.
 
-        model: "embedded", a stock diffusers folder of the Qwen-Image-Edit family, or a hub id; or
+        model: "embedded", a stock diffusers folder of the Qwen-Image-Edit family, a hub id, or a single file
+        with the weights of its transformer (GGUF, or safetensors of 8 or 16 bits, as other tools write); or
         "geometric", which moves the mesh of a photographed face on a CPU, and takes none of what follows.
         None: the embedded one, which then refuses files that are no drawn portraits.
         adapter: one or several LoRAs (file, folder, hub id; with `=SCALE` or an AdapterSpec for a scale
         other than 1); the model's own where it has some if None, and none at all if `()` or "none". device:
         "cpu", "cuda", "cuda:1" (None: a GPU if there is one). dtype: "float32", "bfloat16" or "float16"
         (None: bfloat16 on a GPU, float32 on a CPU). offload: "none", "model" or "sequential", to save GPU
-        memory. quantization: "8bit" or "4bit" weights, on a GPU (None: as they are). control: the folder of a
-        trained control, which steers the bare model by strength (None: textual interpolation).
+        memory. quantization: "fp8", "8bit" or "4bit" weights, the latter two on a GPU (None: as they are).
+        control: the folder of a trained control, which steers the bare model by strength (None: textual
+        interpolation). acceleration: how it is made faster (None: not at all).
 
         Raises ModelError, AdapterError, DeviceError, InputError.
         """
         if model is not None and not isinstance(model, str | Path):
             raise ModelError(f"a model is a name, a folder or a hub id, not {type(model).__name__}")
         if model == GEOMETRIC:
-            return cls(_geometric(adapter, device, dtype, offload, quantization, control))
+            return cls(_geometric(adapter, device, dtype, offload, quantization, control, acceleration))
         from pixelsmile.editing.components import quiet_libraries
         from pixelsmile.editing.devices import place
         from pixelsmile.editing.engines.qwen import QwenEngine
@@ -85,7 +89,9 @@ class Editor:
         if found is not None and specs:
             raise AdapterError(f"{found.called} steers the bare model: leave the adapter out")
         with quiet_libraries():
-            engine = QwenEngine.load(str(model or EMBEDDED), specs, placement, found)
+            engine = QwenEngine.load(
+                str(model or EMBEDDED), specs, placement, found, acceleration or NOT_ACCELERATED
+            )
         return cls(engine, named=model is not None)
 
     def edit(
@@ -150,7 +156,7 @@ class Editor:
             seed=given["seed"],
             num_steps=given["steps"] or self.engine.info.steps,
             conditioning=given["conditioning"],
-            shift=given["shift"],
+            shift=given["shift"] or self.engine.info.shift,
             batch_size=given["batch_size"],
             domain=domain,
             neutralise=1.0 if neutralise is None else neutralise,
@@ -290,6 +296,7 @@ def _geometric(
     offload: str,
     quantization: str | None,
     control: str | Path | None,
+    acceleration: Acceleration | None,
 ) -> Engine:
     """The engine that has no weights to place. InputError for an option that it would not use."""
     from pixelsmile.editing.engines.geometric import GeometricEngine
@@ -301,6 +308,7 @@ def _geometric(
         "offload": offload != "none",
         "quantization": quantization is not None,
         "control": control is not None,
+        **dict.fromkeys((acceleration or NOT_ACCELERATED).as_dict(), True),
     }
     unused = [name for name, is_given in given.items() if is_given]
     if unused:

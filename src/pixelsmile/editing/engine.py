@@ -16,7 +16,8 @@ Stage = Literal["encode", "denoise", "decode"]
 class EngineInfo:
     """What an engine is made of, and what it was made for.
 
-    size: the root of the area of the pictures it was trained on, in pixels. square: trained on squares alone.
+    size: the root of the area of the pictures it was trained on, in pixels. shift: of the noise levels, where
+    it is not the checkpoint's own. square: trained on squares alone.
     words: all words that it and its adapters know, where they know no others. prompts: its own prompt for an
     expression, where it has one. offload, quantization: how it was made to fit a small card (see
     `devices.Placement`). remarks: what was found when it was loaded, and is noted with every edit.
@@ -31,6 +32,7 @@ class EngineInfo:
     dtype: str
     size: int
     steps: int
+    shift: float | None = None
     square: bool = False
     words: tuple[str, ...] | None = None
     domains: tuple[str, ...] = ("human", "anime")

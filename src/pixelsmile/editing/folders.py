@@ -11,7 +11,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pixelsmile.editing.options import MAX_GUIDANCE
-from pixelsmile.editing.part_checks import ADAPTER_TENSOR, PARTS, WEIGHT_FILES, check_parts
+from pixelsmile.editing.part_checks import PARTS, WEIGHT_FILES, check_parts, lone_weight_file
+from pixelsmile.editing.weight_file import SUFFIXES, WeightFile, read_weight_file
 from pixelsmile.errors import ModelError
 from pixelsmile.limits import path_within, read_json_object, regular_file, shown, validated
 from pixelsmile.store.hub import MODEL_PATTERNS, fetched
@@ -29,6 +30,11 @@ _STOCK_CONDITION_PX = 384
 _CONDITION_MULTIPLE_PX = 32  # the stock pipeline's rounding of the picture that the text encoder sees
 _SAME_AREA = 1.1  # working pictures are rounded to whole tokens, and may have a little more than their size
 _FAMILY = "QwenImageEdit"  # what the classes of its pipelines begin with
+_BASE_PATTERNS = [
+    *(f"{part}/*" for part in PARTS if part != "transformer"),
+    "*.json",
+    "transformer/config.json",
+]
 _SNIFFED_BYTES = 2**16
 _LOOKED_AT = 100  # files of a folder that may be anything
 
@@ -92,9 +98,14 @@ class ModelOptions(BaseModel):
 def find_model(model: str) -> Path:
     """The folder of a model: `embedded`, a folder, or a hub id (downloaded once), checked to be whole.
 
-    A path that exists is that path, also where it looks like a hub id. ModelError where there is none, where
-    it is something else, or where parts of it are missing, cut short or of another family.
+    A path that exists is that path, also where it looks like a hub id. Of a single file of a transformer, the
+    folder that it lies in, or FULL_MODEL's, of which all other parts are fetched. ModelError where there is
+    none, where it is something else, or where parts of it are missing, cut short or of another family.
     """
+    if single_file(model) is not None:
+        folder = _folder_around(Path(model)) or fetched(FULL_MODEL, _BASE_PATTERNS, "the other parts of ")
+        check_folder(folder, with_transformer=False)
+        return folder
     if model == EMBEDDED:
         from pixelsmile.embedded import model_path
 
@@ -113,6 +124,30 @@ def find_model(model: str) -> Path:
     if not is_utf8(str(folder)):
         raise ModelError(f"the name of model {str(folder)!r} is no UTF-8, nothing can load it: rename it")
     return folder
+
+
+def single_file(model: str) -> WeightFile | None:
+    """What is in the file that a model is named by; None for any other name. ModelError for a wrong file."""
+    if not model.lower().endswith(SUFFIXES) or not os.path.isfile(model):
+        return None
+    return read_weight_file(Path(model))
+
+
+def weight_file(model: str, folder: Path) -> WeightFile | None:
+    """The file that holds a model's transformer where it is none as diffusers saves it. ModelError.
+
+    It is the model itself, or lies alone in its folder's `transformer`. folder: as `find_model` found it.
+    """
+    if (file := single_file(model)) is not None:
+        return file
+    lone = lone_weight_file(folder)
+    return None if lone is None else read_weight_file(lone)
+
+
+def _folder_around(file: Path) -> Path | None:
+    """The model folder that a file lies in, at its top or in its `transformer`."""
+    around = file.absolute().parent
+    return next((path for path in (around, around.parent) if (path / MODEL_INDEX).is_file()), None)
 
 
 def is_hub_id(model: str) -> bool:
@@ -150,14 +185,15 @@ def alone(folder: Path, options: ModelOptions) -> ModelOptions:
     return options.model_copy(update={"guidance": 4.0, "steps": steps})
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, *, with_transformer: bool = True) -> None:
     """ModelError, in one line, for a folder that is no model, that lacks a part, or that has a wrong one.
 
-    No tensor is read: what can be told from names, sizes, settings and headers.
+    No tensor is read: what can be told from names, sizes, settings and headers. with_transformer: False
+    where its weights come from elsewhere.
     """
     try:
         _check_family(folder)
-        check_parts(folder)
+        check_parts(folder, with_transformer=with_transformer and lone_weight_file(folder) is None)
     except OSError as refused:
         raise ModelError(
             f"cannot read model folder {folder} ({refused.strerror or refused}): check its permissions"
@@ -189,12 +225,10 @@ def _file_kind(file: Path) -> str:
     with regular_file(file, error=ModelError) as (stream, _):
         beginning = stream.read(_SNIFFED_BYTES)
     try:
-        names = read_header(file, error=ModelError).tensors
+        read_header(file, error=ModelError)
     except ModelError:
-        return f"{kind_of(beginning)}: {whole}"
-    if any(ADAPTER_TENSOR.search(name) for name in names):
-        return "a LoRA adapter: give it as --adapter"
-    return f"a single safetensors file (of ComfyUI?): {whole}"
+        return f"{kind_of(beginning)}: {whole}, or a single file of its transformer, in GGUF or safetensors"
+    return f"a safetensors file under another name: call it {file.name}.safetensors"
 
 
 def _folder_kind(folder: Path) -> str:
@@ -209,8 +243,8 @@ def _folder_kind(folder: Path) -> str:
         return "it is an adapter, give it as --adapter"
     files = sorted(path for path in folder.iterdir() if path.is_file())
     for file in files[:_LOOKED_AT]:
-        if file.suffix in (".safetensors", ".gguf") and file.name not in WEIGHT_FILES.values():
-            return f"{file.name} is {_file_kind(file)}"
+        if file.suffix in SUFFIXES and file.name not in WEIGHT_FILES.values():
+            return f"a single file is named itself, like {str(file)!r}"
     if (folder / "config.json").is_file():
         return f"it is a single network; a model is a whole folder or a hub id, for example {FULL_MODEL}"
     return f"it {'holds other things' if files else 'holds no files'}; give for example {FULL_MODEL}"

@@ -5,9 +5,19 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pixelsmile.editing.acceleration import NOT_ACCELERATED, Acceleration
 from pixelsmile.editing.adapters.files import adapter_specs, find_adapter
 from pixelsmile.editing.controls.files import find_control
-from pixelsmile.editing.folders import EMBEDDED, FULL_MODEL, GEOMETRIC, check_folder, find_model, is_hub_id
+from pixelsmile.editing.folders import (
+    EMBEDDED,
+    FULL_MODEL,
+    GEOMETRIC,
+    check_folder,
+    find_model,
+    is_hub_id,
+    single_file,
+)
+from pixelsmile.editing.memory import best_way, least_gb, options_of
 from pixelsmile.errors import ModelError
 from pixelsmile.store.hub import downloaded
 
@@ -15,14 +25,7 @@ if TYPE_CHECKING:
     from pixelsmile.editing.editor import Editor
 
 FULL_MODEL_DOWNLOAD_GB = 60
-FULL_MODEL_MEMORY_GB = 64  # 20.4 + 8.3 billion weights of 2 bytes, and room to work
-_FITTING = (  # from how many GB on
-    (FULL_MODEL_MEMORY_GB, ""),
-    (46, " --offload model"),  # the transformer alone, in 16 bits
-    (24, " --offload model --quantization 8bit"),
-    (14, " --offload model --quantization 4bit"),
-    (0, " --offload sequential"),
-)
+FULL_MODEL_MEMORY_GB = least_gb(None, "none")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class ModelChoice:
     offload: str = "none"
     quantization: str | None = None
     control: str | None = None
+    acceleration: Acceleration = NOT_ACCELERATED
     reason: str | None = None
 
     def check_files(self) -> None:
@@ -50,6 +54,8 @@ class ModelChoice:
         found = None if self.control is None else find_control(self.control)
         for spec in adapter_specs(self.adapter) or ():
             find_adapter(spec)
+        if self.model is not None and single_file(self.model) is not None:
+            return  # the other parts may have to be fetched
         if self.model is not None and self.model != GEOMETRIC and not is_hub_id(self.model):
             folder = find_model(self.model)
             if found is not None:
@@ -108,6 +114,7 @@ def load_editor(
             offload=choice.offload,
             quantization=choice.quantization,
             control=choice.control,
+            acceleration=choice.acceleration,
         )
 
 
@@ -151,8 +158,7 @@ def gpu_memory_gb(device: str | None = None) -> float | None:
 
 def full_model_options(memory_gb: float) -> str:
     """The options under which the full model should fit into that much GPU memory (estimated)."""
-    fitting = next(options for least_gb, options in _FITTING if memory_gb >= least_gb)
-    return f"--model {FULL_MODEL}{fitting}"
+    return f"--model {FULL_MODEL}{options_of(*best_way(memory_gb))}"
 
 
 def is_downloaded(repository: str) -> bool:

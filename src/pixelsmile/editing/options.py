@@ -6,9 +6,15 @@ from typing import Any, Literal, TypedDict, Unpack, get_args
 from pixelsmile.errors import InputError
 
 Offload = Literal["none", "model", "sequential"]
-Quantization = Literal["8bit", "4bit"]
+Quantization = Literal["fp8", "8bit", "4bit"]
 Interpolation = Literal["all", "span", "velocity"]
 AdapterFormat = Literal["diffusers", "kohya", "peft", "comfyui"]
+Attention = Literal["native", "cudnn", "efficient", "flash", "flash3", "math", "sage", "xformers"]
+StepCacheKind = Literal["first-block", "taylor"]
+PresetName = Literal["lightning-4", "lightning-8"]
+ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
+STEP_CACHES: tuple[StepCacheKind, ...] = get_args(StepCacheKind)
+PRESET_NAMES: tuple[PresetName, ...] = get_args(PresetName)
 OFFLOADS: tuple[Offload, ...] = get_args(Offload)
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 DTYPE_NAMES = ("float32", "bfloat16", "float16")

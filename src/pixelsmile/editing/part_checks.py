@@ -179,13 +179,17 @@ class ProcessorConfig(_Config):
     largest: Annotated[int, Field(ge=1)]
 
 
-def check_parts(folder: Path) -> None:
-    """ModelError for a model folder that lacks files of a part, or has wrong ones."""
+def check_parts(folder: Path, *, with_transformer: bool = True) -> None:
+    """ModelError for a model folder that lacks files of a part, or has wrong ones.
+
+    with_transformer: False where the transformer's weights are in a file of another kind.
+    """
+    parts = [part for part in WEIGHT_FILES if with_transformer or part != "transformer"]
     missing = [row[0] for row in _NEEDED if not any((folder / name).is_file() for name in row)]
-    missing += [problem for part in WEIGHT_FILES for problem in _missing_weights(folder / part)]
+    missing += [problem for part in parts for problem in _missing_weights(folder / part)]
     if missing:
         raise ModelError(f"model folder {folder} is incomplete ({_some(missing)}): fetch or save it again")
-    tensors = {part: _tensors(folder / part) for part in WEIGHT_FILES}
+    tensors = {part: _tensors(folder / part) for part in parts}
     for part, found in tensors.items():
         _check_tensors(folder / part, found)
     check_settings(folder, {part: len(found) for part, found in tensors.items()})
@@ -239,13 +243,23 @@ def num_weights(folder: Path, part: str) -> int:
     return sum(prod(entry.shape) for entry in _tensors(folder / part).values())
 
 
+def lone_weight_file(folder: Path) -> Path | None:
+    """The one file of weights in a folder's `transformer`, where it is a GGUF file."""
+    part = folder / "transformer"
+    if not part.is_dir():
+        return None
+    found = [path for path in part.iterdir() if path.suffix in (".safetensors", ".gguf")]
+    return found[0] if len(found) == 1 and found[0].suffix == ".gguf" else None
+
+
 def weight_remarks(folder: Path) -> list[str]:
     """What is to be said about the weights of a model that can be used all the same."""
     return [
         f"the weights of {part} are 8-bit floats without scales: with an adapter such a model draws a grid "
         "over the picture; better take it in bfloat16, and --quantization 8bit where memory is short"
         for part in WEIGHT_FILES
-        if any(entry.dtype.startswith("F8_") for entry in _tensors(folder / part).values())
+        if not _missing_weights(folder / part)
+        and any(entry.dtype.startswith("F8_") for entry in _tensors(folder / part).values())
     ]
 
 

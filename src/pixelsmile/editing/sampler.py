@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pixelsmile.editing.conditioning import Control, Term, TextualInterpolation
+from pixelsmile.editing.fast_transformer import forget_steps, step_context
 from pixelsmile.editing.flow import PATCH, FlowSchedule, euler_step, make_noise, pack, unpack
 
 
@@ -100,6 +101,7 @@ class Denoiser:
         pictures_B = torch.tensor(pictures or [0] * len(tokens_BND), device=tokens_BND.device)
         rows = [(sample, term) for sample, terms in enumerate(conditions) for term in terms]
         velocity_BND = torch.zeros_like(tokens_BND, dtype=torch.float32)
+        num_forwards = 0
         for length in sorted({len(term.embedding) for _, term in rows}):
             alike = [(sample, term) for sample, term in rows if len(term.embedding) == length]
             for start in range(0, len(alike), self.batch_size):
@@ -110,7 +112,10 @@ class Denoiser:
                 steers = [term.steer for _, term in part if term.steer is not None]
                 self.control.steer(torch.stack(steers) if steers else None)
                 reference_RND = self.reference[pictures_B[samples_R]]
-                predicted_RND = self._forward(tokens_BND[samples_R], reference_RND, sigma, embeddings).float()
+                with step_context(self.transformer, f"forward {num_forwards}"):
+                    predicted = self._forward(tokens_BND[samples_R], reference_RND, sigma, embeddings)
+                num_forwards += 1
+                predicted_RND = predicted.float()
                 velocity_BND.index_add_(0, samples_R, weights_R.view(-1, 1, 1) * predicted_RND)
         return velocity_BND
 
@@ -142,6 +147,7 @@ def sample_latents(
     for first in range(0, len(samples), denoiser.batch_size):
         batch = samples[first : first + denoiser.batch_size]
         tokens_BND = _start(denoiser, batch)
+        forget_steps(denoiser.transformer)
         for step in range(num_steps):
             tokens_BND, estimate_BND = _step(denoiser, tokens_BND, batch, sigmas[step], sigmas[step + 1])
             yield StepTaken(len(batch), tokens_BND, first, estimate_BND)

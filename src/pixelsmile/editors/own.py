@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.editor import Editor
-from pixelsmile.editing.folders import GEOMETRIC, MODEL_INDEX, OPTIONS_FILE, find_model
+from pixelsmile.editing.folders import GEOMETRIC, MODEL_INDEX, OPTIONS_FILE, find_model, weight_file
 from pixelsmile.editing.options import EditOptions
 from pixelsmile.editing.part_checks import PARTS
 from pixelsmile.editing.pictures import open_source
@@ -115,7 +115,7 @@ class OwnEditor:
             "dtype": info.dtype,
             "quantization": info.quantization,
             "steps": settings.steps or info.steps,
-            "shift": settings.shift,
+            "shift": settings.shift or info.shift,
             "size": settings.size or info.size,
             "region": settings.region,
             "context": DEFAULT_CONTEXT,
@@ -173,7 +173,11 @@ class OwnEditor:
 def _weights_hash(model: str) -> str:
     if model == GEOMETRIC:
         return sha256_json({name: source["sha256"] for name, source in photo_sources().items()})
-    return _model_hash(find_model(model))
+    folder = find_model(model)
+    file = weight_file(model, folder)
+    if file is None:
+        return _model_hash(folder)
+    return sha256_json([_model_hash(folder), remembered_sha256(file.path)])
 
 
 @cache

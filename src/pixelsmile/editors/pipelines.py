@@ -24,7 +24,7 @@ from pixelsmile.editing.requests import parse_face_request
 from pixelsmile.editing.session import FaceFinder
 from pixelsmile.editors.editor import Capabilities, EditOutcome, Task
 from pixelsmile.editors.table import Fit, PipelineRun, Row
-from pixelsmile.errors import ModelError
+from pixelsmile.errors import InputError, ModelError
 from pixelsmile.faces.choice import manual_face
 from pixelsmile.faces.face import Face
 from pixelsmile.faces.masks import face_mask
@@ -220,6 +220,8 @@ def _load(folder: Path, run: PipelineRun, settings: PipelineSettings) -> tuple[A
     from pixelsmile.editing.components import quiet_libraries, told_in_one_line
     from pixelsmile.editing.devices import place
 
+    if settings.quantization == "fp8":
+        raise InputError("--quantization fp8 is for --editor pixelsmile: use 8bit or 4bit")
     placed = place(settings.device, settings.dtype, settings.offload, settings.quantization)
     kind = getattr(diffusers, run.pipeline)
     with quiet_libraries(), told_in_one_line(folder):

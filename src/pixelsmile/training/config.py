@@ -14,6 +14,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter
 from pixelsmile.editing.controls.settings import ConceptSliderSettings, MethodSettings
 from pixelsmile.editing.folders import find_model, is_hub_id
+from pixelsmile.editing.options import Quantization
 from pixelsmile.errors import AdapterError, ExpressionError, InputError, StrengthError
 from pixelsmile.expressions import check_strengths, parse_expression
 from pixelsmile.hashing import sha256_json
@@ -39,13 +40,14 @@ class _Section(BaseModel):
 class ModelSettings(_Section):
     """The frozen model that is adapted.
 
-    name: `embedded`, a folder, or a hub id. quantization: its transformer in fewer bits (on a GPU).
+    name: `embedded`, a folder, or a hub id. quantization: its transformer in fewer bits (fp8, or
+    8bit and 4bit on a GPU).
     precision: of the arithmetic; `auto` is bfloat16 where the device multiplies it, else float32.
     device: null is a GPU if there is one; which, and how many, is for `accelerate launch`.
     """
 
     name: str = "embedded"
-    quantization: Literal["8bit", "4bit"] | None = Field(
+    quantization: Quantization | None = Field(
         default=None,
         validation_alias=AliasChoices("quantization", "quantise"),  # what runs of before say
     )
@@ -287,7 +289,7 @@ class TrainingConfig(_Section):
 
     @model_validator(mode="after")
     def _fits_a_cpu(self) -> "TrainingConfig":
-        if self.model.device == "cpu" and self.model.quantization is not None:
+        if self.model.device == "cpu" and self.model.quantization in ("8bit", "4bit"):
             raise InputError("model.quantization needs a GPU, and model.device is cpu: leave one of them out")
         if self.model.device == "cpu" and self.optimiser.kind == "adamw8bit":
             raise InputError("optimiser.kind 'adamw8bit' needs a GPU: use 'adamw'")

@@ -28,6 +28,7 @@ from torch import Tensor
 from pixelsmile.editing.components import without_storage
 from pixelsmile.editing.flow import PATCH
 from pixelsmile.editing.folders import EMBEDDED, OPTIONS_FILE, find_model, read_options
+from pixelsmile.editing.memory import WEIGHT_BYTES
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.store.hub import fetched
 from pixelsmile.training.adapter import add_adapter, started
@@ -93,7 +94,7 @@ def estimate(
     shape = _shape(config, transformer, vae, num_branches, num_text)
     number_bytes = 2 if config.model.precision == "bfloat16" else 4
     weight_bytes = number_bytes if on_gpu else 4
-    frozen_bytes = {None: float(weight_bytes), "8bit": 1.0, "4bit": 0.53}[config.model.quantization]
+    frozen_bytes = {**WEIGHT_BYTES, None: float(weight_bytes)}[config.model.quantization]
     num_frozen, num_vae = _count(transformer.parameters()), _count(vae.parameters())
     if config.control is None:
         add_adapter(transformer, started(transformer, config.adapter), seed=0)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pixelsmile.editing.adapters.files import AdapterFile, AdapterSpec, find_adapter, is_for
 from pixelsmile.editing.adapters.updates import Kronecker, LowRank, Update, read_updates
+from pixelsmile.editing.small_weights import is_stored_small
 from pixelsmile.errors import AdapterError
 from pixelsmile.store.weight_hashes import remembered_sha256
 
@@ -20,21 +21,23 @@ _log = logging.getLogger(__name__)
 
 
 def load_adapters(
-    transformer: Any, specs: Sequence[AdapterSpec], *, offload: str = "none"
+    transformer: Any, specs: Sequence[AdapterSpec], *, offload: str = "none", fuse: bool = False
 ) -> list[dict[str, Any]]:
     """Load the adapters side by side, and freeze them; what was loaded, to be recorded.
 
-    `activate` chooses among them. offload: how the transformer will be. Each is checked against the
-    transformer before anything is changed: AdapterError names what does not fit. What a person should know
-    of a file is logged, and in its record.
+    `activate` chooses among them. fuse: they are only checked and recorded, since they are merged. offload:
+    how the transformer will be. Each is checked against the transformer before anything is changed:
+    AdapterError names what does not fit. What a person should know of a file is logged, and in its record.
     """
     files = [find_adapter(spec) for spec in specs]
     for file in files:
         _check_offload(file, offload)
+        _check_stored(file, transformer)
     updates = [fitting_updates(transformer, file, transformer.dtype) for file in files]
     loaded = []
     for index, (spec, file, fitting) in enumerate(zip(specs, files, updates, strict=True)):
-        _install(transformer, _name(index), fitting)
+        if not fuse:
+            _install(transformer, _name(index), fitting)
         for note in file.notes:
             _log.warning("adapter %s: %s", file.path.name, note)
         loaded.append(_record(spec, file, len(fitting)))
@@ -99,6 +102,15 @@ def _check_offload(file: AdapterFile, offload: str) -> None:
         raise AdapterError(
             f"adapter {file.path.name!r} is a DoRA, which cannot act under offload 'sequential': use "
             "offload 'model', or a plain LoRA"
+        )
+
+
+def _check_stored(file: AdapterFile, transformer: Any) -> None:
+    """A DoRA scales the rows of a layer by their norms, which weights in fewer bits do not show."""
+    if "DoRA" in file.contents.method and is_stored_small(transformer):
+        raise AdapterError(
+            f"adapter {file.path.name!r} is a DoRA, which cannot act on a base in 8 bits or fewer: use a "
+            "plain LoRA, or the base in bfloat16"
         )
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from pixelsmile.editing import autoencoder as codec
+from pixelsmile.editing.acceleration import NOT_ACCELERATED, PRESETS, Acceleration
 from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter, is_for
 from pixelsmile.editing.adapters.transformer import activate, load_adapters
 from pixelsmile.editing.components import Components, load_components, offload
@@ -22,15 +23,23 @@ from pixelsmile.editing.controls.control import load_control
 from pixelsmile.editing.controls.files import ControlFile
 from pixelsmile.editing.devices import Placement
 from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Preview, Progress
+from pixelsmile.editing.fast_transformer import accelerate, fuse_adapters
 from pixelsmile.editing.flow import PATCH, FlowSchedule, pack, unpack
-from pixelsmile.editing.folders import PUBLISHED_ADAPTER, ModelOptions, alone, find_model, read_options
+from pixelsmile.editing.folders import (
+    PUBLISHED_ADAPTER,
+    ModelOptions,
+    alone,
+    find_model,
+    read_options,
+    weight_file,
+)
 from pixelsmile.editing.part_checks import WEIGHT_FILES, weight_remarks
 from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.editing.sampler import Denoiser, Sample, StepTaken, sample_latents
 from pixelsmile.errors import AdapterError, ModelError, PixelSmileError
 from pixelsmile.store.hub import revision_of
-from pixelsmile.store.weight_hashes import fingerprint
+from pixelsmile.store.weight_hashes import fingerprint, remembered_sha256
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +64,7 @@ class QwenEngine:
         *,
         adapted: bool = False,
         record: Mapping[str, Any] | None = None,
+        acceleration: Acceleration = NOT_ACCELERATED,
     ) -> None:
         """adapters: those on the transformer, as `load_adapters` recorded them; other arguments as loaded.
 
@@ -62,12 +72,15 @@ class QwenEngine:
         transformer that was not loaded from a file: the one in training. record: of the model's files.
         """
         seen_size = options.seen_size(adapted=adapted or bool(adapters))
+        preset = None if acceleration.preset is None else PRESETS[acceleration.preset]
+        faster = acceleration.as_dict()
         self.info = EngineInfo(
             model=model,
             device=str(placement.device),
             dtype=str(placement.dtype).removeprefix("torch."),
             size=options.size,
-            steps=options.steps,
+            steps=options.steps if preset is None else preset.steps,
+            shift=None if preset is None else preset.shift,
             square=options.square,
             words=options.words,
             domains=options.domains,
@@ -83,11 +96,13 @@ class QwenEngine:
                 **(record or {}),
                 **({} if options.condition_size else {"condition_size": seen_size.px}),
                 **({"keep_details": True} if options.keep_details else {}),
+                **({"acceleration": faster} if faster else {}),
             },
         )
         self.parts = parts
         self.encoder = PromptEncoder(parts.text_encoder, parts.tokenizer, parts.image_processor, seen_size)
         self._placement = placement
+        self._fused = acceleration.fuse
         self._control = control or TextualInterpolation()
         self._keeps_details = options.keep_details
         self._hooks = offload(parts, placement) if placement.offload != "none" else None
@@ -99,16 +114,19 @@ class QwenEngine:
         adapters: Sequence[AdapterSpec] | None,
         placement: Placement,
         control: ControlFile | None = None,
+        acceleration: Acceleration = NOT_ACCELERATED,
     ) -> "QwenEngine":
         """Load a folder or hub id with these adapters (None: with its own, or with a control with none).
 
-        ModelError, AdapterError.
+        The adapter of a preset comes beside those that are given. ModelError, AdapterError, DeviceError.
 
         What a person should know of it is logged before the long wait, and kept in `info.remarks`.
         """
+        adapters = acceleration.with_preset(adapters)
         for spec in adapters or ():
             find_adapter(spec)  # a wrong one is refused before the model is fetched and loaded
         folder = find_model(model)
+        file = weight_file(model, folder)
         if control is not None:
             control.check(folder)
             adapters = adapters or ()  # it was trained on the bare base
@@ -116,23 +134,39 @@ class QwenEngine:
         if not adapters and not options.adapters and control is None:
             options = alone(folder, options)
         remarks = [*_without_adapter(model, adapters, options), *weight_remarks(folder)]
+        remarks += [] if file is None else file.remarks()
         for remark in remarks:
             _log.warning(remark)
-        parts = load_components(folder, placement)
+        parts = load_components(folder, placement, file)
+        weights = {"weights": {**file.as_dict(), "sha256": remembered_sha256(file.path)}} if file else {}
         specs = own_adapters(folder, options) if adapters is None else adapters
-        loaded = load_adapters(parts.transformer, specs, offload=placement.offload)
+        loaded = load_adapters(parts.transformer, specs, offload=placement.offload, fuse=acceleration.fuse)
+        if acceleration.fuse:
+            fuse_adapters(parts.transformer, specs)
+        accelerate(parts.transformer, acceleration, placement.device)
         if options.words is not None:
             taught = (word for spec in specs for word in find_adapter(spec).words)
             options = options.model_copy(update={"words": tuple(dict.fromkeys((*options.words, *taught)))})
         if adapters is None:  # recorded by the model's name: pictures travel, and folders name people
             for record, name in zip(loaded, options.adapters.values(), strict=True):
                 record["source"] = f"{model}/{name}"
-        record = _files_of(folder)
+        record = {**_files_of(folder), **weights}
         if control is None:
-            return cls(model, parts, placement, options, loaded, remarks, record=record)
+            return cls(
+                model, parts, placement, options, loaded, remarks, record=record, acceleration=acceleration
+            )
         steering = load_control(control, parts.transformer, placement.device)
         return cls(
-            model, parts, placement, options, loaded, remarks, steering, control.as_dict(), record=record
+            model,
+            parts,
+            placement,
+            options,
+            loaded,
+            remarks,
+            steering,
+            control.as_dict(),
+            record=record,
+            acceleration=acceleration,
         )
 
     @property
@@ -152,7 +186,8 @@ class QwenEngine:
         first = jobs[0]
         runs: list[_Run] = []
         try:
-            activate(self.parts.transformer, self.info.adapters, first.domain)
+            if not self._fused:
+                activate(self.parts.transformer, self.info.adapters, first.domain)
             references = []
             for place, job in enumerate(jobs):
                 yield place, Progress("encode", 0, 1)

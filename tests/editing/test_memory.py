@@ -1,0 +1,117 @@
+"""What an edit takes, computed from shapes: against the modules, and against what torch allocates."""
+
+import pytest
+import torch
+from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
+from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+from perf.memory import decoder_peak, transformer_peak
+from pixelsmile.editing import autoencoder
+from pixelsmile.editing.components import shapes_of
+from pixelsmile.editing.memory import (
+    FULL_SHAPES,
+    TILE_PX,
+    WAYS,
+    best_way,
+    card_rows,
+    decoder_numbers,
+    edit_memory,
+    least_gb,
+    too_large,
+    transformer_numbers,
+)
+
+TOLERANCE = 0.1
+
+
+@pytest.mark.parametrize(
+    ("width", "size_px", "text_tokens", "batch"), [(256, 512, 100, 1), (512, 256, 200, 2)]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_forward_takes_what_is_said(width, size_px, text_tokens, batch, dtype):
+    found = transformer_peak(width, size_px, text_tokens, batch, dtype)
+    said = transformer_numbers(width, size_px, batch, text_tokens) * dtype.itemsize
+    assert said == pytest.approx(found, rel=TOLERANCE)
+
+
+@pytest.mark.parametrize(("base_channels", "size_px"), [(8, 64), (16, 128)])
+def test_decoding_takes_what_is_said(base_channels, size_px):
+    found = decoder_peak(base_channels, size_px, torch.float32)
+    assert 4 * decoder_numbers(base_channels, size_px) == pytest.approx(found, rel=TOLERANCE)
+
+
+def test_no_more_than_a_tile_is_decoded_at_a_time():
+    assert TILE_PX == autoencoder.TILE_PX
+    assert decoder_numbers(96, 512, 4) == decoder_numbers(96, 1024) == decoder_numbers(96, 512, 12)
+    assert decoder_numbers(96, 2048) == decoder_numbers(96, 4096) < 1.5 * decoder_numbers(96, 1024)
+
+
+def test_the_full_model_has_these_shapes():
+    """Those of Qwen-Image-Edit-2511: diffusers' defaults, and Qwen2.5-VL-7B."""
+    with torch.device("meta"):
+        transformer = QwenImageTransformer2DModel(zero_cond_t=True)
+        vae = AutoencoderKLQwenImage()
+        text_encoder = Qwen2_5_VLForConditionalGeneration(
+            Qwen2_5_VLConfig(
+                tie_word_embeddings=False,
+                text_config={
+                    "vocab_size": 152064,
+                    "hidden_size": 3584,
+                    "intermediate_size": 18944,
+                    "num_hidden_layers": 28,
+                    "num_attention_heads": 28,
+                    "num_key_value_heads": 4,
+                    "rope_parameters": {
+                        "rope_type": "default",
+                        "mrope_section": [16, 24, 24],
+                        "rope_theta": 1e6,
+                    },
+                    "tie_word_embeddings": False,
+                },
+                vision_config={
+                    "depth": 32,
+                    "hidden_size": 1280,
+                    "intermediate_size": 3420,
+                    "num_heads": 16,
+                    "out_hidden_size": 3584,
+                },
+            )
+        )
+    assert shapes_of(transformer, vae, text_encoder) == FULL_SHAPES
+
+
+def test_every_way_takes_less_than_the_one_before_of_its_kind():
+    for quantization in (None, "8bit", "4bit"):
+        whole, parts = (edit_memory(quantization=quantization, offload=way) for way in ("none", "model"))
+        assert parts.total < whole.total
+    assert least_gb("4bit", "model") < least_gb("8bit", "model") < least_gb(None, "model")
+    assert edit_memory(batch_size=6).working > edit_memory().working
+    assert edit_memory(transformer_gb=13.0).weights < edit_memory().weights
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_way_is_taken_as_soon_as_it_fits(way):
+    quantization, offload = way
+    needed = edit_memory(quantization=quantization, offload=offload).total
+    assert WAYS.index(best_way(needed)) <= WAYS.index(way)
+    assert best_way(0.1) == (None, "sequential")
+
+
+def test_larger_cards_run_no_less():
+    rows = list(card_rows())
+    assert [row.card_gb for row in rows] == sorted(row.card_gb for row in rows)
+    assert all(row.size_px >= 512 and row.batch_size >= 1 for row in rows)
+    assert rows[-1].options == "none needed"
+
+
+def test_a_card_that_is_too_small_is_told_what_fits():
+    said = too_large(FULL_SHAPES, 24.0, None, "none")
+    assert said is not None
+    assert "the GPU has 24 GB, the weights that would be on it at once take 58 GB" in said
+    assert "use --offload model --quantization fp8 (pixelsmile doctor --cards)" in said
+    assert too_large(FULL_SHAPES, 24.0, "fp8", "model") is None
+    assert too_large(FULL_SHAPES, 80.0, None, "none") is None
+    in_a_file = too_large(FULL_SHAPES, 16.0, None, "none", transformer_gb=11.6)
+    assert in_a_file is not None
+    assert "use --offload model (" in in_a_file
+    assert "a file of fewer bits" in str(too_large(FULL_SHAPES, 8.0, "4bit", "model", transformer_gb=11.6))
