@@ -55,6 +55,7 @@ def test_a_run_and_the_same_again(capsys):
         ("--paper", "add --model Qwen/Qwen-Image-Edit-2511 --adapter PixelSmile/PixelSmile"),
         ("--model geometric --paper", "--paper is for a model that is prompted"),
         ("--model embedded --paper --steps 4 --region face", "--paper decides --steps, --region: leave one"),
+        ("--model embedded --paper --step-cache taylor", "--paper decides --step-cache: leave one"),
     ],
 )
 def test_the_papers_settings_are_decided_by_one_flag(options, words, capsys):

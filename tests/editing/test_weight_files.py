@@ -322,3 +322,19 @@ def test_what_cannot_act_together_is_said(weights, model_folder, tmp_path):
     transformer = load_transformer(model_folder, read_weight_file(file), place("cpu"))
     with pytest.raises(AdapterError, match="is a DoRA, which cannot act on a base in 8 bits"):
         load_adapters(transformer, [AdapterSpec(str(lora(tmp_path / "dora.safetensors", dora=True)))])
+
+
+def test_8_bits_keep_no_whole_weight_for_a_gradient() -> None:
+    plain = torch.nn.Linear(8, 6).requires_grad_(False)
+    layer = ScaledLinear.quantised(plain, plain.weight)
+    plain.weight.copy_(layer.whole_weight(torch.float32))
+    x, kept = torch.randn(3, 8, requires_grad=True), []
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: kept.append(tensor) or tensor, lambda it: it
+    ):
+        made = layer(x)
+    assert not any(tensor.numel() == plain.weight.numel() for tensor in kept)
+    torch.testing.assert_close(made, plain(x))
+    (found,) = torch.autograd.grad(made.square().sum(), x)
+    (wanted,) = torch.autograd.grad(plain(x).square().sum(), x)
+    torch.testing.assert_close(found, wanted)

@@ -301,8 +301,8 @@ def _check_paper(options: argparse.Namespace, choice: "EditorChoice") -> None:
         raise InputError(
             f"--paper is for a model that is prompted: add --model {FULL_MODEL} --adapter {PUBLISHED_ADAPTER}"
         )
-    names = ("steps", "shift", "guidance", "region")
-    if given := [f"--{name}" for name in names if getattr(options, name) is not None]:
+    names = ("steps", "shift", "guidance", "region", "preset", "step_cache")
+    if given := [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) is not None]:
         raise InputError(f"--paper decides {', '.join(given)}: leave one of the two out")
 
 

@@ -15,13 +15,14 @@ from pixelsmile.cli.display import print_json
 from pixelsmile.cli.options import add_json
 from pixelsmile.cli.parsing import CommandParser
 from pixelsmile.editing.folders import FULL_MODEL, check_folder, read_options
-from pixelsmile.editing.memory import card_rows, least_gb
+from pixelsmile.editing.memory import card_rows, edit_memory, least_gb
 from pixelsmile.editing.model_choice import (
     FULL_MODEL_DOWNLOAD_GB,
     FULL_MODEL_MEMORY_GB,
     full_model_options,
     is_downloaded,
 )
+from pixelsmile.editing.options import Quantization
 from pixelsmile.embedded import model_path
 from pixelsmile.errors import ModelError
 from pixelsmile.version import __version__
@@ -40,6 +41,7 @@ _LIBRARIES = {
 _EXTRAS = {
     "av": "av",
     "bitsandbytes": "bitsandbytes",
+    "gguf": "gguf",
     "onnx": "onnx",
     "opencv-python-headless": "cv2",
     "scikit-image": "skimage",
@@ -47,6 +49,7 @@ _EXTRAS = {
 _LIGHT = ("torch", "pillow", "skia-python")  # imported to see that they load; the others are only looked up
 FACE_EXTRAS = ("onnx", "opencv-python-headless", "scikit-image")
 _BROKEN = 1
+_TEXT_BITS: tuple[Quantization | None, ...] = (None, "fp8", "4bit")
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,19 @@ def _print_cards() -> None:
             f"{row.card_gb:>4} GB  {row.options:<35} {row.total_gb:>11.1f} GB  {row.size_px:>12} px  "
             f"{row.batch_size:>8}"
         )
+    print(_file_line())
+
+
+def _file_line() -> str:
+    """What a transformer in a file takes, and its text encoder, which is on the card before it."""
+    beside_gb = edit_memory(offload="model", transformer_gb=100).total - 100
+    whole, fp8, four = (
+        edit_memory(offload="model", transformer_gb=0, quantization=bits).total for bits in _TEXT_BITS
+    )
+    return (
+        f"a transformer in a file of F GB (GGUF), with --offload model: F + {beside_gb:.1f} GB, and no less\n"
+        f"than the text encoder: {whole:.1f} GB, {fp8:.1f} with --quantization fp8, {four:.1f} with 4bit"
+    )
 
 
 def advice(machine: Machine) -> list[str]:

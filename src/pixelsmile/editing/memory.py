@@ -172,13 +172,36 @@ def too_large(
     )
     if found.weights <= memory_gb:
         return None
-    options = options_of(*best_way(memory_gb, shapes)).strip()
-    if transformer_gb is not None:  # whose weights stay as they are
-        options = "--offload model" if offload == "none" else "a file of fewer bits"
+    if transformer_gb is None:
+        options = options_of(*best_way(memory_gb, shapes)).strip()
+    else:
+        options = _way_of_a_file(shapes, memory_gb, quantization, number_bytes, transformer_gb)
     return (
         f"the GPU has {memory_gb:.0f} GB, the weights that would be on it at once take {found.weights:.0f} "
         f"GB: use {options} (pixelsmile doctor --cards)"
     )
+
+
+def _way_of_a_file(
+    shapes: Shapes,
+    memory_gb: float,
+    quantization: Quantization | None,
+    number_bytes: int,
+    transformer_gb: float,
+) -> str:
+    """What fits where a transformer's weights stay as they are in its file: the text encoder's need not."""
+    ways: tuple[Quantization | None, ...] = (quantization, "fp8", "4bit")
+    for way in ways:
+        found = edit_memory(
+            shapes,
+            quantization=way,
+            offload="model",
+            number_bytes=number_bytes,
+            transformer_gb=transformer_gb,
+        )
+        if found.total <= memory_gb:
+            return options_of(way, "model").strip()
+    return "a file of fewer bits, --offload model and --quantization 4bit"
 
 
 def least_gb(quantization: Quantization | None, offload: Offload) -> int:

@@ -64,6 +64,9 @@ class ScaledLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) to (..., out), in the format of x."""
         bias = None if self.bias is None else self.bias.to(x.dtype)
+        if torch.is_grad_enabled() and x.requires_grad:
+            product: Tensor = _Product.apply(x, self)
+            return product if bias is None else product + bias
         return nn.functional.linear(x, self.whole_weight(x.dtype), bias)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "ScaledLinear":
@@ -72,6 +75,23 @@ class ScaledLinear(nn.Linear):
         super()._apply(fn, recurse)
         self.scale = scale.to(self.scale.device)
         return self
+
+
+class _Product(torch.autograd.Function):
+    """W x, which for its gradient turns W back once more: kept until then, all layers' would fill the memory
+    that 8 bits save.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: ScaledLinear) -> Tensor:
+        """(..., in) to (..., out)."""
+        ctx.layer = layer
+        return nn.functional.linear(x, layer.whole_weight(x.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """Of x; the weight is frozen."""
+        return gradients[0] @ ctx.layer.whole_weight(gradients[0].dtype), None
 
 
 def quantise_linears(module: nn.Module, kept: tuple[str, ...] = ()) -> None:

@@ -254,7 +254,9 @@ class QwenEngine:
         if not self._keeps_details:
             return None
         source_BCHW = to_tensor(job.image).to(reference_BCHW.device)
-        return source_BCHW, codec.decode_latents(self.parts.vae, reference_BCHW, clamp=False).float()
+        decoded_BCHW = codec.decode_latents(self.parts.vae, reference_BCHW, clamp=False).float()
+        self._check(job, decoded_BCHW)
+        return source_BCHW, decoded_BCHW
 
     @torch.inference_mode()
     def _decode(self, latents_BCHW: Tensor, runs: "Sequence[_Run]") -> list[Image.Image]:
