@@ -23,7 +23,7 @@ from pixelsmile.editing.options import ATTENTIONS
 from pixelsmile.editing.sampler import Denoiser
 from pixelsmile.editing.small_weights import quantise_linears
 
-TEXT_TOKENS = 220  # 196 of the picture that the text encoder sees, and a prompt
+TEXT_TOKENS = 348  # 324 of the picture that the text encoder sees beside an adapter, and a prompt
 TEXT_DIM, LATENT_CHANNELS, COMPRESSION = 3584, 16, 8
 
 

@@ -157,6 +157,14 @@ def test_a_preset_is_an_adapter_its_steps_and_its_shift(model_folder, portrait, 
     assert more["sigmas"] == [1, 0.5, 0]
 
 
+def test_a_preset_is_not_for_the_embedded_model():
+    """Before its adapter is fetched, which the embedded model could not take."""
+    with pytest.raises(
+        InputError, match="preset 'lightning-4' is for Qwen/Qwen-Image-Edit-2511, not embedded"
+    ):
+        Editor.from_pretrained(acceleration=Acceleration(preset="lightning-4"))
+
+
 def test_a_preset_brings_its_adapter():
     own = AdapterSpec("mine.safetensors")
     specs = Acceleration(preset="lightning-8").with_preset([own])

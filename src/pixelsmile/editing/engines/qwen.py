@@ -26,6 +26,8 @@ from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Preview
 from pixelsmile.editing.fast_transformer import accelerate, fuse_adapters
 from pixelsmile.editing.flow import PATCH, FlowSchedule, pack, unpack
 from pixelsmile.editing.folders import (
+    EMBEDDED,
+    FULL_MODEL,
     PUBLISHED_ADAPTER,
     ModelOptions,
     alone,
@@ -37,7 +39,7 @@ from pixelsmile.editing.part_checks import WEIGHT_FILES, weight_remarks
 from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.editing.sampler import Denoiser, Sample, StepTaken, sample_latents
-from pixelsmile.errors import AdapterError, ModelError, PixelSmileError
+from pixelsmile.errors import AdapterError, InputError, ModelError, PixelSmileError
 from pixelsmile.store.hub import revision_of
 from pixelsmile.store.weight_hashes import fingerprint, remembered_sha256
 
@@ -118,11 +120,14 @@ class QwenEngine:
     ) -> "QwenEngine":
         """Load a folder or hub id with these adapters (None: with its own, or with a control with none).
 
-        The adapter of a preset comes beside those that are given. ModelError, AdapterError, DeviceError.
+        The adapter of a preset comes beside those that are given. ModelError, AdapterError, DeviceError,
+        and InputError for a preset of the embedded model.
 
         What a person should know of it is logged before the long wait, and kept in `info.remarks`.
         """
-        adapters = acceleration.with_preset(adapters)
+        if acceleration.preset is not None and model == EMBEDDED:
+            raise InputError(f"preset {acceleration.preset!r} is for {FULL_MODEL}, not {model}: leave it out")
+        asked, adapters = adapters, acceleration.with_preset(adapters)
         for spec in adapters or ():
             find_adapter(spec)  # a wrong one is refused before the model is fetched and loaded
         folder = find_model(model)
@@ -133,7 +138,7 @@ class QwenEngine:
         options = read_options(folder)
         if not adapters and not options.adapters and control is None:
             options = alone(folder, options)
-        remarks = [*_without_adapter(model, adapters, options), *weight_remarks(folder)]
+        remarks = [*_without_adapter(model, asked, options), *weight_remarks(folder)]
         remarks += [] if file is None else file.remarks()
         for remark in remarks:
             _log.warning(remark)
