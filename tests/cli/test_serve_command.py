@@ -47,4 +47,4 @@ def test_without_its_libraries_it_says_what_to_install(
     for name in [name for name in sys.modules if name.startswith("pixelsmile.web.")]:
         monkeypatch.delitem(sys.modules, name)
     assert main(["serve"]) == 2
-    assert 'the server needs fastapi: pip install "pixelsmile[serve]"' in capsys.readouterr().err
+    assert 'the server needs fastapi: pip install -c constraints.txt -e ".[serve]"' in capsys.readouterr().err

@@ -18,6 +18,7 @@ pytest.importorskip("gradio", reason="the page needs the extra `studio`")
 from pixelsmile.cli.main import main
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
+from pixelsmile.web.address import listen
 from pixelsmile.web.studio import page
 from pixelsmile.web.studio.serving import read_passwords
 
@@ -39,7 +40,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @contextmanager
-def running(*options: str) -> Iterator[str]:
+def running(*options: str, end: signal.Signals = signal.SIGINT) -> Iterator[str]:
     """The studio's address. Nothing may be asked of another machine while it runs."""
     words = [sys.executable, "-c", PROGRAM, "studio", "--model", "geometric", "--port", "0", *options]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
@@ -52,7 +53,7 @@ def running(*options: str) -> Iterator[str]:
                 yield found[1]
                 break
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         said += process.communicate(timeout=60)[1].splitlines()
     assert [line for line in said if "OUTSIDE" in line or "Traceback" in line] == []
     assert process.returncode == 0, said
@@ -218,6 +219,35 @@ def test_a_file_of_passwords_is_read_whole_or_refused(tmp_path: Path, text: str)
         read_passwords(file)
     file.write_text("anna:a:b\n\nben:c\n")
     assert read_passwords(file) == {"anna": "a:b", "ben": "c"}
+    file.write_text("# carla:left us\nben:c\n", encoding="utf-8")
+    assert read_passwords(file) == {"ben": "c"}
+
+
+def test_it_starts_beside_a_proxy_and_leaves_nothing_when_its_terminal_goes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # where nobody answers
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with running("--host", "::1" if _has_ipv6() else "127.0.0.1", end=signal.SIGHUP) as url:
+        assert httpx2.get(url, trust_env=False).status_code == 200
+        assert list(tmp_path.glob("pixelsmile-studio-*"))
+    assert not list(tmp_path.glob("pixelsmile-studio-*"))
+
+
+def _has_ipv6() -> bool:
+    try:
+        listen("::1", 0).close()
+    except InputError:
+        return False
+    return True
+
+
+def test_without_the_tunnel_nothing_is_shared() -> None:
+    words = [sys.executable, "-c", PROGRAM, "studio", "--model", "geometric", "--port", "0", "--share"]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2, ended.stderr
+    assert "no public address could be made" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr and not ended.stdout
 
 
 def test_the_command_refuses_before_anything_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from pixelsmile.cli.options import (
 from pixelsmile.cli.parsing import CommandParser, parts_of, positive_number, whole_number
 from pixelsmile.errors import InputError
 
-EXTRA = 'pip install "pixelsmile[serve]"'
+EXTRA = 'pip install -c constraints.txt -e ".[serve]"'
 _MB, _MP = 2**20, 1_000_000
 _EPILOG = """examples:
   pixelsmile serve

@@ -1,15 +1,17 @@
 """The process around the page: it listens, asks for passwords where that is wanted, and cleans up."""
 
+import io
 import logging
 import os
 import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.request import getproxies_environment
 
 from pixelsmile.editing.edit_files import OutputFormat
 from pixelsmile.errors import InputError
@@ -38,10 +40,12 @@ class Door:
 
 
 def read_passwords(path: Path) -> dict[str, str]:
-    """NAME:PASSWORD, one a line. InputError for a file that has none, or has others."""
+    """NAME:PASSWORD, one a line; lines that begin with # do not count. InputError for a file that has none, or
+    has others.
+    """
     passwords: dict[str, str] = {}
     for number, line in enumerate(read_text(path, max_bytes=_MAX_PASSWORDS_BYTES).splitlines(), 1):
-        if not line.strip():
+        if not line.strip() or line.strip().startswith("#"):
             continue
         name, colon, password = line.strip().partition(":")
         if not (name and colon and password) or name in passwords:
@@ -60,12 +64,13 @@ def serve(
     *,
     max_loaded: int = MAX_LOADED,
 ) -> None:
-    """Show the page until SIGINT or SIGTERM; then everything that was uploaded or made there is gone.
+    """Show the page until SIGINT, SIGTERM, or the end of its terminal; then everything that was uploaded or
+    made there is gone.
 
     say: is told where it is. InputError where it cannot listen there, or cannot be shared.
     """
     ends = threading.Event()
-    before = {sig: signal.signal(sig, lambda *_: ends.set()) for sig in (signal.SIGINT, signal.SIGTERM)}
+    before = {sig: signal.signal(sig, lambda *_: ends.set()) for sig in _signals()}
     try:
         with showing(models, form, door, max_loaded=max_loaded) as (url, shared):
             say(f"the studio is at {url}: it ends with Ctrl-C, and its uploads with it")
@@ -77,12 +82,19 @@ def serve(
             signal.signal(sig, handler)
 
 
+def _signals() -> Iterator[signal.Signals]:
+    yield from (signal.SIGINT, signal.SIGTERM)
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none, and nohup ignores it
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        yield hang_up
+
+
 @contextmanager
 def showing(
     models: Served, form: OutputFormat, door: Door, *, max_loaded: int = MAX_LOADED
 ) -> Iterator[tuple[str, str | None]]:
     """The page, served in threads of its own while the block runs: its address, and its public one."""
-    with tempfile.TemporaryDirectory(prefix="pixelsmile-studio-") as name, _gradio_in(Path(name)):
+    with tempfile.TemporaryDirectory(prefix="pixelsmile-studio-") as name, _gradio_in(Path(name), door.host):
         from pixelsmile.web.studio.page import FILES, build
 
         with listen(door.host, door.port) as free:  # refuses in our words; a port of 0 gets a number
@@ -90,20 +102,26 @@ def showing(
         studio = Studio(models, Path(name), form, max_loaded=max_loaded)
         page = build(studio)
         try:
-            _, url, shared = page.launch(
-                **_at(door, port),
-                quiet=True,
-                prevent_thread_lock=True,
-                theme=_theme(),
-                css_paths=[FILES / "studio.css"],
-                allowed_paths=[name],
-                footer_links=[],
-                run_history=False,
-                enable_monitoring=False,
-                ssr_mode=False,
-                mcp_server=False,
-                pwa=False,
-            )
+            with redirect_stdout(io.StringIO()):  # of --share Gradio says more than is asked
+                _, url, shared = page.launch(
+                    **_at(door, port),
+                    quiet=True,
+                    prevent_thread_lock=True,
+                    theme=_theme(),
+                    css_paths=[FILES / "studio.css"],
+                    allowed_paths=[name],
+                    footer_links=[],
+                    run_history=False,
+                    enable_monitoring=False,
+                    ssr_mode=False,
+                    mcp_server=False,
+                    pwa=False,
+                )
+            if door.share and not shared:
+                raise InputError(
+                    "no public address could be made, Gradio's tunnel was not reached: leave --share out, or "
+                    "check the connection and what may block it"
+                )
             yield url.rstrip("/"), shared
         finally:
             page.close(verbose=False)
@@ -112,7 +130,7 @@ def showing(
 
 def _at(door: Door, port: int) -> dict[str, Any]:
     return {
-        "server_name": door.host,
+        "server_name": f"[{door.host}]" if ":" in door.host else door.host,
         "server_port": port,
         "share": door.share,
         "auth": list(door.passwords.items()) or None,
@@ -141,8 +159,14 @@ def _theme() -> Any:
 
 
 @contextmanager
-def _gradio_in(folder: Path) -> Iterator[None]:
-    """Gradio keeps its files in there, and says nothing to anybody; it reads both when it is loaded."""
+def _gradio_in(folder: Path, host: str) -> Iterator[None]:
+    """Gradio keeps its files in there, and says nothing to anybody; it reads both when it is loaded.
+
+    When it starts it asks its own page whether it is there: no proxy is to be asked for that.
+    """
+    if proxies := getproxies_environment():
+        direct = filter(None, (proxies.get("no"), "localhost", "127.0.0.1", host))
+        os.environ["no_proxy"] = ",".join(direct)
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     logging.getLogger("httpx").setLevel(logging.WARNING)
