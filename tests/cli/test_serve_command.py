@@ -17,6 +17,7 @@ from pixelsmile.cli import main
         (["--timeout", "-1"], "timeout '-1' is not a positive number"),
         (["--model", "no/such/folder/at/all"], "no/such/folder/at/all"),
         (["--model", "geometric", "--model", "geometric"], "two models are called 'geometric'"),
+        (["--model", "geometric", "--control", "none/here"], "geometric uses no adapter and no control"),
         (["--key-file", "missing"], "there is no file 'missing'"),
         (["--key-file", "short"], "key 1 of 'short' is none"),
         (["--key-file", "empty"], "'empty' holds no key"),

@@ -105,6 +105,11 @@ def test_the_command_says_what_the_sliders_say(given: dict[str, Any], typed: str
     assert command_line("a.jpg", edit, GEOMETRIC) == f"pixelsmile edit a.jpg {typed}"
 
 
+def test_a_name_is_not_typed_as_an_option() -> None:
+    words = shlex.split(command_line("-e.jpg", asked().edit(moves_units=True), GEOMETRIC))
+    assert edit_parser().parse_args(words[2:]).photos == ["./-e.jpg"]
+
+
 WEIGHTS = st.dictionaries(st.sampled_from(EXPRESSIONS), st.integers(0, 40).map(lambda n: n / 20), max_size=4)
 MOVED = st.dictionaries(st.sampled_from(UNITS), st.integers(0, 40).map(lambda n: n / 20), max_size=3)
 
@@ -276,6 +281,18 @@ def test_a_render_is_the_picture_that_its_command_makes(studio: Studio, tmp_path
     assert found.settings is not None
     with zipfile.ZipFile(packed.everything) as archive:
         assert sorted(archive.namelist()) == sorted([packed.main.name, "manifest.json"])
+
+
+def test_it_is_said_that_a_model_knows_no_photographs(tmp_path: Path) -> None:
+    async def run() -> None:
+        studio = Studio(served(["geometric", "embedded"], ModelChoice()), tmp_path)
+        visit, _ = await opened(studio)
+        wish = asked(visit).model_copy(update={"model": "embedded", "steps": 1})
+        (*_, told) = [event for event in await all_of(studio.render(wish, 1)) if isinstance(event, Told)]
+        assert "knows nothing else" in told.text
+        studio.close()
+
+    asyncio.run(run())
 
 
 def test_a_sweep_is_taken_in_every_form(studio: Studio) -> None:

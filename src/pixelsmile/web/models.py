@@ -59,6 +59,8 @@ def served(texts: Iterable[str], how: ModelChoice) -> Served:
             raise InputError(f"two models are called {name!r}: name one of them, as other={model}")
         choices[name] = _placed(model, how)
     if choices:
+        if (how.adapter or how.control) and all(one.model == GEOMETRIC for one in choices.values()):
+            raise InputError(f"the model {GEOMETRIC} uses no adapter and no control: leave it out")
         first = next(iter(choices))
         return Served(choices, first, first)
     photographs, drawn = (choose_model(how, drawn=drawn).model or GEOMETRIC for drawn in (False, True))

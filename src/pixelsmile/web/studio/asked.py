@@ -183,6 +183,7 @@ def command_line(photo: str, edit: Edit, choice: ModelChoice) -> str:
     """
     if choice.model != GEOMETRIC and any(request.units for request in edit.requests):
         raise ExpressionError("only the geometric model moves action units: choose it, or reset them")
+    photo = f"./{photo}" if photo.startswith("-") else photo  # else it would be read as an option
     return shlex.join(["pixelsmile", "edit", photo, *_what(edit), *_how(edit, choice), *_files(edit.form)])
 
 

@@ -40,8 +40,9 @@ class Door:
 
 
 def read_passwords(path: Path) -> dict[str, str]:
-    """NAME:PASSWORD, one a line; lines that begin with # do not count. InputError for a file that has none, or
-    has others.
+    """NAME:PASSWORD, one a line; lines that begin with # do not count.
+
+    InputError for a file that has none, or has others.
     """
     passwords: dict[str, str] = {}
     for number, line in enumerate(read_text(path, max_bytes=_MAX_PASSWORDS_BYTES).splitlines(), 1):
