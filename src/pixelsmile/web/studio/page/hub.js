@@ -16,7 +16,9 @@ const hub = (window.pixelsmileHub ??= (() => {
     emit: (name, detail) => (listeners[name] ?? []).forEach((act) => act(detail)),
     mix: () => (state.mixes[state.face] ??= { weights: {}, units: {}, neutral: false }),
     isSet: (mix) => mix.neutral || [mix.weights, mix.units].some((map) => Object.values(map).some(Boolean)),
-    asked: () => ({ visit: state.visit, face: state.face, mixes: state.mixes, strength: state.strength, neutralise: state.neutralise }),
+    // Of the faces that were looked at alone nothing is said.
+    said: () => Object.fromEntries(Object.entries(state.mixes).filter(([face, mix]) => face === state.face || hub.isSet(mix))),
+    asked: () => ({ visit: state.visit, face: state.face, mixes: hub.said(), strength: state.strength, neutralise: state.neutralise }),
     // act changes the state. commit: it is a step of the history (the end of a drag, not its middle); what one
     // control says in quick succession, as keys do, is one step.
     change(act, commit = true, by = null) {
@@ -68,7 +70,8 @@ const hub = (window.pixelsmileHub ??= (() => {
     },
     // The server's answer; a remark and null where it refuses.
     async call(name, data) {
-      const answer = await hub.server[name](data);
+      let answer = null;
+      try { answer = await hub.server[name](data); } catch { /* the connection is gone */ }
       if (!answer || answer.error) {
         hub.emit("remark", { text: answer?.error ?? "the studio does not answer: is it still running?", error: true });
         return null;

@@ -96,7 +96,12 @@ const reference = make("input", { type: "file", accept: "image/*", id: "ps-refer
 const copyFrom = async (asUnits) => {
   if (!reference.files[0]) return hub.emit("remark", { text: "choose the reference photograph first", error: true });
   hub.emit("remark", { text: "looking at the reference" });
-  const { path } = await upload(reference.files[0]);
+  let path;
+  try {
+    ({ path } = await upload(reference.files[0]));
+  } catch (error) {
+    return hub.emit("remark", { text: `the reference could not be sent: ${error.message}`, error: true });
+  }
   const copied = await hub.call("copy", { visit: hub.state.visit, path, units: asUnits });
   if (!copied) return;
   hub.change((state) => { state.mixes[state.face] = { weights: copied.weights, units: copied.units, neutral: false }; });
