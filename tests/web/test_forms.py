@@ -146,6 +146,8 @@ def test_the_rest_of_an_order() -> None:
     assert (order.size, order.stream, order.previews) == ((128, 64), True, 3)
     assert [face.title for face in order.faces] == ["1 happy", "2 sad"]
     assert order.notes == ("without a meaning here, not used: user, quality",)
+    (note,) = read_order({"prompt": "smile", "expression": "sad"}).notes
+    assert "the prompt was not used" in note
     sweep = read_order({"expression": "happy"}, sweep=True)
     assert (sweep.strengths, sweep.stream, sweep.previews) == ((0.0, 0.25, 0.5, 0.75, 1.0), True, 1)
     assert read_order({"expression": "happy", "partial_images": "0"}, sweep=True).previews == 0

@@ -42,6 +42,7 @@ _PARAMS: dict[type[PixelSmileError], str] = {
 _CLI_WORDS = (  # what the command line advises, as a client types it
     (re.compile(r"`pixelsmile faces PHOTO`"), "POST /v1/faces"),
     (re.compile(r" \(pixelsmile models list[^)]*\)"), ""),
+    (re.compile(r" \(--format\)"), " (output_format)"),
     (re.compile(r"--([a-z]+)"), r"\1"),
 )
 

@@ -370,13 +370,17 @@ def read_order(fields: dict[str, Any], *, sweep: bool = False) -> Order:
         size=None if asked.size == "auto" else (int(width), int(height)),
         previews=1 if sweep and "partial_images" not in fields else asked.partial_images,
         stream=sweep or asked.stream,
-        notes=tuple(_notes(others, None if own else wish, strengths)),
+        notes=tuple(_notes(asked, others, None if own else wish, strengths)),
     )
 
 
-def _notes(others: Sequence[str], wish: Wish | None, strengths: Sequence[float]) -> Iterator[str]:
+def _notes(
+    asked: EditFields, others: Sequence[str], wish: Wish | None, strengths: Sequence[float]
+) -> Iterator[str]:
     if others:
         yield _WITHOUT_MEANING.format(", ".join(others))
+    if asked.prompt.strip() and (asked.expression or asked.blend or asked.units):
+        yield "the prompt was not used: other fields say what the face shall show"
     if wish is not None:
         at = f" at {strengths[0]:g}" if len(strengths) == 1 else ""
         yield f"the prompt was read as {wish.expression}{at}"
