@@ -20,6 +20,7 @@ from pixelsmile.editing.memory import (
     too_large,
     transformer_numbers,
 )
+from pixelsmile.training.estimate import _text_encoder
 
 TOLERANCE = 0.1
 
@@ -116,3 +117,11 @@ def test_a_card_that_is_too_small_is_told_what_fits():
     in_a_file = too_large(FULL_SHAPES, 16.0, None, "model", transformer_gb=11.6)  # the text encoder is larger
     assert "use --offload model --quantization fp8 (" in str(in_a_file)
     assert "a file of fewer bits" in str(too_large(FULL_SHAPES, 8.0, "4bit", "model", transformer_gb=11.6))
+
+
+def test_a_training_counts_the_vocabulary_whole_as_an_edit_does():
+    """Of the text encoder: what `model.quantization` leaves in 16 bits."""
+    for quantization, each in (("fp8", 1.0), ("4bit", 0.53), (None, 2.0)):
+        part = _text_encoder(FULL_SHAPES, each, 2.0)
+        edit = edit_memory(offload="model", quantization=quantization, transformer_gb=0)
+        assert part.size_gb == pytest.approx(edit.weights)

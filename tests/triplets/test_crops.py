@@ -93,19 +93,19 @@ def test_a_detector_is_needed_where_nothing_is_said_of_what_is_cut(tmp_path: Pat
             (64, 96),
             {},
             {},
-            "3 pictures are not square and have no boxes, one is '.*a.png': pixelsmile train looks",
+            "3 pictures are not square, without boxes, one is '.*a.png': pixelsmile train looks",
         ),
         (
             (64, 96),
             {"face_box": (0, 0, 64, 96)},
             {"face_box": (0, 16, 64, 80)},
-            r"1 faces do not fit .*s.png' \(67%",
+            r"1 face does not fit .*s.png' \(67%",
         ),
         (
             (64, 192),
             {"face_box": (8, 8, 56, 60)},
             {"face_box": (8, 72, 56, 130)},
-            "2 targets are cut elsewhere than their sources, by up to 105% of the square: if",
+            "2 targets are cut elsewhere than the source, by up to 105% of the square: if",
         ),
     ],
 )

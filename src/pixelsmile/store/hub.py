@@ -6,6 +6,7 @@ download that was cut off goes on where it was.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -246,7 +247,8 @@ def fetched(repository: str, patterns: Sequence[str], what: str = "", *, error: 
     name, _, revision = repository.partition("@")
     revision = revision or pinned(name) or ""
     try:
-        return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(patterns)))
+        with _without_retries_told():
+            return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(patterns)))
     except HFValidationError:
         raise error(f"{repository!r} is neither a folder nor a hub id: give one of them") from None
     except GatedRepoError as failure:
@@ -261,6 +263,19 @@ def fetched(repository: str, patterns: Sequence[str], what: str = "", *, error: 
             f"cannot fetch {what}{repository!r} from the hub ({type(failure).__name__}): check the name and "
             f"the network, or give a folder{_other_revision(name, revision)}"
         ) from failure
+
+
+@contextmanager
+def _without_retries_told() -> Iterator[None]:
+    """For the block: no line of the hub's client for each of its tries, which one error sums up."""
+    from huggingface_hub.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _other_revision(name: str, revision: str) -> str:

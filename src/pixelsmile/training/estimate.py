@@ -25,10 +25,10 @@ from typing import Any
 
 from torch import Tensor
 
-from pixelsmile.editing.components import without_storage
+from pixelsmile.editing.components import shapes_of, without_storage
 from pixelsmile.editing.flow import PATCH
 from pixelsmile.editing.folders import EMBEDDED, OPTIONS_FILE, find_model, read_options
-from pixelsmile.editing.memory import WEIGHT_BYTES
+from pixelsmile.editing.memory import WEIGHT_BYTES, Shapes
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.store.hub import fetched
 from pixelsmile.training.adapter import add_adapter, started
@@ -94,6 +94,7 @@ def estimate(
     shape = _shape(config, transformer, vae, num_branches, num_text)
     number_bytes = 2 if config.model.precision == "bfloat16" else 4
     weight_bytes = number_bytes if on_gpu else 4
+    shapes = shapes_of(transformer, vae, text_encoder)
     frozen_bytes = {**WEIGHT_BYTES, None: float(weight_bytes)}[config.model.quantization]
     num_frozen, num_vae = _count(transformer.parameters()), _count(vae.parameters())
     if config.control is None:
@@ -104,7 +105,7 @@ def estimate(
     moment_bytes = 2 if config.optimiser.kind == "adamw8bit" else 8
     memory = [
         _weights("transformer, frozen", num_frozen, frozen_bytes, num_shards),
-        _weights("text encoder", _count(text_encoder.parameters()), frozen_bytes),
+        _text_encoder(shapes, frozen_bytes, weight_bytes),
         _weights("autoencoder", num_vae, weight_bytes),
         _weights("adapter", trained, 4, num_shards),
         _weights("its gradients", trained, 4, num_shards),
@@ -235,6 +236,15 @@ def _text_tokens(seen_size: tuple[int, int], num_words: int) -> int:
 def _weights(name: str, count: int, each: float, num_shards: int = 1) -> MemoryPart:
     spread = f", over {num_shards} processes" if num_shards > 1 else ""
     return MemoryPart(name, count * each / num_shards / _GB, f"{_readable(count)} x {each:g} bytes{spread}")
+
+
+def _text_encoder(shapes: Shapes, each: float, word_each: float) -> MemoryPart:
+    """Its vocabulary is never quantised."""
+    if each == word_each:
+        return _weights("text encoder", shapes.text_encoder, each)
+    rest = shapes.text_encoder - shapes.words
+    reason = f"{_readable(rest)} x {each:g} bytes, its words {_readable(shapes.words)} x {word_each:g}"
+    return MemoryPart("text encoder", (rest * each + shapes.words * word_each) / _GB, reason)
 
 
 def _transformer_activations(shape: _Shape, number_bytes: int) -> MemoryPart:

@@ -142,8 +142,8 @@ def _cut_remark(cut: Mapping[Path, float]) -> list[str]:
         return []
     worst = min(cut, key=lambda image: cut[image])
     return [
-        f"{len(cut)} faces do not fit into the square that is trained on, the worst in {str(worst)!r} "
-        f"({cut[worst]:.0%} of its box): take wider pictures, or leave them out"
+        f"{_counted(len(cut), 'face does', 'faces do')} not fit into the square that is trained on, "
+        f"the worst in {str(worst)!r} ({cut[worst]:.0%} of its box): take wider pictures, or leave them out"
     ]
 
 
@@ -151,8 +151,8 @@ def _placeless_remark(placeless: set[Path]) -> list[str]:
     if not placeless:
         return []
     return [
-        f"{len(placeless)} pictures are not square and have no boxes, one is {str(min(placeless))!r}: "
-        "pixelsmile train looks for their faces with data.detector"
+        f"{_counted(len(placeless), 'picture is', 'pictures are')} not square, without boxes, "
+        f"one is {str(min(placeless))!r}: pixelsmile train looks for their faces with data.detector"
     ]
 
 
@@ -161,6 +161,10 @@ def _shift_remark(shifts: Sequence[float]) -> list[str]:
     if not far:
         return []
     return [
-        f"{len(far)} targets are cut elsewhere than their sources, by up to {max(far):.0%} of the square: "
-        "if they are edits of them, give both the same box"
+        f"{_counted(len(far), 'target is', 'targets are')} cut elsewhere than the source, "
+        f"by up to {max(far):.0%} of the square: if they are edits of them, give both the same box"
     ]
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
