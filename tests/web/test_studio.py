@@ -263,7 +263,8 @@ def test_a_render_is_the_picture_that_its_command_makes(studio: Studio, tmp_path
         visit, _ = await opened(studio)
         command = (await studio.preview(asked(visit)))["command"]
         events = await all_of(studio.render(asked(visit), 1))
-        assert [event.text for event in events if isinstance(event, Told)][-1] == "done"
+        told = [event.text for event in events if isinstance(event, Told)][-1]
+        assert told == "done; a face mesh moved by action units: not the paper's method"
         packed = await studio.pack(visit, OutputFormat())
         assert packed is not None
         return command, packed

@@ -90,7 +90,9 @@ def render_work(asked: Asked, source: Source, num: int) -> Work:
         edit = asked.edit(moves_units=editor.engine.info.moves_units, num=num)
         info = editor.engine.info
         notes: list[str] = []
-        if info.note and not info.moves_units and not source.is_drawn:
+        if info.note and info.moves_units:
+            notes.append(info.note)
+        elif info.note and not source.is_drawn:
             notes.append(f"the picture is no portrait that pixelsmile drew. {info.note}")
         faces = tools.finder(notes.append).choose(source, edit.faces, edit.paste.context)
         yield from map(Note, notes)
