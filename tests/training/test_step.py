@@ -140,7 +140,7 @@ def test_the_gradient_reaches_the_adapter_alone(make_step, model):
     last = "transformer.transformer_blocks.1."
     unused = {  # what the last block does to the text goes nowhere
         f"{last}{module}.lora_{factor}.weight"
-        for module in ("attn.add_q_proj", "attn.to_add_out", "txt_mlp.net.2")
+        for module in ("attn.add_q_proj", "attn.to_add_out", "txt_mlp.net.0.proj", "txt_mlp.net.2")
         for factor in "AB"
     }
     assert reached == adapter.keys() - unused

@@ -69,7 +69,7 @@ def load_components(folder: Path, placement: Placement, file: WeightFile | None 
     _check_sizes(
         folder, {part: shell for part, shell in shells.items() if not (file and part == "transformer")}
     )
-    if placement.device.type == "cuda":
+    if placement.device.type == "cuda" and torch.cuda.is_available():
         _check_room(shapes_of(**shells), placement, file)
     models: dict[str, Any] = {}
     for part, kind in _MODELS.items():
