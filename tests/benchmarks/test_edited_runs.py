@@ -168,6 +168,16 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.parametrize("task", [None, 3, ["triplet"]])
+def test_a_task_that_is_no_object_is_named(made, tmp_path, task):
+    run = shutil.copytree(made / "ffe", tmp_path / "run")
+    (run / "spec.json").write_text(
+        json.dumps({**json.loads((run / "spec.json").read_text()), "tasks": [task]})
+    )
+    with pytest.raises(InputError, match="tasks"):
+        report(run)
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_file_of_a_run_gives_a_report_or_one_line(made, data):

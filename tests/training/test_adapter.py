@@ -127,7 +127,7 @@ def test_a_training_takes_the_layers_of_its_start(transformer, model_folder, tmp
     file = tmp_path / "a.safetensors"
     write_file(file, adapter_bytes(parameters, saved))
     other = load_tiny_model(model_folder).transformer
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", "pixelsmile")
     settings = started(other, SETTINGS.model_copy(update={"start": str(file)}))
     assert set(settings.layers) == set(TARGETS[layout])
     assert f"those of {file}: attn.to_q, " in caplog.text

@@ -122,7 +122,7 @@ class FedTaskRecord(TaskRecord):
 def _benchmark_of(task: Any) -> BenchmarkKind:
     if isinstance(task, TaskRecord):
         return task.benchmark
-    return "fed" if "triplet" in task else "ffe"
+    return "fed" if isinstance(task, dict) and "triplet" in task else "ffe"
 
 
 AnyTask = Annotated[
