@@ -190,7 +190,9 @@ class Walk:
         some = [("a.jpg", PHOTO.read_bytes()), ("b.jpg", PHOTO.read_bytes()), ("c.jpg", b"nothing")]
         files = [{"name": name, "mimeType": "image/jpeg", "buffer": data} for name, data in some]
         self.page.set_input_files("#batch .ps-own-drop input[type=file]", files)
-        self.page.wait_for_function("() => document.querySelector('#batch').innerText.includes('7.0 B')")
+        self.page.wait_for_function(
+            "() => document.querySelector('#batch').innerText.split('.jpg').length > 3"
+        )
         self.page.click("#batch-go")
         self.page.wait_for_selector("#batch :text('2 of 3 pictures edited')")
         self.shot("batch")
