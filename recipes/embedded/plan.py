@@ -10,9 +10,9 @@ class PicturePlan:
     """Which portraits are drawn. Identities are seeds; the ranges of training and testing do not meet."""
 
     size: int = 256  # px
-    num_identities: int = 875  # in each domain
-    num_canonical: int = 4  # of each: the one drawing that a plain prompt stands for, at full strength
-    num_combinations: int = 3  # of each: drawings that take the library's attributes to say
+    num_identities: int = 2_400  # in each domain; many people teach more than many pictures of few
+    num_canonical: int = 3  # of each: the one drawing that a plain prompt stands for, at full strength
+    num_combinations: int = 1  # of each: drawings that take the library's attributes to say
     strengths: tuple[float, ...] = (0.4, 0.67, 1.0)  # of combinations: slight, clear, strong
     first_training_seed: int = 0
     first_test_seed: int = 1_000_000
@@ -87,7 +87,7 @@ EDITOR_PHASES = (
     ),
     EditorPhase(
         "edit",
-        Optimisation(1_500, 1.2e-3, 25, 0.995, decay_share=0.7, checkpoint_every=100, log_every=25),
+        Optimisation(1_600, 1.2e-3, 25, 0.995, decay_share=0.7, checkpoint_every=100, log_every=25),
         batch_size=48, shift=5.0, focus=0.75, core_rows=(5, 14), core_columns=(4, 12), num_elsewhere=8,
         muon=True,
     ),
