@@ -50,7 +50,7 @@ def drawn(row: Row, units: ActionUnits) -> np.ndarray:
 @pytest.fixture(scope="module")
 def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generate") / "truth"
-    run(folder, people(3, compose=SWEEPS, generate={"editor": "truth"}))
+    run(folder, people(3, compose=SWEEPS, generate={"editor": "truth"}), num_workers=1)
     return folder
 
 

@@ -82,8 +82,9 @@ def build(
 ) -> Iterator[Progress]:
     """Do what the folder lacks, to the end or to step `until`; the rows are the same with any num_workers.
 
-    num_workers: processes; 0 works in this one. redo: first take away that step and all after it. ray: of
-    a cluster that does the work instead, its address (`RayWorkers`).
+    num_workers: processes of one thread each; 0 works in this one, whose number of threads the last bit of
+    an embedding depends on (`torch.set_num_threads(1)` for the rows of the others). redo: first take away
+    that step and all after it. ray: of a cluster that does the work instead, its address (`RayWorkers`).
     InputError before any work where a finished step was made with other settings, where a source is empty or
     something is not installed; OutputError where the folder cannot be written.
     """
