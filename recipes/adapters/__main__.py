@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--domain", choices=DOMAINS, required=True)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="that it may use")
     parser.add_argument(
-        "--into", type=Path, default=None, metavar="MODEL", help="a model folder whose adapter it becomes"
+        "--into", type=Path, metavar="MODEL", help="a folder like the embedded one, to be given it"
     )
     arguments = parser.parse_args()
     if arguments.into is not None:
@@ -33,7 +33,8 @@ def main() -> None:
             parser.error(str(error))
     start_log()
     work = arguments.work / arguments.domain
-    for command in commands(STAGES, arguments.domain, work):
+    model = "embedded" if arguments.into is None else str(arguments.into)
+    for command in commands(STAGES, arguments.domain, work, model):
         log.info("pixelsmile %s", " ".join(command))
         run_command(command, work / "log.txt", arguments.threads)
     adapter = work / STAGES[-1].name / ADAPTER_NAME

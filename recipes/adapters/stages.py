@@ -33,8 +33,10 @@ STAGES: tuple[Stage, ...] = (
 )
 
 
-def commands(stages: tuple[Stage, ...], domain: str, work: Path) -> list[tuple[str, ...]]:
-    """All of them in order; what was done before, `pixelsmile` leaves alone."""
+def commands(
+    stages: tuple[Stage, ...], domain: str, work: Path, model: str = "embedded"
+) -> list[tuple[str, ...]]:
+    """All of them in order, for the adapter of `model`; what was done before, `pixelsmile` leaves alone."""
     found: list[tuple[str, ...]] = []
     start: Path | None = None
     for stage in stages:
@@ -42,6 +44,7 @@ def commands(stages: tuple[Stage, ...], domain: str, work: Path) -> list[tuple[s
         drawing = ("--domain", domain, "-n", str(stage.num_triplets), *stage.drawing, "-o", str(triplets))
         found.append(("triplets", "draw", *drawing))
         settings = (
+            f"model.name={model}",
             f"data.triplets={triplets / 'triplets.jsonl'}",
             f"data.domain={domain}",
             f"data.cache={work / 'cache'}",
