@@ -31,7 +31,8 @@ from pixelsmile.benchmarks.metrics.linearity import pearson
 from pixelsmile.editing.acceleration import Acceleration
 from pixelsmile.editing.autoencoder import decode_latents, keep_details
 from pixelsmile.editing.engine import EditJob
-from pixelsmile.editing.engines.qwen import QwenEngine, samples_of
+from pixelsmile.editing.engines.jobs import samples_of
+from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.flow import euler_step, make_noise, pack, unpack
 from pixelsmile.editing.options import STEP_CACHES
 from pixelsmile.editing.pictures import to_pictures

@@ -44,7 +44,8 @@ from pixelsmile.editing.components import load_components, quiet_libraries
 from pixelsmile.editing.conditioning import interpolate
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.engine import EditJob, Target
-from pixelsmile.editing.engines.qwen import QwenEngine, samples_of
+from pixelsmile.editing.engines.jobs import samples_of
+from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.flow import add_noise, pack
 from pixelsmile.editing.folders import ModelOptions
 from pixelsmile.editing.pictures import to_pictures, to_tensor

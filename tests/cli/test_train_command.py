@@ -22,6 +22,8 @@ from training.two_processes import run_on_two
 from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel
 
 from pixelsmile.cli import main
+from pixelsmile.editing.adapters.choice import is_pixelsmiles
+from pixelsmile.editing.adapters.files import AdapterSpec
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.requests import Request
 from pixelsmile.embedded import encoder_paths
@@ -148,6 +150,7 @@ def test_instructions_are_learnt_and_their_words_known(tiny, tiny_model, capsys)
     assert "   2 rows of " in said
     assert main([*train, "--set", "validation.expressions=[]"]) == 0
     request = Request(prompt="let the whole face rest", strengths=(1.0,))
+    assert is_pixelsmiles(AdapterSpec("out/adapter.safetensors"))  # its header says so
     picture = Path("data/told.png")
     before, after = (
         Editor.from_pretrained("model", adapter=adapter, device="cpu")

@@ -1,5 +1,8 @@
 """What makes edits faster: the same pictures, or close ones; every way is recorded, or refused."""
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from pixelsmile.editing.adapters.files import AdapterSpec
 from pixelsmile.editing.editor import Editor
 from pixelsmile.errors import AdapterError, DeviceError, InputError
 
+LIGHTNING = "Qwen-Image-Edit-2511-Lightning-4steps-V1.0-bf16.safetensors"
 LAYERS = ("transformer_blocks.0.attn.to_q", "transformer_blocks.1.img_mlp.net.2")
 
 
@@ -140,7 +144,7 @@ def test_compiled_blocks_compute_the_same(model_folder, portrait, exact):
 
 def test_a_preset_is_an_adapter_its_steps_and_its_shift(model_folder, portrait, tmp_path):
     """With the file at hand, under its own name; another adapter beside it."""
-    lightning = lora(tmp_path, "Qwen-Image-Edit-2511-Lightning-4steps-V1.0-bf16.safetensors")
+    lightning = lora(tmp_path, LIGHTNING)
     other = lora(tmp_path)
     editor = Editor.from_pretrained(
         model_folder, [other, lightning], device="cpu", acceleration=Acceleration(preset="lightning-4")
@@ -148,13 +152,53 @@ def test_a_preset_is_an_adapter_its_steps_and_its_shift(model_folder, portrait, 
     settings = editor.edit(portrait, "happy", strengths=(1,)).settings
     assert [Path(adapter["source"]).name for adapter in settings["adapters"]] == [
         "lora.safetensors",
-        "Qwen-Image-Edit-2511-Lightning-4steps-V1.0-bf16.safetensors",
+        LIGHTNING,
     ]
     assert settings["steps"] == 4
     assert settings["sigmas"] == pytest.approx([1, 0.9, 0.75, 0.5, 0], abs=1e-5)  # 3 s / (1 + 2 s)
     assert settings["editor"]["acceleration"] == {"preset": "lightning-4"}
+    assert not settings["notes"]
     more = editor.edit(portrait, "happy", strengths=(1,), steps=2, shift=1.0).settings
     assert more["sigmas"] == [1, 0.5, 0]
+
+
+def test_what_is_asked_for_beside_a_preset_wins_and_is_said(model_folder, portrait, tmp_path):
+    lightning = lora(tmp_path, LIGHTNING)
+    folder = tmp_path / "guided"
+    shutil.copytree(model_folder, folder)
+    (folder / "pixelsmile.json").write_text('{"size": 64, "condition_size": 64, "steps": 4, "guidance": 4}')
+    editor = Editor.from_pretrained(
+        folder, lightning, device="cpu", acceleration=Acceleration(preset="lightning-4")
+    )
+    plain = editor.edit(portrait, "happy", strengths=(1,)).settings
+    assert "guidance" not in plain  # whatever the base's own is
+    asked = editor.edit(portrait, "happy", strengths=(1,), steps=8, shift=3.0, guidance=2.0).settings
+    assert (asked["steps"], asked["guidance"]) == (8, 2)
+    (note,) = [note for note in asked["notes"] if "preset" in note]
+    departures = "steps 8, not 4; guidance 2, not 1"
+    assert note == f"preset lightning-4 was distilled for other settings ({departures}): expect faults"
+
+
+def test_a_preset_comes_after_the_adapters_of_the_folder(model_folder, portrait, tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    lora(folder, "mine.safetensors")
+    options = {"size": 64, "condition_size": 64, "steps": 4, "adapters": {"human": "mine.safetensors"}}
+    (folder / "pixelsmile.json").write_text(json.dumps(options))
+    preset = replace(PRESETS["lightning-4"], adapter=lora(tmp_path, LIGHTNING))
+    monkeypatch.setitem(PRESETS, "lightning-4", preset)
+    acceleration = Acceleration(preset="lightning-4")
+    editor = Editor.from_pretrained(folder, device="cpu", acceleration=acceleration)
+    people = editor.edit(portrait, "happy", strengths=(1,)).settings
+    assert [(adapter["source"], adapter.get("domain")) for adapter in people["adapters"]] == [
+        (f"{folder}/mine.safetensors", "human"),
+        (preset.adapter, None),
+    ]
+    anime = editor.edit(portrait, "happy", strengths=(1,), domain="anime").settings
+    assert [adapter["source"] for adapter in anime["adapters"]] == [preset.adapter]
+    assert any(note.startswith("no adapter for anime pictures comes with") for note in anime["notes"])
+    alone = Editor.from_pretrained(folder, "none", device="cpu", acceleration=acceleration)
+    assert [adapter["source"] for adapter in alone.engine.info.adapters] == [preset.adapter]
 
 
 def test_a_preset_is_not_for_the_embedded_model():
@@ -170,7 +214,7 @@ def test_a_preset_brings_its_adapter():
     specs = Acceleration(preset="lightning-8").with_preset([own])
     assert specs == (own, AdapterSpec(PRESETS["lightning-8"].adapter))
     assert specs[1].source.endswith("Lightning-8steps-V1.0-bf16.safetensors")
-    assert Acceleration().with_preset(None) is None
+    assert Acceleration().with_preset([own]) == (own,)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from pixelsmile.editing.adapters.files import AdapterSpec
 from pixelsmile.editing.conditioning import TextualInterpolation, interpolate
 from pixelsmile.editing.devices import place
 from pixelsmile.editing.engine import EditJob, Target
-from pixelsmile.editing.engines.qwen import QwenEngine, samples_of
+from pixelsmile.editing.engines.jobs import samples_of
+from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.flow import pack
 from pixelsmile.editing.sampler import BatchDone, sample_latents
 from pixelsmile.embedded import model_path
@@ -139,14 +140,14 @@ def test_embeddings_equal_the_stock_pipelines(
         torch.testing.assert_close(embedding, theirs[0], rtol=0, atol=1e-5)
 
 
-def test_with_an_adapter_the_encoder_sees_the_source_as_it_is(
+def test_with_pixelsmiles_adapter_the_encoder_sees_the_source_as_it_is(
     model_folder: Path, tmp_path: Path, make_stock: MakeStock
 ) -> None:
     """As the reference shows it: its 512 x 512 source straight to `encode_prompt`, 324 tokens of it."""
     folder = tmp_path / "real"
     shutil.copytree(model_folder, folder)
     (folder / "pixelsmile.json").unlink()  # as on the hub, whose models say nothing about themselves
-    adapter = AdapterSpec(str(diffusers_now(tiny_transformer()).save(tmp_path)))
+    adapter = AdapterSpec(str(diffusers_now(tiny_transformer()).save(tmp_path, "my-PixelSmile.safetensors")))
     engine = QwenEngine.load(str(folder), [adapter], place("cpu"))
     source = smooth_picture(512)
     (ours,) = embeddings(engine, source, [HAPPY])
@@ -165,6 +166,23 @@ def test_with_an_adapter_the_encoder_sees_the_source_as_it_is(
     assert num_picture_tokens(alone, source) == num_picture_tokens(alone, smooth_picture(256)) == 196
     assert alone.info.record["condition_size"] == 384  # as the stock pipeline shows it
     assert (alone.info.steps, alone.info.guidance) == (40, 4)  # the card of 2511
+
+
+def test_with_another_adapter_the_encoder_sees_what_the_base_alone_does(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "real"
+    shutil.copytree(model_folder, folder)
+    (folder / "pixelsmile.json").unlink()
+    lightning = "Qwen-Image-Edit-2511-Lightning-4steps-V1.0-bf16.safetensors"
+    for name, remarks in (("style.safetensors", 1), (lightning, 0)):
+        adapter = AdapterSpec(str(diffusers_now(tiny_transformer()).save(tmp_path, name)))
+        engine = QwenEngine.load(str(folder), [adapter], place("cpu"))
+        assert num_picture_tokens(engine, smooth_picture(512)) == 196
+        assert engine.info.record["condition_size"] == 384
+        assert [remark.startswith("nothing says that adapter") for remark in engine.info.remarks] == [
+            True
+        ] * remarks
 
 
 def num_picture_tokens(engine: QwenEngine, source: Image.Image) -> int:

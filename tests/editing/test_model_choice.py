@@ -3,6 +3,7 @@
 import pytest
 
 from pixelsmile.editing import model_choice
+from pixelsmile.editing.acceleration import Acceleration
 from pixelsmile.editing.folders import EMBEDDED, FULL_MODEL, GEOMETRIC
 from pixelsmile.editing.model_choice import ModelChoice, choose_model, full_model_options, is_downloaded
 
@@ -33,6 +34,37 @@ def test_the_default(memory_gb, downloaded, model, reason, machine):
     assert choice.model == model
     assert reason in (choice.reason or "")
     assert "\n" not in (choice.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("memory_gb", "asked", "model"),
+    [
+        # What the weights take by `edit_memory`: 20.4 GB of 8 bits, 0.85 of an adapter, 0.23, and 1 of CUDA.
+        (24, {"quantization": "fp8", "offload": "model"}, FULL_MODEL),
+        (22, {"quantization": "fp8", "offload": "model"}, GEOMETRIC),
+        (23, {"quantization": "fp8", "offload": "model"}, FULL_MODEL),
+        (23, {"quantization": "fp8", "offload": "model", "preset": "lightning-4"}, GEOMETRIC),
+        (23, {"quantization": "fp8", "offload": "model", "preset": "lightning-4", "fuse": True}, FULL_MODEL),
+        (23, {"quantization": "fp8", "offload": "model", "preset": "lightning-4", "adapter": ()}, FULL_MODEL),
+        (23, {"quantization": "fp8", "offload": "model", "adapter": ["a/b", "c/d"]}, GEOMETRIC),
+        (24, {"offload": "model"}, GEOMETRIC),
+        (48, {"offload": "model"}, FULL_MODEL),
+        (80, {"dtype": "float32"}, GEOMETRIC),
+        (80, {"dtype": "bfloat16"}, FULL_MODEL),
+        (8, {"offload": "sequential"}, FULL_MODEL),
+    ],
+)
+def test_the_default_is_what_fits_as_it_was_asked_to_be_put(memory_gb, asked, model, machine, monkeypatch):
+    machine(memory_gb, True)
+    monkeypatch.setattr(ModelChoice, "check_device", lambda self: None)  # no GPU is here
+    given = dict(asked)
+    acceleration = Acceleration(preset=given.pop("preset", None), fuse=given.pop("fuse", False))
+    choice = choose_model(ModelChoice(acceleration=acceleration, **given), drawn=False)
+    assert choice.model == model
+    if model == GEOMETRIC:
+        put = "".join(f" --{name} {asked[name]}" for name in ("offload", "quantization") if name in asked)
+        assert f"{FULL_MODEL}{put}" in (choice.reason or "")
+        assert len(choice.reason or "") <= 300
 
 
 def test_what_is_asked_for_is_used_without_a_word(machine):

@@ -27,7 +27,7 @@ def editor(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Edit
     folder = tmp_path_factory.mktemp("real")
     shutil.copytree(model_folder, folder / "model")
     (folder / "model" / "pixelsmile.json").unlink()
-    adapter = diffusers_now(tiny_transformer()).save(folder)
+    adapter = diffusers_now(tiny_transformer()).save(folder, "PixelSmile-preview.safetensors")
     return Editor.from_pretrained(folder / "model", adapter=adapter, device="cpu")
 
 

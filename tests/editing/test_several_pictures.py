@@ -9,7 +9,8 @@ from PIL import Image, ImageOps
 from pixelsmile.editing import devices
 from pixelsmile.editing.engine import BatchingEngine, EditJob, EngineResult, Preview, Progress, Target
 from pixelsmile.editing.engines.geometric import GeometricEngine
-from pixelsmile.editing.engines.qwen import QwenEngine, preview_steps
+from pixelsmile.editing.engines.jobs import preview_steps
+from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.folders import read_options
 
 NEUTRAL, HAPPY, SAD = (f"Edit the person to show a {name} expression" for name in ("neutral", "happy", "sad"))

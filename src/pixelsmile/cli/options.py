@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixelsmile.cli.parsing import one_of, positive_number, whole_number
+from pixelsmile.cli.parsing import number_from, one_of, positive_number, whole_number
 from pixelsmile.editing.options import (
     ATTENTIONS,
     DTYPE_NAMES,
+    MAX_GUIDANCE,
     MAX_SEED,
     MAX_SIZE_PX,
     MAX_STEPS,
@@ -112,7 +113,7 @@ def add_sampling(to: Options) -> None:
     )
     to.add_argument(
         "--guidance",
-        type=positive_number("guidance"),
+        type=number_from("guidance", 1, MAX_GUIDANCE),
         metavar="X",
         help="classifier-free guidance (true_cfg_scale), 1 is none and takes half the time (default: 1 with "
         "an adapter, what its card says for a base alone)",

@@ -159,6 +159,14 @@ def positive_number(what: str) -> Callable[[str], float]:
     )
 
 
+def number_from(what: str, minimum: float, maximum: float) -> Callable[[str], float]:
+    """An argparse type: a number from `minimum` to `maximum`, or an InputError."""
+    return _number(
+        lambda number: minimum <= number <= maximum,
+        f"{what} {{!r}} is out of range: use a number from {minimum:g} to {maximum:g}",
+    )
+
+
 def share(what: str) -> Callable[[str], float]:
     """An argparse type: a number from 0 to 1, or an InputError."""
     return _number(

@@ -55,11 +55,21 @@ class StepCache:
 
 @dataclass(frozen=True)
 class Preset:
-    """An adapter that was distilled for few steps, and how it wants to be sampled. None of them is guided."""
+    """An adapter that was distilled for few steps, and how it wants to be sampled: without guidance."""
 
     adapter: str
     steps: int
     shift: float
+    guidance: float = 1.0
+
+    def departures(self, asked: Mapping[str, Any]) -> list[str]:
+        """What was asked for otherwise than it wants, each as `steps 8, not 4`; None: nothing was."""
+        wanted = {"steps": self.steps, "shift": self.shift, "guidance": self.guidance}
+        return [
+            f"{name} {asked[name]:g}, not {value:g}"
+            for name, value in wanted.items()
+            if asked.get(name) is not None and asked[name] != value
+        ]
 
 
 _LIGHTNING = (
@@ -70,6 +80,19 @@ PRESETS: dict[PresetName, Preset] = {
     "lightning-4": Preset(_LIGHTNING.format(4), 4, 3.0),
     "lightning-8": Preset(_LIGHTNING.format(8), 8, 3.0),
 }
+
+
+_PRESET_FILE = re.compile(r"lightning-(\d{1,3})steps", re.IGNORECASE)
+
+
+def is_of_a_preset(source: str) -> bool:
+    """Whether an adapter is of those that presets bring, or of their kind, by its file's name."""
+    return _preset_steps(source) is not None
+
+
+def _preset_steps(source: str) -> int | None:
+    found = _PRESET_FILE.search(PurePath(source).name)
+    return None if found is None else int(found[1])
 
 
 @dataclass(frozen=True)
@@ -101,16 +124,14 @@ class Acceleration:
         """The step cache, read."""
         return None if self.step_cache is None else StepCache.parse(self.step_cache)
 
-    def with_preset(self, specs: Sequence[AdapterSpec] | None) -> Sequence[AdapterSpec] | None:
+    def with_preset(self, specs: Sequence[AdapterSpec]) -> tuple[AdapterSpec, ...]:
         """The adapters with that of the preset after them, unless it is among them by its file's name."""
         if self.preset is None:
-            return specs
+            return tuple(specs)
         preset = PRESETS[self.preset]
-        given = tuple(specs or ())
-        mark = re.compile(rf"lightning-{preset.steps}steps", re.IGNORECASE)
-        if any(mark.search(PurePath(spec.source).name) for spec in given):
-            return given
-        return (*given, AdapterSpec(preset.adapter))
+        if any(_preset_steps(spec.source) == preset.steps for spec in specs):
+            return tuple(specs)
+        return (*specs, AdapterSpec(preset.adapter))
 
     def as_dict(self) -> dict[str, Any]:
         """What is not as usual, to be recorded."""

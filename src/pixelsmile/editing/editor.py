@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from PIL import Image
 
-from pixelsmile.editing.acceleration import NOT_ACCELERATED, Acceleration
+from pixelsmile.editing.acceleration import NOT_ACCELERATED, PRESETS, Acceleration, is_of_a_preset
 from pixelsmile.editing.adapters.files import AdapterLike, adapter_specs, is_for
 from pixelsmile.editing.controls.files import find_control
 from pixelsmile.editing.edit_files import EditResult
@@ -164,7 +164,7 @@ class Editor:
             negative=NO_WORDS if given["negative_prompt"] is None else given["negative_prompt"],
         )
         _check_negative(job, given["negative_prompt"], self.engine.info)
-        notes = [*notes, *self._adapter_notes(domain)]
+        notes = [*notes, *self._adapter_notes(domain), *self._preset_notes(given)]
         if given["restore"]:
             notes = [*source.original.notes, *notes]
             self.warn_of(source)
@@ -282,11 +282,22 @@ class Editor:
     def _adapter_notes(self, domain: str) -> list[str]:
         """What was found at loading, and whether the model is left alone with pictures of this domain."""
         info = self.engine.info
-        if not info.adapters or any(is_for(adapter, domain) for adapter in info.adapters):
+        adapters = [adapter for adapter in info.adapters if not is_of_a_preset(str(adapter["source"]))]
+        if not adapters or any(is_for(adapter, domain) for adapter in adapters):
             return list(info.remarks)
         note = f"no adapter for {domain} pictures comes with {info.model}: it edits them alone"
         _log.warning(note)
         return [*info.remarks, note]
+
+    def _preset_notes(self, given: EditOptions) -> list[str]:
+        """What was asked for in place of a preset's own: it is done so, and said."""
+        name = self.engine.info.record.get("acceleration", {}).get("preset")
+        departures = [] if name is None else PRESETS[name].departures(given)
+        if not departures:
+            return []
+        note = f"preset {name} was distilled for other settings ({'; '.join(departures)}): expect faults"
+        _log.warning(note)
+        return [note]
 
 
 def _geometric(

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from pixelsmile.editing.acceleration import Acceleration, StepCache
 from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter
-from pixelsmile.editing.adapters.transformer import fitting_updates
+from pixelsmile.editing.adapters.transformer import fitting_updates, load_adapters
 from pixelsmile.editing.adapters.updates import Kronecker, Update
+from pixelsmile.editing.devices import Placement
 from pixelsmile.editing.small_weights import is_stored_small
 from pixelsmile.errors import AdapterError, DeviceError
 
@@ -31,6 +32,20 @@ _BACKENDS = {
 }
 _NEED_GPU = ("cudnn", "efficient", "flash", "flash3", "sage", "xformers")
 _NUM_FIRST = 3  # steps that TaylorSeer computes before it extrapolates
+
+
+def equip(
+    transformer: Any, specs: Sequence[AdapterSpec], acceleration: Acceleration, placement: Placement
+) -> list[dict[str, Any]]:
+    """Put adapters on a loaded transformer, or merge them, and set it to run as fast as asked.
+
+    What was loaded, to be recorded. AdapterError, DeviceError.
+    """
+    loaded = load_adapters(transformer, specs, offload=placement.offload, fuse=acceleration.fuse)
+    if acceleration.fuse:
+        fuse_adapters(transformer, specs)
+    accelerate(transformer, acceleration, placement.device)
+    return loaded
 
 
 def accelerate(transformer: Any, acceleration: Acceleration, device: torch.device) -> None:

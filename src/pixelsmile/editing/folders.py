@@ -85,10 +85,10 @@ class ModelOptions(BaseModel):
     note: str = ""
 
     def seen_size(self, *, adapted: bool) -> ConditionSize:
-        """How large the text encoder sees the source, with an adapter on the model or alone.
+        """How large the text encoder sees the source, with an adapter of PixelSmile's on it or without.
 
         Where the folder does not say: with one, a source of up to `size` as it is (PixelSmile's own code, in
-        training and in inference: 324 tokens of 512 x 512 pixels); alone, as the stock pipeline shows it.
+        training and in inference: 324 tokens of 512 x 512 pixels); without, as the stock pipeline shows it.
         """
         if self.condition_size is not None:
             return ConditionSize(self.condition_size)

@@ -61,7 +61,7 @@ FULL_SHAPES = Shapes(
 
 @dataclass(frozen=True)
 class EditMemory:
-    """Of an edit, in GB, on the GPU. weights: all that is there at once. adapter: of rank ADAPTER_RANK.
+    """Of an edit, in GB, on the GPU. weights: all that is there at once. adapter: all, each of ADAPTER_RANK.
     working: the numbers of the widest moment.
     """
 
@@ -84,6 +84,7 @@ def edit_memory(
     offload: Offload = "none",
     number_bytes: int = 2,
     transformer_gb: float | None = None,
+    num_adapters: int = 1,
 ) -> EditMemory:
     """What an edit at `size_px` (the root of the area) takes with so many forwards at a time.
 
@@ -95,7 +96,7 @@ def edit_memory(
     vae = shapes.vae * number_bytes / GB
     denoising = transformer_numbers(shapes.width, size_px, batch_size) * number_bytes / GB
     decoding = decoder_numbers(shapes.base_channels, size_px, batch_size) * number_bytes / GB
-    adapter = ADAPTER_RANK * shapes.targets * number_bytes / GB
+    adapter = num_adapters * ADAPTER_RANK * shapes.targets * number_bytes / GB
     match offload:
         case "none":
             return EditMemory(transformer + text + vae, adapter, max(denoising, decoding))
@@ -204,9 +205,14 @@ def _way_of_a_file(
     return "a file of fewer bits, --offload model and --quantization 4bit"
 
 
-def least_gb(quantization: Quantization | None, offload: Offload) -> int:
+def least_gb(
+    quantization: Quantization | None, offload: Offload, *, number_bytes: int = 2, num_adapters: int = 1
+) -> int:
     """The memory, in whole GB, from which on a way fits one picture of 512 px."""
-    return math.ceil(edit_memory(quantization=quantization, offload=offload).total)
+    found = edit_memory(
+        quantization=quantization, offload=offload, number_bytes=number_bytes, num_adapters=num_adapters
+    )
+    return math.ceil(found.total)
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,23 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pixelsmile.editing.acceleration import NOT_ACCELERATED, Acceleration
-from pixelsmile.editing.adapters.files import adapter_specs, find_adapter
+from pixelsmile.editing.adapters.files import AdapterSpec, adapter_specs, find_adapter
 from pixelsmile.editing.controls.files import find_control
 from pixelsmile.editing.folders import (
     EMBEDDED,
     FULL_MODEL,
     GEOMETRIC,
+    PUBLISHED_ADAPTER,
     check_folder,
     find_model,
     is_hub_id,
     single_file,
 )
 from pixelsmile.editing.memory import best_way, least_gb, options_of
+from pixelsmile.editing.options import Offload, Quantization
 from pixelsmile.errors import ModelError
 from pixelsmile.store.hub import downloaded
 
@@ -73,7 +75,8 @@ class ModelChoice:
 
 
 def choose_model(asked: ModelChoice, *, drawn: bool) -> ModelChoice:
-    """What was asked for; else the full model if it is downloaded and the GPU holds it; else what runs here.
+    """What was asked for; else the full model if it is downloaded and the GPU holds it, with the dtype,
+    offload, quantization and preset that were asked for; else what runs here.
 
     drawn: whether the pictures are portraits that pixelsmile drew, which the embedded model knows; of others
     the geometric one moves the mesh of the face, and torch is asked about a GPU only where the weights are
@@ -83,7 +86,7 @@ def choose_model(asked: ModelChoice, *, drawn: bool) -> ModelChoice:
     if asked.model is None:
         if drawn or asked.device is not None:
             asked.check_device()
-        model, reason = _default_model(asked.device, drawn)
+        model, reason = _default_model(asked, drawn)
         chosen = replace(asked, model=model, reason=reason)
     chosen.check_device()
     return chosen
@@ -118,9 +121,9 @@ def load_editor(
         )
 
 
-def _default_model(device: str | None, drawn: bool) -> tuple[str, str]:
-    """The model for nobody's choice, and why. device: None, or one that is here."""
-    fallback = EMBEDDED if drawn else GEOMETRIC
+def _default_model(asked: ModelChoice, drawn: bool) -> tuple[str, str]:
+    """The model for nobody's choice, and why. asked: its device is here, or None."""
+    fallback, device = EMBEDDED if drawn else GEOMETRIC, asked.device
     using = f"using the {fallback} model"
     if not drawn:
         using += ", which moves a mesh of the face"
@@ -136,12 +139,32 @@ def _default_model(device: str | None, drawn: bool) -> tuple[str, str]:
             f"{FULL_MODEL} is not downloaded ({FULL_MODEL_DOWNLOAD_GB} GB): {using}; "
             "to use the full one: pixelsmile models fetch qwen-image-edit-2511"
         )
-    if memory_gb < FULL_MODEL_MEMORY_GB:
+    needed_gb = _needed_gb(asked)
+    if memory_gb < needed_gb:
         return fallback, (
-            f"this GPU has {memory_gb:.0f} GB, {FULL_MODEL} wants {FULL_MODEL_MEMORY_GB}: "
+            f"this GPU has {memory_gb:.0f} GB, {FULL_MODEL}{_put_so(asked)} wants {needed_gb}: "
             f"{using}; to use the full one: {full_model_options(memory_gb)}"
         )
     return FULL_MODEL, f"using {FULL_MODEL} on the GPU"
+
+
+def _needed_gb(asked: ModelChoice) -> int:
+    """The memory that the full model takes as it was asked to be put: each adapter has its share."""
+    given = adapter_specs(asked.adapter)
+    adapters = asked.acceleration.with_preset([AdapterSpec(PUBLISHED_ADAPTER)] if given is None else given)
+    return least_gb(
+        cast(Quantization | None, asked.quantization),
+        cast(Offload, asked.offload),
+        number_bytes=4 if asked.dtype == "float32" else 2,
+        num_adapters=0 if asked.acceleration.fuse else len(adapters),
+    )
+
+
+def _put_so(asked: ModelChoice) -> str:
+    """The options that `_needed_gb` heeds, as they are typed; with a space before each."""
+    dtype = f" --dtype {asked.dtype}" if asked.dtype == "float32" else ""
+    preset = asked.acceleration.preset
+    return options_of(asked.quantization, asked.offload) + dtype + (f" --preset {preset}" if preset else "")
 
 
 def gpu_memory_gb(device: str | None = None) -> float | None:

@@ -22,7 +22,7 @@ from pixelsmile.editing.edit_files import EditFiles, EditResult, OutputFormat, f
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engine import Progress
 from pixelsmile.editing.face_edits import PasteOptions, stream_faces
-from pixelsmile.editing.options import EditOptions
+from pixelsmile.editing.options import EditOptions, complete
 from pixelsmile.editing.pictures import Source
 from pixelsmile.editing.requests import FaceRequest, Request, sweep_titles
 from pixelsmile.errors import InputError, ModelError
@@ -170,6 +170,7 @@ class Edit:
 
     def __post_init__(self) -> None:
         file_names(list(self.titles), self.strengths, self.form)  # StrengthError
+        complete(**self.options)  # InputError
 
     @property
     def titles(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pixelsmile.editing.adapters.alphas import METADATA_KEY
-from pixelsmile.editing.adapters.files import AdapterFile
+from pixelsmile.editing.adapters.files import TRAINED_BY, WORDS, AdapterFile
 from pixelsmile.editing.adapters.formats import NAMINGS, Naming
 from pixelsmile.editing.adapters.updates import LowRank, Update, read_updates, tensors_of
 from pixelsmile.editing.options import AdapterFormat
@@ -153,4 +153,5 @@ def _notes(file: AdapterFile) -> dict[str, str]:
         "converted_from": f"{file.path.name}, SHA-256 {sha256_file(file.path)}",
         "converted_note": f"alpha is folded in: scale 1 (it was in: {file.alphas.source or 'none'})",
     }
-    return notes if file.base is None else {**notes, "base_model": file.base}
+    kept = {key: file.header.metadata[key] for key in (TRAINED_BY, WORDS) if key in file.header.metadata}
+    return {**notes, **kept, **({} if file.base is None else {"base_model": file.base})}

@@ -19,6 +19,7 @@ from pixelsmile.store.safetensors_header import Header, read_header
 
 NO_ADAPTER = "none"
 WORDS = "words"  # in the metadata of a file: see `AdapterFile.words`
+TRAINED_BY = "trained_by"  # the same: the program
 
 _FILE_NAMES = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -29,12 +30,14 @@ _SUFFIX = ".safetensors"
 class AdapterSpec:
     """An adapter to load: a safetensors file, a folder with one, or a hub id; and how strongly it applies.
 
-    domain: of the pictures that it is for, human or anime; None: all.
+    domain: of the pictures that it is for, human or anime; None: all. recorded_as: what edits call its
+    source, where it came with a model; None: as it is.
     """
 
     source: str
     scale: float = 1.0
     domain: str | None = None
+    recorded_as: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> "AdapterSpec":

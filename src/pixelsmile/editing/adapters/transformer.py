@@ -116,7 +116,7 @@ def _check_stored(file: AdapterFile, transformer: Any) -> None:
 
 def _record(spec: AdapterSpec, file: AdapterFile, num_modules: int) -> dict[str, Any]:
     record = {
-        "source": spec.source,
+        "source": spec.recorded_as or spec.source,
         "scale": spec.scale,
         "modules": num_modules,
         "sha256": remembered_sha256(file.path),

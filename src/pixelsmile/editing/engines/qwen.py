@@ -5,7 +5,6 @@ Shape suffixes: B pictures, C, H, W latents, N tokens, D channels of a token.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,21 @@ from torch import Tensor
 
 from pixelsmile.editing import autoencoder as codec
 from pixelsmile.editing.acceleration import NOT_ACCELERATED, PRESETS, Acceleration
+from pixelsmile.editing.adapters.choice import acting_adapters, adapter_remarks, any_is_pixelsmiles
 from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter, is_for
-from pixelsmile.editing.adapters.transformer import activate, load_adapters
+from pixelsmile.editing.adapters.transformer import activate
 from pixelsmile.editing.components import Components, load_components, offload
-from pixelsmile.editing.conditioning import Aim, Control, Prompt, TextualInterpolation
+from pixelsmile.editing.conditioning import Control, Prompt, TextualInterpolation
 from pixelsmile.editing.controls.control import load_control
 from pixelsmile.editing.controls.files import ControlFile
 from pixelsmile.editing.devices import Placement
 from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Preview, Progress
-from pixelsmile.editing.fast_transformer import accelerate, fuse_adapters
+from pixelsmile.editing.engines.jobs import Run, distinct, preview_steps, samples_of
+from pixelsmile.editing.fast_transformer import equip
 from pixelsmile.editing.flow import PATCH, FlowSchedule, pack, unpack
 from pixelsmile.editing.folders import (
     EMBEDDED,
     FULL_MODEL,
-    PUBLISHED_ADAPTER,
     ModelOptions,
     alone,
     find_model,
@@ -38,7 +38,8 @@ from pixelsmile.editing.folders import (
 from pixelsmile.editing.part_checks import WEIGHT_FILES, weight_remarks
 from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.prompts import PromptEncoder
-from pixelsmile.editing.sampler import Denoiser, Sample, StepTaken, sample_latents
+from pixelsmile.editing.sampler import Denoiser, StepTaken, sample_latents
+from pixelsmile.editing.weight_file import WeightFile
 from pixelsmile.errors import AdapterError, InputError, ModelError, PixelSmileError
 from pixelsmile.store.hub import revision_of
 from pixelsmile.store.weight_hashes import fingerprint, remembered_sha256
@@ -70,10 +71,10 @@ class QwenEngine:
     ) -> None:
         """adapters: those on the transformer, as `load_adapters` recorded them; other arguments as loaded.
 
-        control: with what is recorded of it; None: textual interpolation. adapted: an adapter is on the
-        transformer that was not loaded from a file: the one in training. record: of the model's files.
+        control: with what is recorded of it; None: textual interpolation. adapted: an adapter of PixelSmile's
+        is on the transformer, one of these or the one in training. record: of the model's files.
         """
-        seen_size = options.seen_size(adapted=adapted or bool(adapters))
+        seen_size = options.seen_size(adapted=adapted)
         preset = None if acceleration.preset is None else PRESETS[acceleration.preset]
         faster = acceleration.as_dict()
         self.info = EngineInfo(
@@ -93,7 +94,7 @@ class QwenEngine:
             quantization=placement.quantization,
             remarks=tuple(remarks),
             control=control_record,
-            guidance=options.guidance,
+            guidance=options.guidance if preset is None else preset.guidance,
             record={
                 **(record or {}),
                 **({} if options.condition_size else {"condition_size": seen_size.px}),
@@ -125,52 +126,33 @@ class QwenEngine:
 
         What a person should know of it is logged before the long wait, and kept in `info.remarks`.
         """
-        if acceleration.preset is not None and model == EMBEDDED:
-            raise InputError(f"preset {acceleration.preset!r} is for {FULL_MODEL}, not {model}: leave it out")
-        asked, adapters = adapters, acceleration.with_preset(adapters)
-        for spec in adapters or ():
-            find_adapter(spec)  # a wrong one is refused before the model is fetched and loaded
+        _refuse_early(model, adapters, acceleration)
         folder = find_model(model)
         file = weight_file(model, folder)
+        steered = control is not None
         if control is not None:
             control.check(folder)
-            adapters = adapters or ()  # it was trained on the bare base
         options = read_options(folder)
-        if not adapters and not options.adapters and control is None:
+        specs = acting_adapters(model, folder, options, adapters, acceleration, steered=steered)
+        if not specs and not steered:
             options = alone(folder, options)
-        remarks = [*_without_adapter(model, asked, options), *weight_remarks(folder)]
+        remarks = [*adapter_remarks(model, adapters, options, steered=steered), *weight_remarks(folder)]
         remarks += [] if file is None else file.remarks()
         for remark in remarks:
             _log.warning(remark)
         parts = load_components(folder, placement, file)
-        weights = {"weights": {**file.as_dict(), "sha256": remembered_sha256(file.path)}} if file else {}
-        specs = own_adapters(folder, options) if adapters is None else adapters
-        loaded = load_adapters(parts.transformer, specs, offload=placement.offload, fuse=acceleration.fuse)
-        if acceleration.fuse:
-            fuse_adapters(parts.transformer, specs)
-        accelerate(parts.transformer, acceleration, placement.device)
-        if options.words is not None:
-            taught = (word for spec in specs for word in find_adapter(spec).words)
-            options = options.model_copy(update={"words": tuple(dict.fromkeys((*options.words, *taught)))})
-        if adapters is None:  # recorded by the model's name: pictures travel, and folders name people
-            for record, name in zip(loaded, options.adapters.values(), strict=True):
-                record["source"] = f"{model}/{name}"
-        record = {**_files_of(folder), **weights}
-        if control is None:
-            return cls(
-                model, parts, placement, options, loaded, remarks, record=record, acceleration=acceleration
-            )
-        steering = load_control(control, parts.transformer, placement.device)
+        loaded = equip(parts.transformer, specs, acceleration, placement)
         return cls(
             model,
             parts,
             placement,
-            options,
+            _with_taught_words(options, specs),
             loaded,
             remarks,
-            steering,
-            control.as_dict(),
-            record=record,
+            None if control is None else load_control(control, parts.transformer, placement.device),
+            None if control is None else control.as_dict(),
+            adapted=any_is_pixelsmiles(specs),
+            record=_files_of(folder, file),
             acceleration=acceleration,
         )
 
@@ -189,7 +171,7 @@ class QwenEngine:
     def stream_many(self, jobs: Sequence[EditJob]) -> Iterator[tuple[int, Progress | EngineResult]]:
         """Run jobs of one `batch_key` with their samples in the same batches. Raises what `stream` raises."""
         first = jobs[0]
-        runs: list[_Run] = []
+        runs: list[Run] = []
         try:
             if not self._fused:
                 activate(self.parts.transformer, self.info.adapters, first.domain)
@@ -198,7 +180,7 @@ class QwenEngine:
                 yield place, Progress("encode", 0, 1)
                 prompts, reference_BCHW = self._encode(job)
                 yield place, Progress("encode", 1, 1)
-                runs.append(_Run(job, place, *samples_of(job, prompts, self._control)))
+                runs.append(Run(job, place, *samples_of(job, prompts, self._control)))
                 runs[-1].details = self._details(job, reference_BCHW)
                 references.append(reference_BCHW)
             denoiser = self._denoiser(first, torch.cat(references))
@@ -215,7 +197,7 @@ class QwenEngine:
                 pictures = self._decode(event.latents, [run for run, _ in finished])
                 for (run, _), picture in zip(finished, pictures, strict=True):
                     run.pictures.append(picture)
-                for run in _distinct(finished):
+                for run in distinct(finished):
                     yield run.place, Progress("decode", len(run.pictures), len(run.samples))
                     if len(run.pictures) == len(run.samples):
                         yield run.place, run.result(sigmas, denoiser.batch_size)
@@ -223,10 +205,10 @@ class QwenEngine:
             self._release()
 
     def _stepped(
-        self, acting: "Sequence[tuple[_Run, int]]", estimate_BND: Tensor, latent_size: tuple[int, int]
+        self, acting: Sequence[tuple[Run, int]], estimate_BND: Tensor, latent_size: tuple[int, int]
     ) -> Iterator[tuple[int, Progress]]:
         """What there is to say of the samples that took a step: how far each job is, and looks at some."""
-        for run in _distinct(acting):
+        for run in distinct(acting):
             rows = [row for row, (owner, _) in enumerate(acting) if owner is run]
             numbers = [acting[row][1] for row in rows]
             run.taken += len(rows)
@@ -264,7 +246,7 @@ class QwenEngine:
         return source_BCHW, decoded_BCHW
 
     @torch.inference_mode()
-    def _decode(self, latents_BCHW: Tensor, runs: "Sequence[_Run]") -> list[Image.Image]:
+    def _decode(self, latents_BCHW: Tensor, runs: Sequence[Run]) -> list[Image.Image]:
         """Pictures of samples, each of its run."""
         images_BCHW = codec.decode_latents(self.parts.vae, latents_BCHW, clamp=False)
         self._check(runs[0].job, images_BCHW)
@@ -305,51 +287,25 @@ class QwenEngine:
             self._hooks.maybe_free_model_hooks()
 
 
-class _Run:
-    """A job under way: its samples, which of them each picture of each target shows, and how far they are."""
-
-    def __init__(
-        self,
-        job: EditJob,
-        place: int,
-        samples: Sequence[Sample],
-        shown: list[list[int]],
-        conditionings: Sequence[str],
-    ) -> None:
-        self.job, self.place = job, place
-        self.samples = [replace(sample, picture=place) for sample in samples]
-        self.steps = [0] * len(samples)
-        self.taken = 0
-        self.pictures: list[Image.Image] = []
-        self.details: tuple[Tensor, Tensor] | None = None  # the source, and what the autoencoder makes of it
-        self._shown, self._conditionings = shown, tuple(conditionings)
-
-    def place_of(self, number: int) -> tuple[int, int]:
-        """The first picture that shows a sample: its target, and its place among the target's."""
-        return next((row, place.index(number)) for row, place in enumerate(self._shown) if number in place)
-
-    def result(self, sigmas: tuple[float, ...], batch_size: int) -> EngineResult:
-        images = [[self.pictures[number] for number in row] for row in self._shown]
-        return EngineResult(images, self._conditionings, sigmas, batch_size)
+def _refuse_early(model: str, adapters: Sequence[AdapterSpec] | None, acceleration: Acceleration) -> None:
+    """What is wrong whatever the model's files are: before they are fetched and loaded."""
+    if acceleration.preset is not None and model == EMBEDDED:
+        raise InputError(f"preset {acceleration.preset!r} is for {FULL_MODEL}, not {model}: leave it out")
+    for spec in acceleration.with_preset(adapters or ()):
+        find_adapter(spec)
 
 
-def _distinct(acting: Sequence[tuple[_Run, int]]) -> list[_Run]:
-    return list(dict.fromkeys(run for run, _ in acting))
+def _with_taught_words(options: ModelOptions, specs: Sequence[AdapterSpec]) -> ModelOptions:
+    """The words of a closed vocabulary, and those that adapters were trained on beside them."""
+    if options.words is None:
+        return options
+    taught = (word for spec in specs for word in find_adapter(spec).words)
+    return options.model_copy(update={"words": tuple(dict.fromkeys((*options.words, *taught)))})
 
 
-def preview_steps(job: EditJob) -> set[int]:
-    """After which steps a look is taken: evenly spread, never after the last, which is the picture itself."""
-    wanted = [round(job.num_steps * look / (job.previews + 1)) for look in range(1, job.previews + 1)]
-    return {step for step in wanted if 0 < step < job.num_steps}
-
-
-def own_adapters(folder: Path, options: ModelOptions) -> list[AdapterSpec]:
-    """The adapters that a model folder brings along, each for its domain."""
-    return [AdapterSpec(str(folder / name), domain=domain) for domain, name in options.adapters.items()]
-
-
-def _files_of(folder: Path) -> dict[str, Any]:
-    """Which weights these are: the commit of a model of the hub, and a fingerprint of each part.
+def _files_of(folder: Path, file: WeightFile | None) -> dict[str, Any]:
+    """Which weights these are: the commit of a model of the hub, a fingerprint of each part, and the file of
+    the transformer where it has one of its own.
 
     The transformer alone has 41 GB, and an edit does not wait until they are read: see `fingerprint`.
     """
@@ -357,50 +313,8 @@ def _files_of(folder: Path) -> dict[str, Any]:
     return {
         **({} if revision is None else {"revision": revision}),
         "fingerprints": {part: fingerprint(folder / part) for part in WEIGHT_FILES},
+        **({"weights": {**file.as_dict(), "sha256": remembered_sha256(file.path)}} if file else {}),
     }
-
-
-def _without_adapter(model: str, adapters: Sequence[AdapterSpec] | None, options: ModelOptions) -> list[str]:
-    """What to say where no adapter was given, none comes along, and nobody said that none is wanted."""
-    if adapters is not None or options.adapters:
-        return []
-    return [
-        f"no adapter: {model} edits alone, without PixelSmile's training; give --adapter {PUBLISHED_ADAPTER} "
-        "(for people) or your own, or --adapter none to have it so"
-    ]
-
-
-@torch.inference_mode()
-def samples_of(
-    job: EditJob, prompts: dict[str, Prompt], control: Control
-) -> tuple[list[Sample], list[list[int]], list[str]]:
-    """The distinct samples of a job, which of them each picture of each target shows, and the form in which
-    each target is conditioned.
-
-    Samples with equal conditions are one sample: at strength 0 all expressions are the neutral face, where
-    the control says so.
-    """
-    samples: list[Sample] = []
-    negative = prompts[job.negative].embedding if job.is_guided else None
-    known: dict[Any, int] = {}
-    shown, forms = [], []
-    for target in job.targets:
-        encoded = tuple(prompts[text] for text in target.prompts)
-        aim = Aim(prompts[job.neutral], encoded, target.expressions, job.domain)
-        form = control.form(job.conditioning, aim)
-        row = []
-        for weights in target.weights:
-            pairs = zip(target.prompts, weights, strict=True)
-            acting = tuple((text, weight) for text, weight in pairs if weight or not control.shares_neutral)
-            key = (form, acting) if acting else ()
-            if key not in known:
-                known[key] = len(samples)
-                terms = tuple(control.terms(form, aim, weights))
-                samples.append(Sample(job.seed, terms, negative=negative))
-            row.append(known[key])
-        shown.append(row)
-        forms.append(form)
-    return samples, shown, forms
 
 
 def is_finite(values: Tensor) -> bool:
