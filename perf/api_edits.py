@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+from counts import real, whole
 from PIL import Image, ImageOps
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
@@ -156,11 +157,11 @@ def report(
 def main() -> None:
     """Print what each service needs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--edits", type=int, default=1000)
-    parser.add_argument("--max-concurrency", type=int, default=32)
-    parser.add_argument("--latency", type=float, default=0.5, help="seconds that an edit takes")
-    parser.add_argument("--faults", type=float, default=0.3, help="share of the requests")
-    parser.add_argument("--side", type=int, default=128, help="pixels")
+    parser.add_argument("--edits", type=whole(), default=1000)
+    parser.add_argument("--max-concurrency", type=whole(), default=32)
+    parser.add_argument("--latency", type=real(), default=0.5, help="seconds that an edit takes")
+    parser.add_argument("--faults", type=real(0.0, 1.0), default=0.3, help="share of the requests")
+    parser.add_argument("--side", type=whole(16), default=128, help="pixels")
     parser.add_argument(
         "--services", nargs="*", default=list(image_services()), choices=list(image_services())
     )

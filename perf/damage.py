@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from counts import whole
 from PIL import Image, ImageDraw, ImageFilter
 
 from pixelsmile.benchmarks.metrics.measure import Bootstrap, coverage, difference, estimate, mean_measure
@@ -217,8 +218,8 @@ def sheet(looked: Sequence[Looked]) -> Image.Image:
 def main() -> int:
     """Look, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--people", type=int, default=8, help="in each domain")
-    parser.add_argument("--expressions", type=int, default=3, help="of each person")
+    parser.add_argument("--people", type=whole(), default=8, help="in each domain")
+    parser.add_argument("--expressions", type=whole(), default=3, help="of each person")
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--sheet", default=None, metavar="FILE")
     arguments = parser.parse_args()

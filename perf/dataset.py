@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from counts import real, whole
 
 from pixelsmile.dataset.build import build
 from pixelsmile.dataset.config import BuildConfig, DrawnSource
@@ -40,9 +41,9 @@ def main() -> None:
     )
     parser.add_argument("config", type=Path)
     parser.add_argument("--set", action="append", default=[])
-    parser.add_argument("--rows", type=int, default=200)
-    parser.add_argument("--faces", type=int, default=100_000)
-    parser.add_argument("--price", type=float, default=0.04, help="of an edit, in dollars")
+    parser.add_argument("--rows", type=whole(), default=200)
+    parser.add_argument("--faces", type=whole(), default=100_000)
+    parser.add_argument("--price", type=real(), default=0.04, help="of an edit, in dollars")
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     config = smaller(read_configuration(options.config, BuildConfig, options.set), options.rows)

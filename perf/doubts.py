@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from counts import whole
 from screens import share
 
 from pixelsmile.dataset.build import build
@@ -105,9 +106,9 @@ def main() -> None:
     """Build, and count."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("limits", "test"))
-    parser.add_argument("--num-people", type=int, default=20, help="of each domain")
+    parser.add_argument("--num-people", type=whole(), default=20, help="of each domain")
     parser.add_argument("--folder", help="keep the data set here")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=whole(0), default=os.cpu_count() or 1)
     options = parser.parse_args()
     first = FIRST_TEST if options.what == "test" else FIRST_LIMITS
     with tempfile.TemporaryDirectory() as scratch:

@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from counts import real, whole
+
 os.environ |= {"OPENAI_API_KEY": "a-key-for-nobody"}
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
@@ -205,10 +207,10 @@ def main() -> None:
     """Print a line for each thing that is timed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("components", "server"))
-    parser.add_argument("--triplets", type=int)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, os.cpu_count() or 1])
-    parser.add_argument("--max-concurrency", type=int, default=32)
-    parser.add_argument("--latency", type=float, default=0.2, help="seconds that the server waits")
+    parser.add_argument("--triplets", type=whole())
+    parser.add_argument("--threads", type=whole(), nargs="+", default=[1, os.cpu_count() or 1])
+    parser.add_argument("--max-concurrency", type=whole(), default=32)
+    parser.add_argument("--latency", type=real(), default=0.2, help="seconds that the server waits")
     options = parser.parse_args()
     if options.what == "components":
         options.triplets = options.triplets or 40

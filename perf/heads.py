@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from counts import whole
 from PIL import Image
 
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, Domain
@@ -129,7 +130,7 @@ def held(num: int) -> Iterator[tuple[str, list[Seen]]]:
 def main() -> None:
     """Draw, look, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=24)
+    parser.add_argument("--pictures", type=whole(), default=24)
     options = parser.parse_args()
     start = time.perf_counter()
     columns = ("score", "highest", "faces found", "overlap", "least", "cosine", "least", "background", "95 %")

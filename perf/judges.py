@@ -26,6 +26,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+from counts import real, whole
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
@@ -166,11 +167,11 @@ def measure(name: str, options: argparse.Namespace, samples: list[Sample]) -> No
 def main() -> None:
     """Print one line for each provider."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--verdicts", type=int, default=1000)
-    parser.add_argument("--max-concurrency", type=int, default=32)
-    parser.add_argument("--latency", type=float, default=0.2, help="seconds that the server waits")
-    parser.add_argument("--faults", type=float, default=0.0, help="share of the requests")
-    parser.add_argument("--side", type=int, default=256, help="pixels")
+    parser.add_argument("--verdicts", type=whole(), default=1000)
+    parser.add_argument("--max-concurrency", type=whole(), default=32)
+    parser.add_argument("--latency", type=real(), default=0.2, help="seconds that the server waits")
+    parser.add_argument("--faults", type=real(0.0, 1.0), default=0.0, help="share of the requests")
+    parser.add_argument("--side", type=whole(16), default=256, help="pixels")
     parser.add_argument("--providers", nargs="*", default=list(PROVIDERS), choices=list(PROVIDERS))
     options = parser.parse_args()
     os.environ |= {"OPENAI_API_KEY": KEY, "GEMINI_API_KEY": KEY}

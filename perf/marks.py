@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from counts import whole
 from PIL import Image
 
 from pixelsmile.expressions import DOMAINS
@@ -217,9 +218,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("found", "alarms", "tampering"))
     parser.add_argument("pictures", nargs="*", type=Path)
-    parser.add_argument("--drawn", type=int, default=60)
-    parser.add_argument("--count", type=int)
-    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--drawn", type=whole(0), default=60)
+    parser.add_argument("--count", type=whole())
+    parser.add_argument("--workers", type=whole(0), default=0)
     options = parser.parse_args()
     match options.what:
         case "found":

@@ -20,6 +20,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
+from counts import whole
 from PIL import Image, ImageFilter
 from planted import BASE_FAULT, BASE_REASON, CLASSES, FED_FAULTS, JPEG_QUALITY, SHARE, Planted, zoomed
 from screens import share, tell_test
@@ -190,8 +191,8 @@ def tell_doubts(rows: Sequence[Planted]) -> None:
 def main() -> None:
     """Build, plant, build on, plant, build on, count."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--people", type=int, default=6, help="of each domain")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--people", type=whole(), default=6, help="of each domain")
+    parser.add_argument("--workers", type=whole(0), default=2)
     parser.add_argument("--folder", type=Path, help="keep the data set here")
     options = parser.parse_args()
     config, start = configuration(options.people), time.perf_counter()

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from counts import whole
 from PIL import Image
 from torch import Tensor
 
@@ -222,9 +223,9 @@ class Scorer:
 def main() -> None:
     """Print the table, a row as soon as it is made."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--people", type=int, default=4)
-    parser.add_argument("--expressions", type=int, default=len(EXPRESSIONS))
-    parser.add_argument("--steps", type=int, default=28)
+    parser.add_argument("--people", type=whole(), default=4)
+    parser.add_argument("--expressions", type=whole(), default=len(EXPRESSIONS))
+    parser.add_argument("--steps", type=whole(), default=28)
     parser.add_argument("--rows", nargs="+", default=list(ROWS), metavar="ROW")
     options = parser.parse_args()
     torch.set_num_threads(1)  # waiting threads would count as work

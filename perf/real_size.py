@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 import torch
+from counts import whole
 from diffusers import QwenImageTransformer2DModel
 
 from pixelsmile.editing.acceleration import Acceleration
@@ -76,10 +77,10 @@ def _wait(device: torch.device) -> None:
 def main() -> None:
     """Print one JSON line for each batch size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 6])
-    parser.add_argument("--layers", type=int, default=60)
-    parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--batch", type=whole(), nargs="+", default=[1, 6])
+    parser.add_argument("--layers", type=whole(), default=60)
+    parser.add_argument("--size", type=whole(16), default=512)
+    parser.add_argument("--steps", type=whole(), default=4)
     parser.add_argument("--compile", action="store_true", help="as `edit --compile`")
     parser.add_argument("--attention", choices=ATTENTIONS, help="as `edit --attention`")
     parser.add_argument("--fp8", action="store_true", help="weights as `edit --quantization fp8` keeps them")

@@ -10,6 +10,8 @@ from a strength on that is drawn by lot for each face. Goes on where it was stop
 import argparse
 from pathlib import Path
 
+from counts import whole
+
 from pixelsmile.cli import main as pixelsmile
 from pixelsmile.editors.sanity import SANITY_EDITORS
 
@@ -17,7 +19,7 @@ from pixelsmile.editors.sanity import SANITY_EDITORS
 def main() -> int:
     """Run, judge and report; the report's exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=96, help="of both domains together")
+    parser.add_argument("--samples", type=whole(), default=96, help="of both domains together")
     parser.add_argument("--editors", nargs="+", choices=SANITY_EDITORS, default=SANITY_EDITORS)
     parser.add_argument("--out", type=Path, default=Path("runs/sanity"))
     arguments = parser.parse_args()

@@ -20,6 +20,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+from counts import whole
 from PIL import Image, ImageDraw
 from planted import BASE_FAULT, BASE_REASON, FED_FAULTS, SWEEP_FAULTS, Maker, Planted
 from planted_photographs import Photographs
@@ -272,8 +273,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("limits", "test"))
     parser.add_argument("pictures", nargs="*", type=Path, help="photographs; without any, drawn people")
-    parser.add_argument("--people", type=int, default=150)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--people", type=whole(), default=150)
+    parser.add_argument("--workers", type=whole(0), default=1)
     parser.add_argument("--sheet", type=Path, help="a picture of ten rows is to be written there")
     options = parser.parse_args()
     is_test = options.what == "test"

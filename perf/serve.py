@@ -30,6 +30,7 @@ from statistics import mean, median, quantiles
 from typing import Any
 
 import httpx2
+from counts import real, whole
 from PIL import Image
 
 PHOTO = Path(__file__).parent.parent / "docs" / "astronaut.jpg"
@@ -295,9 +296,9 @@ def _print(**record: Any) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", choices=["load", "stop", "leaks"])
-    parser.add_argument("--seconds", type=float, default=120.0)
-    parser.add_argument("--clients", type=int, default=64)
-    parser.add_argument("--edits", type=int, default=2000)
+    parser.add_argument("--seconds", type=real(1.0), default=120.0)
+    parser.add_argument("--clients", type=whole(), default=64)
+    parser.add_argument("--edits", type=whole(), default=2000)
     parser.add_argument("--keep-freed", action="store_true", help="leaks: with the allocator as it is")
     options = parser.parse_args()
     return 0 if asyncio.run({"load": load, "stop": stop, "leaks": leaks}[options.what](options)) else 1

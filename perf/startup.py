@@ -11,6 +11,8 @@ import sys
 import time
 from statistics import median
 
+from counts import whole
+
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
     "import pixelsmile": ["-c", "import pixelsmile"],
@@ -28,7 +30,7 @@ def seconds(arguments: list[str]) -> float:
 def main() -> None:
     """Print the median of each command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=whole(), default=10)
     rounds = parser.parse_args().rounds
     for name, arguments in COMMANDS.items():
         print(f"{name:<18} {median(seconds(arguments) for _ in range(rounds)):.3f} s")

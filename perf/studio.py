@@ -29,6 +29,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
+from counts import whole
 from PIL import Image, ImageOps
 
 PHOTO = Path(__file__).parent.parent / "docs" / "astronaut.jpg"
@@ -325,7 +326,7 @@ def main() -> int:
     parser.add_argument(
         "-o", "--output", type=Path, help="the folder for pictures (default: they are dropped)"
     )
-    parser.add_argument("--moves", type=int, default=60, help="previews that are timed")
+    parser.add_argument("--moves", type=whole(2), default=60, help="previews that are timed")
     parser.add_argument("--browser", default=shutil.which("chromium"), help="the program")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

@@ -14,6 +14,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from counts import whole
+
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus as stock_module
@@ -94,8 +96,8 @@ def our_sweep(editor: Editor, image: Image.Image, expressions: list[str]) -> lis
 def main() -> None:
     """Time both, turn about, and print the ratio of the medians."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--expressions", type=int, default=len(EXPRESSIONS))
+    parser.add_argument("--rounds", type=whole(), default=3)
+    parser.add_argument("--expressions", type=whole(), default=len(EXPRESSIONS))
     arguments = parser.parse_args()
     expressions = list(EXPRESSIONS[: arguments.expressions])
     editor = Editor.from_pretrained(adapter="none")

@@ -23,6 +23,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from counts import whole
 from torch import Tensor
 
 from pixelsmile.editing.autoencoder import denormalise
@@ -259,9 +260,9 @@ def memory_alone(kind: str, arguments: argparse.Namespace) -> dict[str, float]:
 def main() -> None:
     """Print, for each kind: training samples a second, the loss of one batch, peak memory."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--triplets", type=int, default=4, help="in a batch")
-    parser.add_argument("--steps", type=int, default=5, help="in a round")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--triplets", type=whole(), default=4, help="in a batch")
+    parser.add_argument("--steps", type=whole(), default=5, help="in a round")
+    parser.add_argument("--rounds", type=whole(), default=3)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), help="default: float32 on a CPU")
     parser.add_argument("--alone", choices=KINDS, help=argparse.SUPPRESS)

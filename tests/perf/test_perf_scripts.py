@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from functools import partial
@@ -213,3 +214,24 @@ def test_a_leak_is_told_from_what_is_in_use_just_then(monkeypatch):
     assert script.is_leaking(*script.growth(swings)) is False
     assert script.is_leaking(*script.growth(swings[:20])) is None
     assert script.is_leaking(30.0, 20.0) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("serve", ("leaks", "--edits", "-3"), "--edits: '-3' is no whole number from 1 on"),
+        ("serve", ("load", "--seconds", "nan"), "--seconds: 'nan' is no number from 1 on"),
+        ("judges", ("--faults", "1.5"), "--faults: '1.5' is no number from 0 to 1"),
+        ("api_edits", ("--latency", "inf"), "--latency: 'inf' is no number from 0 on"),
+        ("startup", ("--rounds", "ten"), "--rounds: 'ten' is no whole number from 1 on"),
+    ],
+)
+def test_a_number_out_of_range_is_one_line(name, arguments, said, monkeypatch, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run(name, arguments, monkeypatch)
+    assert capsys.readouterr().err.splitlines()[-1] == f"{name}: error: argument {said}"
+
+
+def test_no_script_takes_a_number_without_a_range():
+    for path in PERF.glob("*.py"):
+        assert not set(re.findall(r"type=(int|float)\b", path.read_text())), path.name

@@ -233,7 +233,8 @@ def test_health_counters_and_the_page(photographs: Running) -> None:
         assert "pixelsmile_taken 0.0" in counters
         assert "pixelsmile_models_loaded 1.0" in counters
         paths = http.get("/openapi.json").json()["paths"]
-        page = http.get("/docs")
+        page = http.get("/", follow_redirects=True)  # what a person types
+    assert page.url.path == "/docs"
     assert page.headers["content-type"].startswith("text/html")
     for said in (
         EDITS,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from pixelsmile.editing.edit_files import OutputFormat
@@ -170,6 +170,10 @@ def _add_rest(app: FastAPI, server: Server) -> None:
         if name not in server.models.choices:
             raise ApiError(404, f"there is no model {name[:80]!r} here", "model_not_found", param="model")
         return _model(server, name)
+
+    @app.get("/", include_in_schema=False)
+    async def home() -> Response:
+        return RedirectResponse("docs")  # beside this one, also below a proxy's path
 
     @app.get("/docs", include_in_schema=False)
     async def page(request: Request) -> Response:
