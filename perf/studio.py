@@ -146,6 +146,7 @@ class Walk:
         self.page.click("#ps-redo")
         self.page.evaluate(_SET, ["ps-divider", 50])
         self.slide("surprised", 0.6)
+        assert self.page.text_content(".ps-by") == "preview: geometric model"
         self.shot("before-and-after")
         self.page.evaluate(_SET, ["ps-divider", 0])
         for title in ("Action units", "Presets", "Copy from a reference"):
@@ -160,6 +161,7 @@ class Walk:
         self.page.click("#render")
         self.page.wait_for_selector(".ps-result")
         self.page.wait_for_selector("#take:has-text('.png')")
+        self.page.wait_for_selector(".ps-by:has-text('rendered: geometric')")
         self.shot("rendered")
         taken = {"picture": self._take("#take")}
         self.page.click("#sweep")
@@ -217,7 +219,7 @@ class Walk:
         return [float(ms) for ms in self.page.evaluate("window.pixelsmileHub.timings")[start:]]
 
     def phone(self) -> None:
-        """Nothing may be wider than the screen, and the picture stays in sight."""
+        """Nothing may be wider than the screen; the picture and Render stay in sight."""
         self.page.set_viewport_size({"width": 390, "height": 844})
         self.page.wait_for_timeout(800)
         width = self.page.evaluate("document.documentElement.scrollWidth")
@@ -227,6 +229,10 @@ class Walk:
         self.page.locator("#ps-happy").scroll_into_view_if_needed()
         self.page.mouse.wheel(0, 250)
         self.page.wait_for_timeout(400)
+        for part in (".ps-frame", "#render", "#told"):
+            place = self.page.locator(part).bounding_box()
+            assert place["y"] >= 0, f"{part} is out of sight on a phone: {place}"
+            assert place["y"] + place["height"] <= 844, f"{part} is out of sight on a phone: {place}"
         self.shot("phone-sliders", full=False)
         self.shot("phone-whole")
 

@@ -34,7 +34,8 @@ from pixelsmile.provenance.findings import inspect
 from pixelsmile.results import PictureFormat
 from pixelsmile.web.models import served
 from pixelsmile.web.studio.asked import Asked, Mix, Preset, command_line
-from pixelsmile.web.studio.studio import Packed, Studio, Told, preset_text, read_asked, read_preset
+from pixelsmile.web.studio.files import Packed, names_apart
+from pixelsmile.web.studio.studio import Studio, Told, preset_text, read_asked, read_preset
 from pixelsmile.web.studio.visits import PREVIEW_PX, Rendered, Visits, view_of
 
 PHOTO = Path(__file__).parents[2] / "docs" / "astronaut.jpg"
@@ -229,6 +230,7 @@ def test_a_preview_shows_the_edit_where_it_lies(studio: Studio) -> None:
         nothing = await studio.preview(asked(visit, mixes={}))
         assert nothing == {"picture": None, "command": ""}
         look = await studio.preview(asked(visit))
+        assert look["by"] == "geometric"
         assert look["command"].startswith("pixelsmile edit astronaut.jpg --blend happy=0.6,surprised=0.4")
         left, top, width, height = (share / 100 * 300 for share in look["box"])
         before = shown(PHOTO)[round(top) : round(top + height), round(left) : round(left + width)].astype(int)
@@ -382,6 +384,46 @@ def test_a_batch_makes_a_folder_of_each_and_names_what_it_could_not(studio: Stud
             await all_of(studio.batch(wish, paths[2:], 1, form))
 
     asyncio.run(run())
+
+
+def test_a_batch_goes_on_after_a_fault_and_keeps_equal_names_apart(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        visit, _ = await opened(studio)
+        paths = []
+        for folder, is_photograph in (("x", True), ("y", False), ("z", True), ("w", False), ("v", True)):
+            path = studio.folder / "uploads" / folder / "a.jpg"
+            path.parent.mkdir()
+            path.write_bytes(PHOTO.read_bytes() if is_photograph else b"nothing")
+            paths.append(str(path))
+        uploaded = studio._uploaded
+
+        def failing(path: str) -> bytes:
+            if path == paths[2]:
+                raise RuntimeError("secret of the machine")  # no error of ours
+            return uploaded(path)
+
+        monkeypatch.setattr(studio, "_uploaded", failing)
+        wish = asked(visit, face="largest", mixes={"largest": HAPPY[""]})
+        events = await all_of(studio.batch(wish, paths, 1, OutputFormat()))
+        (packed,) = (event for event in events if isinstance(event, Packed))
+        with zipfile.ZipFile(packed.main) as archive:
+            names = archive.namelist()
+            reasons = archive.read("not-edited.txt").decode().splitlines()
+        assert {name.partition("/")[0] for name in names} == {"a", "a-5", "not-edited.txt"}
+        assert [reason.partition(":")[0] for reason in reasons] == ["a-2.jpg", "a-3.jpg", "a-4.jpg"]
+        assert reasons[1] == "a-3.jpg: the studio failed at this request: its log says why"
+        assert events[-1].text.startswith("2 of 5 pictures edited")
+
+    asyncio.run(run())
+
+
+def test_no_two_pictures_of_a_batch_share_a_folder() -> None:
+    paths = ["x/a.jpg", "y/a.png", "y/A.webp", "a-2.jpg", "not-edited.txt.png", "...png", "b.jpg"]
+    assert names_apart(paths) == [
+        *("a.jpg", "a-2.png", "A-3.webp", "a-2-2.jpg", "not-edited.txt-2.png", "..-2.png", "b.jpg")
+    ]
 
 
 def test_an_expression_is_copied_from_a_reference(studio: Studio, tmp_path: Path) -> None:

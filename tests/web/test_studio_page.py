@@ -19,7 +19,7 @@ from pixelsmile.cli.main import main
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.web.address import listen
-from pixelsmile.web.studio import page
+from pixelsmile.web.studio import page, script
 from pixelsmile.web.studio.serving import read_passwords
 
 PHOTO = Path(__file__).parents[2] / "docs" / "astronaut.jpg"
@@ -132,19 +132,19 @@ def test_the_page_names_no_other_machine(client: httpx2.Client) -> None:
     known = config(client)
     assert known["analytics_enabled"] is False
     ours = "".join(
-        (page.FILES / name).read_text() for name in ("hub.js", "stage.js", "mixer.js", "studio.css")
+        (script.FILES / name).read_text() for name in ("hub.js", "stage.js", "mixer.js", "studio.css")
     )
     assert set(re.findall(r"https?://[\w.]+", ours)) == {"http://www.w3.org"}  # a name of SVG's
 
 
 def test_the_script_knows_every_expression_and_unit() -> None:
-    assert sorted(page.WHEEL) == sorted(EXPRESSIONS)
-    facts = page._facts()
+    assert sorted(script.WHEEL) == sorted(EXPRESSIONS)
+    facts = script.facts()
     assert {name for moved in facts["prototypes"].values() for name in moved} <= {
         unit["name"] for unit in facts["units"]
     }
     for text in facts["presets"].values():
-        page.read_preset(text)
+        script.read_preset(text)
 
 
 def test_a_person_opens_previews_renders_and_takes_it_away(client: httpx2.Client) -> None:
@@ -159,6 +159,7 @@ def test_a_person_opens_previews_renders_and_takes_it_away(client: httpx2.Client
     flat = json.dumps(updates)
     assert "done" in flat
     assert "happy 0.6 at strength 1" in flat
+    assert 'data-by=\\"geometric\\"' in flat
     path = re.search(r'"path": "([^"]+/happy0.6-1.00.png)"', flat)
     assert path is not None
     taken = client.get(f"/gradio_api/file={path[1]}")
@@ -185,6 +186,10 @@ def test_refusals_reach_the_page_in_one_line(client: httpx2.Client) -> None:
         assert "\n" not in error
     told = json.dumps(happen(client, "click", "render", [{"visit": visit}, page.AUTO, 0, 0, 3, "PNG", 95]))
     assert "move a slider" in told
+    wish = {"visit": visit, "mixes": {"": {"weights": {"happy": 1.0}}}}
+    for seed, steps, words in ((0, 9999, "steps"), (0, -1, "steps"), (-1, 0, "seed")):
+        told = json.dumps(happen(client, "click", "render", [wish, page.AUTO, seed, steps, 3, "PNG", 95]))
+        assert f"the page's wish: {words}" in told  # and no traceback: `running` looks for one
 
 
 def test_somebody_is_drawn_and_looked_at(client: httpx2.Client) -> None:
@@ -192,8 +197,9 @@ def test_somebody_is_drawn_and_looked_at(client: httpx2.Client) -> None:
     told = call(client, "draw", {"visit": visit, "seed": 7, "domain": "anime"})
     assert (told["name"], told["drawn"], told["faces"]) == ("portrait-7.png", True, [])
     wish = {"visit": visit, "mixes": {"": {"weights": {"sad": 1.0}}}}
-    looks = [call(client, "preview", {**wish, "strength": strength})["picture"] for strength in (0.0, 1.0)]
-    assert looks[0] != looks[1]
+    looks = [call(client, "preview", {**wish, "strength": strength}) for strength in (0.0, 1.0)]
+    assert looks[0]["picture"] != looks[1]["picture"]
+    assert looks[0]["by"] == "drawn"
 
 
 def test_passwords_are_asked_for_everywhere(tmp_path: Path) -> None:

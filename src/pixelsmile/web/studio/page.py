@@ -1,12 +1,9 @@
-"""The studio's page: what of it is Gradio's, what is drawn by the files in `page/`, and what calls what."""
+"""The studio's page: what of it is Gradio's, where its own script draws, and what calls what."""
 
 import asyncio
-import json
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import asdict, replace
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,29 +11,15 @@ import gradio as gr
 from pixelsmile.editing.edit_files import OutputFormat
 from pixelsmile.editing.options import MAX_STEPS
 from pixelsmile.errors import InputError, PixelSmileError
-from pixelsmile.expressions import EXPRESSIONS, MAX_STRENGTH
-from pixelsmile.portraits.action_units import MAX_INTENSITY, SIGNED, UNITS
-from pixelsmile.portraits.prototypes import action_units
 from pixelsmile.results import PictureFormat, check_animation
 from pixelsmile.version import __version__
-from pixelsmile.web.answers import own_fault
-from pixelsmile.web.studio.asked import MAX_SWEEP, Asked, Preset
-from pixelsmile.web.studio.studio import (
-    RESULT_PX,
-    Packed,
-    Studio,
-    Told,
-    data_url,
-    preset_text,
-    read_asked,
-    read_preset,
-)
+from pixelsmile.web.studio.asked import MAX_SWEEP, Asked
+from pixelsmile.web.studio.files import Packed
+from pixelsmile.web.studio.script import script, server_functions
+from pixelsmile.web.studio.studio import RESULT_PX, Studio, Told, data_url, read_asked, refusal
 from pixelsmile.web.studio.visits import Rendered
 from pixelsmile.web.studio.work import jpeg
 
-_log = logging.getLogger(__name__)
-
-FILES = Path(__file__).parent / "page"
 AUTO = "what suits the picture"
 FORMATS = {
     "PNG": ("png", None),
@@ -46,19 +29,6 @@ FORMATS = {
     "WebP animation": ("png", "webp"),
     "MP4 film": ("png", "mp4"),
 }
-WHEEL = (  # around it, so that neighbours can be blended to something
-    *("surprised", "happy", "confident", "shy", "sleepy", "sad"),
-    *("contempt", "disgust", "angry", "anxious", "fear", "confused"),
-)
-PRESETS = (
-    Preset(name="gentle smile", weights={"happy": 0.4}),
-    Preset(name="laughing", weights={"happy": 1.2}, units={"jaw_drop": 0.4}),
-    Preset(name="pleasant surprise", weights={"surprised": 0.5, "happy": 0.5}),
-    Preset(name="worried", weights={"anxious": 0.6, "sad": 0.3}),
-    Preset(name="sceptical", weights={"confused": 0.5, "contempt": 0.4}),
-    Preset(name="worn out", weights={"sleepy": 0.6, "sad": 0.25}),
-)
-MAX_HISTORY = 50
 _OF_BATCH = {"the largest face": "largest", "all faces": "all", "the only face": ""}
 _HEAD = (
     "<h1>pixelsmile studio</h1><p>Sliders change the face at once; Render makes the picture to keep. Every "
@@ -76,15 +46,15 @@ def build(studio: Studio) -> gr.Blocks:
                 stage = gr.HTML(
                     value={},
                     html_template=_EMPTY,
-                    js_on_load=_script("stage.js"),
-                    server_functions=_server_functions(studio),
+                    js_on_load=script("stage.js"),
+                    server_functions=server_functions(studio),
                     apply_default_css=False,
                     elem_id="stage",
                 )
             with gr.Column(scale=2, min_width=320) as right:
                 gr.HTML(
                     html_template=_EMPTY,
-                    js_on_load=_script("mixer.js"),
+                    js_on_load=script("mixer.js"),
                     apply_default_css=False,
                     elem_id="mixer",
                 )
@@ -113,78 +83,6 @@ def build(studio: Studio) -> gr.Blocks:
     return page.queue(default_concurrency_limit=None)
 
 
-def _script(name: str) -> str:
-    texts = [(FILES / file).read_text(encoding="utf-8") for file in ("hub.js", name)]
-    return "\n".join([f"const facts = {json.dumps(_facts())};", *texts])
-
-
-def _facts() -> dict[str, Any]:
-    """What the page's script must know of expressions and units."""
-    prototypes = {
-        name: {unit: value for unit, value in asdict(action_units(name)).items() if value}
-        for name in EXPRESSIONS
-    }
-    return {
-        "expressions": EXPRESSIONS,
-        "wheel": WHEEL,
-        "units": [{"name": name, "signed": name in SIGNED} for name in UNITS],
-        "prototypes": prototypes,
-        "maxStrength": MAX_STRENGTH,
-        "maxIntensity": MAX_INTENSITY,
-        "maxHistory": MAX_HISTORY,
-        "presets": {preset.name: preset.model_dump_json() for preset in PRESETS},
-    }
-
-
-Answering = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
-
-
-def _server_functions(studio: Studio) -> list[Answering]:
-    """What the page's script calls; each answers with an object, `{"error": ...}` where it refuses."""
-
-    async def open_(data: dict[str, Any]) -> dict[str, Any]:
-        return await studio.open_upload(data["visit"], data["path"], data["name"])
-
-    async def draw(data: dict[str, Any]) -> dict[str, Any]:
-        return await studio.draw(data["visit"], data["seed"], data["domain"])
-
-    async def preview(data: dict[str, Any]) -> dict[str, Any]:
-        return await studio.preview(read_asked(data))
-
-    async def copy(data: dict[str, Any]) -> dict[str, Any]:
-        return await studio.copy(data["visit"], data["path"], data["units"])
-
-    async def preset(data: dict[str, Any]) -> dict[str, Any]:
-        return read_preset(data["text"]).model_dump()
-
-    async def keep(data: dict[str, Any]) -> dict[str, Any]:
-        return {"text": preset_text(read_asked(data["asked"]), data["name"])}
-
-    named = {"open": open_, "draw": draw, "preview": preview, "copy": copy, "preset": preset, "keep": keep}
-    return [_answering(name, function) for name, function in named.items()]
-
-
-def _answering(name: str, function: Answering) -> Answering:
-    async def answer(data: dict[str, Any]) -> dict[str, Any]:
-        try:
-            return await function(data)
-        except Exception as error:
-            return {"error": _refusal(error)}
-
-    answer.__name__ = name
-    return answer
-
-
-def _refusal(error: Exception) -> str:
-    """What a person is told; what is the studio's own fault stands in its log."""
-    if isinstance(error, PixelSmileError):
-        return str(error)
-    if isinstance(error, KeyError | TypeError):
-        return "the page asked for something unknown: load it again"
-    _log.error("the studio failed", exc_info=error)
-    return str(own_fault(error)).replace("the server", "the studio")
-
-
 class _Rendering:
     """The controls below the sliders: what is made at full size, in which form it is taken away."""
 
@@ -193,11 +91,12 @@ class _Rendering:
         self._studio = studio
         choices = [AUTO, *studio.models.choices]
         with left:
-            with gr.Row():
-                self.render = gr.Button("Render", variant="primary", elem_id="render")
-                self.sweep = gr.Button("Render a sweep", elem_id="sweep")
-                self.cancel = gr.Button("Cancel", variant="stop", elem_id="cancel", interactive=False)
-            self.told = gr.HTML(_told(Told("")), js_on_load=None, elem_id="told")
+            with gr.Column(elem_classes="ps-go"):
+                with gr.Row():
+                    self.render = gr.Button("Render", variant="primary", elem_id="render")
+                    self.sweep = gr.Button("Render a sweep", elem_id="sweep")
+                    self.cancel = gr.Button("Cancel", variant="stop", elem_id="cancel", interactive=False)
+                self.told = gr.HTML(_told(Told("")), js_on_load=None, elem_id="told")
             self.results = gr.HTML("", js_on_load=None, elem_id="results")
             with gr.Row():
                 self.take = gr.DownloadButton("Download", interactive=False, elem_id="take")
@@ -211,9 +110,10 @@ class _Rendering:
                 self.quality = gr.Slider(1, 100, 95, step=1, label="Quality of JPEG and WebP")
             with gr.Accordion("More", open=False):
                 self.num = gr.Slider(2, MAX_SWEEP, 5, step=1, label="Pictures of a sweep")
-                self.seed = gr.Number(0, label="Seed (models that draw noise)", precision=0, minimum=0)
+                # No limits here: Gradio prints a traceback where they are passed. `with_model` refuses.
+                self.seed = gr.Number(0, label="Seed (models that draw noise)", precision=0)
                 self.steps = gr.Number(
-                    0, label="Steps (0: the model's own)", precision=0, minimum=0, maximum=MAX_STEPS
+                    0, label=f"Steps (0: the model's own; at most {MAX_STEPS})", precision=0
                 )
         self.inputs = [stage, self.model, self.seed, self.steps, self.num, self.format, self.quality]
         self._wire(stage)
@@ -258,14 +158,14 @@ class _Rendering:
                 packed = await self._studio.pack(asked.visit, form)
                 yield [skip, skip, *_downloads(packed), skip]
         except Exception as error:
-            end = Told(_refusal(error), error=True)
+            end = Told(refusal(error), error=True)
         yield [_told(end), skip, skip, skip, gr.update(interactive=False)]
 
     def _stop(self, value: Any) -> None:
         try:
             self._studio.cancel(read_asked(value).visit)
         except InputError as error:
-            raise gr.Error(str(error)) from error
+            raise gr.Error(str(error), print_exception=False) from error
 
     async def _form_changed(self, value: Any, format_: str, quality: float) -> list[Any]:
         skip = gr.skip()
@@ -331,7 +231,7 @@ class _Batch:
                 end = event
                 yield [_told(event), skip, skip, skip]
         except Exception as error:
-            end = Told(_refusal(error), error=True)
+            end = Told(refusal(error), error=True)
         yield [_told(end), skip, skip, gr.update(interactive=False)]
 
 
@@ -403,7 +303,8 @@ def _results(rendered: Rendered) -> str:
         for strength, image in zip(result.strengths, result.images, strict=True):
             label = escape(f"{title} at strength {strength:g}", quote=True)
             buttons.append(
-                f'<button type="button" class="ps-result" aria-pressed="false" aria-label="{label}">'
+                f'<button type="button" class="ps-result" aria-pressed="false" '
+                f'data-by="{escape(rendered.model, quote=True)}" aria-label="{label}">'
                 f'<img alt="" src="{data_url(jpeg(image, RESULT_PX))}"><span>{strength:g}</span></button>'
             )
     return f'<div class="ps-results">{"".join(buttons)}</div>'

@@ -96,7 +96,8 @@ def showing(
 ) -> Iterator[tuple[str, str | None]]:
     """The page, served in threads of its own while the block runs: its address, and its public one."""
     with tempfile.TemporaryDirectory(prefix="pixelsmile-studio-") as name, _gradio_in(Path(name), door.host):
-        from pixelsmile.web.studio.page import FILES, build
+        from pixelsmile.web.studio.page import build
+        from pixelsmile.web.studio.script import FILES
 
         with listen(door.host, door.port) as free:  # refuses in our words; a port of 0 gets a number
             port = free.getsockname()[1]

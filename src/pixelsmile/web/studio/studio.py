@@ -6,14 +6,14 @@ holds up somebody else's sliders.
 
 import asyncio
 import base64
+import logging
 import time
-import zipfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from pixelsmile.editing.edit_files import EditFiles, EditResult, OutputFormat, write_files
+from pixelsmile.editing.edit_files import EditFiles, EditResult, OutputFormat
 from pixelsmile.editing.engine import Progress
 from pixelsmile.editing.folders import EMBEDDED, GEOMETRIC
 from pixelsmile.editing.model_choice import ModelChoice
@@ -25,11 +25,12 @@ from pixelsmile.faces.choice import face_records
 from pixelsmile.limits import read_bytes, validated
 from pixelsmile.portraits import Identity, blend_units, draw_portrait, sample_identity
 from pixelsmile.results import portrait_png
-from pixelsmile.store.publication import staged
+from pixelsmile.web.answers import own_fault
 from pixelsmile.web.following import ClientGoneError, Following
 from pixelsmile.web.forms import MAX_PIXELS_OUT, open_picture
 from pixelsmile.web.models import Desk, Served
 from pixelsmile.web.studio.asked import Asked, Mix, Preset, command_line
+from pixelsmile.web.studio.files import Packed, names_apart, packed, zipped_batch
 from pixelsmile.web.studio.visits import PREVIEW_PX, Opened, Rendered, Stop, Visit, Visits
 from pixelsmile.web.studio.work import (
     Copied,
@@ -45,6 +46,8 @@ from pixelsmile.web.studio.work import (
     units_of_reference_work,
 )
 from pixelsmile.web.worker import Started, Work, Worker
+
+_log = logging.getLogger(__name__)
 
 MAX_BATCH = 200
 SHOWN_PX = 1280  # the longer side of the picture on the page
@@ -62,14 +65,6 @@ class Told:
     text: str
     share: float | None = None
     error: bool = False
-
-
-@dataclass(frozen=True)
-class Packed:
-    """Files to take away. main: what was asked for. everything: a zip of all files, with their manifest."""
-
-    main: Path
-    everything: Path
 
 
 class Studio:
@@ -130,7 +125,7 @@ class Studio:
 
     async def preview(self, asked: Asked) -> dict[str, Any]:
         """A look at what the sliders say: the picture's changed part, where it lies in percent of the whole,
-        and the command that makes it. Without a wish no picture. PixelSmileError.
+        what made it, and the command that makes the edit. Without a wish no picture. PixelSmileError.
         """
         opened = self.visits.find(asked.visit).opened()
         if not asked.mix.is_set:
@@ -139,13 +134,13 @@ class Studio:
         width, height = opened.source.image.size
         if opened.identity is not None and not asked.face:
             picture = await asyncio.to_thread(_drawn_anew, asked, opened.identity, opened.source.domain)
-            return {"picture": data_url(picture), "box": [0, 0, 100, 100], "command": command}
+            return {"picture": data_url(picture), "box": [0, 0, 100, 100], "by": "drawn", "command": command}
         view = await asyncio.to_thread(opened.view, asked.face)
         model = EMBEDDED if opened.source.is_drawn else GEOMETRIC
         look = await self._one(self._previews, model, preview_work(asked, view), Look)
         x0, y0, x1, y1 = view.box
         box = [100 * x0 / width, 100 * y0 / height, 100 * (x1 - x0) / width, 100 * (y1 - y0) / height]
-        return {"picture": data_url(look.data), "box": box, "command": command}
+        return {"picture": data_url(look.data), "box": box, "by": model, "command": command}
 
     async def copy(self, visit: str, path: str, units: bool) -> dict[str, Any]:
         """The expression of an uploaded reference, as weights of expressions or as action units."""
@@ -185,7 +180,7 @@ class Studio:
                 elif isinstance(event, Told):
                     yield event
         if results:
-            visit.rendered = Rendered(opened.name, edit, results)
+            visit.rendered = Rendered(opened.name, model, edit, results)
             yield visit.rendered
             yield Told("; ".join(["done", *notes]), 1.0)
         else:
@@ -196,38 +191,38 @@ class Studio:
     ) -> AsyncIterator[Told | Packed]:
         """What the sliders say, made of each of the uploaded pictures: how far it is, then a zip.
 
-        asked: with one mix, for a face that every picture has, such as `largest`. What cannot be edited is
-        named in the zip, with the reason. InputError where none can.
+        asked: with one mix, for a face that every picture has, such as `largest`. What cannot be edited, for
+        whatever reason, is named in the zip with it; names are those of `names_apart`. InputError where none
+        can.
         """
         visit = self.visits.find(asked.visit)
         if not 1 <= len(paths) <= MAX_BATCH:
             raise InputError(f"{len(paths)} pictures: choose 1 to {MAX_BATCH}, or a folder of them")
         folder, failed, done = visit.new_folder(), {}, 0
         with visit.at_work() as stop:
-            for place, path in enumerate(paths):
-                name = Path(path).name
+            for place, (path, name) in enumerate(zip(paths, names_apart(paths), strict=True)):
                 yield Told(f"picture {place + 1} of {len(paths)}: {name}", place / len(paths))
                 try:
-                    done += await self._one_of_batch(stop, asked, path, num, form, folder)
-                except PixelSmileError as error:
-                    failed[name] = str(error)
+                    done += await self._one_of_batch(stop, asked, path, num, form, folder / Path(name).stem)
+                except Exception as error:  # the others' edits are not lost with it
+                    failed[name] = refusal(error)
                 if stop.is_set:
                     break
         if not done:
             reason = next((f"{name}: {why}" for name, why in failed.items()), "cancelled")
             raise InputError(f"none of the pictures was edited ({reason})")
-        yield await asyncio.to_thread(_zipped_batch, folder, failed)
+        yield await asyncio.to_thread(zipped_batch, folder, failed)
         why = ": not-edited.txt says why the others were not" if failed else ""
         yield Told(f"{done} of {len(paths)} pictures edited{why}", 1.0)
 
     async def _one_of_batch(
-        self, stop: Stop, asked: Asked, path: str, num: int, form: OutputFormat, folder: Path
+        self, stop: Stop, asked: Asked, path: str, num: int, form: OutputFormat, target: Path
     ) -> bool:
         """Whether it was made. PixelSmileError."""
         data = await asyncio.to_thread(self._uploaded, path)
         source = await asyncio.to_thread(open_picture, data, self.max_pixels)
         model = self.models.name(asked.model, drawn=source.is_drawn)
-        work = batch_work(asked, source, num, form, _free_name(folder, Path(path).stem))
+        work = batch_work(asked, source, num, form, target)
         events = [event async for event in self._followed(stop, model, work)]
         return any(isinstance(event, EditFiles) for event in events)
 
@@ -245,7 +240,7 @@ class Studio:
         found = self.visits.find(visit)
         if found.rendered is None:
             return None
-        return await asyncio.to_thread(_packed, found.rendered, form, found.new_folder())
+        return await asyncio.to_thread(packed, found.rendered, form, found.new_folder())
 
     def command_of_batch(self, asked: Asked, num: int, form: OutputFormat) -> str:
         """The command that does the same to the pictures of a folder."""
@@ -323,6 +318,14 @@ class Studio:
             return
 
 
+def refusal(error: Exception) -> str:
+    """What a person is told of an error; what is the studio's own fault stands in its log."""
+    if isinstance(error, PixelSmileError):
+        return str(error)
+    _log.error("the studio failed", exc_info=error)
+    return str(own_fault(error)).replace("the server", "the studio")
+
+
 def data_url(data: bytes) -> str:
     """A JPEG as a page holds it."""
     return "data:image/jpeg;base64," + base64.b64encode(data).decode()
@@ -377,43 +380,3 @@ def _remark(source: Source, found: FoundFaces, name: str) -> str:
 def _drawn_anew(asked: Asked, identity: Identity, domain: Domain) -> bytes:
     units = asked.mix.action_units(asked.strength)
     return jpeg(draw_portrait(identity, units, domain, PREVIEW_PX).image)
-
-
-def _free_name(folder: Path, stem: str) -> Path:
-    target, number = folder / stem, 1
-    while target.exists():
-        number += 1
-        target = folder / f"{stem}-{number}"
-    return target
-
-
-def _packed(rendered: Rendered, form: OutputFormat, folder: Path) -> Packed:
-    """The files of an edit as the command writes them, and a zip of them."""
-    strengths = rendered.edit.strengths
-    if form.animations and len(strengths) < 2:
-        raise InputError("one picture does not move: render a sweep, then take it as an animation")
-    form = replace(form, grid=len(strengths) > 1, frames=tuple(strengths) if form.animations else ())
-    edit = replace(rendered.edit, form=form)
-    with staged(folder, edit.file_names) as stage:
-        files = write_files(stage, edit.titles, rendered.results, strengths, form)
-    paths = files.paths()
-    everything = folder / f"{Path(rendered.name).stem}-{next(iter(edit.titles))}.zip"
-    _zip(everything, folder, paths)
-    if form.animations:
-        return Packed(folder / files.animations[0][0], everything)
-    return Packed(paths[0] if len(strengths) == 1 else everything, everything)
-
-
-def _zipped_batch(folder: Path, failed: Mapping[str, str]) -> Packed:
-    if failed:
-        lines = [f"{name}: {reason}\n" for name, reason in failed.items()]
-        (folder / "not-edited.txt").write_text("".join(lines), encoding="utf-8")
-    everything = folder.parent / f"{folder.name}-edits.zip"
-    _zip(everything, folder, [path for path in sorted(folder.rglob("*")) if path.is_file()])
-    return Packed(everything, everything)
-
-
-def _zip(target: Path, folder: Path, paths: Sequence[Path]) -> None:
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # pictures do not get smaller
-        for path in paths:
-            archive.write(path, path.relative_to(folder))

@@ -84,9 +84,12 @@ class Opened:
 
 @dataclass(frozen=True)
 class Rendered:
-    """An edit that was made at full size: `results` as `Edit.titles` calls them. name: of the picture."""
+    """An edit that was made at full size: `results` as `Edit.titles` calls them. name: of the picture. model:
+    its name here.
+    """
 
     name: str
+    model: str
     edit: Edit
     results: Sequence[EditResult]
 

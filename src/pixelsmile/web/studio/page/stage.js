@@ -44,7 +44,10 @@ document.addEventListener("paste", (event) => {
 
 // The picture with what was changed over it, cut at the divider.
 const base = make("img", { class: "ps-base", alt: "" });
-const after = make("div", { class: "ps-after" });
+const by = make("span", { class: "ps-by", hidden: true }); // what made it; on the picture, so that it is seen wherever that is
+const after = make("div", { class: "ps-after" }, by);
+const sayBy = (text) => { by.textContent = text; by.hidden = !text; };
+const PREVIEWED = { geometric: "preview: geometric model", embedded: "preview: embedded model", drawn: "preview: drawn anew" };
 const faces = make("div", { class: "ps-faces", role: "group", "aria-label": "Faces" });
 const line = make("div", { class: "ps-line", "aria-hidden": "true" });
 const canvas = make("div", { class: "ps-canvas", hidden: true }, base, after, faces, line);
@@ -67,7 +70,8 @@ hub.on("picture", (picture) => {
   base.alt = `${picture.name}, as it came`;
   canvas.style.aspectRatio = `${picture.width} / ${picture.height}`;
   canvas.style.setProperty("--aspect", picture.width / picture.height);
-  after.replaceChildren();
+  after.replaceChildren(by);
+  sayBy("");
   for (const face of Object.keys(overlays)) { delete overlays[face]; delete made[face]; }
   command.textContent = "";
   say({ text: picture.remark });
@@ -160,13 +164,15 @@ async function look(face) {
   if (answer.picture && began) hub.timings.push(performance.now() - began);
   if (face === hub.state.face) hub.emit("previewed", { picture: answer.picture });
 }
-async function lay(face, { picture, box }) {
+async function lay(face, { picture, box, by: model }) {
   document.querySelectorAll(".ps-full").forEach((full) => full.remove());
   if (!picture) {
     overlays[face]?.remove();
     delete overlays[face];
+    if (!Object.keys(overlays).length) sayBy("");
     return;
   }
+  sayBy(PREVIEWED[model]);
   if (!overlays[face]) {
     overlays[face] = make("img", { class: "ps-overlay", alt: `Preview: ${face ? `face ${face}, ` : ""}edited` });
     after.append(overlays[face]);
@@ -192,7 +198,8 @@ hub.on("change", () => {
 });
 
 // What was rendered is shown whole.
-const full = (picture, alt) => {
+const full = (picture, alt, model) => {
+  sayBy(`rendered: ${model}`);
   document.querySelectorAll(".ps-full").forEach((one) => one.remove());
   after.append(make("img", { class: "ps-full", src: picture, alt }));
 };
@@ -200,7 +207,7 @@ document.addEventListener("click", (event) => {
   const result = event.target.closest?.(".ps-result");
   if (!result) return;
   document.querySelectorAll(".ps-result").forEach((one) => one.setAttribute("aria-pressed", String(one === result)));
-  full(result.querySelector("img").src, `Rendered: ${result.getAttribute("aria-label")}`);
+  full(result.querySelector("img").src, `Rendered: ${result.getAttribute("aria-label")}`, result.dataset.by);
 });
 hub.on("rendered", () => setTimeout(() => [...document.querySelectorAll(".ps-result")].at(-1)?.click(), 50));
 
