@@ -50,6 +50,7 @@ MARK_HELP = (
 EditorType = io.Custom("PIXELSMILE_EDITOR")
 ExpressionType = io.Custom("PIXELSMILE_EXPRESSION")
 FacesType = io.Custom("PIXELSMILE_FACES")
+# Older ComfyUIs load no node whose output has the id of an input: such an output's begins with made_.
 
 
 def strength_input(default: float = 1.0) -> Any:
@@ -147,7 +148,7 @@ class Expression(io.ComfyNode):
             category=CATEGORY,
             description="One of the twelve expressions.",
             inputs=[io.Combo.Input("expression", options=[*EXPRESSIONS], default="happy")],
-            outputs=[ExpressionType.Output("expression", "expression")],
+            outputs=[ExpressionType.Output("made_expression", "expression")],
         )
 
     @classmethod
@@ -249,7 +250,7 @@ _EDIT_OUTPUTS = (
 
 
 def _edit_outputs() -> list[Any]:
-    return [kind.Output(name, name, tooltip=tooltip) for name, kind, tooltip in _EDIT_OUTPUTS]
+    return [kind.Output(f"made_{name}", name, tooltip=tooltip) for name, kind, tooltip in _EDIT_OUTPUTS]
 
 
 def _edited(
@@ -368,7 +369,7 @@ class Preview(io.ComfyNode):
                 strength_input(),
                 face_input("largest"),
             ],
-            outputs=[io.Image.Output("image", "image")],
+            outputs=[io.Image.Output("made_image", "image")],
             is_output_node=True,
         )
 

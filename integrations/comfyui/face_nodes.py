@@ -76,7 +76,7 @@ class CropFace(io.ComfyNode):
                     tooltip="side of the square, in faces",
                 ),
             ],
-            outputs=[io.Image.Output("image", "image"), CropType.Output("crop", "crop")],
+            outputs=[io.Image.Output("made_image", "image"), CropType.Output("crop", "crop")],
         )
 
     @classmethod
@@ -118,7 +118,7 @@ class PasteFace(io.ComfyNode):
                     tooltip="the same picture in another state, when several faces are pasted one by one",
                 ),
             ],
-            outputs=[io.Image.Output("image", "image")],
+            outputs=[io.Image.Output("made_image", "image")],
         )
 
     @classmethod

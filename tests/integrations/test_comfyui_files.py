@@ -6,6 +6,7 @@
 import ast
 import importlib
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,15 @@ def test_the_nodes_have_names_and_words():
         assert len(_keyword(call, "description")) > 25
         arguments = _text_arguments(call)
         assert len(set(arguments)) == len(arguments)
+
+
+def test_no_output_has_the_id_of_an_input():
+    """ComfyUI 0.3.60 to 0.3.64 would load none of the nodes."""
+    for name, call in schemas().items():
+        outputs = next(keyword.value for keyword in call.keywords if keyword.arg == "outputs")
+        ids = re.findall(r"\.Output\(['\"](\w+)", ast.unparse(outputs))
+        assert ids or "_edit_outputs" in ast.unparse(outputs)
+        assert not set(ids) & set(_text_arguments(call)), name
 
 
 def test_every_node_is_handed_out():
