@@ -15,9 +15,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from comfyui_nodes import START_S, WORKFLOWS, running
+from comfyui_nodes import START_S, WORKFLOWS, Server, running
 
-SIZE = {"width": 1900, "height": 1060}
+SIZE = {"width": 2600, "height": 1400}  # names are not drawn where much has to be made small
+_SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False}  # else they lie over it
 SHOW = """async (workflow) => {
   await app.loadGraphData(workflow);
   await new Promise((done) => setTimeout(done, 1500));
@@ -46,16 +47,19 @@ SHOW = """async (workflow) => {
 }"""
 
 
-def looked_at(url: str, output: Path, browser: str) -> list[dict[str, Any]]:
+def looked_at(server: Server, output: Path, browser: str) -> list[dict[str, Any]]:
     """What the page says of each workflow; pictures go to `output`."""
     from playwright.sync_api import sync_playwright
 
+    settings = server.base / "user" / "default" / "comfy.settings.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(json.dumps(_SETTINGS), encoding="utf-8")
     found = []
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         page = chromium.new_page(viewport=SIZE)  # type: ignore[arg-type]
         page.set_default_timeout(START_S * 1000)
-        page.goto(url, wait_until="domcontentloaded")
+        page.goto(server.url, wait_until="domcontentloaded")
         page.wait_for_function("() => window.app?.graph && window.LiteGraph?.registered_node_types.LoadImage")
         for path in sorted(WORKFLOWS.glob("*.json")):
             seen = page.evaluate(SHOW, json.loads(path.read_text(encoding="utf-8")))
@@ -75,7 +79,7 @@ def main() -> int:
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     with running(options) as server:
-        found = looked_at(server.url, options.output, options.browser)
+        found = looked_at(server, options.output, options.browser)
     for one in found:
         print(json.dumps(one))
     return int(any(one["unknown"] or one["overlap"] or one["cut"] for one in found))
