@@ -57,7 +57,7 @@ def looked_at(server: Server, output: Path, browser: str) -> list[dict[str, Any]
     found = []
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        page = chromium.new_page(viewport=SIZE)  # type: ignore[arg-type]
+        page = chromium.new_page(viewport=SIZE)
         page.set_default_timeout(START_S * 1000)
         page.goto(server.url, wait_until="domcontentloaded")
         page.wait_for_function("() => window.app?.graph && window.LiteGraph?.registered_node_types.LoadImage")
