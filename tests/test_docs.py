@@ -5,11 +5,13 @@ import os
 import re
 import shlex
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from pixelsmile.cli import main
+from pixelsmile.errors import install
 
 ROOT = Path(__file__).parent.parent
 SPEC = importlib.util.spec_from_file_location("walk", ROOT / "docs" / "walk.py")
@@ -54,6 +56,23 @@ def test_the_readme_works(
     made = ("edits/grid.png", "edits/angry.gif", "surprised/manifest.json", "drawn/happy-1.50.png")
     for file in (*made, "runs/first/report.html"):
         assert (tmp_path / file).is_file(), file
+
+
+def test_extras_are_installed_in_one_way_and_are_there():
+    """Of the checkout, as `errors.install` has it: messages by that function, pages in its words."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"].keys()
+    other = re.compile(r"install [\"']?pixelsmile\b|'\.\[|pip install (?!-c constraints\.txt )[^\n]*\.\[")
+    named = {}
+    for page in PAGES.values():
+        text = page.read_text(encoding="utf-8")
+        assert not other.search(text), page
+        named |= dict.fromkeys(re.findall(r"\".\[(\w+)\]\"", text), page)
+    for path in (ROOT / "src").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert path.name == "errors.py" or not re.search(r"\.\[\w+\]['\"]|'pixelsmile\[", text), path
+        named |= dict.fromkeys(re.findall(r"\binstall\([\"'](\w+)", text), path)
+    assert {"faces", "ray", "studio"} <= named.keys() <= extras
+    assert install("ray") == 'pip install -c constraints.txt -e ".[ray]"'
 
 
 def test_links_and_files_are_there():

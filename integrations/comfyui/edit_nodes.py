@@ -167,7 +167,7 @@ class Blend(io.ComfyNode):
             display_name="Blend of Expressions (PixelSmile)",
             category=CATEGORY,
             description="A mixture of expressions, each with its own weight.",
-            inputs=[_slider(name, 0.0, 1.0) for name in EXPRESSIONS],
+            inputs=[_slider(name) for name in EXPRESSIONS],
             outputs=[ExpressionType.Output("expression", "expression")],
         )
 
@@ -189,7 +189,7 @@ class ActionUnits(io.ComfyNode):
             display_name="Action Units (PixelSmile)",
             category=CATEGORY,
             description="Single muscles of the face (FACS), for the editor `geometric` and the preview.",
-            inputs=[_slider(name, -1.0 if name in SIGNED else 0.0, 1.0) for name in UNITS],
+            inputs=[_slider(name, -1.0 if name in SIGNED else 0.0) for name in UNITS],
             outputs=[ExpressionType.Output("expression", "expression")],
         )
 
@@ -201,9 +201,9 @@ class ActionUnits(io.ComfyNode):
             )
 
 
-def _slider(name: str, least: float, most: float) -> Any:
+def _slider(name: str, least: float = 0.0) -> Any:
     return io.Float.Input(
-        name, default=0.0, min=least, max=most, step=0.05, display_mode=io.NumberDisplay.slider
+        name, default=0.0, min=least, max=1.0, step=0.05, display_mode=io.NumberDisplay.slider
     )
 
 

@@ -14,8 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from pixelsmile.errors import ModelError
-from pixelsmile.faces.onnx import EXTRA
+from pixelsmile.errors import ModelError, install
 from recipes.judge.plan import FakePlan
 
 _OCTAVES = (3, 6, 12, 24, 48)
@@ -27,7 +26,7 @@ def load_photographs(names: Sequence[str]) -> list[np.ndarray]:
     try:
         from skimage import data
     except ImportError:
-        raise ModelError(f"training the judge needs scikit-image: {EXTRA}") from None
+        raise ModelError(f"training the judge needs scikit-image: {install('faces')}") from None
     found = [np.asarray(getattr(data, name)()) for name in names]
     return [np.repeat(one[..., None], 3, axis=-1) if one.ndim == 2 else one[..., :3] for one in found]
 

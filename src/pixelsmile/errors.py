@@ -26,6 +26,11 @@ def one_line(text: object, limit: int = MAX_MESSAGE) -> str:
     return f"{line[: limit - 5 - tail]} ... {line[-tail:]}"
 
 
+def install(extra: str) -> str:
+    """The command that installs an extra, for messages: from the checkout, since no index has pixelsmile."""
+    return f'pip install -c constraints.txt -e ".[{extra}]"'
+
+
 class PixelSmileError(Exception):
     """Any error that this project raises on purpose. `exit_code` is what the command line returns.
 

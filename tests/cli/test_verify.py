@@ -179,5 +179,5 @@ def test_without_the_library_a_signature_is_seen_and_not_read(photograph, capsys
     assert main(["verify", "signed.jpg"]) == 1
     words = capsys.readouterr().out
     assert "signature  there, but not read" in words
-    assert "pip install -c constraints.txt -e '.[sign]'" in words
+    assert 'pip install -c constraints.txt -e ".[sign]"' in words
     assert main(["certificate", "-o", "mine"]) == 2

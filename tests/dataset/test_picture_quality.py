@@ -35,7 +35,7 @@ def test_what_cannot_be_had_is_one_line_before_any_work(tmp_path, monkeypatch):
 
     config = people(1, faces={**FACES, "quality": {"metric": "musiq", "least": 40}})
     monkeypatch.setitem(sys.modules, "pyiqa", None)
-    with pytest.raises(ModelError, match=r"pip install 'pixelsmile\[quality\]'"):
+    with pytest.raises(ModelError, match=r'pip install -c constraints\.txt -e "\.\[quality\]"'):
         list(build(tmp_path / "set", config))
     stand_in = SimpleNamespace(list_models=lambda mode: ["musiq"], create_metric=fetch)
     monkeypatch.setitem(sys.modules, "pyiqa", stand_in)

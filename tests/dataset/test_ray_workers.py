@@ -42,7 +42,7 @@ needs_ray = pytest.mark.skipif("not __import__('importlib.util').util.find_spec(
 
 def test_ray_that_is_not_installed_is_one_line(monkeypatch):
     monkeypatch.setattr("pixelsmile.workers.ray_cluster.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'pixelsmile\[ray\]'"):
+    with pytest.raises(InputError, match=r'pip install -c constraints\.txt -e "\.\[ray\]"'):
         RayWorkers("local", 2)
 
 

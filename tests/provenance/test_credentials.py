@@ -202,5 +202,5 @@ def test_certificates_that_are_refused(tmp_path):
 
 def test_without_the_libraries(folder, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "c2pa", None)
-    with pytest.raises(InputError, match=r"pip install -c constraints.txt -e '\.\[sign\]'"):
+    with pytest.raises(InputError, match=r'pip install -c constraints.txt -e "\.\[sign\]"'):
         certificates.load_signer(folder / "certificate.pem", folder / "key.pem")

@@ -16,7 +16,8 @@ from pixelsmile.editing.requests import Request
 from pixelsmile.errors import ImageError, InputError, PixelSmileError
 from pixelsmile.results import PictureFormat
 from pixelsmile.web.answers import ApiError
-from pixelsmile.web.forms import Form, open_picture, read_form, read_order
+from pixelsmile.web.forms import Form, open_picture, read_form
+from pixelsmile.web.orders import read_order
 
 BOUNDARY = "xxyyzz"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from pydantic import BaseModel, ValidationError
 
-from pixelsmile.errors import InputError, PixelSmileError, one_line
+from pixelsmile.errors import InputError, PixelSmileError, install, one_line
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.images import load_image
 from pixelsmile.limits import MAX_FILE_BYTES, parse_json, read_json, shown
@@ -222,8 +222,7 @@ def _parquet_errors(file: Path) -> Iterator[None]:
         raise
     except ImportError as error:
         raise InputError(
-            f"{str(file)!r} is a Parquet file, and pyarrow is not installed: "
-            'pip install -c constraints.txt -e ".[bench]"'
+            f"{str(file)!r} is a Parquet file, and pyarrow is not installed: {install('bench')}"
         ) from error
     except Exception as error:  # whatever a decoder can make of hostile bytes
         raise InputError(f"cannot read {str(file)!r} ({one_line(error, 120)}): download it again") from error

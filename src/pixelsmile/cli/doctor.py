@@ -24,7 +24,7 @@ from pixelsmile.editing.model_choice import (
 )
 from pixelsmile.editing.options import Quantization
 from pixelsmile.embedded import model_path
-from pixelsmile.errors import ModelError
+from pixelsmile.errors import ModelError, install
 from pixelsmile.version import __version__
 
 # distribution: module
@@ -196,15 +196,16 @@ def _full_model_advice(machine: Machine) -> list[str]:
                 f"that needs more disk: set HF_HOME to a place with {FULL_MODEL_DOWNLOAD_GB} GB free"
             )
     if "bit" in options and machine.extras["bitsandbytes"] is None:
-        lines.append('for --quantization: pip install -c constraints.txt -e ".[quantization]"')
+        lines.append(f"for --quantization: {install('quantization')}")
     return lines
 
 
 def _faces_advice(machine: Machine) -> list[str]:
     missing = [name for name in FACE_EXTRAS if machine.extras[name] is None]
     if missing:
-        command = 'pip install -c constraints.txt -e ".[faces]"'
-        return [f"for other detectors and encoders of faces ({', '.join(missing)} missing): {command}"]
+        return [
+            f"for other detectors and encoders of faces ({', '.join(missing)} missing): {install('faces')}"
+        ]
     return ["weights of other detectors and encoders of faces: pixelsmile models list"]
 
 

@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pixelsmile.cli.display import loading, remark
 from pixelsmile.cli.options import (
@@ -19,9 +20,12 @@ from pixelsmile.cli.options import (
     signer_of,
 )
 from pixelsmile.cli.parsing import CommandParser, parts_of, positive_number, whole_number
-from pixelsmile.errors import InputError
+from pixelsmile.errors import InputError, install
 
-EXTRA = 'pip install -c constraints.txt -e ".[serve]"'
+if TYPE_CHECKING:
+    from pixelsmile.editing.edit_files import OutputFormat
+    from pixelsmile.web.models import Served
+
 _MB, _MP = 2**20, 1_000_000
 _EPILOG = """examples:
   pixelsmile serve
@@ -42,19 +46,16 @@ def run(options: argparse.Namespace) -> int:
     except ImportError as error:
         if (error.name or "").startswith("pixelsmile"):
             raise
-        raise InputError(f"the server needs {error.name}: {EXTRA}") from error
-    from pixelsmile.editing.edit_files import OutputFormat
+        raise InputError(f"the server needs {error.name}: {install('serve')}") from error
     from pixelsmile.editing.folders import GEOMETRIC
-    from pixelsmile.web.models import served
 
     devices = parts_of(options.device) if options.device else [None]
-    options.device, options.model = devices[0], None
+    options.device = devices[0]
     limits = Limits(
         options.max_queue, round(options.max_size * _MB), round(options.max_pixels * _MP), options.timeout
     )
     keys = None if options.key_file is None else Keys.read(Path(options.key_file))
-    form = OutputFormat(mark=not options.no_mark, signer=signer_of(options))
-    models = served(options.models, asked_model(options))
+    models, form = offered(options)
     for choice in models.choices.values():
         for device in devices if choice.model != GEOMETRIC else ():
             replace(choice, device=device).check_device()
@@ -73,6 +74,16 @@ def run(options: argparse.Namespace) -> int:
         _say_where(options, listening.getsockname()[1], list(models.choices), keys is not None)
         serve(server, listening)
     return 0
+
+
+def offered(options: argparse.Namespace) -> tuple["Served", "OutputFormat"]:
+    """The models that may be chosen, and how pictures say that they are edits. InputError."""
+    from pixelsmile.editing.edit_files import OutputFormat
+    from pixelsmile.web.models import served
+
+    options.model = None  # `--model` names several
+    form = OutputFormat(mark=not options.no_mark, signer=signer_of(options))
+    return served(options.models, asked_model(options)), form
 
 
 def be_discreet(quiet: bool) -> None:

@@ -6,12 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pixelsmile.cli.display import remark
-from pixelsmile.cli.options import add_device, add_marks, add_quiet, asked_model, signer_of
+from pixelsmile.cli.options import add_device, add_marks, add_quiet
 from pixelsmile.cli.parsing import CommandParser, positive_number, whole_number
-from pixelsmile.cli.serve import add_models, be_discreet, is_local
-from pixelsmile.errors import InputError
+from pixelsmile.cli.serve import add_models, be_discreet, is_local, offered
+from pixelsmile.errors import InputError, install
 
-EXTRA = 'pip install -c constraints.txt -e ".[studio]"'
 _EPILOG = """examples:
   pixelsmile studio
   pixelsmile studio --open --port 9000
@@ -23,15 +22,11 @@ _EPILOG = """examples:
 def run(options: argparse.Namespace) -> int:
     """Show the studio until a signal. What can be refused is refused before anything is loaded."""
     if find_spec("gradio") is None:
-        raise InputError(f"the studio needs gradio: {EXTRA}")
-    from pixelsmile.editing.edit_files import OutputFormat
-    from pixelsmile.web.models import served
+        raise InputError(f"the studio needs gradio: {install('studio')}")
     from pixelsmile.web.studio.serving import Door, read_passwords, serve
 
-    options.model = None
     passwords = {} if options.password_file is None else read_passwords(Path(options.password_file))
-    form = OutputFormat(mark=not options.no_mark, signer=signer_of(options))
-    models = served(options.models, asked_model(options))
+    models, form = offered(options)
     door = Door(options.host, options.port, options.share, passwords, options.open, options.max_size)
     be_discreet(options.quiet)
     say = partial(remark, quiet=options.quiet)

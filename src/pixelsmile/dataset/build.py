@@ -35,7 +35,7 @@ from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.screen import Screen
 from pixelsmile.dataset.sources import items, listing
 from pixelsmile.dataset.step_folder import StepFolder, StepManifest, UnfinishedShard
-from pixelsmile.errors import InputError
+from pixelsmile.errors import InputError, install
 from pixelsmile.hashing import sha256_file
 from pixelsmile.store.configuration import write_configuration
 from pixelsmile.store.manifests import FileRecord
@@ -154,7 +154,7 @@ def _check_before_work(config: BuildConfig, steps: Sequence[str]) -> None:
     """InputError, RemoteError for what would end one of the steps after hours."""
     if "faces" in steps and config.duplicates.max_distance is not None and find_spec("imagehash") is None:
         raise InputError(
-            "near duplicates need the package imagehash: pip install 'pixelsmile[data]', "
+            f"near duplicates need the package imagehash: {install('data')}, "
             "or --set duplicates.max_distance=null"
         )
     if "review" in steps:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from pydantic import JsonValue
 
-from pixelsmile.errors import InputError, ModelError, one_line
+from pixelsmile.errors import InputError, ModelError, install, one_line
 from pixelsmile.hashing import sha256_bytes, sha256_json
 
 _MAX_REASON = 120  # characters of what pyiqa says
@@ -24,8 +24,7 @@ def load_metric(name: str) -> Any:
     except Exception as error:  # torchvision, which it needs, raises RuntimeError beside another torch
         reason = one_line(error, _MAX_REASON)
         raise ModelError(
-            f"faces.quality needs pyiqa and a torchvision that fits torch ({reason}): "
-            "pip install 'pixelsmile[quality]'"
+            f"faces.quality needs pyiqa and a torchvision that fits torch ({reason}): {install('quality')}"
         ) from error
     known = pyiqa.list_models("NR")
     if name not in known:

@@ -29,7 +29,7 @@ from pixelsmile.dataset.config import (
     is_drawn,
 )
 from pixelsmile.dataset.folder import MAX_PICTURE_BYTES
-from pixelsmile.errors import ImageError, InputError
+from pixelsmile.errors import ImageError, InputError, install
 from pixelsmile.expressions import NEUTRAL, Domain
 from pixelsmile.limits import parse_json, path_within, read_bytes
 from pixelsmile.portraits import NUM_VARIANTS, action_units, draw_portrait, sample_identity
@@ -292,7 +292,7 @@ def _open_hub(source: HubSource) -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise InputError("hub data sets need the package datasets: pip install 'pixelsmile[data]'") from error
+        raise InputError(f"hub data sets need the package datasets: {install('data')}") from error
     datasets.disable_progress_bars()
     folder = Path(source.path).expanduser()
     try:

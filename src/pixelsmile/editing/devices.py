@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from pixelsmile.editing.options import DTYPE_NAMES, OFFLOADS, QUANTIZATIONS, Offload, Quantization
-from pixelsmile.errors import DeviceError
+from pixelsmile.errors import DeviceError, install
 
 _BITSANDBYTES = "0.48"  # from here on, weights of 8 bits can leave the GPU
 
@@ -77,5 +77,5 @@ def _require_bitsandbytes(quantization: str) -> None:
     if not is_bitsandbytes_available(_BITSANDBYTES):
         raise DeviceError(
             f"quantization {quantization!r} needs bitsandbytes {_BITSANDBYTES} or newer: "
-            'pip install -c constraints.txt -e ".[quantization]"'
+            f"{install('quantization')}"
         )

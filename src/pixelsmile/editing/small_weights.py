@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from pixelsmile.editing.devices import Placement
 from pixelsmile.editing.weight_file import WeightFile
-from pixelsmile.errors import ModelError
+from pixelsmile.errors import ModelError, install
 
 _FLOAT8 = torch.float8_e4m3fn
 _LARGEST = torch.finfo(_FLOAT8).max
@@ -179,8 +179,7 @@ def _gguf_tensors(file: WeightFile, dtype: torch.dtype) -> Iterator[tuple[str, T
         from gguf import GGUFReader
     except ImportError as missing:
         raise ModelError(
-            f"model {str(file.path)!r} is a GGUF file, which needs: "
-            'pip install -c constraints.txt -e ".[gguf]"'
+            f"model {str(file.path)!r} is a GGUF file, which needs: {install('gguf')}"
         ) from missing
     found = {tensor.name: tensor for tensor in GGUFReader(file.path).tensors}
     for name, written in file.tensors.items():

@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from pixelsmile.errors import ModelError
+from pixelsmile.errors import ModelError, install
 
 MAX_SECONDS = 8.0  # for one picture on a processor: the largest encoders take one
 MAX_MEMORY_BYTES = 4 * 2**30  # of weights and values, all open files together
 MAX_OUTPUT_NUMBERS = 2**26
 MAX_SIDE_PX = 4096  # of what a network takes
-EXTRA = 'pip install -c constraints.txt -e ".[faces]"'
 _MAX_SECONDS_GPU = 60.0  # the first run loads the kernels
 _MAX_FOLDED_BYTES = 2**26  # of a constant that is computed at opening
 _CPU: Sequence[Any] = ("CPUExecutionProvider",)
@@ -190,7 +189,7 @@ def _open(path: Path, what: str) -> Any:
         return open_session(path)
     except ImportError as error:
         raise ModelError(
-            f"a {what} in an ONNX file needs onnxruntime, which is not installed: {EXTRA}"
+            f"a {what} in an ONNX file needs onnxruntime, which is not installed: {install('faces')}"
         ) from error
     except Exception as error:  # ONNX Runtime has no common error
         raise ModelError(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixelsmile.errors import InputError
+from pixelsmile.errors import InputError, install
 from pixelsmile.limits import MAX_CONFIG_BYTES, read_bytes
 from pixelsmile.store.publication import staged
 
@@ -106,8 +106,7 @@ def require_libraries() -> None:
         import cryptography  # noqa: F401
     except ImportError as error:
         raise InputError(
-            f"signatures need the libraries of the extra sign (no {error.name}): pip install -c "
-            "constraints.txt -e '.[sign]'"
+            f"signatures need the libraries of the extra sign (no {error.name}): {install('sign')}"
         ) from error
 
 

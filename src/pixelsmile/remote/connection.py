@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pixelsmile.errors import one_line
+from pixelsmile.errors import install, one_line
 from pixelsmile.remote.answers import Answer, ServerError, error_of, without_pictures
 from pixelsmile.remote.keys import ApiKey, is_of_hosts, is_same_server, read_key, server_of
 from pixelsmile.remote.provider import NOTHING, Failure, RemoteError, Reply, media_type
@@ -267,9 +267,7 @@ def _library() -> Any:
     try:
         import httpx2
     except ImportError:
-        raise RemoteError(
-            "the httpx2 package is missing: pip install -c constraints.txt -e '.[judges]'"
-        ) from None
+        raise RemoteError(f"the httpx2 package is missing: {install('judges')}") from None
     for name in ("httpx2", "httpcore2"):  # their logs repeat what servers say, and servers repeat keys
         logging.getLogger(name).setLevel(logging.WARNING)
     return httpx2

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pixelsmile.errors import ImageError, InputError, StrengthError
+from pixelsmile.errors import ImageError, InputError, StrengthError, install
 from pixelsmile.picture_cost import MAX_PIXELS
 from pixelsmile.version import __version__
 
@@ -166,7 +166,5 @@ def _video_library() -> Any:
     try:
         import av
     except ImportError as error:
-        raise InputError(
-            "MP4 needs the library PyAV: pip install -c constraints.txt -e '.[video]', or take webp or gif"
-        ) from error
+        raise InputError(f"MP4 needs the library PyAV: {install('video')}, or take webp or gif") from error
     return av

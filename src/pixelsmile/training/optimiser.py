@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pixelsmile.errors import DeviceError, InputError, OutputError
+from pixelsmile.errors import DeviceError, InputError, OutputError, install
 from pixelsmile.training.checkpoint import State
 from pixelsmile.training.config import OptimiserSettings
 from pixelsmile.training.distribution import like, whole
@@ -57,8 +57,7 @@ def check_optimiser(settings: OptimiserSettings, device: torch.device) -> None:
         raise DeviceError("optimiser.kind 'adamw8bit' needs a GPU: use 'adamw'")
     if importlib.util.find_spec("bitsandbytes") is None:
         raise DeviceError(
-            "optimiser.kind 'adamw8bit' needs bitsandbytes: "
-            "pip install -c constraints.txt -e \".[quantization]\", or use 'adamw'"
+            f"optimiser.kind 'adamw8bit' needs bitsandbytes: {install('quantization')}, or use 'adamw'"
         )
 
 

@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pixelsmile.errors import ExpressionError, InputError
+from pixelsmile.errors import ExpressionError, InputError, install
 from pixelsmile.expressions import NEUTRAL, parse_expression
-from pixelsmile.faces.onnx import EXTRA
 from pixelsmile.store.publication import staged
 from pixelsmile.triplets.annotated import AnnotatedPicture
 from pixelsmile.triplets.triplet import one_hot_scores
@@ -209,7 +208,7 @@ def _opencv() -> Any:
         import cv2
     except ImportError as error:
         raise InputError(
-            f"reading MEAD's clips needs OpenCV: {EXTRA}, or extract frames yourself "
+            f"reading MEAD's clips needs OpenCV: {install('faces')}, or extract frames yourself "
             "to M003/video/front/angry/level_1/001/0001.png and so on"
         ) from error
     return cv2

@@ -22,12 +22,13 @@ from pixelsmile.version import __version__
 from pixelsmile.web import openapi
 from pixelsmile.web.answers import ApiError, as_text
 from pixelsmile.web.following import ClientGoneError, Following
-from pixelsmile.web.forms import Form, Order, WhichPicture, open_picture, read_fields, read_form, read_order
+from pixelsmile.web.forms import Form, open_picture, read_form
 from pixelsmile.web.gate import GONE, Gate, Keys, Slots, told_of, too_large
 from pixelsmile.web.looks import Found, faces_work, scores_work
 from pixelsmile.web.making import OPENAI_EVENTS, SWEEP_EVENTS, EventNames, EventStream, Making, edit_work
 from pixelsmile.web.metrics import CONTENT_TYPE_LATEST, Metrics
 from pixelsmile.web.models import Served
+from pixelsmile.web.orders import Order, WhichPicture, read_fields, read_order
 from pixelsmile.web.page import api_page
 from pixelsmile.web.worker import Work, Worker
 

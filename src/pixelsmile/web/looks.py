@@ -13,7 +13,7 @@ from pixelsmile.faces.crops import crop_to_edit
 from pixelsmile.judges.judge import NoVerdict, Question, Verdict
 from pixelsmile.judges.names import EMBEDDED, PHOTO
 from pixelsmile.web.answers import ApiError
-from pixelsmile.web.forms import WhichPicture
+from pixelsmile.web.orders import WhichPicture
 from pixelsmile.web.worker import Tools, Work
 
 

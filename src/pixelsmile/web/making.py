@@ -16,9 +16,9 @@ from pixelsmile.editing.session import stream_edit
 from pixelsmile.web import answers
 from pixelsmile.web.answers import ApiError
 from pixelsmile.web.following import ClientGoneError, Following
-from pixelsmile.web.forms import Order
 from pixelsmile.web.gate import told_of
 from pixelsmile.web.metrics import Metrics
+from pixelsmile.web.orders import Order
 from pixelsmile.web.worker import Started, Tools, Work
 
 _KEEP_ALIVE_S = 10.0

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pixelsmile.web.forms import EditFields, WhichPicture
+from pixelsmile.web.orders import EditFields, WhichPicture
 
 DESCRIPTION = """
 The image API of OpenAI, for one thing: changing the expression of a face, as strongly as is asked for. The

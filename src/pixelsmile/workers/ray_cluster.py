@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from pixelsmile.errors import InputError
+from pixelsmile.errors import InputError, install
 from pixelsmile.workers.pool import Function, Workers
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class RayCluster:
 
     def __init__(self, address: str, num: int) -> None:
         if find_spec("ray") is None:
-            raise InputError("--ray needs the package ray: pip install 'pixelsmile[ray]'")
+            raise InputError(f"--ray needs the package ray: {install('ray')}")
         if address not in (LOCAL, _HERE):
             _check_answers(address)
         self._address, self._num = address, max(1, num)

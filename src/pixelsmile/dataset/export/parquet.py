@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixelsmile.dataset.export.form import ExportPictures, Group, Written, suffix
 from pixelsmile.dataset.export.table_columns import IMAGE, Columns, Kind, features, published
-from pixelsmile.errors import InputError
+from pixelsmile.errors import InputError, install
 from pixelsmile.expressions import EXPRESSIONS
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class ParquetForm:
         try:
             import pyarrow  # noqa: F401
         except ImportError as error:
-            raise InputError("Parquet needs the package pyarrow: pip install 'pixelsmile[data]'") from error
+            raise InputError(f"Parquet needs the package pyarrow: {install('data')}") from error
         self._pictures, self._columns = pictures, columns
         folder = pictures.out / DATA
         self._files = {split: _ParquetShards(folder, split, columns, shard_bytes) for split in splits}

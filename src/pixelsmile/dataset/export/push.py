@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pixelsmile.errors import InputError, OutputError, one_line
+from pixelsmile.errors import InputError, OutputError, install, one_line
 
 
 def check_login(repo: str) -> None:
@@ -47,5 +47,5 @@ def _hub() -> Any:
         import huggingface_hub
         import huggingface_hub.utils  # which the package itself loads late
     except ImportError as error:
-        raise InputError("--push needs huggingface_hub: pip install 'pixelsmile[data]'") from error
+        raise InputError(f"--push needs huggingface_hub: {install('data')}") from error
     return huggingface_hub

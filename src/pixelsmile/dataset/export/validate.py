@@ -24,7 +24,7 @@ from pixelsmile.dataset.validate import (
     output_faults,
     picture_faults,
 )
-from pixelsmile.errors import InputError, one_line
+from pixelsmile.errors import InputError, install, one_line
 from pixelsmile.expressions import FED_BENCH_CLASSES
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.limits import parse_json, validated
@@ -111,7 +111,7 @@ def _parquet_rows(out: Path, split: str) -> _Stored:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
-        raise InputError("Parquet needs the package pyarrow: pip install 'pixelsmile[data]'") from error
+        raise InputError(f"Parquet needs the package pyarrow: {install('data')}") from error
     for path in sorted((out / DATA).glob(f"{split}-*.parquet")):
         try:
             with parquet.ParquetFile(path) as file:

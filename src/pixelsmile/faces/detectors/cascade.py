@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pixelsmile.errors import ModelError
+from pixelsmile.errors import ModelError, install
 from pixelsmile.faces.detectors.candidates import Candidates, Letterbox, area
 from pixelsmile.faces.face import Face
-from pixelsmile.faces.onnx import EXTRA
 
 # Of a size at which faces on photographs get more votes than anything else.
 _SIDE_PX = 256
@@ -87,5 +86,7 @@ def _open() -> Any:
         from skimage.data import lbp_frontal_face_cascade_filename
         from skimage.feature import Cascade
     except ImportError as error:
-        raise ModelError(f"the cascade needs scikit-image, which is not installed: {EXTRA}") from error
+        raise ModelError(
+            f"the cascade needs scikit-image, which is not installed: {install('faces')}"
+        ) from error
     return Cascade(lbp_frontal_face_cascade_filename())

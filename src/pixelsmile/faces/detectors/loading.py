@@ -11,14 +11,14 @@ import numpy as np
 from PIL import Image
 
 from pixelsmile.embedded import detector_path, photo_path
-from pixelsmile.errors import ModelError
+from pixelsmile.errors import ModelError, install
 from pixelsmile.faces.alignment import landmarks_of_box
 from pixelsmile.faces.detectors.cascade import CascadeDetector
 from pixelsmile.faces.detectors.onnx_boxes import OnnxBoxesDetector
 from pixelsmile.faces.detectors.scrfd import ScrfdDetector, is_scrfd
 from pixelsmile.faces.detectors.yunet import YunetDetector
 from pixelsmile.faces.face import Detector, Face
-from pixelsmile.faces.onnx import EXTRA, OnnxFile
+from pixelsmile.faces.onnx import OnnxFile
 from pixelsmile.faces.weights import WEIGHTS
 from pixelsmile.hashing import sha256_json
 from pixelsmile.store.weight_hashes import remembered_sha256, sha256_weights
@@ -121,8 +121,8 @@ def choose_detector(name: str = AUTO, *, drawn: bool = False) -> DetectorChoice:
             hint = " (pixelsmile models list)" if missing else ""
             return DetectorChoice(candidate, f"detector {candidate}: {kind.strength}{why}{hint}")
     raise ModelError(
-        f"no face detector can run here ({', '.join(missing)}): {EXTRA}, or say where the face is with "
-        "--face x,y,width,height"
+        f"no face detector can run here ({', '.join(missing)}): {install('faces')}, or say where the face "
+        "is with --face x,y,width,height"
     )
 
 

@@ -12,10 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from pixelsmile.errors import ModelError
+from pixelsmile.errors import ModelError, install
 from pixelsmile.faces.detectors.candidates import Candidates, Letterbox
 from pixelsmile.faces.face import Face
-from pixelsmile.faces.onnx import EXTRA
 
 _DEFAULT_MAX_SIDE_PX = 1280
 _CLOSE_UP_PX = 320  # it was trained on faces of 10 to 300 px: larger ones are found in a small picture
@@ -98,7 +97,7 @@ def _open(path: Path, threshold: float, overlap: float) -> Network:
     try:
         import cv2
     except ImportError as error:
-        raise ModelError(f"YuNet needs OpenCV, which is not installed: {EXTRA}") from error
+        raise ModelError(f"YuNet needs OpenCV, which is not installed: {install('faces')}") from error
     log = cv2.utils.logging
     level = log.setLogLevel(log.LOG_LEVEL_SILENT)  # it writes to the terminal what it also raises
     try:

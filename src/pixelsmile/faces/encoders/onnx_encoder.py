@@ -15,10 +15,10 @@ from typing import Any, Literal
 import numpy as np
 
 from pixelsmile.embedded import photo_path
-from pixelsmile.errors import DeviceError, ModelError
+from pixelsmile.errors import DeviceError, ModelError, install
 from pixelsmile.faces.alignment import Alignment
 from pixelsmile.faces.encoders.encoder import PREPROCESSING, ArrayT, Preprocessing, require_embeddings
-from pixelsmile.faces.onnx import EXTRA, open_session, run_session
+from pixelsmile.faces.onnx import open_session, run_session
 
 NAME: Literal["dlib"] = "dlib"  # the encoder that ships for photographs: see embedded/photo/NOTICE
 # On faces of one person its cosines lie above this (dlib's own limit, a distance of .6, at its usual length
@@ -281,7 +281,7 @@ def _import(package: str) -> ModuleType:
     try:
         return import_module(package)
     except ImportError:
-        raise ModelError(f"ONNX files need the package {package}: {EXTRA}") from None
+        raise ModelError(f"ONNX files need the package {package}: {install('faces')}") from None
 
 
 def _refused(file: EncoderFile, error: Exception) -> ModelError:

@@ -27,8 +27,9 @@ from pixelsmile.portraits import Identity, blend_units, draw_portrait, sample_id
 from pixelsmile.results import portrait_png
 from pixelsmile.web.answers import own_fault
 from pixelsmile.web.following import ClientGoneError, Following
-from pixelsmile.web.forms import MAX_PIXELS_OUT, open_picture
+from pixelsmile.web.forms import open_picture
 from pixelsmile.web.models import Desk, Served
+from pixelsmile.web.orders import MAX_PIXELS_OUT
 from pixelsmile.web.studio.asked import Asked, Mix, Preset, command_line
 from pixelsmile.web.studio.files import Packed, names_apart, packed, zipped_batch
 from pixelsmile.web.studio.visits import PREVIEW_PX, Opened, Rendered, Stop, Visit, Visits

@@ -18,8 +18,8 @@ from pixelsmile.faces.face import Face
 from pixelsmile.faces.mesh.networks import load_mesh_networks
 from pixelsmile.faces.mesh.units import source_units
 from pixelsmile.images import load_image
-from pixelsmile.web.forms import WhichPicture
 from pixelsmile.web.looks import Found, scores_work
+from pixelsmile.web.orders import WhichPicture
 from pixelsmile.web.studio.asked import Asked
 from pixelsmile.web.studio.visits import View
 from pixelsmile.web.worker import Tools, Work
