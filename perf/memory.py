@@ -2,6 +2,9 @@
 
     python perf/memory.py [--dtype bfloat16]
 
+Below it, what a forward keeps for its gradient where the frozen base is in fewer bits, as in training: no
+whole weight; `diffusers' GGUF` has the library's own layers, which keep one each.
+
 On the CPU, for models from tiny to middle size, with random weights. Counted is what torch allocates while
 the parts run, by watching every operation: weights and inputs, which are there before, are left out. A GPU's
 kernels allocate alike, but for what they use as scratch.
@@ -12,14 +15,17 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import gguf
 import torch
 from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
-from torch import Tensor
+from diffusers.quantizers.gguf.utils import GGUFLinear, GGUFParameter
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from pixelsmile.editing.autoencoder import decode_latents
 from pixelsmile.editing.memory import TOKEN_PX, decoder_numbers, transformer_numbers
+from pixelsmile.editing.small_weights import GgufLinear, ScaledLinear, replace_layer
 
 # Width of the transformer, side in px, tokens of text, pictures at once.
 TRANSFORMERS = ((256, 256, 100, 1), (256, 512, 220, 1), (512, 512, 400, 1), (512, 256, 400, 2))
@@ -51,6 +57,11 @@ class Allocations(TorchDispatchMode):
             self.peak = max(self.peak, self._live)
             weakref.finalize(storage, self._free, key, size)
 
+    @property
+    def live(self) -> int:
+        """What is there now."""
+        return self._live
+
     def _free(self, key: int, size: int) -> None:
         self._seen.discard(key)
         self._live -= size
@@ -63,8 +74,10 @@ def peak_bytes(call: Callable[[], object], known: Iterable[Tensor]) -> int:
     return allocations.peak
 
 
-def transformer_peak(width: int, size_px: int, text_tokens: int, batch: int, dtype: torch.dtype) -> int:
-    """Of one forward of a transformer of that width, of two layers: more hold no more at a time."""
+def transformer_and_call(
+    width: int, size_px: int, text_tokens: int, batch: int, dtype: torch.dtype
+) -> tuple[QwenImageTransformer2DModel, list[Tensor], Callable[[], object]]:
+    """A transformer of that width, of two layers, its tokens and text, and a forward of it."""
     transformer = QwenImageTransformer2DModel(
         num_layers=2,
         attention_head_dim=HEAD,
@@ -88,7 +101,55 @@ def transformer_peak(width: int, size_px: int, text_tokens: int, batch: int, dty
 
     with torch.no_grad():
         forward()  # its tables of positions are made once
-    return peak_bytes(forward, [*transformer.parameters(), tokens, text])
+    return transformer, [tokens, text], forward
+
+
+def transformer_peak(width: int, size_px: int, text_tokens: int, batch: int, dtype: torch.dtype) -> int:
+    """Of one forward: more layers hold no more at a time."""
+    transformer, inputs, forward = transformer_and_call(width, size_px, text_tokens, batch, dtype)
+    return peak_bytes(forward, [*transformer.parameters(), *inputs])
+
+
+def q8_weight(layer: nn.Linear) -> GGUFParameter:
+    """Its weight as a GGUF file has it."""
+    kind = gguf.GGMLQuantizationType.Q8_0
+    rows = gguf.quants.quantize(layer.weight.detach().float().numpy(), kind)
+    return GGUFParameter(torch.from_numpy(rows), quant_type=kind)
+
+
+def diffusers_linear(layer: nn.Linear) -> nn.Module:
+    """The library's layer of a GGUF file."""
+    made = GGUFLinear(
+        layer.in_features, layer.out_features, layer.bias is not None, compute_dtype=layer.weight.dtype
+    )
+    made.weight, made.bias = q8_weight(layer), layer.bias
+    return made.requires_grad_(False)
+
+
+# What stands in the place of a layer, by the base's format.
+LAYERS: dict[str, Callable[[nn.Linear], nn.Module]] = {
+    "whole": lambda layer: layer,
+    "fp8": lambda layer: ScaledLinear.quantised(layer, layer.weight.data),
+    "GGUF": lambda layer: GgufLinear.over(layer, q8_weight(layer)),
+    "diffusers' GGUF": diffusers_linear,
+}
+
+
+def kept_bytes(kind: str, width: int, size_px: int, text_tokens: int, dtype: torch.dtype) -> tuple[int, int]:
+    """Of the weights of the layers' products, and of what a forward of two layers keeps for its gradient."""
+    transformer, inputs, forward = transformer_and_call(width, size_px, text_tokens, 1, dtype)
+    transformer.requires_grad_(False)
+    blocks, weights = transformer.transformer_blocks, 0
+    for name, layer in list(blocks.named_modules()):
+        if isinstance(layer, nn.Linear):
+            replace_layer(blocks, name, LAYERS[kind](layer))
+            weights += blocks.get_submodule(name).weight.nbytes
+    inputs[0].requires_grad_(True)
+    with Allocations([*transformer.parameters(), *transformer.buffers(), *inputs]) as allocations:
+        made = forward()
+        kept = allocations.live
+    del made
+    return weights, kept
 
 
 def decoder_peak(base_channels: int, size_px: int, dtype: torch.dtype) -> int:
@@ -114,6 +175,11 @@ def main() -> None:
         found = decoder_peak(base_channels, size_px, dtype)
         numbers = decoder_numbers(base_channels, size_px)
         _print_row("decoder", f"{base_channels} channels, {size_px} px", found, numbers * dtype.itemsize)
+    width, size_px, text_tokens, _ = TRANSFORMERS[-2]
+    print(f"\n{'frozen base':<16} {'its layers MB':>13} {'kept for the gradient MB':>25}")
+    for kind in LAYERS:
+        weights, kept = kept_bytes(kind, width, size_px, text_tokens, dtype)
+        print(f"{kind:<16} {weights / 1e6:>13.1f} {kept / 1e6:>25.1f}", flush=True)
 
 
 def _print_row(part: str, shape: str, found: float, estimated: float) -> None:

@@ -66,6 +66,12 @@ def test_list(models, capsys):
     )
     assert "qwen-image-edit-2511 absent: Qwen/Qwen-Image-Edit-2511, 57.7 GB" in out
     assert "pixelsmile absent: PixelSmile/PixelSmile, 849.5 MB" in out
+    assert "lightning-4 absent: lightx2v/Qwen-Image-Edit-2511-Lightning, 849.6 MB" in out
+    assert "for --preset lightning-8; licence Apache-2.0, commercial use allowed" in out
+    assert "clip      absent: openai/clip-vit-large-patch14, 1.7 GB" in out
+    assert (
+        "danbooru-clip absent: OysterQAQ/DanbooruCLIP, not pinned: no size or checksum is known here" in out
+    )
     assert "its commit is not known here: what refs/pr/1 is now is fetched" in out
 
 

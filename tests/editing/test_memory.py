@@ -5,7 +5,7 @@ import torch
 from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-from perf.memory import decoder_peak, transformer_peak
+from perf.memory import LAYERS, decoder_peak, kept_bytes, transformer_peak
 from pixelsmile.editing import autoencoder
 from pixelsmile.editing.components import shapes_of
 from pixelsmile.editing.memory import (
@@ -33,6 +33,15 @@ def test_a_forward_takes_what_is_said(width, size_px, text_tokens, batch, dtype)
     found = transformer_peak(width, size_px, text_tokens, batch, dtype)
     said = transformer_numbers(width, size_px, batch, text_tokens) * dtype.itemsize
     assert said == pytest.approx(found, rel=TOLERANCE)
+
+
+def test_a_base_in_few_bits_keeps_no_more_for_a_gradient_than_a_whole_one():
+    found = {kind: kept_bytes(kind, 256, 128, 40, torch.float32) for kind in LAYERS}
+    weights, kept = found["whole"]
+    for kind in ("fp8", "GGUF"):
+        assert found[kind][0] < 0.3 * weights
+        assert found[kind][1] == pytest.approx(kept, rel=0.05)
+    assert found["diffusers' GGUF"][1] > kept + 0.5 * weights  # what is avoided
 
 
 @pytest.mark.parametrize(("base_channels", "size_px"), [(8, 64), (16, 128)])

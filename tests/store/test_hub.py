@@ -7,6 +7,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
+from pixelsmile.editing.acceleration import PRESETS
 from pixelsmile.errors import InputError, ModelError
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.store.hub import (
@@ -71,6 +72,18 @@ def test_the_published_adapter_has_the_size_of_the_references_layers() -> None:
     attention, mlp = 8 * 2 * width, 4 * (width + 4 * width)
     header = REPOSITORIES["pixelsmile"].size_bytes - 2 * 60 * 64 * (attention + mlp)
     assert 100 * 1440 < header < 200 * 1440
+
+
+def test_the_presets_adapters_are_files_of_the_table() -> None:
+    """Each alone: the other one of the repository need not be there."""
+    for name, preset in PRESETS.items():
+        entry = REPOSITORIES[name]
+        (file,) = entry.files
+        assert preset.adapter == f"{entry.repository}/{file.path}"
+        assert f"-{preset.steps}steps-" in file.path
+        assert entry.patterns == (file.path,)
+        assert entry.is_pinned
+    assert REPOSITORIES["lightning-4"].files != REPOSITORIES["lightning-8"].files
 
 
 def test_what_is_not_there_is_absent(cache: Path, entry: Repository) -> None:

@@ -125,7 +125,7 @@ def _lines(entry: "Entry") -> Iterator[str]:
     from pixelsmile.store.hub import Repository
 
     if isinstance(entry, Repository):
-        size = _size(entry.size_bytes) if entry.files else "of a size that is not known here"
+        size = _size(entry.size_bytes) if entry.files else "not pinned: no size or checksum is known here"
         yield f"{entry.name:<9} {entry.state()}: {entry.repository}, {size}"
     else:
         yield f"{entry.name:<9} {entry.state()}: {_within(entry)}, {_size(entry.size_bytes)}"
@@ -219,7 +219,7 @@ def _checked(entry: "Entry") -> Iterator[dict[str, str]]:
         state = "absent" if entry.folder() is None else "present"
         yield {
             "name": entry.name,
-            "file": f"{entry.repository} (no checksums are known here)",
+            "file": f"{entry.repository} (not pinned: no checksums are known here)",
             "state": state,
         }
     for file, state in entry.check():

@@ -13,6 +13,7 @@ from typing import Any
 from pixelsmile.editing.adapters.files import AdapterSpec
 from pixelsmile.editing.options import ATTENTIONS, STEP_CACHES, PresetName, StepCacheKind
 from pixelsmile.errors import InputError
+from pixelsmile.store.hub import REPOSITORIES
 
 _DEFAULT_LEVELS: dict[StepCacheKind, float] = {"first-block": 0.1, "taylor": 2}
 _LIMITS: dict[StepCacheKind, tuple[float, float]] = {"first-block": (0.001, 10), "taylor": (2, 20)}
@@ -72,13 +73,15 @@ class Preset:
         ]
 
 
-_LIGHTNING = (
-    "lightx2v/Qwen-Image-Edit-2511-Lightning/Qwen-Image-Edit-2511-Lightning-{}steps-V1.0-bf16.safetensors"
-)
+def _adapter_of(name: PresetName) -> str:
+    entry = REPOSITORIES[name]
+    return f"{entry.repository}/{entry.files[0].path}"
+
+
 # shift: both ends of the model's dynamic shift at ln 3, and no terminal level, as their authors sample.
 PRESETS: dict[PresetName, Preset] = {
-    "lightning-4": Preset(_LIGHTNING.format(4), 4, 3.0),
-    "lightning-8": Preset(_LIGHTNING.format(8), 8, 3.0),
+    "lightning-4": Preset(_adapter_of("lightning-4"), 4, 3.0),
+    "lightning-8": Preset(_adapter_of("lightning-8"), 8, 3.0),
 }
 
 

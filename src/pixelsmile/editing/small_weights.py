@@ -25,8 +25,60 @@ _NAMED = 3
 _QUANTISED_PART = "transformer_blocks"
 
 
-class ScaledLinear(nn.Linear):
-    """W x + b, where W is a stored weight of 8 bits times a scale: one for all of it, or one for each row."""
+class StoredLinear(nn.Linear):
+    """W x + b, where W lies in memory in fewer bits than it computes in, and is turned back at each use."""
+
+    def whole_weight(self, dtype: torch.dtype) -> Tensor:
+        """W in a format that computes."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) to (..., out), in the format of x."""
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        if torch.is_grad_enabled() and x.requires_grad:
+            product: Tensor = _Product.apply(x, self)
+            return product if bias is None else product + bias
+        return nn.functional.linear(x, self.whole_weight(x.dtype), bias)
+
+
+class _Product(torch.autograd.Function):
+    """W x, which for its gradient turns W back once more: kept until then, all layers' would fill the memory
+    that few bits save.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: StoredLinear) -> Tensor:
+        """(..., in) to (..., out)."""
+        ctx.layer = layer
+        return nn.functional.linear(x, layer.whole_weight(x.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """Of x; the weight is frozen."""
+        return gradients[0] @ ctx.layer.whole_weight(gradients[0].dtype), None
+
+
+class GgufLinear(StoredLinear):
+    """Of the blocks of a GGUF file, each with scales of its own, in any of the file's formats."""
+
+    @classmethod
+    def over(cls, layer: nn.Linear, weight: Tensor) -> "GgufLinear":
+        """In the place of `layer`, whose bias it takes. weight: diffusers' GGUFParameter."""
+        with init_empty_weights():
+            made = cls(layer.in_features, layer.out_features, bias=layer.bias is not None)
+        made.weight, made.bias = weight, layer.bias
+        return made.requires_grad_(False)
+
+    def whole_weight(self, dtype: torch.dtype) -> Tensor:
+        """W, by way of half precision, which the scales of its blocks are in."""
+        from diffusers.quantizers.gguf.utils import dequantize_gguf_tensor
+
+        whole: Tensor = dequantize_gguf_tensor(self.weight)
+        return whole.to(dtype)
+
+
+class ScaledLinear(StoredLinear):
+    """Where W is a stored weight of 8 bits times a scale: one for all of it, or one for each row."""
 
     stored: torch.dtype
     scale: Tensor
@@ -61,37 +113,12 @@ class ScaledLinear(nn.Linear):
         """W in a format that computes."""
         return self.weight.view(self.stored).to(dtype) * self.scale.to(self.weight.device, dtype)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., in) to (..., out), in the format of x."""
-        bias = None if self.bias is None else self.bias.to(x.dtype)
-        if torch.is_grad_enabled() and x.requires_grad:
-            product: Tensor = _Product.apply(x, self)
-            return product if bias is None else product + bias
-        return nn.functional.linear(x, self.whole_weight(x.dtype), bias)
-
     def _apply(self, fn: Any, recurse: bool = True) -> "ScaledLinear":
         """Moves; the scales stay in float32 where a module is cast."""
         scale = self.scale
         super()._apply(fn, recurse)
         self.scale = scale.to(self.scale.device)
         return self
-
-
-class _Product(torch.autograd.Function):
-    """W x, which for its gradient turns W back once more: kept until then, all layers' would fill the memory
-    that 8 bits save.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, layer: ScaledLinear) -> Tensor:
-        """(..., in) to (..., out)."""
-        ctx.layer = layer
-        return nn.functional.linear(x, layer.whole_weight(x.dtype))
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """Of x; the weight is frozen."""
-        return gradients[0] @ ctx.layer.whole_weight(gradients[0].dtype), None
 
 
 def quantise_linears(module: nn.Module, kept: tuple[str, ...] = ()) -> None:
@@ -109,8 +136,7 @@ def replace_layer(module: nn.Module, name: str, layer: nn.Module) -> None:
 
 def is_stored_small(transformer: nn.Module) -> bool:
     """Whether layers hold weights that need a scale: nothing can be merged into them, no row be measured."""
-    kinds = ("ScaledLinear", "GGUFLinear")
-    return any(type(layer).__name__ in kinds for layer in transformer.modules())
+    return any(isinstance(layer, StoredLinear) for layer in transformer.modules())
 
 
 def load_transformer(folder: Path, file: WeightFile, placement: Placement) -> QwenImageTransformer2DModel:
@@ -128,7 +154,8 @@ def load_transformer(folder: Path, file: WeightFile, placement: Placement) -> Qw
         owner_name, _, leaf = name.rpartition(".")
         owner = transformer.get_submodule(owner_name)
         if leaf == "weight" and hasattr(weight, "quant_type"):
-            replace_layer(transformer, owner_name, _gguf_linear(owner, weight, placement.dtype))
+            assert isinstance(owner, nn.Linear)
+            replace_layer(transformer, owner_name, GgufLinear.over(owner, weight))
         elif leaf == "weight" and weight.dtype.itemsize == 1 and isinstance(owner, nn.Linear):
             replace_layer(transformer, owner_name, ScaledLinear.over(owner, weight, scale))
         elif leaf == "weight" and quantises and _is_quantised(owner_name, owner):
@@ -193,13 +220,3 @@ def _gguf_tensors(file: WeightFile, dtype: torch.dtype) -> Iterator[tuple[str, T
             name.startswith(_QUANTISED_PART) and name.endswith(".weight") and len(file.shapes[name]) == 2
         )
         yield name, weight if is_layer else dequantize_gguf_tensor(weight).to(dtype), None
-
-
-def _gguf_linear(layer: nn.Module, weight: Tensor, dtype: torch.dtype) -> nn.Module:
-    from diffusers.quantizers.gguf.utils import GGUFLinear
-
-    assert isinstance(layer, nn.Linear)
-    with init_empty_weights():
-        made = GGUFLinear(layer.in_features, layer.out_features, layer.bias is not None, compute_dtype=dtype)
-    made.weight, made.bias = weight, layer.bias
-    return made.requires_grad_(False)

@@ -1,8 +1,8 @@
 """Repositories of weights on the hub: at which commit they are used, fetched, and found to be whole.
 
-Commits, sizes and checksums are those that the hub states (git-lfs). Where a commit is not known here, that
-is said: then the newest is fetched, and what came is recorded. The hub's own cache keeps the files; a
-download that was cut off goes on where it was.
+Commits, sizes and checksums are those that the hub states (git-lfs); of Lightning and CLIP, as several others
+have recorded them, all alike. Where one is not known here, that is said: then the newest is fetched, and what
+came is recorded. The hub's own cache keeps the files; a download that was cut off goes on where it was.
 """
 
 from collections.abc import Iterator, Sequence
@@ -107,6 +107,23 @@ def _is_missing(path: Path, file: RemoteFile) -> bool:
 _ALLOWED = "commercial use allowed"
 _QWEN = "Qwen/Qwen-Image-Edit-2511"
 
+
+def _lightning(num_steps: int, sha256: str) -> Repository:
+    """The adapter of a preset: one file of a repository that has several."""
+    repository = "lightx2v/Qwen-Image-Edit-2511-Lightning"
+    file = f"Qwen-Image-Edit-2511-Lightning-{num_steps}steps-V1.0-bf16.safetensors"
+    return Repository(
+        name=f"lightning-{num_steps}",
+        repository=repository,
+        revision="d74eba145674fd7e31b949324e148e21e7118abd",
+        summary=f"an adapter that was distilled for {num_steps} steps without guidance, beside PixelSmile's",
+        used_by=f"--preset lightning-{num_steps}",
+        licence=Licence("Apache-2.0", True, _ALLOWED, f"https://huggingface.co/{repository}"),
+        patterns=(file,),
+        files=(RemoteFile(file, 849_608_296, sha256),),
+    )
+
+
 _REPOSITORIES = (
     Repository(
         name="qwen-image-edit-2511",
@@ -185,6 +202,8 @@ _REPOSITORIES = (
             ),
         ),
     ),
+    _lightning(4, "22226e8d05d354bb356627d428809f5afd7819399b077238a2b70a82883a904f"),
+    _lightning(8, "a9e81a58a78f260f67b337a6f615e8fa4cd3bc79847c77b7d61a581b789b1ba8"),
     Repository(
         name="clip",
         repository="openai/clip-vit-large-patch14",
@@ -193,6 +212,13 @@ _REPOSITORIES = (
         used_by="train human",
         licence=Licence("MIT", True, _ALLOWED, "https://github.com/openai/CLIP/blob/main/LICENSE"),
         patterns=("*.json", "model.safetensors"),
+        files=(
+            RemoteFile(
+                "model.safetensors",
+                1_710_540_580,
+                "a2bf730a0c7debf160f7a6b50b3aaf3703e7e88ac73de7a314903141db026dcb",
+            ),
+        ),
     ),
     Repository(
         name="danbooru-clip",
