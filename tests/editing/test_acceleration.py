@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers.hooks import mag_cache
 from safetensors.torch import load_file, save_file
 
 from pixelsmile.editing.acceleration import PRESETS, Acceleration, StepCache
@@ -232,6 +233,19 @@ def test_wrong_values_are_refused(given, words):
     with pytest.raises(InputError) as refused:
         Acceleration(**given)
     assert words in str(refused.value)
+
+
+def test_mag_cache_runs_but_has_ratios_of_flux_alone(model_folder, portrait):
+    """Why it is not offered; where this fails, see whether the docs still are right."""
+    editor, counted = Editor.from_pretrained(model_folder, "none", device="cpu"), []
+    transformer = editor.engine.parts.transformer
+    transformer.enable_cache(mag_cache.MagCacheConfig(mag_ratios=[1.0] * 9, num_inference_steps=9))
+    transformer.transformer_blocks[-1].attn.register_forward_hook(lambda *_: counted.append(1))
+    editor.edit(portrait, "happy", strengths=(1,), steps=9)
+    assert len(counted) == 3  # 0, 1 always; then three are skipped at most
+    assert [name for name in dir(mag_cache) if name.endswith("MAG_RATIOS")] == ["FLUX_MAG_RATIOS"]
+    with pytest.raises(ValueError, match="these ratios are model-dependent"):
+        mag_cache.MagCacheConfig()
 
 
 def test_levels_have_defaults():

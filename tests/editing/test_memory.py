@@ -1,5 +1,7 @@
 """What an edit takes, computed from shapes: against the modules, and against what torch allocates."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
@@ -10,6 +12,7 @@ from pixelsmile.editing import autoencoder
 from pixelsmile.editing.components import shapes_of
 from pixelsmile.editing.memory import (
     FULL_SHAPES,
+    RESERVE_GB,
     TILE_PX,
     WAYS,
     best_way,
@@ -20,7 +23,10 @@ from pixelsmile.editing.memory import (
     too_large,
     transformer_numbers,
 )
-from pixelsmile.training.estimate import _text_encoder
+from pixelsmile.store.configuration import read_configuration
+from pixelsmile.training import estimate, preset_path
+from pixelsmile.training.config import TrainingConfig
+from pixelsmile.training.step_memory import training_gb, training_way
 
 TOLERANCE = 0.1
 
@@ -56,7 +62,8 @@ def test_no_more_than_a_tile_is_decoded_at_a_time():
     assert decoder_numbers(96, 2048) == decoder_numbers(96, 4096) < 1.5 * decoder_numbers(96, 1024)
 
 
-def test_the_full_model_has_these_shapes():
+@pytest.fixture(scope="module")
+def full_model():
     """Those of Qwen-Image-Edit-2511: diffusers' defaults, and Qwen2.5-VL-7B."""
     with torch.device("meta"):
         transformer = QwenImageTransformer2DModel(zero_cond_t=True)
@@ -87,7 +94,31 @@ def test_the_full_model_has_these_shapes():
                 },
             )
         )
-    assert shapes_of(transformer, vae, text_encoder) == FULL_SHAPES
+    return transformer, vae, text_encoder
+
+
+def test_the_full_model_has_these_shapes(full_model):
+    assert shapes_of(*full_model) == FULL_SHAPES
+
+
+@pytest.mark.parametrize(("quantization", "batch_size"), [(None, 4), ("fp8", 1), ("4bit", 2)])
+def test_what_a_training_takes_is_what_a_dry_run_says(
+    quantization, batch_size, full_model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(estimate, "_config_folder", lambda model: tmp_path)
+    monkeypatch.setattr(estimate, "without_storage", lambda folder: deepcopy(full_model))
+    recipe = read_configuration(preset_path("human"), TrainingConfig, ["data.triplets=t.jsonl"])
+    model = recipe.model.model_copy(update={"quantization": quantization})
+    run = recipe.run.model_copy(update={"batch_size": batch_size})
+    said = estimate.estimate(recipe.model_copy(update={"model": model, "run": run}), on_gpu=True)
+    assert training_gb(quantization, batch_size) == pytest.approx(said.total_gb + RESERVE_GB, rel=1e-3)
+
+
+def test_a_card_trains_on_the_best_base_that_fits():
+    assert training_way(80 * 1.0737) == ("16 bits", 4)  # as the recipe says
+    assert training_way(48 * 1.0737) == ("fp8", 4)
+    assert training_way(24 * 1.0737) == ("no training", 0)
+    assert training_gb("4bit", 2) <= 32 * 1.0737 < training_gb("fp8", 1)
 
 
 def test_every_way_takes_less_than_the_one_before_of_its_kind():
@@ -131,6 +162,6 @@ def test_a_card_that_is_too_small_is_told_what_fits():
 def test_a_training_counts_the_vocabulary_whole_as_an_edit_does():
     """Of the text encoder: what `model.quantization` leaves in 16 bits."""
     for quantization, each in (("fp8", 1.0), ("4bit", 0.53), (None, 2.0)):
-        part = _text_encoder(FULL_SHAPES, each, 2.0)
+        part = estimate._text_encoder(FULL_SHAPES, each, 2.0)
         edit = edit_memory(offload="model", quantization=quantization, transformer_gb=0)
         assert part.size_gb == pytest.approx(edit.weights)

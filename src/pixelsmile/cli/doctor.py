@@ -10,12 +10,13 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pixelsmile.cli.display import print_json
 from pixelsmile.cli.options import add_json
 from pixelsmile.cli.parsing import CommandParser
 from pixelsmile.editing.folders import FULL_MODEL, check_folder, read_options
-from pixelsmile.editing.memory import card_rows, edit_memory, least_gb
+from pixelsmile.editing.memory import CardRow, card_rows, edit_memory, least_gb
 from pixelsmile.editing.model_choice import (
     FULL_MODEL_DOWNLOAD_GB,
     FULL_MODEL_MEMORY_GB,
@@ -25,6 +26,7 @@ from pixelsmile.editing.model_choice import (
 from pixelsmile.editing.options import Quantization
 from pixelsmile.embedded import model_path
 from pixelsmile.errors import ModelError, install
+from pixelsmile.training.step_memory import training_way
 from pixelsmile.version import __version__
 
 # distribution: module
@@ -104,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
     machine = look_at_machine()
     lines = advice(machine)
     if options.json:
-        cards = {"cards": [asdict(row) for row in card_rows()]} if options.cards else {}
+        cards = {"cards": [_card_record(row) for row in card_rows()]} if options.cards else {}
         print_json({**asdict(machine), "ready": machine.ready, "advice": lines, **cards})
     else:
         _print_findings(machine, lines)
@@ -138,14 +140,23 @@ def _print_cards() -> None:
     print(
         f"\n{FULL_MODEL} in 16 bits unless the options say otherwise, computed from its shapes, not measured:"
     )
-    print(f"{'card':>7}  {'options':<35} {'one picture of':>14}  {'largest, one at':>15}  {'at once,':>8}")
-    print(f"{'':>7}  {'':<35} {'512 px takes':>14}  {'a time':>15}  {'512 px':>8}")
+    print(
+        f"{'card':>7}  {'options':<35} {'one picture of':>14}  {'largest, one at':>15}  {'at once,':>8}  "
+        f"{'training: base,':<15}"
+    )
+    print(f"{'':>7}  {'':<35} {'512 px takes':>14}  {'a time':>15}  {'512 px':>8}  {'triplets at once':<15}")
     for row in card_rows():
+        base, batch_size = training_way(row.memory_gb)
         print(
             f"{row.card_gb:>4} GB  {row.options:<35} {row.total_gb:>11.1f} GB  {row.size_px:>12} px  "
-            f"{row.batch_size:>8}"
+            f"{row.batch_size:>8}  {base}{f', {batch_size}' if batch_size else ''}"
         )
     print(_file_line())
+
+
+def _card_record(row: CardRow) -> dict[str, Any]:
+    base, batch_size = training_way(row.memory_gb)
+    return {**asdict(row), "training_base": base, "training_batch_size": batch_size}
 
 
 def _file_line() -> str:

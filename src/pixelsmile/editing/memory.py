@@ -227,6 +227,11 @@ class CardRow:
     size_px: int
     batch_size: int
 
+    @property
+    def memory_gb(self) -> float:
+        """A card sold as one of 24 GB has 24 x 2**30 bytes."""
+        return self.card_gb * _GIB
+
 
 def card_rows() -> Iterator[CardRow]:
     """A row for each of CARDS_GB; a card sold as one of 24 GB has 24 x 2**30 bytes."""

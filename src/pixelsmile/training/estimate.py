@@ -2,18 +2,8 @@
 
 Estimated are memory by part and arithmetic by step. Weights, gradients, moments and average are counted, on a
 model without storage; the text encoder is needed while the cache is filled and for validation, at the side of
-the rest. Activations are estimated, for R rows (a target each) of S tokens (target, reference, text) in
-layers of width h:
-
-    a layer, kept whole     17 h numbers a token (Korthikanti et al. 2022, Eq. 2: 34 h bytes at 16 bits;
-                            scores of attention are not stored)
-    with checkpointing      h numbers a token and layer, and one layer whole
-    decoding                18 C numbers a pixel at each level of the decoder: 3 blocks of 6 maps of C
-                            channels; with checkpointing of one picture at a time
-
-Arithmetic: 24 h^2 + 4 h S operations forward for a token in a layer (projections and MLP of its stream;
-attention), as much backward, since frozen weights take no gradient, and once more with checkpointing. Decoder
-and encoders of the terms are left out, and so is the weight of the encoders.
+the rest. Activations and arithmetic are those of `step_memory`; the
+weight of the terms' encoders is left out.
 """
 
 import shutil
@@ -39,14 +29,13 @@ from pixelsmile.training.distribution import on_main, shared
 from pixelsmile.training.loop import Trainer
 from pixelsmile.training.run_folder import RunFolder, product_name
 from pixelsmile.training.statistics import StatRecord, ValidationRecord
+from pixelsmile.training.step_memory import StepShape
 from pixelsmile.training.validation import Measure
 from pixelsmile.training.window import TokenWindow
 
 _NUM_REHEARSED = 2  # steps
 _PICTURE_TOKEN_PX = 28  # side of what is one token to the text encoder
 _TEMPLATE_TOKENS, _WORD_TOKENS = 54, 2  # about: around the words, and of a word
-_LAYER_NUMBERS = 17
-_DECODER_NUMBERS = 18
 _GB = 1e9
 
 
@@ -118,8 +107,8 @@ def estimate(
     num_sampling_steps = config.validation.num_sampling_steps or options.steps
     return Estimate(
         memory=tuple(memory),
-        step_flop=_forward_flop(shape) * shape.rows * shape.passes * config.run.accumulation,
-        edit_flop=_forward_flop(shape) * num_sampling_steps,
+        step_flop=shape.forward_flop * shape.rows * shape.passes * config.run.accumulation,
+        edit_flop=shape.forward_flop * num_sampling_steps,
         adapter_bytes=4 * trained,
         latents_bytes=weight_bytes
         * vae.config["z_dim"]
@@ -193,31 +182,12 @@ def shortened(config: TrainingConfig) -> TrainingConfig:
     )
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """The sizes that activations follow from. num_pixels: that are decoded of each picture.
-    decoder_channels: by level, full resolution first."""
-
-    rows: int
-    tokens: int
-    layers: int
-    width: int
-    num_pixels: int
-    decoder_channels: tuple[int, ...]
-    checkpointing: bool
-
-    @property
-    def passes(self) -> int:
-        """Forwards that a step is worth: the backward pass, and with checkpointing one forward more."""
-        return 3 if self.checkpointing else 2
-
-
-def _shape(config: TrainingConfig, transformer: Any, vae: Any, num_branches: int, num_text: int) -> _Shape:
+def _shape(config: TrainingConfig, transformer: Any, vae: Any, num_branches: int, num_text: int) -> StepShape:
     scale = vae.spatial_compression_ratio
     side, shares = config.data.size_px // scale, config.data.window or (0.0, 0.0, 1.0, 1.0)
     height, width = TokenWindow.of(shares, (side, side)).shape
     base, multipliers = vae.config["base_dim"], vae.config["dim_mult"]
-    return _Shape(
+    return StepShape(
         rows=num_branches * config.run.batch_size,
         tokens=2 * height * width + num_text,
         layers=len(transformer.transformer_blocks),
@@ -247,32 +217,22 @@ def _text_encoder(shapes: Shapes, each: float, word_each: float) -> MemoryPart:
     return MemoryPart("text encoder", (rest * each + shapes.words * word_each) / _GB, reason)
 
 
-def _transformer_activations(shape: _Shape, number_bytes: int) -> MemoryPart:
-    row = shape.tokens * shape.width * number_bytes / _GB
-    kept = shape.layers + _LAYER_NUMBERS if shape.checkpointing else shape.layers * _LAYER_NUMBERS
+def _transformer_activations(shape: StepShape, number_bytes: int) -> MemoryPart:
     how = ", checkpointed" if shape.checkpointing else ""
     return MemoryPart(
-        "activations of it", shape.rows * row * kept, f"{shape.rows} rows of {shape.tokens} tokens{how}"
+        "activations of it",
+        shape.transformer_numbers * number_bytes / _GB,
+        f"{shape.rows} rows of {shape.tokens} tokens{how}",
     )
 
 
-def _decoder_activations(shape: _Shape, number_bytes: int) -> MemoryPart:
-    numbers = sum(
-        _DECODER_NUMBERS * channels * (shape.num_pixels >> 2 * level)
-        for level, channels in enumerate(shape.decoder_channels)
-    )
-    pictures = 1 if shape.checkpointing else shape.rows
+def _decoder_activations(shape: StepShape, number_bytes: int) -> MemoryPart:
+    pictures = shape.decoded_at_once
     return MemoryPart(
         "decoding with gradient",
-        pictures * numbers * number_bytes / _GB,
+        shape.decoder_numbers * number_bytes / _GB,
         f"{pictures} picture{'s' if pictures > 1 else ''} at a time, {number_bytes} bytes",
     )
-
-
-def _forward_flop(shape: _Shape) -> float:
-    """Of one row."""
-    token = 24 * shape.width**2 + 4 * shape.width * shape.tokens
-    return float(token) * shape.tokens * shape.layers
 
 
 def _config_folder(model: str) -> Path:
