@@ -47,7 +47,7 @@ def test_a_base_in_few_bits_keeps_no_more_for_a_gradient_than_a_whole_one():
     for kind in ("fp8", "GGUF"):
         assert found[kind][0] < 0.3 * weights
         assert found[kind][1] == pytest.approx(kept, rel=0.05)
-    assert found["diffusers' GGUF"][1] > kept + 0.5 * weights  # what is avoided
+    assert found["diffusers' GGUF"][1] > kept + 0.4 * weights  # what is avoided
 
 
 @pytest.mark.parametrize(("base_channels", "size_px"), [(8, 64), (16, 128)])
