@@ -16,6 +16,7 @@ from safetensors.torch import load, load_file, save_file
 from tiny_training import SIZE, load_tiny_model, save_tiny_model, write_picture
 
 from pixelsmile.cli import main
+from pixelsmile.editing.adapters.choice import is_pixelsmiles
 from pixelsmile.editing.adapters.files import AdapterSpec
 from pixelsmile.editing.adapters.transformer import load_adapters
 from pixelsmile.editing.devices import place
@@ -210,6 +211,7 @@ def test_the_file_states_alpha_and_rank_and_loads_in_our_editor(transformer, mod
     config = json.loads(metadata["lora_adapter_metadata"])
     assert (config["transformer.lora_alpha"], config["transformer.r"]) == (6.0, 2)
     assert metadata["domain"] == "human"
+    assert is_pixelsmiles(AdapterSpec(str(file)))
     other = load_tiny_model(model_folder).transformer
     load_adapters(other, [AdapterSpec(str(file))])
     torch.testing.assert_close(output(other), wanted, rtol=0, atol=1e-5)
@@ -282,7 +284,7 @@ def test_the_same_tensors_are_the_same_bytes_in_the_order_of_names(transformer):
     header = json.loads(data[8 : 8 + length])
     assert length % 8 == 0
     assert list(header) == sorted(header)
-    assert list(header["__metadata__"]) == sorted([*notes, "format", "lora_adapter_metadata"])
+    assert list(header["__metadata__"]) == sorted([*notes, "format", "lora_adapter_metadata", "trained_by"])
     for name, tensor in load(data).items():
         assert torch.equal(tensor, parameters[name])
 

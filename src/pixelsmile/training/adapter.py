@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter
+from pixelsmile.editing.adapters.files import TRAINED_BY, AdapterSpec, find_adapter
 from pixelsmile.editing.adapters.formats import resolve
 from pixelsmile.editing.adapters.transformer import fitting_updates, linear_layers
 from pixelsmile.editing.adapters.updates import LowRank
@@ -111,7 +111,7 @@ def adapter_bytes(
     dtype: torch.dtype = torch.float32,
     notes: Mapping[str, str] | None = None,
 ) -> bytes:
-    """The file of an adapter: its tensors by the names of parameters or of the file, alpha and rank, notes.
+    """The file of an adapter: its tensors by the names of parameters or of the file, alpha, rank, notes.
 
     dtype: of the tensors in the file. The same tensors give the same bytes. AdapterError where a number is
     not finite: no such adapter is written.
@@ -126,7 +126,12 @@ def adapter_bytes(
                 "written: its training diverged; go on from an earlier checkpoint, with a lower learning rate"
             )
     config = {f"{_PREFIX}{name}": value for name, value in _as_json(_lora_config(settings)).items()}
-    metadata = {**(notes or {}), "format": "pt", _METADATA: json.dumps(config, indent=2, sort_keys=True)}
+    metadata = {
+        **(notes or {}),
+        "format": "pt",
+        TRAINED_BY: "pixelsmile",  # so in edits the text encoder sees what it saw here
+        _METADATA: json.dumps(config, indent=2, sort_keys=True),
+    }
     return canonical(safetensors.torch.save(saved, metadata))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pixelsmile.editing.adapters.files import TRAINED_BY, WORDS
+from pixelsmile.editing.adapters.files import WORDS
 from pixelsmile.editing.devices import DTYPES
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.folders import ModelOptions
@@ -88,12 +88,9 @@ def assemble(
 
 
 def _notes(triplets: Sequence[Triplet], options: ModelOptions) -> dict[str, str]:
-    """What the adapter's file says of itself: whose it is, so that in edits the text encoder sees what it saw
-    here; and the words that it was taught, where its model knows few.
-    """
+    """What the adapter's file says of itself: the words that it was taught, where its model knows few."""
     words = {word for triplet in triplets for word in words_of(triplet.instruction or "")}
-    taught = {WORDS: " ".join(sorted(words))} if words and options.words is not None else {}
-    return {TRAINED_BY: "pixelsmile", **taught}
+    return {WORDS: " ".join(sorted(words))} if words and options.words is not None else {}
 
 
 def _filled_cache(
