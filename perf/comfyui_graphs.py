@@ -8,7 +8,7 @@ from typing import Any
 Graph = dict[str, Any]  # the API form: node id -> class_type, inputs
 Infos = dict[str, Any]
 _WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
-_WIDTH, _ROW, _GAP = 340, 26, 60
+_WIDTH, _ROW, _GAP = 400, 26, 60  # file names of models have room beside the word that says what they are
 _PICTURED = ("LoadImage", "SaveImage", "PreviewImage", "PreviewAny", "PixelSmilePreview")
 _PICTURE = 320  # px, below the widgets of those
 
