@@ -13,23 +13,22 @@ from pixelsmile.store.publication import write_file
 from pixelsmile.training.run_folder import ADAPTER_NAME, RunFolder
 from recipes.commands import ON_FACES, train_command
 
-_ALL_PAIRS = ("--strengths", "0", "1", "--confusing-share", "0.25")
+NUM_TRIPLETS = 1500
+DRAWING = ("-n", str(NUM_TRIPLETS), "--strengths", "0", "1", "--confusing-share", "0.25")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One training. drawing: options of its triplets; settings: beyond those of the recipe `embedded`."""
+    """One training. settings: beyond those of the recipe `embedded`."""
 
     name: str
-    num_triplets: int
-    drawing: tuple[str, ...]
     settings: tuple[str, ...]
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("pairs", 1200, (), ()),
-    # Whole pictures are learnt by now; four tenths of the tokens, and so two to three times the faces.
-    Stage("faces", 1500, _ALL_PAIRS, (ON_FACES, "optimiser.learning_rate=7e-4", "run.num_steps=1000")),
+    # Four tenths of the tokens, and so two to three times the faces.
+    Stage("faces", (ON_FACES, "run.num_steps=1200")),
+    Stage("whole", ("optimiser.learning_rate=3e-4", "run.num_steps=150")),
 )
 
 
@@ -37,12 +36,10 @@ def commands(
     stages: tuple[Stage, ...], domain: str, work: Path, model: str = "embedded"
 ) -> list[tuple[str, ...]]:
     """All of them in order, for the adapter of `model`; what was done before, `pixelsmile` leaves alone."""
-    found: list[tuple[str, ...]] = []
+    triplets = work / "triplets"
+    found: list[tuple[str, ...]] = [("triplets", "draw", "--domain", domain, *DRAWING, "-o", str(triplets))]
     start: Path | None = None
     for stage in stages:
-        triplets = work / f"triplets-{stage.num_triplets}"
-        drawing = ("--domain", domain, "-n", str(stage.num_triplets), *stage.drawing, "-o", str(triplets))
-        found.append(("triplets", "draw", *drawing))
         settings = (
             f"model.name={model}",
             f"data.triplets={triplets / 'triplets.jsonl'}",

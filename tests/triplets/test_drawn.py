@@ -65,7 +65,7 @@ def test_pictures_and_truth_are_of_one_person_with_the_planned_faces(index: int)
 
 
 def test_the_plan_is_kept_to() -> None:
-    plan = DrawingSettings(confusing_share=0.5, neutral_share=0.75, strengths=(0.2, 0.9))
+    plan = DrawingSettings(confusing_share=0.5, neutral_share=0.75, strengths=(0.2, 0.9), num_variants=2)
     planned = [sample_triplet(plan, index) for index in range(3000)]
     pairs = Counter(ordered(item.a.expression, item.b.expression) for item in planned)
     confusing = sum(pairs[pair] for pair in CONFUSING) / len(planned)
@@ -80,7 +80,7 @@ def test_the_plan_is_kept_to() -> None:
     strengths = np.array([face.strength for item in planned for face in (item.a, item.b)])
     assert (strengths.min(), strengths.max()) == pytest.approx((0.2, 0.9), abs=0.01)
     assert strengths.mean() == pytest.approx(0.55, abs=0.01)
-    assert {face.variant for item in planned for face in (item.a, item.b)} == {0, 1, 2}
+    assert {face.variant for item in planned for face in (item.a, item.b)} == {0, 1}
     assert Counter(item.a.expression for item in planned)["fear"] == pytest.approx(
         Counter(item.b.expression for item in planned)["fear"], rel=0.2
     )
@@ -89,6 +89,14 @@ def test_the_plan_is_kept_to() -> None:
     assert min(seeds) >= FIRST_IDENTITY
     few = {sample_triplet(replace(plan, num_identities=3), index).identity_seed for index in range(100)}
     assert few == {FIRST_IDENTITY, FIRST_IDENTITY + 1, FIRST_IDENTITY + 2}
+
+
+def test_targets_are_canonical_unless_others_are_asked_for_and_sources_show_any() -> None:
+    planned = [sample_triplet(SMALL, index) for index in range(200)]
+    assert {face.variant for item in planned for face in (item.a, item.b)} == {0}
+    assert {item.source.variant for item in planned} == {0, 1, 2}
+    with pytest.raises(InputError, match="num_variants 4: an expression has 3"):
+        replace(SMALL, num_variants=4)
 
 
 def test_discrete_labels_are_levels_that_the_pictures_stray_from() -> None:

@@ -64,6 +64,13 @@ def parser() -> CommandParser:
         help="of the targets, evenly spread between these two (default 0.1 1)",
     )
     group.add_argument(
+        "--variants",
+        type=whole_number("number of variants", 1, 3),
+        metavar="N",
+        help="of an expression, drawings that targets choose from; the first, the canonical one, is what a "
+        "prompt without attributes stands for (default 1)",
+    )
+    group.add_argument(
         "--identities",
         type=whole_number("number of identities", 1),
         metavar="N",
@@ -131,6 +138,7 @@ def _plan(options: argparse.Namespace) -> "DrawingSettings":
         "num_identities": options.identities,
         "confusing_share": options.confusing_share,
         "neutral_share": options.neutral_share,
+        "num_variants": options.variants,
         "strengths": None if options.strengths is None else tuple(options.strengths),
         "levels": MEAD_LEVELS if options.levels else None,
     }

@@ -49,7 +49,7 @@ MEAD_LEVELS: tuple[float, ...] = tuple(LEVEL_STRENGTHS.values())
 LINES_NAME = "triplets.jsonl"
 PARTIAL_NAME = "triplets.partial.jsonl"
 
-_VERSION = "drawn-triplets-1"
+_VERSION = "drawn-triplets-2"
 _NUM_DECIMALS = 3  # of pixels and scores, so that lines stay readable; the same in a file and on demand
 _FOLDER_SIZE = 1000  # triplets
 
@@ -61,7 +61,9 @@ class DrawingSettings:
     domains: by turns. size_px: side of the pictures. num_identities: people to choose from, from seed
     FIRST_IDENTITY on. confusing_share: of the triplets, those with a pair of CONFUSING_PAIRS; the others
     have any two expressions. neutral_share: of the sources, those that are neutral; the others show a third
-    expression, uniformly between slight_strengths. strengths: of the targets, uniform between these two.
+    expression in any of its variants, uniformly between slight_strengths. strengths: of the targets, uniform
+    between these two. num_variants: of the drawings of an expression, those that targets choose from; the
+    first is the canonical one, which a prompt without attributes stands for.
     levels: takes the place of `strengths`, each level as often as another; see above.
     """
 
@@ -73,6 +75,7 @@ class DrawingSettings:
     neutral_share: float = 0.8
     slight_strengths: tuple[float, float] = (0.1, 0.4)
     strengths: tuple[float, float] = (0.1, 1.0)
+    num_variants: int = 1
     levels: tuple[float, ...] | None = None
     level_spread: float = 0.125
 
@@ -88,6 +91,10 @@ class DrawingSettings:
             raise InputError(f"domains {self.domains!r}: use one or more of {', '.join(DOMAINS)}")
         if self.size_px < MIN_SIDE_PX:
             raise InputError(f"size_px {self.size_px!r}: pictures have at least {MIN_SIDE_PX} px a side")
+        if not 1 <= self.num_variants <= NUM_VARIANTS:
+            raise InputError(
+                f"num_variants {self.num_variants!r}: an expression has {NUM_VARIANTS}, use 1 or more"
+            )
         if self.seed < 0 or self.num_identities < 1 or self.levels == ():
             raise InputError(f"{self!r}: use a seed of 0 or more, one person or more, one level or more")
 
@@ -206,7 +213,7 @@ def _three_expressions(settings: DrawingSettings, rng: np.random.Generator) -> t
 
 
 def _target_face(settings: DrawingSettings, expression: str, rng: np.random.Generator) -> FaceSample:
-    variant = int(rng.integers(NUM_VARIANTS))
+    variant = int(rng.integers(settings.num_variants))
     if settings.levels is None:
         return FaceSample(expression, _uniform(settings.strengths, rng), variant)
     level = settings.levels[rng.integers(len(settings.levels))]
