@@ -15,8 +15,9 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
+from pixelsmile.editing.family import IMAGE_TOKEN
 from pixelsmile.editing.flow import PATCH, FlowSchedule, add_noise, pack, velocity_target
-from pixelsmile.editing.prompts import IMAGE_TOKEN, PICTURE, PREFIX, SUFFIX
+from pixelsmile.editing.prompts import PICTURE, PREFIX, SUFFIX
 from pixelsmile.training.window import ChosenPositions
 from recipes.embedded.drawings import Drawing
 from recipes.embedded.pairs import Pairs

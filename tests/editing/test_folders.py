@@ -285,7 +285,9 @@ def test_folders_of_other_things_are_named(tmp_path: Path) -> None:
     (folder / "adapter_config.json").write_text("{}")
     assert "it is an adapter, give it as --adapter" in refusal(folder)
     (folder / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
-    assert "is a model for 'FluxPipeline', not of the Qwen-Image-Edit family" in refusal(folder)
+    assert "is a model for 'FluxPipeline', not of the Qwen-Image-Edit or Qwen-Image-2.1 family" in refusal(
+        folder
+    )
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ def run(name, arguments, monkeypatch, **sizes):
         ("fed", ("components", "--triplets", 1, "--threads", 1), {}, "all six"),
         ("geometric", (), {"FACE_PX": 128, "PREVIEW_PX": 96, "ROUNDS": 1}, "ms an edit"),
         ("heads", ("--pictures", 2), {"INTENSITIES": (1.0,)}, "head_tilt 1 (10 deg)"),
+        ("qwen21", (), {"SIZES_PX": (512,)}, "kept of a source 0.56 GB a picture"),
         ("memory", (), {"TRANSFORMERS": ((256, 128, 100, 1),), "AUTOENCODERS": ((8, 32),)}, "decoder"),
         (
             "pasting",

@@ -118,7 +118,7 @@ def filled(
     folder: Path, triplets: list[Triplet], networks: Networks, window: TokenWindow | None = None
 ) -> TripletCache:
     """A cache with these in it."""
-    cache = TripletCache(folder, SIZE, networks.hashes, window)
+    cache = TripletCache(folder, SIZE, networks.hashes, window, networks.components.family.patch)
     *_, last = fill(cache, triplets, networks)
     assert last.done == last.total
     return cache

@@ -1,4 +1,4 @@
-"""The Qwen-Image autoencoder on single pictures, with 2-D convolutions.
+"""The autoencoders of the families on single pictures, with 2-D convolutions.
 
 AutoencoderKLQwenImage is a video model: a picture is a film of one frame, and each causal 3-D convolution
 sees two frames of zeros before it. Only the last temporal slice of a kernel then meets data, so the same
@@ -14,12 +14,16 @@ Pictures larger than TILE_PX go through the layers of high resolution tile by ti
 a few pixels (norms are over channels, attention is at the lowest resolution alone, which is never cut): with
 a margin as wide as that the picture is the same to rounding, without seams, and nothing has to be blended.
 
+That of Qwen-Image-2.1 has 2-D convolutions already, and a fourth channel, opacity: a picture goes in opaque,
+and of what comes out the colours are kept. No picture of it is cut into tiles.
+
 Shape suffixes: B pictures, C channels, H and W height and width (of the picture or of the latent, as named).
 """
 
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from typing import TypeAlias
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_qwenimage import (
@@ -33,27 +37,30 @@ from diffusers.models.autoencoders.autoencoder_kl_qwenimage import (
     QwenImageResidualBlock,
     QwenImageRMS_norm,
 )
+from diffusers.models.autoencoders.autoencoder_kl_qwenimage21 import AutoencoderKLQwenImage21
 from torch import Tensor, nn
 
 DETAIL_TOLERANCE = 24 / 127.5  # a change of so much, on average around, leaves 1 / e of the source's detail
+Autoencoder: TypeAlias = AutoencoderKLQwenImage | AutoencoderKLQwenImage21
 _DETAIL_REACH = 1 / 128  # of the longer side: how far around
+_RGB = 3  # channels of a picture
 TILE_PX = 1024  # side of what is decoded at a time
 
 
-def encode_images(vae: AutoencoderKLQwenImage, images_BCHW: Tensor) -> Tensor:
+def encode_images(vae: Autoencoder, images_BCHW: Tensor) -> Tensor:
     """Normalised latents (the mode, not a sample) of pictures in -1..1, in float32.
 
     Height and width are multiples of `vae.spatial_compression_ratio`.
     """
     images_BCHW = images_BCHW.to(dtype=vae.dtype)
     if _is_hooked(vae):
-        mean_BCHW = vae.encode(images_BCHW[:, :, None], return_dict=False)[0].mode()[:, :, 0]
+        mean_BCHW = vae.encode(_opaque(vae, images_BCHW)[:, :, None], return_dict=False)[0].mode()[:, :, 0]
     else:
         mean_BCHW, _ = encode_frames(vae, images_BCHW)
     return normalise(vae, mean_BCHW.float())
 
 
-def decode_latents(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor, *, clamp: bool = True) -> Tensor:
+def decode_latents(vae: Autoencoder, latents_BCHW: Tensor, *, clamp: bool = True) -> Tensor:
     """Pictures in -1..1, in the autoencoder's dtype, from normalised latents.
 
     clamp: False leaves what lies outside, so that infinities can be seen (not where offloading moves the
@@ -63,7 +70,8 @@ def decode_latents(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor, *, clamp: 
     at_once = max(1, (TILE_PX // vae.spatial_compression_ratio) ** 2 // latents_BCHW[0, 0].numel())
     parts = latents_BCHW.split(at_once)
     if _is_hooked(vae):
-        return torch.cat([vae.decode(part[:, :, None], return_dict=False)[0][:, :, 0] for part in parts])
+        pictures = [vae.decode(part[:, :, None], return_dict=False)[0][:, :_RGB, 0] for part in parts]
+        return torch.cat(pictures)
     return torch.cat([decode_frames(vae, part, clamp=clamp) for part in parts])
 
 
@@ -85,38 +93,52 @@ def keep_details(edits_BCHW: Tensor, source_1CHW: Tensor, reconstruction_1CHW: T
     return edits_BCHW + weight_B1HW * (source_1CHW - reconstruction_1CHW)
 
 
-def normalise(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor) -> Tensor:
+def normalise(vae: Autoencoder, latents_BCHW: Tensor) -> Tensor:
     """Latents with mean 0 and deviation 1 in each channel, over what the autoencoder was fitted to."""
     mean, std = _statistics(vae, latents_BCHW)
     return (latents_BCHW - mean) / std
 
 
-def denormalise(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor) -> Tensor:
+def denormalise(vae: Autoencoder, latents_BCHW: Tensor) -> Tensor:
     """The inverse of `normalise`."""
     mean, std = _statistics(vae, latents_BCHW)
     return latents_BCHW * std + mean
 
 
-def encode_frames(vae: AutoencoderKLQwenImage, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+def encode_frames(vae: Autoencoder, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and log-variance (-30..20) of the latents of pictures.
 
     images_BCHW: RGB in -1..1, height and width multiples of `vae.spatial_compression_ratio`.
     Both results have shape (B, z_dim, H / ratio, W / ratio) and are not normalised (see `normalise`).
     Equal to `vae.encode(images[:, :, None]).latent_dist` up to rounding.
     """
-    hidden_BCHW = _conv(vae.quant_conv, _encode(vae.encoder, _channels_last(images_BCHW)))
+    if isinstance(vae, AutoencoderKLQwenImage21):
+        hidden_BCHW = vae.quant_conv(vae.encoder(_opaque(vae, images_BCHW)[:, :, None]))[:, :, 0]
+    else:
+        hidden_BCHW = _conv(vae.quant_conv, _encode(vae.encoder, _channels_last(images_BCHW)))
     mean_BCHW, logvar_BCHW = hidden_BCHW.chunk(2, dim=1)
     return mean_BCHW, logvar_BCHW.clamp(-30.0, 20.0)
 
 
-def decode_frames(vae: AutoencoderKLQwenImage, latents_BCHW: Tensor, *, clamp: bool = True) -> Tensor:
+def decode_frames(vae: Autoencoder, latents_BCHW: Tensor, *, clamp: bool = True) -> Tensor:
     """Pictures (B, 3, H * ratio, W * ratio) from latents that are not normalised.
 
     clamp: cut to -1..1 as the stock `decode` does. Training passes False: a clamped pixel has no gradient.
     Equal to `vae.decode(latents[:, :, None]).sample[:, :, 0]` up to rounding.
     """
-    images_BCHW = _decode(vae.decoder, _conv(vae.post_quant_conv, _channels_last(latents_BCHW)))
+    if isinstance(vae, AutoencoderKLQwenImage21):
+        frames_BCTHW = vae.decoder(vae.post_quant_conv(latents_BCHW[:, :, None]), first_chunk=True)
+        images_BCHW = frames_BCTHW[:, :_RGB, 0]
+    else:
+        images_BCHW = _decode(vae.decoder, _conv(vae.post_quant_conv, _channels_last(latents_BCHW)))
     return images_BCHW.clamp(-1.0, 1.0) if clamp else images_BCHW
+
+
+def _opaque(vae: Autoencoder, images_BCHW: Tensor) -> Tensor:
+    """With the channel of opacity that an autoencoder may want, full everywhere."""
+    if not isinstance(vae, AutoencoderKLQwenImage21):
+        return images_BCHW
+    return torch.cat([images_BCHW, torch.ones_like(images_BCHW[:, :1])], dim=1)
 
 
 def _encode(encoder: QwenImageEncoder3d, x: Tensor) -> Tensor:
@@ -233,7 +255,7 @@ def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def _statistics(vae: AutoencoderKLQwenImage, like: Tensor) -> tuple[Tensor, Tensor]:
+def _statistics(vae: Autoencoder, like: Tensor) -> tuple[Tensor, Tensor]:
     config = vae.config["latents_mean"], vae.config["latents_std"]
     mean, std = (like.new_tensor(values).view(1, -1, 1, 1) for values in config)
     return mean, std

@@ -1,4 +1,4 @@
-"""Loading the parts of a Qwen-Image-Edit folder: each through its own class, from safetensors alone.
+"""Loading the parts of a model folder: each through its own class, from safetensors alone.
 
 No part may run code that came with the folder, and none is built before its size was compared with its files.
 """
@@ -14,24 +14,36 @@ import diffusers.utils.logging
 import torch
 import transformers.utils.logging
 from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKLQwenImage
+from diffusers.models.autoencoders.autoencoder_kl_qwenimage21 import AutoencoderKLQwenImage21
 from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
-from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import QwenImageEditPlusPipeline
+from diffusers.models.transformers.transformer_qwenimage21 import QwenImage21Transformer2DModel
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-from transformers import AutoTokenizer, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration, Qwen3VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from pixelsmile.editing.devices import NEED_BITSANDBYTES, Placement
+from pixelsmile.editing.family import EDIT, QWEN_21, Family
+from pixelsmile.editing.folders import family_of
 from pixelsmile.editing.memory import Shapes, too_large
-from pixelsmile.editing.part_checks import ProcessorConfig, check_settings, checked, num_weights
+from pixelsmile.editing.part_checks import check_settings, num_weights
+from pixelsmile.editing.part_settings import ProcessorConfig, checked
 from pixelsmile.editing.small_weights import load_transformer, quantise_linears
 from pixelsmile.editing.weight_file import WeightFile
 from pixelsmile.errors import DeviceError, ModelError, PixelSmileError
 
-_MODELS: dict[str, Any] = {
-    "transformer": QwenImageTransformer2DModel,
-    "vae": AutoencoderKLQwenImage,
-    "text_encoder": Qwen2_5_VLForConditionalGeneration,
+_MODELS: dict[Family, dict[str, Any]] = {
+    EDIT: {
+        "transformer": QwenImageTransformer2DModel,
+        "vae": AutoencoderKLQwenImage,
+        "text_encoder": Qwen2_5_VLForConditionalGeneration,
+    },
+    QWEN_21: {
+        "transformer": QwenImage21Transformer2DModel,
+        "vae": AutoencoderKLQwenImage21,
+        "text_encoder": Qwen3VLForConditionalGeneration,
+    },
 }
 _KEPT_LAYERS = ("lm_head", "img_in", "txt_in", "proj_out", "norm_out.linear")  # in 16 bits: small, or unused
 _SLACK = 4  # weights that a configuration may ask for, over what the files hold: names are compared then
@@ -45,16 +57,17 @@ _QUANTISED = re.compile(
 class Components:
     """The parts of an editor, loaded, in evaluation mode and without gradients."""
 
-    transformer: QwenImageTransformer2DModel
-    vae: AutoencoderKLQwenImage
-    text_encoder: Qwen2_5_VLForConditionalGeneration
+    transformer: QwenImageTransformer2DModel | QwenImage21Transformer2DModel
+    vae: AutoencoderKLQwenImage | AutoencoderKLQwenImage21
+    text_encoder: Qwen2_5_VLForConditionalGeneration | Qwen3VLForConditionalGeneration
     tokenizer: Any
     image_processor: Any
     scheduler: FlowMatchEulerDiscreteScheduler
+    family: Family = EDIT
 
 
 def load_components(folder: Path, placement: Placement, file: WeightFile | None = None) -> Components:
-    """Load a folder that `check_folder` found whole. ModelError where a part is not of this family.
+    """Load a folder that `check_folder` found whole. ModelError where a part is not of its family.
 
     file: holds the transformer's weights, in place of the folder. Where those are in fewer bits already, only
     the text encoder is quantised.
@@ -71,8 +84,8 @@ def load_components(folder: Path, placement: Placement, file: WeightFile | None 
     )
     if placement.device.type == "cuda" and torch.cuda.is_available():
         _check_room(shapes_of(**shells), placement, file)
-    models: dict[str, Any] = {}
-    for part, kind in _MODELS.items():
+    family, models = family_of(folder), dict[str, Any]()
+    for part, kind in _MODELS[family].items():
         if part == "transformer" and file is not None:
             with told_in_one_line(file.path):
                 models[part] = load_transformer(folder, file, placement)
@@ -80,9 +93,10 @@ def load_components(folder: Path, placement: Placement, file: WeightFile | None 
             models[part] = _model(kind, folder, part, placement)
     parts = Components(
         **models,
-        tokenizer=_part(AutoTokenizer, folder, "tokenizer"),
+        tokenizer=_part(AutoTokenizer, folder, family.tokenizer),
         image_processor=_part(Qwen2VLImageProcessorPil, folder, "processor"),
         scheduler=_part(FlowMatchEulerDiscreteScheduler, folder, "scheduler"),
+        family=family,
     )
     _check_processor(folder, parts)
     for module in models.values():
@@ -92,32 +106,35 @@ def load_components(folder: Path, placement: Placement, file: WeightFile | None 
     return parts
 
 
+class _Held(DiffusionPipeline):
+    """No pipeline, but what moves the parts of one."""
+
+    model_cpu_offload_seq = "text_encoder->transformer->vae"
+
+    def __init__(self, text_encoder: Any, transformer: Any, vae: Any) -> None:
+        super().__init__()
+        self.register_modules(text_encoder=text_encoder, transformer=transformer, vae=vae)
+
+
 def offload(parts: Components, placement: Placement) -> Any:
-    """Hook the parts so that each comes to the device when it is called; the pipeline that holds the hooks.
+    """Hook the parts so that each comes to the device when it is called; what holds the hooks.
 
     `model`: one part at a time. `sequential`: one layer at a time. Its `maybe_free_model_hooks` ends a job.
     """
-    pipeline = QwenImageEditPlusPipeline(
-        scheduler=parts.scheduler,
-        vae=parts.vae,
-        text_encoder=parts.text_encoder,
-        tokenizer=parts.tokenizer,
-        processor=None,  # pyright: ignore[reportArgumentType]  # pictures are prepared by our own code
-        transformer=parts.transformer,
-    )
+    held = _Held(parts.text_encoder, parts.transformer, parts.vae)
     if placement.offload == "model":
-        pipeline.enable_model_cpu_offload(device=placement.device)
+        held.enable_model_cpu_offload(device=placement.device)
     else:
-        pipeline.enable_sequential_cpu_offload(device=placement.device)
-    return pipeline
+        held.enable_sequential_cpu_offload(device=placement.device)
+    return held
 
 
 def _model(kind: Any, folder: Path, subfolder: str, placement: Placement) -> Any:
-    dtype_option = "dtype" if kind is Qwen2_5_VLForConditionalGeneration else "torch_dtype"
-    options = {dtype_option: placement.dtype, **_quantization(kind, placement)}
+    dtype_option = "dtype" if subfolder == "text_encoder" else "torch_dtype"
+    options = {dtype_option: placement.dtype, **_quantization(subfolder, placement)}
     model, loading = _part(kind, folder, subfolder, use_safetensors=True, output_loading_info=True, **options)
     _check_tensors(folder / subfolder, loading)
-    if placement.quantization == "fp8" and kind is not AutoencoderKLQwenImage:
+    if placement.quantization == "fp8" and subfolder != "vae":
         if getattr(model, "quantization_method", None):
             raise ModelError(f"{folder / subfolder} is quantised already: leave out quantization 'fp8'")
         quantise_linears(model, _KEPT_LAYERS)
@@ -173,17 +190,20 @@ def without_storage(folder: Path) -> tuple[Any, Any, Any]:
 
     ModelError where a configuration is wrong.
     """
-    check_settings(folder)
+    family = family_of(folder)
+    check_settings(folder, family)
     found = []
-    for kind, name in ((QwenImageTransformer2DModel, "transformer"), (AutoencoderKLQwenImage, "vae")):
+    for name in ("transformer", "vae"):
+        kind = _MODELS[family][name]
         with told_in_one_line(folder / name), torch.device("meta"):
             config = kind.load_config(str(folder), subfolder=name, local_files_only=True)
             found.append(kind.from_config(config))
+    kind = _MODELS[family]["text_encoder"]
     with told_in_one_line(folder / "text_encoder"), torch.device("meta"):
-        text_config = Qwen2_5_VLConfig.from_pretrained(
+        text_config = kind.config_class.from_pretrained(
             str(folder / "text_encoder"), local_files_only=True, trust_remote_code=False
         )
-        return found[0], found[1], Qwen2_5_VLForConditionalGeneration(text_config)
+        return found[0], found[1], kind(text_config)
 
 
 def shapes_of(transformer: Any, vae: Any, text_encoder: Any) -> Shapes:
@@ -203,7 +223,7 @@ def shapes_of(transformer: Any, vae: Any, text_encoder: Any) -> Shapes:
         layer=words,
         width=transformer.inner_dim,
         targets=sum(layer.in_features + layer.out_features for layer in changed),
-        base_channels=vae.config["base_dim"],
+        base_channels=vae.config.get("decoder_base_dim") or vae.config["base_dim"],
     )
 
 
@@ -237,11 +257,11 @@ def _check_sizes(folder: Path, shells: Mapping[str, Any]) -> None:
             )
 
 
-def _quantization(kind: Any, placement: Placement) -> dict[str, Any]:
+def _quantization(part: str, placement: Placement) -> dict[str, Any]:
     """The options that load a part in 8 or 4 bits, straight onto the GPU; none for the autoencoder."""
-    if placement.quantization not in NEED_BITSANDBYTES or kind is AutoencoderKLQwenImage:
+    if placement.quantization not in NEED_BITSANDBYTES or part == "vae":
         return {}
-    if kind is Qwen2_5_VLForConditionalGeneration:
+    if part == "text_encoder":
         from transformers import BitsAndBytesConfig
     else:
         from diffusers.quantizers.quantization_config import BitsAndBytesConfig

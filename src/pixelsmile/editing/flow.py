@@ -4,8 +4,8 @@ x_t = (1 - sigma) x + sigma e with velocity e - x: sigma 1 is noise, sigma 0 the
 Lipman et al. 2023; the working form of the paper's Eq. 6). Training and sampling take their noise levels
 from the same `FlowSchedule`.
 
-Shape suffixes: B samples, C latent channels, H and W latent height and width, N tokens of 2 x 2 latents,
-D = 4 C channels of a token, S steps.
+Shape suffixes: B samples, C latent channels, H and W latent height and width, N tokens of P x P latents,
+D = P P C channels of a token, S steps. P is 2 for Qwen-Image-Edit, 1 for Qwen-Image-2.1.
 """
 
 import math
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pixelsmile.errors import InputError, ModelError
 
-PATCH = 2  # a token covers PATCH x PATCH latents
+PATCH = 2  # of most models: a token covers PATCH x PATCH latents
 
 _UNSUPPORTED = (
     "invert_sigmas",
@@ -106,18 +106,25 @@ def euler_step(latents: Tensor, velocity: Tensor, sigma: Tensor, sigma_next: Ten
     return latents.float() + (sigma_next - sigma) * velocity.float()
 
 
-def pack(latents_BCHW: Tensor) -> Tensor:
-    """Tokens (B, H/2 * W/2, 4 C), row by row; the channel order is the stock pipeline's. H, W: even."""
+def pack(latents_BCHW: Tensor, patch: int = PATCH) -> Tensor:
+    """Tokens (B, H/P * W/P, P P C), row by row; the channel order is the stock pipeline's.
+
+    H, W: multiples of `patch`.
+    """
     batch, channels, height, width = latents_BCHW.shape
-    patches = latents_BCHW.reshape(batch, channels, height // PATCH, PATCH, width // PATCH, PATCH)
-    return patches.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * PATCH * PATCH)
+    patches = latents_BCHW.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    return patches.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * patch * patch)
 
 
 def unpack(tokens_BND: Tensor, height: int, width: int) -> Tensor:
-    """Latents (B, C, H, W) from tokens: the inverse of `pack`. height, width: those of the latents."""
-    batch, _, depth = tokens_BND.shape
-    channels = depth // (PATCH * PATCH)
-    patches = tokens_BND.reshape(batch, height // PATCH, width // PATCH, channels, PATCH, PATCH)
+    """Latents (B, C, H, W) from tokens: the inverse of `pack`. height, width: those of the latents.
+
+    How many of them a token covers follows from the number of tokens.
+    """
+    batch, num_tokens, depth = tokens_BND.shape
+    patch = math.isqrt(height * width // num_tokens)
+    channels = depth // (patch * patch)
+    patches = tokens_BND.reshape(batch, height // patch, width // patch, channels, patch, patch)
     return patches.permute(0, 3, 1, 4, 2, 5).reshape(batch, channels, height, width)
 
 

@@ -1,6 +1,6 @@
 """Model folders: where a model lies, what lies there in its place, and what it says about itself.
 
-A model is a stock diffusers folder of the Qwen-Image-Edit family. Only safetensors are ever read.
+A model is a stock diffusers folder of one of the families. Only safetensors are ever read.
 """
 
 import os
@@ -10,18 +10,19 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pixelsmile.editing.family import EDIT, FAMILIES, Family
 from pixelsmile.editing.options import MAX_GUIDANCE
-from pixelsmile.editing.part_checks import PARTS, WEIGHT_FILES, check_parts, lone_weight_file
+from pixelsmile.editing.part_checks import WEIGHT_FILES, check_parts, lone_weight_file
 from pixelsmile.editing.weight_file import SUFFIXES, WeightFile, read_weight_file
 from pixelsmile.errors import ModelError
 from pixelsmile.limits import path_within, read_json_object, regular_file, shown, validated
-from pixelsmile.store.hub import MODEL_PATTERNS, fetched
+from pixelsmile.store.hub import MODEL_PATTERNS, check_accepted, fetched
 from pixelsmile.store.json_lines import is_utf8
 from pixelsmile.store.safetensors_header import kind_of, read_header
 
 EMBEDDED = "embedded"
 GEOMETRIC = "geometric"  # no folder: the mesh of a photographed face, moved
-FULL_MODEL = "Qwen/Qwen-Image-Edit-2511"
+FULL_MODEL = EDIT.example
 PUBLISHED_ADAPTER = "PixelSmile/PixelSmile"  # on the hub; for people
 OPTIONS_FILE = "pixelsmile.json"
 MODEL_INDEX = "model_index.json"
@@ -29,9 +30,8 @@ MODEL_INDEX = "model_index.json"
 _STOCK_CONDITION_PX = 384
 _CONDITION_MULTIPLE_PX = 32  # the stock pipeline's rounding of the picture that the text encoder sees
 _SAME_AREA = 1.1  # working pictures are rounded to whole tokens, and may have a little more than their size
-_FAMILY = "QwenImageEdit"  # what the classes of its pipelines begin with
 _BASE_PATTERNS = [
-    *(f"{part}/*" for part in PARTS if part != "transformer"),
+    *(f"{part}/*" for part in EDIT.parts if part != "transformer"),
     "*.json",
     "transformer/config.json",
 ]
@@ -84,12 +84,16 @@ class ModelOptions(BaseModel):
     guidance: float = Field(default=1.0, ge=1, le=MAX_GUIDANCE)
     note: str = ""
 
-    def seen_size(self, *, adapted: bool) -> ConditionSize:
+    def seen_size(self, *, adapted: bool, family: Family = EDIT) -> ConditionSize | None:
         """How large the text encoder sees the source, with an adapter of PixelSmile's on it or without.
+
+        None: as it is, at the size at which it is edited.
 
         Where the folder does not say: with one, a source of up to `size` as it is (PixelSmile's own code, in
         training and in inference: 324 tokens of 512 x 512 pixels); without, as the stock pipeline shows it.
         """
+        if family.sees_working_picture:
+            return None
         if self.condition_size is not None:
             return ConditionSize(self.condition_size)
         return ConditionSize(self.size, enlarges=False) if adapted else ConditionSize(_STOCK_CONDITION_PX)
@@ -104,7 +108,10 @@ def find_model(model: str) -> Path:
     """
     if single_file(model) is not None:
         folder = _folder_around(Path(model)) or fetched(FULL_MODEL, _BASE_PATTERNS, "the other parts of ")
-        check_folder(folder, with_transformer=False)
+        if check_folder(folder, with_transformer=False) is not EDIT:
+            raise ModelError(
+                f"{model!r} is a single file, which is read for {EDIT.name} alone: give {str(folder)!r} whole"
+            )
         return folder
     if model == EMBEDDED:
         from pixelsmile.embedded import model_path
@@ -119,6 +126,7 @@ def find_model(model: str) -> Path:
             f"no model folder {model!r}: give a folder, a hub id (owner/name), {GEOMETRIC!r} or {EMBEDDED!r}"
         )
     else:
+        check_accepted(model)
         folder = fetched(model, MODEL_PATTERNS)
     check_folder(folder)
     if not is_utf8(str(folder)):
@@ -167,6 +175,8 @@ def read_options(folder: Path) -> ModelOptions:
         repr(str(file)),
         error=lambda message: ModelError(f"{message}; correct it or remove it"),
     )
+    if options.condition_size is not None and family_of(folder).sees_working_picture:
+        raise ModelError(f"{str(file)!r} sets condition_size, which this family does not have: remove it")
     for name in options.adapters.values():
         path_within(folder, name, through_links=True, error=ModelError)
     return options
@@ -176,43 +186,63 @@ def alone(folder: Path, options: ModelOptions) -> ModelOptions:
     """The options of a base that edits without an adapter: what its card says, where the folder says nothing.
 
     The cards of Qwen-Image-Edit-2509 and 2511 ask for 40 steps, that of Qwen-Image-Edit for 50; all for a
-    guidance of 4 away from a space.
+    guidance of 4 away from a space. For that of Qwen-Image-2.1 see its family.
     """
     if (folder / OPTIONS_FILE).exists():
         return options
-    pipeline = read_json_object(folder / MODEL_INDEX, error=ModelError).get("_class_name")
-    steps = 40 if pipeline == "QwenImageEditPlusPipeline" else 50
-    return options.model_copy(update={"guidance": 4.0, "steps": steps})
+    pipeline = _pipeline(folder)
+    steps, guidance = _family(folder, pipeline).edits_alone or (50, 4.0)
+    if pipeline == "QwenImageEditPlusPipeline":
+        steps = 40
+    return options.model_copy(update={"guidance": guidance, "steps": steps})
 
 
-def check_folder(folder: Path, *, with_transformer: bool = True) -> None:
+def check_folder(folder: Path, *, with_transformer: bool = True) -> Family:
     """ModelError, in one line, for a folder that is no model, that lacks a part, or that has a wrong one.
 
-    No tensor is read: what can be told from names, sizes, settings and headers. with_transformer: False
-    where its weights come from elsewhere.
+    Returns of which family it is. No tensor is read: what can be told from names, sizes, settings and
+    headers. with_transformer: False where its weights come from elsewhere.
     """
     try:
-        _check_family(folder)
-        check_parts(folder, with_transformer=with_transformer and lone_weight_file(folder) is None)
+        family, lone = family_of(folder), lone_weight_file(folder)
+        if lone is not None and family is not EDIT:
+            raise ModelError(f"{lone}: GGUF is read for {EDIT.name} alone, take it as diffusers saves it")
+        check_parts(folder, family, with_transformer=with_transformer and lone is None)
     except OSError as refused:
         raise ModelError(
             f"cannot read model folder {folder} ({refused.strerror or refused}): check its permissions"
         ) from refused
+    return family
 
 
-def _check_family(folder: Path) -> None:
+def family_of(folder: Path) -> Family:
+    """Of a folder that may be a model. ModelError where it is none, or of no family that edits here."""
+    return _family(folder, _pipeline(folder))
+
+
+def _pipeline(folder: Path) -> object:
+    """The class of pipeline that a folder is for, as it says."""
     index = folder / MODEL_INDEX
     if not index.is_file():
         raise ModelError(
             f"{folder} is not a diffusers model, it has no {MODEL_INDEX}: {_folder_kind(folder)}"
         )
-    pipeline = read_json_object(index, error=ModelError).get("_class_name")
-    if pipeline is None:
+    content = read_json_object(index, error=ModelError)
+    if content.get("sample_sigmas"):
+        raise ModelError(f"{index} fixes its noise levels (sample_sigmas): take the model without them")
+    if content.get("_class_name") is None:
         raise ModelError(f"{index} is incomplete, it names no _class_name: fetch or save the model again")
-    if not isinstance(pipeline, str) or not pipeline.startswith(_FAMILY):
-        raise ModelError(
-            f"{folder} is a model for {shown(pipeline)}, not of the Qwen-Image-Edit family: give {FULL_MODEL}"
-        )
+    return content["_class_name"]
+
+
+def _family(folder: Path, pipeline: object) -> Family:
+    for family in FAMILIES:
+        if isinstance(pipeline, str) and pipeline.startswith(family.pipelines):
+            return family
+    known = " or ".join(family.name for family in FAMILIES)
+    raise ModelError(
+        f"{folder} is a model for {shown(pipeline)}, not of the {known} family: give {FULL_MODEL}"
+    )
 
 
 def _file_kind(file: Path) -> str:
@@ -237,7 +267,7 @@ def _folder_kind(folder: Path) -> str:
     inner = inner or next((path.parent for path in sorted(folder.glob(f"snapshots/*/{MODEL_INDEX}"))), None)
     if inner is not None:
         return f"the model is in {str(inner)!r}"
-    if folder.name in PARTS and (folder.parent / MODEL_INDEX).is_file():
+    if folder.name in EDIT.parts and (folder.parent / MODEL_INDEX).is_file():
         return f"it is a part of one, give {str(folder.parent)!r}"
     if (folder / "adapter_config.json").is_file():
         return "it is an adapter, give it as --adapter"

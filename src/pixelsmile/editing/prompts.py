@@ -1,12 +1,14 @@
-"""Prompts to embeddings, with the picture in view: the text encoder of Qwen-Image-Edit, one batched pass.
+"""Prompts to embeddings, with the picture in view: the text encoder of a model, one batched pass.
 
-The template is the checkpoint's (Qwen-Image-Edit-Plus). Its fixed prefix is dropped from the embeddings; its
+The template is the family's. Its fixed prefix is dropped from the embeddings; its
 length is counted with the tokenizer at hand. The token types are passed to the encoder, which otherwise falls
 back to 1-D positions for the tokens of the picture.
 
 Shape suffixes: P prompts, T tokens.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -15,37 +17,39 @@ from torch import Tensor
 from transformers import ProcessorMixin, Qwen2VLProcessor
 
 from pixelsmile.editing.conditioning import Prompt
+from pixelsmile.editing.family import EDIT, IMAGE_TOKEN, Family
 from pixelsmile.editing.folders import ConditionSize
 from pixelsmile.editing.pictures import resized
 from pixelsmile.errors import ExpressionError, ModelError
 
-PREFIX = (
-    "<|im_start|>system\nDescribe the key features of the input image (color, shape, size, texture, objects, "
-    "background), then explain how the user's text instruction should alter or modify the image. Generate a "
-    "new image that meets the user's requirements while maintaining consistency with the original input "
-    "where appropriate.<|im_end|>\n<|im_start|>user\n"
-)
-IMAGE_TOKEN = "<|image_pad|>"
-PICTURE = f"Picture 1: <|vision_start|>{IMAGE_TOKEN}<|vision_end|>"
-SUFFIX = "<|im_end|>\n<|im_start|>assistant\n"
-
+PREFIX, PICTURE, SUFFIX = EDIT.template.prefix, EDIT.template.picture, EDIT.template.suffix
 MAX_TOKENS = 1024
 
 
 class PromptEncoder:
     """Encodes the prompts of one edit together with the source picture.
 
-    text_encoder: Qwen2_5_VLForConditionalGeneration. image_processor: a Qwen2-VL one. condition_size: how
-    large the encoder sees the picture, aspect kept.
+    text_encoder: that of the family. image_processor: a Qwen2-VL one. condition_size: how large the encoder
+    sees the picture, aspect kept; None: as it is, with sides that are whole tokens.
+    picture_start: which token of an embedding is the picture's first.
     """
 
     def __init__(
-        self, text_encoder: Any, tokenizer: Any, image_processor: Any, condition_size: ConditionSize
+        self,
+        text_encoder: Any,
+        tokenizer: Any,
+        image_processor: Any,
+        condition_size: ConditionSize | None,
+        family: Family = EDIT,
     ) -> None:
         self.text_encoder, self.tokenizer, self.image_processor = text_encoder, tokenizer, image_processor
-        self.condition_size = condition_size
+        self.condition_size, self.template = condition_size, family.template
+        self._before_norm = family.reads_before_norm
         self._check_tokenizer()
-        self.prefix_length = len(tokenizer(PREFIX)["input_ids"])
+        before, _, _ = (self.template.prefix + self.template.picture).partition(IMAGE_TOKEN)
+        lengths = (len(tokenizer(text)["input_ids"]) for text in (self.template.prefix, before))
+        self.prefix_length, start = lengths
+        self.picture_start = start - self.prefix_length
         self.image_token_id = tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
         if self.image_token_id != text_encoder.config.image_token_id:
             raise ModelError(
@@ -65,7 +69,7 @@ class PromptEncoder:
                 "take both from one model"
             )
         try:  # on texts of two lengths, as every edit will
-            self._encoded([PREFIX, PREFIX + SUFFIX])
+            self._encoded([self.template.prefix, self.template.prefix + self.template.suffix])
         except Exception as error:  # whatever a library stumbles over in its own settings
             reason = str(error) or type(error).__name__
             raise ModelError(f"the model's tokenizer fails ({reason}): fetch the model again") from error
@@ -94,14 +98,21 @@ class PromptEncoder:
             encoded.append(Prompt(text, token_ids, hidden_PTD[index, kept_T.to(hidden_PTD.device)]))
         return encoded
 
+    def num_tokens(self, prompt: str) -> int:
+        """Of a prompt, with one token for the picture."""
+        return len(self.tokenizer(self.template.picture + prompt + self.template.suffix)["input_ids"])
+
     def _pixels(self, image: Image.Image) -> dict[str, Tensor]:
+        if self.condition_size is None:
+            return self.image_processor(images=[image.convert("RGB")], do_resize=False, return_tensors="pt")
         seen = resized(image.convert("RGB"), *self.condition_size.fit(*image.size))
         return self.image_processor(images=[seen], return_tensors="pt")
 
     def _tokens(self, prompts: list[str], image_grid_thw: Tensor) -> dict[str, Tensor]:
         num_image_tokens = int(image_grid_thw.prod()) // self.image_processor.merge_size**2
-        picture = PICTURE.replace(IMAGE_TOKEN, IMAGE_TOKEN * num_image_tokens)
-        texts = [PREFIX + picture + prompt + SUFFIX for prompt in prompts]
+        prefix, picture, suffix = self.template.prefix, self.template.picture, self.template.suffix
+        picture = picture.replace(IMAGE_TOKEN, IMAGE_TOKEN * num_image_tokens)
+        texts = [prefix + picture + prompt + suffix for prompt in prompts]
         return self._encoded(texts)
 
     def _encoded(self, texts: list[str]) -> dict[str, Tensor]:
@@ -110,17 +121,29 @@ class PromptEncoder:
     def _hidden(self, tokens: dict[str, Tensor], pixels: dict[str, Tensor], device: torch.device) -> Tensor:
         input_ids_PT = tokens["input_ids"]
         num_prompts = len(input_ids_PT)
-        outputs = self.text_encoder(
-            input_ids=input_ids_PT.to(device),
-            attention_mask=tokens["attention_mask"].to(device),
-            mm_token_type_ids=(input_ids_PT == self.image_token_id).int().to(device),
-            pixel_values=pixels["pixel_values"].repeat(num_prompts, 1).to(device),
-            image_grid_thw=pixels["image_grid_thw"].repeat(num_prompts, 1).to(device),
-            output_hidden_states=True,
-            logits_to_keep=1,  # the vocabulary's logits are not used: a wide matrix for each token
-            use_cache=False,
-        )
+        with _no_last_norm(self.text_encoder) if self._before_norm else nullcontext():
+            outputs = self.text_encoder(
+                input_ids=input_ids_PT.to(device),
+                attention_mask=tokens["attention_mask"].to(device),
+                mm_token_type_ids=(input_ids_PT == self.image_token_id).int().to(device),
+                pixel_values=pixels["pixel_values"].repeat(num_prompts, 1).to(device),
+                image_grid_thw=pixels["image_grid_thw"].repeat(num_prompts, 1).to(device),
+                output_hidden_states=True,
+                logits_to_keep=1,  # the vocabulary's logits are not used: a wide matrix for each token
+                use_cache=False,
+            )
         return outputs.hidden_states[-1]
+
+
+@contextmanager
+def _no_last_norm(text_encoder: Any) -> Iterator[None]:
+    """For the block: what comes out of the last layer stays as it is (transformers 5 gives it normalised)."""
+    norm = text_encoder.model.language_model.norm
+    handle = norm.register_forward_hook(lambda _module, inputs, _output: inputs[0])
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 class _ImageOnlyProcessor(Qwen2VLProcessor):

@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pixelsmile.editing.backbone import Backbone, EditBackbone, Rows
 from pixelsmile.editing.conditioning import Control, Term, TextualInterpolation
 from pixelsmile.editing.fast_transformer import forget_steps, step_context
-from pixelsmile.editing.flow import PATCH, FlowSchedule, euler_step, make_noise, pack, unpack
+from pixelsmile.editing.flow import FlowSchedule, euler_step, make_noise, pack, unpack
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Denoiser:
     """The transformer with what every forward of an edit shares.
 
     reference: packed latents (P, N, D) of the source pictures, at the size of the pictures to make. control:
-    what steers the transformer as the terms say. guidance: 1 for none.
+    what steers the transformer as the terms say. guidance: 1 for none. backbone: how the transformer is
+    called.
     """
 
     transformer: Any
@@ -68,20 +70,30 @@ class Denoiser:
     batch_size: int
     control: Control = field(default_factory=TextualInterpolation)
     guidance: float = 1.0
+    backbone: Backbone = field(default_factory=EditBackbone)
 
-    def guided(self, tokens_BND: Tensor, sigma: Tensor, batch: Sequence[Sample]) -> Tensor:
+    def guided(
+        self,
+        tokens_BND: Tensor,
+        sigma: Tensor,
+        batch: Sequence[Sample],
+        memories: dict[int, Any] | None = None,
+    ) -> Tensor:
         """The velocities of samples, led away from their negative ones, float32.
 
-        n + guidance (v - n), each token brought back to the length that it has in v: as the stock pipeline
-        does it (`true_cfg_scale`).
+        n + guidance (v - n), each token brought back to the length that it has in v where the stock pipeline
+        does so (`true_cfg_scale`). memories: see `velocity`.
         """
         conditions, pictures = [sample.terms for sample in batch], [sample.picture for sample in batch]
         negatives = [(Term(1.0, sample.negative),) for sample in batch if sample.negative is not None]
         if not negatives:
-            return self.velocity(tokens_BND, sigma, conditions, pictures)
-        both = self.velocity(tokens_BND.repeat(2, 1, 1), sigma, [*conditions, *negatives], pictures * 2)
+            return self.velocity(tokens_BND, sigma, conditions, pictures, memories)
+        doubled_BND, conditions = tokens_BND.repeat(2, 1, 1), [*conditions, *negatives]
+        both = self.velocity(doubled_BND, sigma, conditions, pictures * 2, memories)
         wanted_BND, negative_BND = both.chunk(2)
         led_BND = negative_BND + self.guidance * (wanted_BND - negative_BND)
+        if not self.backbone.guides_by_length:
+            return led_BND
         lengths_BN1 = (each.norm(dim=-1, keepdim=True) for each in (wanted_BND, led_BND))
         wanted_length, led_length = lengths_BN1
         return led_BND * (wanted_length / led_length)
@@ -92,11 +104,13 @@ class Denoiser:
         sigma: Tensor,
         conditions: Sequence[Sequence[Term]],
         pictures: Sequence[int] = (),
+        memories: dict[int, Any] | None = None,
     ) -> Tensor:
         """Weighted sums of the predicted velocities: sum_k w_k v(x, sigma, e_k), float32.
 
         Terms whose embeddings have one length go through the transformer together. pictures: the reference of
-        each sample (none: the first of all).
+        each sample (none: the first of all). memories: what forwards keep for a later call with the same
+        conditions and pictures, by their number; at first empty.
         """
         pictures_B = torch.tensor(pictures or [0] * len(tokens_BND), device=tokens_BND.device)
         rows = [(sample, term) for sample, terms in enumerate(conditions) for term in terms]
@@ -113,27 +127,32 @@ class Denoiser:
                 self.control.steer(torch.stack(steers) if steers else None)
                 reference_RND = self.reference[pictures_B[samples_R]]
                 with step_context(self.transformer, f"forward {num_forwards}"):
-                    predicted = self._forward(tokens_BND[samples_R], reference_RND, sigma, embeddings)
+                    memory = self._memory(memories, num_forwards)
+                    rows_ = self._rows(tokens_BND[samples_R], reference_RND, sigma, embeddings)
+                    predicted = self.backbone.velocities(self.transformer, rows_, memory)
                 num_forwards += 1
                 predicted_RND = predicted.float()
                 velocity_BND.index_add_(0, samples_R, weights_R.view(-1, 1, 1) * predicted_RND)
         return velocity_BND
 
-    def _forward(
-        self, tokens_RND: Tensor, reference_RND: Tensor, sigma: Tensor, embeddings_RTE: Tensor
-    ) -> Tensor:
+    def _memory(self, memories: dict[int, Any] | None, forward: int) -> Any:
+        if memories is None:
+            return None
+        if forward not in memories:
+            memories[forward] = self.backbone.memory(self.transformer)
+        return memories[forward]
+
+    def _rows(self, tokens_RND: Tensor, reference_RND: Tensor, sigma: Tensor, embeddings_RTE: Tensor) -> Rows:
         dtype = self.reference.dtype
-        num_rows, num_tokens, _ = tokens_RND.shape
         height, width = self.latent_size
-        shape = (1, height // PATCH, width // PATCH)
-        output_RND = self.transformer(
-            hidden_states=torch.cat([tokens_RND.to(dtype), reference_RND], dim=1),
-            timestep=self.schedule.timestep(sigma, dtype).to(tokens_RND.device).expand(num_rows),
-            encoder_hidden_states=embeddings_RTE.to(dtype),
-            img_shapes=[[shape, shape]] * num_rows,
-            return_dict=False,
-        )[0]
-        return output_RND[:, :num_tokens]
+        patch = self.backbone.patch
+        return Rows(
+            noisy=tokens_RND.to(dtype),
+            reference=reference_RND,
+            timesteps=self.schedule.timestep(sigma, dtype).to(tokens_RND.device).expand(len(tokens_RND)),
+            embeddings=embeddings_RTE.to(dtype),
+            grid=(height // patch, width // patch),
+        )
 
 
 def sample_latents(
@@ -148,23 +167,31 @@ def sample_latents(
         batch = samples[first : first + denoiser.batch_size]
         tokens_BND = _start(denoiser, batch)
         forget_steps(denoiser.transformer)
+        memories: dict[int, Any] = {}
         for step in range(num_steps):
-            tokens_BND, estimate_BND = _step(denoiser, tokens_BND, batch, sigmas[step], sigmas[step + 1])
+            levels = sigmas[step], sigmas[step + 1]
+            tokens_BND, estimate_BND = _step(denoiser, tokens_BND, batch, *levels, memories)
             yield StepTaken(len(batch), tokens_BND, first, estimate_BND)
         yield BatchDone(first, unpack(tokens_BND, *denoiser.latent_size))
 
 
 def _start(denoiser: Denoiser, batch: Sequence[Sample]) -> Tensor:
-    channels = denoiser.reference.shape[-1] // (PATCH * PATCH)
+    patch = denoiser.backbone.patch
+    channels = denoiser.reference.shape[-1] // (patch * patch)
     noise_BCHW = make_noise([sample.seed for sample in batch], (channels, *denoiser.latent_size))
-    return pack(noise_BCHW).to(denoiser.reference.device)
+    return pack(noise_BCHW, patch).to(denoiser.reference.device)
 
 
 @torch.inference_mode()
 def _step(
-    denoiser: Denoiser, tokens_BND: Tensor, batch: Sequence[Sample], sigma: Tensor, sigma_next: Tensor
+    denoiser: Denoiser,
+    tokens_BND: Tensor,
+    batch: Sequence[Sample],
+    sigma: Tensor,
+    sigma_next: Tensor,
+    memories: dict[int, Any],
 ) -> tuple[Tensor, Tensor]:
-    velocity_BND = denoiser.guided(tokens_BND, sigma, batch)
+    velocity_BND = denoiser.guided(tokens_BND, sigma, batch, memories)
     return (
         euler_step(tokens_BND, velocity_BND, sigma, sigma_next),
         euler_step(tokens_BND, velocity_BND, sigma, torch.zeros_like(sigma)),

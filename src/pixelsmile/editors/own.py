@@ -10,9 +10,15 @@ from pydantic import JsonValue
 
 from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.editor import Editor
-from pixelsmile.editing.folders import GEOMETRIC, MODEL_INDEX, OPTIONS_FILE, find_model, weight_file
+from pixelsmile.editing.folders import (
+    GEOMETRIC,
+    MODEL_INDEX,
+    OPTIONS_FILE,
+    family_of,
+    find_model,
+    weight_file,
+)
 from pixelsmile.editing.options import EditOptions
-from pixelsmile.editing.part_checks import PARTS
 from pixelsmile.editing.pictures import open_source
 from pixelsmile.editing.requests import Request
 from pixelsmile.editing.session import stream_edit
@@ -186,7 +192,7 @@ def _model_hash(folder: Path) -> str:
 
     Its own adapters, which may or may not act, are recorded for themselves.
     """
-    found = [path for part in PARTS for path in (folder / part).rglob("*")]
+    found = [path for part in family_of(folder).parts for path in (folder / part).rglob("*")]
     files = sorted(path for path in found if path.suffix in _MODEL_FILES)
     files += [path for path in (folder / MODEL_INDEX, folder / OPTIONS_FILE) if path.is_file()]
     return sha256_json({path.relative_to(folder).as_posix(): remembered_sha256(path) for path in files})

@@ -106,6 +106,13 @@ def _is_missing(path: Path, file: RemoteFile) -> bool:
 
 _ALLOWED = "commercial use allowed"
 _QWEN = "Qwen/Qwen-Image-Edit-2511"
+_QWEN_21 = "Qwen/Qwen-Image-2.1"
+RESEARCH_ONLY = Licence(
+    "Qwen Research License",
+    False,
+    "for research and evaluation alone, not for commercial use",
+    f"https://huggingface.co/{_QWEN_21}/blob/main/LICENSE",
+)
 
 
 def _lightning(num_steps: int, sha256: str) -> Repository:
@@ -187,6 +194,16 @@ _REPOSITORIES = (
         ),
     ),
     Repository(
+        name="qwen-image-2.1",
+        repository=_QWEN_21,
+        revision="b3179ad355be050328e483a9dfdd9e60cd62adfa",
+        summary="a smaller base, 7 billion weights, with its text encoder and autoencoder; for which no "
+        "PixelSmile adapter was published",
+        used_by="--model " + _QWEN_21,
+        licence=RESEARCH_ONLY,
+        patterns=MODEL_PATTERNS,
+    ),
+    Repository(
         name="pixelsmile",
         repository="PixelSmile/PixelSmile",
         revision="c9a15a2f544f1af6c3daa38800f54388099bb21a",
@@ -259,6 +276,19 @@ def downloaded(repository: str, revision: str | None = None) -> Path | None:
         return Path(snapshot_download(repository, revision=wanted, local_files_only=True))
     except LocalEntryNotFoundError:
         return None
+
+
+def check_accepted(repository: str) -> None:
+    """ModelError for weights that restrict their use and are not here: who accepts that, fetches them."""
+    name, _, revision = repository.partition("@")
+    entry = _BY_ID.get(name)
+    if entry is None or entry.licence.commercial or downloaded(name, revision or None) is not None:
+        return
+    other = f" --revision {revision}" if revision else ""
+    raise ModelError(
+        f"{name} is {entry.licence.terms} ({entry.licence.name}): read {entry.licence.url}, then pixelsmile "
+        f"models fetch {entry.name}{other} --accept-licence"
+    )
 
 
 def fetched(repository: str, patterns: Sequence[str], what: str = "", *, error: Refusal = ModelError) -> Path:

@@ -57,8 +57,10 @@ def started(transformer: nn.Module, settings: AdapterSettings) -> AdapterSetting
 
     Only the header of that file is read.
     """
-    if settings.start is None or settings.targets is not None:
-        return settings.model_copy(update={"targets": settings.layers})
+    if settings.targets is not None:
+        return settings
+    if settings.start is None:
+        return settings.model_copy(update={"targets": _default_targets(transformer)})
     file = find_adapter(AdapterSpec(settings.start))
     modules = resolve(repr(file.path.name), list(file.contents.layers), list(linear_layers(transformer)))
     ends = {_within_block(module) for module in modules.values()}
@@ -67,9 +69,15 @@ def started(transformer: nn.Module, settings: AdapterSettings) -> AdapterSetting
     return settings.model_copy(update={"targets": in_order})
 
 
+def _default_targets(transformer: nn.Module) -> tuple[str, ...]:
+    """The first known list whose layers the transformer has."""
+    ends = {_within_block(name) for name in linear_layers(transformer)}
+    return next((layers for layers in TARGETS.values() if ends >= set(layers)), TARGETS["reference"])
+
+
 def _rank(end: str) -> int:
     """Where a layer stands in the known lists: so that the same layers have one order."""
-    known = [*TARGETS["reference"], *TARGETS["modulation"]]
+    known = [end for layers in TARGETS.values() for end in layers]
     return known.index(end) if end in known else len(known)
 
 

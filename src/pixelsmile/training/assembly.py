@@ -107,7 +107,8 @@ def _filled_cache(
     window = None if shares is None else TokenWindow.of(shares, grid)
 
     def opened() -> TripletCache:
-        return TripletCache(Path(config.data.cache), config.data.size_px, networks.hashes, window)
+        patch = networks.components.family.patch
+        return TripletCache(Path(config.data.cache), config.data.size_px, networks.hashes, window, patch)
 
     def filled() -> TripletCache:
         cache = opened()
@@ -158,6 +159,7 @@ def _module(
         objective,
         lambda numbers: cache.batch([triplets[number] for number in numbers]),
         precision=DTYPES[config.model.precision],
+        backbone=networks.backbone,
     )
 
 

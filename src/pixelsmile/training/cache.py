@@ -64,8 +64,9 @@ class TripletCache:
     """The cache in a folder, for pictures of `size_px` a side and the networks with these hashes.
 
     window: the part of the pictures that is trained on. Outside of it, features and identities see grey;
-    latents and prompts are of the whole picture. It holds no network: once filled, those that training does
-    not need can go. InputError where the folder cannot be read.
+    latents and prompts are of the whole picture. patch: a token covers patch x patch latents. It holds no
+    network: once filled, those that training does not need can go. InputError where the folder cannot be
+    read.
     """
 
     def __init__(
@@ -74,8 +75,9 @@ class TripletCache:
         size_px: int,
         hashes: NetworkHashes,
         window: TokenWindow | None = None,
+        patch: int = PATCH,
     ) -> None:
-        self.size_px, self.hashes, self.window = size_px, hashes, window
+        self.size_px, self.hashes, self.window, self.patch = size_px, hashes, window, patch
         self.store = TensorStore(folder)
         self._pictures: dict[Path, tuple[str, bool]] = {}  # hashes of what was read once, and whether square
 
@@ -88,7 +90,7 @@ class TripletCache:
         target_keys = [each.targets[branch] for branch in branches for each in keys]
         source = self._stacked([each.source for each in keys] * len(branches))
         latents = self._stacked([each.latents for each in target_keys])
-        side = isqrt(latents.shape[1]) * PATCH
+        side = isqrt(latents.shape[1]) * self.patch
         grid = (side, side)
         if self.window is not None:
             source, latents, grid = self.window.cut(source), self.window.cut(latents), self.window.latent_grid

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from pixelsmile.editing.autoencoder import encode_images
 from pixelsmile.editing.conditioning import num_shared
 from pixelsmile.editing.flow import PATCH, pack
 from pixelsmile.editing.pictures import to_tensor
-from pixelsmile.editing.prompts import PICTURE, SUFFIX
+from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.errors import ExpressionError, InputError, ModelError
 from pixelsmile.faces.alignment import align_batch
 from pixelsmile.faces.detectors.candidates import intersection_over_union
@@ -53,7 +52,7 @@ def fill(cache: TripletCache, triplets: Sequence[Triplet], networks: Networks) -
     """
     _check(cache, networks)
     wanted, faceless = _tasks(cache, triplets), []
-    _check_prompts(wanted, networks.prompt_encoder.tokenizer)
+    _check_prompts(wanted, networks.prompt_encoder)
     missing = [task for task in wanted if any(key not in cache.store for key in task.all_keys())]
     yield CacheProgress(0, len(missing))
     for done, task in enumerate(missing, 1):
@@ -185,7 +184,8 @@ class _Encoding:
         task, networks = self._task, self._networks
         pixels_1CHW = to_tensor(self._picture).to(self._device)
         if task.latents not in self._store:
-            self._store.add(task.latents, pack(encode_images(networks.components.vae, pixels_1CHW))[0])
+            latents_1CHW = encode_images(networks.components.vae, pixels_1CHW)
+            self._store.add(task.latents, pack(latents_1CHW, networks.components.family.patch)[0])
         for texts in task.prompts.values():
             if any(key not in self._store for key in texts.values()):
                 self._encode(texts)
@@ -235,11 +235,11 @@ class _Encoding:
         return x0, y0, x1, y1
 
 
-def _check_prompts(tasks: Iterable[_PictureTask], tokenizer: Any) -> None:
+def _check_prompts(tasks: Iterable[_PictureTask], encoder: PromptEncoder) -> None:
     """ExpressionError where a prompt and its neutral one differ in their number of tokens."""
     texts = {(neutral, text) for task in tasks for neutral, texts in task.prompts.items() for text in texts}
     for neutral, text in sorted(texts):
-        wanted, seen = (len(tokenizer(PICTURE + prompt + SUFFIX)["input_ids"]) for prompt in (neutral, text))
+        wanted, seen = (encoder.num_tokens(prompt) for prompt in (neutral, text))
         if seen != wanted:
             raise ExpressionError(
                 f"the prompt {text!r} has {seen} tokens, {neutral!r} {wanted}: training interpolates between "

@@ -57,8 +57,9 @@ class ModelSettings(_Section):
 
 
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
-# Layers of a block that an adapter changes: those of the reference's configuration, and those that the
-# adapters of the embedded model were trained with, the modulation in place of the MLPs' first layers.
+# Layers of a block that an adapter changes: those of the reference's configuration; those that the adapters
+# of the embedded model were trained with, the modulation in place of the MLPs' first layers; all that a block
+# of Qwen-Image-2.1 has.
 TARGETS: dict[str, tuple[str, ...]] = {
     "reference": (
         *(f"attn.{layer}" for layer in _ATTENTION),
@@ -68,14 +69,18 @@ TARGETS: dict[str, tuple[str, ...]] = {
         *(f"attn.{layer}" for layer in _ATTENTION),
         *(f"{stream}_{layer}" for stream in ("img", "txt") for layer in ("mod.1", "mlp.net.2")),
     ),
+    "qwen-image-2.1": (
+        *(f"attn.{layer}" for layer in _ATTENTION[:4]),
+        *(f"img_mlp.{layer}" for layer in ("gate_layer", "proj", "out")),
+    ),
 }
 
 
 class AdapterSettings(_Section):
     """LoRA: lora_alpha / rank scales it. start: an adapter to train on from; null: a new one.
 
-    targets: the layers of a block that it changes, by the ends of their names, or `reference` or `modulation`
-    (`TARGETS`); null: those of `start`, without it the reference's.
+    targets: the layers of a block that it changes, by the ends of their names, or a name of `TARGETS`; null:
+    those of `start`, without it the reference's, or what stands in their place in another family.
     """
 
     rank: Count = 64

@@ -16,8 +16,16 @@ from typing import Any
 from torch import Tensor
 
 from pixelsmile.editing.components import shapes_of, without_storage
+from pixelsmile.editing.family import EDIT, QWEN_21, Family
 from pixelsmile.editing.flow import PATCH
-from pixelsmile.editing.folders import EMBEDDED, OPTIONS_FILE, find_model, read_options
+from pixelsmile.editing.folders import (
+    EMBEDDED,
+    MODEL_INDEX,
+    OPTIONS_FILE,
+    family_of,
+    find_model,
+    read_options,
+)
 from pixelsmile.editing.memory import WEIGHT_BYTES, Shapes
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.store.hub import fetched
@@ -34,7 +42,7 @@ from pixelsmile.training.validation import Measure
 from pixelsmile.training.window import TokenWindow
 
 _NUM_REHEARSED = 2  # steps
-_PICTURE_TOKEN_PX = 28  # side of what is one token to the text encoder
+_PICTURE_TOKEN_PX = {EDIT: 28, QWEN_21: 32}  # side of what is one token to the text encoder
 _TEMPLATE_TOKENS, _WORD_TOKENS = 54, 2  # about: around the words, and of a word
 _GB = 1e9
 
@@ -77,10 +85,13 @@ def estimate(
     """
     folder = _config_folder(config.model.name)
     transformer, vae, text_encoder = without_storage(folder)
-    options = read_options(folder)
-    seen_size = options.seen_size(adapted=config.control is None)
-    num_text = _text_tokens(seen_size.fit(config.data.size_px, config.data.size_px), num_words)
-    shape = _shape(config, transformer, vae, num_branches, num_text)
+    options, family, side_px = read_options(folder), family_of(folder), config.data.size_px
+    seen_size = options.seen_size(adapted=config.control is None, family=family)
+    num_seen = _seen_tokens(seen_size.fit(side_px, side_px) if seen_size else (side_px, side_px), family)
+    num_text = _TEMPLATE_TOKENS + num_words * _WORD_TOKENS
+    # Where the source lies in the text, it takes the place of what the text encoder saw of it.
+    num_around = num_text if family.sees_working_picture else num_text + num_seen
+    shape = _shape(config, transformer, vae, num_branches, num_around, family)
     number_bytes = 2 if config.model.precision == "bfloat16" else 4
     weight_bytes = number_bytes if on_gpu else 4
     shapes = shapes_of(transformer, vae, text_encoder)
@@ -113,7 +124,7 @@ def estimate(
         latents_bytes=weight_bytes
         * vae.config["z_dim"]
         * (config.data.size_px // vae.spatial_compression_ratio) ** 2,
-        prompts_bytes=weight_bytes * transformer.config["joint_attention_dim"] * num_text,
+        prompts_bytes=weight_bytes * text_encoder.config.text_config.hidden_size * (num_seen + num_text),
     )
 
 
@@ -182,25 +193,30 @@ def shortened(config: TrainingConfig) -> TrainingConfig:
     )
 
 
-def _shape(config: TrainingConfig, transformer: Any, vae: Any, num_branches: int, num_text: int) -> StepShape:
-    scale = vae.spatial_compression_ratio
-    side, shares = config.data.size_px // scale, config.data.window or (0.0, 0.0, 1.0, 1.0)
+def _shape(
+    config: TrainingConfig, transformer: Any, vae: Any, num_branches: int, num_text: int, family: Family
+) -> StepShape:
+    token_px = vae.spatial_compression_ratio * family.patch
+    side, shares = config.data.size_px * PATCH // token_px, config.data.window or (0.0, 0.0, 1.0, 1.0)
     height, width = TokenWindow.of(shares, (side, side)).shape
-    base, multipliers = vae.config["base_dim"], vae.config["dim_mult"]
+    base = vae.config.get("decoder_base_dim") or vae.config["base_dim"]
+    mlp = 8 if family is EDIT else 3 * transformer.config["mlp_ratio"]  # of two matrices, or with a gate
     return StepShape(
         rows=num_branches * config.run.batch_size,
         tokens=2 * height * width + num_text,
         layers=len(transformer.transformer_blocks),
         width=transformer.inner_dim,
-        num_pixels=height * width * (scale * PATCH) ** 2,
-        decoder_channels=tuple(base * multiplier for multiplier in multipliers),
+        num_pixels=height * width * token_px**2,
+        decoder_channels=tuple(base * multiplier for multiplier in vae.config["dim_mult"]),
         checkpointing=config.model.gradient_checkpointing,
+        operations=2 * (4 + mlp),
     )
 
 
-def _text_tokens(seen_size: tuple[int, int], num_words: int) -> int:
-    width, height = (round(side / _PICTURE_TOKEN_PX) for side in seen_size)
-    return width * height + _TEMPLATE_TOKENS + num_words * _WORD_TOKENS
+def _seen_tokens(seen_size: tuple[int, int], family: Family) -> int:
+    """Of the picture, in the text encoder."""
+    width, height = (round(side / _PICTURE_TOKEN_PX[family]) for side in seen_size)
+    return width * height
 
 
 def _weights(name: str, count: int, each: float, num_shards: int = 1) -> MemoryPart:
@@ -239,7 +255,7 @@ def _config_folder(model: str) -> Path:
     """A folder with the configuration of a model; of one on the hub, nothing else is fetched."""
     if model == EMBEDDED or Path(model).is_dir():
         return find_model(model)
-    return fetched(model, ["*/config.json", OPTIONS_FILE], "the configuration of ")
+    return fetched(model, ["*/config.json", MODEL_INDEX, OPTIONS_FILE], "the configuration of ")
 
 
 def _count(tensors: Iterable[Tensor]) -> int:

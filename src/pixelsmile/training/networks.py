@@ -1,6 +1,7 @@
 """The frozen networks of a training, as its configuration names them: the model, and those of the terms."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +12,19 @@ import torch
 from pydantic import JsonValue
 
 from pixelsmile import embedded
+from pixelsmile.editing.backbone import Backbone, backbone_of
 from pixelsmile.editing.components import Components, load_components
 from pixelsmile.editing.devices import Placement, place
-from pixelsmile.editing.folders import EMBEDDED, ModelOptions, find_model, read_options
-from pixelsmile.editing.prompts import PREFIX, PromptEncoder
+from pixelsmile.editing.family import EDIT
+from pixelsmile.editing.folders import (
+    EMBEDDED,
+    ConditionSize,
+    ModelOptions,
+    family_of,
+    find_model,
+    read_options,
+)
+from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.errors import InputError
 from pixelsmile.faces.detectors.loading import detector_sha256 as sha256_of_detector
 from pixelsmile.faces.detectors.loading import load_detector
@@ -30,6 +40,8 @@ from pixelsmile.store.weight_hashes import fingerprint
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.triplets.crops import needs_a_detector
 from pixelsmile.triplets.triplet import Triplet
+
+_log = logging.getLogger(__name__)
 
 _AUTO = "auto"
 
@@ -75,8 +87,15 @@ class Networks:
     def prompt_encoder(self) -> PromptEncoder:
         """As in an edit."""
         parts = self.components
-        seen_size = self.options.seen_size(adapted=self.adapted)
-        return PromptEncoder(parts.text_encoder, parts.tokenizer, parts.image_processor, seen_size)
+        seen_size = self.options.seen_size(adapted=self.adapted, family=parts.family)
+        return PromptEncoder(
+            parts.text_encoder, parts.tokenizer, parts.image_processor, seen_size, parts.family
+        )
+
+    @property
+    def backbone(self) -> Backbone:
+        """How the transformer is called."""
+        return backbone_of(self.components.family, self.prompt_encoder.picture_start)
 
     @cached_property
     def hashes(self) -> NetworkHashes:
@@ -116,6 +135,7 @@ def load_networks(config: TrainingConfig, triplets: Sequence[Triplet], device: t
     On a CPU all weights are float32, whatever the precision of the arithmetic.
     """
     folder = find_model(config.model.name)
+    _check_family(config, folder)
     dtype = "float32" if device.type == "cpu" else config.model.precision
     placement = place(str(device), dtype, quantization=config.model.quantization)
     objective, on_drawn = config.objective, config.model.name == EMBEDDED
@@ -140,6 +160,23 @@ def load_networks(config: TrainingConfig, triplets: Sequence[Triplet], device: t
         detector_sha256=detector_sha256,
         adapted=config.control is None,
     )
+
+
+def _check_family(config: TrainingConfig, folder: Path) -> None:
+    """InputError for what is trained on the first family alone. What must be known of another is logged."""
+    family = family_of(folder)
+    for remark in family.remarks:
+        _log.warning(remark)
+    asked = {"control": config.control, "data.window": config.data.window}
+    for key, value in asked.items():
+        if value is not None and family is not EDIT:
+            raise InputError(f"{key} is for {EDIT.name}, {config.model.name} is {family.name}: leave it out")
+
+
+def _told(seen_size: ConditionSize | None) -> JsonValue:
+    if seen_size is None:
+        return None
+    return seen_size.px if seen_size.enlarges else [seen_size.px, "at most"]
 
 
 def load_image_encoder(name: str, config: TrainingConfig, device: torch.device) -> ImageEncoder:
@@ -176,12 +213,11 @@ def load_identity_encoder(name: str, on_drawn: bool, device: torch.device) -> To
 def _around_text(encoder: PromptEncoder) -> dict[str, Any]:
     """What stands before the text encoder. How the last call padded is no part of the tokenizer."""
     tokenizer = json.loads(encoder.tokenizer.backend_tokenizer.to_str())
-    seen_size = encoder.condition_size
     return {
-        "template": PREFIX,
+        "template": encoder.template.prefix,
         "tokenizer": {
             name: part for name, part in tokenizer.items() if name not in ("padding", "truncation")
         },
         "image_processor": json.loads(encoder.image_processor.to_json_string()),
-        "condition_size": seen_size.px if seen_size.enlarges else [seen_size.px, "at most"],
+        "condition_size": _told(encoder.condition_size),
     }

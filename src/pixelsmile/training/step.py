@@ -11,20 +11,20 @@ pixels.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKLQwenImage
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from pixelsmile.editing.autoencoder import decode_frames, denormalise
-from pixelsmile.editing.flow import PATCH, FlowSchedule, add_noise, unpack
+from pixelsmile.editing.autoencoder import Autoencoder, decode_frames, denormalise
+from pixelsmile.editing.backbone import Backbone, EditBackbone, Rows
+from pixelsmile.editing.flow import FlowSchedule, add_noise, unpack
 from pixelsmile.training.batch import TrainingBatch, draw_noise
 from pixelsmile.training.objective import Objective
 from pixelsmile.training.order import SeededTriplet
 from pixelsmile.training.window import TokenWindow
 
+EDIT_BACKBONE = EditBackbone()
 SCHEDULE = FlowSchedule()  # noise levels are uniform, as in the reference
 
 BatchOf = Callable[[Sequence[int]], TrainingBatch]
@@ -34,8 +34,8 @@ class TrainingStep(nn.Module):
     """What is trained: called with draws, it gives the losses of their triplets, `total` with a gradient.
 
     transformer: frozen, with an adapter on it. batch_of: the triplets of these numbers, from the cache.
-    precision: of the transformer's arithmetic; bfloat16 runs it under autocast. Noise levels are uniform, as
-    in the reference.
+    precision: of the transformer's arithmetic; bfloat16 runs it under autocast. backbone: how the transformer
+    is called. Noise levels are uniform, as in the reference.
     """
 
     def __init__(
@@ -44,11 +44,12 @@ class TrainingStep(nn.Module):
         objective: Objective,
         batch_of: BatchOf,
         precision: torch.dtype = torch.float32,
+        backbone: Backbone = EDIT_BACKBONE,
     ) -> None:
         super().__init__()
         self.transformer = transformer
         self.objective, self.batch_of = objective, batch_of
-        self.precision = precision
+        self.precision, self.backbone = precision, backbone
 
     def forward(self, draws: Sequence[SeededTriplet]) -> dict[str, Tensor]:
         """See `loop.Job`."""
@@ -69,11 +70,16 @@ class TrainingStep(nn.Module):
     def _velocities(self, batch: TrainingBatch, noise_BND: Tensor, sigmas_B: Tensor) -> Tensor:
         """What the transformer predicts for the targets (R, N, D), in one forward.
 
-        In two where there are instructions, the shorter half first: padding costs as much as words.
+        In two where there are instructions, the shorter half first: padding costs as much as words. In one
+        for each length where the transformer takes no padding.
         """
-        num_branches = batch.num_branches
-        order_R = batch.mask.sum(1).argsort(stable=True)
-        parts = order_R.tensor_split(2 if num_branches == 1 and len(batch) > 1 else 1)
+        num_branches, lengths_R = batch.num_branches, batch.mask.sum(1)
+        order_R = lengths_R.argsort(stable=True)
+        if self.backbone.takes_padding:
+            parts = order_R.tensor_split(2 if num_branches == 1 and len(batch) > 1 else 1)
+        else:
+            _, counts = lengths_R[order_R].unique_consecutive(return_counts=True)
+            parts = order_R.split(counts.tolist())
         noise_RND, sigmas_R = noise_BND.repeat(num_branches, 1, 1), sigmas_B.repeat(num_branches)
         found = [self._predicted(batch.rows(part), noise_RND[part], sigmas_R[part]) for part in parts]
         return torch.cat(found)[order_R.argsort()]
@@ -82,7 +88,13 @@ class TrainingStep(nn.Module):
         noisy_RND = add_noise(batch.targets, noise_RND, sigmas_R)
         embeddings_RTE, mask_RT = batch.conditions()
         return predicted(
-            self.transformer, batch, noisy_RND, sigmas_R, (embeddings_RTE, mask_RT), self.precision
+            self.transformer,
+            batch,
+            noisy_RND,
+            sigmas_R,
+            (embeddings_RTE, mask_RT),
+            self.precision,
+            self.backbone,
         )
 
 
@@ -93,26 +105,25 @@ def predicted(
     sigmas_R: Tensor,
     conditions: tuple[Tensor, Tensor | None],
     precision: torch.dtype,
+    backbone: Backbone = EDIT_BACKBONE,
 ) -> Tensor:
     """The velocities (R, N, D), float32, that the transformer predicts with the sources as references.
 
     conditions: embeddings (R, T, E) and the mask of their tokens (None: all are there). precision: of the
-    arithmetic; bfloat16 runs under autocast.
+    arithmetic; bfloat16 runs under autocast. backbone: how the transformer is called.
     """
     embeddings_RTE, mask_RT = conditions
     height, width = batch.grid
-    shape = (1, height // PATCH, width // PATCH)
-    num_rows, num_tokens, _ = noisy_RND.shape
+    rows = Rows(
+        noisy=noisy_RND.to(precision),
+        reference=batch.source.to(precision),
+        timesteps=SCHEDULE.timestep(sigmas_R, precision),
+        embeddings=embeddings_RTE.to(precision),
+        grid=(height // backbone.patch, width // backbone.patch),
+        mask=mask_RT,
+    )
     with torch.autocast(noisy_RND.device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
-        output: Any = transformer(
-            hidden_states=torch.cat([noisy_RND, batch.source], dim=1).to(precision),
-            timestep=SCHEDULE.timestep(sigmas_R, precision),
-            encoder_hidden_states=embeddings_RTE.to(precision),
-            encoder_hidden_states_mask=mask_RT,
-            img_shapes=[[shape, shape]] * num_rows,
-            return_dict=False,
-        )
-    return output[0][:, :num_tokens].float()
+        return backbone.velocities(transformer, rows).float()
 
 
 @dataclass(frozen=True)
@@ -124,7 +135,7 @@ class LatentDecoder:
     decoder runs in its own number format, also under autocast.
     """
 
-    vae: AutoencoderKLQwenImage
+    vae: Autoencoder
     grid: tuple[int, int]
     checkpointing: bool = False
     window: TokenWindow | None = None

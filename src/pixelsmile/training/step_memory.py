@@ -9,8 +9,8 @@ Estimated for R rows (a target each) of S tokens (target, reference, text) in la
                             channels; with checkpointing of one picture at a time
 
 Arithmetic: 24 h^2 + 4 h S operations forward for a token in a layer (projections and MLP of its stream;
-attention), as much backward, since frozen weights take no gradient, and once more with checkpointing. Decoder
-and encoders of the terms are left out.
+attention; 26 h^2 in Qwen-Image-2.1), as much backward, since frozen weights take no gradient, and once more
+with checkpointing. Decoder and encoders of the terms are left out.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,8 @@ _TRAINED_BYTES = 4 + 4 + 8 + 4  # a weight of the adapter: itself, its gradient,
 @dataclass(frozen=True)
 class StepShape:
     """The sizes that activations follow from. num_pixels: that are decoded of each picture.
-    decoder_channels: by level, full resolution first.
+    decoder_channels: by level, full resolution first. operations: forward, of projections and MLP of a token
+    in a layer, over the square of the width.
     """
 
     rows: int
@@ -42,6 +43,7 @@ class StepShape:
     num_pixels: int
     decoder_channels: tuple[int, ...]
     checkpointing: bool
+    operations: int = 24
 
     @property
     def passes(self) -> int:
@@ -69,7 +71,7 @@ class StepShape:
     @property
     def forward_flop(self) -> float:
         """Of one row."""
-        token = 24 * self.width**2 + 4 * self.width * self.tokens
+        token = self.operations * self.width**2 + 4 * self.width * self.tokens
         return float(token) * self.tokens * self.layers
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pixelsmile.editing.acceleration import Acceleration, is_of_a_preset
 from pixelsmile.editing.adapters.files import TRAINED_BY, AdapterSpec, find_adapter
+from pixelsmile.editing.family import EDIT, Family
 from pixelsmile.editing.folders import PUBLISHED_ADAPTER, ModelOptions
 from pixelsmile.store.hub import REPOSITORIES
 from pixelsmile.store.weight_hashes import remembered_sha256
@@ -70,18 +71,25 @@ def is_pixelsmiles(spec: AdapterSpec) -> bool:
 
 
 def adapter_remarks(
-    model: str, asked: Sequence[AdapterSpec] | None, options: ModelOptions, *, steered: bool = False
+    model: str,
+    asked: Sequence[AdapterSpec] | None,
+    options: ModelOptions,
+    family: Family = EDIT,
+    *,
+    steered: bool = False,
 ) -> list[str]:
     """What a person should know of the choice: that no adapter acts and nobody said that none is wanted, or
     that none of those given is known to be PixelSmile's.
     """
     if asked is None and not options.adapters and not steered:
+        published = f"{PUBLISHED_ADAPTER} (for people) or your own" if family is EDIT else "your own"
         return [
-            f"no adapter: {model} edits alone, without PixelSmile's training; give --adapter "
-            f"{PUBLISHED_ADAPTER} (for people) or your own, or --adapter none to have it so"
+            f"no adapter: {model} edits alone, without PixelSmile's training; give --adapter {published}, or "
+            "--adapter none to have it so"
         ]
     others = [spec for spec in asked or () if not is_of_a_preset(spec.source)]
-    if options.condition_size is not None or not others or any_is_pixelsmiles(others):
+    shows_the_same = options.condition_size is not None or family.sees_working_picture
+    if shows_the_same or not others or any_is_pixelsmiles(others):
         return []
     names = ", ".join(repr(Path(spec.source).name) for spec in others)
     return [

@@ -5,10 +5,11 @@ and their names, also for those who write.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pixelsmile.editing.family import EDIT, QWEN_21
 from pixelsmile.errors import AdapterError
 from pixelsmile.limits import shown
 from pixelsmile.store.safetensors_header import Header, TensorEntry
@@ -85,6 +86,11 @@ _NOT_READ = (
     (r"modules_to_save|\.weight$|\.bias$", "weights of the model itself"),
 )
 _WEIGHT_DTYPES = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
+# Parts of names that the layers of one family have alone; with dots, for names with underscores.
+_FAMILY_LAYERS = {
+    EDIT.name: ("add.q.proj", "txt.mlp", "img.mlp.net", "img.mod", "txt.mod"),
+    QWEN_21.name: ("img.mlp.gate.layer", "img.mlp.proj", "img.mlp.out"),
+}
 _MAX_LAYERS = 2000  # Qwen-Image-Edit has 846
 _MAX_NAME = 500
 _MAX_RANK = 16384
@@ -183,7 +189,7 @@ def resolve(name: str, layers: Sequence[str], modules: Sequence[str]) -> dict[st
             lost.append(layer)
     if lost:
         raise AdapterError(
-            f"adapter {name} is for another model: {len(lost)} of its {len(layers)} layers are not there, "
+            f"adapter {name} is for {_whose(layers)}: {len(lost)} of its {len(layers)} layers are not there, "
             f"the first is {shown(lost[0])}; use the model that it was trained on"
         )
     layer_of: dict[str, str] = {}
@@ -191,6 +197,14 @@ def resolve(name: str, layers: Sequence[str], modules: Sequence[str]) -> dict[st
         if layer_of.setdefault(module, layer) != layer:
             raise AdapterError(_twice(name, layer_of[module], layer))
     return found
+
+
+def _whose(layers: Iterable[str]) -> str:
+    """The model that layers of these names are of, as far as the names tell."""
+    for family, marks in _FAMILY_LAYERS.items():
+        if any(mark in layer.replace("_", ".") for layer in layers for mark in marks):
+            return f"{family}, another model"
+    return "another model"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The Qwen-Image-Edit family: one engine for the embedded checkpoint and for Qwen-Image-Edit-2511.
+"""The Qwen-Image families: one engine for the embedded checkpoint, Qwen-Image-Edit-2511 and Qwen-Image-2.1.
 
 Shape suffixes: B pictures, C, H, W latents, N tokens, D channels of a token.
 """
@@ -17,6 +17,7 @@ from pixelsmile.editing.acceleration import NOT_ACCELERATED, PRESETS, Accelerati
 from pixelsmile.editing.adapters.choice import acting_adapters, adapter_remarks, any_is_pixelsmiles
 from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter, is_for
 from pixelsmile.editing.adapters.transformer import activate
+from pixelsmile.editing.backbone import backbone_of
 from pixelsmile.editing.components import Components, load_components, offload
 from pixelsmile.editing.conditioning import Control, Prompt, TextualInterpolation
 from pixelsmile.editing.controls.control import load_control
@@ -24,6 +25,7 @@ from pixelsmile.editing.controls.files import ControlFile
 from pixelsmile.editing.devices import Placement
 from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Preview, Progress
 from pixelsmile.editing.engines.jobs import Run, distinct, preview_steps, samples_of
+from pixelsmile.editing.family import EDIT, Family
 from pixelsmile.editing.fast_transformer import equip
 from pixelsmile.editing.flow import PATCH, FlowSchedule, pack, unpack
 from pixelsmile.editing.folders import (
@@ -31,6 +33,7 @@ from pixelsmile.editing.folders import (
     FULL_MODEL,
     ModelOptions,
     alone,
+    family_of,
     find_model,
     read_options,
     weight_file,
@@ -52,7 +55,7 @@ _WAY_OUT = "use dtype bfloat16 or float32"
 
 
 class QwenEngine:
-    """An Engine over the parts of a Qwen-Image-Edit folder. Make one with `load`."""
+    """An Engine over the parts of a model folder. Make one with `load`."""
 
     def __init__(
         self,
@@ -74,7 +77,7 @@ class QwenEngine:
         control: with what is recorded of it; None: textual interpolation. adapted: an adapter of PixelSmile's
         is on the transformer, one of these or the one in training. record: of the model's files.
         """
-        seen_size = options.seen_size(adapted=adapted)
+        seen_size = options.seen_size(adapted=adapted, family=parts.family)
         preset = None if acceleration.preset is None else PRESETS[acceleration.preset]
         faster = acceleration.as_dict()
         self.info = EngineInfo(
@@ -97,13 +100,16 @@ class QwenEngine:
             guidance=options.guidance if preset is None else preset.guidance,
             record={
                 **(record or {}),
-                **({} if options.condition_size else {"condition_size": seen_size.px}),
+                **({"condition_size": seen_size.px} if seen_size and not options.condition_size else {}),
                 **({"keep_details": True} if options.keep_details else {}),
                 **({"acceleration": faster} if faster else {}),
             },
         )
         self.parts = parts
-        self.encoder = PromptEncoder(parts.text_encoder, parts.tokenizer, parts.image_processor, seen_size)
+        self.encoder = PromptEncoder(
+            parts.text_encoder, parts.tokenizer, parts.image_processor, seen_size, parts.family
+        )
+        self._backbone = backbone_of(parts.family, self.encoder.picture_start)
         self._placement = placement
         self._fused = acceleration.fuse
         self._control = control or TextualInterpolation()
@@ -136,7 +142,10 @@ class QwenEngine:
         specs = acting_adapters(model, folder, options, adapters, acceleration, steered=steered)
         if not specs and not steered:
             options = alone(folder, options)
-        remarks = [*adapter_remarks(model, adapters, options, steered=steered), *weight_remarks(folder)]
+        family = family_of(folder)
+        _check_family(model, family, acceleration)
+        remarks = [*family.remarks, *adapter_remarks(model, adapters, options, family, steered=steered)]
+        remarks += weight_remarks(folder)
         remarks += [] if file is None else file.remarks()
         for remark in remarks:
             _log.warning(remark)
@@ -264,7 +273,7 @@ class QwenEngine:
             raise not_finite(self.parts, self.info.dtype, acting)
 
     def _denoiser(self, job: EditJob, reference_BCHW: Tensor) -> Denoiser:
-        reference_BND = pack(reference_BCHW).to(self._placement.dtype)
+        reference_BND = pack(reference_BCHW, self._backbone.patch).to(self._placement.dtype)
         if job.shift is not None:
             schedule = FlowSchedule(job.shift)
         else:
@@ -280,6 +289,7 @@ class QwenEngine:
             batch_size,
             self._control,
             job.guidance,
+            self._backbone,
         )
 
     def _release(self) -> None:
@@ -315,6 +325,14 @@ def _files_of(folder: Path, file: WeightFile | None) -> dict[str, Any]:
         "fingerprints": {part: fingerprint(folder / part) for part in WEIGHT_FILES},
         **({"weights": {**file.as_dict(), "sha256": remembered_sha256(file.path)}} if file else {}),
     }
+
+
+def _check_family(model: str, family: Family, acceleration: Acceleration) -> None:
+    """InputError for what was made for the first family alone."""
+    asked = {"preset": acceleration.preset, "step cache": acceleration.step_cache}
+    for name, value in asked.items():
+        if value is not None and family is not EDIT:
+            raise InputError(f"{name} {value!r} is for {EDIT.name}, {model} is {family.name}: leave it out")
 
 
 def is_finite(values: Tensor) -> bool:
