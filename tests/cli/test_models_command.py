@@ -65,6 +65,8 @@ def test_list(models, capsys):
         "https://huggingface.co/opencv/face_detection_yunet/resolve/3cc26e7f1014a5ee5d74a42acee58baf" in out
     )
     assert "qwen-image-edit-2511 absent: Qwen/Qwen-Image-Edit-2511, 57.7 GB" in out
+    assert "qwen-image-2.1 absent: Qwen/Qwen-Image-2.1, no size or checksum is known here" in out
+    assert "licence Qwen Research License, NOT for commercial use" in out
     assert "pixelsmile absent: PixelSmile/PixelSmile, 849.5 MB" in out
     assert "lightning-4 absent: lightx2v/Qwen-Image-Edit-2511-Lightning, 849.6 MB" in out
     assert "for --preset lightning-8; licence Apache-2.0, commercial use allowed" in out

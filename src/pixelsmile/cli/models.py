@@ -125,8 +125,9 @@ def _lines(entry: "Entry") -> Iterator[str]:
     from pixelsmile.store.hub import Repository
 
     if isinstance(entry, Repository):
-        size = _size(entry.size_bytes) if entry.files else "not pinned: no size or checksum is known here"
-        yield f"{entry.name:<9} {entry.state()}: {entry.repository}, {size}"
+        size = _size(entry.size_bytes) if entry.files else "no size or checksum is known here"
+        pinned = "" if entry.is_pinned else "not pinned: "
+        yield f"{entry.name:<9} {entry.state()}: {entry.repository}, {pinned}{size}"
     else:
         yield f"{entry.name:<9} {entry.state()}: {_within(entry)}, {_size(entry.size_bytes)}"
     yield f"{_INDENT}{entry.summary}"
