@@ -128,8 +128,8 @@ class Denoiser:
                 reference_RND = self.reference[pictures_B[samples_R]]
                 with step_context(self.transformer, f"forward {num_forwards}"):
                     memory = self._memory(memories, num_forwards)
-                    rows_ = self._rows(tokens_BND[samples_R], reference_RND, sigma, embeddings)
-                    predicted = self.backbone.velocities(self.transformer, rows_, memory)
+                    asked = self._rows(tokens_BND[samples_R], reference_RND, sigma, embeddings)
+                    predicted = self.backbone.velocities(self.transformer, asked, memory)
                 num_forwards += 1
                 predicted_RND = predicted.float()
                 velocity_BND.index_add_(0, samples_R, weights_R.view(-1, 1, 1) * predicted_RND)
