@@ -52,7 +52,8 @@ def test_the_layers_of_an_adapter_are_a_set_or_a_list():
 
     assert layers("adapter.targets=null") == layers("adapter.targets=reference")
     assert layers("adapter.targets=[to_q, to_k]") == ("to_q", "to_k")
-    assert "targets: 'all' is none: use reference, modulation, a" in refusal(MINIMAL, "adapter.targets=all")
+    wrong = refusal(MINIMAL, "adapter.targets=all")
+    assert "targets: 'all' is none: use reference, modulation, qwen-image-2.1, a" in wrong
     assert "adapter.targets" in refusal(MINIMAL, "adapter.targets=[]")
 
 
