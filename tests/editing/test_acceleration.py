@@ -216,6 +216,10 @@ def test_a_preset_brings_its_adapter():
     assert specs == (own, AdapterSpec(PRESETS["lightning-8"].adapter))
     assert specs[1].source.endswith("Lightning-8steps-V1.0-bf16.safetensors")
     assert Acceleration().with_preset([own]) == (own,)
+    there = AdapterSpec(f"loras/{LIGHTNING}")
+    assert Acceleration(preset="lightning-4").with_preset([there, own]) == (there, own)
+    with pytest.raises(InputError, match=r"4steps-V1.0-bf16.safetensors', which is for 4 steps: leave one"):
+        Acceleration(preset="lightning-8").with_preset([own, there])
 
 
 @pytest.mark.parametrize(

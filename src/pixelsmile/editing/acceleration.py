@@ -128,13 +128,21 @@ class Acceleration:
         return None if self.step_cache is None else StepCache.parse(self.step_cache)
 
     def with_preset(self, specs: Sequence[AdapterSpec]) -> tuple[AdapterSpec, ...]:
-        """The adapters with that of the preset after them, unless it is among them by its file's name."""
+        """The adapters with that of the preset after them, unless it is among them by its file's name.
+
+        InputError beside one of its kind for another number of steps.
+        """
         if self.preset is None:
             return tuple(specs)
         preset = PRESETS[self.preset]
-        if any(_preset_steps(spec.source) == preset.steps for spec in specs):
-            return tuple(specs)
-        return (*specs, AdapterSpec(preset.adapter))
+        found = {spec.source: _preset_steps(spec.source) for spec in specs if is_of_a_preset(spec.source)}
+        for source, num_steps in found.items():
+            if num_steps != preset.steps:
+                raise InputError(
+                    f"preset {self.preset!r} beside adapter {source!r}, which is for {num_steps} steps: "
+                    "leave one of them out"
+                )
+        return tuple(specs) if found else (*specs, AdapterSpec(preset.adapter))
 
     def as_dict(self) -> dict[str, Any]:
         """What is not as usual, to be recorded."""
