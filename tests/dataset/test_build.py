@@ -274,7 +274,7 @@ def test_unknown_steps(changes, line, tmp_path):
 
 def test_near_duplicates_need_their_package(tmp_path, monkeypatch):
     monkeypatch.setattr(build_module, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pixelsmile\[data\]"):
+    with pytest.raises(InputError, match=r"\.\[data\]"):
         run(tmp_path / "x", people(duplicates={"max_distance": 2}))
 
 
