@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import tiny_qwen21
 import torch
+import yaml
+from accelerate.state import AcceleratorState, GradientState, PartialState
 from PIL import Image
 from safetensors import safe_open
 from tiny_training import (
@@ -23,8 +25,10 @@ from tiny_training import (
     write_picture,
 )
 
+from pixelsmile.cli import main
 from pixelsmile.editing.adapters.files import AdapterSpec
 from pixelsmile.editing.devices import place
+from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engine import EditJob, Target
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.folders import read_options
@@ -45,6 +49,7 @@ from pixelsmile.training.networks import load_networks
 from pixelsmile.training.objective import Objective
 from pixelsmile.training.order import SeededTriplet
 from pixelsmile.training.step import LatentDecoder, TrainingStep
+from pixelsmile.triplets.triplet import triplets_bytes
 
 GRID = (SIZE // 16, SIZE // 16)
 DRAWS = [SeededTriplet(0, 11), SeededTriplet(1, 12)]
@@ -238,6 +243,37 @@ def test_what_is_trained_on_the_first_family_alone_is_refused(folder, key, value
         InputError, match=rf"^{key} is for Qwen-Image-Edit, .* is Qwen-Image-2.1: leave it out"
     ):
         load_networks(config(folder, f"{key}={value}", *alone), [], torch.device("cpu"))
+
+
+def test_a_whole_training_by_the_command_line(folder, tmp_path, monkeypatch, caplog):
+    """Cache, steps, validation, the adapter's file; the licence is said; and an edit with what came out."""
+    monkeypatch.chdir(tmp_path)
+    for state in (AcceleratorState, GradientState, PartialState):
+        state._reset_state()
+    (tmp_path / "triplets.jsonl").write_bytes(triplets_bytes(make_triplets(tmp_path, 2), tmp_path))
+    settings = {
+        "model": {"name": str(folder), "device": "cpu", "precision": "float32"},
+        "adapter": {"rank": 2, "lora_alpha": 4.0},
+        "data": {"triplets": "triplets.jsonl", "size_px": SIZE},
+        "objective": {"contrastive": {"encoder": "embedded"}, "identity": {"encoder": "embedded"}},
+        "optimiser": {"learning_rate": 0.05, "num_warmup_steps": 1},
+        "run": {"num_steps": 2, "batch_size": 2},
+        "checkpoints": {"every": 2},
+        "log": {"every": 1},
+        "validation": {"every": 2, "expressions": ["fear"], "strengths": [0, 1], "num_sampling_steps": 2},
+    }
+    Path("my.yaml").write_text(yaml.safe_dump(settings))
+    assert main(["train", "my.yaml", "-o", "out"]) == 0
+    assert "Qwen-Image-2.1: Qwen Research License, for research and evaluation alone" in caplog.text
+    lines = [json.loads(line) for line in Path("out/stats.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2]
+    assert len(list(Path("out/validation").iterdir())) == 2
+    source = tmp_path / "0s.png"
+    edited, bare = (
+        Editor.from_pretrained(folder, adapter, device="cpu").edit(source, "fear", strengths=(1,)).images[0]
+        for adapter in ("out/adapter.safetensors", "none")
+    )
+    assert np.abs(np.asarray(edited, int) - np.asarray(bare, int)).max() > 0
 
 
 def test_what_a_training_takes_is_estimated_on_its_shapes(folder):
