@@ -16,7 +16,7 @@ import tiny_qwen21
 import torch
 from accelerate import cpu_offload_with_hook
 from adapter_examples import diffusers_now, tiny_transformer
-from diffusers import QwenImage21Pipeline
+from diffusers import AutoencoderKLQwenImage21, QwenImage21Pipeline, QwenImage21Transformer2DModel
 from PIL import Image
 
 from pixelsmile.editing.acceleration import Acceleration
@@ -28,7 +28,9 @@ from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engine import EditJob, EngineResult, Target
 from pixelsmile.editing.engines.jobs import samples_of
 from pixelsmile.editing.engines.qwen import QwenEngine
+from pixelsmile.editing.family import QWEN_21
 from pixelsmile.editing.folders import alone, find_model, read_options
+from pixelsmile.editing.part_checks import check_settings
 from pixelsmile.editing.pictures import to_tensor
 from pixelsmile.editing.sampler import BatchDone, Denoiser, sample_latents
 from pixelsmile.errors import InputError, ModelError
@@ -300,6 +302,31 @@ def test_a_token_of_the_text_encoder_is_two_by_two_latents(copy: Path) -> None:
     change(file, {"vision_config": {**vision, "patch_size": 14}})
     with pytest.raises(ModelError, match="a token of the text encoder is 28 px, 2 latents are 32"):
         Editor.from_pretrained(copy, "none", device="cpu")
+
+
+def test_the_settings_of_the_published_size_pass(tmp_path: Path) -> None:
+    """The library's own defaults, and those of Qwen3-VL-8B."""
+    with torch.device("meta"):
+        for part, kind in (
+            ("transformer", QwenImage21Transformer2DModel),
+            ("vae", AutoencoderKLQwenImage21),
+        ):
+            sizes = {"num_layers": 1} if part == "transformer" else {}
+            kind(**sizes).save_config(tmp_path / part)
+    (tmp_path / "text_encoder").mkdir()
+    language = {"hidden_size": 4096, "num_hidden_layers": 36, "num_attention_heads": 32, "head_dim": 128}
+    rope = {"rope_scaling": {"mrope_section": [24, 20, 20], "rope_type": "default"}, "rope_theta": 5e6}
+    eye = {"depth": 27, "hidden_size": 1152, "num_heads": 16, "out_hidden_size": 4096, "patch_size": 16}
+    config = {
+        "model_type": "qwen3_vl",
+        "text_config": {**language, **rope, "num_key_value_heads": 8},
+        "vision_config": {**eye, "spatial_merge_size": 2, "temporal_patch_size": 2},
+    }
+    (tmp_path / "text_encoder" / "config.json").write_text(json.dumps(config))
+    check_settings(tmp_path, QWEN_21)
+    change(tmp_path / "transformer" / "config.json", {"axes_dims_rope": [16, 56, 58]})
+    with pytest.raises(ModelError, match="do not sum up to attention_head_dim 128"):
+        check_settings(tmp_path, QWEN_21)
 
 
 def test_a_part_that_is_missing_is_named(copy: Path) -> None:
