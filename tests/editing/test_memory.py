@@ -105,6 +105,7 @@ def test_the_full_model_has_these_shapes(full_model):
 def test_what_a_training_takes_is_what_a_dry_run_says(
     quantization, batch_size, full_model, tmp_path, monkeypatch
 ):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "QwenImageEditPlusPipeline"}')
     monkeypatch.setattr(estimate, "_config_folder", lambda model: tmp_path)
     monkeypatch.setattr(estimate, "without_storage", lambda folder: deepcopy(full_model))
     recipe = read_configuration(preset_path("human"), TrainingConfig, ["data.triplets=t.jsonl"])
