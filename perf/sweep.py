@@ -4,11 +4,13 @@
 
 The plain way is what a script around the stock pipeline does: for every picture both prompts are encoded,
 interpolated and passed to the pipeline, one picture at a time. Weights, steps, size, seed and precision are
-the same; the pictures are compared too.
+the same; the pictures are compared too. `keep_details`, which the stock pipeline lacks, is off in both.
 """
 
 import argparse
+import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 from statistics import median
@@ -26,6 +28,7 @@ from PIL import Image
 from transformers import Qwen2Tokenizer
 
 from pixelsmile import Editor
+from pixelsmile.editing.folders import OPTIONS_FILE, read_options
 from pixelsmile.editing.prompts import PREFIX, image_only_processor
 from pixelsmile.editing.requests import Request
 from pixelsmile.embedded import model_path
@@ -58,6 +61,14 @@ def plain_pipeline(size: int) -> QwenImageEditPlusPipeline:
 
     pipeline.text_encoder.register_forward_pre_hook(pass_token_types, with_kwargs=True)
     return pipeline
+
+
+def without_details(folder: Path) -> Path:
+    """The embedded model again, without `keep_details`."""
+    options = read_options(model_path()).model_copy(update={"keep_details": False, "adapters": {}})
+    shutil.copytree(model_path(), folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("adapters"))
+    (folder / OPTIONS_FILE).write_text(options.model_dump_json(exclude_unset=True))
+    return folder
 
 
 @torch.inference_mode()
@@ -100,7 +111,8 @@ def main() -> None:
     parser.add_argument("--expressions", type=whole(), default=len(EXPRESSIONS))
     arguments = parser.parse_args()
     expressions = list(EXPRESSIONS[: arguments.expressions])
-    editor = Editor.from_pretrained(adapter="none")
+    with tempfile.TemporaryDirectory() as folder:
+        editor = Editor.from_pretrained(str(without_details(Path(folder))), adapter="none")
     pipeline = plain_pipeline(editor.engine.info.size)
     image = Image.fromarray(
         render(sample_identity(7), action_units("neutral"), "human", editor.engine.info.size)

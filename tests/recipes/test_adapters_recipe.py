@@ -34,10 +34,9 @@ def test_each_stage_goes_on_from_the_adapter_of_the_one_before(tmp_path):
     assert starts == [None, *(str(tmp_path / stage.name / ADAPTER_NAME) for stage in STAGES[:-1])]
 
 
-def test_faces_come_before_whole_pictures(tmp_path):
-    *parts, whole = [config.data.window for config in configs(tmp_path)]
-    assert whole is None
-    assert all(parts)
+def test_faces_come_before_whole_pictures_and_the_contrast_fades_last(tmp_path):
+    found = [(bool(config.data.window), config.objective.contrastive.weight) for config in configs(tmp_path)]
+    assert found == [(True, 1.0), (False, 1.0), (True, 0.2)]
 
 
 def test_every_stage_trains_on_the_triplets_that_are_drawn_before(tmp_path):
