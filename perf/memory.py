@@ -29,6 +29,7 @@ from pixelsmile.editing.small_weights import GgufLinear, ScaledLinear, replace_l
 
 # Width of the transformer, side in px, tokens of text, pictures at once.
 TRANSFORMERS = ((256, 256, 100, 1), (256, 512, 220, 1), (512, 512, 400, 1), (512, 256, 400, 2))
+KEPT = (512, 512, 400, 1)  # of which is told what a base keeps for the gradient
 # Channels of the autoencoder at its highest resolution, side in px.
 AUTOENCODERS = ((8, 64), (16, 128), (32, 256), (96, 128))
 HEAD = 64
@@ -175,7 +176,7 @@ def main() -> None:
         found = decoder_peak(base_channels, size_px, dtype)
         numbers = decoder_numbers(base_channels, size_px)
         _print_row("decoder", f"{base_channels} channels, {size_px} px", found, numbers * dtype.itemsize)
-    width, size_px, text_tokens, _ = TRANSFORMERS[-2]
+    width, size_px, text_tokens, _ = KEPT
     print(f"\n{'frozen base':<16} {'its layers MB':>13} {'kept for the gradient MB':>25}")
     for kind in LAYERS:
         weights, kept = kept_bytes(kind, width, size_px, text_tokens, dtype)

@@ -64,7 +64,16 @@ def run(name, arguments, monkeypatch, **sizes):
         ("geometric", (), {"FACE_PX": 128, "PREVIEW_PX": 96, "ROUNDS": 1}, "ms an edit"),
         ("heads", ("--pictures", 2), {"INTENSITIES": (1.0,)}, "head_tilt 1 (10 deg)"),
         ("qwen21", (), {"SIZES_PX": (512,)}, "kept of a source 0.56 GB a picture"),
-        ("memory", (), {"TRANSFORMERS": ((256, 128, 100, 1),), "AUTOENCODERS": ((8, 32),)}, "decoder"),
+        (
+            "memory",
+            (),
+            {
+                "TRANSFORMERS": ((256, 128, 100, 1),),
+                "AUTOENCODERS": ((8, 32),),
+                "KEPT": (256, 128, 100, 1),
+            },
+            "decoder",
+        ),
         (
             "pasting",
             (),

@@ -195,7 +195,7 @@ def test_the_film_goes_forth_and_back():
 
 def test_without_the_library_a_film_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(InputError, match=r"-e '\.\[video\]', or take webp"):
+    with pytest.raises(InputError, match=r'-e "\.\[video\]", or take webp'):
         check_animation("mp4")
     check_animation("webp")
     with pytest.raises(InputError, match="unknown animation 'avi'"):
