@@ -8,6 +8,7 @@ on, weights are spread by FSDP 2; `sharded-resumed` stops after 20 steps, then g
 a frozen layer in 16 bits.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -62,3 +63,5 @@ if __name__ == "__main__":
     for each in sys.argv[2:]:
         main(Path(sys.argv[1]), each)
     leave(accelerator)
+    sys.stdout.flush()
+    os._exit(0)  # all is closed and said by now; once in some runs gloo's own threads still abort the exit
