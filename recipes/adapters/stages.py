@@ -15,7 +15,6 @@ from recipes.commands import ON_FACES, train_command
 
 NUM_TRIPLETS = 1500
 DRAWING = ("-n", str(NUM_TRIPLETS), "--strengths", "0", "1", "--confusing-share", "0.25")
-_EVENLY = ("objective.contrastive.weight=0.2",)
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,15 @@ STAGES: tuple[Stage, ...] = (
     Stage("faces", (ON_FACES, "run.num_steps=1200")),
     Stage("whole", ("optimiser.learning_rate=3e-4", "run.num_steps=150")),
     # What tells expressions apart overdoes them where they are slight: with less of it strength rises evenly.
-    Stage("even", (ON_FACES, *_EVENLY, "optimiser.learning_rate=5e-4", "run.num_steps=400")),
+    Stage(
+        "even",
+        (
+            ON_FACES,
+            "objective.contrastive.weight=0.2",
+            "optimiser.learning_rate=5e-4",
+            "run.num_steps=400",
+        ),
+    ),
 )
 
 

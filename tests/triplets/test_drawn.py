@@ -95,7 +95,7 @@ def test_targets_are_canonical_unless_others_are_asked_for_and_sources_show_any(
     planned = [sample_triplet(SMALL, index) for index in range(200)]
     assert {face.variant for item in planned for face in (item.a, item.b)} == {0}
     assert {item.source.variant for item in planned} == {0, 1, 2}
-    with pytest.raises(InputError, match="num_variants 4: an expression has 3"):
+    with pytest.raises(InputError, match="num_variants 4: use 1 to 3"):
         replace(SMALL, num_variants=4)
 
 

@@ -65,7 +65,7 @@ def parser() -> CommandParser:
     )
     group.add_argument(
         "--variants",
-        type=whole_number("number of variants", 1, 3),
+        type=whole_number("number of variants", 1),
         metavar="N",
         help="of an expression, drawings that targets choose from; the first, the canonical one, is what a "
         "prompt without attributes stands for (default 1)",

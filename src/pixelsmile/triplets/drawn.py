@@ -92,9 +92,7 @@ class DrawingSettings:
         if self.size_px < MIN_SIDE_PX:
             raise InputError(f"size_px {self.size_px!r}: pictures have at least {MIN_SIDE_PX} px a side")
         if not 1 <= self.num_variants <= NUM_VARIANTS:
-            raise InputError(
-                f"num_variants {self.num_variants!r}: an expression has {NUM_VARIANTS}, use 1 or more"
-            )
+            raise InputError(f"num_variants {self.num_variants!r}: use 1 to {NUM_VARIANTS}")
         if self.seed < 0 or self.num_identities < 1 or self.levels == ():
             raise InputError(f"{self!r}: use a seed of 0 or more, one person or more, one level or more")
 
