@@ -83,7 +83,7 @@ def paper_order(
 
 
 def cost_of(jobs: Sequence[Job], num_steps: int) -> Cost | None:
-    """Of the trainings of a row; None where it has none."""
+    """Of the trainings of a row, None where it has none. CPU seconds: their median, as one encodes the pictures."""
     if jobs[0].name == UNTRAINED:
         return None
     header = read_header(weights_of(jobs[0]))
@@ -91,7 +91,7 @@ def cost_of(jobs: Sequence[Job], num_steps: int) -> Cost | None:
         int(np.prod(entry.shape)) for name, entry in header.tensors.items() if name != "directions"
     )
     seconds = [seconds_taken(job.folder / CPU_FILE) for job in jobs]
-    return Cost(parameters, num_steps, 2 * TRIPLETS_A_STEP * num_steps, float(np.mean(seconds)))
+    return Cost(parameters, num_steps, 2 * TRIPLETS_A_STEP * num_steps, float(np.median(seconds)))
 
 
 def curves(seeds: Sequence[Summary]) -> list[dict[str, float | None]]:
