@@ -83,7 +83,7 @@ def paper_order(
 
 
 def cost_of(jobs: Sequence[Job], num_steps: int) -> Cost | None:
-    """Of the trainings of a row, None where it has none. CPU seconds: their median, as one encodes the pictures."""
+    """Of a row's trainings, None where it has none. CPU seconds: the median, as one encodes the pictures."""
     if jobs[0].name == UNTRAINED:
         return None
     header = read_header(weights_of(jobs[0]))
