@@ -1,6 +1,7 @@
 """A data set's steps: rows a second with one process and with two, memory; and what a million rows cost.
 
-    python perf/dataset.py CONFIG [--set KEY=VALUE] [--rows 200] [--price 0.04] [--write docs/dataset.md]
+    python perf/dataset.py CONFIG [--set KEY=VALUE] [--rows 200] [--price 0.04] \
+        [--write docs/dataset-measured.md]
 
 CONFIG: drawn people under `collect.drawn`, of which so many are taken as make --rows pictures. Every step
 is done in this process, in one other and in two. Hours are of a processor's time, which other programs on the
