@@ -6,6 +6,7 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
+import tiny_qwen21
 from huggingface_hub import constants
 
 from pixelsmile.cli import main
@@ -155,6 +156,28 @@ def test_check_reads_what_is_here(models, capsys, tmp_path, monkeypatch):
     assert states == [("arcface", "damaged"), ("pixelsmile", "absent"), ("clip", "absent")]
 
 
+def test_a_base_without_checksums_is_whole_where_it_could_be_loaded(models, capsys, tmp_path, monkeypatch):
+    half = tmp_path / "hub" / "snapshots" / REPOSITORIES["qwen-image-2.1"].revision
+    half.mkdir(parents=True)
+    (half / "model_index.json").write_text('{"_class_name": "QwenImage21Pipeline"}')
+    monkeypatch.setattr("pixelsmile.store.hub.downloaded", lambda *_: half)
+    monkeypatch.setattr("pixelsmile.editing.model_choice.downloaded", lambda *_: half)
+    named = ["qwen-image-2.1", "danbooru-clip"]
+    assert main(["models", "check", *named]) == 1
+    what = "(no checksums are known here)"
+    assert capsys.readouterr().out.splitlines() == [
+        f"incomplete qwen-image-2.1 Qwen/Qwen-Image-2.1 {what}",
+        f"present    danbooru-clip OysterQAQ/DanbooruCLIP {what}",
+    ]
+    assert main(["models", "list", *named]) == 0
+    out = capsys.readouterr().out
+    assert "qwen-image-2.1 incomplete: " in out
+    assert "danbooru-clip ready: " in out
+    tiny_qwen21.save_model(half)
+    assert main(["models", "check", *named]) == 0
+    assert capsys.readouterr().out.startswith(f"present    qwen-image-2.1 Qwen/Qwen-Image-2.1 {what}")
+
+
 def test_restricted_weights_need_a_word(models, asked, capsys):
     line = refused(capsys, "fetch", "yunet", "scrfd")
     assert "scrfd (InsightFace) restricts its use (non-commercial research only)" in line
@@ -182,7 +205,8 @@ def test_without_a_network(models, capsys):
     ("arguments", "line"),
     [
         (["lst"], "unknown action 'lst': did you mean list?"),
-        ([], "required: list|fetch|check"),
+        ([], "required: list|fetch|check (pixelsmile"),
+        (["list", "--accept-licence"], "--accept-licence is for fetch, not for list"),
         (["list", "--revision", "main"], "--revision is for fetch, not for list"),
         (["fetch", "yunet", "--revision", "main"], "--revision is for one repository, not for yunet"),
         (["fetch", "clip", "pixelsmile", "--revision", "x"], "not for clip, pixelsmile: name one"),

@@ -37,7 +37,9 @@ def parser() -> CommandParser:
     summary = "List, fetch or check the weights of others: bases, adapters, face detectors, encoders."
     parser = CommandParser("models", summary, run, _EPILOG)
     parser.add_argument("action", metavar="list|fetch|check", help="what to do")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="which ones (list, check: all of them)")
+    parser.add_argument(
+        "names", nargs="*", default=[], metavar="NAME", help="which ones (list, check: all of them)"
+    )
     parser.add_argument(
         "--revision",
         metavar="REV",
@@ -46,7 +48,7 @@ def parser() -> CommandParser:
     parser.add_argument(
         "--accept-licence",
         action="store_true",
-        help="you have read the licence of weights that restrict their use, and keep to it",
+        help="fetch: you have read the licence of weights that restrict their use, and keep to it",
     )
     add_json(parser)
     return parser
@@ -58,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"unknown action {options.action!r}: {nearest(options.action, _ACTIONS)}")
     if options.revision is not None and options.action != "fetch":
         raise InputError(f"--revision is for fetch, not for {options.action}: leave it out")
+    if options.accept_licence and options.action != "fetch":
+        raise InputError(f"--accept-licence is for fetch, not for {options.action}: leave it out")
     match options.action:
         case "list":
             _list(options)
@@ -101,7 +105,20 @@ def _list(options: argparse.Namespace) -> None:
 
 def _record(entry: "Entry") -> dict[str, Any]:
     path = _place(entry)
-    return {**asdict(entry), "state": entry.state(), "path": path, "url": entry.url}
+    return {**asdict(entry), "state": _state(entry), "path": path, "url": entry.url}
+
+
+def _state(entry: "Entry") -> str:
+    """As the entry tells; a base whose files are not known here is whole where it could be loaded."""
+    from pixelsmile.editing.folders import named_family
+    from pixelsmile.editing.model_choice import is_downloaded
+    from pixelsmile.store.hub import Repository
+
+    state = entry.state()
+    if state == "ready" and isinstance(entry, Repository) and not entry.files:
+        is_base = named_family(entry.repository) is not None
+        return "incomplete" if is_base and not is_downloaded(entry.repository) else state
+    return state
 
 
 def _place(entry: "Entry") -> str | None:
@@ -127,7 +144,7 @@ def _lines(entry: "Entry") -> Iterator[str]:
     if isinstance(entry, Repository):
         size = _size(entry.size_bytes) if entry.files else "no size or checksum is known here"
         pinned = "" if entry.is_pinned else "not pinned: "
-        yield f"{entry.name:<9} {entry.state()}: {entry.repository}, {pinned}{size}"
+        yield f"{entry.name:<9} {_state(entry)}: {entry.repository}, {pinned}{size}"
     else:
         yield f"{entry.name:<9} {entry.state()}: {_within(entry)}, {_size(entry.size_bytes)}"
     yield f"{_INDENT}{entry.summary}"
@@ -217,11 +234,11 @@ def _checked(entry: "Entry") -> Iterator[dict[str, str]]:
         yield {"name": entry.name, "file": _within(entry), "state": entry.state()}
         return
     if not entry.files:
-        state = "absent" if entry.folder() is None else "present"
+        state = _state(entry)
         yield {
             "name": entry.name,
-            "file": f"{entry.repository} (not pinned: no checksums are known here)",
-            "state": state,
+            "file": f"{entry.repository} (no checksums are known here)",
+            "state": "present" if state == "ready" else state,
         }
     for file, state in entry.check():
         yield {"name": entry.name, "file": file.path, "state": state}

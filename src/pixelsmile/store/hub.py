@@ -44,7 +44,7 @@ class Repository:
     """A repository. revision: the commit that is used, or a branch that moves (see `is_pinned`).
 
     patterns: the files that are fetched. files: those of them whose size and checksum are known here; without
-    any, only that something is there can be told.
+    any, only that something is there can be told (of a base, whether it could be loaded: `folders` tells).
     """
 
     name: str
