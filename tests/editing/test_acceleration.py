@@ -163,7 +163,7 @@ def test_a_preset_is_an_adapter_its_steps_and_its_shift(model_folder, portrait, 
     assert more["sigmas"] == [1, 0.5, 0]
 
 
-def test_what_is_asked_for_beside_a_preset_wins_and_is_said(model_folder, portrait, tmp_path):
+def test_what_is_asked_for_beside_a_preset_wins_and_is_said(model_folder, portrait, tmp_path, caplog):
     lightning = lora(tmp_path, LIGHTNING)
     folder = tmp_path / "guided"
     shutil.copytree(model_folder, folder)
@@ -176,8 +176,11 @@ def test_what_is_asked_for_beside_a_preset_wins_and_is_said(model_folder, portra
     asked = editor.edit(portrait, "happy", strengths=(1,), steps=8, shift=3.0, guidance=2.0).settings
     assert (asked["steps"], asked["guidance"]) == (8, 2)
     (note,) = [note for note in asked["notes"] if "preset" in note]
-    departures = "steps 8, not 4; guidance 2, not 1"
-    assert note == f"preset lightning-4 was distilled for other settings ({departures}): expect faults"
+    departures = "steps 8 in place of 4; guidance 2 in place of 1"
+    assert note == f"{departures}: preset lightning-4 was not distilled for that, expect faults"
+    again = editor.edit(portrait, "sad", strengths=(1,), steps=8, shift=3.0, guidance=2.0).settings
+    assert note in again["notes"]
+    assert [record.message for record in caplog.records].count(note) == 1  # recorded twice, said once
 
 
 def test_a_preset_comes_after_the_adapters_of_the_folder(model_folder, portrait, tmp_path, monkeypatch):

@@ -46,6 +46,7 @@ class Editor:
         """named: whether somebody chose the engine; if not, it refuses pictures that it does not know."""
         self.engine = engine
         self._named = named
+        self._said: set[str] = set()
 
     @classmethod
     def from_pretrained(
@@ -61,10 +62,10 @@ class Editor:
     ) -> "Editor":
         """Load a model and its adapters; the libraries stay silent meanwhile.
 
-        model: "embedded", a stock diffusers folder of the Qwen-Image-Edit family, a hub id, or a single file
-        with the weights of its transformer (GGUF, or safetensors of 8 or 16 bits, as other tools write); or
-        "geometric", which moves the mesh of a photographed face on a CPU, and takes none of what follows.
-        None: the embedded one, which then refuses files that are no drawn portraits.
+        model: "embedded", a stock diffusers folder of Qwen-Image-Edit or Qwen-Image-2.1, a hub id, or a single
+        file with the weights of the former's transformer (GGUF, or safetensors of 8 or 16 bits, as other
+        tools write); or "geometric", which moves the mesh of a photographed face on a CPU, and takes none of
+        what follows. None: the embedded one, which then refuses files that are no drawn portraits.
         adapter: one or several LoRAs (file, folder, hub id; with `=SCALE` or an AdapterSpec for a scale
         other than 1); the model's own where it has some if None, and none at all if `()` or "none". device:
         "cpu", "cuda", "cuda:1" (None: a GPU if there is one). dtype: "float32", "bfloat16" or "float16"
@@ -268,8 +269,7 @@ class Editor:
             image = centre_square(image)
         if info.square and size is not None and size != info.size:
             notes.append(f"edited at {size} px, the model was trained at {info.size} px: expect faults")
-        for note in notes:
-            _log.warning(note)
+        self._say(*notes)
         size = size or info.size
         if info.moves_units and max(image.size) <= size:
             width, height = image.size
@@ -286,7 +286,7 @@ class Editor:
         if not adapters or any(is_for(adapter, domain) for adapter in adapters):
             return list(info.remarks)
         note = f"no adapter for {domain} pictures comes with {info.model}: it edits them alone"
-        _log.warning(note)
+        self._say(note)
         return [*info.remarks, note]
 
     def _preset_notes(self, given: EditOptions) -> list[str]:
@@ -295,9 +295,16 @@ class Editor:
         departures = [] if name is None else PRESETS[name].departures(given)
         if not departures:
             return []
-        note = f"preset {name} was distilled for other settings ({'; '.join(departures)}): expect faults"
-        _log.warning(note)
+        note = f"{'; '.join(departures)}: preset {name} was not distilled for that, expect faults"
+        self._say(note)
         return [note]
+
+    def _say(self, *notes: str) -> None:
+        """Log what is recorded with each edit, and said once."""
+        for note in notes:
+            if note not in self._said:
+                self._said.add(note)
+                _log.warning(note)
 
 
 def _geometric(
