@@ -92,8 +92,9 @@ class LoadEditor(io.ComfyNode):
             display_name="Load Editor (PixelSmile)",
             category=CATEGORY,
             description="Loads what edits: `geometric` moves a mesh of a photographed face on any machine, "
-            "`embedded` knows portraits that pixelsmile draws, a folder or hub id is a diffusers model of "
-            "the Qwen-Image-Edit family. Those who run that in ComfyUI itself use Interpolate Prompts.",
+            "`embedded` knows portraits that pixelsmile draws, a folder or hub id is a diffusers model: "
+            "Qwen-Image-Edit, or Qwen-Image-2.1. Those who run the former in ComfyUI itself use Interpolate "
+            "Prompts.",
             inputs=[
                 io.String.Input(
                     "model", default=GEOMETRIC, tooltip="geometric, embedded, a folder, or a hub id"

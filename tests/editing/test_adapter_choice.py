@@ -11,6 +11,7 @@ from pixelsmile.editing.adapters import choice
 from pixelsmile.editing.adapters.choice import acting_adapters, adapter_remarks, is_pixelsmiles
 from pixelsmile.editing.adapters.export import export
 from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter
+from pixelsmile.editing.family import QWEN_21
 from pixelsmile.editing.folders import ModelOptions
 from pixelsmile.hashing import sha256_file
 from pixelsmile.store.hub import REPOSITORIES
@@ -87,6 +88,8 @@ def test_those_asked_for_else_the_models_own_then_the_presets(tmp_path):
 def test_what_is_said_of_the_choice(example, tmp_path):
     bare, sized = ModelOptions(), ModelOptions(condition_size=64)
     assert adapter_remarks("m", None, bare)[0].startswith("no adapter: m edits alone")
+    (second,) = adapter_remarks("m", None, bare, QWEN_21)
+    assert "give one of yours as --adapter (PixelSmile published none for it), or --adapter none" in second
     assert adapter_remarks("m", None, bare, steered=True) == []
     assert adapter_remarks("m", [], bare) == adapter_remarks("m", None, OWN) == []
     example.save(tmp_path, "style.safetensors")

@@ -30,6 +30,7 @@ from pixelsmile.editing.engines.jobs import samples_of
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.family import QWEN_21
 from pixelsmile.editing.folders import alone, find_model, read_options
+from pixelsmile.editing.model_choice import ModelChoice
 from pixelsmile.editing.part_checks import check_settings
 from pixelsmile.editing.pictures import to_tensor
 from pixelsmile.editing.sampler import BatchDone, Denoiser, sample_latents
@@ -358,9 +359,25 @@ def test_what_was_made_for_the_other_family_is_refused(
         QwenEngine.load(str(folder), [AdapterSpec(str(file))], place("cpu"), None, Acceleration(**asked))
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_it_is_refused_before_anything_is_fetched(
+    folder: Path, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a folder, and of the published model by its name: neither it nor the preset's adapter."""
+    asked_for: list[str] = []
+    for place_ in ("editing.folders", "editing.adapters.files"):
+        monkeypatch.setattr(f"pixelsmile.{place_}.fetched", lambda name, *_, **__: asked_for.append(name))
+    model, preset = "Qwen/Qwen-Image-2.1" if named else str(folder), Acceleration(preset="lightning-4")
+    with pytest.raises(InputError, match="preset 'lightning-4' is for Qwen-Image-Edit"):
+        QwenEngine.load(model, None, place("cpu"), None, preset)
+    with pytest.raises(InputError, match="preset 'lightning-4' is for Qwen-Image-Edit"):
+        ModelChoice(model, acceleration=preset).check_files()
+    assert asked_for == []
+
+
 def test_no_published_adapter_is_recommended_for_it(folder: Path) -> None:
     remarks = QwenEngine.load(str(folder), None, place("cpu")).info.remarks
-    assert any("give --adapter your own, or --adapter none" in remark for remark in remarks)
+    assert any("give one of yours as --adapter" in remark for remark in remarks)
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from pathlib import PurePath
 from typing import Any
 
 from pixelsmile.editing.adapters.files import AdapterSpec
+from pixelsmile.editing.family import EDIT, Family
+from pixelsmile.editing.folders import EMBEDDED, FULL_MODEL
 from pixelsmile.editing.options import ATTENTIONS, STEP_CACHES, PresetName, StepCacheKind
 from pixelsmile.errors import InputError
 from pixelsmile.store.hub import REPOSITORIES
@@ -64,10 +66,10 @@ class Preset:
     guidance: float = 1.0
 
     def departures(self, asked: Mapping[str, Any]) -> list[str]:
-        """What was asked for otherwise than it wants, each as `steps 8, not 4`; None: nothing was."""
+        """What was asked for otherwise than it wants, each as `steps 8 in place of 4`; None: nothing was."""
         wanted = {"steps": self.steps, "shift": self.shift, "guidance": self.guidance}
         return [
-            f"{name} {asked[name]:g}, not {value:g}"
+            f"{name} {asked[name]:g} in place of {value:g}"
             for name, value in wanted.items()
             if asked.get(name) is not None and asked[name] != value
         ]
@@ -126,6 +128,19 @@ class Acceleration:
     def cache(self) -> StepCache | None:
         """The step cache, read."""
         return None if self.step_cache is None else StepCache.parse(self.step_cache)
+
+    def check_model(self, model: str, family: Family) -> None:
+        """InputError for what was made for Qwen-Image-Edit alone, its preset for the published size of it.
+
+        model: as it was named, which errors say.
+        """
+        if self.preset is not None and model == EMBEDDED:
+            raise InputError(f"preset {self.preset!r} is for {FULL_MODEL}, not {model}: leave it out")
+        for name, value in {"preset": self.preset, "step cache": self.step_cache}.items():
+            if value is not None and family is not EDIT:
+                raise InputError(
+                    f"{name} {value!r} is for {EDIT.name}, {model} is {family.name}: leave it out"
+                )
 
     def with_preset(self, specs: Sequence[AdapterSpec]) -> tuple[AdapterSpec, ...]:
         """The adapters with that of the preset after them, unless it is among them by its file's name.

@@ -164,6 +164,12 @@ def is_hub_id(model: str) -> bool:
     return looks_like_one and not os.path.lexists(model)
 
 
+def named_family(model: str) -> Family | None:
+    """Of a published model, by its hub id alone; None: what is there has to tell (`family_of`)."""
+    name = model.partition("@")[0]
+    return next((family for family in FAMILIES if family.example == name and is_hub_id(model)), None)
+
+
 def read_options(folder: Path) -> ModelOptions:
     """The folder's options, or the defaults where it has no options file. ModelError."""
     file = folder / OPTIONS_FILE

@@ -14,8 +14,10 @@ from pixelsmile.editing.folders import (
     GEOMETRIC,
     PUBLISHED_ADAPTER,
     check_folder,
+    family_of,
     find_model,
     is_hub_id,
+    named_family,
     single_file,
 )
 from pixelsmile.editing.memory import best_way, least_gb, options_of
@@ -50,18 +52,23 @@ class ModelChoice:
     def check_files(self) -> None:
         """Refuse an adapter and a model's folder that are not there or not whole, within a second.
 
-        The same of a control, which is found to be for the model where that is in a folder. Without torch,
-        and before anything is fetched but adapters. AdapterError, ModelError.
+        The same of a control, which is found to be for the model where that is in a folder, and of a preset
+        and a step cache. Without torch, and before anything is fetched but adapters that were named.
+        AdapterError, ModelError, InputError.
         """
         found = None if self.control is None else find_control(self.control)
         for spec in adapter_specs(self.adapter) or ():
             find_adapter(spec)
         if self.model is not None and single_file(self.model) is not None:
             return  # the other parts may have to be fetched
-        if self.model is not None and self.model != GEOMETRIC and not is_hub_id(self.model):
-            folder = find_model(self.model)
-            if found is not None:
-                found.check(folder)
+        if self.model is None or self.model == GEOMETRIC:
+            return
+        folder = None if is_hub_id(self.model) else find_model(self.model)
+        family = named_family(self.model) if folder is None else family_of(folder)
+        if family is not None:
+            self.acceleration.check_model(self.model, family)
+        if folder is not None and found is not None:
+            found.check(folder)
 
     def check_device(self) -> None:
         """Refuse a device that is not here, and a way to fit it that it does not have. DeviceError.

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pixelsmile.editing.adapters.files import adapter_specs
 from pixelsmile.editing.engine import Engine, EngineInfo
+from pixelsmile.editing.family import EDIT
 from pixelsmile.editing.folders import EMBEDDED, GEOMETRIC, is_hub_id
 from pixelsmile.editing.model_choice import ModelChoice, choose_model, load_editor
 from pixelsmile.editing.session import FaceFinder
@@ -59,13 +61,16 @@ def served(texts: Iterable[str], how: ModelChoice) -> Served:
             raise InputError(f"two models are called {name!r}: name one of them, as other={model}")
         choices[name] = _placed(model, how)
     if choices:
-        if (how.adapter or how.control) and all(one.model == GEOMETRIC for one in choices.values()):
-            raise InputError(f"the model {GEOMETRIC} uses no adapter and no control: leave it out")
+        if all(one.model == GEOMETRIC for one in choices.values()):
+            _check_used(how)
         first = next(iter(choices))
         return Served(choices, first, first)
     photographs, drawn = (choose_model(how, drawn=drawn).model or GEOMETRIC for drawn in (False, True))
+    if photographs == GEOMETRIC:
+        how.acceleration.check_model(EMBEDDED, EDIT)
+    without_preset = replace(how, acceleration=replace(how.acceleration, preset=None))
     for model in dict.fromkeys((photographs, drawn, GEOMETRIC, EMBEDDED)):
-        choices[model] = _placed(model, how)
+        choices[model] = _placed(model, without_preset if model == EMBEDDED else how)
     return Served(choices, photographs, drawn)
 
 
@@ -84,6 +89,20 @@ def _placed(model: str, how: ModelChoice) -> ModelChoice:
     choice.check_files()
     choice.check_device()
     return choice
+
+
+def _check_used(how: ModelChoice) -> None:
+    """InputError for what the geometric model would not use, where no other is served."""
+    given = {
+        "adapter": adapter_specs(how.adapter),
+        "dtype": how.dtype,
+        "offload": how.offload != "none",
+        "quantization": how.quantization,
+        "control": how.control,
+        **how.acceleration.as_dict(),
+    }
+    if unused := [name for name, value in given.items() if value]:
+        raise InputError(f"the model {GEOMETRIC} does not use {', '.join(unused)}: leave it out")
 
 
 @dataclass(frozen=True)

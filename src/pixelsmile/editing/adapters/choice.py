@@ -82,9 +82,11 @@ def adapter_remarks(
     that none of those given is known to be PixelSmile's.
     """
     if asked is None and not options.adapters and not steered:
-        published = f"{PUBLISHED_ADAPTER} (for people) or your own" if family is EDIT else "your own"
+        give = f"--adapter {PUBLISHED_ADAPTER} (for people) or your own"
+        if family is not EDIT:
+            give = "one of yours as --adapter (PixelSmile published none for it)"
         return [
-            f"no adapter: {model} edits alone, without PixelSmile's training; give --adapter {published}, or "
+            f"no adapter: {model} edits alone, without PixelSmile's training; give {give}, or "
             "--adapter none to have it so"
         ]
     others = [spec for spec in asked or () if not is_of_a_preset(spec.source)]

@@ -25,16 +25,16 @@ from pixelsmile.editing.controls.files import ControlFile
 from pixelsmile.editing.devices import Placement
 from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Preview, Progress
 from pixelsmile.editing.engines.jobs import Run, distinct, preview_steps, samples_of
-from pixelsmile.editing.family import EDIT, Family
+from pixelsmile.editing.family import EDIT
 from pixelsmile.editing.fast_transformer import equip
 from pixelsmile.editing.flow import PATCH, FlowSchedule, pack, unpack
 from pixelsmile.editing.folders import (
     EMBEDDED,
-    FULL_MODEL,
     ModelOptions,
     alone,
     family_of,
     find_model,
+    named_family,
     read_options,
     weight_file,
 )
@@ -43,7 +43,7 @@ from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.editing.sampler import Denoiser, StepTaken, sample_latents
 from pixelsmile.editing.weight_file import WeightFile
-from pixelsmile.errors import AdapterError, InputError, ModelError, PixelSmileError
+from pixelsmile.errors import AdapterError, ModelError, PixelSmileError
 from pixelsmile.store.hub import revision_of
 from pixelsmile.store.weight_hashes import fingerprint, remembered_sha256
 
@@ -134,6 +134,8 @@ class QwenEngine:
         """
         _refuse_early(model, adapters, acceleration)
         folder = find_model(model)
+        family = family_of(folder)
+        acceleration.check_model(model, family)
         file = weight_file(model, folder)
         steered = control is not None
         if control is not None:
@@ -142,8 +144,8 @@ class QwenEngine:
         specs = acting_adapters(model, folder, options, adapters, acceleration, steered=steered)
         if not specs and not steered:
             options = alone(folder, options)
-        family = family_of(folder)
-        _check_family(model, family, acceleration)
+        for spec in specs:  # that of a preset is fetched before the long wait, and for no other family
+            find_adapter(spec)
         remarks = [*family.remarks, *adapter_remarks(model, adapters, options, family, steered=steered)]
         remarks += weight_remarks(folder)
         remarks += [] if file is None else file.remarks()
@@ -299,9 +301,11 @@ class QwenEngine:
 
 def _refuse_early(model: str, adapters: Sequence[AdapterSpec] | None, acceleration: Acceleration) -> None:
     """What is wrong whatever the model's files are: before they are fetched and loaded."""
-    if acceleration.preset is not None and model == EMBEDDED:
-        raise InputError(f"preset {acceleration.preset!r} is for {FULL_MODEL}, not {model}: leave it out")
-    for spec in acceleration.with_preset(adapters or ()):
+    family = EDIT if model == EMBEDDED else named_family(model)
+    if family is not None:
+        acceleration.check_model(model, family)
+    acceleration.with_preset(adapters or ())
+    for spec in adapters or ():
         find_adapter(spec)
 
 
@@ -325,14 +329,6 @@ def _files_of(folder: Path, file: WeightFile | None) -> dict[str, Any]:
         "fingerprints": {part: fingerprint(folder / part) for part in WEIGHT_FILES},
         **({"weights": {**file.as_dict(), "sha256": remembered_sha256(file.path)}} if file else {}),
     }
-
-
-def _check_family(model: str, family: Family, acceleration: Acceleration) -> None:
-    """InputError for what was made for the first family alone."""
-    asked = {"preset": acceleration.preset, "step cache": acceleration.step_cache}
-    for name, value in asked.items():
-        if value is not None and family is not EDIT:
-            raise InputError(f"{name} {value!r} is for {EDIT.name}, {model} is {family.name}: leave it out")
 
 
 def is_finite(values: Tensor) -> bool:
