@@ -19,10 +19,7 @@ from pixelsmile.cli import main
         (["--model", "geometric", "--model", "geometric"], "two models are called 'geometric'"),
         (["--model", "geometric", "--control", "none/here"], "geometric does not use control: leave it out"),
         (["--model", "geometric", "--preset", "lightning-4", "--dtype", "float16"], "use dtype, preset:"),
-        (
-            ["--model", "embedded", "--preset", "lightning-4"],
-            "is for Qwen/Qwen-Image-Edit-2511, not embedded",
-        ),
+        (["--model", "embedded", "--preset", "lightning-8"], "is for Qwen/Qwen-Image-Edit-2511, not embed"),
         (["--preset", "lightning-4"], "is for Qwen/Qwen-Image-Edit-2511, not embedded: leave it out"),
         (["--key-file", "missing"], "there is no file 'missing'"),
         (["--key-file", "short"], "key 1 of 'short' is none"),

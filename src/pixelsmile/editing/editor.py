@@ -62,10 +62,10 @@ class Editor:
     ) -> "Editor":
         """Load a model and its adapters; the libraries stay silent meanwhile.
 
-        model: "embedded", a stock diffusers folder of Qwen-Image-Edit or Qwen-Image-2.1, a hub id, or a single
-        file with the weights of the former's transformer (GGUF, or safetensors of 8 or 16 bits, as other
-        tools write); or "geometric", which moves the mesh of a photographed face on a CPU, and takes none of
-        what follows. None: the embedded one, which then refuses files that are no drawn portraits.
+        model: "embedded", a stock diffusers folder of Qwen-Image-Edit or Qwen-Image-2.1, a hub id, or a
+        single file with the weights of the former's transformer (GGUF, or safetensors of 8 or 16 bits, as
+        other tools write); or "geometric", which moves the mesh of a photographed face on a CPU, and takes
+        none of what follows. None: the embedded one, which then refuses files that are no drawn portraits.
         adapter: one or several LoRAs (file, folder, hub id; with `=SCALE` or an AdapterSpec for a scale
         other than 1); the model's own where it has some if None, and none at all if `()` or "none". device:
         "cpu", "cuda", "cuda:1" (None: a GPU if there is one). dtype: "float32", "bfloat16" or "float16"
