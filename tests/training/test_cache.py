@@ -34,6 +34,7 @@ from pixelsmile.editing.pictures import to_tensor
 from pixelsmile.editing.prompts import PromptEncoder
 from pixelsmile.errors import ExpressionError, ImageError, InputError, ModelError
 from pixelsmile.faces.alignment import align_batch
+from pixelsmile.training import tensor_store
 from pixelsmile.training.batch import padded
 from pixelsmile.training.cache import TripletCache
 from pixelsmile.training.cache_filling import (
@@ -268,6 +269,43 @@ def test_a_store_writes_shards_of_the_size_that_was_asked_for(tmp_path):
     other = TensorStore(tmp_path / "s")
     assert len(other) == len(store) == 5
     assert all(torch.equal(other.read(f"k{index}"), store.read(f"k{index}")) for index in range(5))
+
+
+def test_other_processes_take_the_word_of_the_first(tmp_path, monkeypatch):
+    store = TensorStore(tmp_path)
+    store.add("k", torch.arange(50.0))
+    store.flush()
+    read = []
+    monkeypatch.setattr(tensor_store, "remembered_sha256", lambda path: read.append(path) or path.stem)
+    assert torch.equal(TensorStore(tmp_path, verify=False).read("k"), torch.arange(50.0))
+    assert not read
+    TensorStore(tmp_path)
+    assert len(read) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="asks Linux")
+def test_a_store_maps_its_files_and_holds_no_copy(tmp_path):
+    """What many processes read is in memory once: file pages, none of a process's own."""
+    num_bytes = 2**25
+    store = TensorStore(tmp_path)
+    store.add("k", torch.ones(num_bytes, dtype=torch.uint8))
+    store.flush()
+    del store
+    other = TensorStore(tmp_path, verify=False)
+    before = own_and_shared_bytes()
+    found = other.read("k")
+    assert found.sum() == num_bytes
+    own, shared = (now - was for now, was in zip(own_and_shared_bytes(), before, strict=True))
+    assert shared > 0.9 * num_bytes
+    assert own < 0.2 * num_bytes
+
+
+def own_and_shared_bytes() -> tuple[int, int]:
+    """Of this process: memory that is no file's, and pages of files."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    sizes = {name: 1024 * int(rest.split()[0]) for name, rest in (line.split(":") for line in lines
+             if line.startswith("Rss"))}  # fmt: skip
+    return sizes["RssAnon"], sizes["RssFile"] + sizes["RssShmem"]
 
 
 KILLED = """

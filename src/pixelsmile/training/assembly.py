@@ -28,7 +28,7 @@ from pixelsmile.training.objective import Objective
 from pixelsmile.training.optimiser import check_optimiser
 from pixelsmile.training.order import Order
 from pixelsmile.training.run_folder import RunFolder
-from pixelsmile.training.step import LatentDecoder, TrainingStep
+from pixelsmile.training.step import LatentDecoder, TrainingStep, checkpoint_blocks
 from pixelsmile.training.validation import Measure, Validator
 from pixelsmile.training.window import TokenWindow
 from pixelsmile.triplets.triplet import Triplet, read_triplets
@@ -100,18 +100,18 @@ def _filled_cache(
     accelerator: Any,
     on_progress: OnProgress | None,
 ) -> TripletCache:
-    """The cache with those of `triplets` in it that the run will see: the main process fills it, the others
-    wait."""
+    """The cache with those of `triplets` in it that the run will see: the main process reads and fills it,
+    then the others map the same files."""
     seen = _seen(config, triplets, accelerator.num_processes)
     grid, shares = _latent_grid(config, networks), config.data.window
     window = None if shares is None else TokenWindow.of(shares, grid)
 
-    def opened() -> TripletCache:
-        patch = networks.components.family.patch
-        return TripletCache(Path(config.data.cache), config.data.size_px, networks.hashes, window, patch)
+    def opened(*, verify: bool) -> TripletCache:
+        folder, patch = Path(config.data.cache), networks.components.family.patch
+        return TripletCache(folder, config.data.size_px, networks.hashes, window, patch, verify=verify)
 
     def filled() -> TripletCache:
-        cache = opened()
+        cache = opened(verify=True)
         for progress in fill(cache, seen, networks):
             if on_progress is not None:
                 on_progress(progress)
@@ -123,8 +123,7 @@ def _filled_cache(
             )
         return cache
 
-    # Whoever opens the cache reads what is new in it: one process, then the others remember its hashes.
-    return on_main(accelerator, filled) or opened()
+    return on_main(accelerator, filled) or opened(verify=False)
 
 
 def _seen(config: TrainingConfig, triplets: Sequence[Triplet], num_processes: int) -> list[Triplet]:
@@ -144,9 +143,8 @@ def _module(
         load_adapter(transformer, config.adapter.start, config.adapter)
     if window is not None:
         transformer.pos_embed = window.positions(transformer.pos_embed)
-    checkpointing = config.model.gradient_checkpointing
-    if checkpointing:
-        transformer.enable_gradient_checkpointing()
+    checkpoint_blocks(transformer, config.model.gradient_checkpointing)
+    checkpointing = bool(config.model.gradient_checkpointing)
     grid = _latent_grid(config, networks) if window is None else window.latent_grid
     objective = Objective(
         settings=config.objective,

@@ -64,9 +64,9 @@ class TripletCache:
     """The cache in a folder, for pictures of `size_px` a side and the networks with these hashes.
 
     window: the part of the pictures that is trained on. Outside of it, features and identities see grey;
-    latents and prompts are of the whole picture. patch: a token covers patch x patch latents. It holds no
-    network: once filled, those that training does not need can go. InputError where the folder cannot be
-    read.
+    latents and prompts are of the whole picture. patch: a token covers patch x patch latents. verify: see
+    `TensorStore`. It holds no network: once filled, those that training does not need can go. InputError
+    where the folder cannot be read.
     """
 
     def __init__(
@@ -76,9 +76,11 @@ class TripletCache:
         hashes: NetworkHashes,
         window: TokenWindow | None = None,
         patch: int = PATCH,
+        *,
+        verify: bool = True,
     ) -> None:
         self.size_px, self.hashes, self.window, self.patch = size_px, hashes, window, patch
-        self.store = TensorStore(folder)
+        self.store = TensorStore(folder, verify=verify)
         self._pictures: dict[Path, tuple[str, bool]] = {}  # hashes of what was read once, and whether square
 
     def batch(self, triplets: Sequence[Triplet]) -> TrainingBatch:
