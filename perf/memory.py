@@ -1,9 +1,12 @@
-"""What an edit holds at its widest moment: the estimate of `editing/memory.py` against what torch allocates.
+"""What an edit and a training hold at their widest moment: the estimates against what torch allocates.
 
     python perf/memory.py [--dtype bfloat16]
 
-Below it, what a forward keeps for its gradient where the frozen base is in fewer bits, as in training: no
-whole weight; `diffusers' GGUF` has the library's own layers, which keep one each.
+An edit's (`editing/memory.py`); then the transformer's part of a step of a training, with an adapter on
+twelve layers of a block and some of its blocks checkpointed (`training/step_memory.py`), beside its
+arithmetic as torch counts it and the time of forward and backward; last, what a forward keeps for its
+gradient where the frozen base is in fewer bits: no whole weight; `diffusers' GGUF` has the library's own
+layers, which keep one each.
 
 On the CPU, for models from tiny to middle size, with random weights. Counted is what torch allocates while
 the parts run, by watching every operation: weights and inputs, which are there before, are left out. A GPU's
@@ -11,8 +14,11 @@ kernels allocate alike, but for what they use as scratch.
 """
 
 import argparse
+import time
 import weakref
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import gguf
@@ -22,10 +28,17 @@ from diffusers.quantizers.gguf.utils import GGUFLinear, GGUFParameter
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from pixelsmile.editing.autoencoder import decode_latents
+from pixelsmile.editing.backbone import EditBackbone, Rows
 from pixelsmile.editing.memory import TOKEN_PX, decoder_numbers, transformer_numbers
 from pixelsmile.editing.small_weights import GgufLinear, ScaledLinear, replace_layer
+from pixelsmile.training.adapter import adapter_parameters, add_adapter
+from pixelsmile.training.config import AdapterSettings
+from pixelsmile.training.estimate import met_by_a_token
+from pixelsmile.training.step import checkpoint_blocks
+from pixelsmile.training.step_memory import StepShape
 
 # Width of the transformer, side in px, tokens of text, pictures at once.
 TRANSFORMERS = ((256, 256, 100, 1), (256, 512, 220, 1), (512, 512, 400, 1), (512, 256, 400, 2))
@@ -33,6 +46,18 @@ KEPT = (512, 512, 400, 1)  # of which is told what a base keeps for the gradient
 # Channels of the autoencoder at its highest resolution, side in px.
 AUTOENCODERS = ((8, 64), (16, 128), (32, 256), (96, 128))
 HEAD = 64
+# Of a training: width, blocks, side in px, tokens of text, rows; steps that are timed.
+TRAINED = ((256, 4, 256, 100, 1), (512, 4, 256, 100, 1))
+ROUNDS = 3
+# FlopCounterMode knows the attention of GPUs alone.
+_ATTENTION: dict[Any, Any] = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda *shapes, **_: sdpa_flop_count(
+        *shapes[:3]
+    ),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: lambda *shapes, **_: (
+        sdpa_backward_flop_count(*shapes[:4])
+    ),
+}
 
 
 class Allocations(TorchDispatchMode):
@@ -162,6 +187,108 @@ def decoder_peak(base_channels: int, size_px: int, dtype: torch.dtype) -> int:
     return peak_bytes(lambda: decode_latents(vae, latents), [*vae.parameters(), latents])
 
 
+@dataclass(frozen=True)
+class Middle:
+    """A transformer with an adapter, its inputs, and what the estimate takes it for."""
+
+    transformer: Any
+    rows: Rows
+    shape: StepShape
+    dtype: torch.dtype
+
+    def loss(self) -> Tensor:
+        """Of a forward as a step of the training makes it."""
+        with torch.autocast(self.rows.noisy.device.type, torch.bfloat16, self.dtype == torch.bfloat16):
+            velocities = EditBackbone().velocities(self.transformer, self.rows)
+        return velocities.float().square().mean()
+
+    def step(self) -> None:
+        """Forward and backward; the gradients are dropped."""
+        self.loss().backward()
+        self.transformer.zero_grad()
+
+
+def build(
+    sizes: tuple[int, int, int, int, int],
+    dtype: torch.dtype,
+    checkpointed: int,
+    rank: int = 16,
+) -> Middle:
+    """sizes: as TRAINED. checkpointed: of the first blocks. rank: of the adapter."""
+    width, layers, size_px, text_tokens, rows = sizes
+    torch.manual_seed(0)
+    transformer = QwenImageTransformer2DModel(
+        num_layers=layers,
+        attention_head_dim=HEAD,
+        num_attention_heads=width // HEAD,
+        joint_attention_dim=width,
+        axes_dims_rope=(8, 28, 28),
+        zero_cond_t=True,
+    )
+    for parameter in transformer.parameters():
+        parameter.data = parameter.data.to(dtype)
+    add_adapter(transformer, AdapterSettings(rank=rank), 0)
+    checkpoint_blocks(transformer, checkpointed or False)
+    side = size_px // TOKEN_PX
+    noisy, reference = (torch.randn(rows, side**2, 64).to(dtype) for _ in range(2))
+    inputs = Rows(
+        noisy=noisy,
+        reference=reference,
+        timesteps=torch.full((rows,), 0.5, dtype=dtype),
+        embeddings=torch.randn(rows, text_tokens, width).to(dtype),
+        grid=(side, side),
+    )
+    shape = StepShape(
+        rows=rows,
+        tokens=2 * side**2 + text_tokens,
+        layers=layers,
+        width=width,
+        num_pixels=0,
+        decoder_channels=(),
+        checkpointed=checkpointed,
+        adapter=met_by_a_token(transformer),
+        number_bytes=dtype.itemsize,
+    )
+    return Middle(transformer, inputs, shape, dtype)
+
+
+def step_peak(middle: Middle) -> float:
+    """The most bytes that a forward and backward hold beside weights, inputs and the adapter's gradients."""
+    gradients = sum(parameter.nbytes for parameter in adapter_parameters(middle.transformer).values())
+    middle.step()  # what is made once, as the tables of positions
+    rows = middle.rows
+    known = [*middle.transformer.parameters(), rows.noisy, rows.reference, rows.timesteps, rows.embeddings]
+    with Allocations(known) as allocations:
+        middle.step()
+    return allocations.peak - gradients
+
+
+def counted_flop(middle: Middle) -> dict[str, float]:
+    """By torch: forward, and all that follows it."""
+    with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as counter:
+        loss = middle.loss()
+        forward = counter.get_total_flops()
+        loss.backward()
+        return {"forward": forward, "rest": counter.get_total_flops() - forward}
+
+
+def estimated_flop(shape: StepShape) -> dict[str, float]:
+    """The same by formula."""
+    parts = shape.step_flop()
+    forward = parts["transformer, forward"]
+    return {"forward": forward, "rest": sum(parts.values()) - forward}
+
+
+def step_seconds(middle: Middle) -> float:
+    """The median of the time of a step, after one to warm up."""
+    found = []
+    for _ in range(1 + ROUNDS):
+        start = time.perf_counter()
+        middle.step()
+        found.append(time.perf_counter() - start)
+    return median(found[1:])
+
+
 def main() -> None:
     """Print a row for each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -176,6 +303,13 @@ def main() -> None:
         found = decoder_peak(base_channels, size_px, dtype)
         numbers = decoder_numbers(base_channels, size_px)
         _print_row("decoder", f"{base_channels} channels, {size_px} px", found, numbers * dtype.itemsize)
+    print(
+        f"\n{'a step: width':<14} {'tokens':>6} {'checkpointed':>12} {'torch MB':>9} {'estimate':>9}", end=""
+    )
+    print(f" {'off':>6} {'GFLOP':>8} {'off':>6} {'seconds':>8}")
+    for sizes in TRAINED:
+        for checkpointed in (0, sizes[1] // 2, sizes[1]):
+            _print_step(build(sizes, dtype, checkpointed))
     width, size_px, text_tokens, _ = KEPT
     print(f"\n{'frozen base':<16} {'its layers MB':>13} {'kept for the gradient MB':>25}")
     for kind in LAYERS:
@@ -186,6 +320,18 @@ def main() -> None:
 def _print_row(part: str, shape: str, found: float, estimated: float) -> None:
     print(
         f"{part:<12} {shape:<26} {found / 1e6:>9.1f} {estimated / 1e6:>9.1f} {estimated / found - 1:>+6.1%}",
+        flush=True,
+    )
+
+
+def _print_step(middle: Middle) -> None:
+    shape, found = middle.shape, step_peak(middle)
+    said = shape.transformer_numbers * shape.number_bytes
+    counted, flop = sum(counted_flop(middle).values()), sum(shape.step_flop().values())
+    print(
+        f"{shape.width:<14} {shape.tokens:>6} {f'{shape.checkpointed} of {shape.layers}':>12} "
+        f"{found / 1e6:>9.1f} {said / 1e6:>9.1f} {said / found - 1:>+6.1%} {counted / 1e9:>8.2f} "
+        f"{flop / counted - 1:>+6.1%} {step_seconds(middle):>8.2f}",
         flush=True,
     )
 

@@ -45,6 +45,7 @@ def test_the_table_of_cards(capsys):
     assert rows[80]["options"] == "none needed"
     assert (rows[80]["training_base"], rows[80]["training_batch_size"]) == ("16 bits", 4)
     assert (rows[24]["training_base"], rows[24]["training_batch_size"]) == ("no training", 0)
+    assert (rows[24]["training_checkpointed"], rows[141]["training_checkpointed"]) == (None, 0)
     assert main(["doctor", "--cards"]) == 0
     printed = capsys.readouterr().out
     assert all(f"{row['card_gb']} GB  {row['options']}" in printed for row in rows.values())

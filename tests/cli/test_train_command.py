@@ -234,6 +234,7 @@ def test_a_dry_run_estimates_and_measures(tiny, capsys):
     assert lines[4] == "memory of a process, estimated:"
     assert "  its moments " in out
     assert "measured in two steps: " in out
+    assert "arithmetic of a step, estimated: " in out
     assert main(["train", "my.yaml", "--dry-run", "--json", "-q"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["triplets"], record["steps"], record["global_batch"]) == (5, 4, 2)
@@ -241,6 +242,7 @@ def test_a_dry_run_estimates_and_measures(tiny, capsys):
     assert memory["text encoder"] > 0
     assert memory["its moments"] == pytest.approx(2 * memory["adapter"], abs=1e-4)
     assert record["measured"]["step_s"] > 0
+    assert set(record["step_tflop"]) == {"transformer, forward", "transformer, backward", "decoding"}
     assert record["cache_gb"] > 0
     assert not Path("runs").exists()
 

@@ -71,8 +71,10 @@ def run(name, arguments, monkeypatch, **sizes):
                 "TRANSFORMERS": ((256, 128, 100, 1),),
                 "AUTOENCODERS": ((8, 32),),
                 "KEPT": (256, 128, 100, 1),
+                "TRAINED": ((128, 2, 64, 20, 1),),
+                "ROUNDS": 1,
             },
-            "decoder",
+            "2 of 2",
         ),
         (
             "pasting",

@@ -34,7 +34,7 @@ from pixelsmile.training.config import (
 )
 from pixelsmile.training.objective import Objective
 from pixelsmile.training.order import SeededTriplet
-from pixelsmile.training.step import LatentDecoder, TrainingStep
+from pixelsmile.training.step import LatentDecoder, TrainingStep, checkpoint_blocks
 
 SEEDS = (11, 12)
 GRID = (SIZE // 8, SIZE // 8)
@@ -283,16 +283,33 @@ def gradients(model, step):
     }
 
 
-def test_checkpointing_changes_no_gradient(make_step, model):
+@pytest.mark.parametrize(("blocks", "num_runs"), [(True, 2), (1, 1)], ids=["all", "the first"])
+def test_checkpointing_changes_no_gradient(blocks, num_runs, make_step, model):
+    """And computes no more blocks again than were named."""
     wanted = gradients(model, make_step())
-    model.transformer.enable_gradient_checkpointing()
+    counts = Counter()
+    hooks = [
+        block.register_forward_pre_hook(lambda *_, number=number: counts.update([number]))
+        for number, block in enumerate(model.transformer.transformer_blocks)
+    ]
+    checkpoint_blocks(model.transformer, blocks)
     found = gradients(
         model, make_step(objective={"decode": LatentDecoder(model.vae, GRID, checkpointing=True)})
     )
     model.transformer.disable_gradient_checkpointing()
+    for hook in hooks:
+        hook.remove()
+    assert [counts[0], counts[1]] == [2, num_runs]
     assert found.keys() == wanted.keys()
     for name, gradient in wanted.items():
         torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_no_more_blocks_are_checkpointed_than_there_are(model):
+    with pytest.raises(InputError, match="gradient_checkpointing is 9, and the transformer has 2 blocks"):
+        checkpoint_blocks(model.transformer, 9)
+    checkpoint_blocks(model.transformer, False)
+    assert not model.transformer.gradient_checkpointing
 
 
 def test_under_bfloat16_the_losses_are_near(make_step):

@@ -26,7 +26,7 @@ from pixelsmile.editing.model_choice import (
 from pixelsmile.editing.options import Quantization
 from pixelsmile.embedded import model_path
 from pixelsmile.errors import ModelError, install
-from pixelsmile.training.step_memory import training_way
+from pixelsmile.training.step_memory import least_checkpointed, training_way
 from pixelsmile.version import __version__
 
 # distribution: module
@@ -142,21 +142,31 @@ def _print_cards() -> None:
     )
     print(
         f"{'card':>7}  {'options':<35} {'one picture of':>14}  {'largest, one at':>15}  {'at once,':>8}  "
-        f"{'training: base,':<15}"
+        f"{'training: base,':<16}  {'blocks checkpointed':<19}"
     )
-    print(f"{'':>7}  {'':<35} {'512 px takes':>14}  {'a time':>15}  {'512 px':>8}  {'triplets at once':<15}")
+    print(
+        f"{'':>7}  {'':<35} {'512 px takes':>14}  {'a time':>15}  {'512 px':>8}  {'triplets at once':<16}  "
+        "with one triplet"
+    )
     for row in card_rows():
         base, batch_size = training_way(row.memory_gb)
+        training = f"{base}, {batch_size}" if batch_size else base
+        checkpointed = least_checkpointed(row.memory_gb)
         print(
             f"{row.card_gb:>4} GB  {row.options:<35} {row.total_gb:>11.1f} GB  {row.size_px:>12} px  "
-            f"{row.batch_size:>8}  {base}{f', {batch_size}' if batch_size else ''}"
+            f"{row.batch_size:>8}  {training:<16}  {'' if checkpointed is None else checkpointed}".rstrip()
         )
     print(_file_line())
 
 
 def _card_record(row: CardRow) -> dict[str, Any]:
     base, batch_size = training_way(row.memory_gb)
-    return {**asdict(row), "training_base": base, "training_batch_size": batch_size}
+    return {
+        **asdict(row),
+        "training_base": base,
+        "training_batch_size": batch_size,
+        "training_checkpointed": least_checkpointed(row.memory_gb),
+    }
 
 
 def _file_line() -> str:

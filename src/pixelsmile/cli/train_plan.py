@@ -167,14 +167,18 @@ def _lines(
     yield "memory of a process, estimated:"
     yield from (f"  {part.name:<24} {_gb(part.size_gb):>9}   {part.reason}" for part in expected.memory)
     yield f"  {'together':<24} {_gb(expected.total_gb):>9}   and the encoders of the terms"
-    yield f"arithmetic of a step: {expected.step_flop / 1e12:.3g} TFLOP without decoder and encoders"
+    step_flop = sum(expected.step_flop.values())
+    yield f"arithmetic of a step, estimated: {step_flop / 1e12:.3g} TFLOP without the encoders of the terms"
+    for name, flop in expected.step_flop.items():
+        yield f"  {name:<24} {flop / 1e12:>9.3g} TFLOP {flop / step_flop:>6.1%}"
     yield from _times(outline, expected, measured)
 
 
 def _times(outline: _Outline, expected: "Estimate", measured: "Rehearsal | None") -> Iterator[str]:
     from pixelsmile.training.statistics import duration
 
-    step_s = expected.step_flop / _GPU_FLOPS if measured is None else measured.step_s
+    step_flop = sum(expected.step_flop.values())
+    step_s = step_flop / _GPU_FLOPS if measured is None else measured.step_s
     whole = duration(step_s * outline.num_steps)
     if measured is None:
         yield f"time, estimated: {whole} at {_GPU_FLOPS / 1e12:.0f} TFLOP/s, 40 % of an H100 or H200"
@@ -184,7 +188,7 @@ def _times(outline: _Outline, expected: "Estimate", measured: "Rehearsal | None"
             f"{_gb(measured.last.memory_gb)} of memory"
         )
     if outline.num_looks:
-        edit_s = step_s * expected.edit_flop / expected.step_flop
+        edit_s = step_s * expected.edit_flop / step_flop
         looks = duration(edit_s * outline.num_edits * outline.num_looks)
         yield f"and about {looks} for the edits of the validation, by their arithmetic"
 
@@ -204,7 +208,7 @@ def _summary(outline: _Outline, expected: "Estimate", measured: "Rehearsal | Non
         "edits_each": outline.num_edits,
         "cache_gb": round(outline.cache_gb(expected), 6),
         "memory_gb": {part.name: round(part.size_gb, 4) for part in expected.memory},
-        "step_tflop": expected.step_flop / 1e12,
+        "step_tflop": {name: flop / 1e12 for name, flop in expected.step_flop.items()},
         "measured": None if measured is None else _as_dict(measured),
     }
 

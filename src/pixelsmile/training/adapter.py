@@ -49,7 +49,22 @@ def add_adapter(transformer: Any, settings: AdapterSettings, seed: int) -> None:
         parameter.data = parameter.data.float()
         if name.endswith("lora_A.weight"):
             parameter.data.copy_(torch.randn(parameter.shape, generator=generator) / settings.rank)
+    _leave_inputs_to_autocast(transformer)
     transformer.train()
+
+
+def _leave_inputs_to_autocast(transformer: nn.Module) -> None:
+    """PEFT turns the input of each adapted layer into the adapter's 32 bits, and autocast turns it back: the
+    same numbers, copied twice, and one copy for each layer is kept for the gradient."""
+    from peft.tuners.lora.layer import LoraLayer
+
+    for layer in transformer.modules():
+        if isinstance(layer, LoraLayer):
+            layer._cast_input_dtype = _cast_without_autocast
+
+
+def _cast_without_autocast(inputs: Tensor, dtype: torch.dtype) -> Tensor:
+    return inputs if torch.is_autocast_enabled(inputs.device.type) else inputs.to(dtype)
 
 
 def started(transformer: nn.Module, settings: AdapterSettings) -> AdapterSettings:

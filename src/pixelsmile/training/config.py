@@ -44,6 +44,8 @@ class ModelSettings(_Section):
     8bit and 4bit on a GPU).
     precision: of the arithmetic; `auto` is bfloat16 where the device multiplies it, else float32.
     device: null is a GPU if there is one; which, and how many, is for `accelerate launch`.
+    gradient_checkpointing: true: no block keeps what lies between its ends, all are computed again in the
+    backward pass, and pictures are decoded one at a time; a number: the same for so many of the first blocks.
     """
 
     name: str = "embedded"
@@ -53,7 +55,7 @@ class ModelSettings(_Section):
     )
     device: Literal["cpu", "cuda"] | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool | Count = False
 
 
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")

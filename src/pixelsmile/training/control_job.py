@@ -23,6 +23,7 @@ from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.control_step import ControlStep, finished
 from pixelsmile.training.loop import Job
 from pixelsmile.training.networks import Networks
+from pixelsmile.training.step import checkpoint_blocks
 from pixelsmile.triplets.triplet import Triplet
 
 _NUM_PAIRS = 256  # of prompts, that a direction of saedit is made of
@@ -50,8 +51,7 @@ def control_job(
     control.to(networks.placement.device)
     if cache.window is not None:
         transformer.pos_embed = cache.window.positions(transformer.pos_embed)
-    if config.model.gradient_checkpointing:
-        transformer.enable_gradient_checkpointing()
+    checkpoint_blocks(transformer, config.model.gradient_checkpointing)
     module = ControlStep(
         transformer.train(),
         control,

@@ -3,9 +3,10 @@
 Estimated are memory by part and arithmetic by step. Weights, gradients, moments and average are counted, on a
 model without storage; the text encoder is needed while the cache is filled and for validation, at the side of
 the rest. Activations and arithmetic are those of `step_memory`; the
-weight of the terms' encoders is left out.
+weight and arithmetic of the terms' encoders are left out.
 """
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -13,8 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
+from pixelsmile.editing.autoencoder import decode_frames
 from pixelsmile.editing.components import shapes_of, without_storage
 from pixelsmile.editing.family import EDIT, QWEN_21, Family
 from pixelsmile.editing.flow import PATCH
@@ -44,6 +48,7 @@ from pixelsmile.training.window import TokenWindow
 _NUM_REHEARSED = 2  # steps
 _PICTURE_TOKEN_PX = {EDIT: 28, QWEN_21: 32}  # side of what is one token to the text encoder
 _TEMPLATE_TOKENS, _WORD_TOKENS = 54, 2  # about: around the words, and of a word
+_OF_TEXT = re.compile(r"\.(add_[qkv]_proj|to_add_out|txt_mlp)\.")  # layers of the second stream
 _GB = 1e9
 
 
@@ -58,12 +63,12 @@ class MemoryPart:
 
 @dataclass(frozen=True)
 class Estimate:
-    """memory: by part. step_flop: floating-point operations of one process in one step. edit_flop: the same
-    for one edit of a validation. adapter_bytes: of the file that comes out. In the cache, latents_bytes for
-    every picture and prompts_bytes more for every prompt of a source, about."""
+    """memory: by part. step_flop: floating-point operations of one process in one step, by part. edit_flop:
+    those of one edit of a validation. adapter_bytes: of the file that comes out. In the cache, latents_bytes
+    for every picture and prompts_bytes more for every prompt of a source, about."""
 
     memory: tuple[MemoryPart, ...]
-    step_flop: float
+    step_flop: dict[str, float]
     edit_flop: float
     adapter_bytes: int
     latents_bytes: int
@@ -91,7 +96,6 @@ def estimate(
     num_text = _TEMPLATE_TOKENS + num_words * _WORD_TOKENS
     # Where the source lies in the text, it takes the place of what the text encoder saw of it.
     num_around = num_text if family.sees_working_picture else num_text + num_seen
-    shape = _shape(config, transformer, vae, num_branches, num_around, family)
     number_bytes = 2 if config.model.precision == "bfloat16" else 4
     weight_bytes = number_bytes if on_gpu else 4
     shapes = shapes_of(transformer, vae, text_encoder)
@@ -102,6 +106,7 @@ def estimate(
         trained = _count(weight for weight in transformer.parameters() if weight.requires_grad)
     else:
         trained = _count(untrained(config, config.control, transformer, EXPRESSIONS).parameters())
+    shape = _shape(config, transformer, vae, num_branches, num_around, family)
     moment_bytes = 2 if config.optimiser.kind == "adamw8bit" else 8
     memory = [
         _weights("transformer, frozen", num_frozen, frozen_bytes, num_shards),
@@ -111,14 +116,14 @@ def estimate(
         _weights("its gradients", trained, 4, num_shards),
         _weights("its moments", trained, moment_bytes, num_shards),
         _weights("its average", trained, 4, num_shards),
-        _transformer_activations(shape, number_bytes),
+        _transformer_activations(shape),
     ]
-    if config.objective.contrastive.weight or config.objective.identity.weight:
+    if shape.decoder_flop:
         memory.append(_decoder_activations(shape, weight_bytes))
     num_sampling_steps = config.validation.num_sampling_steps or options.steps
     return Estimate(
         memory=tuple(memory),
-        step_flop=shape.forward_flop * shape.rows * shape.passes * config.run.accumulation,
+        step_flop={name: flop * config.run.accumulation for name, flop in shape.step_flop().items()},
         edit_flop=shape.forward_flop * num_sampling_steps,
         adapter_bytes=4 * trained,
         latents_bytes=weight_bytes
@@ -201,16 +206,39 @@ def _shape(
     height, width = TokenWindow.of(shares, (side, side)).shape
     base = vae.config.get("decoder_base_dim") or vae.config["base_dim"]
     mlp = 8 if family is EDIT else 3 * transformer.config["mlp_ratio"]  # of two matrices, or with a gate
+    layers, checkpointing = len(transformer.transformer_blocks), config.model.gradient_checkpointing
+    decodes = config.objective.contrastive.weight or config.objective.identity.weight
+    latents = (height * family.patch, width * family.patch)
     return StepShape(
         rows=num_branches * config.run.batch_size,
         tokens=2 * height * width + num_text,
-        layers=len(transformer.transformer_blocks),
+        layers=layers,
         width=transformer.inner_dim,
         num_pixels=height * width * token_px**2,
         decoder_channels=tuple(base * multiplier for multiplier in vae.config["dim_mult"]),
-        checkpointing=config.model.gradient_checkpointing,
+        checkpointed=layers if checkpointing is True else min(layers, checkpointing),
         operations=2 * (4 + mlp),
+        adapter=met_by_a_token(transformer),
+        number_bytes=2 if config.model.precision == "bfloat16" else 4,
+        decoder_flop=decoder_flop(vae, latents) if decodes else 0.0,
     )
+
+
+def met_by_a_token(transformer: Any) -> int:
+    """Weights of the adapter, in all layers: of those for the picture, which are as many as for the text."""
+    return sum(
+        weight.numel()
+        for name, weight in transformer.named_parameters()
+        if ".lora_" in name and "_mod." not in name and not _OF_TEXT.search(name)
+    )
+
+
+def decoder_flop(vae: Any, latents: tuple[int, int]) -> float:
+    """Floating-point operations of decoding one picture of that many latents (height, width); vae: without
+    storage. Counted by torch while it goes through the layers, without numbers."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        decode_frames(vae, torch.zeros(1, vae.config["z_dim"], *latents, device="meta"), clamp=False)
+    return float(counter.get_total_flops())
 
 
 def _seen_tokens(seen_size: tuple[int, int], family: Family) -> int:
@@ -233,11 +261,11 @@ def _text_encoder(shapes: Shapes, each: float, word_each: float) -> MemoryPart:
     return MemoryPart("text encoder", (rest * each + shapes.words * word_each) / _GB, reason)
 
 
-def _transformer_activations(shape: StepShape, number_bytes: int) -> MemoryPart:
-    how = ", checkpointed" if shape.checkpointing else ""
+def _transformer_activations(shape: StepShape) -> MemoryPart:
+    how = f", {shape.checkpointed} of {shape.layers} blocks checkpointed" if shape.checkpointed else ""
     return MemoryPart(
         "activations of it",
-        shape.transformer_numbers * number_bytes / _GB,
+        shape.transformer_numbers * shape.number_bytes / _GB,
         f"{shape.rows} rows of {shape.tokens} tokens{how}",
     )
 

@@ -11,6 +11,7 @@ pixels.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from pixelsmile.editing.autoencoder import Autoencoder, decode_frames, denormalise
 from pixelsmile.editing.backbone import Backbone, EditBackbone, Rows
 from pixelsmile.editing.flow import FlowSchedule, add_noise, unpack
+from pixelsmile.errors import InputError
 from pixelsmile.training.batch import TrainingBatch, draw_noise
 from pixelsmile.training.objective import Objective
 from pixelsmile.training.order import SeededTriplet
@@ -124,6 +126,28 @@ def predicted(
     )
     with torch.autocast(noisy_RND.device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
         return backbone.velocities(transformer, rows).float()
+
+
+def checkpoint_blocks(transformer: nn.Module, blocks: bool | int) -> None:
+    """Compute blocks again in the backward pass in place of keeping what lies between their ends: all (True),
+    none (False), or so many of the first ones. Gradients stay the same.
+
+    The first: their turn comes when all that the others keep is gone. InputError where there are fewer.
+    """
+    if blocks is False:
+        return
+    all_blocks = list(transformer.transformer_blocks)
+    if len(all_blocks) < blocks:
+        raise InputError(
+            f"model.gradient_checkpointing is {blocks}, and the transformer has {len(all_blocks)} blocks: "
+            "give true, or a smaller number"
+        )
+    chosen = set(all_blocks if blocks is True else all_blocks[:blocks])
+
+    def run(block: nn.Module, *inputs: Any) -> Any:
+        return checkpoint(block, *inputs, use_reentrant=False) if block in chosen else block(*inputs)
+
+    transformer.enable_gradient_checkpointing(run)
 
 
 @dataclass(frozen=True)
