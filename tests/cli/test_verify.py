@@ -119,6 +119,18 @@ def test_what_is_no_picture(name, data, message, capsys):
     assert main(["verify", f"absent-{name}"]) == 2
 
 
+def test_what_comes_after_one_that_cannot_be_read_is_looked_into(photograph, capsys):
+    Path("manifest.json").write_text("{}")
+    code, (unread, found) = verified(capsys, "manifest.json", "anna.jpg")
+    assert code == 2
+    assert (unread["picture"], unread["error"]["kind"]) == ("manifest.json", "ImageError")
+    assert (found["picture"], found["mark"]["found"]) == ("anna.jpg", False)
+    assert main(["verify", "anna.jpg", "manifest.json", "anna.jpg"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out.count("not found (score") == 2
+    assert captured.err.startswith("pixelsmile: 'manifest.json' is damaged")
+
+
 def test_settings_that_anybody_wrote(photograph, capsys):
     from PIL.PngImagePlugin import PngInfo
 
@@ -157,6 +169,7 @@ def test_signed_by_a_certificate_of_ones_own(photograph, capsys):
     data[-900] ^= 4
     Path("changed.jpg").write_bytes(data)
     assert main(["verify", "anna.jpg", "changed.jpg", signed]) == 3
+    assert main(["verify", "absent.jpg", "changed.jpg"]) == 3
     assert "BROKEN: the file was changed after it was signed" in capsys.readouterr().out
 
 

@@ -3,10 +3,11 @@
 import argparse
 from pathlib import Path
 
-from pixelsmile.cli.display import print_json
+from pixelsmile.cli.display import print_json, remark
 from pixelsmile.cli.parsing import CommandParser
+from pixelsmile.errors import PixelSmileError
 
-NOTHING_FOUND, BROKEN_SIGNATURE = 1, 3
+NOTHING_FOUND, BROKEN_SIGNATURE = 1, 3  # what cannot be read is 2, as wrong input is everywhere
 _EPILOG = """examples:
   pixelsmile verify edits/happy-1.00.png
   pixelsmile verify *.jpg --json
@@ -19,8 +20,9 @@ nothing is proven.
 exit codes:
   0  every picture says something, and no signature is broken
   1  a picture says nothing
-  2  a picture cannot be read
+  2  a picture cannot be read; the others are looked into all the same
   3  a signature is broken: the file was changed after it was signed
+Of several the highest counts.
 """
 
 
@@ -48,7 +50,14 @@ def run(options: argparse.Namespace) -> int:
     anchors = None if options.trust is None else read_anchors(Path(options.trust))
     code = 0
     for name in options.pictures:
-        found = inspect(Path(name), anchors)
+        try:
+            found = inspect(Path(name), anchors)
+        except PixelSmileError as error:  # a broken signature may come after it
+            if len(options.pictures) == 1:
+                raise
+            _say_unread(name, error, as_json=options.json)
+            code = max(code, error.exit_code)
+            continue
         if options.json:
             print_json(found.to_record())
         else:
@@ -60,3 +69,9 @@ def run(options: argparse.Namespace) -> int:
         elif not found.says_something:
             code = max(code, NOTHING_FOUND)
     return code
+
+
+def _say_unread(name: str, error: PixelSmileError, *, as_json: bool) -> None:
+    remark(str(error))
+    if as_json:
+        print_json({"picture": name, "error": {"kind": type(error).__name__, "message": str(error)}})
