@@ -32,9 +32,10 @@ from pixelsmile.faces.face import Face
 from pixelsmile.portraits.action_units import UNITS
 from pixelsmile.provenance.findings import inspect
 from pixelsmile.results import PictureFormat
-from pixelsmile.web.models import served
+from pixelsmile.web.models import LoadingError, served
 from pixelsmile.web.studio.asked import Asked, Mix, Preset, command_line
 from pixelsmile.web.studio.files import Packed, names_apart
+from pixelsmile.web.studio.script import server_functions
 from pixelsmile.web.studio.studio import Studio, Told, preset_text, read_asked, read_preset
 from pixelsmile.web.studio.visits import PREVIEW_PX, Rendered, Visits, view_of
 
@@ -207,6 +208,34 @@ def test_a_view_is_the_part_around_the_face() -> None:
     scale = PREVIEW_PX / 1440
     assert face.box == pytest.approx((420 * scale, 320 * scale, 1020 * scale, 1120 * scale))
     assert view_of(source, []).box == (0, 0, 3000, 2000)
+
+
+def test_a_fault_of_the_studio_is_told_as_one_and_logged(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And not as one of the page: only what the page did not send, or sent in another kind, is its own."""
+
+    def broken(*_: object) -> None:
+        raise KeyError("visit")  # as from a line of the studio itself
+
+    functions = {function.__name__: function for function in server_functions(studio)}
+    monkeypatch.setattr(studio, "draw", broken)
+    sent: dict[str, Any] = {"visit": "somebody", "seed": 7, "domain": "human"}
+    told = asyncio.run(functions["draw"](sent))
+    assert told == {"error": "the studio failed at this request: its log says why"}
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+    unknown = {"error": "the page asked for something unknown: load it again"}
+    for wrong in ({}, {**sent, "visit": 5}, [], None):
+        assert asyncio.run(functions["draw"](wrong)) == unknown
+    assert asyncio.run(functions["keep"]({"asked": [], "name": "x"})) == unknown
+    assert len(caplog.records) == 1
+    monkeypatch.setattr(studio, "copy", refusing)
+    told = asyncio.run(functions["copy"]({"visit": "somebody", "path": "x", "units": True}))
+    assert told == {"error": "the model m cannot be loaded here: the studio's log says why"}
+
+
+def refusing(*_: object) -> None:
+    raise LoadingError("the model m cannot be loaded here: the server's log says why")
 
 
 def test_pages_that_were_quiet_longest_go_first(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from pixelsmile.editing.edit_files import OutputFormat
 from pixelsmile.editing.options import MAX_STEPS
-from pixelsmile.errors import InputError, PixelSmileError
+from pixelsmile.errors import InputError
 from pixelsmile.results import PictureFormat, check_animation
 from pixelsmile.version import __version__
 from pixelsmile.web.studio.asked import MAX_SWEEP, Asked
@@ -173,8 +173,8 @@ class _Rendering:
             packed = await self._studio.pack(
                 read_asked(value).visit, form_of(self._studio.form, format_, quality)
             )
-        except PixelSmileError as error:
-            return [_told(Told(str(error), error=True)), skip, skip]
+        except Exception as error:
+            return [_told(Told(refusal(error), error=True)), skip, skip]
         return [skip if packed is None else _told(Told(f"ready as {format_}")), *_downloads(packed)]
 
 

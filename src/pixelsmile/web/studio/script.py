@@ -77,17 +77,27 @@ def server_functions(studio: Studio) -> list[Answering]:
     async def keep(data: dict[str, Any]) -> dict[str, Any]:
         return {"text": preset_text(read_asked(data["asked"]), data["name"])}
 
-    named = {"open": open_, "draw": draw, "preview": preview, "copy": copy, "preset": preset, "keep": keep}
-    return [_answering(name, function) for name, function in named.items()]
+    return [
+        _answering("open", open_, visit=str, path=str, name=str),
+        _answering("draw", draw, visit=str, seed=int, domain=str),
+        _answering("preview", preview),
+        _answering("copy", copy, visit=str, path=str, units=bool),
+        _answering("preset", preset, text=str),
+        _answering("keep", keep, asked=dict, name=str),
+    ]
 
 
-def _answering(name: str, function: Answering) -> Answering:
+def _answering(name: str, function: Answering, /, **fields: type) -> Answering:
+    """fields: what the page must have sent, by its name and kind; what is read as a whole refuses itself."""
+
     async def answer(data: dict[str, Any]) -> dict[str, Any]:
+        sent = data if isinstance(data, dict) else {}
+        if not all(isinstance(sent.get(field), kind) for field, kind in fields.items()):
+            return {"error": _UNKNOWN}  # of an older studio, say
         try:
             return await function(data)
         except Exception as error:
-            unknown = isinstance(error, KeyError | TypeError)
-            return {"error": _UNKNOWN if unknown else refusal(error)}
+            return {"error": refusal(error)}
 
     answer.__name__ = name
     return answer

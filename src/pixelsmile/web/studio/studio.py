@@ -321,10 +321,10 @@ class Studio:
 
 def refusal(error: Exception) -> str:
     """What a person is told of an error; what is the studio's own fault stands in its log."""
-    if isinstance(error, PixelSmileError):
-        return str(error)
-    _log.error("the studio failed", exc_info=error)
-    return str(own_fault(error)).replace("the server", "the studio")
+    if not isinstance(error, PixelSmileError):
+        _log.error("the studio failed", exc_info=error)
+        error = own_fault(error)
+    return str(error).replace("the server", "the studio")
 
 
 def data_url(data: bytes) -> str:
