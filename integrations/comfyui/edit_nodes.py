@@ -32,7 +32,7 @@ from pixelsmile.faces.detectors import DETECTORS
 from pixelsmile.portraits.action_units import SIGNED, UNITS
 
 from .pixels import images_of, pictures_of
-from .work import Faces, Job, edit_batch, geometric_editor, node_words
+from .work import Faces, Job, edit_batch, geometric_editor, moved_sliders, node_words
 
 _log = logging.getLogger(__name__)
 
@@ -168,16 +168,14 @@ class Blend(io.ComfyNode):
             display_name="Blend of Expressions (PixelSmile)",
             category=CATEGORY,
             description="A mixture of expressions, each with its own weight.",
-            inputs=[_slider(name) for name in EXPRESSIONS],
+            inputs=_sliders(EXPRESSIONS),
             outputs=[ExpressionType.Output("expression", "expression")],
         )
 
     @classmethod
     def execute(cls, **weights: float) -> io.NodeOutput:
         with node_words():
-            return io.NodeOutput(
-                Request(blend={name: weights[name] for name in EXPRESSIONS if weights[name]}).checked()
-            )
+            return io.NodeOutput(Request(blend=moved_sliders(weights, EXPRESSIONS)).checked())
 
 
 class ActionUnits(io.ComfyNode):
@@ -190,22 +188,29 @@ class ActionUnits(io.ComfyNode):
             display_name="Action Units (PixelSmile)",
             category=CATEGORY,
             description="Single muscles of the face (FACS), for the editor `geometric` and the preview.",
-            inputs=[_slider(name, -1.0 if name in SIGNED else 0.0) for name in UNITS],
+            inputs=_sliders(UNITS),
             outputs=[ExpressionType.Output("expression", "expression")],
         )
 
     @classmethod
     def execute(cls, **units: float) -> io.NodeOutput:
         with node_words():
-            return io.NodeOutput(
-                Request(units={name: units[name] for name in UNITS if units[name]}).checked()
-            )
+            return io.NodeOutput(Request(units=moved_sliders(units, UNITS)).checked())
 
 
-def _slider(name: str, least: float = 0.0) -> Any:
-    return io.Float.Input(
-        name, default=0.0, min=least, max=1.0, step=0.05, display_mode=io.NumberDisplay.slider
-    )
+def _sliders(names: Sequence[str]) -> list[Any]:
+    """One for each name: from 0, or from -1 where it goes both ways, to 1."""
+    return [
+        io.Float.Input(
+            name,
+            default=0.0,
+            min=-1.0 if name in SIGNED else 0.0,
+            max=1.0,
+            step=0.05,
+            display_mode=io.NumberDisplay.slider,
+        )
+        for name in names
+    ]
 
 
 def _edit_inputs() -> list[Any]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -38,6 +38,16 @@ _OPTIONS = (
 
 Faces = list[list[Face]]  # of each picture of a batch, as they are numbered
 Follow = Callable[[int, int], None]  # told how much is done, of how much
+
+
+def moved_sliders(values: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """The sliders that are not at rest, in the order of their names. InputError where all are."""
+    moved = {name: values[name] for name in names if values[name]}
+    if not moved:
+        raise InputError(
+            "all sliders are at 0: move one (for the neutral face, any expression at strength 0)"
+        )
+    return moved
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from integrations.comfyui.work import (
     edit_batch,
     find_faces,
     geometric_editor,
+    moved_sliders,
     node_words,
     paste_face,
     score_picture,
@@ -54,6 +55,12 @@ def test_a_batch_is_what_the_session_makes(photo):
     assert [one["request"] for one in json.loads(settings)] == ["happy", "happy"]
     assert seen[-1][0] == seen[-1][1]
     assert seen == sorted(seen)
+
+
+def test_sliders_at_rest_are_left_out_and_one_must_move():
+    assert moved_sliders({"b": -0.5, "a": 0.0, "c": 1.0}, ["a", "b", "c"]) == {"b": -0.5, "c": 1.0}
+    with pytest.raises(InputError, match="all sliders are at 0: move one"):
+        moved_sliders({"a": 0.0}, ["a"])
 
 
 def test_edits_are_marked_unless_nothing_was_edited(photo):
