@@ -4,17 +4,38 @@ import argparse
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
+from pixelsmile.cli.parsing import whole_number
+from pixelsmile.errors import PixelSmileError
+
+T = TypeVar("T")
 Records = Iterator[dict[str, Any]]
 Stages = Iterator[tuple[str, Records]]  # a stage runs as its records are read
 
 log = logging.getLogger("recipe")
+
+
+def checked(read: Callable[[str], T]) -> Callable[[str], T]:
+    """An argparse type: what the product's commands read so, refused as argparse refuses."""
+
+    def parse(text: str) -> T:
+        try:
+            return read(text)
+        except PixelSmileError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse
+
+
+def whole(least: int = 1) -> Callable[[str], int]:
+    """An argparse type: a whole number from `least` on."""
+    return checked(whole_number("the number", least))
 
 
 def recipe_parser(
@@ -28,8 +49,8 @@ def recipe_parser(
     parser = argparse.ArgumentParser(prog=f"python -m recipes.{name}", description=summary)
     parser.add_argument("--work", type=Path, default=Path(work), help="where stages keep what they made")
     parser.add_argument("--out", type=Path, default=None, help="what is finished (default: in WORK)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
-    parser.add_argument("--threads", type=int, default=None, help="of torch; default: its own choice")
+    parser.add_argument("--workers", type=whole(), default=os.cpu_count() or 1, help="processes that draw")
+    parser.add_argument("--threads", type=whole(), default=None, help="of torch; default: its own choice")
     parser.add_argument(
         "--device",
         default=device or ("cuda" if torch.cuda.is_available() else "cpu"),
@@ -43,7 +64,10 @@ def begin(parser: argparse.ArgumentParser, result: str) -> argparse.Namespace:
     options = parser.parse_args()
     start_log()
     options.out = options.out or options.work / result
-    options.device = torch.device(options.device)
+    try:
+        options.device = torch.device(options.device)
+    except RuntimeError:
+        parser.error(f"argument --device: {options.device!r} is no device: give cpu, cuda or cuda:1")
     if options.threads:
         torch.set_num_threads(options.threads)
     return options

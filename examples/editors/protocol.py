@@ -17,6 +17,7 @@ import argparse
 import gc
 import hashlib
 import json
+import math
 import os
 import sys
 import traceback
@@ -99,6 +100,21 @@ def file(text: str) -> Path:
     if not Path(text).is_file():
         raise argparse.ArgumentTypeError(f"there is no file {text!r}")
     return Path(text).resolve()
+
+
+def whole(text: str) -> int:
+    """An option's type: a whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
+def real(text: str) -> float:
+    """An option's type: a number that is finite."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is not finite")
+    return number
 
 
 def target_file(text: str) -> tuple[str, Path]:

@@ -19,7 +19,7 @@ from recipes.ablations.jobs import (
     run_all,
 )
 from recipes.ablations.table import Edits, ablation_table, as_json, as_markdown
-from recipes.command_line import start_log
+from recipes.command_line import start_log, whole
 from recipes.commands import run_command
 
 log = logging.getLogger("recipe")
@@ -30,16 +30,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m recipes.ablations", description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--domain", choices=("human", "anime"), default="human")
-    parser.add_argument("--triplets", type=int, default=1200, help="that are drawn")
-    parser.add_argument("--samples", type=int, default=64, help="of the benchmark")
+    parser.add_argument("--triplets", type=whole(), default=1200, help="that are drawn")
+    parser.add_argument("--samples", type=whole(), default=64, help="of the benchmark")
     parser.add_argument(
         "--strengths", nargs="+", default=["0.25", "0.5", "1"], metavar="S", help="of its sweeps"
     )
-    parser.add_argument("--seeds", type=int, default=3, help="trainings of each variant")
+    parser.add_argument("--seeds", type=whole(), default=3, help="trainings of each variant")
     parser.add_argument(
         "--set", action="append", default=[], help="of every training, like run.num_steps=600"
     )
-    parser.add_argument("--parallel", type=int, default=2, help="trainings at a time")
+    parser.add_argument("--parallel", type=whole(), default=2, help="trainings at a time")
     parser.add_argument("--table", action="store_true", help="only print what is there")
     arguments = parser.parse_args()
     start_log()

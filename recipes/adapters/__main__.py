@@ -10,7 +10,7 @@ from pixelsmile.errors import ModelError
 from pixelsmile.expressions import DOMAINS
 from pixelsmile.training.run_folder import ADAPTER_NAME
 from recipes.adapters.stages import STAGES, commands, install
-from recipes.command_line import start_log
+from recipes.command_line import start_log, whole
 from recipes.commands import run_command
 
 log = logging.getLogger("recipe")
@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m recipes.adapters", description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("runs/adapters"))
     parser.add_argument("--domain", choices=DOMAINS, required=True)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="that it may use")
+    parser.add_argument("--threads", type=whole(), default=os.cpu_count() or 1, help="that it may use")
     parser.add_argument(
         "--into", type=Path, metavar="MODEL", help="a folder like the embedded one, to be given it"
     )

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pixelsmile.benchmarks.ffe.results import load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.cli.parsing import positive_number
 from pixelsmile.errors import PixelSmileError
 from pixelsmile.expressions import DOMAINS
 from recipes.ablations.jobs import Job, run_all
-from recipes.command_line import start_log
+from recipes.command_line import checked, start_log, whole
 from recipes.commands import run_command
 from recipes.controls.jobs import (
     ROWS,
@@ -57,16 +58,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", default="embedded", help="the base: embedded, or a folder like it")
     parser.add_argument("--domain", action="append", choices=DOMAINS, help="default: both")
     parser.add_argument("--method", action="append", choices=ROWS, help="of the rows; default: all")
-    parser.add_argument("--seed", action="append", type=int, help="of the trainings; default: 0, 1 and 2")
-    parser.add_argument("--triplets", type=int, default=1200, help="that are drawn, of each kind")
-    parser.add_argument("--samples", type=int, default=64, help="of the benchmark")
+    parser.add_argument(
+        "--seed", action="append", type=whole(0), help="of the trainings; default: 0, 1 and 2"
+    )
+    parser.add_argument("--triplets", type=whole(), default=1200, help="that are drawn, of each kind")
+    parser.add_argument("--samples", type=whole(), default=64, help="of the benchmark")
     parser.add_argument(
         "--strengths", nargs="+", default=["0", "0.25", "0.5", "0.75", "1"], metavar="S", help="of its sweeps"
     )
-    parser.add_argument("--budget", type=float, default=300.0, help="CPU seconds of a training (default 300)")
-    parser.add_argument("--steps", type=int, help="of every training, in place of an equal cost")
+    parser.add_argument(
+        "--budget",
+        type=checked(positive_number("budget")),
+        default=300.0,
+        help="CPU seconds of a training (default 300)",
+    )
+    parser.add_argument("--steps", type=whole(), help="of every training, in place of an equal cost")
     parser.add_argument("--set", action="append", default=[], help="of every training, like model.device=cpu")
-    parser.add_argument("--parallel", type=int, default=2, help="jobs at a time")
+    parser.add_argument("--parallel", type=whole(), default=2, help="jobs at a time")
     parser.add_argument("--table", action="store_true", help="only print what is there")
     return parser
 

@@ -38,11 +38,11 @@ from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.folders import find_model
 from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.requests import Request
-from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain, confusing_partner
+from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain, confusing_partner, parse_strength
 from pixelsmile.portraits import action_units, render, sample_identity
 from pixelsmile.portraits.damage import damage_of
 from pixelsmile.portraits.nearest import DrawnPerson
-from recipes.command_line import mean_or_none, rounded, write_report
+from recipes.command_line import checked, mean_or_none, rounded, whole, write_report
 from recipes.embedded.pairs import confused_label
 from recipes.embedded.plan import PicturePlan
 
@@ -323,9 +323,9 @@ def main() -> None:
     """Measure and write the report; prints it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="embedded")
-    parser.add_argument("--identities", type=int, default=200)
-    parser.add_argument("--strengths", type=float, nargs="+", default=[1.0])
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--identities", type=whole(), default=200)
+    parser.add_argument("--strengths", type=checked(parse_strength), nargs="+", default=[1.0])
+    parser.add_argument("--processes", type=whole(), default=os.cpu_count() or 1)
     parser.add_argument("--damage", action="store_true", help="of one edit of each identity and strength")
     parser.add_argument("--trained", action="store_true", help="on identities that it was trained on")
     parser.add_argument("--out", type=Path, default=None, help="default: quality.json in the model's folder")

@@ -16,10 +16,11 @@ from PIL import Image, ImageDraw, ImageOps
 
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.requests import Request
-from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain
+from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain, parse_strength
 from pixelsmile.portraits import action_units, render, sample_identity
 from pixelsmile.portraits.nearest import DrawnPerson
 from pixelsmile.results.grid import format_strength
+from recipes.command_line import checked, whole
 from recipes.embedded.plan import PicturePlan
 
 STRENGTHS = (0.0, 0.5, 1.0, 1.5)
@@ -64,9 +65,9 @@ def main() -> None:
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--adapter", default="none", help="none (default), own (the model's), or an adapter")
     parser.add_argument("--domain", choices=DOMAINS, required=True)
-    parser.add_argument("--people", type=int, default=20)
-    parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS)
-    parser.add_argument("--threads", type=int, default=None, help="of torch; default: its own choice")
+    parser.add_argument("--people", type=whole(), default=20)
+    parser.add_argument("--strengths", type=checked(parse_strength), nargs="+", default=STRENGTHS)
+    parser.add_argument("--threads", type=whole(), default=None, help="of torch; default: its own choice")
     parser.add_argument("--out", type=Path, default=Path("sheets"), help="the folder of the pages")
     arguments = parser.parse_args()
     if arguments.threads:

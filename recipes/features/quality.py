@@ -32,7 +32,7 @@ from pixelsmile.hashing import sha256_file
 from pixelsmile.networks.convolutional import WEIGHTS_FILE
 from pixelsmile.networks.expression_features import DrawnFeaturesConfig, look_through
 from pixelsmile.portraits import NUM_VARIANTS, action_units
-from recipes.command_line import rounded, run, start_log, write_report
+from recipes.command_line import rounded, run, start_log, whole, write_report
 from recipes.features.plan import Plan
 from recipes.features.windows import reconstructions
 from recipes.pictures import load_autoencoder, to_tensor, worker_map
@@ -166,8 +166,8 @@ def main() -> None:
     """Measure the encoder and write the report beside it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--encoder", type=Path, required=True, help="the folder of a finished recipe")
-    parser.add_argument("--people", type=int, default=40, help="in each domain")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
+    parser.add_argument("--people", type=whole(), default=40, help="in each domain")
+    parser.add_argument("--workers", type=whole(), default=os.cpu_count() or 1, help="processes that draw")
     arguments = parser.parse_args()
     start_log()
     run([("people", measure_folder(arguments.encoder, Plan(), arguments.people, arguments.workers))])

@@ -31,7 +31,7 @@ from pixelsmile.judges.marks import Scale, apart, missing
 from pixelsmile.portraits import NUM_VARIANTS, ActionUnits, action_units, render, sample_identity
 from pixelsmile.store.publication import write_file
 from recipes.augmentation import through_jpeg
-from recipes.command_line import start_log
+from recipes.command_line import start_log, whole
 from recipes.judge.quality import reconstruction
 
 VERSION = "drawn-marks-1"
@@ -199,7 +199,7 @@ def main() -> None:
     """Calibrate, and write the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--judge", type=Path, default=None, help="its folder (default: the one that ships)")
-    parser.add_argument("--people", type=int, default=MarksPlan().num_people, help="in each domain")
+    parser.add_argument("--people", type=whole(), default=MarksPlan().num_people, help="in each domain")
     parser.add_argument("--out", type=Path, default=None, help=f"default: {CALIBRATION_FILE} in that folder")
     arguments = parser.parse_args()
     start_log()

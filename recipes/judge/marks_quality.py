@@ -37,7 +37,7 @@ from pixelsmile.judges.judge import (
     truth_alignment_sample,
 )
 from pixelsmile.store.publication import write_file
-from recipes.command_line import rounded, start_log
+from recipes.command_line import rounded, start_log, whole
 from recipes.judge.marks import DAMAGES, EditTask, Ruin, task_of
 from recipes.judge.quality import reconstruction
 
@@ -170,7 +170,7 @@ def main() -> None:
     """Test the markers and write the report; prints it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--judge", type=Path, default=None, help="its folder (default: the one that ships)")
-    parser.add_argument("--people", type=int, default=MarksTest().num_people, help="in each domain")
+    parser.add_argument("--people", type=whole(), default=MarksTest().num_people, help="in each domain")
     parser.add_argument("--out", type=Path, default=None, help=f"default: {QUALITY_FILE} in that folder")
     arguments = parser.parse_args()
     start_log()

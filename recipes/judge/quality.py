@@ -38,7 +38,7 @@ from pixelsmile.judges.judge import (
     Verdict,
 )
 from pixelsmile.portraits import NUM_VARIANTS, action_units, draw_portrait, sample_identity
-from recipes.command_line import mean_or_none, rounded, write_report
+from recipes.command_line import mean_or_none, rounded, whole, write_report
 from recipes.judge.plan import PicturePlan
 from recipes.pictures import worker_map
 
@@ -334,16 +334,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--judge", type=Path, required=True, help="the folder of a finished recipe")
     parser.add_argument(
-        "--people", type=int, default=JudgeTest().num_drawn, help="that are drawn, in each domain"
+        "--people", type=whole(), default=JudgeTest().num_drawn, help="that are drawn, in each domain"
     )
     parser.add_argument(
-        "--reconstructed", type=int, default=JudgeTest().num_reconstructed, help="people, in each domain"
+        "--reconstructed", type=whole(), default=JudgeTest().num_reconstructed, help="people, in each domain"
     )
-    parser.add_argument("--edited", type=int, default=JudgeTest().num_edited, help="people, in each domain")
+    parser.add_argument(
+        "--edited", type=whole(), default=JudgeTest().num_edited, help="people, in each domain"
+    )
     parser.add_argument(
         "--photographs", type=Path, nargs="+", default=[], help="folders of pictures to refuse"
     )
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--processes", type=whole(), default=os.cpu_count() or 1)
     parser.add_argument(
         "--detector", type=Path, default=None, help="its folder (default: the one that ships)"
     )

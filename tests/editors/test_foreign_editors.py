@@ -295,6 +295,11 @@ def test_what_is_no_picture_is_said(start):
         (f"--repository {EXAMPLES} --model-path .", "is no checkout of it: there is no inference.py in it"),
         (f"--repository {STAND_INS / 'step1x-edit'} --model-path nowhere", "there is no folder 'nowhere'"),
         (f"--repository {STAND_INS / 'step1x-edit'}", "the following arguments are required: --model-path"),
+        (
+            f"--repository {STAND_INS / 'step1x-edit'} --model-path . --steps -1",
+            "'-1' is no whole number",
+        ),
+        (f"--repository {STAND_INS / 'step1x-edit'} --model-path . --cfg inf", "'inf' is not finite"),
     ],
 )
 def test_wrong_options_are_said_in_the_reason(start, tmp_path, options, words):

@@ -1,13 +1,17 @@
 """What recipes share: whole folders, plans that are not mixed, and where the result lies."""
 
+import argparse
 import importlib
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from pixelsmile.errors import InputError
+from pixelsmile.expressions import parse_strength
+from recipes.command_line import checked, whole
 from recipes.work_folder import publish, require_same_plan, whole_folder
 
 
@@ -68,3 +72,31 @@ def test_the_result_lies_in_the_work_folder(recipe, monkeypatch):
         module.main()
     (work, default), (_, named) = places
     assert (work, default.parent, named) == (Path("runs/more"), Path("runs/more"), Path("elsewhere"))
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "said"),
+    [
+        (whole(), "0", "the number 0 is out of range: use a whole number of at least 1"),
+        (whole(), "1.5", "the number '1.5' is not a whole number"),
+        (checked(parse_strength), "nan", "strength"),
+    ],
+)
+def test_numbers_of_recipes_are_refused_as_options_are(read, text, said, capsys):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--number", type=read)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--number", text])
+    assert f"error: argument --number: {said}" in capsys.readouterr().err
+    assert parser.parse_args(["--number", "2"]).number == 2
+
+
+@pytest.mark.parametrize("folder", ["recipes", "examples"])
+def test_no_option_takes_any_number(folder):
+    """Where -1, nan and inf end in a traceback, or in nothing at all."""
+    found = [
+        str(file)
+        for file in (Path(__file__).parents[2] / folder).rglob("*.py")
+        if re.search(r"type=(int|float)\b", file.read_text())
+    ]
+    assert found == []

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from PIL import Image
-from protocol import Job, RefusedError, arguments, checkout, serve, target_file
+from protocol import Job, RefusedError, arguments, checkout, real, serve, target_file, whole
 
 THEIRS = {"happy": "person_smile.pt", "surprised": "person_surprised.pt"}
 KEPT = 4  # inversions, the newest
@@ -134,9 +134,9 @@ if __name__ == "__main__":
     )
     parser.add_argument("--caption", default="a photo of a person", help="what the picture is inverted with")
     parser.add_argument("--subject", default="person", help="the word in it that the delta is added to")
-    parser.add_argument("--full-scale", type=float, default=10.0, help="the delta's scale at strength 1")
+    parser.add_argument("--full-scale", type=real, default=10.0, help="the delta's scale at strength 1")
     parser.add_argument(
-        "--inversion-strength", type=float, default=0.8, help="less changes less of the picture"
+        "--inversion-strength", type=real, default=0.8, help="less changes less of the picture"
     )
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--steps", type=whole, default=4)
     serve(Editor, parser)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from protocol import Edit, Job, arguments, folder, full, serve
+from protocol import Edit, Job, arguments, folder, full, real, serve, whole
 
 # Must lie where the embedding of the words lies: the repository's app.py.
 TOGETHER = (
@@ -135,11 +135,11 @@ def filled(model, weights: Path):
 if __name__ == "__main__":
     parser = arguments("BAGEL", repository="inferencer.py")
     parser.add_argument("--model-path", type=folder, required=True, help="the folder of BAGEL-7B-MoT")
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--cfg-text", type=float, default=4.0)
-    parser.add_argument("--cfg-image", type=float, default=2.0)
-    parser.add_argument("--cfg-from", type=float, default=0.0, help="guide from that share of the steps on")
-    parser.add_argument("--shift", type=float, default=3.0)
+    parser.add_argument("--steps", type=whole, default=50)
+    parser.add_argument("--cfg-text", type=real, default=4.0)
+    parser.add_argument("--cfg-image", type=real, default=2.0)
+    parser.add_argument("--cfg-from", type=real, default=0.0, help="guide from that share of the steps on")
+    parser.add_argument("--shift", type=real, default=3.0)
     parser.add_argument("--renorm", default="text_channel", choices=("global", "channel", "text_channel"))
     parser.add_argument("--think", action="store_true", help="let it write about the edit before it makes it")
     serve(load, parser)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from PIL import Image
-from protocol import Job, RefusedError, arguments, serve, target_file
+from protocol import Job, RefusedError, arguments, real, serve, target_file, whole
 
 SIDE = 512
 GUIDANCE = 7.5
@@ -166,8 +166,8 @@ if __name__ == "__main__":
         "--base", default="CompVis/stable-diffusion-v1-4", help="a folder, or an id of the hub"
     )
     parser.add_argument("--caption", default="photo of a person", help="what the picture is inverted with")
-    parser.add_argument("--full-scale", type=float, default=4.0, help="the LoRA's scale at strength 1")
-    parser.add_argument("--start-noise", type=int, default=500, help="timestep at which the slider goes on")
+    parser.add_argument("--full-scale", type=real, default=4.0, help="the LoRA's scale at strength 1")
+    parser.add_argument("--start-noise", type=whole, default=500, help="timestep at which the slider goes on")
     parser.add_argument("--train-method", default="noxattn", help="that the slider was trained with")
-    parser.add_argument("--rank", type=int, default=4, help="of the slider")
+    parser.add_argument("--rank", type=whole, default=4, help="of the slider")
     serve(Editor, parser)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from PIL import Image
-from protocol import Job, arguments, folder, full, serve
+from protocol import Job, arguments, folder, full, real, serve, whole
 
 
 class Editor:
@@ -82,6 +82,6 @@ if __name__ == "__main__":
     parser.add_argument(
         "--base", default="black-forest-labs/FLUX.1-Kontext-dev", help="a folder, or an id of the hub"
     )
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--guidance", type=float, default=3.5)
+    parser.add_argument("--steps", type=whole, default=30)
+    parser.add_argument("--guidance", type=real, default=3.5)
     serve(Editor, parser)

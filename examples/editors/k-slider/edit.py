@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from protocol import Edit, Job, RefusedError, arguments, folder, serve
+from protocol import Edit, Job, RefusedError, arguments, folder, serve, whole
 
 
 def load(options: argparse.Namespace) -> Edit:
@@ -66,8 +66,8 @@ if __name__ == "__main__":
     parser.add_argument(
         "--base", default="black-forest-labs/FLUX.1-Kontext-dev", help="a folder, or an id of the hub"
     )
-    parser.add_argument("--steps", type=int, default=14, help="14 in the repository's test, 28 in its demo")
+    parser.add_argument("--steps", type=whole, default=14, help="14 in the repository's test, 28 in its demo")
     parser.add_argument(
-        "--side", type=int, help="of the square that is edited: 1024 in its test, 512 in training"
+        "--side", type=whole, help="of the square that is edited: 1024 in its test, 512 in training"
     )
     serve(load, parser)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from protocol import Edit, Job, arguments, folder, full, serve
+from protocol import Edit, Job, arguments, folder, full, real, serve, whole
 
 # The default of the repository's inference.py: its numbers were made with it.
 NEGATIVE_PROMPT = (
@@ -56,10 +56,10 @@ def load(options: argparse.Namespace) -> Edit:
 if __name__ == "__main__":
     parser = arguments("OmniGen2", repository="omnigen2/pipelines/omnigen2/pipeline_omnigen2.py")
     parser.add_argument("--model-path", type=folder, required=True, help="the folder of the weights")
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--text-guidance", type=float, default=5.0)
+    parser.add_argument("--steps", type=whole, default=50)
+    parser.add_argument("--text-guidance", type=real, default=5.0)
     parser.add_argument(
-        "--image-guidance", type=float, default=2.0, help="1.2 to 2 for edits, say the authors"
+        "--image-guidance", type=real, default=2.0, help="1.2 to 2 for edits, say the authors"
     )
     parser.add_argument("--negative-prompt", default=NEGATIVE_PROMPT)
     parser.add_argument("--offload", action="store_true", help="about half the memory")

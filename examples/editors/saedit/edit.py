@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from PIL import Image
-from protocol import Job, RefusedError, arguments, file, serve
+from protocol import Job, RefusedError, arguments, file, real, serve
 
 THEIRS = {"happy": "smiling_man", "surprised": "surprised_woman", "fear": "terrified_child"}
 # For the other expressions, pairs as theirs are: this word where theirs about the man says "smiling".
@@ -124,5 +124,5 @@ if __name__ == "__main__":
     parser.add_argument(
         "--prompts", type=file, help='JSON, by source: {"0007": ["a portrait of an old woman", "woman"]}'
     )
-    parser.add_argument("--full-factor", type=float, default=0.8, help="its factor at strength 1")
+    parser.add_argument("--full-factor", type=real, default=0.8, help="its factor at strength 1")
     serve(Editor, parser)

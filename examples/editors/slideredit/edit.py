@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from protocol import Edit, Job, arguments, file, serve
+from protocol import Edit, Job, arguments, file, real, serve, whole
 
 
 def load(options: argparse.Namespace) -> Edit:
@@ -52,10 +52,10 @@ if __name__ == "__main__":
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--gstlora", type=file, help="one slider for the whole instruction: .safetensors")
     which.add_argument("--stlora", type=file, help="a slider for each instruction: .pt")
-    parser.add_argument("--rank", type=int, default=16, help="of the STLoRA")
+    parser.add_argument("--rank", type=whole, default=16, help="of the STLoRA")
     parser.add_argument(
         "--base", default="black-forest-labs/FLUX.1-Kontext-dev", help="a folder, or an id of the hub"
     )
-    parser.add_argument("--alpha-at-0", type=float, default=1.0, help="its slider at strength 0")
-    parser.add_argument("--alpha-at-1", type=float, default=-1.0, help="and at strength 1")
+    parser.add_argument("--alpha-at-0", type=real, default=1.0, help="its slider at strength 0")
+    parser.add_argument("--alpha-at-1", type=real, default=-1.0, help="and at strength 1")
     serve(load, parser)

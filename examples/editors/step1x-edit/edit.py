@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from protocol import Edit, Job, arguments, folder, full, serve
+from protocol import Edit, Job, arguments, folder, full, real, serve, whole
 
 
 def load(options: argparse.Namespace) -> Edit:
@@ -45,9 +45,9 @@ if __name__ == "__main__":
     parser = arguments("Step1X-Edit", repository="inference.py")
     parser.add_argument("--model-path", type=folder, required=True, help="the folder of the weights")
     parser.add_argument("--dit", default="step1x-edit-i1258.safetensors", help="the transformer's file in it")
-    parser.add_argument("--steps", type=int, default=28)
-    parser.add_argument("--cfg", type=float, default=6.0)
-    parser.add_argument("--size-level", type=int, default=512, help="edit at that many pixels squared")
+    parser.add_argument("--steps", type=whole, default=28)
+    parser.add_argument("--cfg", type=real, default=6.0)
+    parser.add_argument("--size-level", type=whole, default=512, help="edit at that many pixels squared")
     parser.add_argument("--offload", action="store_true", help="26 to 29 GB instead of 42 to 50, slower")
     parser.add_argument("--quantized", action="store_true", help="fp8 weights")
     serve(load, parser)

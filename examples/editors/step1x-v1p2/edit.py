@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from protocol import Edit, Job, arguments, full, serve
+from protocol import Edit, Job, arguments, full, real, serve, whole
 
 
 def load(options: argparse.Namespace) -> Edit:
@@ -43,9 +43,9 @@ if __name__ == "__main__":
     parser.add_argument(
         "--model", default="stepfun-ai/Step1X-Edit-v1p2", help="a folder, or an id of the hub"
     )
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--cfg", type=float, default=6.0)
-    parser.add_argument("--size-level", type=int, default=1024, help="edit at that many pixels squared")
+    parser.add_argument("--steps", type=whole, default=50)
+    parser.add_argument("--cfg", type=real, default=6.0)
+    parser.add_argument("--size-level", type=whole, default=1024, help="edit at that many pixels squared")
     parser.add_argument("--no-thinking", action="store_true", help="take the prompt as it is")
     parser.add_argument("--no-reflection", action="store_true", help="edit once; otherwise up to three times")
     parser.add_argument("--offload", action="store_true", help="parts that rest lie in main memory")

@@ -24,7 +24,7 @@ from pixelsmile.faces.detectors.drawn import DrawnDetector
 from pixelsmile.faces.face import Face
 from pixelsmile.portraits import draw_portrait, sample_identity
 from recipes.augmentation import damaged
-from recipes.command_line import mean_or_none, rounded, write_report
+from recipes.command_line import mean_or_none, rounded, whole, write_report
 from recipes.faces.detector.backgrounds import KINDS
 from recipes.faces.detector.objective import must_be_found
 from recipes.faces.detector.plan import Plan
@@ -315,8 +315,8 @@ def main() -> None:
     """Measure and write the report; prints it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--detector", type=Path, required=True, help="the folder of a finished recipe")
-    parser.add_argument("--identities", type=int, default=100, help="in each domain")
-    parser.add_argument("--scenes", type=int, default=60, help="of each kind")
+    parser.add_argument("--identities", type=whole(), default=100, help="in each domain")
+    parser.add_argument("--scenes", type=whole(), default=60, help="of each kind")
     parser.add_argument("--out", type=Path, default=None, help="default: quality.json beside the weights")
     arguments = parser.parse_args()
     started = time.monotonic()

@@ -31,7 +31,7 @@ from pixelsmile.faces.encoders.encoder import ArrayT, IdentityEncoder
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.faces.encoders.torch_encoder import CONFIG_FILE, WEIGHTS_FILE
 from pixelsmile.hashing import sha256_file
-from recipes.command_line import run, start_log, write_report
+from recipes.command_line import run, start_log, whole, write_report
 from recipes.faces.encoders.plan import Plan
 from recipes.faces.encoders.verification import (
     ANCHOR,
@@ -146,8 +146,10 @@ def main() -> None:
     """Measure the encoders of a folder and write the report beside them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--encoders", type=Path, required=True, help="the folder with a folder an encoder")
-    parser.add_argument("--people", type=int, default=Plan().verification.num_people, help="in each domain")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
+    parser.add_argument(
+        "--people", type=whole(), default=Plan().verification.num_people, help="in each domain"
+    )
+    parser.add_argument("--workers", type=whole(), default=os.cpu_count() or 1, help="processes that draw")
     arguments = parser.parse_args()
     start_log()
     plan = Plan()
