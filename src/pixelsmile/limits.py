@@ -168,6 +168,10 @@ def described(problem: ErrorDetails, kind: type[BaseModel] | None = None) -> str
                 (below, value), *_ = value.items()
                 key = f"{key}.{below}"
             return f"unknown key {one_line(key, _MAX_SHOWN)}: {key_advice(key, kind)}"
+        case "string_pattern_mismatch" if (
+            kind and (field := kind.model_fields.get(key)) and field.description
+        ):
+            reason = f"use {field.description}"  # nobody reads a pattern
         case "value_error":  # a check of ours, which says what it has seen
             reason = problem["msg"].removeprefix("Value error, ")
             return f"{one_line(key, _MAX_SHOWN)}: {reason}" if key else reason

@@ -166,7 +166,10 @@ def test_the_rest_of_an_order() -> None:
         ({"expression": "happy", "strength": "nan"}, "strength is 'nan'"),
         ({"expression": "happy", "strengths": ",".join(["1"] * 30)}, "strengths"),
         ({"expression": "happy", "n": "11"}, "n is '11'"),
-        ({"expression": "happy", "size": "64"}, "size"),
+        (
+            {"expression": "happy", "size": "64"},
+            "size is '64': use auto: as the picture came; or WIDTHxHEIGHT",
+        ),
         ({"expression": "happy", "response_format": "url"}, "response_format"),
         ({"expression": "happy", "output_format": "gif"}, "output_format"),
         ({"expression": "happy", "output_compression": "50"}, "PNG is lossless"),
