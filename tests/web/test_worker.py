@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+import tiny_qwen21
 from PIL import Image
 
 from pixelsmile.editing.edit_files import EditResult
 from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Preview, Progress
+from pixelsmile.editing.family import QWEN_21
 from pixelsmile.editing.model_choice import ModelChoice
 from pixelsmile.editing.pictures import open_source
 from pixelsmile.editing.requests import Request
@@ -285,6 +287,16 @@ def test_a_worker_that_fails_goes_on(started, monkeypatch: pytest.MonkeyPatch) -
     assert "a fault of ours" in str(first.error)
     worker.submit("plain", edit(), second)
     assert levels(second) == [50, 150]
+
+
+def test_a_licence_is_told_with_each_edit_and_other_remarks_to_the_log(tmp_path, caplog) -> None:
+    model = tiny_qwen21.save_model(tmp_path / "mine")
+    desk = Desk(Served({"mine": ModelChoice(str(model), device="cpu")}, "mine", "mine"))
+    assert desk.model("mine").info.remarks == QWEN_21.remarks
+    said = [record.message for record in caplog.records if record.name == "pixelsmile.web.models"]
+    assert [line.partition(":")[0] for line in said] == ["the model mine"] * 2
+    assert "for research and evaluation alone" in said[0]
+    assert "no adapter" in said[1]
 
 
 def test_a_model_that_cannot_be_loaded_says_no_path(tmp_path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pixelsmile.editing.adapters.files import adapter_specs
 from pixelsmile.editing.engine import Engine, EngineInfo
-from pixelsmile.editing.family import EDIT
+from pixelsmile.editing.family import EDIT, FAMILIES
 from pixelsmile.editing.folders import EMBEDDED, GEOMETRIC, is_hub_id
 from pixelsmile.editing.model_choice import ModelChoice, choose_model, load_editor
 from pixelsmile.editing.session import FaceFinder
@@ -166,12 +166,16 @@ class Desk:
             raise LoadingError(
                 f"the model {name} cannot be loaded here: the server's log says why"
             ) from error
+        for remark in engine.info.remarks:
+            _log.warning("the model %s: %s", name, remark)
         return Loaded(engine, _without_paths(engine.info, name))
 
 
 def _without_paths(info: EngineInfo, name: str) -> EngineInfo:
     adapters = tuple({**adapter, "source": Path(str(adapter["source"])).name} for adapter in info.adapters)
-    return replace(info, model=name, adapters=adapters, remarks=())  # whose sentences name files
+    licences = [remark for family in FAMILIES for remark in family.remarks]  # other remarks name files
+    remarks = tuple(remark for remark in info.remarks if remark in licences)
+    return replace(info, model=name, adapters=adapters, remarks=remarks)
 
 
 def _free_memory() -> None:
