@@ -4,7 +4,8 @@
 
 Both train the same adapter on the embedded model with all three terms of the objective, on the same batch of
 drawn portraits, from the same cached latents and prompt embeddings, with the same noise; steps are taken turn
-about. Ours: one forward for both branches, one decode, and what is known of the ground truth from the cache.
+about. Ours: one forward for both branches, one decode of what the encoders look at (beside it: of whole
+pictures), and what is known of the ground truth from the cache.
 The other, as the reference: a forward for each branch, four decodes (two of them of the ground truth), image
 features and identity embeddings of the ground truth in each step, and a face detector for its landmarks. It
 decodes with the stock autoencoder, and in a third column with ours, to tell what that alone makes.
@@ -17,7 +18,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -26,7 +28,7 @@ import torch
 from counts import whole
 from torch import Tensor
 
-from pixelsmile.editing.autoencoder import denormalise
+from pixelsmile.editing.autoencoder import decode_frames, denormalise
 from pixelsmile.editing.components import load_components
 from pixelsmile.editing.devices import DTYPES, place
 from pixelsmile.editing.flow import PATCH, add_noise, unpack
@@ -44,10 +46,11 @@ from pixelsmile.training.adapter import adapter_parameters, add_adapter
 from pixelsmile.training.batch import TrainingBatch, draw_noise
 from pixelsmile.training.cache import TripletCache
 from pixelsmile.training.cache_filling import fill, find_landmarks
-from pixelsmile.training.config import AdapterSettings, ObjectiveSettings
+from pixelsmile.training.config import AdapterSettings, ContrastiveSettings, ObjectiveSettings
 from pixelsmile.training.networks import Networks
 from pixelsmile.training.objective import (
     Objective,
+    cosine_distance,
     counting,
     flow_matching,
     has_face,
@@ -58,8 +61,8 @@ from pixelsmile.training.objective import (
 from pixelsmile.training.step import LatentDecoder, TrainingStep
 from pixelsmile.triplets.drawn import DrawingSettings, draw_triplet
 
-OURS, PLAIN, PLAIN_OUR_DECODER = "ours", "plain", "plain, our decoder"
-KINDS = (OURS, PLAIN, PLAIN_OUR_DECODER)
+OURS, OURS_WHOLE, PLAIN, PLAIN_OUR_DECODER = "ours", "ours, whole decode", "plain", "plain, our decoder"
+KINDS = (OURS, OURS_WHOLE, PLAIN, PLAIN_OUR_DECODER)
 RANK, LEARNING_RATE = 64, 1e-4
 
 
@@ -98,7 +101,8 @@ def prepare(num_triplets: int, device: str, precision: str) -> Setting:
         cached = cache_triplets(Path(scratch), num_triplets, options.size, networks)
     add_adapter(model.transformer, AdapterSettings(rank=RANK), 0)
     decoder = LatentDecoder(model.vae, cached.grid)
-    objective = Objective(ObjectiveSettings(), decoder, image_encoder, identity_encoder)
+    seen = replace(decoder, looked_at=image_encoder.looked_at)
+    objective = Objective(ObjectiveSettings(), seen, image_encoder, identity_encoder)
     step = TrainingStep(model.transformer, objective, lambda _: cached, precision=DTYPES[precision])
     batch = cached.to(placement.device)
     return Setting(networks, detector, image_encoder, identity_encoder, decoder, batch, step)
@@ -124,6 +128,13 @@ def cache_triplets(folder: Path, num_triplets: int, size_px: int, networks: Netw
 def ours(setting: Setting, seeds: Sequence[int]) -> Tensor:
     """The total loss by the product's own step."""
     return setting.step.losses(setting.batch, seeds)["total"]
+
+
+def ours_whole(setting: Setting, seeds: Sequence[int]) -> Tensor:
+    """The same with whole pictures decoded."""
+    step = copy(setting.step)
+    step.objective = replace(step.objective, decode=setting.decoder)
+    return step.losses(setting.batch, seeds)["total"]
 
 
 def plain(setting: Setting, seeds: Sequence[int], our_decoder: bool) -> Tensor:
@@ -196,9 +207,45 @@ def decode_stock(setting: Setting, tokens_BND: Tensor) -> Tensor:
 
 LOSSES: dict[str, Callable[[Setting, Sequence[int]], Tensor]] = {
     OURS: ours,
+    OURS_WHOLE: ours_whole,
     PLAIN: partial(plain, our_decoder=False),
     PLAIN_OUR_DECODER: partial(plain, our_decoder=True),
 }
+
+
+def halved(setting: Setting) -> dict[str, float]:
+    """How far the terms go astray where latents are halved (area) before they are decoded: cosines to what
+    they see, and say to the latents, of whole ones. The ground truth's latents with a little noise."""
+    batch, vae, encoder = setting.batch, setting.networks.components.vae, setting.identity_encoder
+    latents_RCHW = denormalise(vae, unpack(batch.targets, *batch.grid))
+    latents_RCHW = (latents_RCHW + 0.15 * torch.randn_like(latents_RCHW)).requires_grad_(True)
+    landmarks_R52, truths_RF, identities_RI = batch.landmarks, batch.features, batch.identities
+    assert landmarks_R52 is not None
+    assert truths_RF is not None
+    assert identities_RI is not None
+    landmarks = landmarks_R52.cpu().numpy()
+
+    def seen(decoded: Tensor, scale: float) -> dict[str, Tensor]:
+        pictures = decode_frames(vae, decoded)
+        features = setting.image_encoder.features(pictures)
+        crops = align_batch(pictures / 2 + 0.5, scale * landmarks, encoder.size_px)
+        embeddings = encoder.embed(crops)
+        losses = {
+            "contrastive": symmetric_contrastive(features, truths_RF, ContrastiveSettings()).mean(),
+            "identity": cosine_distance(embeddings, identities_RI).mean(),
+        }
+        gradients = {
+            f"gradient of {name}": torch.autograd.grad(loss, latents_RCHW, retain_graph=True)[0]
+            for name, loss in losses.items()
+        }
+        return {"features": features, "embeddings": embeddings, **gradients}
+
+    whole = seen(latents_RCHW, 1.0)
+    half = seen(torch.nn.functional.interpolate(latents_RCHW, scale_factor=0.5, mode="area"), 0.5)
+    return {
+        name: torch.nn.functional.cosine_similarity(half[name].flatten(1), value.flatten(1)).mean().item()
+        for name, value in whole.items()
+    }
 
 
 class Loop:
@@ -291,6 +338,8 @@ def main() -> None:
             f"{memory['peak']:.0f} MiB, {memory['peak'] - memory['before']:.0f} of them by the steps",
             flush=True,
         )
+    astray = ", ".join(f"{name} {cosine:.3f}" for name, cosine in halved(setting).items())
+    print(f"latents halved before they are decoded, cosines to the whole: {astray}")
 
 
 if __name__ == "__main__":

@@ -128,3 +128,17 @@ def test_many_pictures_are_decoded_a_tile_of_pixels_at_a_time(monkeypatch: pytes
         monkeypatch.setattr(autoencoder, "decode_frames", counted)
         torch.testing.assert_close(decode_latents(vae, latents), at_once, rtol=0, atol=1e-5)
     assert seen == [2, 2, 1]
+
+
+@pytest.mark.parametrize("part", [(3, 2, 7, 5), (0, 0, 5, 16), (15, 15, 16, 16)])
+def test_a_part_is_decoded_as_of_the_whole(part: autoencoder.Part) -> None:
+    """Pixels, and what they say of the latents; with layers as the published autoencoder has."""
+    torch.manual_seed(5)
+    vae = AutoencoderKLQwenImage(base_dim=4, z_dim=4, num_res_blocks=2).requires_grad_(False)
+    latents = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(7)).requires_grad_(True)
+    left, top, right, bottom = (8 * place for place in part)
+    whole = decode_frames(vae, latents, clamp=False)[..., top:bottom, left:right]
+    found = decode_frames(vae, latents, clamp=False, part=part)
+    torch.testing.assert_close(found, whole, rtol=0, atol=1e-5)
+    wanted, gradient = (torch.autograd.grad(seen.square().sum(), latents)[0] for seen in (whole, found))
+    torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-4)

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from pixelsmile.faces.alignment import (
     align_batch,
     face_similarity,
     inverse,
+    seen_box,
     similarity,
     template,
     warp,
@@ -128,6 +131,19 @@ def test_a_batch_is_aligned_one_by_one():
         np.testing.assert_allclose(batch[index].permute(1, 2, 0).numpy(), alone, atol=2e-5)
     with pytest.raises(InputError, match="one each"):
         align_batch(torch.zeros(2, 3, 64, 64), landmarks)
+
+
+def test_an_alignment_looks_at_nothing_outside_of_its_box():
+    generator = torch.Generator().manual_seed(1)
+    pictures = torch.rand(2, 3, 60, 80, generator=generator)
+    landmarks = np.stack([0.2 * TEMPLATE_5 + (20, 15), 0.15 * TEMPLATE_5 + (45, 20)])
+    x0, y0, x1, y1 = seen_box(landmarks, 112)
+    outside = torch.ones(60, 80, dtype=torch.bool)
+    outside[math.floor(y0) : math.ceil(y1), math.floor(x0) : math.ceil(x1)] = False
+    assert 0.4 < outside.float().mean() < 0.9
+    wanted = align_batch(pictures, landmarks)
+    torch.testing.assert_close(align_batch(pictures * ~outside, landmarks), wanted)
+    assert not torch.equal(align_batch(pictures * outside, landmarks), wanted)
 
 
 def test_inverse_undoes():

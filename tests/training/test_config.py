@@ -4,10 +4,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pixelsmile.errors import InputError
+from pixelsmile.errors import DeviceError, InputError
 from pixelsmile.limits import known_keys
 from pixelsmile.store.configuration import (
     configuration_text,
@@ -17,6 +18,8 @@ from pixelsmile.store.configuration import (
 )
 from pixelsmile.training import PRESETS, preset_path
 from pixelsmile.training.config import TrainingConfig, config_hash, first_difference, flattened
+from pixelsmile.training.distribution import settled
+from pixelsmile.training.networks import load_networks
 
 MINIMAL = """data:
   triplets: a.jsonl
@@ -286,3 +289,10 @@ def test_a_run_of_before_says_quantise():
 def test_a_folder_is_no_config(tmp_path: Path):
     with pytest.raises(InputError, match="is a folder"):
         read_configuration(tmp_path, TrainingConfig)
+
+
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+def test_a_base_in_few_bits_reaches_the_loading_and_wants_a_gpu(bits):
+    config = parse_configuration(MINIMAL, "my.yaml", TrainingConfig, [f"model.quantization={bits}"])
+    with pytest.raises(DeviceError, match=f"quantization '{bits}' needs a GPU, the device is cpu: leave it"):
+        load_networks(settled(config, torch.device("cpu")), [], torch.device("cpu"))

@@ -19,11 +19,12 @@ from tiny_training import (
 )
 from torch.nn import functional
 
-from pixelsmile.editing.autoencoder import denormalise
+from pixelsmile.editing.autoencoder import decode_frames, denormalise
 from pixelsmile.editing.conditioning import interpolate
 from pixelsmile.editing.flow import unpack
 from pixelsmile.errors import InputError
 from pixelsmile.faces.alignment import align_batch
+from pixelsmile.training import step as step_file
 from pixelsmile.training.adapter import adapter_parameters, add_adapter
 from pixelsmile.training.batch import draw_noise
 from pixelsmile.training.config import (
@@ -34,7 +35,7 @@ from pixelsmile.training.config import (
 )
 from pixelsmile.training.objective import Objective
 from pixelsmile.training.order import SeededTriplet
-from pixelsmile.training.step import LatentDecoder, TrainingStep, checkpoint_blocks
+from pixelsmile.training.step import WHOLE, LatentDecoder, TrainingStep, checkpoint_blocks
 
 SEEDS = (11, 12)
 GRID = (SIZE // 8, SIZE // 8)
@@ -164,9 +165,9 @@ def test_a_step_with_each_term_off(make_step, model, settings, names, num_decode
     decoded, forwards = [], []
     decoder = LatentDecoder(model.vae, GRID)
 
-    def decode(tokens):
+    def decode(tokens, faces):
         decoded.append(len(tokens))
-        return decoder(tokens)
+        return decoder(tokens, faces)
 
     step = make_step(settings, objective={"decode": decode})
     hook = model.transformer.register_forward_hook(lambda *_: forwards.append(1))
@@ -303,6 +304,32 @@ def test_checkpointing_changes_no_gradient(blocks, num_runs, make_step, model):
     assert found.keys() == wanted.keys()
     for name, gradient in wanted.items():
         torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_where_nobody_looks_nothing_is_decoded(make_step, model, batch_of, monkeypatch):
+    """The identity term alone sees the box around its faces; loss and gradient are those of the whole."""
+    batch = batch_of([0, 1])
+    small = dataclasses.replace(batch, landmarks=0.4 * batch.landmarks + 4)
+    settings = ALL.model_copy(update=NO_CONTRASTIVE)
+    parts = []
+
+    def decoded(*arguments, part=None, **options):
+        parts.append(part)
+        return decode_frames(*arguments, part=part, **options)
+
+    monkeypatch.setattr(step_file, "decode_frames", decoded)
+    found = []
+    for looked_at in (WHOLE, None):
+        model.transformer.zero_grad()
+        decoder = LatentDecoder(model.vae, GRID, looked_at=looked_at)
+        losses = make_step(settings, objective={"decode": decoder}).losses(small, SEEDS)
+        losses["total"].backward()
+        weights = adapter_parameters(model.transformer).values()
+        found.append(
+            (losses["identity"], [weight.grad.clone() for weight in weights if weight.grad is not None])
+        )
+    assert parts == [None, (0, 0, 4, 4)]
+    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-7)
 
 
 def test_no_more_blocks_are_checkpointed_than_there_are(model):

@@ -176,6 +176,20 @@ def align_batch(
     return warp_batch(images_BCHW, matrices_B23, (size_px, size_px))
 
 
+def seen_box(landmarks: Sequence[np.ndarray] | np.ndarray, size_px: int = TEMPLATE_PX) -> Box:
+    """The box around all that `align_batch` looks at, in pixels of the picture and perhaps beyond it.
+
+    landmarks: one set (5, 2) or more. InputError where one is no face.
+    """
+    ends = (0.0, float(size_px))
+    corners_43 = np.array([(x, y, 1.0) for x in ends for y in ends])
+    places = np.concatenate(
+        [corners_43 @ inverse(face_similarity(points, size_px)).T for points in landmarks]
+    )
+    (x0, y0), (x1, y1) = places.min(0) - 1, places.max(0) + 1  # bilinear: the next pixel, too
+    return float(x0), float(y0), float(x1), float(y1)
+
+
 def _complex(points_N2: np.ndarray) -> np.ndarray:
     points = np.asarray(points_N2, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 2:

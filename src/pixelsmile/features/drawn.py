@@ -33,6 +33,12 @@ class DrawnEncoder:
         """See `ImageEncoder`."""
         return sha256_encoder(self._network, self._network.config.model_dump(mode="json"))
 
+    @property
+    def looked_at(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of the part of a picture that it sees, in shares of its sides."""
+        window = self._network.config.window
+        return window.left, window.top, window.left + window.side, window.top + window.side
+
     def features(self, images_BCHW: Tensor) -> Tensor:
         """See `ImageEncoder`. Pictures come to the network's device and features go back to theirs."""
         require_pictures(images_BCHW)

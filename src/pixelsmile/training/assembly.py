@@ -14,6 +14,8 @@ from pixelsmile.editing.devices import DTYPES
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editing.folders import ModelOptions
 from pixelsmile.editing.requests import words_of
+from pixelsmile.features.drawn import DrawnEncoder
+from pixelsmile.features.encoder import ImageEncoder
 from pixelsmile.hashing import sha256_file, sha256_json
 from pixelsmile.store.weight_hashes import fingerprint, remembered_sha256
 from pixelsmile.training.adapter import adapter_bytes, add_adapter, load_adapter, started
@@ -28,9 +30,9 @@ from pixelsmile.training.objective import Objective
 from pixelsmile.training.optimiser import check_optimiser
 from pixelsmile.training.order import Order
 from pixelsmile.training.run_folder import RunFolder
-from pixelsmile.training.step import LatentDecoder, TrainingStep, checkpoint_blocks
+from pixelsmile.training.step import WHOLE, LatentDecoder, TrainingStep, checkpoint_blocks
 from pixelsmile.training.validation import Measure, Validator
-from pixelsmile.training.window import TokenWindow
+from pixelsmile.training.window import Shares, TokenWindow
 from pixelsmile.triplets.triplet import Triplet, read_triplets
 
 _log = logging.getLogger(__name__)
@@ -148,7 +150,9 @@ def _module(
     grid = _latent_grid(config, networks) if window is None else window.latent_grid
     objective = Objective(
         settings=config.objective,
-        decode=LatentDecoder(networks.components.vae, grid, checkpointing, window),
+        decode=LatentDecoder(
+            networks.components.vae, grid, checkpointing, window, looked_at(networks.image_encoder)
+        ),
         image_encoder=networks.image_encoder,
         identity_encoder=networks.identity_encoder,
     )
@@ -159,6 +163,13 @@ def _module(
         precision=DTYPES[config.model.precision],
         backbone=networks.backbone,
     )
+
+
+def looked_at(encoder: ImageEncoder | None) -> Shares | None:
+    """The part of each picture that the contrastive term sees; None where it is off."""
+    if encoder is None:
+        return None
+    return encoder.looked_at if isinstance(encoder, DrawnEncoder) else WHOLE
 
 
 def _latent_grid(config: TrainingConfig, networks: Networks) -> tuple[int, int]:

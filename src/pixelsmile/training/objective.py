@@ -48,8 +48,9 @@ from torch import Tensor
 
 from pixelsmile.editing.flow import add_noise, velocity_target
 from pixelsmile.errors import InputError
-from pixelsmile.faces.alignment import align_batch
+from pixelsmile.faces.alignment import align_batch, seen_box
 from pixelsmile.faces.encoders.encoder import IdentityEncoder
+from pixelsmile.faces.face import Box
 from pixelsmile.features.encoder import ImageEncoder
 from pixelsmile.training.batch import TrainingBatch
 from pixelsmile.training.config import ContrastiveSettings, ObjectiveSettings
@@ -62,12 +63,13 @@ class Objective:
     """Eq. 9 with the frozen networks that its terms need; a term of weight 0 needs none.
 
     decode: from clean tokens (some rows, N, D) to pictures (these rows, 3, H, W), with a gradient; -1..1,
-    and what overshoots is cut here. InputError where a term is on and its networks are not there, or give no
+    and what overshoots is cut here. It is told the box around the faces that are compared, if any are.
+    InputError where a term is on and its networks are not there, or give no
     gradient.
     """
 
     settings: ObjectiveSettings
-    decode: Callable[[Tensor], Tensor] | None = None
+    decode: Callable[[Tensor, Box | None], Tensor] | None = None
     image_encoder: ImageEncoder | None = None
     identity_encoder: IdentityEncoder | None = None
 
@@ -103,7 +105,8 @@ class Objective:
         clean_RND = predicted_latents(velocities_RND, batch.targets, noise_RND, sigmas_R)
         pictures_RCHW = None
         if settings.contrastive.weight:
-            pictures_RCHW = self._pictures(clean_RND)
+            compared_R = self._compared(batch, sigmas_R) if settings.identity.weight else None
+            pictures_RCHW = self._pictures(clean_RND, batch, compared_R)
             parts[CONTRASTIVE] = self._contrastive(batch, pictures_RCHW)
             total = total + settings.contrastive.weight * parts[CONTRASTIVE]
         if settings.identity.weight:
@@ -111,10 +114,22 @@ class Objective:
             total = total + settings.identity.weight * parts[IDENTITY]
         return {TOTAL: total, **{name: part.detach() for name, part in parts.items()}}
 
-    def _pictures(self, clean: Tensor) -> Tensor:
-        """Decoded and cut to -1..1."""
+    def _pictures(self, clean: Tensor, batch: TrainingBatch, compared_R: Tensor | None) -> Tensor:
+        """Decoded and cut to -1..1. compared_R: the rows of the batch whose faces are compared."""
         assert self.decode is not None
-        return _widened(self.decode(clean)).clamp(-1, 1)
+        faces = None
+        if compared_R is not None and compared_R.any():
+            assert batch.landmarks is not None
+            assert self.identity_encoder is not None
+            landmarks = batch.landmarks[compared_R.to(batch.landmarks.device)].cpu().numpy()
+            faces = seen_box(landmarks, self.identity_encoder.size_px)
+        return _widened(self.decode(clean, faces)).clamp(-1, 1)
+
+    def _compared(self, batch: TrainingBatch, sigmas_R: Tensor) -> Tensor:
+        """The rows that count in the identity term, (R,), bool."""
+        assert batch.landmarks is not None
+        faces_R = has_face(batch.landmarks).to(sigmas_R.device)
+        return counting(sigmas_R, self.settings.identity.max_sigma).bool() & faces_R
 
     def _contrastive(self, batch: TrainingBatch, pictures_RCHW: Tensor) -> Tensor:
         assert self.image_encoder is not None
@@ -130,12 +145,15 @@ class Objective:
         assert self.identity_encoder is not None
         assert batch.landmarks is not None
         assert batch.identities is not None
-        faces_R = has_face(batch.landmarks).to(sigmas_R.device)
-        weights_R = counting(sigmas_R, self.settings.identity.max_sigma) * faces_R
+        compared_R = self._compared(batch, sigmas_R)
+        weights_R = compared_R.float()
         distances_R = torch.zeros_like(weights_R)
-        (rows,) = weights_R.nonzero(as_tuple=True)
+        (rows,) = compared_R.nonzero(as_tuple=True)
         if len(rows):
-            pictures = self._pictures(clean_RND[rows]) if pictures_RCHW is None else pictures_RCHW[rows]
+            if pictures_RCHW is None:
+                pictures = self._pictures(clean_RND[rows], batch, compared_R)
+            else:
+                pictures = pictures_RCHW[rows]
             landmarks = batch.landmarks[rows.to(batch.landmarks.device)]
             distances = identity_distances(pictures, landmarks, batch.identities[rows], self.identity_encoder)
             distances_R = distances_R.to(distances).index_copy(0, rows, distances)

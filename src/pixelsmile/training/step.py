@@ -9,6 +9,7 @@ D channels of a token, T tokens of a prompt, E channels of its embedding, C = 3 
 pixels.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,16 +18,18 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from pixelsmile.editing.autoencoder import Autoencoder, decode_frames, denormalise
+from pixelsmile.editing.autoencoder import Autoencoder, Part, decode_frames, denormalise
 from pixelsmile.editing.backbone import Backbone, EditBackbone, Rows
 from pixelsmile.editing.flow import FlowSchedule, add_noise, unpack
 from pixelsmile.errors import InputError
+from pixelsmile.faces.face import Box
 from pixelsmile.training.batch import TrainingBatch, draw_noise
 from pixelsmile.training.objective import Objective
 from pixelsmile.training.order import SeededTriplet
-from pixelsmile.training.window import TokenWindow
+from pixelsmile.training.window import GREY, Shares, TokenWindow
 
 EDIT_BACKBONE = EditBackbone()
+WHOLE: Shares = (0.0, 0.0, 1.0, 1.0)
 SCHEDULE = FlowSchedule()  # noise levels are uniform, as in the reference
 
 BatchOf = Callable[[Sequence[int]], TrainingBatch]
@@ -155,25 +158,56 @@ class LatentDecoder:
     """Decodes tokens whose latents are `grid` (height, width) before packing; the weights are frozen.
 
     checkpointing: one picture at a time, decoded again in the backward pass: the memory of one picture for
-    the time of another decode. window: where the tokens lie in the picture; None: they are all of it. The
-    decoder runs in its own number format, also under autocast.
+    the time of another decode. window: where the tokens lie in the picture; None: they are all of it.
+    looked_at: the part of every picture that somebody will look at; None: faces alone. The decoder runs in
+    its own number format, also under autocast.
     """
 
     vae: Autoencoder
     grid: tuple[int, int]
     checkpointing: bool = False
     window: TokenWindow | None = None
+    looked_at: Shares | None = WHOLE
 
-    def __call__(self, tokens_RND: Tensor) -> Tensor:
-        """Pictures (R, 3, H, W), about -1..1 and not cut: a cut pixel would have no gradient."""
+    def __call__(self, tokens_RND: Tensor, faces: Box | None = None) -> Tensor:
+        """Pictures (R, 3, H, W), about -1..1 and not cut: a cut pixel would have no gradient.
+
+        faces: a box, in pixels, that will be looked at as well. Grey where nobody looks: what is decoded is
+        the same as of the whole, to rounding.
+        """
+        part = self._part(faces)
         if self.checkpointing and torch.is_grad_enabled():
-            rows = [checkpoint(self._decode, row, use_reentrant=False) for row in tokens_RND.split(1)]
+            rows = [checkpoint(self._decode, row, part, use_reentrant=False) for row in tokens_RND.split(1)]
             pictures_RCHW = torch.cat(rows)
         else:
-            pictures_RCHW = self._decode(tokens_RND)
+            pictures_RCHW = self._decode(tokens_RND, part)
         return pictures_RCHW if self.window is None else self.window.on_canvas(pictures_RCHW)
 
-    def _decode(self, tokens_RND: Tensor) -> Tensor:
+    def _part(self, faces: Box | None) -> Part | None:
+        """In latents; None: everything."""
+        height, width = self.grid
+        ratio, boxes = self.vae.spatial_compression_ratio, list[Box]()
+        if self.looked_at is not None:
+            left, top, right, bottom = self.looked_at
+            boxes.append((left * width, top * height, right * width, bottom * height))
+        if faces is not None:
+            x0, y0, x1, y1 = (place / ratio for place in faces)
+            boxes.append((x0, y0, x1, y1))
+        if self.window is not None or not boxes:
+            return None
+        left, top = (max(0, math.floor(min(box[side] for box in boxes))) for side in (0, 1))
+        right = min(width, math.ceil(max(box[2] for box in boxes)))
+        bottom = min(height, math.ceil(max(box[3] for box in boxes)))
+        is_whole = (left, top, right, bottom) == (0, 0, width, height)
+        return None if is_whole or left >= right or top >= bottom else (left, top, right, bottom)
+
+    def _decode(self, tokens_RND: Tensor, part: Part | None) -> Tensor:
         with torch.autocast(tokens_RND.device.type, enabled=False):
             latents_RCHW = denormalise(self.vae, unpack(tokens_RND.float(), *self.grid))
-            return decode_frames(self.vae, latents_RCHW.to(self.vae.dtype), clamp=False)
+            decoded_RCHW = decode_frames(self.vae, latents_RCHW.to(self.vae.dtype), clamp=False, part=part)
+        if part is None:
+            return decoded_RCHW
+        (height, width), (left, top, right, bottom) = self.grid, part
+        around = (left, width - right, top, height - bottom)
+        ratio = self.vae.spatial_compression_ratio
+        return nn.functional.pad(decoded_RCHW, [ratio * places for places in around], value=GREY)
