@@ -264,6 +264,8 @@ def test_nobody_fetches_it_without_reading_its_licence(tmp_path: Path, monkeypat
         find_model("Qwen/Qwen-Image-2.1")
     with pytest.raises(ModelError, match=r"qwen-image-2.1 --revision main --accept-licence$"):
         find_model("Qwen/Qwen-Image-2.1@main")
+    with pytest.raises(ModelError, match=r"^Qwen/Qwen-Image-2.1 is for research and evaluation alone"):
+        find_model("qwen/qwen-image-2.1")  # the hub takes any case
 
 
 def test_without_an_adapter_it_edits_as_its_card_says(folder: Path, copy: Path) -> None:

@@ -16,7 +16,7 @@ from pixelsmile.editing.part_checks import WEIGHT_FILES, check_parts, lone_weigh
 from pixelsmile.editing.weight_file import SUFFIXES, WeightFile, read_weight_file
 from pixelsmile.errors import ModelError
 from pixelsmile.limits import path_within, read_json_object, regular_file, shown, validated
-from pixelsmile.store.hub import MODEL_PATTERNS, check_accepted, fetched
+from pixelsmile.store.hub import MODEL_PATTERNS, canonical, check_accepted, fetched
 from pixelsmile.store.json_lines import is_utf8
 from pixelsmile.store.safetensors_header import kind_of, read_header
 
@@ -166,7 +166,7 @@ def is_hub_id(model: str) -> bool:
 
 def named_family(model: str) -> Family | None:
     """Of a published model, by its hub id alone; None: what is there has to tell (`family_of`)."""
-    name = model.partition("@")[0]
+    name = canonical(model.partition("@")[0])
     return next((family for family in FAMILIES if family.example == name and is_hub_id(model)), None)
 
 

@@ -250,12 +250,18 @@ _REPOSITORIES = (
     ),
 )
 REPOSITORIES = {entry.name: entry for entry in _REPOSITORIES}
-_BY_ID = {entry.repository: entry for entry in _REPOSITORIES}
+_BY_ID = {entry.repository.lower(): entry for entry in _REPOSITORIES}
+
+
+def canonical(repository: str) -> str:
+    """A hub id of the table as its owner writes it, others as they are: the hub takes any case."""
+    entry = _BY_ID.get(repository.lower())
+    return repository if entry is None else entry.repository
 
 
 def pinned(repository: str) -> str | None:
     """The revision at which a hub id is used where nobody names another; None: the newest."""
-    entry = _BY_ID.get(repository)
+    entry = _BY_ID.get(repository.lower())
     return None if entry is None else entry.revision
 
 
@@ -281,7 +287,7 @@ def downloaded(repository: str, revision: str | None = None) -> Path | None:
 def check_accepted(repository: str) -> None:
     """ModelError for weights that restrict their use and are not here: who accepts that, fetches them."""
     name, _, revision = repository.partition("@")
-    entry = _BY_ID.get(name)
+    name, entry = canonical(name), _BY_ID.get(name.lower())
     if entry is None or entry.licence.commercial or downloaded(name, revision or None) is not None:
         return
     other = f" --revision {revision}" if revision else ""
@@ -301,7 +307,7 @@ def fetched(repository: str, patterns: Sequence[str], what: str = "", *, error: 
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RevisionNotFoundError
 
     name, _, revision = repository.partition("@")
-    revision = revision or pinned(name) or ""
+    name, revision = canonical(name), revision or pinned(name) or ""
     try:
         with _without_retries_told():
             return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(patterns)))
