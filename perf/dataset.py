@@ -1,6 +1,6 @@
 """A data set's steps: rows a second with one process and with two, memory; and what a million rows cost.
 
-    python perf/dataset.py CONFIG [--set KEY=VALUE] [--rows 200] [--price 0.04] \
+    python perf/dataset.py CONFIG [--set KEY=VALUE] [--rows 200] [--price 0.04]
         [--write docs/dataset-measured.md]
 
 CONFIG: drawn people under `collect.drawn`, of which so many are taken as make --rows pictures. Every step
