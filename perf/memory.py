@@ -301,7 +301,7 @@ def main() -> None:
         _print_row("transformer", f"{width} wide, {batch} x {size_px} px", found, numbers * dtype.itemsize)
     for base_channels, size_px in AUTOENCODERS:
         found = decoder_peak(base_channels, size_px, dtype)
-        numbers = decoder_numbers(base_channels, size_px)
+        numbers = decoder_numbers(base_channels, size_px, number_bytes=dtype.itemsize)
         _print_row("decoder", f"{base_channels} channels, {size_px} px", found, numbers * dtype.itemsize)
     print(
         f"\n{'a step: width':<14} {'tokens':>6} {'checkpointed':>12} {'torch MB':>9} {'estimate':>9}", end=""

@@ -79,9 +79,11 @@ def test_under_autocast_an_adapter_keeps_no_copies_of_what_it_sees():
 
 
 @pytest.mark.parametrize(("base_channels", "size_px"), [(8, 64), (16, 128)])
-def test_decoding_takes_what_is_said(base_channels, size_px):
-    found = decoder_peak(base_channels, size_px, torch.float32)
-    assert 4 * decoder_numbers(base_channels, size_px) == pytest.approx(found, rel=TOLERANCE)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_decoding_takes_what_is_said(base_channels, size_px, dtype):
+    found = decoder_peak(base_channels, size_px, dtype)
+    said = decoder_numbers(base_channels, size_px, number_bytes=dtype.itemsize) * dtype.itemsize
+    assert said == pytest.approx(found, rel=TOLERANCE)
 
 
 def test_no_more_than_a_tile_is_decoded_at_a_time():

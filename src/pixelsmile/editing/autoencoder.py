@@ -23,7 +23,8 @@ Shape suffixes: B pictures, C channels, H and W height and width (of the picture
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, TypeAlias
+from itertools import chain
+from typing import Any, TypeAlias, cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_qwenimage import (
@@ -192,7 +193,8 @@ def _decode_part(decoder: QwenImageDecoder3d, x: Tensor, part: Part) -> Tensor:
     x, start, scale = _middle(decoder.mid_block, _conv(decoder.conv_in, x)), (0, 0), 1
     for block, reach in zip(decoder.up_blocks, reversed(reaches), strict=True):
         x, start = _around(x, start, part, scale, reach)
-        x = _up_block(block, x)
+        for layer in _layers_of(block):
+            x = _layer(layer, x)
         if block.upsamplers:
             scale, start = 2 * scale, (2 * start[0], 2 * start[1])
     x = _conv(decoder.conv_out, decoder.nonlinearity(_norm(decoder.norm_out, x)))
@@ -211,15 +213,13 @@ def _around(
 
 
 def _up(decoder: QwenImageDecoder3d, x: Tensor) -> Tensor:
-    for block in decoder.up_blocks:
-        x = _up_block(block, x)
+    for layer in chain.from_iterable(map(_layers_of, decoder.up_blocks)):
+        x = _layer(layer, x)
     return _conv(decoder.conv_out, decoder.nonlinearity(_norm(decoder.norm_out, x)))
 
 
-def _up_block(block: Any, x: Tensor) -> Tensor:
-    for layer in [*block.resnets, *(block.upsamplers or [])]:
-        x = _layer(layer, x)
-    return x
+def _layers_of(block: Any) -> list[nn.Module]:
+    return [*block.resnets, *(block.upsamplers or [])]
 
 
 def _by_tiles(
@@ -285,9 +285,16 @@ def _attention(block: QwenImageAttentionBlock, x: Tensor) -> Tensor:
 
 
 def _norm(norm: QwenImageRMS_norm, x: Tensor) -> Tensor:
-    half = x.dtype in (torch.float16, torch.bfloat16)
-    normalised: Tensor = _Normalise.apply(x.float() if half else x).to(x.dtype)
+    normalised = _normalise(x).to(x.dtype)
     return normalised * (norm.gamma * norm.scale).view(-1, 1, 1)
+
+
+def _normalise(x: Tensor) -> Tensor:
+    """As `normalize(x, dim=1)`, in float32 at least."""
+    exact = torch.promote_types(x.dtype, torch.float32)
+    if torch.is_grad_enabled() and x.requires_grad:
+        return cast(Tensor, _Normalise.apply(x.to(exact)))
+    return x / torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=exact).clamp_min_(_SMALLEST_NORM)
 
 
 class _Normalise(torch.autograd.Function):

@@ -7,7 +7,8 @@ against what torch allocates (`python perf/memory.py` prints both):
                     number of layers: the widest moment is a block's feed-forward of 4 h beside shift, scale
                     and gate of every token (`zero_cond_t`)
     autoencoder     4 C numbers for a pixel, C the channels of its highest resolution: two maps and the next
-                    two; larger pictures than a tile are decoded tile by tile, one picture at a time
+                    two; at 16 bits 6.6 C, as what is scaled up is scaled in 32; larger pictures than a tile
+                    are decoded tile by tile, one picture at a time
 
 Loads no torch.
 """
@@ -21,7 +22,7 @@ from pixelsmile.editing.options import Offload, Quantization
 GB = 1e9
 RESERVE_GB = 1.0  # what CUDA itself takes, and what the allocator cannot use
 PICTURE_TOKEN_NUMBERS, TEXT_TOKEN_NUMBERS = 17.5, 5.0
-PIXEL_NUMBERS = 4.0
+PIXEL_NUMBERS = {2: 6.6, 4: 4.0}  # by the bytes of a number
 TILE_PX, TILE_MARGIN_PX = 1024, 104  # of `autoencoder`, which decodes no more than that at a time
 TOKEN_PX = 16  # side of what is one token of the transformer
 TEXT_TOKENS = 400  # of the picture that the text encoder sees, and of a prompt; about
@@ -95,7 +96,7 @@ def edit_memory(
     text = ((shapes.text_encoder - shapes.words) * each + shapes.words * number_bytes) / GB
     vae = shapes.vae * number_bytes / GB
     denoising = transformer_numbers(shapes.width, size_px, batch_size) * number_bytes / GB
-    decoding = decoder_numbers(shapes.base_channels, size_px, batch_size) * number_bytes / GB
+    decoding = decoder_numbers(shapes.base_channels, size_px, batch_size, number_bytes) * number_bytes / GB
     adapter = num_adapters * ADAPTER_RANK * shapes.targets * number_bytes / GB
     match offload:
         case "none":
@@ -114,11 +115,11 @@ def transformer_numbers(width: int, size_px: int, batch_size: int, text_tokens: 
     return batch_size * width * row
 
 
-def decoder_numbers(base_channels: int, size_px: int, batch_size: int = 1) -> float:
+def decoder_numbers(base_channels: int, size_px: int, batch_size: int = 1, number_bytes: int = 2) -> float:
     """The same of the autoencoder: as many pictures at once as have a tile's pixels, else one by tiles."""
     at_once = min(batch_size, max(1, TILE_PX**2 // size_px**2))
     pixels = min(at_once * size_px**2, (TILE_PX + 2 * TILE_MARGIN_PX) ** 2)
-    return PIXEL_NUMBERS * base_channels * pixels
+    return PIXEL_NUMBERS[number_bytes] * base_channels * pixels
 
 
 # Ways to fit the full model, the best picture first, of those the fastest.
