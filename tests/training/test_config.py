@@ -132,8 +132,11 @@ def test_slips_are_named_with_their_line(text, message):
         ("a.b=1", "unknown key a.b: known here are model"),
         ("objective.contrastive.form=info", "input should be 'infonce', 'hinge' or 'log_ratio'"),
         ("data.triplets.x=1", "triplets is no section"),
-        ("model.gradient_checkpointing=0", "model.gradient_checkpointing"),
-        ("model.gradient_checkpointing=some", "model.gradient_checkpointing"),
+        (
+            "model.gradient_checkpointing=0",
+            "model.gradient_checkpointing: 0 is none: use true, false, or how many",
+        ),
+        ("model.gradient_checkpointing=some", "model.gradient_checkpointing: 'some' is none: use true"),
         ("run.num_steps", "changes nothing: write it like"),
         ("=3", "changes nothing"),
         ("adapter.rank=", "adapter.rank is None"),

@@ -57,6 +57,13 @@ class ModelSettings(_Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     gradient_checkpointing: bool | Count = False
 
+    @field_validator("gradient_checkpointing", mode="before")
+    @classmethod
+    def _some(cls, given: object) -> object:
+        if isinstance(given, bool) or (isinstance(given, int) and given > 0):
+            return given
+        raise ValueError(f"{given!r} is none: use true, false, or how many of the first blocks")
+
 
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
 # Layers of a block that an adapter changes: those of the reference's configuration; those that the adapters
