@@ -100,12 +100,10 @@ def peak_bytes(call: Callable[[], object], known: Iterable[Tensor]) -> int:
     return allocations.peak
 
 
-def transformer_and_call(
-    width: int, size_px: int, text_tokens: int, batch: int, dtype: torch.dtype
-) -> tuple[QwenImageTransformer2DModel, list[Tensor], Callable[[], object]]:
-    """A transformer of that width, of two layers, its tokens and text, and a forward of it."""
+def transformer_of(width: int, layers: int, dtype: torch.dtype) -> QwenImageTransformer2DModel:
+    """Of that width and so many layers, with random weights."""
     transformer = QwenImageTransformer2DModel(
-        num_layers=2,
+        num_layers=layers,
         attention_head_dim=HEAD,
         num_attention_heads=width // HEAD,
         joint_attention_dim=width,
@@ -114,6 +112,14 @@ def transformer_and_call(
     )
     for parameter in transformer.parameters():
         parameter.data = parameter.data.to(dtype)
+    return transformer
+
+
+def transformer_and_call(
+    width: int, size_px: int, text_tokens: int, batch: int, dtype: torch.dtype
+) -> tuple[QwenImageTransformer2DModel, list[Tensor], Callable[[], object]]:
+    """A transformer of that width, of two layers, its tokens and text, and a forward of it."""
+    transformer = transformer_of(width, 2, dtype)
     side = size_px // TOKEN_PX
     tokens = torch.zeros(batch, 2 * side**2, 64, dtype=dtype)
     text = torch.zeros(batch, text_tokens, width, dtype=dtype)
@@ -217,16 +223,7 @@ def build(
     """sizes: as TRAINED. checkpointed: of the first blocks. rank: of the adapter."""
     width, layers, size_px, text_tokens, rows = sizes
     torch.manual_seed(0)
-    transformer = QwenImageTransformer2DModel(
-        num_layers=layers,
-        attention_head_dim=HEAD,
-        num_attention_heads=width // HEAD,
-        joint_attention_dim=width,
-        axes_dims_rope=(8, 28, 28),
-        zero_cond_t=True,
-    )
-    for parameter in transformer.parameters():
-        parameter.data = parameter.data.to(dtype)
+    transformer = transformer_of(width, layers, dtype)
     add_adapter(transformer, AdapterSettings(rank=rank), 0)
     checkpoint_blocks(transformer, checkpointed or False)
     side = size_px // TOKEN_PX
