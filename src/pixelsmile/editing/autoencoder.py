@@ -298,7 +298,7 @@ def _normalise(x: Tensor) -> Tensor:
 
 
 class _Normalise(torch.autograd.Function):
-    """`normalize(x, dim=1)`, whose own gradient divides by a whole picture: a sixth of a training's step."""
+    """`normalize(x, dim=1)`, whose own gradient divides a whole map, which is slow: this one multiplies."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
