@@ -117,12 +117,23 @@ def test_discrete_labels_are_levels_that_the_pictures_stray_from() -> None:
         assert sum(score > 0 for score in target.scores.values()) == 1
 
 
+def test_beyond_the_full_expression_the_score_is_the_strength() -> None:
+    plan = replace(SMALL, strengths=(1.2, 1.6))
+    sample = sample_triplet(plan, 0)
+    triplet, (_, picture, _) = draw_triplet(plan, 0)
+    assert triplet.a.strength == pytest.approx(sample.a.strength, abs=0.0006)
+    assert max(score for name, score in triplet.a.scores.items() if name != sample.a.expression) <= 1
+    full, (_, other, _) = draw_triplet(replace(SMALL, strengths=(1.0, 1.0)), 0)
+    assert full.a.expression == triplet.a.expression
+    assert np.abs(np.asarray(picture, float) - np.asarray(other)).max() > 20
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"confusing_share": 1.5}, "confusing_share"),
         ({"strengths": (0.9, 0.1)}, "the lower one first"),
-        ({"strengths": (0.9, 2.0)}, "strengths"),
+        ({"strengths": (0.9, 2.1)}, "out of range"),
         ({"levels": (0.5, 1.5)}, "levels"),
         ({"levels": ()}, "one level or more"),
         ({"domains": ()}, "domains"),

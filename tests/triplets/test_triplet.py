@@ -41,7 +41,7 @@ def test_images_come_as_source_a_b() -> None:
         ("neutral", {"neutral": 0.0}, "'a.png' has a score for 'neutral'"),
         ("Fear", {"fear": 0.5}, "'a.png' shows 'Fear'"),
         ("fear", {"sad": 0.5}, "no score for its own expression fear"),
-        ("fear", {"fear": 1.01}, "a score of 1.01 for fear"),
+        ("fear", {"fear": 2.01}, "a score of 2.01 for fear"),
         ("fear", {"fear": 0.5, "sad": -0.1}, "a score of -0.1 for sad"),
         ("fear", {"fear": float("nan")}, "a score of nan for fear"),
         ("fear", {"fear": 0.5, "glee": 0.1}, "a score for 'glee'"),
@@ -226,7 +226,7 @@ def test_what_is_written_has_the_keys_of_the_reference_and_nothing_that_is_unkno
         (changed("dst", 0, "category", to="neutral"), "shows 'neutral'"),
         (changed("dst", 0, "category", to="surprise"), "both targets of .* show surprised"),
         (changed("dst", 0, "category", to="sad"), "no score for its own expression sad"),
-        (changed("dst", 0, "scores", "fear", to=1.5), r"dst\.0\.scores\.fear is 1\.5: .*less than"),
+        (changed("dst", 0, "scores", "fear", to=2.5), r"dst\.0\.scores\.fear is 2\.5: .*less than"),
         (changed("dst", 0, "scores", "fear", to="0.5"), r"dst\.0\.scores\.fear is '0\.5'"),
         (changed("dst", 0, "scores", "fear", to=True), r"dst\.0\.scores\.fear is True"),
         (changed("dst", 0, "scores", "fear", to=float("nan")), "NaN is no JSON"),
@@ -253,7 +253,7 @@ def test_a_wrong_line_is_named_with_key_value_and_advice(tmp_path: Path, line: A
 
 
 def test_all_wrong_lines_are_counted(tmp_path: Path) -> None:
-    bad = changed("dst", 0, "scores", "fear", to=2)
+    bad = changed("dst", 0, "scores", "fear", to=3)
     path = write(tmp_path / "train.jsonl", REFERENCE_LINE, bad, REFERENCE_LINE, bad)
     with pytest.raises(InputError, match=r"line 2: .*; 2 lines are wrong in all"):
         read_numbered_triplets(path)

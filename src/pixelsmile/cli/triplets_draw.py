@@ -11,7 +11,7 @@ from pixelsmile.cli.display import counted, print_json, progress, remark
 from pixelsmile.cli.options import add_domain, add_json, add_quiet, add_seed, add_size
 from pixelsmile.cli.parsing import CommandParser, ExtendList, listed, share, whole_number
 from pixelsmile.errors import InputError
-from pixelsmile.expressions import DOMAINS
+from pixelsmile.expressions import DOMAINS, parse_strength
 
 if TYPE_CHECKING:
     from pixelsmile.triplets.drawn import DrawingSettings
@@ -20,6 +20,7 @@ _EPILOG = """examples:
   pixelsmile triplets draw -n 200 -o drawn
   pixelsmile triplets draw -n 1000 -o drawn     # more of the same: draws the 800 that are missing
   pixelsmile triplets draw --domain anime --size 512 -n 5000 --workers 8 -o anime
+  pixelsmile triplets draw --strengths 0,1.5 -n 500 -o far    # also beyond the full expression
   pixelsmile triplets draw --levels -o levels   # labels like MEAD's: 0.5, 0.75 and 1, one-hot
 
 FOLDER gets triplets.jsonl, pictures/, plan.json and manifest.json. The same command again goes on where it
@@ -59,9 +60,9 @@ def parser() -> CommandParser:
         "--strengths",
         nargs="+",
         action=ExtendList,
-        type=listed(share("strength")),
+        type=listed(parse_strength),
         metavar="LOW,HIGH",
-        help="of the targets, evenly spread between these two (default 0.1 1)",
+        help="of the targets, evenly spread between these two, up to 2 (default 0.1 1)",
     )
     group.add_argument(
         "--variants",

@@ -33,7 +33,7 @@ import numpy as np
 from PIL import Image
 
 from pixelsmile.errors import InputError, OutputError
-from pixelsmile.expressions import CONFUSING_PAIRS, DOMAINS, EXPRESSIONS, NEUTRAL, Domain
+from pixelsmile.expressions import CONFUSING_PAIRS, DOMAINS, EXPRESSIONS, NEUTRAL, Domain, check_strengths
 from pixelsmile.images import MIN_SIDE_PX
 from pixelsmile.limits import read_json_object
 from pixelsmile.portraits import NUM_VARIANTS, Portrait, action_units, draw_portrait, sample_identity
@@ -63,7 +63,8 @@ class DrawingSettings:
     have any two expressions. neutral_share: of the sources, those that are neutral; the others show a third
     expression in any of its variants, uniformly between slight_strengths. strengths: of the targets, uniform
     between these two. num_variants: of the drawings of an expression, those that targets choose from; the
-    first is the canonical one, which a prompt without attributes stands for.
+    first is the canonical one, which a prompt without attributes stands for. strengths may go up to
+    MAX_STRENGTH: a picture beyond the full expression has its strength for its own score.
     levels: takes the place of `strengths`, each level as often as another; see above.
     """
 
@@ -82,8 +83,9 @@ class DrawingSettings:
     def __post_init__(self) -> None:
         for name in ("confusing_share", "neutral_share", "level_spread"):
             _check_unit(name, (getattr(self, name),))
+        _check_unit("slight_strengths", self.slight_strengths)
+        check_strengths(self.strengths)
         for name in ("slight_strengths", "strengths"):
-            _check_unit(name, getattr(self, name))
             if list(getattr(self, name)) != sorted(getattr(self, name)):
                 raise InputError(f"{name} {getattr(self, name)!r}: put the lower one first")
         _check_unit("levels", self.levels or ())
@@ -102,7 +104,7 @@ class FaceSample:
     """What one picture shows. level: its label where labels are one-hot, else None."""
 
     expression: str
-    strength: float  # 0..1
+    strength: float  # 0..MAX_STRENGTH
     variant: int
     level: float | None = None
 
@@ -221,6 +223,8 @@ def _target_face(settings: DrawingSettings, expression: str, rng: np.random.Gene
 
 def _target(path: Path, face: FaceSample, portrait: Portrait) -> Target:
     scores = {name: round(score, _NUM_DECIMALS) for name, score in portrait.truth.scores.items()}
+    if face.strength > 1:
+        scores[face.expression] = round(face.strength, _NUM_DECIMALS)
     if face.level is not None:
         scores = one_hot_scores(face.expression, face.level)
     return Target(path, face.expression, scores, _box(portrait), _landmarks(portrait))

@@ -28,7 +28,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_seriali
 from pydantic_core.core_schema import SerializerFunctionWrapHandler
 
 from pixelsmile.errors import InputError
-from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain, parse_expression
+from pixelsmile.expressions import EXPRESSIONS, MAX_STRENGTH, NEUTRAL, Domain, parse_expression
 from pixelsmile.faces.face import Box
 from pixelsmile.limits import shown, validated
 from pixelsmile.store.json_lines import read_numbered
@@ -50,8 +50,9 @@ class SourceImage:
 class Target:
     """A picture that an edit of the source should give, and what it shows.
 
-    scores: how strongly each expression shows, 0..1; its own must be there (neutral has none), others may be
-    unknown. InputError for an expression or a score that is none.
+    scores: how strongly each expression shows, 0..1, or up to MAX_STRENGTH in a picture that goes beyond the
+    full expression; its own must be there (neutral has none), others may be unknown. InputError for an
+    expression or a score that is none.
     """
 
     image: Path
@@ -70,7 +71,7 @@ class Target:
             raise InputError(
                 f"target {str(self.image)!r} has no score for its own expression {self.expression}: add one"
             )
-        check_scores(self.scores, f"target {str(self.image)!r}")
+        check_scores(self.scores, f"target {str(self.image)!r}", MAX_STRENGTH)
 
     @property
     def strength(self) -> float:
@@ -118,13 +119,13 @@ class Triplet:
         return self.source.image, *(target.image for target in self.targets)
 
 
-def check_scores(scores: Mapping[str, float], what: str) -> None:
-    """InputError unless all keys are expressions and all values lie in 0..1. `what` begins the message."""
+def check_scores(scores: Mapping[str, float], what: str, most: float = 1.0) -> None:
+    """InputError unless all keys are expressions and all values lie in 0..most. `what` begins the message."""
     for name, score in scores.items():
         if name not in EXPRESSIONS:
             raise InputError(f"{what} has a score for {name!r}: use {', '.join(EXPRESSIONS)}")
-        if not math.isfinite(score) or not 0 <= score <= 1:
-            raise InputError(f"{what} has a score of {score!r} for {name}: scores go from 0 to 1")
+        if not math.isfinite(score) or not 0 <= score <= most:
+            raise InputError(f"{what} has a score of {score!r} for {name}: scores go from 0 to {most:g}")
 
 
 def one_hot_scores(expression: str, strength: float) -> dict[str, float]:
@@ -170,9 +171,11 @@ def _with_area(box: Box) -> Box:
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Point = tuple[_Finite, _Finite]
 _Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_TargetScore = Annotated[float, Field(ge=0, le=MAX_STRENGTH, allow_inf_nan=False)]
 
 Category = Annotated[str, AfterValidator(_known)]  # any name of an expression, or of neutral
 Scores = Annotated[dict[str, _Score], AfterValidator(_by_expression)]
+TargetScores = Annotated[dict[str, _TargetScore], AfterValidator(_by_expression)]
 FaceBox = Annotated[tuple[_Finite, _Finite, _Finite, _Finite], AfterValidator(_with_area)]
 FaceLandmarks = tuple[_Point, _Point, _Point, _Point, _Point]
 
@@ -189,7 +192,7 @@ class TargetLine(PictureLine):
     """A target. Expressions may go by any of their names, the judge's labels too."""
 
     category: Category
-    scores: Scores
+    scores: TargetScores
 
 
 def _worded(text: str) -> str:
