@@ -9,7 +9,7 @@ from pixelsmile.editing.folders import check_folder
 from pixelsmile.errors import ModelError
 from pixelsmile.expressions import DOMAINS
 from pixelsmile.training.run_folder import ADAPTER_NAME
-from recipes.adapters.stages import STAGES, commands, install
+from recipes.adapters.stages import STAGES, adapter_name, commands, install, log_name
 from recipes.command_line import start_log, whole
 from recipes.commands import run_command
 
@@ -25,6 +25,12 @@ def main() -> None:
     parser.add_argument(
         "--into", type=Path, metavar="MODEL", help="a folder like the embedded one, to be given it"
     )
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="MODEL",
+        help="a folder with an adapter: on from it, by the last stage alone",
+    )
     arguments = parser.parse_args()
     if arguments.into is not None:
         try:
@@ -34,12 +40,18 @@ def main() -> None:
     start_log()
     work = arguments.work / arguments.domain
     model = "embedded" if arguments.into is None else str(arguments.into)
-    for command in commands(STAGES, arguments.domain, work, model):
+    stages, start, before = STAGES, None, ""
+    if arguments.start is not None:
+        stages, start = STAGES[-1:], arguments.start / adapter_name(arguments.domain)
+        if not start.is_file():
+            parser.error(f"--start: no adapter at {str(start)!r}: give a model folder that has one")
+        before = (arguments.start / log_name(arguments.domain)).read_text()
+    for command in commands(stages, arguments.domain, work, model, start):
         log.info("pixelsmile %s", " ".join(command))
         run_command(command, work / "log.txt", arguments.threads)
     adapter = work / STAGES[-1].name / ADAPTER_NAME
     if arguments.into is not None:
-        adapter = install(STAGES, arguments.domain, work, arguments.into)
+        adapter = install(stages, arguments.domain, work, arguments.into, before)
     log.info("done: %s", adapter)
 
 

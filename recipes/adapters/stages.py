@@ -14,7 +14,8 @@ from pixelsmile.training.run_folder import ADAPTER_NAME, RunFolder
 from recipes.commands import ON_FACES, train_command
 
 NUM_TRIPLETS = 1500
-DRAWING = ("-n", str(NUM_TRIPLETS), "--strengths", "0", "1", "--confusing-share", "0.25")
+# Beyond 1 as well: the transformer brings embeddings to one length, so what is extrapolated is to be learnt.
+DRAWING = ("-n", str(NUM_TRIPLETS), "--strengths", "0", "1.5", "--confusing-share", "0.25")
 
 
 @dataclass(frozen=True)
@@ -36,19 +37,31 @@ STAGES: tuple[Stage, ...] = (
             ON_FACES,
             "objective.contrastive.weight=0.2",
             "optimiser.learning_rate=5e-4",
-            "run.num_steps=400",
+            "run.num_steps=600",
         ),
     ),
 )
 
 
+def adapter_name(domain: str) -> str:
+    """Where the adapter of a domain lies in a model folder."""
+    return f"adapters/{domain}.safetensors"
+
+
+def log_name(domain: str) -> str:
+    """Where the log of its training lies."""
+    return f"adapters/{domain}-training.jsonl"
+
+
 def commands(
-    stages: tuple[Stage, ...], domain: str, work: Path, model: str = "embedded"
+    stages: tuple[Stage, ...], domain: str, work: Path, model: str = "embedded", start: Path | None = None
 ) -> list[tuple[str, ...]]:
-    """All of them in order, for the adapter of `model`; what was done before, `pixelsmile` leaves alone."""
+    """All of them in order, for the adapter of `model`; what was done before, `pixelsmile` leaves alone.
+
+    start: the adapter that the first stage goes on from.
+    """
     triplets = work / "triplets"
     found: list[tuple[str, ...]] = [("triplets", "draw", "--domain", domain, *DRAWING, "-o", str(triplets))]
-    start: Path | None = None
     for stage in stages:
         settings = (
             f"model.name={model}",
@@ -65,13 +78,14 @@ def commands(
     return found
 
 
-def install(stages: tuple[Stage, ...], domain: Domain, work: Path, model: Path) -> Path:
+def install(stages: tuple[Stage, ...], domain: Domain, work: Path, model: Path, before: str = "") -> Path:
     """Copy the last stage's adapter and the log of all stages to `model`, and name it in its options.
 
-    Where the adapter lies then. What was there for the domain is replaced. OutputError.
+    before: the log of what the first stage went on from. Where the adapter lies then. What was there for the
+    domain is replaced. OutputError.
     """
-    name = f"adapters/{domain}.safetensors"
-    log = ""
+    name = adapter_name(domain)
+    log = before
     for stage in stages:
         for line in RunFolder(work / stage.name).stats.read_text().splitlines():
             log += json.dumps({"stage": stage.name, **json.loads(line)}) + "\n"
@@ -79,7 +93,7 @@ def install(stages: tuple[Stage, ...], domain: Domain, work: Path, model: Path) 
     options = options.model_copy(update={"adapters": {**options.adapters, domain: name}})
     said = options.model_dump_json(indent=2, exclude_unset=True) + "\n"
     adapter = RunFolder(work / stages[-1].name).adapter.read_bytes()
-    write_file(model / f"adapters/{domain}-training.jsonl", log.encode(), force=True)
+    write_file(model / log_name(domain), log.encode(), force=True)
     write_file(model / name, adapter, force=True)
     write_file(model / OPTIONS_FILE, said.encode(), force=True)
     return model / name

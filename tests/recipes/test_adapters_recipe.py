@@ -80,6 +80,30 @@ def test_the_adapter_becomes_that_of_a_model(tmp_path, monkeypatch):
     }
 
 
+def test_from_a_finished_adapter_only_the_last_stage_is_run(tmp_path, monkeypatch):
+    model, ran = tmp_path / "model", []
+    shutil.copytree(model_path(), model)
+    monkeypatch.setattr(
+        program, "run_command", lambda *arguments: (ran.append(arguments[0]), pretend(*arguments))
+    )
+    before = (model / "adapters/anime-training.jsonl").read_text()
+    words = ["--work", str(tmp_path / "work"), "--domain", "anime", "--into", str(model)]
+    monkeypatch.setattr(sys, "argv", ["adapters", *words, "--start", str(model_path())])
+    program.main()
+    assert [command[0] for command in ran] == ["triplets", "train"]
+    assert f"adapter.start={model_path() / 'adapters/anime.safetensors'}" in ran[1]
+    log = (model / "adapters/anime-training.jsonl").read_text()
+    assert log == before + '{"stage": "even", "step": 10}\n'
+
+
+def test_a_start_without_an_adapter_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["adapters", "--domain", "human", "--start", str(tmp_path)])
+    monkeypatch.setattr(program, "run_command", lambda *_: pytest.fail("it began"))
+    with pytest.raises(SystemExit):
+        program.main()
+    assert "no adapter at" in capsys.readouterr().err
+
+
 def test_what_is_no_model_is_refused_before_the_training(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["adapters", "--domain", "human", "--into", str(tmp_path)])
     monkeypatch.setattr(program, "run_command", lambda *_: pytest.fail("it began"))
