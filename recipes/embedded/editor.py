@@ -28,8 +28,7 @@ from recipes.work_folder import whole_folder
 
 _OF_WORDS = ("model.language_model.embed_tokens.weight", "lm_head.weight")
 MERGE = 4  # patches of the picture that the text encoder merges into a token
-_MANY_LENGTHS = 64  # of prompts, each of which is compiled for itself: more than there are
-_WORTH_COMPILING = 500  # steps: a length takes as long to compile as some twenty steps
+_WORTH_COMPILING = 500  # steps: each length of prompts is compiled for itself, as long as twenty steps take
 
 
 class EmbeddedEditor(nn.Module):
@@ -122,7 +121,6 @@ def train_editor(
     positions = ChosenPositions(editor.transformer.pos_embed, (side, side), torch.arange(side**2))
     editor.transformer.pos_embed = positions
     if compile_network:
-        torch._dynamo.config.recompile_limit = _MANY_LENGTHS
         for block in editor.transformer.transformer_blocks:
             block.compile(dynamic=False)
     pairs = Pairs(drawings, plan)
