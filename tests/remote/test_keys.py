@@ -20,7 +20,7 @@ from pixelsmile.judges import (
     RetryPolicy,
     VerdictCache,
 )
-from pixelsmile.remote import RemoteError
+from pixelsmile.remote import RemoteError, split_address
 from pixelsmile.remote.keys import ApiKey, read_key
 
 KEYS = {"openai": OPENAI_KEY, "gemini": GEMINI_KEY}
@@ -42,6 +42,27 @@ def test_where_keys_come_from(monkeypatch):
     with pytest.raises(RemoteError, match="characters") as caught:
         OpenAIProvider("m")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "address"),
+    [
+        ("m", "m", None),
+        ("a/m:v1.2", "a/m:v1.2", None),
+        ("m@006", "m@006", None),
+        ("m@v1.2", "m@v1.2", None),
+        ("m@http://h:1/v1", "m", "http://h:1/v1"),
+        ("m@https://h.org", "m", "https://h.org"),
+    ],
+)
+def test_a_model_and_where_it_is_served(text, model, address):
+    assert split_address(text) == (model, address)
+
+
+@pytest.mark.parametrize("address", ["localhost", "localhost:8000", "h:1/v1", "10.0.0.1", "a.example.org/v1"])
+def test_a_server_without_http_is_no_part_of_the_name(address):
+    with pytest.raises(RemoteError, match=rf"write MODEL@http://{address}"):
+        split_address(f"m@{address}")
 
 
 def test_keys_of_the_environment_go_home_alone():

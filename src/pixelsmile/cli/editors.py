@@ -57,6 +57,7 @@ def run_list(options: argparse.Namespace) -> int:
         for line in cells:
             print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
         print(f"\nany model of a service:\n{service_lines()}")
+        print("what one needs, and what to type: pixelsmile editors show NAME")
     return 0
 
 
@@ -138,6 +139,33 @@ def _lines(row: "Row") -> Iterator[tuple[str, str]]:
     yield "checked", row.checked
     for what in row.unsure:
         yield "unsure", what
+    for line in _steps(row):
+        yield "type", line
+
+
+def _steps(row: "Row") -> Iterator[str]:
+    """What a person with the key, the GPU or the checkout types, one after the other."""
+    from pixelsmile.editors.table import CommandRun, NobodyRun, PipelineRun, ServiceRun, image_services
+
+    run, more = row.run, ""
+    match run:
+        case NobodyRun():
+            return
+        case ServiceRun(service=service):
+            yield 'pip install -c constraints.txt -e ".[judges]"  # once, in the checkout of pixelsmile'
+            yield f"export {image_services()[service].key}=..."
+            more = " --max-cost 20" if row.price is not None else " --price DOLLARS --max-cost 20"
+        case PipelineRun(gated=True):
+            yield "hf auth login  # once, when its licence is accepted"
+        case CommandRun():
+            yield f"cd pixelsmile  # its checkout, set up once as {run.readme} says"
+    named = f"--editor {row.name}{more}"
+    expression = row.expressions[0] if row.expressions else "happy"
+    yield f"pixelsmile edit photo.jpg -e {expression} --face largest {named} -o edits"
+    if "ffe" in row.papers or not row.papers:
+        yield f"pixelsmile bench ffe run --benchmark FFE-Bench {named} -o runs/{row.name}"
+    if "fed" in row.papers:
+        yield f"pixelsmile bench fed run --benchmark FED-Bench --sources SFEW {named} -o runs/{row.name}-fed"
 
 
 def _run_lines(row: "Row") -> Iterator[tuple[str, str]]:
@@ -156,10 +184,7 @@ def _run_lines(row: "Row") -> Iterator[tuple[str, str]]:
             if run.unpinned is not None:
                 yield "revision", f"not pinned: {run.unpinned}"
             if run.gated:
-                yield (
-                    "gated",
-                    f"accept its licence at https://huggingface.co/{run.model}, then: hf auth login",
-                )
+                yield "gated", f"accept its licence at https://huggingface.co/{run.model}"
             yield "arguments", ", ".join(f"{name}={value!r}" for name, value in run.arguments.items())
         case ServiceRun():
             if run.size is not None:

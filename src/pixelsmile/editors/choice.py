@@ -200,7 +200,7 @@ def _wrapper_command(name: str, run: CommandRun) -> str:
         )
     if not Path(run.python).exists():
         raise InputError(
-            f"{name} needs an environment of its own, {run.python}: {folder}/README.md says how to make it; "
+            f"{name} needs an environment of its own, {run.python}: {run.readme} says how to make it; "
             'where yours lies elsewhere, give --editor command:"..."'
         )
     return run.command

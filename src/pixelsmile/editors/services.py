@@ -3,7 +3,6 @@
 A new one is an entry of `table.yaml`. What speaks to a service is loaded when it is asked.
 """
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,19 +14,20 @@ if TYPE_CHECKING:
     from pixelsmile.remote import Provider
 
 JOBS_NAME = "jobs.jsonl"
-_ADDRESSED = re.compile(r"(?P<model>.+?)@(?P<address>https?://.*)", re.DOTALL)
 
 
 def service_lines() -> str:
     """A line for each service, for people."""
-    lines = (f"  {one.form:<28}{one.about}; sizes: {one.sizes}" for one in image_services().values())
+    lines = (
+        f"  {one.form:<28}{one.about} ({one.key}); sizes: {one.sizes}" for one in image_services().values()
+    )
     return "\n".join(lines)
 
 
 def provider_of(kind: str, named: str, settings: "RemoteSettings", folder: Path) -> "Provider":
     """The model that MODEL or MODEL@ADDRESS names at a service. folder: gets the jobs that it takes.
 
-    RemoteError for no key, or for no address; InputError for a budget of money without a price.
+    RemoteError for no key, or for an address that is none; InputError for a budget of money without a price.
     """
     from pixelsmile import remote
 
@@ -37,10 +37,10 @@ def provider_of(kind: str, named: str, settings: "RemoteSettings", folder: Path)
             "most that one may cost as price, in dollars"
         )
     service = image_services()[kind]
-    addressed = _ADDRESSED.fullmatch(named)
+    model, address = remote.split_address(named)
     provider: Provider = getattr(remote, service.provider)(
-        addressed["model"] if addressed else named,
-        base_url=addressed["address"] if addressed else None,
+        model,
+        base_url=address,
         key_env=settings.key_env,
         size=settings.size,
         settings=settings.extra,

@@ -22,6 +22,7 @@ from pixelsmile.limits import validated
 WRAPPERS = "examples/editors"
 TABLE = Path(__file__).with_name("table.yaml")
 _NEAR, _ABOUT, _MAX_NEAR = 0.55, 0.15, 3  # how alike names are, 0..1; how many are told
+_MIN_PART = 3  # letters of a name's part
 Text = Annotated[str, StringConstraints(min_length=1)]
 Commit = Annotated[str, StringConstraints(pattern=r"[0-9a-f]{40}")]
 PromptForm = Literal["expression", "dense", "simple"]
@@ -35,12 +36,13 @@ class _Part(BaseModel):
 class ImageService(_Part):
     """form: how its models are written; any of them may have @ADDRESS, of another server that speaks alike.
 
-    about: what it is, and where its key comes from. sizes: that it takes. provider: its class in
-    `pixelsmile.remote`. takes_jobs: it answers later, and what it has taken is kept in a file.
+    about: what it is. key: the variable that its key is read from. sizes: that it takes. provider: its class
+    in `pixelsmile.remote`. takes_jobs: it answers later, and what it has taken is kept in a file.
     """
 
     form: Text
     about: Text
+    key: Text
     sizes: Text
     provider: Text
     takes_jobs: bool = False
@@ -131,6 +133,11 @@ class CommandRun(_Part):
     by: Literal["command"]
     wrapper: Text
     arguments: Text
+
+    @property
+    def readme(self) -> str:
+        """What to check out, to install and to download."""
+        return f"{WRAPPERS}/{self.wrapper}/README.md"
 
     @property
     def python(self) -> str:
@@ -242,11 +249,20 @@ def find_row(name: str) -> Row:
 
 
 def nearest(name: str, forms: Mapping[str, str], otherwise: str) -> str:
-    """`did you mean x, y or z?` in their written forms, or `otherwise` where no name is near."""
-    ratios = {word: difflib.SequenceMatcher(None, name.lower(), word).ratio() for word in forms}
+    """`did you mean x, y or z?` in their written forms, or `otherwise` where no name is near.
+
+    A name that holds the words is nearer than any that only resembles them.
+    """
+    asked = "-".join(name.lower().split())
+    is_part = len(asked) >= _MIN_PART
+    ratios = {
+        word: difflib.SequenceMatcher(None, asked, word).ratio() + (is_part and asked in word)
+        for word in forms
+    }
     best = max(ratios.values(), default=0.0)
-    near = sorted((word for word in forms if ratios[word] >= best - _ABOUT), key=lambda word: -ratios[word])
+    least = 1 if best > 1 else best - _ABOUT  # all that hold the words, or all that are about as near
+    near = sorted((word for word in forms if ratios[word] >= least), key=lambda word: -ratios[word])
     if best < _NEAR:
         return otherwise
-    *others, last = [forms[word] for word in (near[:1] if best == 1 else near[:_MAX_NEAR])]
+    *others, last = [forms[word] for word in (near[:1] if asked in forms else near[:_MAX_NEAR])]
     return f"did you mean {', '.join(others)} or {last}?" if others else f"did you mean {last}?"

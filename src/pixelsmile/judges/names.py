@@ -20,14 +20,21 @@ from pixelsmile.judges.rubrics import (
     STATISTICS,
     Rubric,
 )
-from pixelsmile.remote import Budget, GeminiProvider, Limits, OpenAIProvider, Provider, ScriptedProvider
+from pixelsmile.remote import (
+    Budget,
+    GeminiProvider,
+    Limits,
+    OpenAIProvider,
+    Provider,
+    ScriptedProvider,
+    split_address,
+)
 
 FORMS = "photo, embedded, gemini:MODEL, openai:MODEL, openai:MODEL@ADDRESS or scripted:FILE"
 EMBEDDED = "embedded"
 PHOTO = "photo"
 
 _FORM = re.compile(r"(?P<kind>gemini|openai|scripted):(?P<what>.+)", re.DOTALL)
-_ADDRESSED = re.compile(r"(?P<model>.+?)@(?P<address>https?://.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -127,8 +134,8 @@ def server_named(text: str) -> str | None:
     match = _FORM.fullmatch(text)
     if match is None or match["kind"] == "scripted":
         return None
-    addressed = _ADDRESSED.fullmatch(match["what"])
-    return addressed["address"] if addressed else match["kind"]
+    _, address = split_address(match["what"])
+    return address or match["kind"]
 
 
 def _model_judge(text: str, rubric: Rubric, options: JudgeOptions) -> ModelJudge:
@@ -142,9 +149,7 @@ def _provider(kind: str, what: str, options: JudgeOptions) -> Provider:
     if kind == "scripted":
         return ScriptedProvider.from_file(what)
     settings = {**options.settings, "limits": options.limits}
-    addressed = _ADDRESSED.fullmatch(what)
-    if addressed is not None:
-        what, settings["base_url"] = addressed["model"], addressed["address"]
+    what, settings["base_url"] = split_address(what)
     if kind == "gemini":
         return GeminiProvider(what, settings=options.extra, **settings)
     return OpenAIProvider(what, extra_body=options.extra, **settings)

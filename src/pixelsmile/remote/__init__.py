@@ -18,6 +18,7 @@ from pixelsmile.remote.client import Answered, Client, RetryPolicy, UnusableRepl
 from pixelsmile.remote.gemini import GeminiProvider
 from pixelsmile.remote.gemini_images import GeminiImages
 from pixelsmile.remote.jobs import JobLog
+from pixelsmile.remote.keys import split_address
 from pixelsmile.remote.openai_chat import OpenAIProvider
 from pixelsmile.remote.openai_images import OpenAIImages
 from pixelsmile.remote.picture import Picture
@@ -71,4 +72,5 @@ __all__ = [
     "Usage",
     "in_step",
     "merged",
+    "split_address",
 ]

@@ -12,6 +12,10 @@ from pixelsmile.remote.provider import RemoteError
 _MIN_SECRET_LENGTH = 8  # what is shorter (a local server's "none") is no secret, and would black out words
 _BLACK = "[key]"
 _LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
+_ADDRESSED = re.compile(r"(?P<model>.+?)@(?P<address>https?://.*)", re.DOTALL)
+_BARE = re.compile(  # a host: localhost, with a port, four numbers, or a domain; a version (v1.2) is none
+    r"(?P<model>.+)@(?P<address>(?:localhost|[\w.-]+:\d+|(?:\d+\.){3}\d+|(?:[\w-]+\.)+[A-Za-z]{2,})(?:/.*)?)"
+)
 
 
 class ApiKey:
@@ -67,6 +71,21 @@ def server_of(url: str) -> str:
     if parts.username or parts.password or parts.query:
         raise RemoteError("the server's address holds a password or a query: keys come from the environment")
     return "localhost" if parts.hostname in _LOCAL_HOSTS else parts.hostname
+
+
+def split_address(text: str) -> tuple[str, str | None]:
+    """MODEL or MODEL@ADDRESS as the model and its server's address, None for its own service.
+
+    RemoteError for an address without http://: taken as a part of the name, it would go to that service.
+    """
+    if addressed := _ADDRESSED.fullmatch(text):
+        return addressed["model"], addressed["address"]
+    if bare := _BARE.fullmatch(text):
+        raise RemoteError(
+            f"the server's address {bare['address']!r} lacks http:// or https://: write "
+            f"MODEL@http://{bare['address']}"
+        )
+    return text, None
 
 
 def is_same_server(url: str, home: str) -> bool:
