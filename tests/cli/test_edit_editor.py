@@ -67,8 +67,9 @@ def test_a_service_is_asked_once_and_paid_once(photo, capsys, monkeypatch):
         monkeypatch.setenv(name, key)
     with ImageServer() as server:
         words = f"--size 64 --force --key-env GEMINI_API_KEY --editor gemini-images:m@{server.url}"
-        for _ in range(2):
+        for is_kept in (False, True):
             assert edit(f"-e happy --face whole {words} -o made") == 0
+            assert ("nothing was asked: it made this before" in capsys.readouterr().err) == is_kept
         assert server.met == {"good": 1}
     assert [path.name for path in sorted(Path("made").iterdir())] == ["happy-1.00.png", "manifest.json"]
     assert Image.open("made/happy-1.00.png").size == (120, 100)
@@ -81,8 +82,35 @@ def test_a_refusal_is_one_line_and_leaves_nothing(photo, capsys, monkeypatch):
     with ImageServer(lambda digest, nth: "moderated") as server:
         words = f"-e happy --face whole --key-env GEMINI_API_KEY --editor gemini-images:m@{server.url}"
         assert edit(f"{words} -o made") == 1
-    assert "made no edit at strength 1: unscored: refused" in error(capsys)
+    assert "made no edit at strength 1: refused (" in (line := error(capsys))
+    assert line.endswith(": show it another picture, or give --prompt in other words")
     assert not Path("made").exists()
+
+
+def test_a_model_of_one_name_is_another_at_another_address(photo, capsys):
+    words = "--size 64 --force -e happy --face whole -o made --editor"
+    for _ in range(2):
+        with ImageServer() as server:
+            assert edit(f"{words} openai-images:m@{server.url}/v1") == 0
+            assert server.met == {"good": 1}
+
+
+@pytest.mark.parametrize(("size", "is_taken"), [((96, 96), True), ((98, 96), True), ((60, 90), False)])
+@pytest.mark.parametrize("face", [BOX, "whole"])
+def test_an_edit_has_the_form_of_its_source_or_is_none(size, is_taken, face, photo, capsys):
+    program = EDITOR.replace(
+        "picture.save(", "picture.resize((width * SIZE[0] // 96, height * SIZE[1] // 96)).save("
+    )
+    Path("editor.py").write_text(program.replace("SIZE", repr(size)))
+    command = f"command:{sys.executable} editor.py"
+    assert edit(f"-e happy -s 1 --face {face} -o made --size 64", "--editor", command) == (
+        0 if is_taken else 1
+    )
+    if is_taken:
+        assert Image.open("made/happy-1.00.png").size == (120, 100)
+    else:
+        assert "and what has another form fits nowhere: ask a service for that one" in error(capsys)
+        assert not Path("made").exists()
 
 
 def test_a_pipeline_of_the_table_edits_from_a_folder(photo, capsys):

@@ -133,6 +133,7 @@ def encoded(*frames: Image.Image, kind: str = "PNG") -> bytes:
 
 
 OTHER = Image.new("RGB", (40, 40), (0, 90, 0))
+NO_PICTURE = "unscored: malformed (what it sent is no PNG, JPEG or WebP picture: it"
 
 
 @pytest.mark.parametrize(
@@ -140,10 +141,10 @@ OTHER = Image.new("RGB", (40, 40), (0, 90, 0))
     [
         (encoded(GREY, OTHER), "unscored: malformed (what it sent holds several frames or pages"),
         (encoded(GREY, OTHER, kind="WEBP"), "unscored: malformed (what it sent holds several frames"),
-        (encoded(GREY, kind="GIF"), "unscored: malformed (a picture of the answer is none"),
-        (b"I will not.", "unscored: malformed (a picture of the answer is none"),
+        (encoded(GREY, kind="GIF"), f"{NO_PICTURE} begins 'GIF87a"),
+        (b"I will not.", f"{NO_PICTURE} begins 'I will not.')"),
         (encoded(GREY)[:-30], "unscored: malformed (what it sent "),
-        (b"", "unscored: malformed (a picture of the answer is none"),
+        (b"", f"{NO_PICTURE} is empty)"),
     ],
 )
 def test_what_is_no_picture_is_unscored_and_not_kept(sent, failure, tmp_path):

@@ -56,10 +56,12 @@ def opened_editor(options: argparse.Namespace, choice: "EditorChoice") -> "Itera
     """The editor, ready for photographs, closed after the block."""
     from pixelsmile.editing.editor import Editor
     from pixelsmile.editors.choice import open_editor
+    from pixelsmile.editors.named import NamedEditor
+    from pixelsmile.editors.remote import CACHE_NAME, RemoteEditor
     from pixelsmile.editors.table import PipelineRun
     from pixelsmile.editors.task_engine import DEFAULT_SIZE_PX, TaskEngine
 
-    folder = _kept(options)
+    folder = _kept(options, choice)
     with loading(options.editor, options.quiet):
         if choice.kind == "diffusers":
             silence_libraries()
@@ -79,15 +81,30 @@ def opened_editor(options: argparse.Namespace, choice: "EditorChoice") -> "Itera
         remark(f"{engine.info.model} costs up to ${choice.price} an edit", options.quiet)
     try:
         yield Editor(engine)
+        asked = editor.inner if isinstance(editor, NamedEditor) else editor
+        if isinstance(asked, RemoteEditor) and not asked.budget.spending.num_requests:
+            kept = f"kept in {folder / CACHE_NAME}"
+            remark(
+                f"nothing was asked: it made this before, {kept}; without that file it does so again",
+                options.quiet,
+            )
     finally:
         engine.close()
 
 
-def _kept(options: argparse.Namespace) -> Path:
-    """Where answers are kept, so that none is paid for twice, and the log of a command."""
+def _kept(options: argparse.Namespace, choice: "EditorChoice") -> Path:
+    """Where answers are kept, so that none is paid for twice, and the log of a command.
+
+    Each address has a folder of its own: a model of one name may be another at the next.
+    """
+    from pixelsmile.hashing import sha256_bytes
+    from pixelsmile.remote import split_address
     from pixelsmile.store.weight_hashes import user_cache_folder
 
     cache = user_cache_folder()
     folder = Path(options.output or ".") if cache is None else cache / "pixelsmile" / "edits"
+    address = split_address(choice.argument)[1] if choice.kind == "service" else None
+    if cache is not None and address is not None:
+        folder /= sha256_bytes(address.encode())[:16]
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from PIL import Image
 
 from pixelsmile.editing.engine import EditJob, EngineInfo, EngineResult, Progress, Target
-from pixelsmile.editors.editor import EditOutcome, Task, TaskEditor
+from pixelsmile.editors.editor import EditOutcome, Fault, Task, TaskEditor
 from pixelsmile.errors import InputError, PixelSmileError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain, target_prompt
 
 DEFAULT_SIZE_PX = 1024  # root of the area at which most of them work
+_MAX_RATIO = 1.05  # of the forms of an edit and its source: sides that are multiples of 16 or 64 change it
+_UNSCORED = "unscored: "  # before what a benchmark leaves out, and why
+_ADVICE: dict[Fault, str] = {
+    "refused": ": show it another picture, or give --prompt in other words",
+    "unreachable": ": see that it runs, then run this again",
+    "failed": ": run this again, or name another editor",
+}
 
 
 @dataclass(frozen=True)
@@ -68,17 +75,30 @@ class TaskEngine:
             strengths = [weight for (weight,) in target.weights]
             made: dict[float, Image.Image] = {}
             for outcome in self._outcomes(job, target, tuple(dict.fromkeys(strengths))):
-                if outcome.image is None:
-                    raise PixelSmileError(
-                        f"{self._name} made no edit at strength {outcome.strength:g}: {outcome.failure}"
-                    )
-                made[outcome.strength] = outcome.image
+                made[outcome.strength] = self._fitting(outcome, job.image)
                 done += 1
                 yield Progress("denoise", done, total)
             if missing := [strength for strength in strengths if strength not in made]:
                 raise PixelSmileError(f"{self._name} gave neither an edit nor a reason at {missing[0]:g}")
             images.append([made[strength] for strength in strengths])
         yield EngineResult(images, ("words",) * len(images), (), 1)
+
+    def _fitting(self, outcome: EditOutcome, source: Image.Image) -> Image.Image:
+        """The edit in the form of its source. PixelSmileError for none, and for one of another form."""
+        edit, name = outcome.image, self._name
+        if edit is None:
+            said = (outcome.failure or "").removeprefix(_UNSCORED)
+            advice = _ADVICE[outcome.fault] if said != outcome.failure else ""
+            raise PixelSmileError(f"{name} made no edit at strength {outcome.strength:g}: {said}{advice}")
+        ratio = (edit.width * source.height) / (edit.height * source.width)
+        if not 1 / _MAX_RATIO <= ratio <= _MAX_RATIO:
+            raise PixelSmileError(
+                f"{name} gave {edit.width} x {edit.height} px for a picture of {source.width} x "
+                f"{source.height}, and what has another form fits nowhere: ask a service for that one with "
+                "--server-size, or name another editor"
+            )
+        size = edit.width, max(1, round(edit.width * source.height / source.width))
+        return edit if size == edit.size else edit.resize(size, Image.Resampling.LANCZOS)
 
     def _outcomes(self, job: EditJob, target: Target, strengths: tuple[float, ...]) -> Iterator[EditOutcome]:
         """Those of one sweep, as they come; given up, the sweep is."""

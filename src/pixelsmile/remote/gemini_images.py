@@ -71,7 +71,7 @@ class GeminiImages(GeminiProvider):
             said = one_line(reply.text, _MAX_SAID)
             return replace(reply, fault="empty", detail=f"it drew nothing, and said {said!r}")
         for picture in reply.pictures:
-            if fault := picture_fault(picture, "inlineData"):
+            if fault := picture_fault(picture):
                 return replace(reply, fault=fault[0], detail=fault[1], pictures=())
         return replace(reply, fault=None, detail="")
 

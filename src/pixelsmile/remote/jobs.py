@@ -224,7 +224,7 @@ class JobProvider(ABC):
                 self._jobs.write(prompt.sha256, None)
                 detail = f"its picture is no longer there ({picture.status}: {picture.message})"
                 return Reply("", transcript, paid, "empty", detail)
-            if fault := picture_fault(picture, named.partition("?")[0]):
+            if fault := picture_fault(picture):
                 return Reply("", transcript, paid, *fault)
             pictures.append(picture or b"")
         return Reply("", transcript, paid, pictures=tuple(pictures))

@@ -19,6 +19,7 @@ from pixelsmile.remote.client import UnusableReplyError
 from pixelsmile.remote.connection import OPENAI, Connection, Form
 from pixelsmile.remote.provider import Failure, Fault, Limits, Prompt, Reply, check_not_ours, media_type
 
+_MAX_START = 24  # bytes of what is no picture that are told
 _OURS = ("model", "prompt", "image", "image[]", "n", "stream", "partial_images")
 
 
@@ -121,12 +122,19 @@ def read_images(answer: Answer) -> Reply:
     return Reply("", answer.body, usage, pictures=tuple(pictures))
 
 
-def picture_fault(picture: bytes | None, shown_as: str) -> tuple[Fault, str] | None:
-    """Why bytes that stand for a picture are of no use; None for a picture file."""
+def picture_fault(picture: bytes | None) -> tuple[Fault, str] | None:
+    """Why bytes that stand for a picture are of no use; None for a picture file.
+
+    picture: None for what is no base64.
+    """
+    if picture is None:
+        return "malformed", "what it sent as a picture is no base64"
     try:
-        media_type(picture or b"")
+        media_type(picture)
     except ValueError:
-        return "malformed", f"a picture of the answer is none: {shown(shown_as)}"
+        start = "".join(filter(str.isprintable, picture[:_MAX_START].decode("ascii", "ignore")))
+        begins = f"begins {shown(start)}" if picture else "is empty"
+        return "malformed", f"what it sent is no PNG, JPEG or WebP picture: it {begins}"
     return None
 
 
@@ -137,7 +145,7 @@ def _fault(image: "_Image", picture: bytes | None) -> tuple[Fault, str] | None:
     if image.b64_json is None:
         detail = "the server sends addresses of pictures, which are not followed: have it send b64_json"
         return "malformed", detail
-    return picture_fault(picture, image.b64_json)
+    return picture_fault(picture)
 
 
 def _written(value: JsonValue) -> str:
