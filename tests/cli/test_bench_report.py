@@ -152,11 +152,14 @@ def test_json(runs, capsys):
     assert len(record["remarks"]) == 1
 
 
-def test_a_run_cannot_be_compared_with_itself_or_nothing(runs, capsys):
+def test_a_run_cannot_be_compared_with_itself_or_nothing(runs, tmp_path, capsys):
+    fed = tmp_path / "fed"
+    assert main(f"bench fed run --samples 1 --editor copy -q -o {fed}".split()) == 0
     for arguments, line in (
         ((runs[0], runs[0]), "given twice"),
         ((runs[0], str(Path(runs[0]).parent)), "holds no run"),
         ((runs[0],), "required: RUN_B"),
+        ((runs[0], str(fed)), "of FED-Bench do not compare: name two runs of one benchmark"),
     ):
         assert compare(*arguments) == 2
         assert line in capsys.readouterr().err

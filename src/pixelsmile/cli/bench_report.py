@@ -138,11 +138,14 @@ def _compare(options: argparse.Namespace) -> int:
 
     folders = [RunFolder(Path(path)) for path in (options.a, options.b)]
     labels = run_labels(folders)
-    judge, record, lines, remarks = (
-        _compared_fed(options, folders)
-        if folders[0].spec().tasks[0].benchmark == "fed"
-        else _compared_ffe(options, folders)
-    )
+    kinds = [folder.spec().tasks[0].benchmark for folder in folders]
+    if kinds[0] != kinds[1]:
+        raise InputError(
+            f"{options.a!r} of {kinds[0].upper()}-Bench and {options.b!r} of {kinds[1].upper()}-Bench do not "
+            "compare: name two runs of one benchmark"
+        )
+    compared = _compared_fed if kinds[0] == "fed" else _compared_ffe
+    judge, record, lines, remarks = compared(options, folders)
     if options.json:
         print_json({"a": labels[0], "b": labels[1], "judge": judge, "remarks": remarks, **record})
         return 0
