@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pixelsmile.cli.display import print_json
 from pixelsmile.cli.options import add_json
 from pixelsmile.cli.parsing import CommandParser
+from pixelsmile.errors import install
 
 if TYPE_CHECKING:
     from pixelsmile.editors.table import Row
@@ -152,7 +153,7 @@ def _steps(row: "Row") -> Iterator[str]:
         case NobodyRun():
             return
         case ServiceRun(service=service):
-            yield 'pip install -c constraints.txt -e ".[judges]"  # once, in the checkout of pixelsmile'
+            yield f"{install('judges')}  # once, in the checkout of pixelsmile"
             yield f"export {image_services()[service].key}=..."
             more = " --max-cost 20" if row.price is not None else " --price DOLLARS --max-cost 20"
         case PipelineRun(gated=True):
