@@ -12,6 +12,7 @@ from pixelsmile.benchmarks.plan import Earlier, Question, Span, plan, total
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.cli import main
 from pixelsmile.editors.choice import parse_editor
+from pixelsmile.errors import InputError
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -90,12 +91,27 @@ def test_marks_of_fed_bench_are_three_an_edit_and_scores_measure_changes():
     assert judge.dollars is None
 
 
+def test_a_sum_of_nothing_known_is_none_and_a_program_need_not_be_here(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["bench", "plan", "--editors", "bagel", "--samples", "2", "--benchmark", "ffe"]) == 0
+    out = capsys.readouterr().out
+    assert "in all: 0 dollars\n        unknown hours in a row, for there are only lines that nobody" in out
+    words = "bench plan --editors gpt-image-1.5 --samples 2 --benchmark ffe --judge gemini:m"
+    assert main(words.split()) == 0
+    assert (
+        "in all: unknown dollars, for there are only lines without a known price\n" in capsys.readouterr().out
+    )
+    with pytest.raises(InputError, match="start in a checkout"):
+        parse_editor("bagel")
+
+
 def test_the_command_says_it_and_refuses_in_one_line(folder, capsys):
     words = ["bench", "plan", "--editors", "truth", "bfl:x", "--samples", "2", "--benchmark", "ffe"]
     assert main([*words, "--price", "bfl:x=0.5", "--earlier", str(folder.path)]) == 0
     out = capsys.readouterr().out
     assert "1.00 to 4.00" in out
-    assert "in all: 1.00 to 4.00 dollars" in out
+    assert "in all: 1.00 to 4.00 dollars\n" in out
+    assert "less than 0.01 hours in a row, not counting lines that nobody has timed: " in out
     assert main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["dollars"]["n_unknown"] == 1
     for wrong, line in (

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pixelsmile.benchmarks.plan import Question, Span, Work
     from pixelsmile.benchmarks.run_folder import BenchmarkKind
 
+_BRIEF_H = 0.01
 _KINDS = ("ffe", "fed", "both")
 _EPILOG = """examples:
   pixelsmile bench plan --editors nano-banana-pro seedream-4.5 --judge gemini:gemini-3.1-pro-preview
@@ -132,10 +133,9 @@ def _run(options: argparse.Namespace) -> int:
     print(lines[0])
     for line, each in zip(lines[1:], work, strict=True):
         print(f"{line.ljust(width)}  {', '.join(each.notes)}".rstrip())
-    print(f"in all: {_dollars(dollars_)} dollars{_unknown(num_priceless, 'without a known price')}")
-    print(
-        f"        {_hours(hours)} hours one after the other{_unknown(num_timeless, 'that nobody has timed')}"
-    )
+    num = sum(each.num > each.num_done for each in work)
+    print(f"in all: {_all(_dollars(dollars_), 'dollars', num_priceless, num, 'without a known price')}")
+    print(f"        {_all(_hours(hours), 'hours in a row', num_timeless, num, 'that nobody has timed')}")
     return 0
 
 
@@ -152,7 +152,7 @@ def _question(options: argparse.Namespace) -> "Question":
     known = {"ffe": SANITY_EDITORS, "fed": FED_SANITY_EDITORS}
     both = [name for name in known["ffe"] if name in known["fed"]]
     sanity = known.get(options.benchmark, both)
-    editors = {name: parse_editor(name, sanity) for name in options.editors}
+    editors = {name: parse_editor(name, sanity, is_here=False) for name in options.editors}
     return Question(
         editors=editors,
         benchmarks=_benchmarks(options),
@@ -212,9 +212,14 @@ def _dollars(span: "Span") -> str:
 def _hours(span: "Span") -> str:
     if not span.high:
         return "0"
-    digits = 1 if span.high >= 10 else 2 if span.high >= 0.1 else 4
+    if span.high < _BRIEF_H:
+        return f"less than {_BRIEF_H}"
+    digits = 1 if span.high >= 10 else 2 if span.high >= 0.1 else 3
     return f"{span.low:,.{digits}f} to {span.high:,.{digits}f}"
 
 
-def _unknown(num: int, why: str) -> str:
-    return f", not counting lines {why}: {num}" if num else ""
+def _all(known: str, unit: str, num_unknown: int, num: int, why: str) -> str:
+    """A sum, and how many of the lines with work left are not in it; no sum where that is all of them."""
+    if num_unknown and num_unknown == num:
+        return f"unknown {unit}, for there are only lines {why}"
+    return f"{known} {unit}" + (f", not counting lines {why}: {num_unknown}" if num_unknown else "")

@@ -68,12 +68,13 @@ class EditorChoice:
         return (self.row.price if self.row else None) or Decimal(0)
 
 
-def parse_editor(text: str, sanity: Sequence[str] = SANITY_EDITORS) -> EditorChoice:
+def parse_editor(text: str, sanity: Sequence[str] = SANITY_EDITORS, *, is_here: bool = True) -> EditorChoice:
     """An editor by its name: `pixelsmile`, one of the table, folder:PATH, command:LINE, SERVICE:MODEL, or
     one of `sanity`.
 
-    InputError, with the nearest, for other words, and for a row that nobody can run.
-    sanity: those of the benchmark, SANITY_EDITORS or FED_SANITY_EDITORS.
+    InputError, with the nearest, for other words, and for a row that nobody can run, or not here.
+    sanity: those of the benchmark, SANITY_EDITORS or FED_SANITY_EDITORS. is_here: False for one that is only
+    spoken of, whose program need not be there.
     """
     word, colon, argument = text.partition(":")
     word = word.strip().lower()
@@ -88,7 +89,7 @@ def parse_editor(text: str, sanity: Sequence[str] = SANITY_EDITORS) -> EditorCho
     if not colon and word in sanity:
         return EditorChoice("sanity", word)
     if not colon and word in rows():
-        return _chosen(rows()[word])
+        return _chosen(rows()[word], is_here=is_here)
     raise InputError(f"unknown editor {text!r}: {_suggestion(word, sanity)}")
 
 
@@ -177,7 +178,7 @@ def remote_settings(choice: EditorChoice, given: RemoteSettings) -> RemoteSettin
     )
 
 
-def _chosen(row: Row) -> EditorChoice:
+def _chosen(row: Row, *, is_here: bool) -> EditorChoice:
     match row.run:
         case OwnRun():
             return EditorChoice("own", name="" if row.name == OWN else row.name)
@@ -186,13 +187,15 @@ def _chosen(row: Row) -> EditorChoice:
         case ServiceRun(service=service, model=model):
             return EditorChoice("service", model, service, row.name)
         case CommandRun() as run:
-            return EditorChoice("command", _wrapper_command(row.name, run), name=row.name)
+            if is_here:
+                _check_wrapper(row.name, run)
+            return EditorChoice("command", run.command, name=row.name)
         case NobodyRun(why=why):
             raise InputError(f"{row.name} cannot be run: {why}")
 
 
-def _wrapper_command(name: str, run: CommandRun) -> str:
-    """What starts a wrapper, from a checkout. InputError where it, or its environment, is not there."""
+def _check_wrapper(name: str, run: CommandRun) -> None:
+    """InputError where a wrapper, or its environment, is not here."""
     folder = Path(WRAPPERS) / run.wrapper
     if not (folder / "edit.py").is_file():
         raise InputError(
@@ -203,7 +206,6 @@ def _wrapper_command(name: str, run: CommandRun) -> str:
             f"{name} needs an environment of its own, {run.python}: {run.readme} says how to make it; "
             'where yours lies elsewhere, give --editor command:"..."'
         )
-    return run.command
 
 
 def _given(argument: str, example: str) -> str:
