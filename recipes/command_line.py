@@ -5,6 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ import torch
 
 from pixelsmile.cli.parsing import whole_number
 from pixelsmile.errors import PixelSmileError
+from pixelsmile.expressions import parse_strength
 
 T = TypeVar("T")
 Records = Iterator[dict[str, Any]]
@@ -36,6 +38,21 @@ def checked(read: Callable[[str], T]) -> Callable[[str], T]:
 def whole(least: int = 1) -> Callable[[str], int]:
     """An argparse type: a whole number from `least` on."""
     return checked(whole_number("the number", least))
+
+
+def strength(text: str) -> str:
+    """An argparse type: a strength, as it was typed."""
+    checked(parse_strength)(text)
+    return text
+
+
+@contextmanager
+def refusing(parser: argparse.ArgumentParser) -> Iterator[None]:
+    """One line and the exit code of a command, in place of a traceback, where the block refuses."""
+    try:
+        yield
+    except PixelSmileError as error:
+        parser.exit(error.exit_code, f"{parser.prog}: error: {error}\n")
 
 
 def recipe_parser(

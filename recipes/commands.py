@@ -6,7 +6,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pixelsmile.errors import PixelSmileError
+
 ON_FACES = "data.window=[0.1875,0.25,0.8125,0.9375]"  # the face of any drawn portrait, and little else
+
+
+class CommandError(PixelSmileError):
+    """A command that a recipe is made of failed. The message has its last words, and names its log."""
 
 
 def train_command(settings: Sequence[str], output: Path, preset: str = "embedded") -> tuple[str, ...]:
@@ -18,7 +24,7 @@ def train_command(settings: Sequence[str], output: Path, preset: str = "embedded
 def run_command(command: Sequence[str], log: Path, num_threads: int) -> float:
     """One command as a person would type it, what it says to `log`; its CPU seconds, all threads together.
 
-    RuntimeError where it fails.
+    CommandError where it fails.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     words = [sys.executable, "-m", "pixelsmile", *command]
@@ -33,5 +39,8 @@ def run_command(command: Sequence[str], log: Path, num_threads: int) -> float:
             raise
     process.returncode = os.waitstatus_to_exitcode(status)  # which Popen did not hear of
     if process.returncode:
-        raise RuntimeError(f"pixelsmile {' '.join(command)} failed ({process.returncode}): see {log}")
+        said = log.read_text(errors="replace").splitlines()[-1:]
+        raise CommandError(
+            f"pixelsmile {' '.join(command[:3])} failed ({process.returncode}): {''.join(said)} (see {log})"
+        )
     return usage.ru_utime + usage.ru_stime

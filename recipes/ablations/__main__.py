@@ -19,7 +19,7 @@ from recipes.ablations.jobs import (
     run_all,
 )
 from recipes.ablations.table import Edits, ablation_table, as_json, as_markdown
-from recipes.command_line import start_log, whole
+from recipes.command_line import refusing, start_log, strength, whole
 from recipes.commands import run_command
 
 log = logging.getLogger("recipe")
@@ -33,7 +33,12 @@ def main() -> None:
     parser.add_argument("--triplets", type=whole(), default=1200, help="that are drawn")
     parser.add_argument("--samples", type=whole(), default=64, help="of the benchmark")
     parser.add_argument(
-        "--strengths", nargs="+", default=["0.25", "0.5", "1"], metavar="S", help="of its sweeps"
+        "--strengths",
+        nargs="+",
+        type=strength,
+        default=["0.25", "0.5", "1"],
+        metavar="S",
+        help="of its sweeps",
     )
     parser.add_argument("--seeds", type=whole(), default=3, help="trainings of each variant")
     parser.add_argument(
@@ -59,7 +64,8 @@ def main() -> None:
             parser.error(str(error))
     jobs = all_jobs(setting)
     if not arguments.table:
-        _work(setting, jobs, arguments.parallel)
+        with refusing(parser):
+            _work(setting, jobs, arguments.parallel)
     edits = _edits(jobs)
     if FULL not in edits:
         parser.error(f"{str(setting.work)!r} has no seed yet that all variants are trained with")

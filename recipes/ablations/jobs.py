@@ -145,7 +145,7 @@ def _measuring(setting: Setting, folder: Path, adapter: str) -> tuple[tuple[str,
 def run_all(jobs: Sequence[Job], num_parallel: int) -> Iterator[Job]:
     """Run what is not done, so many at a time with their share of the cores; each job when it is done.
 
-    What was stopped goes on where it was. RuntimeError where a command fails, naming its log; after that, and
+    What was stopped goes on where it was. CommandError where a command fails, naming its log; after that, and
     after Ctrl-C, no further command is begun.
     """
     threads, stopped = ThreadPoolExecutor(num_parallel), Event()

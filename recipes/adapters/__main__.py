@@ -10,7 +10,7 @@ from pixelsmile.errors import ModelError
 from pixelsmile.expressions import DOMAINS
 from pixelsmile.training.run_folder import ADAPTER_NAME
 from recipes.adapters.stages import STAGES, adapter_name, commands, install, log_name
-from recipes.command_line import start_log, whole
+from recipes.command_line import refusing, start_log, whole
 from recipes.commands import run_command
 
 log = logging.getLogger("recipe")
@@ -48,7 +48,8 @@ def main() -> None:
         before = (arguments.start / log_name(arguments.domain)).read_text()
     for command in commands(stages, arguments.domain, work, model, start):
         log.info("pixelsmile %s", " ".join(command))
-        run_command(command, work / "log.txt", arguments.threads)
+        with refusing(parser):
+            run_command(command, work / "log.txt", arguments.threads)
     adapter = work / STAGES[-1].name / ADAPTER_NAME
     if arguments.into is not None:
         adapter = install(stages, arguments.domain, work, arguments.into, before)

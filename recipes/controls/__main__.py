@@ -9,10 +9,9 @@ from pathlib import Path
 from pixelsmile.benchmarks.ffe.results import load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.cli.parsing import positive_number
-from pixelsmile.errors import PixelSmileError
 from pixelsmile.expressions import DOMAINS
 from recipes.ablations.jobs import Job, run_all
-from recipes.command_line import checked, start_log, whole
+from recipes.command_line import checked, refusing, start_log, strength, whole
 from recipes.commands import run_command
 from recipes.controls.jobs import (
     ROWS,
@@ -33,6 +32,8 @@ def main() -> None:
     parser = _parser()
     arguments = parser.parse_args()
     start_log()
+    if max(map(float, arguments.strengths)) > 1 and "k-slider" in (arguments.method or ROWS):
+        parser.error("k-slider takes no strength beyond 1: lower --strengths, or name --method of the others")
     for domain in arguments.domain or DOMAINS:
         setting = Setting(
             work=arguments.work / domain,
@@ -46,10 +47,8 @@ def main() -> None:
             settings=tuple(arguments.set),
             strengths=tuple(arguments.strengths),
         )
-        try:
+        with refusing(parser):
             _one_domain(setting, arguments)
-        except PixelSmileError as error:
-            parser.error(str(error))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,7 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--triplets", type=whole(), default=1200, help="that are drawn, of each kind")
     parser.add_argument("--samples", type=whole(), default=64, help="of the benchmark")
     parser.add_argument(
-        "--strengths", nargs="+", default=["0", "0.25", "0.5", "0.75", "1"], metavar="S", help="of its sweeps"
+        "--strengths",
+        nargs="+",
+        type=strength,
+        default=["0", "0.25", "0.5", "0.75", "1"],
+        metavar="S",
+        help="of its sweeps",
     )
     parser.add_argument(
         "--budget",
@@ -80,15 +84,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _one_domain(setting: Setting, arguments: argparse.Namespace) -> None:
-    require_same_setting(setting)
+    if setting.work.is_dir() or not arguments.table:
+        require_same_setting(setting)
     rows = [row for row in ROWS if row in (arguments.method or ROWS)]
     trained = [row for row in rows if row != UNTRAINED]
     if not arguments.table:
         for command in drawing_commands(setting):
             run_command(command, setting.work / "drawing.txt", arguments.parallel)
-    steps = steps_of(setting, trained)
+    steps = steps_of(setting, trained, measure=not arguments.table)
     jobs = [job_of(setting, UNTRAINED, 0, 0)] if UNTRAINED in rows else []
-    jobs += [job_of(setting, row, seed, steps[row]) for seed in setting.seeds for row in trained]
+    jobs += [job_of(setting, row, seed, steps[row]) for seed in setting.seeds for row in steps]
     if not arguments.table:
         for done in run_all(jobs, arguments.parallel):
             log.info("%s: %s, seed %d is done", setting.domain, done.name, done.seed)
@@ -102,7 +107,7 @@ def _tell(setting: Setting, jobs: Sequence[Job], steps: dict[str, int]) -> None:
         by_row.setdefault(job.name, []).append(job)
     whole = {row: some for row, some in by_row.items() if all(job.is_done for job in some)}
     if not whole:
-        log.info("%s: no row is done with all its seeds", setting.domain)
+        log.info("%s: no row in %s is done with all its seeds", setting.domain, setting.work)
         return
     results = {
         row: {job.seed: load_results(RunFolder(job.bench)) for job in some} for row, some in whole.items()

@@ -21,12 +21,16 @@ LEAST_STEPS, MOST_STEPS = 20, 50_000
 _FILE = "pace.json"
 
 
-def steps_of(setting: Setting, rows: Iterable[str]) -> dict[str, int]:
-    """Optimiser steps of each row: `setting.num_steps`, or what its budget pays for."""
+def steps_of(setting: Setting, rows: Iterable[str], *, measure: bool = True) -> dict[str, int]:
+    """Optimiser steps of each row: `setting.num_steps`, or what its budget pays for.
+
+    measure: False for those rows alone whose pace is known.
+    """
     if setting.num_steps is not None:
         return dict.fromkeys(rows, setting.num_steps)
     file = setting.work / _FILE
     known = read_json_object(file) if file.is_file() else {}
+    rows = [row for row in rows if measure or row in known]
     for row in rows:
         if row not in known:
             known[row] = cpu_seconds_a_step(setting, row)

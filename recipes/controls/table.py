@@ -37,7 +37,7 @@ class Cell:
 @dataclass(frozen=True)
 class Cost:
     """What a training was: trained parameters, optimiser steps, pairs (of a source and a target) that it saw;
-    cpu_s: of the whole command, the mean of the seeds."""
+    cpu_s: of the whole command, the median of the seeds."""
 
     parameters: int
     steps: int

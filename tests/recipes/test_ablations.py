@@ -31,7 +31,7 @@ from recipes.ablations.jobs import (
     run_all,
 )
 from recipes.ablations.table import CLAIMS, ablation_table, as_json, as_markdown, findings
-from recipes.commands import run_command
+from recipes.commands import CommandError, run_command
 
 
 def setting(work: Path) -> Setting:
@@ -116,7 +116,7 @@ def test_a_claim_holds_fails_or_cannot_be_told():
 
 
 def test_a_command_that_fails_names_its_log(tmp_path):
-    with pytest.raises(RuntimeError, match=r"log\.txt"):
+    with pytest.raises(CommandError, match=r"unknown command 'no-such-command'.* \(see .*log\.txt\)"):
         run_command(("no-such-command",), tmp_path / "log.txt", 1)
     assert "no-such-command" in (tmp_path / "log.txt").read_text()
 

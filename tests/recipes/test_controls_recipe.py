@@ -17,7 +17,8 @@ from pixelsmile.store.configuration import read_configuration
 from pixelsmile.training import preset_path
 from pixelsmile.training.config import TrainingConfig
 from recipes.ablations.jobs import Job
-from recipes.commands import run_command
+from recipes.commands import CommandError, run_command
+from recipes.controls import __main__ as recipe
 from recipes.controls import pace
 from recipes.controls.jobs import (
     PIXELSMILE,
@@ -106,6 +107,42 @@ def test_a_work_folder_keeps_to_its_setting(tmp_path: Path) -> None:
         require_same_setting(setting(tmp_path, budget_s=1.0))
 
 
+def called(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """The exit code of `python -m recipes.controls`."""
+    monkeypatch.setattr("sys.argv", ["recipes.controls", *words])
+    try:
+        recipe.main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def test_a_table_of_what_is_there_measures_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pace, "cpu_seconds_a_step", lambda *_: pytest.fail("nothing is to be measured"))
+    caplog.set_level("INFO")
+    assert called(monkeypatch, "--table", "--domain", "human", "--work", str(tmp_path / "none")) == 0
+    assert f"no row in {tmp_path / 'none' / 'human'} is done" in caplog.text
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_word_and_a_command_that_fails_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(*_: object) -> float:
+        raise CommandError("pixelsmile triplets draw failed (2): no disk (see drawing.txt)")
+
+    monkeypatch.setattr(recipe, "run_command", failing)
+    for words, code, line in (
+        (("--strengths", "a"), 2, "strength 'a'"),
+        (("--strengths", "0", "1.5"), 2, "k-slider takes no strength beyond 1"),
+        (("--strengths", "0", "1.5", "--method", "saedit"), 1, "error: pixelsmile triplets draw failed (2)"),
+    ):
+        assert called(monkeypatch, "--work", str(tmp_path), *words) == code
+        assert line in capsys.readouterr().err.splitlines()[-1]
+
+
 def sweep(slope: float, num: int = 6) -> list[ScoredEdit]:
     """Sweeps towards happy whose scores rise so steeply (falling ones below 0)."""
     found = []
@@ -157,5 +194,5 @@ def test_the_table_has_the_metrics_own_values_and_says_what_holds_of_the_order(t
 
 def test_a_commands_cpu_seconds_are_told(tmp_path: Path) -> None:
     assert 0 < run_command(("expressions",), tmp_path / "log.txt", 1) < 60
-    with pytest.raises(RuntimeError, match="failed"):
+    with pytest.raises(CommandError, match="failed"):
         run_command(("no-such-command",), tmp_path / "log.txt", 1)
