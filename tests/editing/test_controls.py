@@ -20,6 +20,7 @@ from pixelsmile.editing.controls.saedit import SAEdit
 from pixelsmile.editing.controls.settings import METHODS
 from pixelsmile.editing.controls.slideredit import SliderEdit
 from pixelsmile.editing.editor import Editor
+from pixelsmile.editing.model_choice import ModelChoice, choose_model
 from pixelsmile.errors import (
     MAX_MESSAGE,
     AdapterError,
@@ -255,6 +256,12 @@ def test_a_control_is_read_as_it_was_written(transformer: Transformer, folder: P
     assert not any(parameter.requires_grad for parameter in control.parameters())
     assert file.as_dict()["settings"] == {"method": "attribute-control", "max_scale": 1.5}
     assert file.as_dict()["source"] == folder.name
+
+
+def test_nobodys_choice_is_the_model_that_a_control_was_trained_on(folder: Path) -> None:
+    for drawn in (True, False):
+        choice = choose_model(ModelChoice(control=str(folder), device="cpu"), drawn=drawn)
+        assert (choice.model, choice.reason) == ("tiny", "using tiny, which the control was trained on")
 
 
 def refusal(folder: Path, transformer: Transformer) -> str:

@@ -87,10 +87,11 @@ def test_a_broken_config_is_one_line(copy: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("model", ["nowhere", "./no/where", "/no/where/at/all"])
+@pytest.mark.parametrize("model", ["nowhere", "./no/where", "/no/where/at/all", "geometric"])
 def test_no_folder_and_no_hub_id(model: str) -> None:
-    with pytest.raises(ModelError, match="give a folder, a hub id"):
+    with pytest.raises(ModelError, match="give a folder, a hub id") as caught:
         find_model(model)
+    assert ("'geometric' has no weights" in str(caught.value)) == (model == "geometric")
 
 
 def test_a_model_that_the_hub_does_not_give() -> None:

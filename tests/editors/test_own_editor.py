@@ -22,12 +22,10 @@ from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.runner import run_edits
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engines.qwen import QwenEngine
-from pixelsmile.editors.editor import (
-    Box,
-    Task,
-)
+from pixelsmile.editors import own
+from pixelsmile.editors.editor import Box, EditorStoppedError, Task
 from pixelsmile.editors.own import PAPER, OwnEditor, OwnSettings, Region
-from pixelsmile.errors import FaceError
+from pixelsmile.errors import FaceError, StrengthError
 from pixelsmile.hashing import sha256_file
 
 __all__ = ["model_folder"]
@@ -70,6 +68,16 @@ def changed_box(before: Image.Image, after: Image.Image) -> tuple[int, int, int,
     differs = (np.asarray(before) != np.asarray(after)).any(-1)
     rows, columns = np.flatnonzero(differs.any(1)), np.flatnonzero(differs.any(0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def test_a_strength_that_a_control_does_not_take_ends_the_run(editor, monkeypatch):
+    def refusing(*_: object, **__: object):
+        raise StrengthError("k-slider knows strengths from 0 to 1, not 2: lower it")
+        yield
+
+    monkeypatch.setattr(own, "stream_edit", refusing)
+    with pytest.raises(EditorStoppedError, match="not 2: lower it"):
+        sweep(editor, picture(64, 64), strengths=(2.0,))
 
 
 def test_a_whole_picture_is_edited_as_the_editor_does(editor):

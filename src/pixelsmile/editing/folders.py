@@ -121,6 +121,10 @@ def find_model(model: str) -> Path:
         folder = Path(model)
     elif os.path.lexists(model):
         raise ModelError(f"model {model!r} is {_file_kind(Path(model))}")
+    elif model == GEOMETRIC:
+        raise ModelError(
+            f"{GEOMETRIC!r} has no weights of this kind: give a folder, a hub id (owner/name) or {EMBEDDED!r}"
+        )
     elif not is_hub_id(model):
         raise ModelError(
             f"no model folder {model!r}: give a folder, a hub id (owner/name), {GEOMETRIC!r} or {EMBEDDED!r}"

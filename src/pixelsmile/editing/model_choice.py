@@ -82,18 +82,23 @@ class ModelChoice:
 
 
 def choose_model(asked: ModelChoice, *, drawn: bool) -> ModelChoice:
-    """What was asked for; else the full model if it is downloaded and the GPU holds it, with the dtype,
-    offload, quantization and preset that were asked for; else what runs here.
+    """What was asked for; else the model that a control was trained on; else the full model if it is
+    downloaded and the GPU holds it, with the dtype, offload, quantization and preset that were asked for;
+    else what runs here.
 
     drawn: whether the pictures are portraits that pixelsmile drew, which the embedded model knows; of others
     the geometric one moves the mesh of the face, and torch is asked about a GPU only where the weights are
-    there. Nothing is fetched. DeviceError as `ModelChoice.check_device`.
+    there. Nothing is fetched. DeviceError as `ModelChoice.check_device`, AdapterError as `find_control`.
     """
     chosen = asked
     if asked.model is None:
         if drawn or asked.device is not None:
             asked.check_device()
-        model, reason = _default_model(asked, drawn)
+        if asked.control is not None:
+            model = find_control(asked.control).record.model
+            reason = f"using {model}, which the control was trained on"
+        else:
+            model, reason = _default_model(asked, drawn)
         chosen = replace(asked, model=model, reason=reason)
     chosen.check_device()
     return chosen

@@ -23,9 +23,9 @@ from pixelsmile.editing.pictures import open_source
 from pixelsmile.editing.requests import Request
 from pixelsmile.editing.session import stream_edit
 from pixelsmile.editors import Region, Wording
-from pixelsmile.editors.editor import Capabilities, EditOutcome, Task
+from pixelsmile.editors.editor import Capabilities, EditorStoppedError, EditOutcome, Task
 from pixelsmile.embedded import photo_sources
-from pixelsmile.errors import InputError
+from pixelsmile.errors import InputError, StrengthError
 from pixelsmile.faces.choice import manual_face
 from pixelsmile.faces.crops import DEFAULT_CONTEXT, crop_around
 from pixelsmile.faces.face import Face
@@ -136,7 +136,10 @@ class OwnEditor:
     async def edit(
         self, task: Task, picture: Image.Image, strengths: Sequence[float], seed: int
     ) -> AsyncGenerator[EditOutcome, None]:
-        """One sweep. FaceError where the face box is too small or outside; what `Editor` raises."""
+        """One sweep. FaceError where the face box is too small or outside; what `Editor` raises.
+
+        EditorStoppedError for a strength that a control does not take: all sweeps have it.
+        """
         together = tuple(dict.fromkeys((*self._sweep, *strengths)))
         request = self._request(task, together)
         options: EditOptions = {
@@ -150,11 +153,14 @@ class OwnEditor:
         }
         face = self._face(task, picture.size)
         faces = [] if face is None else [(face, None)]
-        for event in stream_edit(self._editor, open_source(picture), faces, [request], **options):
-            if isinstance(event, EditResult):
-                images = dict(zip(event.strengths, event.images, strict=True))
-                for strength in strengths:
-                    yield EditOutcome(strength, images[strength])
+        try:
+            for event in stream_edit(self._editor, open_source(picture), faces, [request], **options):
+                if isinstance(event, EditResult):
+                    images = dict(zip(event.strengths, event.images, strict=True))
+                    for strength in strengths:
+                        yield EditOutcome(strength, images[strength])
+        except StrengthError as refusal:
+            raise EditorStoppedError(refusal) from refusal
 
     async def close(self) -> None:
         """Let the model go."""
