@@ -76,7 +76,8 @@ def opened_editor(options: argparse.Namespace, choice: "EditorChoice") -> "Itera
         )
     run = choice.row.run if choice.row else None
     size = (run.fit.longest_px if isinstance(run, PipelineRun) else None) or DEFAULT_SIZE_PX
-    engine = TaskEngine(editor, choice.name or options.editor, size)
+    name, any_form = choice.name or options.editor, choice.kind == "diffusers"
+    engine = TaskEngine(editor, name, size, any_form=any_form)
     if choice.price and choice.kind == "service":
         remark(f"{engine.info.model} costs up to ${choice.price} an edit", options.quiet)
     try:

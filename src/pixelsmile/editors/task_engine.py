@@ -13,7 +13,7 @@ from pixelsmile.errors import InputError, PixelSmileError
 from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, Domain, target_prompt
 
 DEFAULT_SIZE_PX = 1024  # root of the area at which most of them work
-_MAX_RATIO = 1.05  # of the forms of an edit and its source: sides that are multiples of 16 or 64 change it
+_MAX_RATIO = 1.05  # of the forms of an edit and its source, which differ as sides are multiples of 16 or 32
 _UNSCORED = "unscored: "  # before what a benchmark leaves out, and why
 _ADVICE: dict[Fault, str] = {
     "refused": ": show it another picture, or give --prompt in other words",
@@ -39,13 +39,16 @@ class TaskEngine:
     """An `Engine` that has `editor` make each sweep; close it after use.
 
     name: what the editor is called. size: root of the area of the pictures that it is given, in pixels; what
-    it makes may have any size. It takes expressions and, where the editor reads words, prompts; no blends.
+    it makes may have any size of that form, or of any_form where it was pressed into another. It takes
+    expressions and, where the editor reads words, prompts; no blends.
     """
 
     multiple_px = 16
 
-    def __init__(self, editor: TaskEditor, name: str, size: int = DEFAULT_SIZE_PX) -> None:
-        self._editor, self._name = editor, name
+    def __init__(
+        self, editor: TaskEditor, name: str, size: int = DEFAULT_SIZE_PX, *, any_form: bool = False
+    ) -> None:
+        self._editor, self._name, self._any_form = editor, name, any_form
         self._runner = asyncio.Runner()
         record = editor.to_record()
         arguments = record.get("arguments")
@@ -91,11 +94,11 @@ class TaskEngine:
             advice = _ADVICE[outcome.fault] if said != outcome.failure else ""
             raise PixelSmileError(f"{name} made no edit at strength {outcome.strength:g}: {said}{advice}")
         ratio = (edit.width * source.height) / (edit.height * source.width)
-        if not 1 / _MAX_RATIO <= ratio <= _MAX_RATIO:
+        if not (self._any_form or 1 / _MAX_RATIO <= ratio <= _MAX_RATIO):
             raise PixelSmileError(
                 f"{name} gave {edit.width} x {edit.height} px for a picture of {source.width} x "
-                f"{source.height}, and what has another form fits nowhere: ask a service for that one with "
-                "--server-size, or name another editor"
+                f"{source.height}, and what has another form fits nowhere: edit a square face with --face, "
+                "ask a service for that form with --server-size, or name another editor"
             )
         size = edit.width, max(1, round(edit.width * source.height / source.width))
         return edit if size == edit.size else edit.resize(size, Image.Resampling.LANCZOS)
