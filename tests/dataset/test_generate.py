@@ -11,7 +11,7 @@ from model_server import Images, JudgeServer, SayingServer, at_random, refusal
 from PIL import Image
 from pydantic import ValidationError
 
-from pixelsmile.dataset.build import build
+from pixelsmile.dataset.build import _is_to_do, build
 from pixelsmile.dataset.config import BuildConfig
 from pixelsmile.dataset.dry_run import outlook
 from pixelsmile.dataset.edit_config import GenerateSettings
@@ -164,7 +164,7 @@ def test_a_server_is_asked_each_edit_in_its_own_words_and_once(key, tmp_path):
         assert (
             len({row.sha256 for row in edits(step_folder)}) == 4
         )  # the server makes the negative, whatever it is told
-        assert any(note.startswith("at most 8 calls, about $0.32 at $0.04 each") for note in notes)
+        assert any(note.startswith("at most 8 edits, $0.32 to $1.28 at $0.04 a call") for note in notes)
         run(folder, more, redo="generate")
         assert sum(server.answered.values()) == 8  # all from the cache
     told = {row.prompt for row in edits(step_folder)}
@@ -217,9 +217,30 @@ def test_what_a_build_would_do(truth, tmp_path):
     assert done[-1] == "generate: done, 15 pictures"
 
 
+def test_what_a_service_lacks_is_said_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    for generate, line in (
+        ({"editor": "gpt-image-1.5"}, "OPENAI_API_KEY"),
+        ({"editor": "gpt-image-1.5", "max_cost": 3}, "give the most that one may cost as price"),
+        ({"editor": "openai-images:m@localhost:1"}, "write MODEL@http://localhost:1"),
+    ):
+        config = people(1, compose=TOLD, generate=generate)
+        with pytest.raises(InputError, match=line):
+            run(tmp_path / "set", config)
+        assert not (tmp_path / "set").exists()
+
+
+def test_a_finished_step_needs_no_key(truth, tmp_path):
+    assert not _is_to_do(truth, "generate", None)
+    assert not _is_to_do(truth, "generate", "annotate")
+    assert _is_to_do(truth, "generate", "compose")
+    assert _is_to_do(tmp_path, "generate", None)
+
+
 def test_prices():
     asked = GenerateSettings(editor="openai-images:m", price=Decimal("0.04"), max_cost=Decimal(5))
-    assert price_words(asked, 1000) == "at most 1,000 calls, about $40.00 at $0.04 each; this run ends at $5"
+    said = "at most 1,000 edits, $40.00 to $160.00 at $0.04 a call; this run ends at $5"
+    assert price_words(asked, 1000) == said
     assert "price is not known" in price_words(GenerateSettings(editor="openai-images:m"), 5)
     assert price_words(GenerateSettings(editor="truth"), 5) == ""
 
@@ -278,6 +299,6 @@ def test_editors_of_the_table_in_a_configuration():
     with pytest.raises(ValidationError, match="did you mean seedream-4"):
         people(compose=SWEEPS, generate={"editor": "sedream"})
     paid = price_words(GenerateSettings(editor="nano-banana-pro"), 100)
-    assert paid == "at most 100 calls, about $13.60 at $0.136 each"
+    assert paid == "at most 100 edits, $13.60 to $54.40 at $0.136 a call"
     assert "the price is not known" in price_words(GenerateSettings(editor="gpt-image-1.5"), 100)
     assert not price_words(GenerateSettings(editor="flux-kontext-dev"), 100)

@@ -28,7 +28,7 @@ from pixelsmile.dataset.config import BuildConfig, is_drawn
 from pixelsmile.dataset.duplicates import Duplicates
 from pixelsmile.dataset.faces import Faces, networks_record
 from pixelsmile.dataset.folder import CONFIG_NAME, STEPS, steps_of
-from pixelsmile.dataset.generate import Generate, price_words
+from pixelsmile.dataset.generate import Generate, check_editor, price_words
 from pixelsmile.dataset.identities import Identities
 from pixelsmile.dataset.review import Reviewed, read_decisions
 from pixelsmile.dataset.rows import Row
@@ -90,6 +90,8 @@ def build(
     """
     wanted = _wanted(config, until, redo)
     _check_before_work(config, wanted)
+    if "generate" in wanted and config.generate is not None and _is_to_do(folder, "generate", redo):
+        check_editor(config.generate)
     pool = Workers(num_workers) if ray is None else RayWorkers(ray, num_workers)
     with DatasetFolder.claimed(folder), pool as workers, ExitStack() as closing:
         if redo is not None:
@@ -148,6 +150,12 @@ def _wanted(config: BuildConfig, until: str | None, redo: str | None) -> tuple[s
         if step is not None and step not in steps:
             raise InputError(f"this data set has no step {step!r}: its steps are {', '.join(steps)}")
     return steps if until is None else steps[: steps.index(until) + 1]
+
+
+def _is_to_do(folder: Path, step: str, redo: str | None) -> bool:
+    """Whether a step is not finished, or will be taken away."""
+    is_taken = redo is not None and STEPS.index(redo) <= STEPS.index(step)
+    return is_taken or StepFolder(folder / step).manifest() is None
 
 
 def _check_before_work(config: BuildConfig, steps: Sequence[str]) -> None:

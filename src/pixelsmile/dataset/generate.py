@@ -23,7 +23,14 @@ from pixelsmile.dataset.rows import Reason, Row
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.folders import GEOMETRIC
 from pixelsmile.editing.model_choice import ModelChoice
-from pixelsmile.editors.choice import EditorChoice, open_editor, own_model, own_settings, parse_editor
+from pixelsmile.editors.choice import (
+    EditorChoice,
+    open_editor,
+    own_model,
+    own_settings,
+    parse_editor,
+    remote_settings,
+)
 from pixelsmile.editors.drawn_portrait import DrawnPortrait
 from pixelsmile.editors.editor import (
     Capabilities,
@@ -38,11 +45,12 @@ from pixelsmile.editors.named import NamedEditor
 from pixelsmile.editors.own import OwnSettings
 from pixelsmile.editors.pipelines import PipelineSettings
 from pixelsmile.editors.remote import DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT_S, RemoteEditor, RemoteSettings
+from pixelsmile.editors.services import provider_of
 from pixelsmile.errors import OutputError, PixelSmileError
 from pixelsmile.expressions import NEUTRAL, target_prompt
 from pixelsmile.hashing import sha256_bytes
 from pixelsmile.portraits.action_units import parse_units
-from pixelsmile.remote import Pool, RemoteError
+from pixelsmile.remote import Pool, RemoteError, RetryPolicy
 
 _BATCH_ROWS = 16
 _ROUNDS = 8  # so many times what an editor takes at once is a batch, or many would wait for its last ones
@@ -258,21 +266,32 @@ class Generate:
         return row.updated(picture=picture, sha256=sha256, width_px=image.width, height_px=image.height)
 
 
+def check_editor(settings: GenerateSettings) -> None:
+    """RemoteError, InputError where a service lacks its key, an address, or the price that a budget needs;
+    nothing is asked.
+    """
+    choice = parse_editor(settings.editor)
+    if choice.kind == "service":
+        provider_of(choice.service, choice.argument, remote_settings(choice, _remote(settings)), Path())
+
+
 def price_words(settings: GenerateSettings, num_edits: int) -> str:
-    """What the edits will cost, before any is made; nothing where an editor costs none."""
+    """What the edits will cost, before any is made; nothing where an editor costs none.
+
+    As a plan of a benchmark: each answered once, up to each as often as is paid for before one is given up.
+    """
     choice = parse_editor(settings.editor)
     if choice.kind != "service":
         return ""
     price = settings.price or choice.price
-    cost = (
-        f"about ${price * num_edits:,.2f} at ${price} each"
-        if price
-        else "the price is not known (generate.price tells it)"
-    )
+    cost = "the price is not known (generate.price tells it)"
+    if price:
+        least, most = price * num_edits, price * num_edits * RetryPolicy().max_answers
+        cost = f"${least:,.2f} to ${most:,.2f} at ${price} a call"
     limits = [f"${settings.max_cost}" if settings.max_cost is not None else ""]
     limits.append(f"{settings.max_requests:,} calls" if settings.max_requests is not None else "")
     ends = " or ".join(filter(None, limits))
-    return f"at most {num_edits:,} calls, {cost}" + (f"; this run ends at {ends}" if ends else "")
+    return f"at most {num_edits:,} edits, {cost}" + (f"; this run ends at {ends}" if ends else "")
 
 
 def _tells_strength(row: Row) -> bool:
@@ -294,15 +313,6 @@ def _editor(folder: Path, choice: EditorChoice, settings: GenerateSettings) -> T
         restore=True,
         guidance=settings.guidance,
     )
-    remote = RemoteSettings(
-        size=settings.server_size,
-        key_env=settings.key_env,
-        extra=settings.extra,
-        timeout_s=settings.timeout_s or DEFAULT_TIMEOUT_S,
-        price=settings.price,
-        max_requests=settings.max_requests,
-        max_cost=settings.max_cost,
-    )
     return open_editor(
         choice,
         (),
@@ -313,9 +323,21 @@ def _editor(folder: Path, choice: EditorChoice, settings: GenerateSettings) -> T
         pipeline=PipelineSettings(
             settings.model, settings.steps, settings.device, quantization=settings.quantization
         ),
-        remote=remote,
+        remote=_remote(settings),
         timeout_s=settings.timeout_s,
         max_concurrency=settings.max_concurrency,
+    )
+
+
+def _remote(settings: GenerateSettings) -> RemoteSettings:
+    return RemoteSettings(
+        size=settings.server_size,
+        key_env=settings.key_env,
+        extra=settings.extra,
+        timeout_s=settings.timeout_s or DEFAULT_TIMEOUT_S,
+        price=settings.price,
+        max_requests=settings.max_requests,
+        max_cost=settings.max_cost,
     )
 
 

@@ -34,7 +34,7 @@ def provider_of(kind: str, named: str, settings: "RemoteSettings", folder: Path)
     if settings.max_cost is not None and not settings.price:
         raise InputError(
             "a budget of money (max-cost) needs the price of an edit, which no server tells before: give the "
-            "most that one may cost as price, in dollars"
+            "most that one may cost as price, in dollars (--price 0.20; generate.price of a data set)"
         )
     service = image_services()[kind]
     model, address = remote.split_address(named)
