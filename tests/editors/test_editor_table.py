@@ -1,6 +1,7 @@
 """The table of editors: whole, true to the code that it names, and asked in its words."""
 
 import inspect
+import re
 from pathlib import Path
 
 import diffusers
@@ -127,11 +128,12 @@ def test_a_wrapper_runs_in_an_environment_of_its_own(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "row", [row for row in rows().values() if isinstance(row.run, CommandRun)], ids=lambda row: row.name
 )
-def test_a_wrapper_is_started_as_its_readme_says(row):
-    readme = ROOT / "examples" / "editors" / row.run.wrapper / "README.md"
-    if not readme.exists():
-        pytest.skip("the wrapper is not there yet")
-    assert f'command:"{row.run.command}"' in readme.read_text(encoding="utf-8")
+def test_a_wrapper_is_started_as_its_readme_and_the_page_of_all_say(row):
+    wanted = f'command:"{row.run.command}"'
+    assert wanted in (ROOT / row.run.readme).read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "foreign-editors.md").read_text(encoding="utf-8")
+    typed = re.findall(rf'command:"{re.escape(row.run.python)}[^"]*"', page)
+    assert set(typed) <= {wanted}
 
 
 def test_people_know_better_than_the_table():
