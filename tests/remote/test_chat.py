@@ -115,7 +115,8 @@ def test_a_bad_request_that_is_not_about_the_format():
 def test_what_stops_the_run_at_once(kind, status):
     with JudgeServer(lambda digest, nth: status) as server:
         run = JudgingRun(judge_at(server.url, kind), samples_of(20), max_concurrency=2)
-        with pytest.raises(RemoteError, match=f"{status}: fault {status}.*check the") as caught:
+        advice = "has no credit left: add some" if status == "402" else "check the"
+        with pytest.raises(RemoteError, match=f"{status}: fault {status}.*{advice}") as caught:
             list(run)
     assert server.met.total() <= 2
     assert "\n" not in str(caught.value)
@@ -209,7 +210,7 @@ def test_no_credit_is_no_reason_to_wait():
         async def _answer(self, writer, protocol, digest, fault):
             return await super()._answer(writer, NoCredit(), digest, "429")
 
-    with Server() as server, pytest.raises(RemoteError, match=r"429: .*pay"):
+    with Server() as server, pytest.raises(RemoteError, match=r"429: .*pay.*no credit left"):
         judge_one(openai_provider(server.url))
 
 

@@ -22,6 +22,7 @@ from pixelsmile.remote.provider import NOTHING, Failure, Refused, Usage
 
 BAD_REQUEST = (400, 422)  # what servers say to a parameter that they do not know, among other things
 NOT_FOUND = 404
+_PAYMENT_REQUIRED = 402
 _REQUEST_TIMEOUT, _TOO_LARGE, _TOO_MANY_REQUESTS = 408, 413, 429
 _OK, _FIRST_REDIRECT, _SERVER_ERROR, _LAST_STATUS = 200, 300, 500, 599
 _ABOUT_THE_QUESTION = (*BAD_REQUEST, _TOO_LARGE, 415)
@@ -155,6 +156,9 @@ class ServerError:
         """What to do about what asking again does not mend. key: that was sent."""
         if self.is_too_large:
             return "ask for less: smaller pictures with --max-side 512, or fewer --max-output-tokens"
+        if self.status == _PAYMENT_REQUIRED or self.code == _NO_CREDIT:
+            whose = f"the account of {key.source}" if key else "the account that pays"
+            return f"{whose} has no credit left: add some, then run this again for the rest"
         source = f"from {key.source}" if key else "none was sent: name its variable with --key-env"
         return f"check the key ({source}), the model's name, the address and the parameters"
 
