@@ -224,6 +224,13 @@ def test_a_long_wait_is_said_once(caplog, monkeypatch):
     assert said.endswith(" asks for a wait of 0 s (429: slow down): waiting")
 
 
+def test_no_answer_is_said_once_before_a_person_wonders(caplog, monkeypatch):
+    monkeypatch.setattr("pixelsmile.remote.client._LONG_WAIT_S", 0.0)
+    assert outcome_of(always((503, {}, b"busy")), retry=HURRY).reason == "unreachable"
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said.endswith(" does not answer (503: busy): waiting")
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_is_followed(status):
     with JudgeServer() as other:

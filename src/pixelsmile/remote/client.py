@@ -201,11 +201,13 @@ class Client:
                 )
             )
         wait_s = self._retry.wait_s(num_failures, self._generator, reply.server_wait_s)
-        if reply.server_wait_s is not None and wait_s >= _LONG_WAIT_S and not self._has_said_wait:
+        if wait_s >= _LONG_WAIT_S and not self._has_said_wait:
             self._has_said_wait = True  # once, where a person would notice
-            logger.warning(
-                "%s asks for a wait of %.0f s (%s): waiting", self.name, reply.server_wait_s, reply.detail
-            )
+            if reply.server_wait_s is not None:
+                asked = f"asks for a wait of {reply.server_wait_s:.0f} s"
+            else:
+                asked = "does not answer"
+            logger.warning("%s %s (%s): waiting", self.name, asked, reply.detail)
         self._stopped = self._stopped or asyncio.Event()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), wait_s)
