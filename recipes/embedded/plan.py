@@ -87,7 +87,7 @@ EDITOR_PHASES = (
     ),
     EditorPhase(
         "edit",
-        Optimisation(1_200, 1.0e-3, 25, 0.995, decay_share=0.9, checkpoint_every=100, log_every=25),
+        Optimisation(1_600, 1.2e-3, 25, 0.995, decay_share=0.7, checkpoint_every=100, log_every=25),
         batch_size=48, shift=5.0, focus=0.75, core_rows=(5, 14), core_columns=(4, 12), num_elsewhere=8,
         muon=True,
     ),
