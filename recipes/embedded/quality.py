@@ -2,6 +2,7 @@
 
     python -m recipes.embedded.quality --identities 200 --out quality.json
     python -m recipes.embedded.quality --model runs/embedded/model --strengths 0 0.5 1 1.5 --damage
+    python -m recipes.embedded.quality --adapters --strengths 0 0.25 0.5 0.75 1 1.5 --out adapted.json
 
 An edit of a neutral portrait is compared with the canonical drawing of what the prompt asks for at that
 strength: of a person with glasses, within the confused pairs, that is the partner's, as the editor was taught
@@ -10,7 +11,9 @@ together: changed pixels are those that the drawing at that strength, or the ful
 strength 0 has some too; unchanged ones are the others. The autoencoder's own error, the ceiling, and damage
 are taken on one of the expressions of each identity, another in turn. With three strengths up to 1, evenness
 tells how evenly edits go the way from source to full truth (benchmarks.metrics.evenness, of the share of the
-way that the edit has gone).
+way that the edit has gone); `gone` is that share by strength, beside that of the drawings.
+
+With --adapters the model's own adapters act, and everybody is to be drawn as asked for.
 
 A report says in `compared_with` what its truth is. Those that do not are of before: any of the variants of an
 expression was right, the nearest was taken, and nobody was expected to get the partner.
@@ -47,6 +50,7 @@ from recipes.embedded.pairs import confused_label
 from recipes.embedded.plan import PicturePlan
 
 COMPARED_WITH = "the canonical drawing; of people with glasses, within confused pairs, the partner's"
+COMPARED_WITH_ADAPTERS = "the canonical drawing of what was asked for"
 MIN_POINTS = MetricChoices().min_points
 
 
@@ -145,10 +149,21 @@ class Tally:
 
 @dataclass
 class Ways:
-    """How far edits of one domain have gone from source to full truth, by strength, for each sweep."""
+    """How far edits of one domain have gone from source to full truth, by strength, for each sweep; and
+    how far the drawings at these strengths."""
 
     strengths: tuple[float, ...]
     gone: list[tuple[float, ...]] = field(default_factory=list)
+    gone_by_truth: list[tuple[float, ...]] = field(default_factory=list)
+
+    def summary(self) -> dict[str, Any]:
+        """The numbers of the report."""
+        means = {"gone": self._means(self.gone), "gone_by_truth": self._means(self.gone_by_truth)}
+        return {**self.evenness(), **means}
+
+    def _means(self, sweeps: list[tuple[float, ...]]) -> dict[str, float]:
+        shares_S = np.mean(sweeps, axis=0)
+        return {f"{at:g}": rounded(share) for at, share in zip(self.strengths, shares_S, strict=True)}
 
     def evenness(self) -> dict[str, float | None]:
         """Evenness and the share of the range that moves; None where strengths are too few."""
@@ -171,18 +186,19 @@ def measure(
     *,
     damage: bool = False,
     trained: bool = False,
+    adapters: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Edit test identities to every expression in both domains; yields the report so far after each.
 
     strengths: each once. processes: that share the identities, one thread each: faster than one process with
     several threads. damage: whether one edit of each identity and strength is looked at for it. trained: take
-    identities that it was trained on instead.
+    identities that it was trained on instead. adapters: whether the model's own act.
     """
     strengths = tuple(sorted(strengths))
     tallies = {(domain, strength): Tally() for domain in DOMAINS for strength in strengths}
     ways = {domain: Ways(strengths) for domain in DOMAINS}
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, _start_worker, (model, strengths, damage)) as pool:
+    with context.Pool(processes, _start_worker, (model, strengths, damage, adapters)) as pool:
         jobs = [(_seeds(index, trained), index) for index in range(num_identities)]
         found = pool.imap(_measure_identity, jobs)
         for index, (info, parts, gone) in enumerate(found):
@@ -190,16 +206,17 @@ def measure(
                 tallies[key].merge(part)
             for domain, sweeps in gone.items():
                 ways[domain].gone += sweeps.gone
+                ways[domain].gone_by_truth += sweeps.gone_by_truth
             yield {
                 "num_identities": index + 1,
                 **({"trained_on_them": True} if trained else {}),
-                "compared_with": COMPARED_WITH,
+                "compared_with": COMPARED_WITH_ADAPTERS if adapters else COMPARED_WITH,
                 **info,
                 "results": [
                     {"domain": domain, "strength": strength, **tally.summary()}
                     for (domain, strength), tally in tallies.items()
                 ],
-                "control": {domain: found.evenness() for domain, found in ways.items()},
+                "control": {domain: found.summary() for domain, found in ways.items()},
             }
 
 
@@ -213,12 +230,13 @@ def _seeds(index: int, trained: bool) -> dict[Domain, int]:
 
 
 Tallies = dict[tuple[Domain, float], Tally]
-_worker: dict[str, Any] = {}  # of this process: its editor, the strengths, whether damage is measured
+_worker: dict[str, Any] = {}  # of this process: its editor, the strengths, what is measured
 
 
-def _start_worker(model: str, strengths: tuple[float, ...], damage: bool) -> None:
+def _start_worker(model: str, strengths: tuple[float, ...], damage: bool, adapters: bool) -> None:
     torch.set_num_threads(1)
-    _worker.update(editor=Editor.from_pretrained(model, adapter="none"), strengths=strengths, damage=damage)
+    editor = Editor.from_pretrained(model) if adapters else Editor.from_pretrained(model, adapter="none")
+    _worker.update(editor=editor, strengths=strengths, damage=damage, adapters=adapters)
 
 
 def _measure_identity(
@@ -261,9 +279,11 @@ def _measure_portrait(
         for name, result in zip(EXPRESSIONS, results, strict=True)
     }
     full = {name: portrait.draw(name) for name in EXPRESSIONS}
-    meant = {name: confused_label(name, portrait.seed) for name in EXPRESSIONS}
-    for place, (strength, tally) in enumerate(zip(ways.strengths, tallies, strict=True)):
-        truths = {name: portrait.draw(name, strength) for name in EXPRESSIONS}
+    meant = {
+        name: name if _worker.get("adapters") else confused_label(name, portrait.seed) for name in EXPRESSIONS
+    }
+    drawn = [{name: portrait.draw(name, strength) for name in EXPRESSIONS} for strength in ways.strengths]
+    for place, (strength, tally, truths) in enumerate(zip(ways.strengths, tallies, drawn, strict=True)):
         for name in EXPRESSIONS:
             edit, truth = edits[name][place], truths[meant[name]]
             changed = (truth != source).any(-1) | (full[meant[name]] != source).any(-1)
@@ -276,7 +296,9 @@ def _measure_portrait(
         name = EXPRESSIONS[turn]
         _look_closer(editor, portrait, name, strength, source, edits[name][place], tally)
     for name in EXPRESSIONS:
-        ways.gone.append(tuple(_share(edit, source, full[meant[name]]) for edit in edits[name]))
+        way = (source, full[meant[name]])
+        ways.gone.append(tuple(_share(edit, *way) for edit in edits[name]))
+        ways.gone_by_truth.append(tuple(_share(truths[meant[name]], *way) for truths in drawn))
 
 
 def _look_closer(
@@ -328,6 +350,7 @@ def main() -> None:
     parser.add_argument("--processes", type=whole(), default=os.cpu_count() or 1)
     parser.add_argument("--damage", action="store_true", help="of one edit of each identity and strength")
     parser.add_argument("--trained", action="store_true", help="on identities that it was trained on")
+    parser.add_argument("--adapters", action="store_true", help="with those of the model")
     parser.add_argument("--out", type=Path, default=None, help="default: quality.json in the model's folder")
     arguments = parser.parse_args()
     target = arguments.out or find_model(arguments.model) / "quality.json"
@@ -338,6 +361,7 @@ def main() -> None:
         arguments.processes,
         damage=arguments.damage,
         trained=arguments.trained,
+        adapters=arguments.adapters,
     )
     for report in reports:
         write_report(report, target)

@@ -361,7 +361,19 @@ def test_quality_measures_every_edit_once(model):
     assert at["human", 0.0]["copying_the_source"]["changed_db"] is None  # the source is the truth there
     assert at["human", 1.0]["copying_the_source"]["changed_db"] < 25
     assert at["anime", 1.0]["damage"] is None
-    assert last["control"]["human"] == {"evenness": None, "moving_share": None}
+    control = last["control"]["human"]
+    assert (control["evenness"], control["moving_share"]) == (None, None)
+    assert control["gone_by_truth"] == {"0": 0.0, "1": 1.0}
+    assert list(control["gone"]) == ["0", "1"]
+
+
+def test_with_adapters_everybody_is_to_be_drawn_as_asked_for():
+    (report,) = measure("embedded", 1, [1.0], processes=1, adapters=True)
+    assert report["compared_with"] == "the canonical drawing of what was asked for"
+    for domain in ("human", "anime"):
+        found = next(each for each in report["results"] if each["domain"] == domain)
+        assert found["nearest_own"] > 0.6
+        assert found["nearest_partner_with_glasses"] is None
 
 
 def test_quality_of_control_by_hand():
