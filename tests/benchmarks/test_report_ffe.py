@@ -29,7 +29,7 @@ from pixelsmile.benchmarks.report.charts import trade_off_chart
 from pixelsmile.benchmarks.report.ffe import MEANINGS, PUBLISHED, by_strength, ffe_lines, ffe_page
 from pixelsmile.benchmarks.report.page import Pictures
 from pixelsmile.benchmarks.report.remarks import ffe_remarks, run_labels
-from pixelsmile.benchmarks.report.tables import WARNING
+from pixelsmile.benchmarks.report.tables import WARNING, format_number
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.judged import judge_stem
 from pixelsmile.errors import InputError
@@ -49,6 +49,15 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(results):
     return ffe_page({"ours": results})
+
+
+def test_what_rounds_to_nothing_has_no_sign():
+    assert [format_number(value) for value in (-0.0002, 0.0, -0.0006, None)] == [
+        "0.000",
+        "0.000",
+        "-0.001",
+        "–",
+    ]
 
 
 def test_the_page_needs_nothing_and_runs_nothing(page):

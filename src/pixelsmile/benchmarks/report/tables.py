@@ -246,15 +246,15 @@ def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
 
 
 def format_number(value: float | None, digits: int = 3) -> str:
-    """`0.730`, or a dash where there is none."""
-    return UNKNOWN if value is None else f"{value:.{digits}f}"
+    """`0.730`, never `-0.000`, or a dash where there is none."""
+    return UNKNOWN if value is None else f"{value:z.{digits}f}"
 
 
 def format_interval(found: Estimate, digits: int = 3, between: str = "..") -> str:
     """`0.700..0.760`, or a dash where there is none."""
     if found.low is None or found.high is None:
         return UNKNOWN
-    return f"{found.low:.{digits}f}{between}{found.high:.{digits}f}"
+    return f"{found.low:z.{digits}f}{between}{found.high:z.{digits}f}"
 
 
 def level_words(plan: Bootstrap) -> str:
