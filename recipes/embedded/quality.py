@@ -11,7 +11,8 @@ together: changed pixels are those that the drawing at that strength, or the ful
 strength 0 has some too; unchanged ones are the others. The autoencoder's own error, the ceiling, and damage
 are taken on one of the expressions of each identity, another in turn. With three strengths up to 1, evenness
 tells how evenly edits go the way from source to full truth (benchmarks.metrics.evenness, of the share of the
-way that the edit has gone); `gone` is that share by strength, beside that of the drawings.
+way that the edit has gone); `moved` says for each strength how far edits move on from the one before it, as
+the share of the drawings' movement that lies on it: 1 is as far as the truth, 0 is not at all.
 
 With --adapters the model's own adapters act, and everybody is to be drawn as asked for.
 
@@ -52,6 +53,7 @@ from recipes.embedded.plan import PicturePlan
 COMPARED_WITH = "the canonical drawing; of people with glasses, within confused pairs, the partner's"
 COMPARED_WITH_ADAPTERS = "the canonical drawing of what was asked for"
 MIN_POINTS = MetricChoices().min_points
+Way = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass
@@ -149,21 +151,42 @@ class Tally:
 
 @dataclass
 class Ways:
-    """How far edits of one domain have gone from source to full truth, by strength, for each sweep; and
-    how far the drawings at these strengths."""
+    """How edits of one domain move, sweep by sweep.
+
+    gone: how far from source to full truth, by strength. along, length: from each strength to the next, the
+    product of the edit's movement and the drawing's, and the drawing's square; added up over sweeps.
+    """
 
     strengths: tuple[float, ...]
     gone: list[tuple[float, ...]] = field(default_factory=list)
-    gone_by_truth: list[tuple[float, ...]] = field(default_factory=list)
+    along: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    length: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def add(self, edits: Sequence[np.ndarray], truths: Sequence[np.ndarray], way: Way) -> None:
+        """Count a sweep: pictures by strength, uint8; way: the source and the full truth."""
+        self.gone.append(tuple(_share(edit, *way) for edit in edits))
+        edit_PX, truth_PX = (
+            np.diff(np.stack(pictures).astype(np.float64).reshape(len(pictures), -1), axis=0)
+            for pictures in (edits, truths)
+        )
+        self._move((edit_PX * truth_PX).sum(1), (truth_PX**2).sum(1))
+
+    def merge(self, other: "Ways") -> None:
+        """Count what another has counted."""
+        self.gone += other.gone
+        self._move(other.along, other.length)
+
+    def _move(self, along: np.ndarray, length: np.ndarray) -> None:
+        self.along = self.along + along if len(self.along) else along
+        self.length = self.length + length if len(self.length) else length
 
     def summary(self) -> dict[str, Any]:
         """The numbers of the report."""
-        means = {"gone": self._means(self.gone), "gone_by_truth": self._means(self.gone_by_truth)}
-        return {**self.evenness(), **means}
-
-    def _means(self, sweeps: list[tuple[float, ...]]) -> dict[str, float]:
-        shares_S = np.mean(sweeps, axis=0)
-        return {f"{at:g}": rounded(share) for at, share in zip(self.strengths, shares_S, strict=True)}
+        shares = zip(self.strengths[1:], self.along, self.length, strict=True)
+        return {
+            **self.evenness(),
+            "moved": {f"{at:g}": rounded(along / length) for at, along, length in shares},
+        }
 
     def evenness(self) -> dict[str, float | None]:
         """Evenness and the share of the range that moves; None where strengths are too few."""
@@ -205,8 +228,7 @@ def measure(
             for key, part in parts.items():
                 tallies[key].merge(part)
             for domain, sweeps in gone.items():
-                ways[domain].gone += sweeps.gone
-                ways[domain].gone_by_truth += sweeps.gone_by_truth
+                ways[domain].merge(sweeps)
             yield {
                 "num_identities": index + 1,
                 **({"trained_on_them": True} if trained else {}),
@@ -297,8 +319,7 @@ def _measure_portrait(
         _look_closer(editor, portrait, name, strength, source, edits[name][place], tally)
     for name in EXPRESSIONS:
         way = (source, full[meant[name]])
-        ways.gone.append(tuple(_share(edit, *way) for edit in edits[name]))
-        ways.gone_by_truth.append(tuple(_share(truths[meant[name]], *way) for truths in drawn))
+        ways.add(edits[name], [truths[meant[name]] for truths in drawn], way)
 
 
 def _look_closer(

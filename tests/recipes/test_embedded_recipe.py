@@ -363,8 +363,7 @@ def test_quality_measures_every_edit_once(model):
     assert at["anime", 1.0]["damage"] is None
     control = last["control"]["human"]
     assert (control["evenness"], control["moving_share"]) == (None, None)
-    assert control["gone_by_truth"] == {"0": 0.0, "1": 1.0}
-    assert list(control["gone"]) == ["0", "1"]
+    assert list(control["moved"]) == ["1"]
 
 
 def test_with_adapters_everybody_is_to_be_drawn_as_asked_for():
@@ -387,6 +386,12 @@ def test_quality_of_control_by_hand():
     half = full // 2
     half[1] = 77  # what lies across the way is not on it
     assert quality._share(half, source, full) == pytest.approx(0.5)
+    beyond = (full * 1.25).astype(np.uint8)
+    moving = Ways((0.0, 1.0, 1.5))
+    moving.add([source, half, half], [source, full, beyond], (source, full))
+    assert moving.gone == [(0.0, 0.5, 0.5)]
+    moving.merge(moving)
+    assert moving.summary()["moved"] == {"1": 0.5, "1.5": 0.0}
 
 
 def test_quality_is_written_beside_the_model_that_is_measured(model, monkeypatch):
