@@ -96,17 +96,12 @@ def test_from_a_finished_adapter_only_the_last_stage_is_run(tmp_path, monkeypatc
     assert log == before + '{"stage": "even", "step": 10}\n'
 
 
-def test_a_start_without_an_adapter_is_refused(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["adapters", "--domain", "human", "--start", str(tmp_path)])
+@pytest.mark.parametrize(
+    ("option", "message"), [("--start", "no adapter at"), ("--into", "is not a diffusers model")]
+)
+def test_what_is_no_model_is_refused_before_the_training(option, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["adapters", "--domain", "human", option, str(tmp_path)])
     monkeypatch.setattr(program, "run_command", lambda *_: pytest.fail("it began"))
     with pytest.raises(SystemExit):
         program.main()
-    assert "no adapter at" in capsys.readouterr().err
-
-
-def test_what_is_no_model_is_refused_before_the_training(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["adapters", "--domain", "human", "--into", str(tmp_path)])
-    monkeypatch.setattr(program, "run_command", lambda *_: pytest.fail("it began"))
-    with pytest.raises(SystemExit):
-        program.main()
-    assert "is not a diffusers model" in capsys.readouterr().err
+    assert message in capsys.readouterr().err

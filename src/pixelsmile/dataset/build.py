@@ -90,13 +90,14 @@ def build(
     """
     wanted = _wanted(config, until, redo)
     _check_before_work(config, wanted)
-    if "generate" in wanted and config.generate is not None and _is_to_do(folder, "generate", redo):
+    redone = () if redo is None else STEPS[STEPS.index(redo) :]
+    is_generated = "generate" not in redone and StepFolder(folder / "generate").manifest() is not None
+    if "generate" in wanted and config.generate is not None and not is_generated:
         check_editor(config.generate)
     pool = Workers(num_workers) if ray is None else RayWorkers(ray, num_workers)
     with DatasetFolder.claimed(folder), pool as workers, ExitStack() as closing:
-        if redo is not None:
-            for step in STEPS[STEPS.index(redo) :]:
-                remove_folder(folder / step)
+        for step in redone:
+            remove_folder(folder / step)
         for step in wanted:
             StepFolder(folder / step).require(_settings(config, step))
         builder = _Builder(folder, config, workers)
@@ -150,12 +151,6 @@ def _wanted(config: BuildConfig, until: str | None, redo: str | None) -> tuple[s
         if step is not None and step not in steps:
             raise InputError(f"this data set has no step {step!r}: its steps are {', '.join(steps)}")
     return steps if until is None else steps[: steps.index(until) + 1]
-
-
-def _is_to_do(folder: Path, step: str, redo: str | None) -> bool:
-    """Whether a step is not finished, or will be taken away."""
-    is_taken = redo is not None and STEPS.index(redo) <= STEPS.index(step)
-    return is_taken or StepFolder(folder / step).manifest() is None
 
 
 def _check_before_work(config: BuildConfig, steps: Sequence[str]) -> None:
