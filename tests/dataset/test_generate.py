@@ -11,7 +11,7 @@ from model_server import Images, JudgeServer, SayingServer, at_random, refusal
 from PIL import Image
 from pydantic import ValidationError
 
-from pixelsmile.dataset.build import _is_to_do, build
+from pixelsmile.dataset.build import build
 from pixelsmile.dataset.config import BuildConfig
 from pixelsmile.dataset.dry_run import outlook
 from pixelsmile.dataset.edit_config import GenerateSettings
@@ -230,11 +230,13 @@ def test_what_a_service_lacks_is_said_before_any_work(tmp_path, monkeypatch):
         assert not (tmp_path / "set").exists()
 
 
-def test_a_finished_step_needs_no_key(truth, tmp_path):
-    assert not _is_to_do(truth, "generate", None)
-    assert not _is_to_do(truth, "generate", "annotate")
-    assert _is_to_do(truth, "generate", "compose")
-    assert _is_to_do(tmp_path, "generate", None)
+def test_a_finished_step_needs_no_key(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("pixelsmile.dataset.build.check_editor", asked.append)
+    config = people(1, compose=SWEEPS, generate={"editor": "truth"})
+    for redo, num_asked in ((None, 1), (None, 1), ("generate", 2), ("compose", 3)):
+        run(tmp_path / "set", config, num_workers=0, redo=redo)
+        assert len(asked) == num_asked
 
 
 def test_prices():
