@@ -28,7 +28,6 @@ from recipes.work_folder import whole_folder
 
 _OF_WORDS = ("model.language_model.embed_tokens.weight", "lm_head.weight")
 MERGE = 4  # patches of the picture that the text encoder merges into a token
-_WORTH_COMPILING = 500  # steps: each length of prompts is compiled for itself, as long as twenty steps take
 
 
 class EmbeddedEditor(nn.Module):
@@ -127,13 +126,10 @@ def train_editor(
     for index, phase in enumerate(plan.phases):
         if phase == plan.phases[0] and start is not None:
             continue
-        is_long = phase.optimisation.num_steps >= _WORTH_COMPILING
-        torch.compiler.set_stance("default" if is_long else "force_eager")
         objective = Objective(editor, positions, phase, pairs, latents_NCHW, patches_NPV, (seed, index))
         matrices = block_matrices(editor) if phase.muon else []
         records = train(editor, objective, phase.optimisation, folder / phase.name, matrices)
         yield from ({"phase": phase.name, **record} for record in records)
-    torch.compiler.set_stance("default")
     editor.transformer.pos_embed = positions.stock
     editor.half().cpu()
     parts = {
@@ -257,8 +253,7 @@ class RealRotaryAttention:
     """An attention processor for `QwenImageTransformer2DModel.set_attn_processor`; no masks.
 
     The same numbers as the stock processor up to rounding. That one rotates complex numbers, which
-    torch.compile leaves uncompiled; this one rotates real numbers. And it writes the attention out, whose
-    gradient a processor computes faster so than by `scaled_dot_product_attention`.
+    torch.compile leaves uncompiled; this one rotates real numbers.
     """
 
     def __call__(
@@ -280,9 +275,9 @@ class RealRotaryAttention:
         value = _joint(attn.add_v_proj(text), None, attn.to_v(image), None, attn.heads)
         freqs_SK = torch.view_as_real(torch.cat([text_freqs, image_freqs]))
         query, key = _rotate(query, freqs_SK), _rotate(key, freqs_SK)
-        query, key, value = (states.transpose(1, 2) for states in (query, key, value))
-        weights_BHSS = (query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5).float().softmax(-1)
-        attended_BHSK = weights_BHSS.to(value.dtype) @ value
+        attended_BHSK = torch.nn.functional.scaled_dot_product_attention(
+            *(states.transpose(1, 2) for states in (query, key, value))
+        )
         joint_BSD = attended_BHSK.transpose(1, 2).flatten(2)
         num_text = text.shape[1]
         return attn.to_out[0](joint_BSD[:, num_text:]), attn.to_add_out(joint_BSD[:, :num_text])

@@ -153,14 +153,13 @@ class Tally:
 class Ways:
     """How edits of one domain move, sweep by sweep.
 
-    gone: how far from source to full truth, by strength. along, length: from each strength to the next, the
-    product of the edit's movement and the drawing's, and the drawing's square; added up over sweeps.
+    gone: how far from source to full truth, by strength. moves: from each strength to the next, the product
+    of the edit's movement and the drawing's, and the square of the drawing's, (2, strengths - 1).
     """
 
     strengths: tuple[float, ...]
     gone: list[tuple[float, ...]] = field(default_factory=list)
-    along: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    length: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    moves: list[np.ndarray] = field(default_factory=list)
 
     def add(self, edits: Sequence[np.ndarray], truths: Sequence[np.ndarray], way: Way) -> None:
         """Count a sweep: pictures by strength, uint8; way: the source and the full truth."""
@@ -169,20 +168,16 @@ class Ways:
             np.diff(np.stack(pictures).astype(np.float64).reshape(len(pictures), -1), axis=0)
             for pictures in (edits, truths)
         )
-        self._move((edit_PX * truth_PX).sum(1), (truth_PX**2).sum(1))
+        self.moves.append(np.stack([(edit_PX * truth_PX).sum(1), (truth_PX**2).sum(1)]))
 
     def merge(self, other: "Ways") -> None:
         """Count what another has counted."""
         self.gone += other.gone
-        self._move(other.along, other.length)
-
-    def _move(self, along: np.ndarray, length: np.ndarray) -> None:
-        self.along = self.along + along if len(self.along) else along
-        self.length = self.length + length if len(self.length) else length
+        self.moves += other.moves
 
     def summary(self) -> dict[str, Any]:
         """The numbers of the report."""
-        shares = zip(self.strengths[1:], self.along, self.length, strict=True)
+        shares = zip(self.strengths[1:], *np.sum(self.moves, axis=0), strict=True)
         return {
             **self.evenness(),
             "moved": {f"{at:g}": rounded(along / length) for at, along, length in shares},

@@ -56,7 +56,10 @@ def test_what_is_drawn_can_be_chosen():
         (["draw", "-o", "x", "--workers", "0"], "workers 0 is out of range"),
         (["draw", "-o", "x", "--strengths", "0.9,0.1"], "put the lower one first"),
         (["draw", "-o", "x", "--strengths", "0.9"], "wants LOW and HIGH, not 1 numbers"),
-        (["draw", "-o", "x", "--strengths", "0", "nan"], "nan"),
+        (
+            ["draw", "-o", "x", "--strengths", "0", "nan"],
+            "strength nan is out of range: use 0 (neutral) through 1",
+        ),
         (["draw", "-o", "x", "--confusing-share", "2"], "share '2' is no number from 0 to 1"),
         (["draw", "-o", "x", "--levels", "--strengths", "0", "1"], "leave out --strengths"),
         (["draw", "-o", "file"], "cannot write to 'file'"),

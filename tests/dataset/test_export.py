@@ -23,6 +23,7 @@ from pixelsmile.dataset.export import FORMATS
 from pixelsmile.dataset.export.export import Exported, ExportSettings, export
 from pixelsmile.dataset.export.splits import People, Splits, parse_splits
 from pixelsmile.dataset.export.table_columns import columns_of
+from pixelsmile.dataset.export.triplets import target_scores
 from pixelsmile.dataset.folder import last_finished
 from pixelsmile.dataset.rows import Row
 from pixelsmile.dataset.sources import items
@@ -495,3 +496,9 @@ def test_who_is_shown_and_in_which_words(copy, tmp_path):
         2,
         4,
     ]
+
+
+@pytest.mark.parametrize(("asked", "label"), [(None, 1.0), (0.25, 0.25), (1.5, 1.5)])
+def test_an_edit_that_nobody_judged_is_labelled_with_the_strength_asked_for(asked, label):
+    row = Row(id="0" * 16, source="s", key="k", domain="human", expression="happy", strength=asked)
+    assert target_scores(row) == {"happy": label}

@@ -17,7 +17,7 @@ from pixelsmile.triplets.triplet import SourceImage, Target, Triplet
 
 @dataclass(frozen=True)
 class Strengths:
-    """How strong the targets of an expression are: how many, and least, quartiles, most (0..1)."""
+    """How strong the targets of an expression are: how many, and least, quartiles, most (0..2)."""
 
     num_targets: int
     quartiles: tuple[float, float, float, float, float]

@@ -85,7 +85,7 @@ class TripletForm:
         for instruction in words:
             image, found = (self._pictures.out / self._copied(row) for row in (base, edit))
             source = SourceImage(image, base.face_box, _landmarks(base))
-            target = Target(found, edit.expression, _target_scores(edit), edit.face_box, _landmarks(edit))
+            target = Target(found, edit.expression, target_scores(edit), edit.face_box, _landmarks(edit))
             triplet = Triplet(source, target, None, base.domain, base.person, instruction)
             self._write(f"{split}{INSTRUCTIONS}", [triplet])
 
@@ -145,11 +145,11 @@ def _annotated(image: Path, row: Row) -> AnnotatedPicture:
     )
 
 
-def _target_scores(edit: Row) -> dict[str, float]:
+def target_scores(edit: Row) -> dict[str, float]:
     """What a judge says of an edit; where none has judged its own expression, the strength asked for."""
     if edit.expression in (NEUTRAL, *edit.judged):
         return edit.judged
-    return {edit.expression or "": min(1.0 if edit.strength is None else edit.strength, 1.0)}
+    return {edit.expression or "": 1.0 if edit.strength is None else edit.strength}
 
 
 def _landmarks(row: Row) -> Landmarks | None:
