@@ -32,7 +32,7 @@ from pixelsmile.errors import InputError
 from pixelsmile.store.configuration import parse_configuration
 from pixelsmile.training import preset_path
 from pixelsmile.training.config import TrainingConfig, check_training, config_hash
-from pixelsmile.training.control_job import control_job
+from pixelsmile.training.control_job import control_job, record_of
 from pixelsmile.training.control_step import ControlStep, Lesson, finished
 from pixelsmile.training.loop import Job
 from pixelsmile.training.order import SeededTriplet
@@ -72,13 +72,14 @@ class World:
     def job(self, method: str, *changes: str) -> Job:
         """The job of a method, on a transformer of its own."""
         config = config_of(method, *changes)
+        assert config.control is not None
         networks = make_networks(
             load_tiny_model(self.model), image_encoder=None, identity_encoder=None, detector=None
         )
         networks = dataclasses.replace(networks, folder=self.model)
         cache = filled(self.cache, self.triplets, networks)
-        assert config.control is not None
-        return control_job(config, config.control, networks, cache, self.triplets, self.triplets, "d", 3)
+        record = record_of(config, config.control, networks, self.triplets, self.triplets, 3)
+        return control_job(config, record, networks, cache, self.triplets, self.triplets, "d")
 
 
 def config_of(method: str, *changes: str) -> TrainingConfig:
@@ -274,33 +275,55 @@ def test_what_a_run_without_control_hashes_to_has_not_changed() -> None:
     assert config_hash(config_of("k-slider")) != config_hash(config_of("slideredit"))
 
 
-def test_the_command_trains_goes_on_and_edits(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from accelerate.state import AcceleratorState, GradientState, PartialState
+def train_command(world: World, method: str, *settings: str) -> list[str]:
+    """`pixelsmile train` on t.jsonl, into out."""
+    shared = ("model.device=cpu", "model.precision=float32", "optimiser.num_warmup_steps=1")
+    shared = (*shared, "data.triplets=t.jsonl", f"data.size_px={SIZE}", f"model.name={world.model}")
+    changes = (word for each in (*shared, *SMALL[method], *settings) for word in ("--set", each))
+    return ["train", method, *changes, "-o", "out"]
 
-    from pixelsmile.cli import main
+
+def reset_accelerate() -> None:
+    from accelerate.state import AcceleratorState, GradientState, PartialState
 
     for state in (AcceleratorState, GradientState, PartialState):
         state._reset_state()
+
+
+def test_too_few_steps_for_saedits_directions_are_refused_before_a_picture_is_encoded(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pixelsmile.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    first, second = world.triplets
+    second = dataclasses.replace(
+        second, b=dataclasses.replace(second.b, expression="happy", scores={"happy": 1})
+    )
+    Path("t.jsonl").write_bytes(triplets_bytes([first, second], tmp_path))
+    settings = ("run.num_steps=1", "run.batch_size=1", "optimiser.num_warmup_steps=0", "data.cache=cache")
+    reset_accelerate()
+    assert main(train_command(world, "saedit", *settings)) == 2
+    assert "no triplet that will be trained on shows" in capsys.readouterr().err
+    assert not list(Path().rglob("cache/**/*.safetensors"))
+
+
+def test_the_command_trains_goes_on_and_edits(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pixelsmile.cli import main
+
     monkeypatch.chdir(tmp_path)
     Path("t.jsonl").write_bytes(triplets_bytes(world.triplets, tmp_path))
-    settings = [f"model.name={world.model}", f"data.cache={world.cache}", f"data.size_px={SIZE}"]
-    settings += ["data.triplets=t.jsonl", "model.device=cpu", "model.precision=float32", "run.num_steps=4"]
-    settings += [
-        "run.batch_size=2",
-        "optimiser.num_warmup_steps=1",
-        "checkpoints.every=2",
-        *SMALL["k-slider"],
-    ]
-    command = ["train", "k-slider", *(word for each in settings for word in ("--set", each)), "-o", "out"]
+    settings = ("run.num_steps=4", "run.batch_size=2", "checkpoints.every=2")
+    command = train_command(world, "k-slider", f"data.cache={world.cache}", *settings)
+    reset_accelerate()
     assert main(command) == 0
     assert capsys.readouterr().out == "out\n"
     weights = Path("out", WEIGHTS_NAME).read_bytes()
     shutil.rmtree("out/checkpoints/step-00000004")
     Path("out", WEIGHTS_NAME).unlink()
-    for state in (AcceleratorState, GradientState, PartialState):
-        state._reset_state()
+    reset_accelerate()
     assert main(command) == 0  # from step 2
     assert Path("out", WEIGHTS_NAME).read_bytes() == weights
     assert sorted(

@@ -22,7 +22,7 @@ from pixelsmile.training.adapter import adapter_bytes, add_adapter, load_adapter
 from pixelsmile.training.cache import TripletCache
 from pixelsmile.training.cache_filling import CacheProgress, fill
 from pixelsmile.training.config import TrainingConfig, start_file
-from pixelsmile.training.control_job import control_job
+from pixelsmile.training.control_job import control_job, record_of
 from pixelsmile.training.distribution import on_main, shared
 from pixelsmile.training.loop import Job
 from pixelsmile.training.networks import Networks, load_networks
@@ -63,12 +63,13 @@ def assemble(
     start = start_file(config)
     networks = load_networks(config, triplets, accelerator.device)
     if config.control is not None:
+        num_steps = config.num_steps(len(triplets), accelerator.num_processes)
+        seen = _seen(config, triplets, accelerator.num_processes)
+        record = record_of(config, config.control, networks, triplets, seen, num_steps)
         cache = _filled_cache(config, networks, triplets, accelerator, on_progress)
         content = on_main(accelerator, lambda: cache.sha256(triplets))
         data = _data_hash(path, start, networks, shared(accelerator, content), limit)
-        seen = _seen(config, triplets, accelerator.num_processes)
-        num_steps = config.num_steps(len(triplets), accelerator.num_processes)
-        job = control_job(config, config.control, networks, cache, triplets, seen, data, num_steps)
+        job = control_job(config, record, networks, cache, triplets, seen, data)
         return replace(job, networks=networks.to_record())
     config = config.model_copy(update={"adapter": started(networks.components.transformer, config.adapter)})
     notes = _notes(triplets, networks.options)

@@ -32,20 +32,17 @@ _SUBJECT = re.compile(r"\b(person|character)\b")
 
 def control_job(
     config: TrainingConfig,
-    settings: MethodSettings,
+    record: ControlRecord,
     networks: Networks,
     cache: TripletCache,
     triplets: Sequence[Triplet],
     seen: Sequence[Triplet],
     data: str,
-    num_steps: int,
 ) -> Job:
-    """The job that trains a control for so many steps. seen: the triplets that are trained on, and cached.
+    """The job that trains a control. seen: the triplets that are trained on, and cached.
 
-    data: as of `Job`. ModelError where the model has other layers, or its neutral prompt names no subject.
+    data: as of `Job`. ModelError where the model has other layers.
     """
-    record = record_of(config, settings, networks, triplets, num_steps)
-    _check_seen(record, seen)
     transformer = networks.components.transformer
     control = make_control(record, transformer, config.run.seed)
     control.to(networks.placement.device)
@@ -63,35 +60,39 @@ def control_job(
     return Job(module, len(triplets), data, export, beside={RECORD_NAME: record.to_bytes()})
 
 
-def _check_seen(record: ControlRecord, seen: Sequence[Triplet]) -> None:
-    """InputError where saedit would have no pair of prompts for a direction, at the end of its training."""
-    shown = {target.expression for triplet in seen for target in triplet.targets}
-    missing = [name for name in record.expressions if name not in shown]
-    if missing and record.settings.method == "saedit":
-        raise InputError(f"no triplet that will be trained on shows {missing[0]}: train for more steps")
-
-
 def record_of(
     config: TrainingConfig,
     settings: MethodSettings,
     networks: Networks,
     triplets: Sequence[Triplet],
+    seen: Sequence[Triplet],
     num_steps: int,
 ) -> ControlRecord:
-    """What the control will be, and of what. ModelError where the neutral prompt names no subject."""
+    """What the control will be after so many steps, and of what. seen: the triplets that are trained on.
+
+    ModelError where the neutral prompt names no subject; InputError where saedit would have no pair of
+    prompts for one of its directions.
+    """
     domain = config.data.domain
-    shown = {target.expression for triplet in triplets for target in triplet.targets}
+    expressions = [name for name in EXPRESSIONS if name in _shown(triplets)]
+    missing = [name for name in expressions if name not in _shown(seen)]
+    if missing and settings.method == "saedit":
+        raise InputError(f"no triplet that will be trained on shows {missing[0]}: train for more steps")
     neutral = (networks.options.prompts or {}).get(NEUTRAL, neutral_prompt(domain))
     return ControlRecord(
         settings=settings,
         model=config.model.name,
         base=fingerprint(networks.folder / "transformer"),
         domain=domain,
-        expressions=tuple(name for name in EXPRESSIONS if name in shown),
+        expressions=tuple(expressions),
         neutral=neutral,
         subject=_subject(neutral, networks.components.tokenizer),
         steps=num_steps,
     )
+
+
+def _shown(triplets: Sequence[Triplet]) -> set[str]:
+    return {target.expression for triplet in triplets for target in triplet.targets}
 
 
 def untrained(
