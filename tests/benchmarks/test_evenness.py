@@ -34,6 +34,7 @@ def both(edits, **choices):
         ((0, 0, 1, 1, 1), 1 - 2 * (1 / 8 + (1 / 16 + 1 / 4) / 1.5 + 3 / 8 + 1 / 8) / 4, 1 / 4),  # a jump
         ((0, 1, 1, 1, 1), 1 - 2 * (3 / 8 + 5 / 8 + 3 / 8 + 1 / 8) / 4, 1 / 4),
         ((1, 0.75, 0.5, 0.25, 0), 0, 0),  # a fall: two triangles of height 1, an area of 1/2
+        ((0, 0.5, 1, 0.5, 0), 1 - 2 * (1 / 8 + 3 / 8 + (1 / 4 + 1 / 16) / 1.5 + 5 / 8) / 4, 0),  # taken back
         ((0, 0, 0, 0, 1), 1 - 2 * (1 / 8 + 3 / 8 + 5 / 8 + 3 / 8) / 4, 1 / 4),
     ],
 )
@@ -42,6 +43,14 @@ def test_by_hand(scores, even, moving):
     assert height == pytest.approx(max(scores) - min(scores))
     assert reached / height == pytest.approx(even)
     assert moving_share(FIVE, np.array(scores, float)) == (pytest.approx(moving * height), height)
+
+
+def test_the_ends_of_what_they_can_be():
+    """A fall half-way is as far from even as a score gets; a rise between instant tenths moves the most."""
+    reached, height = evenness(np.array([0, 0.5 - 1e-9, 0.5 + 1e-9, 1]), np.array([1.0, 1, 0, 0]))
+    assert reached / height == pytest.approx(-1 / 2)
+    moved, height = moving_share(np.array([0, 1e-9, 1 - 1e-9, 1]), np.array([0, 0.1, 0.9, 1.0]))
+    assert moved / height == pytest.approx(1.25)
 
 
 def test_uneven_steps_of_strength_do_not_matter():

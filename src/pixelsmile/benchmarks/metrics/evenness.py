@@ -27,7 +27,7 @@ def evenness(strength_P: FloatArray, score_P: FloatArray) -> tuple[float, float]
         evenness = 1 - 2 A / D                               numerator D - 2 A, denominator D
 
     1 for a score that rises in proportion; 1/2 for one that is at its end half-way, or waits until there; 0
-    for all in the first instant, or the last, and for an even fall; the least is -1.
+    for all in the first instant, or the last, and for an even fall; the least, -1/2, for a fall half-way.
     """
     t_P = _unit(strength_P)
     low, height = float(score_P.min()), float(np.ptp(score_P))
@@ -42,13 +42,15 @@ def evenness(strength_P: FloatArray, score_P: FloatArray) -> tuple[float, float]
 def moving_share(strength_P: FloatArray, score_P: FloatArray) -> tuple[float, float]:
     """The share of the range in which one sweep still moves, likewise.
 
-    With D as above, t_9 where the score first comes to min s + .9 D, and t_1 where it is last at min s + .1 D
-    before that:
+    With D as above, t_9 where the score first comes to min s + .9 D, and t_1 where it is last at
+    min s + .1 D:
 
         moving = (t_9 - t_1) / .8                            numerator D (t_9 - t_1) / .8, denominator D
 
     1 for an even rise; 1/2 where half of the range does nothing, whichever half; for one jump the width of a
-    step of the sweep; 0 for a fall. It does not see a stand in the middle of the rise: evenness does.
+    step of the sweep; 0 where t_1 comes after t_9, as in a fall or in a rise that is taken back; the most,
+    1.25, where the outer tenths come in an instant. It does not see a stand in the middle of the rise:
+    evenness does.
     """
     t_P = _unit(strength_P)
     height = float(np.ptp(score_P))
