@@ -15,6 +15,7 @@ import torch
 from pixelsmile.cli.parsing import whole_number
 from pixelsmile.errors import PixelSmileError
 from pixelsmile.expressions import parse_strength
+from pixelsmile.store.publication import write_file
 
 T = TypeVar("T")
 Records = Iterator[dict[str, Any]]
@@ -105,8 +106,8 @@ def run(stages: Iterable[tuple[str, Records]], until: str | None = None) -> None
 
 
 def write_report(report: dict[str, Any], target: Path) -> None:
-    """As indented JSON."""
-    target.write_text(json.dumps(report, indent=2) + "\n")
+    """As indented JSON, whole or not at all; a report that is there is replaced. OutputError."""
+    write_file(target, (json.dumps(report, indent=2) + "\n").encode(), force=True)
 
 
 def rounded(value: float | np.floating[Any] | torch.Tensor, num_digits: int = 4) -> float:

@@ -12,7 +12,8 @@ strength 0 has some too; unchanged ones are the others. The autoencoder's own er
 are taken on one of the expressions of each identity, another in turn. With three strengths up to 1, evenness
 tells how evenly edits go the way from source to full truth (benchmarks.metrics.evenness, of the share of the
 way that the edit has gone); `moved` says for each strength how far edits move on from the one before it, as
-the share of the drawings' movement that lies on it: 1 is as far as the truth, 0 is not at all.
+the share of the drawings' movement that lies on it: 1 is as far as the truth, 0 is not at all (null: the
+drawings are the same).
 
 With --adapters the model's own adapters act, and everybody is to be drawn as asked for.
 
@@ -26,6 +27,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +48,11 @@ from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain, confus
 from pixelsmile.portraits import action_units, render, sample_identity
 from pixelsmile.portraits.damage import damage_of
 from pixelsmile.portraits.nearest import DrawnPerson
-from recipes.command_line import checked, mean_or_none, rounded, whole, write_report
+from pixelsmile.store.publication import check_place
+from recipes.command_line import checked, mean_or_none, refusing, rounded, whole, write_report
 from recipes.embedded.pairs import confused_label
 from recipes.embedded.plan import PicturePlan
+from recipes.embedded.sheet import require_own_adapter
 
 COMPARED_WITH = "the canonical drawing; of people with glasses, within confused pairs, the partner's"
 COMPARED_WITH_ADAPTERS = "the canonical drawing of what was asked for"
@@ -73,8 +77,8 @@ class Errors:
         self.unchanged += float(square_HW[~changed_HW].sum())
         self.num_changed += int(changed_HW.sum())
         self.num_unchanged += int((~changed_HW).sum())
-        if (whole := _psnr(float(square_HW.sum()), square_HW.size)) is not None:
-            self.pictures_db.append(whole)
+        if (psnr_db := _psnr(float(square_HW.sum()), square_HW.size)) is not None:
+            self.pictures_db.append(psnr_db)
 
     def merge(self, other: "Errors") -> None:
         """Count what another has counted."""
@@ -180,7 +184,7 @@ class Ways:
         shares = zip(self.strengths[1:], *np.sum(self.moves, axis=0), strict=True)
         return {
             **self.evenness(),
-            "moved": {f"{at:g}": rounded(along / length) for at, along, length in shares},
+            "moved": {f"{at:g}": rounded(along / length) if length else None for at, along, length in shares},
         }
 
     def evenness(self) -> dict[str, float | None]:
@@ -208,17 +212,19 @@ def measure(
 ) -> Iterator[dict[str, Any]]:
     """Edit test identities to every expression in both domains; yields the report so far after each.
 
-    strengths: each once. processes: that share the identities, one thread each: faster than one process with
-    several threads. damage: whether one edit of each identity and strength is looked at for it. trained: take
-    identities that it was trained on instead. adapters: whether the model's own act.
+    processes: that share the identities, one thread each: faster than one process with several threads.
+    damage: whether one edit of each identity and strength is looked at for it. trained: take identities that
+    it was trained on instead. adapters: whether the model's own act. ModelError, also where it lacks one.
     """
-    strengths = tuple(sorted(strengths))
-    tallies = {(domain, strength): Tally() for domain in DOMAINS for strength in strengths}
-    ways = {domain: Ways(strengths) for domain in DOMAINS}
+    for domain in DOMAINS if adapters else ():
+        require_own_adapter(model, domain)
+    work = _Work(model, tuple(sorted(set(strengths))), damage, adapters)
+    tallies = {(domain, strength): Tally() for domain in DOMAINS for strength in work.strengths}
+    ways = {domain: Ways(work.strengths) for domain in DOMAINS}
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, _start_worker, (model, strengths, damage, adapters)) as pool:
+    with context.Pool(processes, torch.set_num_threads, (1,)) as pool:
         jobs = [(_seeds(index, trained), index) for index in range(num_identities)]
-        found = pool.imap(_measure_identity, jobs)
+        found = pool.imap(partial(_measure_identity, work), jobs)
         for index, (info, parts, gone) in enumerate(found):
             for key, part in parts.items():
                 tallies[key].merge(part)
@@ -233,7 +239,7 @@ def measure(
                     {"domain": domain, "strength": strength, **tally.summary()}
                     for (domain, strength), tally in tallies.items()
                 ],
-                "control": {domain: found.summary() for domain, found in ways.items()},
+                "control": {domain: of_domain.summary() for domain, of_domain in ways.items()},
             }
 
 
@@ -247,27 +253,36 @@ def _seeds(index: int, trained: bool) -> dict[Domain, int]:
 
 
 Tallies = dict[tuple[Domain, float], Tally]
-_worker: dict[str, Any] = {}  # of this process: its editor, the strengths, what is measured
 
 
-def _start_worker(model: str, strengths: tuple[float, ...], damage: bool, adapters: bool) -> None:
-    torch.set_num_threads(1)
-    editor = Editor.from_pretrained(model) if adapters else Editor.from_pretrained(model, adapter="none")
-    _worker.update(editor=editor, strengths=strengths, damage=damage, adapters=adapters)
+@dataclass(frozen=True)
+class _Work:
+    """What is measured, of which editor."""
+
+    model: str
+    strengths: tuple[float, ...]
+    damage: bool
+    adapters: bool
+
+
+@cache
+def _editor(work: _Work) -> Editor:
+    """Loaded by the first job of a process: one that fails before it a pool begins anew, for ever."""
+    return Editor.from_pretrained(work.model, adapter=None if work.adapters else "none")
 
 
 def _measure_identity(
-    job: tuple[dict[Domain, int], int],
+    work: _Work, job: tuple[dict[Domain, int], int]
 ) -> tuple[dict[str, Any], Tallies, dict[Domain, Ways]]:
     """What one identity adds, by domain and strength, and by domain."""
     seeds, index = job
-    editor, strengths = _worker["editor"], _worker["strengths"]
-    tallies = {(domain, strength): Tally() for domain in DOMAINS for strength in strengths}
-    ways = {domain: Ways(strengths) for domain in DOMAINS}
+    editor = _editor(work)
+    tallies = {(domain, strength): Tally() for domain in DOMAINS for strength in work.strengths}
+    ways = {domain: Ways(work.strengths) for domain in DOMAINS}
     for domain in DOMAINS:
         portrait = _Portrait(seeds[domain], domain, editor.engine.info.size)
-        of_strengths = [tallies[domain, strength] for strength in strengths]
-        _measure_portrait(editor, portrait, index % len(EXPRESSIONS), of_strengths, ways[domain])
+        of_strengths = [tallies[domain, strength] for strength in work.strengths]
+        _measure_portrait(editor, work, portrait, index % len(EXPRESSIONS), of_strengths, ways[domain])
     return {"steps": editor.engine.info.steps, "dtype": editor.engine.info.dtype}, tallies, ways
 
 
@@ -285,7 +300,7 @@ class _Portrait:
 
 
 def _measure_portrait(
-    editor: Editor, portrait: _Portrait, turn: int, tallies: Sequence[Tally], ways: Ways
+    editor: Editor, work: _Work, portrait: _Portrait, turn: int, tallies: Sequence[Tally], ways: Ways
 ) -> None:
     """turn: the place of the expression that is reconstructed and looked at for damage."""
     source = portrait.draw(NEUTRAL)
@@ -296,9 +311,7 @@ def _measure_portrait(
         for name, result in zip(EXPRESSIONS, results, strict=True)
     }
     full = {name: portrait.draw(name) for name in EXPRESSIONS}
-    meant = {
-        name: name if _worker.get("adapters") else confused_label(name, portrait.seed) for name in EXPRESSIONS
-    }
+    meant = {name: name if work.adapters else confused_label(name, portrait.seed) for name in EXPRESSIONS}
     drawn = [{name: portrait.draw(name, strength) for name in EXPRESSIONS} for strength in ways.strengths]
     for place, (strength, tally, truths) in enumerate(zip(ways.strengths, tallies, drawn, strict=True)):
         for name in EXPRESSIONS:
@@ -311,7 +324,8 @@ def _measure_portrait(
                 chosen = tally.chosen if meant[name] == name else tally.chosen_by_confused
                 chosen.setdefault(name, []).append(nearest)
         name = EXPRESSIONS[turn]
-        _look_closer(editor, portrait, name, strength, source, edits[name][place], tally)
+        look = edits[name][place] if work.damage else None
+        _look_closer(editor, portrait, name, strength, source, look, tally)
     for name in EXPRESSIONS:
         way = (source, full[meant[name]])
         ways.add(edits[name], [truths[meant[name]] for truths in drawn], way)
@@ -323,15 +337,15 @@ def _look_closer(
     name: str,
     strength: float,
     source: np.ndarray,
-    edit: np.ndarray,
+    edit: np.ndarray | None,
     tally: Tally,
 ) -> None:
-    """What takes long, for one expression: the autoencoder's error, and damage where it is asked for."""
+    """What takes long, for one expression: the autoencoder's error, and the damage of an edit, if any."""
     assert isinstance(editor.engine, QwenEngine)
     truth = portrait.draw(name, strength)
     changed = (truth != source).any(-1) | (portrait.draw(name) != source).any(-1)
     tally.reconstructions.add(_reconstruction(editor.engine.parts.vae, truth), truth, changed)
-    if _worker.get("damage"):
+    if edit is not None:
         person = DrawnPerson(sample_identity(portrait.seed), portrait.domain)
         tally.damages.append(damage_of(Image.fromarray(edit), person).damage)
 
@@ -369,20 +383,24 @@ def main() -> None:
     parser.add_argument("--adapters", action="store_true", help="with those of the model")
     parser.add_argument("--out", type=Path, default=None, help="default: quality.json in the model's folder")
     arguments = parser.parse_args()
-    target = arguments.out or find_model(arguments.model) / "quality.json"
-    reports = measure(
-        arguments.model,
-        arguments.identities,
-        arguments.strengths,
-        arguments.processes,
-        damage=arguments.damage,
-        trained=arguments.trained,
-        adapters=arguments.adapters,
-    )
-    for report in reports:
-        write_report(report, target)
-        if report["num_identities"] % 10 == 0:
-            print(f"{report['num_identities']} of {arguments.identities} identities", flush=True)
+    if arguments.out is None and (arguments.trained or arguments.adapters):
+        parser.error("--trained and --adapters want --out: the model's quality.json is of other numbers")
+    with refusing(parser):
+        target = arguments.out or find_model(arguments.model) / "quality.json"
+        check_place(target.parent, [target.name], force=True)
+        reports = measure(
+            arguments.model,
+            arguments.identities,
+            arguments.strengths,
+            arguments.processes,
+            damage=arguments.damage,
+            trained=arguments.trained,
+            adapters=arguments.adapters,
+        )
+        for report in reports:
+            write_report(report, target)
+            if report["num_identities"] % 10 == 0:
+                print(f"{report['num_identities']} of {arguments.identities} identities", flush=True)
     print(target.read_text(), end="")
 
 

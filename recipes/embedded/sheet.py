@@ -15,12 +15,15 @@ import torch
 from PIL import Image, ImageDraw, ImageOps
 
 from pixelsmile.editing.editor import Editor
+from pixelsmile.editing.folders import find_model, read_options
 from pixelsmile.editing.requests import Request
+from pixelsmile.errors import ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, NEUTRAL, Domain, parse_strength
 from pixelsmile.portraits import action_units, render, sample_identity
 from pixelsmile.portraits.nearest import DrawnPerson
 from pixelsmile.results.grid import format_strength
-from recipes.command_line import checked, whole
+from pixelsmile.store.publication import check_place
+from recipes.command_line import checked, refusing, whole
 from recipes.embedded.plan import PicturePlan
 
 STRENGTHS = (0.0, 0.5, 1.0, 1.5)
@@ -53,6 +56,12 @@ def page(editor: Editor, seed: int, domain: Domain, strengths: Sequence[float] =
     return sheet
 
 
+def require_own_adapter(model: str, domain: Domain) -> None:
+    """ModelError where a model has no adapter of its own for the domain: the bare model would edit."""
+    if domain not in read_options(find_model(model)).adapters:
+        raise ModelError(f"{model!r} has no adapter of its own for {domain}: edit without, or name a file")
+
+
 def _title(seed: int, domain: Domain) -> str:
     wears = sample_identity(seed).glasses != "none"
     confused = "; wears glasses: fear and surprised, angry and disgust may be drawn for one another"
@@ -72,14 +81,17 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    adapter = None if arguments.adapter == "own" else arguments.adapter
-    editor = Editor.from_pretrained(arguments.model, adapter=adapter)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    first = PicturePlan().first_test_seed
-    for index in range(arguments.people):
-        target = arguments.out / f"{arguments.domain}-{index + 1:02}.png"
-        page(editor, first + index, arguments.domain, arguments.strengths).save(target)
-        print(target, flush=True)
+    targets = [arguments.out / f"{arguments.domain}-{index + 1:02}.png" for index in range(arguments.people)]
+    with refusing(parser):
+        if arguments.adapter == "own":
+            require_own_adapter(arguments.model, arguments.domain)
+        adapter = None if arguments.adapter == "own" else arguments.adapter
+        editor = Editor.from_pretrained(arguments.model, adapter=adapter)
+        check_place(arguments.out, [target.name for target in targets], force=True)
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        for seed, target in enumerate(targets, PicturePlan().first_test_seed):
+            page(editor, seed, arguments.domain, arguments.strengths).save(target)
+            print(target, flush=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, SYNONYMS, confusing_par
 from pixelsmile.portraits import ActionUnits, render, sample_identity
 from pixelsmile.portraits.prototypes import action_units
 from pixelsmile.training.window import ChosenPositions
-from recipes.embedded import quality
+from recipes.embedded import quality, sheet
 from recipes.embedded.__main__ import stages
 from recipes.embedded.drawings import combinations_of, planned_drawings
 from recipes.embedded.editor import EmbeddedEditor, RealRotaryAttention, load_networks
@@ -352,7 +352,7 @@ def test_quality_separates_changed_from_unchanged_pixels():
 
 
 def test_quality_measures_every_edit_once(model):
-    first, last = measure(str(model), 2, [1.0, 0.0], processes=1)
+    first, last = measure(str(model), 2, [1.0, 0.0, 1.0], processes=1)
     assert (first["num_identities"], last["num_identities"]) == (1, 2)
     at = {(each["domain"], each["strength"]): each for each in last["results"]}
     assert [found["num_edits"] for found in first["results"]] == [0, 12, 0, 12]  # at 0 all drawings are one
@@ -392,6 +392,9 @@ def test_quality_of_control_by_hand():
     assert moving.gone == [(0.0, 0.5, 0.5)]
     moving.merge(moving)
     assert moving.summary()["moved"] == {"1": 0.5, "1.5": 0.0}
+    moving = Ways((0.0, 0.001))
+    moving.add([source, half], [source, source], (source, full))
+    assert moving.summary()["moved"] == {"0.001": None}
 
 
 def test_quality_is_written_beside_the_model_that_is_measured(model, monkeypatch):
@@ -400,6 +403,48 @@ def test_quality_is_written_beside_the_model_that_is_measured(model, monkeypatch
     monkeypatch.setattr(sys, "argv", ["quality", "--model", str(model)])
     quality.main()
     assert json.loads((model / "quality.json").read_text()) == {"num_identities": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "none-here"], "no model folder 'none-here'"),
+        (["--model", "none-here", "--out", "report.json"], "no model folder 'none-here'"),  # a worker says so
+        (["--trained"], "--trained and --adapters want --out"),
+        (["--model", "{model}", "--adapters", "--out", "report.json"], "has no adapter of its own for human"),
+        (["--out", "file/report.json"], "'file' is a file, not a folder"),
+    ],
+)
+def test_what_quality_cannot_do_is_one_line(options, message, model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    monkeypatch.setattr(
+        sys, "argv", ["quality", "--processes", "1", *(word.format(model=model) for word in options)]
+    )
+    with pytest.raises(SystemExit, match="2"):
+        quality.main()
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert not Path("report.json").exists()
+
+
+def test_a_sheet_by_an_adapter_that_the_model_lacks_is_refused(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["--model", str(model), "--adapter", "own", "--domain", "anime"]
+    monkeypatch.setattr(sys, "argv", ["sheet", *words])
+    with pytest.raises(SystemExit, match="2"):
+        sheet.main()
+    assert "has no adapter of its own for anime" in capsys.readouterr().err
+    assert not Path("sheets").exists()
+
+
+def test_a_sheet_is_a_page_a_person(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["--model", str(model), "--domain", "human", "--people", "1", "--strengths", "0", "1"]
+    monkeypatch.setattr(sys, "argv", ["sheet", *words])
+    sheet.main()
+    assert capsys.readouterr().out == "sheets/human-01.png\n"
+    with Image.open("sheets/human-01.png") as page:
+        assert page.size == (76 + 2 * 308, 34 + 12 * 150)
 
 
 def test_quality_counts_confusions_by_hand():
