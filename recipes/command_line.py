@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,12 +49,16 @@ def strength(text: str) -> str:
 
 
 @contextmanager
-def refusing(parser: argparse.ArgumentParser) -> Iterator[None]:
-    """One line and the exit code of a command, in place of a traceback, where the block refuses."""
+def refusing(parser: argparse.ArgumentParser | None = None) -> Iterator[None]:
+    """One line and the exit code of a command, in place of a traceback, where the block refuses.
+
+    Also a decorator, of what has no parser yet.
+    """
     try:
         yield
     except PixelSmileError as error:
-        parser.exit(error.exit_code, f"{parser.prog}: error: {error}\n")
+        print(f"{parser.prog if parser else 'recipe'}: error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
 
 
 def recipe_parser(

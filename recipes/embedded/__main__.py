@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from recipes.command_line import Stages, begin, recipe_parser, run
+from recipes.command_line import Stages, begin, recipe_parser, refusing, run
 from recipes.embedded.autoencoder import encode_all, load_latents, train_autoencoder
 from recipes.embedded.drawings import PICTURES_FILE, draw_all, planned_drawings
 from recipes.embedded.editor import train_editor
@@ -21,6 +21,7 @@ from recipes.work_folder import whole_folder
 NOTE = "It was trained on portraits that pixelsmile draws and knows nothing else."
 
 
+@refusing()
 def main() -> None:
     """Run every stage that is not done yet."""
     parser = recipe_parser("embedded", __doc__, "runs/embedded")

@@ -371,6 +371,7 @@ def _psnr(error: float, num: int) -> float | None:
     return round(10 * math.log10(255**2 * num / error), 3) if num and error else None
 
 
+@refusing()
 def main() -> None:
     """Measure and write the report; prints it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -385,22 +386,21 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.out is None and (arguments.trained or arguments.adapters):
         parser.error("--trained and --adapters want --out: the model's quality.json is of other numbers")
-    with refusing(parser):
-        target = arguments.out or find_model(arguments.model) / "quality.json"
-        check_place(target.parent, [target.name], force=True)
-        reports = measure(
-            arguments.model,
-            arguments.identities,
-            arguments.strengths,
-            arguments.processes,
-            damage=arguments.damage,
-            trained=arguments.trained,
-            adapters=arguments.adapters,
-        )
-        for report in reports:
-            write_report(report, target)
-            if report["num_identities"] % 10 == 0:
-                print(f"{report['num_identities']} of {arguments.identities} identities", flush=True)
+    target = arguments.out or find_model(arguments.model) / "quality.json"
+    check_place(target.parent, [target.name], force=True)
+    reports = measure(
+        arguments.model,
+        arguments.identities,
+        arguments.strengths,
+        arguments.processes,
+        damage=arguments.damage,
+        trained=arguments.trained,
+        adapters=arguments.adapters,
+    )
+    for report in reports:
+        write_report(report, target)
+        if report["num_identities"] % 10 == 0:
+            print(f"{report['num_identities']} of {arguments.identities} identities", flush=True)
     print(target.read_text(), end="")
 
 

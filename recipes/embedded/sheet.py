@@ -68,6 +68,7 @@ def _title(seed: int, domain: Domain) -> str:
     return f"{domain}, person {seed}{confused if wears else ''}"
 
 
+@refusing()
 def main() -> None:
     """Write the pages, and say where they are."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -82,16 +83,15 @@ def main() -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     targets = [arguments.out / f"{arguments.domain}-{index + 1:02}.png" for index in range(arguments.people)]
-    with refusing(parser):
-        if arguments.adapter == "own":
-            require_own_adapter(arguments.model, arguments.domain)
-        adapter = None if arguments.adapter == "own" else arguments.adapter
-        editor = Editor.from_pretrained(arguments.model, adapter=adapter)
-        check_place(arguments.out, [target.name for target in targets], force=True)
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        for seed, target in enumerate(targets, PicturePlan().first_test_seed):
-            page(editor, seed, arguments.domain, arguments.strengths).save(target)
-            print(target, flush=True)
+    if arguments.adapter == "own":
+        require_own_adapter(arguments.model, arguments.domain)
+    adapter = None if arguments.adapter == "own" else arguments.adapter
+    editor = Editor.from_pretrained(arguments.model, adapter=adapter)
+    check_place(arguments.out, [target.name for target in targets], force=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for seed, target in enumerate(targets, PicturePlan().first_test_seed):
+        page(editor, seed, arguments.domain, arguments.strengths).save(target)
+        print(target, flush=True)
 
 
 if __name__ == "__main__":

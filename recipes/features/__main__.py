@@ -19,7 +19,7 @@ from pixelsmile.faces.alignment import warp_batch
 from pixelsmile.networks.convolutional import CONFIG_FILE, WEIGHTS_FILE
 from pixelsmile.networks.expression_features import DrawnFeaturesNetwork
 from recipes.augmentation import noisy, relit, softened
-from recipes.command_line import Stages, begin, recipe_parser, run
+from recipes.command_line import Stages, begin, recipe_parser, refusing, run
 from recipes.features import windows
 from recipes.features.plan import AugmentationPlan, LossPlan, Plan
 from recipes.optimisation import Losses, autocast, train
@@ -30,6 +30,7 @@ _STEPS = 1  # stream of random numbers
 _AT_ONCE = 64
 
 
+@refusing()
 def main() -> None:
     """Run every stage that is not done yet."""
     options = begin(recipe_parser("features", __doc__, "runs/features"), "finished")

@@ -32,7 +32,7 @@ from pixelsmile.hashing import sha256_file
 from pixelsmile.networks.convolutional import WEIGHTS_FILE
 from pixelsmile.networks.expression_features import DrawnFeaturesConfig, look_through
 from pixelsmile.portraits import NUM_VARIANTS, action_units
-from recipes.command_line import rounded, run, start_log, whole, write_report
+from recipes.command_line import refusing, rounded, run, start_log, whole, write_report
 from recipes.features.plan import Plan
 from recipes.features.windows import reconstructions
 from recipes.pictures import load_autoencoder, to_tensor, worker_map
@@ -162,6 +162,7 @@ def _rise(features_ESD: np.ndarray) -> float:
     return float(np.mean([np.corrcoef(STRENGTHS, cosines_S)[0, 1] for cosines_S in cosines_ES]))
 
 
+@refusing()
 def main() -> None:
     """Measure the encoder and write the report beside it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -17,7 +17,7 @@ from pixelsmile.judges.embedded.judge import TEMPLATE_3
 from pixelsmile.networks.convolutional import CONFIG_FILE, WEIGHTS_FILE
 from pixelsmile.networks.expression_judge import EmbeddedJudgeNetwork, Seen
 from recipes.augmentation import landmark_noise, noisy, relit, through_blur, through_jpeg
-from recipes.command_line import Stages, begin, recipe_parser, rounded, run
+from recipes.command_line import Stages, begin, recipe_parser, refusing, rounded, run
 from recipes.judge import crops
 from recipes.judge.fakes import fakes, load_photographs
 from recipes.judge.plan import AugmentationPlan, LossPlan, Plan
@@ -29,6 +29,7 @@ _STEPS, _FITTED, _HELD = 1, 2, 3  # streams of random numbers
 _AT_ONCE = 64
 
 
+@refusing()
 def main() -> None:
     """Run every stage that is not done yet."""
     options = begin(recipe_parser("judge", __doc__, "runs/judge"), "finished")

@@ -31,7 +31,7 @@ from pixelsmile.judges.marks import Scale, apart, missing
 from pixelsmile.portraits import NUM_VARIANTS, ActionUnits, action_units, render, sample_identity
 from pixelsmile.store.publication import write_file
 from recipes.augmentation import through_jpeg
-from recipes.command_line import start_log, whole
+from recipes.command_line import refusing, start_log, whole
 from recipes.judge.quality import reconstruction
 
 VERSION = "drawn-marks-1"
@@ -195,6 +195,7 @@ def _distances(target: Target, scores: Mapping[str, np.ndarray]) -> Iterator[tup
     yield "consistency", Errors(missings(("drawn", "reconstructed")), missings(("source", "wrong")))
 
 
+@refusing()
 def main() -> None:
     """Calibrate, and write the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -37,7 +37,7 @@ from pixelsmile.judges.judge import (
     truth_alignment_sample,
 )
 from pixelsmile.store.publication import write_file
-from recipes.command_line import rounded, start_log, whole
+from recipes.command_line import refusing, rounded, start_log, whole
 from recipes.judge.marks import DAMAGES, EditTask, Ruin, task_of
 from recipes.judge.quality import reconstruction
 
@@ -166,6 +166,7 @@ def _ranks(values_N: np.ndarray) -> np.ndarray:
     return (np.cumsum(counts_U) - (counts_U - 1) / 2)[places_N]
 
 
+@refusing()
 def main() -> None:
     """Test the markers and write the report; prints it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -38,7 +38,7 @@ from pixelsmile.judges.judge import (
     Verdict,
 )
 from pixelsmile.portraits import NUM_VARIANTS, action_units, draw_portrait, sample_identity
-from recipes.command_line import mean_or_none, rounded, whole, write_report
+from recipes.command_line import mean_or_none, refusing, rounded, whole, write_report
 from recipes.judge.plan import PicturePlan
 from recipes.pictures import worker_map
 
@@ -329,6 +329,7 @@ def _pearson(a_N: np.ndarray, b_N: np.ndarray) -> float | None:
     return rounded(np.corrcoef(a_N, b_N)[0, 1])
 
 
+@refusing()
 def main() -> None:
     """Measure the judge and write the report; prints it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

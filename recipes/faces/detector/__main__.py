@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pixelsmile.faces.detectors.drawn import to_tensor
 from pixelsmile.networks.face_detector import DrawnFaceNetwork
-from recipes.command_line import Stages, begin, recipe_parser, run
+from recipes.command_line import Stages, begin, recipe_parser, refusing, run
 from recipes.faces.detector.objective import (
     CloseTargets,
     FindTargets,
@@ -34,6 +34,7 @@ from recipes.work_folder import publish
 _SCENE, _CLOSE = 0, 1  # streams of random numbers
 
 
+@refusing()
 def main() -> None:
     """Run every stage that is not done yet."""
     options = begin(recipe_parser("faces.detector", __doc__, "runs/faces/detector", "cpu"), "finished")

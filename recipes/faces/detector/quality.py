@@ -24,7 +24,7 @@ from pixelsmile.faces.detectors.drawn import DrawnDetector
 from pixelsmile.faces.face import Face
 from pixelsmile.portraits import draw_portrait, sample_identity
 from recipes.augmentation import damaged
-from recipes.command_line import mean_or_none, rounded, whole, write_report
+from recipes.command_line import mean_or_none, refusing, rounded, whole, write_report
 from recipes.faces.detector.backgrounds import KINDS
 from recipes.faces.detector.objective import must_be_found
 from recipes.faces.detector.plan import Plan
@@ -311,6 +311,7 @@ def _counted(detector: MaskingDetector, scene: Scene) -> dict[str, Any]:
     }
 
 
+@refusing()
 def main() -> None:
     """Measure and write the report; prints it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

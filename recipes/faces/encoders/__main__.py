@@ -28,7 +28,7 @@ from pixelsmile.faces.encoders.torch_encoder import (
     save_network,
 )
 from recipes.augmentation import blurred, chosen, landmark_noise, noisy, relit, through_jpeg
-from recipes.command_line import Stages, begin, recipe_parser, run
+from recipes.command_line import Stages, begin, recipe_parser, refusing, run
 from recipes.faces.encoders import crops
 from recipes.faces.encoders.crops import Crops
 from recipes.faces.encoders.losses import AdaptiveMargin, AngularMargin, Triplet
@@ -49,6 +49,7 @@ from recipes.work_folder import LOG_FILE
 _NOTE = "Trained on drawn portraits by recipes.faces.encoders; it knows no photographs."
 
 
+@refusing()
 def main() -> None:
     """Run every stage that is not done yet."""
     parser = recipe_parser("faces.encoders", __doc__, "runs/encoders")

@@ -31,7 +31,7 @@ from pixelsmile.faces.encoders.encoder import ArrayT, IdentityEncoder
 from pixelsmile.faces.encoders.loading import load_encoder
 from pixelsmile.faces.encoders.torch_encoder import CONFIG_FILE, WEIGHTS_FILE
 from pixelsmile.hashing import sha256_file
-from recipes.command_line import run, start_log, whole, write_report
+from recipes.command_line import refusing, run, start_log, whole, write_report
 from recipes.faces.encoders.plan import Plan
 from recipes.faces.encoders.verification import (
     ANCHOR,
@@ -142,6 +142,7 @@ def _mean(of_encoders: Sequence[Levels]) -> Levels:
     }
 
 
+@refusing()
 def main() -> None:
     """Measure the encoders of a folder and write the report beside them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
