@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from pixelsmile.editing.folders import check_folder
+from pixelsmile.hashing import sha256_file
 from recipes.command_line import Stages, begin, recipe_parser, refusing, run
 from recipes.embedded.autoencoder import encode_all, load_latents, train_autoencoder
 from recipes.embedded.drawings import PICTURES_FILE, draw_all, planned_drawings
@@ -16,7 +18,7 @@ from recipes.embedded.editor import train_editor
 from recipes.embedded.plan import Plan
 from recipes.embedded.text import build_image_processor, known_words
 from recipes.pictures import load_autoencoder
-from recipes.work_folder import whole_folder
+from recipes.work_folder import require_same_plan, whole_folder
 
 NOTE = "It was trained on portraits that pixelsmile draws and knows nothing else."
 
@@ -43,6 +45,8 @@ def main() -> None:
     options = begin(parser, "model")
     if options.keep_autoencoder and options.start is None:
         parser.error("--keep-autoencoder needs --start: the model whose autoencoder is kept")
+    if options.start is not None:
+        check_folder(options.start)
     all_stages = stages(
         Plan(),
         options.work,
@@ -67,8 +71,10 @@ def stages(
     start: Path | None = None,
     keep_autoencoder: bool = False,
 ) -> Stages:
-    """The stages in order, each with its progress."""
+    """The stages in order, each with its progress; nothing is done again. InputError for another start."""
     pictures = work / "pictures"
+    begun = {"weights": None if start is None else _weights(start), "keep_autoencoder": keep_autoencoder}
+    require_same_plan(work, begun, "start")
     yield "pictures", draw_all(plan.pictures, plan.seed, pictures, num_workers)
     (work / "plan.json").write_text(json.dumps(asdict(plan), indent=2) + "\n")
     pixels_NHWC = np.load(pictures / PICTURES_FILE, mmap_mode="r")
@@ -76,21 +82,19 @@ def stages(
     autoencoder = work / "autoencoder"
     if start is not None and keep_autoencoder:
         take_autoencoder(start, autoencoder)
-    if not (autoencoder / "vae" / "config.json").is_file():
-        some = pixels_NHWC[: plan.autoencoder.num_identities * 2 * plan.pictures.pictures_per_identity]
-        yield (
-            "autoencoder",
-            train_autoencoder(plan.autoencoder, plan.seed, some, autoencoder, compile_network, device, start),
-        )
+    some = pixels_NHWC[: plan.autoencoder.num_identities * 2 * plan.pictures.pictures_per_identity]
+    yield (
+        "autoencoder",
+        train_autoencoder(plan.autoencoder, plan.seed, some, autoencoder, compile_network, device, start),
+    )
     vae = load_autoencoder(autoencoder / "vae", device)
     latents, editor = work / "latents", work / "editor"
     yield "latents", encode_all(vae, pixels_NHWC, plan.editor.condition_px, latents, compile_network)
-    if not (editor / "transformer" / "config.json").is_file():
-        drawings, arrays = planned_drawings(plan.pictures, plan.seed), load_latents(latents)
-        yield (
-            "editor",
-            train_editor(plan.editor, plan.seed, drawings, *arrays, editor, compile_network, device, start),
-        )
+    drawings, arrays = planned_drawings(plan.pictures, plan.seed), load_latents(latents)
+    yield (
+        "editor",
+        train_editor(plan.editor, plan.seed, drawings, *arrays, editor, compile_network, device, start),
+    )
     assemble(plan, autoencoder, editor, out, start)
 
 
@@ -104,7 +108,7 @@ def take_autoencoder(model: Path, folder: Path) -> None:
 def assemble(
     plan: Plan, autoencoder_folder: Path, editor_folder: Path, target: Path, start: Path | None = None
 ) -> None:
-    """Write the whole model folder `target`, with the logs of its training (also of the one it started from).
+    """Write the whole model folder `target`, with the logs of its training, and those that `start` has.
 
     Nothing is half-written, and nothing of a `target` with other weights is left.
     """
@@ -121,8 +125,15 @@ def assemble(
             ("editor", editor_folder, plan.editor.phases),
         ):
             log = f"training-{name}.jsonl"
-            before = "" if start is None else (start / log).read_text()
+            before = (start / log).read_text() if start is not None and (start / log).is_file() else ""
             (partial / log).write_text(before + _records(folder, [phase.name for phase in phases]))
+
+
+def _weights(model: Path) -> dict[str, str]:
+    """What a training goes on from: the hashes of the files."""
+    parts = (model / part for part in ("vae", "text_encoder", "transformer"))
+    files = (file for part in parts for file in sorted(part.glob("*.safetensors")))
+    return {file.relative_to(model).as_posix(): sha256_file(file) for file in files}
 
 
 def _records(folder: Path, phases: list[str]) -> str:

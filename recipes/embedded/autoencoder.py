@@ -119,8 +119,10 @@ def train_autoencoder(
 ) -> Iterator[dict[str, Any]]:
     """Train on crops of `pictures_NHWC` (uint8) phase by phase, then write the diffusers folder `folder/vae`.
 
-    start: a finished model folder to go on from; the plan's first phase is left out then.
+    Nothing is done where it is. start: a finished model folder to go on from, without the first phase.
     """
+    if (folder / "vae" / "config.json").is_file():
+        return
     vae = build(plan, seed)
     if start is None:
         _whiten_colours(vae, pictures_NHWC)

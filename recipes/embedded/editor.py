@@ -109,8 +109,10 @@ def train_editor(
 ) -> Iterator[dict[str, Any]]:
     """Train both networks phase by phase, then write `transformer`, `text_encoder` and `tokenizer`.
 
-    start: a finished model folder to go on from; the plan's first phase is left out then.
+    Nothing is done where they are. start: a finished model folder to go on from, without the first phase.
     """
+    if (folder / "transformer" / "config.json").is_file():
+        return
     editor = EmbeddedEditor(plan, latents_NCHW.shape[1], seed)
     if start is not None:
         load_networks(editor, start)

@@ -21,6 +21,7 @@ from pixelsmile.expressions import EXPRESSIONS, NEUTRAL, SYNONYMS, confusing_par
 from pixelsmile.portraits import ActionUnits, render, sample_identity
 from pixelsmile.portraits.prototypes import action_units
 from pixelsmile.training.window import ChosenPositions
+from recipes.embedded import __main__ as program
 from recipes.embedded import quality, sheet
 from recipes.embedded.__main__ import stages
 from recipes.embedded.drawings import combinations_of, planned_drawings
@@ -123,6 +124,37 @@ def test_training_goes_on_from_a_finished_model(model, tmp_path, kept):
     mine, before = load_autoencoder(again / "vae"), load_autoencoder(model / "vae")
     for parameter, other in zip(mine.parameters(), before.parameters(), strict=True):
         assert (parameter - other).abs().max() < 0.02  # four steps on from there, not from the start
+
+
+def test_a_work_folder_goes_on_from_what_it_began_with(model, tmp_path):
+    first = stages(TINY, tmp_path, tmp_path / "model", 1, torch.device("cpu"), compile_network=False)
+    assert next(first)[0] == "pictures"
+    other = stages(
+        TINY, tmp_path, tmp_path / "model", 1, torch.device("cpu"), compile_network=False, start=model
+    )
+    with pytest.raises(InputError, match="was begun with weights = None, not"):
+        next(other)
+
+
+def test_a_recipe_stops_after_the_stage_that_is_named_also_where_it_is_done(model, tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    shutil.copytree(model.parent, work)
+    shutil.rmtree(work / "latents")
+    monkeypatch.setattr(program, "Plan", lambda: TINY)
+    words = ["--work", str(work), "--device", "cpu", "--no-compile", "--until", "autoencoder"]
+    monkeypatch.setattr(sys, "argv", ["embedded", *words])
+    program.main()
+    assert not (work / "latents").exists()
+
+
+@pytest.mark.parametrize("start", ["nothing", "."])
+def test_a_start_that_is_no_model_is_refused_before_anything_is_drawn(start, tmp_path, monkeypatch, capsys):
+    words = ["--work", str(tmp_path / "work"), "--start", str(tmp_path / start)]
+    monkeypatch.setattr(sys, "argv", ["embedded", *words])
+    with pytest.raises(SystemExit, match="2"):
+        program.main()
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (tmp_path / "work").exists()
 
 
 def test_a_finished_recipe_does_nothing_again(model):
