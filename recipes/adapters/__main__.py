@@ -6,16 +6,17 @@ import os
 from pathlib import Path
 
 from pixelsmile.editing.folders import check_folder
-from pixelsmile.errors import ModelError
 from pixelsmile.expressions import DOMAINS
 from pixelsmile.training.run_folder import ADAPTER_NAME
 from recipes.adapters.stages import STAGES, adapter_name, commands, install, log_name
 from recipes.command_line import refusing, start_log, whole
 from recipes.commands import run_command
+from recipes.work_folder import require_same_plan
 
 log = logging.getLogger("recipe")
 
 
+@refusing()
 def main() -> None:
     """Run every stage and say where the adapter is."""
     parser = argparse.ArgumentParser(prog="python -m recipes.adapters", description=__doc__)
@@ -33,10 +34,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if arguments.into is not None:
-        try:
-            check_folder(arguments.into)
-        except ModelError as error:
-            parser.error(str(error))
+        check_folder(arguments.into)
     start_log()
     work = arguments.work / arguments.domain
     model = "embedded" if arguments.into is None else str(arguments.into)
@@ -45,11 +43,12 @@ def main() -> None:
         stages, start = STAGES[-1:], arguments.start / adapter_name(arguments.domain)
         if not start.is_file():
             parser.error(f"--start: no adapter at {str(start)!r}: give a model folder that has one")
-        before = (arguments.start / log_name(arguments.domain)).read_text()
+        file = arguments.start / log_name(arguments.domain)
+        before = file.read_text() if file.is_file() else ""
+    require_same_plan(work, {"stages": [stage.name for stage in stages]}, "stages")
     for command in commands(stages, arguments.domain, work, model, start):
         log.info("pixelsmile %s", " ".join(command))
-        with refusing(parser):
-            run_command(command, work / "log.txt", arguments.threads)
+        run_command(command, work / "log.txt", arguments.threads)
     adapter = work / STAGES[-1].name / ADAPTER_NAME
     if arguments.into is not None:
         adapter = install(stages, arguments.domain, work, arguments.into, before)

@@ -81,14 +81,15 @@ def commands(
 def install(stages: tuple[Stage, ...], domain: Domain, work: Path, model: Path, before: str = "") -> Path:
     """Copy the last stage's adapter and the log of all stages to `model`, and name it in its options.
 
-    before: the log of what the first stage went on from. Where the adapter lies then. What was there for the
-    domain is replaced. OutputError.
+    before: the log of what the first stage went on from, which may be the model's own, also as it is after
+    this. Where the adapter lies then. What was there for the domain is replaced. OutputError.
     """
     name = adapter_name(domain)
-    log = before
+    log = ""
     for stage in stages:
         for line in RunFolder(work / stage.name).stats.read_text().splitlines():
             log += json.dumps({"stage": stage.name, **json.loads(line)}) + "\n"
+    log = before if before.endswith(log) else before + log
     options = read_options(model)
     options = options.model_copy(update={"adapters": {**options.adapters, domain: name}})
     said = options.model_dump_json(indent=2, exclude_unset=True) + "\n"

@@ -55,7 +55,7 @@ def pretend(command, log, num_threads):
     """What a training leaves."""
     if command[0] == "train":
         folder = Path(command[-1])
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "stats.jsonl").write_text('{"step": 10}\n')
         (folder / ADAPTER_NAME).write_bytes(folder.name.encode())
 
@@ -94,6 +94,33 @@ def test_from_a_finished_adapter_only_the_last_stage_is_run(tmp_path, monkeypatc
     assert f"adapter.start={model_path() / 'adapters/anime.safetensors'}" in ran[1]
     log = (model / "adapters/anime-training.jsonl").read_text()
     assert log == before + '{"stage": "even", "step": 10}\n'
+
+
+def test_an_adapter_that_goes_back_to_where_it_began_is_logged_once(tmp_path, monkeypatch):
+    model = tmp_path / "model"
+    shutil.copytree(model_path(), model)
+    monkeypatch.setattr(program, "run_command", pretend)
+    before = (model / "adapters/human-training.jsonl").read_text()
+    words = ["--work", str(tmp_path / "work"), "--domain", "human", "--into", str(model)]
+    monkeypatch.setattr(sys, "argv", ["adapters", *words, "--start", str(model)])
+    for _ in range(2):
+        program.main()
+        log = (model / "adapters/human-training.jsonl").read_text()
+        assert log == before + '{"stage": "even", "step": 10}\n'
+
+
+def test_a_work_folder_keeps_to_its_stages(tmp_path, monkeypatch, capsys):
+    model = tmp_path / "model"
+    shutil.copytree(model_path(), model)
+    (model / "adapters/human-training.jsonl").unlink()
+    monkeypatch.setattr(program, "run_command", pretend)
+    words = ["--work", str(tmp_path / "work"), "--domain", "human"]
+    monkeypatch.setattr(sys, "argv", ["adapters", *words, "--start", str(model)])
+    program.main()
+    monkeypatch.setattr(sys, "argv", ["adapters", *words])
+    with pytest.raises(SystemExit, match="2"):
+        program.main()
+    assert "was begun with stages = ['even'], not" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
