@@ -1,6 +1,6 @@
-"""All pairwise blends of the six basic expressions: docs/blends.png, and which of them are plausible.
+"""All pairwise blends of the six basic expressions: blends.png, and in blends.json which are plausible.
 
-    python docs/blends.py [--people 8] [--adapter FILE]
+    python docs/blends.py [--people 8] [--adapter FILE] [--out docs]
 
 As section 5.6 of the paper, which counts 9 of 15 as plausible, judged by eye. Here the embedded judge scores
 blends of equal parts on test identities, and beside them the drawn truth: the action units of both at half
@@ -18,12 +18,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.requests import Request
+from pixelsmile.errors import InputError, PixelSmileError
 from pixelsmile.expressions import BASIC_SIX, EXPRESSIONS
 from pixelsmile.judges.embedded.judge import EmbeddedJudge
 from pixelsmile.judges.judge import Verdict
 from pixelsmile.portraits import action_units, draw_portrait, sample_identity
+from pixelsmile.store.publication import check_place
 
 DOCS = Path(__file__).parent
+FILES = ("blends.png", "blends.json")
 FIRST_PERSON, SHOWN_PERSON = 1_000_100, 1_000_010  # test identities: the editor was never trained on them
 PART = 0.5  # of each expression
 LEAST_SHARE = 0.5  # of the truth's score
@@ -50,15 +53,19 @@ def truths(seed: int) -> list[Image.Image]:
 
 
 def mean_scores(judge: EmbeddedJudge, images: list[list[Image.Image]]) -> np.ndarray:
-    """(pairs, expressions) of pictures by person; those without a verdict are left out."""
-    found = [
-        [
-            [outcome.scores[name] for name in EXPRESSIONS] if isinstance(outcome, Verdict) else [np.nan] * 12
-            for outcome in judge.judge_pictures(of_person)
-        ]
-        for of_person in images
-    ]
-    return np.asarray(np.nanmean(np.array(found), axis=0))
+    """(pairs, expressions) of pictures by person; those without a verdict are left out.
+
+    InputError where nobody's blend of a pair has one.
+    """
+    found_NPE = np.full((len(images), len(PAIRS), len(EXPRESSIONS)), np.nan)
+    for person_PE, of_person in zip(found_NPE, images, strict=True):
+        for place, outcome in enumerate(judge.judge_pictures(of_person)):
+            if isinstance(outcome, Verdict):
+                person_PE[place] = [outcome.scores[name] for name in EXPRESSIONS]
+    for pair, without in zip(PAIRS, np.isnan(found_NPE).all(axis=(0, 2)), strict=True):
+        if without:
+            raise InputError(f"no blend of {' and '.join(pair)} gets a verdict: try more --people")
+    return np.asarray(np.nanmean(found_NPE, axis=0))
 
 
 def plausible(pair: tuple[str, str], edited: np.ndarray, truth: np.ndarray) -> bool:
@@ -93,13 +100,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--people", type=int, default=8)
     parser.add_argument("--adapter", default=None, help="a file, or none; default: the model's own")
+    parser.add_argument("--out", type=Path, default=DOCS, help="the folder of both files; default: docs")
     arguments = parser.parse_args()
-    editor, judge = Editor.from_pretrained("embedded", adapter=arguments.adapter), EmbeddedJudge()
-    people = range(FIRST_PERSON, FIRST_PERSON + arguments.people)
+    if arguments.people < 1:
+        parser.error("argument --people: give one or more")
+    try:
+        check_place(arguments.out, FILES, force=True)
+        measure(arguments.people, arguments.adapter, arguments.out)
+    except PixelSmileError as error:
+        parser.error(str(error))
+
+
+def measure(num_people: int, adapter: str | None, folder: Path) -> None:
+    """See `main`."""
+    editor, judge = Editor.from_pretrained("embedded", adapter=adapter), EmbeddedJudge()
+    people = range(FIRST_PERSON, FIRST_PERSON + num_people)
     edited = mean_scores(judge, [blends(editor, seed)[1] for seed in people])
     drawn = mean_scores(judge, [truths(seed) for seed in people])
     good = [plausible(pair, *rows) for pair, *rows in zip(PAIRS, edited, drawn, strict=True)]
-    sheet(*blends(editor, SHOWN_PERSON), good).save(DOCS / "blends.png", optimize=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    sheet(*blends(editor, SHOWN_PERSON), good).save(folder / FILES[0], optimize=True)
     rows = [
         {
             "blend": f"{a}+{b}",
@@ -115,8 +135,8 @@ def main() -> None:
     for row in rows:
         print(json.dumps(row))
     print(f"{sum(good)} of {len(good)} blends are plausible")
-    record = {"people": arguments.people, "first_person": FIRST_PERSON, "blends": rows}
-    (DOCS / "blends.json").write_text(json.dumps(record, indent=1) + "\n")
+    record = {"people": num_people, "first_person": FIRST_PERSON, "blends": rows}
+    (folder / FILES[1]).write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":
