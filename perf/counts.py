@@ -1,8 +1,11 @@
-"""The numbers that scripts are given: in their range, or one line that says which it is."""
+"""What scripts are given: numbers in their range, files that can be written; or one line that says which."""
 
 import argparse
 import math
 from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
 
 
 def whole(least: int = 1) -> Callable[[str], int]:
@@ -34,3 +37,13 @@ def real(least: float = 0.0, most: float = math.inf) -> Callable[[str], float]:
         return number
 
     return read
+
+
+def picture_file(text: str) -> Path:
+    """An argparse type: a file for a picture, in a folder that is there."""
+    file = Path(text)
+    if Image.registered_extensions().get(file.suffix.lower()) not in Image.SAVE:
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a picture: try one like sheet.png")
+    if not file.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {str(file.parent)!r}: make it first")
+    return file

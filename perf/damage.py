@@ -15,15 +15,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from counts import whole
+from counts import picture_file, whole
 from PIL import Image, ImageDraw, ImageFilter
 
 from pixelsmile.benchmarks.metrics.measure import Bootstrap, coverage, difference, estimate, mean_measure
 from pixelsmile.editing.autoencoder import decode_latents, encode_images
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engines.qwen import QwenEngine
+from pixelsmile.editing.folders import find_model
 from pixelsmile.editing.pictures import to_pictures, to_tensor
 from pixelsmile.editing.requests import Request
+from pixelsmile.errors import ModelError
 from pixelsmile.expressions import DOMAINS, EXPRESSIONS, Domain
 from pixelsmile.portraits import ActionUnits, Identity, action_units, draw_portrait, render, sample_identity
 from pixelsmile.portraits.damage import LOOK_PX, Damage, damage_of
@@ -200,7 +202,7 @@ def _difference(looked: Sequence[Looked], domain: Domain, worse: str, better: st
 
 
 def sheet(looked: Sequence[Looked]) -> Image.Image:
-    """All but planted faults, by rising damage, each beside its nearest drawing."""
+    """All pictures, by rising damage, each beside its nearest drawing."""
     ranked = sorted(looked, key=lambda each: each.found.damage)
     rows = -(-len(ranked) // COLUMNS)
     page = Image.new("RGB", (COLUMNS * 2 * TILE_PX, rows * TILE_PX), "white")
@@ -221,8 +223,12 @@ def main() -> int:
     parser.add_argument("--people", type=whole(), default=8, help="in each domain")
     parser.add_argument("--expressions", type=whole(), default=3, help="of each person")
     parser.add_argument("--model", default="embedded")
-    parser.add_argument("--sheet", default=None, metavar="FILE")
+    parser.add_argument("--sheet", type=picture_file, metavar="FILE")
     arguments = parser.parse_args()
+    try:
+        find_model(arguments.model)
+    except ModelError as error:
+        parser.error(str(error))
     torch.set_num_threads(1)
     looked = list(look(arguments.people, arguments.expressions, arguments.model))
     print("\n".join(report(looked)))

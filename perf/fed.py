@@ -3,15 +3,17 @@
     python perf/fed.py components [--triplets 40] [--threads 1 2]
     python perf/fed.py server [--triplets 747] [--max-concurrency 32] [--latency 0.2]
 
-`components` has ground truths judged as edits, and says of each component how many a second. `server` does
-all of a run: the edits (ground truths again), what is measured, marks and scores by a server in a process
-of its own, and the results. Ideal is questions / in flight x latency, for the questions alone.
+`components` has pictures half-way to the ground truths judged as edits, and says of each component how many a
+second; PQ without damage. `server` does all of a run: the same edits, what is measured, marks and scores by a
+server in a process of its own, and the results. Ideal is questions / in flight x latency, for the questions
+alone.
 """
 
 import argparse
 import importlib
 import multiprocessing
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -123,13 +125,13 @@ def _score_all(folder: RunFolder, scorer: Scorer) -> int:
 
 def components(options: argparse.Namespace) -> None:
     """Print, for each number of threads, how many of each component a second."""
-    with tempfile.TemporaryDirectory() as path:
-        made = begin(Path(path) / "run", options.triplets)
+    with tempfile.TemporaryDirectory() as top:
+        made = begin(Path(top) / "run", options.triplets)
         begun = {file.name for file in made.path.iterdir()}
-        for threads in options.threads:
+        for threads in dict.fromkeys(options.threads):  # a second time all would be known
             torch.set_num_threads(threads)
             markers, scorer = parse_markers("embedded"), parse_judge("embedded")  # remembering no picture
-            with VerdictCache(Path(path) / f"{threads}.sqlite") as cache:
+            with VerdictCache(Path(top) / f"{threads}.sqlite") as cache:
                 timed = []
                 for name, work in stages(made, markers, scorer, cache, 1):
                     start = time.perf_counter()
@@ -137,18 +139,9 @@ def components(options: argparse.Namespace) -> None:
             all_s = sum(seconds for _, _, seconds in timed)
             rates = ", ".join(f"{name} {number / seconds:.1f}" for name, number, seconds in timed)
             print(f"{threads} threads: {rates} a second; all six {options.triplets / all_s:.2f} edits/s")
-            for file in made.path.iterdir():  # the next number of threads begins again
-                if file.name not in begun:
-                    _remove(file)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        for file in path.iterdir():
-            _remove(file)
-        path.rmdir()
-    else:
-        path.unlink()
+            for path in made.path.iterdir():  # the next number of threads begins again
+                if path.name not in begun:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @contextmanager
@@ -210,7 +203,7 @@ def main() -> None:
     parser.add_argument("--triplets", type=whole())
     parser.add_argument("--threads", type=whole(), nargs="+", default=[1, os.cpu_count() or 1])
     parser.add_argument("--max-concurrency", type=whole(), default=32)
-    parser.add_argument("--latency", type=real(), default=0.2, help="seconds that the server waits")
+    parser.add_argument("--latency", type=real(0.001), default=0.2, help="seconds that the server waits")
     options = parser.parse_args()
     if options.what == "components":
         options.triplets = options.triplets or 40

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from counts import picture_file
 from PIL import Image
 
 from pixelsmile.editing.engines.geometric.engine import KEPT, GeometricEngine, edit_face, place_face
@@ -274,7 +275,7 @@ def draw_sheet(path: Path, meter: Meter, folder: Path, side: int = 200) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--portraits", type=Path, help="a folder of pictures with faces")
-    parser.add_argument("--sheet", type=Path, help="also a sheet of all edits")
+    parser.add_argument("--sheet", type=picture_file, help="also a sheet of all edits")
     options = parser.parse_args()
     measure_speed()
     if options.portraits is None:

@@ -169,7 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--verdicts", type=whole(), default=1000)
     parser.add_argument("--max-concurrency", type=whole(), default=32)
-    parser.add_argument("--latency", type=real(), default=0.2, help="seconds that the server waits")
+    parser.add_argument("--latency", type=real(0.001), default=0.2, help="seconds that the server waits")
     parser.add_argument("--faults", type=real(0.0, 1.0), default=0.0, help="share of the requests")
     parser.add_argument("--side", type=whole(16), default=256, help="pixels")
     parser.add_argument("--providers", nargs="*", default=list(PROVIDERS), choices=list(PROVIDERS))

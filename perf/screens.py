@@ -20,7 +20,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-from counts import whole
+from counts import picture_file, whole
 from PIL import Image, ImageDraw
 from planted import BASE_FAULT, BASE_REASON, FED_FAULTS, SWEEP_FAULTS, Maker, Planted
 from planted_photographs import Photographs
@@ -275,7 +275,7 @@ def main() -> None:
     parser.add_argument("pictures", nargs="*", type=Path, help="photographs; without any, drawn people")
     parser.add_argument("--people", type=whole(), default=150)
     parser.add_argument("--workers", type=whole(0), default=1)
-    parser.add_argument("--sheet", type=Path, help="a picture of ten rows is to be written there")
+    parser.add_argument("--sheet", type=picture_file, help="a picture of ten rows is to be written there")
     options = parser.parse_args()
     is_test = options.what == "test"
     first, num = FIRST_TEST if is_test else FIRST_LIMITS, options.people

@@ -60,7 +60,7 @@ def run(name, arguments, monkeypatch, **sizes):
         pytest.param(
             "doubts", ("test", "--num-people", 1, "--workers", 1), {}, "mislabelled", marks=pytest.mark.slow
         ),
-        ("fed", ("components", "--triplets", 1, "--threads", 1), {}, "all six"),
+        ("fed", ("components", "--triplets", 1, "--threads", 1, 1), {}, "all six"),
         ("geometric", (), {"FACE_PX": 128, "PREVIEW_PX": 96, "ROUNDS": 1}, "ms an edit"),
         ("heads", ("--pictures", 2), {"INTENSITIES": (1.0,)}, "head_tilt 1 (10 deg)"),
         ("qwen21", (), {"SIZES_PX": (512,)}, "kept of a source 0.56 GB a picture"),
@@ -234,14 +234,31 @@ def test_a_leak_is_told_from_what_is_in_use_just_then(monkeypatch):
         ("serve", ("leaks", "--edits", "-3"), "--edits: '-3' is no whole number from 1 on"),
         ("serve", ("load", "--seconds", "nan"), "--seconds: 'nan' is no number from 1 on"),
         ("judges", ("--faults", "1.5"), "--faults: '1.5' is no number from 0 to 1"),
-        ("api_edits", ("--latency", "inf"), "--latency: 'inf' is no number from 0 on"),
+        ("api_edits", ("--latency", "inf"), "--latency: 'inf' is no number from 0.001 on"),
+        ("fed", ("server", "--latency", "0"), "--latency: '0' is no number from 0.001 on"),
+        (
+            "damage",
+            ("--sheet", "sheet.psd"),
+            "--sheet: 'sheet.psd' is no name of a picture: try one like sheet.png",
+        ),
+        ("screens", ("test", "--sheet", "no/sheet.png"), "--sheet: there is no folder 'no': make it first"),
         ("startup", ("--rounds", "ten"), "--rounds: 'ten' is no whole number from 1 on"),
     ],
 )
-def test_a_number_out_of_range_is_one_line(name, arguments, said, monkeypatch, capsys):
+def test_what_a_script_does_not_take_is_one_line(name, arguments, said, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         run(name, arguments, monkeypatch)
     assert capsys.readouterr().err.splitlines()[-1] == f"{name}: error: argument {said}"
+
+
+@pytest.mark.parametrize("model", ["nothing", "geometric"])
+def test_damage_is_of_a_model_with_weights(model, monkeypatch, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run("damage", ("--model", model), monkeypatch)
+    assert (
+        f"damage: error: {'no model folder' if model == 'nothing' else repr(model)}"
+        in capsys.readouterr().err
+    )
 
 
 def test_no_script_takes_a_number_without_a_range():
