@@ -123,11 +123,10 @@ def as_markdown(table: Mapping[str, Mapping[str, Cell]]) -> str:
     lines += ["", "| the paper says | metric | difference from full | holds |", "|---|---|---|---|"]
     for found in findings(table):
         cell, claim = found.cell, found.claim
-        interval = "" if cell.low is None else f" ({cell.low:+.3f} to {cell.high:+.3f})"
-        lines.append(
-            f"| {claim.words} | {claim.metric} {claim.sign} | {cell.difference or 0:+.3f}{interval} | "
-            f"{found.verdict} |"
-        )
+        apart = "–"
+        if cell.difference is not None:
+            apart = f"{cell.difference:+.3f} ({cell.low:+.3f} to {cell.high:+.3f})"
+        lines.append(f"| {claim.words} | {claim.metric} {claim.sign} | {apart} | {found.verdict} |")
     return "\n".join(lines)
 
 

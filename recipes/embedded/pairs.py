@@ -21,9 +21,8 @@ from recipes.embedded.drawings import Drawing
 from recipes.embedded.plan import EditorPlan
 from recipes.embedded.text import PROMPTS, build_tokenizer, dense_prompt, dual_prompt, phrased
 
-CANONICAL_SHARE = (
-    0.7  # of the plain prompts name the expression by its own name, in the adapter's own wording
-)
+# Of the plain prompts, those that name the expression by its own name, and those in the adapter's wording.
+CANONICAL_SHARE = 0.7
 LEAST_OF_A_LENGTH = 0.02  # of all; prompts of a length that fewer have are left out
 
 _WORDS: dict[str, list[str]] = {}

@@ -112,6 +112,9 @@ def test_a_claim_holds_fails_or_cannot_be_told():
     text = as_markdown(table)
     assert "| no-contrastive | w/o contrastive loss |" in text
     assert "| without the contrastive loss fewer edits are right | acc_12 lower | -0.500" in text
+    undefined = {claim for claim, verdict in verdicts.items() if verdict == "undefined"}
+    assert undefined
+    assert text.count(" | – | undefined |") == len(undefined)  # and not a difference of 0
     assert len(as_json(table)["claims"]) == len(verdicts)
 
 
