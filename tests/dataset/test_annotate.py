@@ -215,6 +215,7 @@ def test_what_is_doubted():
     photo = tuple(None if name == "shy" else 0.0 for name in EXPRESSIONS)
     assert of(row("shy", 1, scores=photo)) == ("not judged",)
     assert of(row("happy", 1, scores={"happy": 1}, statistics_expression="sad")) == ("statistics disagree",)
+    assert of(row("happy", 0, scores={"happy": 0}, statistics_expression="neutral")) == ()
     assert of(row("shy", 1, scores={"shy": 1}, statistics_expression="sad")) == ()
     base = row(scores={}, gender="female", age_group="child", skin_tone="light")
     assert of(row(scores={}, gender="female", age_group="teen", skin_tone="unknown"), base) == ()

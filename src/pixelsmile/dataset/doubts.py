@@ -103,7 +103,8 @@ def _statistics(row: Row, base: Row | None) -> Iterator[Check[Doubt]]:
     seen = row.statistics_expression
     if seen in LABELS and row.expression in LABELS:
         # The statistics know seven; another one may look like any of them.
-        is_other = seen != row.expression and row.expression in SEEN and (row.strength or 1) >= _PLAIN
+        is_plain = row.strength is None or row.strength >= _PLAIN
+        is_other = seen != row.expression and row.expression in SEEN and is_plain
         yield compared(f"seen as {seen}, not {row.expression}", "statistics disagree", float(is_other), 0)
     if base is None:
         return
