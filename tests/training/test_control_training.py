@@ -265,6 +265,19 @@ def test_settings_that_do_not_go_together_are_refused(world: World, tmp_path: Pa
         check_training(config_of("concept-slider", *where), 1)
     check_training(config_of("concept-slider", "control.pairs=prompts", *where), 1)
     check_training(config_of("k-slider", *where), 1)
+    beyond = [
+        dataclasses.replace(
+            triplet,
+            a=dataclasses.replace(triplet.a, scores={"fear": 1.0}),
+            b=dataclasses.replace(triplet.b, scores={"surprised": 1.4}),
+        )
+        for triplet in world.triplets
+    ]
+    lines.write_bytes(triplets_bytes(beyond, tmp_path))
+    with pytest.raises(InputError, match=r"neutral and full faces, and a target has 1\.4"):
+        check_training(config_of("concept-slider", *where), 1)
+    with pytest.raises(InputError, match=r"k-slider knows strengths from 0 to 1, and a target has 1\.4"):
+        check_training(config_of("k-slider", *where), 1)
 
 
 def test_what_a_run_without_control_hashes_to_has_not_changed() -> None:

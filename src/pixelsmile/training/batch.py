@@ -24,7 +24,7 @@ class TrainingBatch:
     source, targets (R, N, D): packed, normalised latents. grid: their height and width before packing.
     neutral, prompts (R, T, E): embeddings with the source picture in view, zeros behind the shorter ones;
     mask (R, T): True on tokens that are there, the same ones in both. strengths (R): of the ground truth,
-    0..1. features (R, F): of the targets, by the contrastive encoder. identities (R, I): of their faces.
+    0..2. features (R, F): of the targets, by the contrastive encoder. identities (R, I): of their faces.
     landmarks (R, 5, 2): x, y in pixels of the working picture; NaN where no face is.
     """
 

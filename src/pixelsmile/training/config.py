@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pixelsmile.editing.adapters.files import AdapterSpec, find_adapter
-from pixelsmile.editing.controls.settings import ConceptSliderSettings, MethodSettings
+from pixelsmile.editing.controls.settings import ConceptSliderSettings, KSliderSettings, MethodSettings
 from pixelsmile.editing.folders import find_model, is_hub_id
 from pixelsmile.editing.options import Quantization
 from pixelsmile.errors import AdapterError, ExpressionError, InputError, StrengthError
@@ -371,13 +371,19 @@ def _check_control(settings: MethodSettings, triplets: Sequence["Triplet"]) -> N
     """InputError for triplets that a method does not learn from."""
     if triplets[0].b is None:
         raise InputError(f"{settings.method} learns from triplets of two targets, these have an instruction")
-    if isinstance(settings, ConceptSliderSettings) and settings.pairs == "pictures":
-        lowest = min(target.strength for triplet in triplets for target in triplet.targets)
-        if lowest < _FULL:
-            raise InputError(
-                f"concept-slider learns from pairs of neutral and full faces, and a target has {lowest:g}: "
-                "draw them with `triplets draw --strengths 1 1`, or set control.pairs to prompts"
-            )
+    strengths = [target.strength for triplet in triplets for target in triplet.targets]
+    others = [strength for strength in strengths if not _FULL <= strength <= 1]
+    if isinstance(settings, ConceptSliderSettings) and settings.pairs == "pictures" and others:
+        furthest = max(others, key=lambda strength: abs(1 - strength))
+        raise InputError(
+            f"concept-slider learns from pairs of neutral and full faces, and a target has {furthest:g}: "
+            "draw them with `triplets draw --strengths 1 1`, or set control.pairs to prompts"
+        )
+    if isinstance(settings, KSliderSettings) and max(strengths) > 1:
+        raise InputError(
+            f"k-slider knows strengths from 0 to 1, and a target has {max(strengths):g}: draw them with "
+            "`triplets draw --strengths 0 1`"
+        )
 
 
 def start_file(config: TrainingConfig) -> Path | None:
