@@ -71,6 +71,17 @@ def test_truth_and_copy_end_to_end(capsys):
     assert numbers["copy"]["fed_score"] < 0.1
 
 
+def test_damage_is_left_out_as_long_as_nobody_looked_for_it(capsys):
+    assert bench("run --editor truth --samples 1 --instructions simple --domain human -q -o run") == 0
+    assert bench("judge run --no-damage --representation none -q") == 0
+    assert not Path("run/scores/damage.json").exists()
+    assert load_fed_results(RunFolder(Path("run"))).damage is None
+    assert bench("judge run --representation none -q") == 0
+    assert load_fed_results(RunFolder(Path("run"))).damage is not None
+    capsys.readouterr()
+    assert "'run' before, and stays a part of its PQ" in refusal(capsys, "judge run --no-damage")
+
+
 def test_our_editor_with_the_class_or_with_the_words(model_folder, capsys):
     options = f"--model {model_folder} --device cpu --steps 1 --samples 1 --domain anime"
     assert bench(f"run {options} -o class") == 0

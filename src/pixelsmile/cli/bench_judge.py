@@ -223,6 +223,8 @@ def run_fed(options: argparse.Namespace) -> int:
         meter = _meter(options, spec, _encoder_names(options, spec))
         measured = _representation(options, meter, spec)
         sizes: OtherSizes = "resized" if options.resize else "unscored"
+        if EMBEDDED in names and options.no_damage:
+            _require_no_damage(folder)
         by_damage = EMBEDDED in names and not options.no_damage
         damaged = _portraits(options, folder, spec) if by_damage else None
         for what, scorer in fed_measures(meter, sizes, measured, damaged).items():
@@ -244,6 +246,19 @@ def run_fed(options: argparse.Namespace) -> int:
         print("\n".join(line for status in found for line in _fed_lines(status)))
     is_stopped = any(status.stopped for status in found)
     return 1 if is_stopped or all(status.is_fruitless for status in found) else 0
+
+
+def _require_no_damage(folder: "RunFolder") -> None:
+    """InputError where damage was looked for before: it stays a part of PQ."""
+    from pixelsmile.benchmarks.scorers.drawn import DamageSettings
+    from pixelsmile.benchmarks.scorers.scorer import settings_at
+    from pixelsmile.benchmarks.scores import DAMAGE
+
+    if settings_at(folder, f"scores/{DAMAGE}", DamageSettings) is not None:
+        raise InputError(
+            f"damage was looked for in {str(folder.path)!r} before, and stays a part of its PQ: leave out "
+            "--no-damage, or judge another run"
+        )
 
 
 @contextmanager
