@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pixelsmile.errors import PixelSmileError
 
+PRESET = "embedded"  # the recipe of the product that trainings begin with
 ON_FACES = "data.window=[0.1875,0.25,0.8125,0.9375]"  # the face of any drawn portrait, and little else
 
 
@@ -15,7 +16,7 @@ class CommandError(PixelSmileError):
     """A command that a recipe is made of failed. The message has its last words, and names its log."""
 
 
-def train_command(settings: Sequence[str], output: Path, preset: str = "embedded") -> tuple[str, ...]:
+def train_command(settings: Sequence[str], output: Path, preset: str = PRESET) -> tuple[str, ...]:
     """A training by a recipe of the product with these settings (`key=value`) beyond it."""
     changes = (word for one in settings for word in ("--set", one))
     return ("train", preset, *changes, "-o", str(output))

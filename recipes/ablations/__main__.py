@@ -11,6 +11,7 @@ from pixelsmile.benchmarks.scores import ScoredEdit
 from pixelsmile.errors import InputError
 from recipes.ablations.jobs import (
     FULL,
+    SETTING,
     Job,
     Setting,
     all_jobs,
@@ -57,7 +58,7 @@ def main() -> None:
         settings=tuple(arguments.set),
         strengths=tuple(arguments.strengths),
     )
-    if setting.work.is_dir() or not arguments.table:
+    if (setting.work / f"{SETTING}.json").is_file() or not arguments.table:
         try:
             require_same_setting(setting)
         except InputError as error:

@@ -11,11 +11,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 
+from pixelsmile.store.configuration import read_configuration
+from pixelsmile.training import preset_path
+from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.run_folder import ADAPTER_NAME
-from recipes.commands import ON_FACES, run_command, train_command
+from recipes.commands import ON_FACES, PRESET, run_command, train_command
 from recipes.work_folder import require_same_plan
 
 _BENCH = "bench"  # the folder of the edits below that of a training
+SETTING = "setting"  # the name of the file in which a work folder keeps its own, without .json
 CPU_FILE = "cpu.jsonl"  # of a job: what each of its commands took, also where it went on
 
 FULL = "full"
@@ -74,10 +78,12 @@ class Setting:
 def require_same_setting(setting: Setting) -> None:
     """Keep in the work folder what its jobs are made with; InputError where that was something else.
 
-    Seeds may be added, and a folder may be moved.
+    Seeds may be added, and a folder may be moved. InputError also for what no training can be set to.
     """
+    changes = (*SHARED_SETTINGS, *setting.settings, "data.triplets=triplets.jsonl")
+    read_configuration(preset_path(PRESET), TrainingConfig, changes)
     kept = {name: value for name, value in asdict(setting).items() if name not in ("work", "seeds")}
-    require_same_plan(setting.work, kept, "setting")
+    require_same_plan(setting.work, kept, SETTING)
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,22 @@ def test_the_program_refuses_another_setting(tmp_path, monkeypatch, capsys):
     assert json.loads((tmp_path / "setting.json").read_text())["num_samples"] == 64
 
 
+def test_settings_are_looked_at_before_anything_is_drawn(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(program, "run_command", lambda *_: pytest.fail("it began"))
+    monkeypatch.setattr(sys, "argv", ["ablations", "--work", str(tmp_path / "work"), "--set", "run.steps=9"])
+    with pytest.raises(SystemExit, match="2"):
+        program.main()
+    assert "run.steps" in capsys.readouterr().err
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_table_leaves_a_folder_of_something_else_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["ablations", "--work", str(tmp_path), "--table"])
+    with pytest.raises(SystemExit):
+        program.main()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_table_of_no_folder_makes_none(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["ablations", "--work", str(tmp_path / "none"), "--table"])
     with pytest.raises(SystemExit):
