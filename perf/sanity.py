@@ -23,13 +23,14 @@ def main() -> int:
     parser.add_argument("--editors", nargs="+", choices=SANITY_EDITORS, default=SANITY_EDITORS)
     parser.add_argument("--out", type=Path, default=Path("runs/sanity"))
     arguments = parser.parse_args()
-    runs = [str(arguments.out / name) for name in arguments.editors]
-    for name, run in zip(arguments.editors, runs, strict=True):
+    runs = {name: str(arguments.out / name) for name in arguments.editors}
+    for name, run in runs.items():
         edits = ["--editor", name, "--samples", str(arguments.samples), "-o", run]
         for step in (["run", *edits], ["judge", run]):
             if code := pixelsmile(["bench", "ffe", *step]):
                 return code
-    return pixelsmile(["bench", "ffe", "report", *runs, "-o", str(arguments.out / "report.html"), "--force"])
+    page = str(arguments.out / "report.html")
+    return pixelsmile(["bench", "ffe", "report", *runs.values(), "-o", page, "--force"])
 
 
 if __name__ == "__main__":
