@@ -116,7 +116,7 @@ class EditorPlan:
     dual_share: float = 0.28  # of the steps: category and attributes of a combination
     dense_share: float = 0.12  # of the steps: FED-Bench's dense instruction for any drawing
     neutral_share: float = 0.12  # of the targets
-    neutral_source_share: float = 0.65  # of the sources of all others; the rest show another expression
+    neutral_source_share: float = 0.65  # of the sources of all others; the rest is any other picture
     phases: tuple[EditorPhase, ...] = EDITOR_PHASES
 
 
