@@ -22,6 +22,7 @@ from recipes.controls.jobs import PUBLISHED_NAMES, TRIPLETS_A_STEP, UNTRAINED, w
 from recipes.controls.pace import seconds_taken
 
 _TAIL = 0.025
+_FOUND_AFTERWARDS = {"saedit": ("directions",)}  # tensors that are not trained
 COLUMNS = tuple(metric for metric in METRICS if metric.name not in ("mscr", "acc_6", "cls_2"))
 
 
@@ -87,9 +88,8 @@ def cost_of(jobs: Sequence[Job], num_steps: int) -> Cost | None:
     if jobs[0].name == UNTRAINED:
         return None
     header = read_header(weights_of(jobs[0]))
-    parameters = sum(
-        int(np.prod(entry.shape)) for name, entry in header.tensors.items() if name != "directions"
-    )
+    found = _FOUND_AFTERWARDS.get(jobs[0].name, ())
+    parameters = sum(int(np.prod(entry.shape)) for name, entry in header.tensors.items() if name not in found)
     seconds = [seconds_taken(job.folder / CPU_FILE) for job in jobs]
     return Cost(parameters, num_steps, 2 * TRIPLETS_A_STEP * num_steps, float(np.median(seconds)))
 

@@ -122,19 +122,26 @@ def test_a_concept_sliders_scales_are_the_strengths(transformer: Transformer) ->
     assert torch.allclose(blend.steer, torch.tensor([0.6, 0.2]))
 
 
-def test_attribute_control_moves_the_subject_alone(transformer: Transformer) -> None:
-    """The second token, (6, 8), is of size sqrt(50): half of a direction (2, 0) moves it by that much."""
-    control = make_control(record("attribute-control"), transformer)
+@pytest.mark.parametrize(
+    ("tokens", "sizes"),
+    [("instruction", {2: math.sqrt(0.5), 3: math.sqrt(2)}), ("subject", {1: math.sqrt(50)})],
+)
+def test_attribute_control_moves_its_tokens_alone(
+    transformer: Transformer, tokens: str, sizes: dict[int, float]
+) -> None:
+    """Half of a direction (2, 0) moves each token by its own size: (6, 8), the subject, by sqrt(50)."""
+    control = make_control(record("attribute-control", tokens=tokens), transformer)
     assert isinstance(control, AttributeControl)
     control.directions.data = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
     (term,) = control.terms("attribute-control", aim(), (0.5,))
     wanted = NEUTRAL.embedding.clone()
-    wanted[1, 0] += math.sqrt(50)
+    for place, size in sizes.items():
+        wanted[place, 0] += size
     assert torch.allclose(term.embedding, wanted)
     (neither,) = control.terms("attribute-control", aim(), (0.0,))
     assert torch.equal(neither.embedding, NEUTRAL.embedding)
     padded = torch.cat([NEUTRAL.embedding, torch.ones(2, 2)])[None]
-    shifted = control.shifted(padded, torch.tensor([4]), torch.tensor([[0.5, 0.0]]))
+    shifted = control.shifted(padded, torch.tensor([4]), torch.tensor([2]), torch.tensor([[0.5, 0.0]]))
     assert torch.allclose(shifted[0, :4], wanted)  # counted from the end of the prompt, not of the padding
     assert torch.equal(shifted[0, 4:], torch.ones(2, 2))
 
@@ -153,9 +160,15 @@ def test_saedit_keeps_the_largest_latents_and_loses_nothing_of_a_token(transform
     (still,) = control.terms("saedit", aim(), (0.0,))
     assert torch.allclose(still.embedding, NEUTRAL.embedding, atol=1e-6)
     (moved,) = control.terms("saedit", aim(), (0.5,))
-    change = moved.embedding - NEUTRAL.embedding  # the third token is of size sqrt(1 / 2)
+    change = (
+        moved.embedding - NEUTRAL.embedding
+    )  # of the instruction's tokens, of size sqrt(1 / 2) and sqrt(2)
     assert torch.allclose(change[2], torch.tensor([0.0, 1.5 * math.sqrt(0.5)]), atol=1e-6)
-    assert torch.equal(change[[0, 1, 3]], torch.zeros(3, 2))
+    assert torch.allclose(change[3], torch.tensor([0.0, 1.5 * math.sqrt(2.0)]), atol=1e-6)
+    assert torch.equal(change[:2], torch.zeros(2, 2))
+    longer = Prompt("the person very happy", (1, 2, 6, 4, 9), torch.zeros(5, 2))
+    (same,) = control.terms("saedit", aim(longer), (0.5,))  # the neutral prompt is what is edited
+    assert torch.equal(same.embedding, moved.embedding)
 
 
 def test_saedits_direction_is_what_the_target_alone_has(transformer: Transformer) -> None:
@@ -232,12 +245,9 @@ def test_what_a_control_does_not_take_is_refused(transformer: Transformer, metho
             control.form("auto", aim(expressions=("fear",)))
 
 
-def test_strengths_and_words_that_were_never_coded(transformer: Transformer) -> None:
+def test_strengths_that_were_never_coded(transformer: Transformer) -> None:
     with pytest.raises(StrengthError, match=r"from 0 to 1, not 1\.5"):
         make_control(record("k-slider"), transformer).terms("k-slider", aim(), (1.5,))
-    longer = Prompt("the person very happy", (1, 2, 6, 4, 9), torch.zeros(5, 2))
-    with pytest.raises(ExpressionError, match="prompts of one length"):
-        make_control(record("saedit"), transformer).form("auto", aim(longer))
 
 
 @pytest.fixture
@@ -254,7 +264,11 @@ def test_a_control_is_read_as_it_was_written(transformer: Transformer, folder: P
     assert file == ControlFile(folder, record("attribute-control"))
     control = load_control(file, transformer, "cpu")
     assert not any(parameter.requires_grad for parameter in control.parameters())
-    assert file.as_dict()["settings"] == {"method": "attribute-control", "max_scale": 1.5}
+    assert file.as_dict()["settings"] == {
+        "method": "attribute-control",
+        "tokens": "instruction",
+        "max_scale": 1.5,
+    }
     assert file.as_dict()["source"] == folder.name
 
 

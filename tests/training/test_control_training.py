@@ -59,6 +59,7 @@ BASE_AT = {
     "saedit": 0.0,
     "slideredit": 1.0,
 }  # the base itself
+CLOSE = ("attribute-control", "slideredit")  # whose teacher is close to the base
 
 
 @dataclasses.dataclass
@@ -191,7 +192,7 @@ def test_a_trained_control_edits_the_same_from_its_file(world: World, tmp_path: 
     job = world.job(method)
     step = step_of(job)
     before = {name: value.detach().clone() for name, value in step.named_parameters()}
-    losses = trained(job, rate=1e-4 if method == "slideredit" else 0.05)  # whose teacher is close to the base
+    losses = trained(job, rate=1e-4 if method in CLOSE else 0.05)
     assert losses[-1] < losses[0]
     for name, value in step.named_parameters():  # the base stays as it is
         assert value.requires_grad == name.startswith("control.")

@@ -27,7 +27,6 @@ from pixelsmile.editing.controls.concept_slider import ConceptSlider
 from pixelsmile.editing.controls.control import TrainedControl
 from pixelsmile.editing.controls.k_slider import KSlider
 from pixelsmile.editing.controls.saedit import SAEdit
-from pixelsmile.editing.controls.settings import AttributeControlSettings
 from pixelsmile.editing.controls.slideredit import SliderEdit
 from pixelsmile.editing.flow import add_noise, velocity_target
 from pixelsmile.training.batch import TrainingBatch, draw_noise
@@ -141,14 +140,14 @@ class ControlStep(nn.Module):
         return _distance(self._predicted(lesson, noisy_RND, batch.neutral), wanted_RND)
 
     def _attribute_control(self, control: AttributeControl, lesson: Lesson) -> Tensor:
-        batch, settings = lesson.batch, control.record.settings
-        assert isinstance(settings, AttributeControlSettings)
+        batch = lesson.batch
         noisy_RND = lesson.noisy(lesson.either_end())
         neutral_RND, full_RND = self._of_base(lesson, noisy_RND)
-        scale_R = settings.max_scale * _signed(lesson.seeds, batch.num_branches).to(noisy_RND.device)
+        scale_R = control.settings.max_scale * _signed(lesson.seeds, batch.num_branches).to(noisy_RND.device)
         wanted_RND = neutral_RND + scale_R[:, None, None] * (full_RND - neutral_RND)
         scales_RK = scale_R[:, None] * lesson.scales(len(control.record.expressions))
-        embeddings_RTE = control.shifted(batch.neutral, batch.mask.sum(1), scales_RK)
+        instruction_R = lesson.tail().sum(1)
+        embeddings_RTE = control.shifted(batch.neutral, batch.mask.sum(1), instruction_R, scales_RK)
         return _distance(self._predicted(lesson, noisy_RND, embeddings_RTE), wanted_RND)
 
     def _saedit(self, control: SAEdit, lesson: Lesson) -> Tensor:

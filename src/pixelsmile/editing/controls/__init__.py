@@ -1,7 +1,7 @@
 """Ways to control how strongly an editor edits, other than textual interpolation; each trained on one base.
 
     concept_slider     a low-rank adapter an expression, whose scale is the strength
-    attribute_control  a direction an expression, added to the subject's token
+    attribute_control  a direction an expression, added to the instruction's tokens
     saedit             a direction an expression in the latents of a sparse autoencoder of tokens
     k_slider           offsets of the text stream's modulation, from strength and instruction
     slideredit         one low-rank adapter on the instruction's tokens, which suppresses it

@@ -33,8 +33,8 @@ def make_control(record: ControlRecord, transformer: Any, seed: int = 0) -> Trai
     match record.settings:
         case ConceptSliderSettings() as settings:
             return ConceptSlider(record, settings, transformer, seed)
-        case AttributeControlSettings():
-            return AttributeControl(record, transformer)
+        case AttributeControlSettings() as settings:
+            return AttributeControl(record, settings, transformer)
         case SAEditSettings() as settings:
             return SAEdit(record, settings, transformer, seed)
         case KSliderSettings() as settings:

@@ -8,8 +8,9 @@ Equations:
     g: of max over tokens of a(target), the latents with the highest ratio to those of the source prompt
     e'_i = W_dec (a_i + s g) + b_dec   for the tokens i that are edited
 
-Here the source prompt is the neutral one. Only the word that names the expression is edited: the subject's
-token comes before it, and the causal text encoder leaves nothing of the expression there. g is the leading
+Here the source prompt is the neutral one. The tokens that are edited are the instruction's, from the first in
+which the prompts differ: the subject's token, which the paper edits, comes before them, and the causal text
+encoder leaves nothing of the expression there. g is the leading
 singular direction of many pairs of prompts (each with another picture in view), as long as its mean
 projection, so that strength 1 is as much of the expression as its own prompt has. What the autoencoder loses
 of a token is put back, so strength 0 is the base's edit to neutral; tokens are brought to one size before
@@ -26,11 +27,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pixelsmile.editing.conditioning import Aim, Term, expression_span
+from pixelsmile.editing.conditioning import Aim, Term, num_shared
 from pixelsmile.editing.controls.aims import columns_of, method_of
 from pixelsmile.editing.controls.files import ControlRecord
 from pixelsmile.editing.controls.settings import SAEditSettings
-from pixelsmile.errors import ExpressionError
 
 _AUX_WEIGHT = 1 / 32
 _EPSILON = 1e-6
@@ -58,19 +58,14 @@ class SAEdit(nn.Module):
 
     def form(self, wanted: str, aim: Aim) -> str:
         columns_of(self.record, aim)
-        lengths = {len(prompt.token_ids) for prompt in (aim.neutral, *aim.targets)}
-        if len(lengths) > 1:
-            raise ExpressionError(
-                "saedit edits the word in which prompts of one length differ: use such prompts"
-            )
         return method_of(self.record, wanted, aim)
 
     def terms(self, form: str, aim: Aim, weights: Sequence[float]) -> list[Term]:
-        first, end = expression_span(aim.neutral, aim.targets)
+        first = min(num_shared(aim.neutral, target) for target in aim.targets)
         directions: Tensor = self.directions[columns_of(self.record, aim)]
         moved_F = torch.tensor(weights, device=directions.device) @ directions
         edited = aim.neutral.embedding.clone()
-        edited[first:end] = self.edited(edited[first:end], moved_F).to(edited.dtype)
+        edited[first:] = self.edited(edited[first:], moved_F).to(edited.dtype)
         return [Term(1.0, edited)]
 
     def steer(self, steers_R: Tensor | None) -> None:

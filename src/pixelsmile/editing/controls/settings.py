@@ -27,9 +27,12 @@ class ConceptSliderSettings(_Method):
 
 
 class AttributeControlSettings(_Method):
-    """max_scale: scales of a direction in training, up to this, of either sign."""
+    """tokens: that are moved, those of the instruction or of its subject. max_scale: scales of a direction in
+    training, up to this, of either sign.
+    """
 
     method: Literal["attribute-control"]
+    tokens: Literal["instruction", "subject"] = "instruction"
     max_scale: Positive = 1.5
 
 
