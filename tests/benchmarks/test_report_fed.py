@@ -158,7 +158,7 @@ def test_the_chart_puts_dots_where_their_numbers_are(runs):
     dots = "".join(f"M{x},{y}h0" for x, y in places)
     assert f'<path d="{dots}" class="cloud c0">' in fed_page({"copy": runs["copy"]})
     for (x, y), each in zip(places, scored, strict=True):
-        assert x == pytest.approx(46 + 794 * each.score("gain").value / LARGEST_GAIN, abs=0.06)
+        assert x == pytest.approx(54 + 786 * each.score("gain").value / LARGEST_GAIN, abs=0.06)
         assert y == pytest.approx(14 + 372 * (1 - each.score(SCORE).value), abs=0.06)
 
 

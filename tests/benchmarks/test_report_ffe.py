@@ -22,7 +22,8 @@ from test_report_page import Seen, needs_nothing
 
 from pixelsmile.benchmarks.ffe.results import PANEL, load_results
 from pixelsmile.benchmarks.metrics.choices import MetricChoices
-from pixelsmile.benchmarks.metrics.measure import Bootstrap
+from pixelsmile.benchmarks.metrics.harmonic import TradeOffPoint
+from pixelsmile.benchmarks.metrics.measure import Bootstrap, Coverage, Estimate
 from pixelsmile.benchmarks.metrics.summary import METRICS
 from pixelsmile.benchmarks.published import published_table
 from pixelsmile.benchmarks.report.charts import trade_off_chart
@@ -204,7 +205,7 @@ def test_the_chart_puts_points_where_their_numbers_are(results, page):
     known = [point for point in results.summary.trade_off if point.expression.value is not None]
     assert len(points) == len(known) == 3
     for (x, y), point in zip(points, known, strict=True):
-        assert x == pytest.approx(46 + 794 * point.expression.value, abs=0.06)
+        assert x == pytest.approx(54 + 786 * point.expression.value, abs=0.06)
         assert y == pytest.approx(14 + 412 * (1 - point.identity.value) / (1 - 0.4), abs=0.06)
 
 
@@ -215,6 +216,19 @@ def test_a_chart_of_nothing_is_empty_axes():
         (0, 0.2, 0.4, 0.6, 0.8, 1),
         (0.4, 0.6, 0.8, 1),
     ]
+
+
+def test_a_chart_of_drawn_people_shows_the_end_where_their_identities_are():
+    def curve(*identities):
+        found = [Estimate(one, None, None) for one in identities]
+        return [TradeOffPoint(place, one, one, Coverage("edits", 9, 9)) for place, one in enumerate(found)]
+
+    chart = trade_off_chart({"drawn": curve(0.99, 0.962)})
+    assert (chart.up.ticks[0], chart.up.ticks[-1]) == pytest.approx((0.96, 1.0))
+    assert not chart.bands
+    chart = trade_off_chart({"drawn": curve(0.99, 0.962), "photographs": curve(0.9, 0.55)})
+    assert tuple(chart.up.ticks) == pytest.approx((0.4, 0.6, 0.8, 1))
+    assert [band.name for band in chart.bands] == ["natural range (paper, 5.2)"]
 
 
 def test_the_terminal_shows_values_intervals_and_published_rows(results):

@@ -14,10 +14,11 @@ from pixelsmile.benchmarks.report.cases import LAZY_BELOW, OVERFIT_ABOVE
 from pixelsmile.benchmarks.report.tables import format_interval, format_number
 
 NATURAL_IDENTITY = (0.6, 0.7)  # what real changes of expression leave of it (PixelSmile, section 5.2)
+CLOSE_IDENTITY = 0.9  # above it all lines would lie on each other
 LARGEST_GAIN = 3.0  # the end of the axis: what lies beyond is drawn on it
 NUM_COLORS = 8
 _SIZES = ((860, "wide"), (370, "slim"))
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 20, 14, 44  # margins
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 20, 14, 44  # margins
 
 
 @dataclass(frozen=True)
@@ -110,16 +111,27 @@ def color_class(place: int) -> str:
 
 
 def trade_off_chart(curves: Mapping[str, Sequence[TradeOffPoint]]) -> Chart:
-    """Expression against identity (PixelSmile, figure 4): a line for each editor, weak to strong."""
+    """Expression against identity (PixelSmile, figure 4): a line for each editor, weak to strong.
+
+    Where every identity is close to 1, as of drawn people, of whom nothing but the face can change, the axis
+    shows that end alone, and not the natural range of photographs.
+    """
     series = [Series(label, _trade_off(points), is_line=True) for label, points in curves.items()]
-    lows = [low for each in series for point in each.points for low in (point.up.value, point.up.low)]
-    least = min([low for low in lows if low is not None] + [NATURAL_IDENTITY[0] - 0.01])
+    found = [low for each in series for point in each.points for low in (point.up.value, point.up.low)]
+    lows = [low for low in found if low is not None]
+    bands = []
+    if lows and min(lows) > CLOSE_IDENTITY:
+        heights = nice_ticks(min(lows), 1.0)
+    else:
+        least = min([*lows, NATURAL_IDENTITY[0] - 0.01])
+        heights = _ticks(math.floor(least / 0.2) * 0.2, 1.0, 0.2)
+        bands = [Band((0.0, 1.0), NATURAL_IDENTITY, "natural range (paper, 5.2)")]
     return Chart(
         "Expression score against identity, a line for each editor",
         Axis("expression score for the target (S_E)", _ticks(0.0, 1.0, 0.2)),
-        Axis("identity (S_ID)", _ticks(math.floor(least / 0.2) * 0.2, 1.0, 0.2)),
+        Axis("identity (S_ID)", heights),
         series,
-        [Band((0.0, 1.0), NATURAL_IDENTITY, "natural range (paper, 5.2)")],
+        bands,
         height=470,
     )
 
