@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from pixelsmile.cli.parsing import whole_number
-from pixelsmile.errors import PixelSmileError
+from pixelsmile.editing.devices import place
+from pixelsmile.errors import DeviceError, PixelSmileError
 from pixelsmile.expressions import parse_strength
 from pixelsmile.store.publication import write_file
 
@@ -88,9 +89,9 @@ def begin(parser: argparse.ArgumentParser, result: str) -> argparse.Namespace:
     start_log()
     options.out = options.out or options.work / result
     try:
-        options.device = torch.device(options.device)
-    except RuntimeError:
-        parser.error(f"argument --device: {options.device!r} is no device: give cpu, cuda or cuda:1")
+        options.device = place(options.device).device
+    except DeviceError as error:
+        parser.error(f"argument --device: {error}")
     if options.threads:
         torch.set_num_threads(options.threads)
     return options

@@ -40,6 +40,15 @@ def test_a_work_folder_of_another_plan(name, tmp_path, monkeypatch, capsys):
     assert "another --work, or delete the folder" in said
 
 
+@pytest.mark.parametrize("device", ["cuda:7", "abacus"])
+def test_a_device_that_is_not_here(device, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["recipe", "--work", str(tmp_path / "work"), "--device", device])
+    with pytest.raises(SystemExit, match="2"):
+        importlib.import_module("recipes.features.__main__").main()
+    assert "argument --device" in capsys.readouterr().err
+    assert not (tmp_path / "work").exists()
+
+
 def test_a_report_takes_the_place_of_one_before(tmp_path):
     for number in (1, 2):
         write_report({"number": number}, tmp_path / "new" / "report.json")
