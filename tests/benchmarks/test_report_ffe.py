@@ -30,7 +30,7 @@ from pixelsmile.benchmarks.report.charts import trade_off_chart
 from pixelsmile.benchmarks.report.ffe import MEANINGS, PUBLISHED, by_strength, ffe_lines, ffe_page
 from pixelsmile.benchmarks.report.page import Pictures
 from pixelsmile.benchmarks.report.remarks import ffe_remarks, run_labels
-from pixelsmile.benchmarks.report.tables import WARNING, format_number
+from pixelsmile.benchmarks.report.tables import FFE_COLUMNS, WARNING, format_number
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scorers.judged import judge_stem
 from pixelsmile.errors import InputError
@@ -59,6 +59,13 @@ def test_what_rounds_to_nothing_has_no_sign():
         "-0.001",
         "–",
     ]
+
+
+def test_a_scale_has_all_that_a_number_can_be():
+    columns = {column.name: column for column in FFE_COLUMNS}
+    assert [columns["cls_12"].place(value) for value in (-1, 1)] == [0, 100]
+    assert [columns["evenness"].place(value) for value in (-0.5, 1)] == [0, 100]
+    assert [columns["moving_share"].place(value) for value in (0, 1, 1.25)] == [0, 80, 100]
 
 
 def test_the_page_needs_nothing_and_runs_nothing(page):

@@ -61,13 +61,19 @@ class Column:
         return round(100 * min(max((value - self.low) / (self.high - self.low), 0), 1), 1)
 
 
+_WHOLE_SCALE = {  # where it is not 0 to 1
+    **dict.fromkeys(("cls_2", "cls_6", "cls_12"), (-1.0, 1.0)),
+    "evenness": (-0.5, 1.0),
+    "moving_share": (0.0, 1.25),
+}
 FFE_COLUMNS: tuple[Column, ...] = tuple(
     Column(
         metric.name,
         metric.label,
         metric.meaning,
         better=metric.better,
-        low=-1.0 if metric.name.startswith(("cls", "evenness")) else 0.0,
+        low=_WHOLE_SCALE.get(metric.name, (0.0, 1.0))[0],
+        high=_WHOLE_SCALE.get(metric.name, (0.0, 1.0))[1],
         published_digits=4,
     )
     for metric in METRICS
