@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pixelsmile.errors import PixelSmileError
+from pixelsmile.store.publication import write_file
 
 Losses = dict[str, Tensor]
 
@@ -172,10 +173,12 @@ def _step_of(path: Path) -> int:
 
 
 def _forget_after(log: Path, step: int) -> None:
-    """Drop the records of steps that will be taken again."""
+    """Drop the records of steps that will be taken again, and one that a kill cut short."""
     if log.is_file():
         lines = log.read_text().splitlines(keepends=True)
-        log.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        if kept != lines:
+            write_file(log, "".join(kept).encode(), force=True)
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

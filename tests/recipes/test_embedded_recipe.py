@@ -191,6 +191,8 @@ def quadratic(folder, num_steps):
 def test_a_killed_training_goes_on_as_if_it_never_was(tmp_path):
     whole = quadratic(tmp_path / "whole", 99)
     quadratic(tmp_path / "killed", 7)
+    with (tmp_path / "killed" / "stats.jsonl").open("a") as log:
+        log.write('{"step": 8, "lo')
     resumed = quadratic(tmp_path / "killed", 99)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     steps = [
