@@ -10,7 +10,7 @@ from pixelsmile.benchmarks.ffe.results import load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.cli.parsing import positive_number
 from pixelsmile.expressions import DOMAINS
-from recipes.ablations.jobs import Job, run_all
+from recipes.ablations.jobs import SETTING, Job, run_all
 from recipes.command_line import checked, refusing, start_log, strength, whole
 from recipes.commands import run_command
 from recipes.controls.jobs import (
@@ -84,10 +84,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _one_domain(setting: Setting, arguments: argparse.Namespace) -> None:
-    if setting.work.is_dir() or not arguments.table:
-        require_same_setting(setting)
     rows = [row for row in ROWS if row in (arguments.method or ROWS)]
     trained = [row for row in rows if row != UNTRAINED]
+    if (setting.work / f"{SETTING}.json").is_file() or not arguments.table:
+        require_same_setting(setting, trained)
     if not arguments.table:
         for command in drawing_commands(setting):
             run_command(command, setting.work / "drawing.txt", arguments.parallel)

@@ -1,6 +1,6 @@
 """What is run: the rows of table 2 on one base, each with several seeds, as commands that one would type."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -8,9 +8,12 @@ from typing import Any, Literal
 from pixelsmile.editing.controls.files import WEIGHTS_NAME
 from pixelsmile.editing.controls.settings import METHODS
 from pixelsmile.editing.folders import find_model
+from pixelsmile.store.configuration import read_configuration
 from pixelsmile.store.weight_hashes import fingerprint
+from pixelsmile.training import preset_path
+from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.run_folder import ADAPTER_NAME
-from recipes.ablations.jobs import Job
+from recipes.ablations.jobs import SETTING, Job
 from recipes.commands import ON_FACES, train_command
 from recipes.work_folder import require_same_plan
 
@@ -55,11 +58,14 @@ class Setting:
         return self.work / f"triplets-{kind}" / "triplets.jsonl"
 
 
-def require_same_setting(setting: Setting) -> None:
+def require_same_setting(setting: Setting, trained: Iterable[str] = ()) -> None:
     """Keep in the work folder what its jobs are made with; InputError where that was something else.
 
-    Seeds may be added, a folder may be moved; a model is known by its weights.
+    Seeds may be added, a folder may be moved; a model is known by its weights. InputError also for what
+    the training of these rows cannot be set to.
     """
+    for row in trained:
+        read_configuration(preset_path(preset_of(row)), TrainingConfig, training_settings(setting, row))
     kept: dict[str, Any] = {
         "base": fingerprint(find_model(setting.model) / "transformer"),
         "domain": setting.domain,
@@ -70,7 +76,7 @@ def require_same_setting(setting: Setting) -> None:
         "settings": list(setting.settings),
         "strengths": list(setting.strengths),
     }
-    require_same_plan(setting.work, kept, "setting")
+    require_same_plan(setting.work, kept, SETTING)
 
 
 def kind_of(row: str) -> Kind:

@@ -5,7 +5,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import torch
 from benchmarks.edit_examples import scored_edit
+from safetensors.torch import save_file
 
 from pixelsmile.benchmarks.metrics.summary import summarise
 from pixelsmile.benchmarks.scores import ScoredEdit
@@ -30,6 +32,7 @@ from recipes.controls.jobs import (
     drawing_commands,
     job_of,
     require_same_setting,
+    weights_of,
 )
 from recipes.controls.table import COLUMNS, as_json, as_markdown, control_table, cost_of, curves, paper_order
 
@@ -122,9 +125,11 @@ def test_a_table_of_what_is_there_measures_and_writes_nothing(
 ) -> None:
     monkeypatch.setattr(pace, "cpu_seconds_a_step", lambda *_: pytest.fail("nothing is to be measured"))
     caplog.set_level("INFO")
-    assert called(monkeypatch, "--table", "--domain", "human", "--work", str(tmp_path / "none")) == 0
-    assert f"no row in {tmp_path / 'none' / 'human'} is done" in caplog.text
-    assert not list(tmp_path.iterdir())
+    (tmp_path / "another" / "human").mkdir(parents=True)
+    for name in ("none", "another"):
+        assert called(monkeypatch, "--table", "--domain", "human", "--work", str(tmp_path / name)) == 0
+        assert f"no row in {tmp_path / name / 'human'} is done" in caplog.text
+    assert [path.name for path in tmp_path.rglob("*")] == ["another", "human"]
 
 
 def test_a_wrong_word_and_a_command_that_fails_are_one_line(
@@ -137,6 +142,13 @@ def test_a_wrong_word_and_a_command_that_fails_are_one_line(
     for words, code, line in (
         (("--strengths", "a"), 2, "strength 'a'"),
         (("--strengths", "0", "1.5"), 2, "k-slider takes no strength beyond 1"),
+        (("--set", "control.tokens=subject"), 2, "control.concept-slider.tokens"),
+        (("--set", "control.tokens=both", "--method", "attribute-control"), 2, "'both'"),
+    ):
+        assert called(monkeypatch, "--work", str(tmp_path), *words) == code
+        assert line in capsys.readouterr().err.splitlines()[-1]
+        assert not list(tmp_path.iterdir())
+    for words, code, line in (
         (("--strengths", "0", "1.5", "--method", "saedit"), 1, "error: pixelsmile triplets draw failed (2)"),
     ):
         assert called(monkeypatch, "--work", str(tmp_path), *words) == code
@@ -190,6 +202,22 @@ def test_the_table_has_the_metrics_own_values_and_says_what_holds_of_the_order(t
     text = as_markdown(table, costs, paper_order(edits, num_replicates=100))
     assert text.count("\n| k-slider |") == 1
     json.dumps(as_json(table, costs, [], points), allow_nan=False)
+
+
+def test_what_a_training_cost_counts_what_is_trained(tmp_path: Path) -> None:
+    """saedit's directions are found when it is trained; attribute-control's are what is trained."""
+    directions = torch.zeros(12, 8)
+    for row, others, parameters in (
+        ("attribute-control", {}, 96),
+        ("saedit", {"encoder": torch.zeros(4, 8)}, 32),
+    ):
+        job = job_of(setting(tmp_path), row, 0, 20)
+        weights_of(job).parent.mkdir(parents=True)
+        save_file({"directions": directions, **others}, weights_of(job))
+        (job.folder / "cpu.jsonl").write_text(f'{{"command": "train {row} --set", "cpu_s": 2.0}}\n')
+        cost = cost_of([job], 20)
+        assert cost is not None
+        assert (cost.parameters, cost.steps, cost.pairs, cost.cpu_s) == (parameters, 20, 160, 2.0)
 
 
 def test_a_commands_cpu_seconds_are_told(tmp_path: Path) -> None:
