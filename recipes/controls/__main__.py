@@ -22,7 +22,7 @@ from recipes.controls.jobs import (
     require_same_setting,
 )
 from recipes.controls.pace import steps_of
-from recipes.controls.table import as_json, as_markdown, control_table, cost_of, curves, paper_order
+from recipes.controls.table import as_json, as_markdown, control_table, cost_of, curves, paper_order, sheet
 
 log = logging.getLogger("recipe")
 
@@ -101,7 +101,7 @@ def _one_domain(setting: Setting, arguments: argparse.Namespace) -> None:
 
 
 def _tell(setting: Setting, jobs: Sequence[Job], steps: dict[str, int]) -> None:
-    """Write and print the table of the rows that are done with all seeds; and one page of their curves."""
+    """Write and print the table of the rows that are done with all seeds; a page of their curves, a sheet."""
     by_row: dict[str, list[Job]] = {}
     for job in jobs:
         by_row.setdefault(job.name, []).append(job)
@@ -120,6 +120,7 @@ def _tell(setting: Setting, jobs: Sequence[Job], steps: dict[str, int]) -> None:
     file.write_text(json.dumps(as_json(table, costs, order, points), indent=1) + "\n")
     page = ("bench", "ffe", "report", *(str(some[0].bench) for some in whole.values()))
     run_command((*page, "--force", "-o", str(setting.work / "curves.html")), setting.work / "page.txt", 1)
+    sheet({row: RunFolder(some[0].bench) for row, some in whole.items()}).save(setting.work / "sheet.jpg")
     print(f"\n{setting.domain}\n\n{as_markdown(table, costs, order)}")
 
 

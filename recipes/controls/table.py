@@ -7,14 +7,19 @@ again, both at once, as in the table of ablations. Of two rows, a difference is 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from pixelsmile.benchmarks.metrics.measure import Measure, difference, percentile_interval
 from pixelsmile.benchmarks.metrics.summary import METRICS, Summary
 from pixelsmile.benchmarks.metrics.table import FloatArray
 from pixelsmile.benchmarks.published import published_table
+from pixelsmile.benchmarks.run_folder import RunFolder
+from pixelsmile.images import load_image
+from pixelsmile.results.grid import Sweep, draw_grid
 from pixelsmile.store.safetensors_header import read_header
 from recipes.ablations.jobs import CPU_FILE, Job
 from recipes.ablations.table import Edits, drawn_weights, pooled_measures
@@ -22,6 +27,7 @@ from recipes.controls.jobs import PUBLISHED_NAMES, TRIPLETS_A_STEP, UNTRAINED, w
 from recipes.controls.pace import seconds_taken
 
 _TAIL = 0.025
+_TILE_PX = 176
 _FOUND_AFTERWARDS = {"saedit": ("directions",)}  # tensors that are not trained
 COLUMNS = tuple(metric for metric in METRICS if metric.name not in ("mscr", "acc_6", "cls_2"))
 
@@ -92,6 +98,18 @@ def cost_of(jobs: Sequence[Job], num_steps: int) -> Cost | None:
     parameters = sum(int(np.prod(entry.shape)) for name, entry in header.tensors.items() if name not in found)
     seconds = [seconds_taken(job.folder / CPU_FILE) for job in jobs]
     return Cost(parameters, num_steps, 2 * TRIPLETS_A_STEP * num_steps, float(np.median(seconds)))
+
+
+def sheet(runs: Mapping[str, RunFolder]) -> Image.Image:
+    """The benchmark's first sample as the rows edited it, a row each, small."""
+    first = next(iter(runs.values()))
+    spec = first.spec()
+    task, sweeps = spec.tasks[0], []
+    for row, run in runs.items():
+        edits = run.edits()
+        files = [run.picture_of(edits[task.source, task.target, strength]) for strength in spec.strengths]
+        sweeps.append(Sweep(PUBLISHED_NAMES[row], [_small(file) for file in files], spec.strengths))
+    return draw_grid(_small(first.source_file(task.source)), sweeps, f"{task.source} -> {task.target}")
 
 
 def curves(seeds: Sequence[Summary]) -> list[dict[str, float | None]]:
@@ -167,6 +185,10 @@ def _verdict(gap: Cell) -> str:
     if gap.low <= 0 <= gap.high:
         return "not told apart"
     return "yes" if gap.low > 0 else "no, the opposite"
+
+
+def _small(file: Path) -> Image.Image:
+    return load_image(file).resize((_TILE_PX, _TILE_PX), Image.Resampling.LANCZOS)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

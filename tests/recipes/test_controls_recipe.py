@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from benchmarks.edit_examples import scored_edit
+from benchmarks.run_examples import begin_run, make_edits
+from PIL import Image
 from safetensors.torch import save_file
 
 from pixelsmile.benchmarks.metrics.summary import summarise
@@ -34,7 +36,16 @@ from recipes.controls.jobs import (
     require_same_setting,
     weights_of,
 )
-from recipes.controls.table import COLUMNS, as_json, as_markdown, control_table, cost_of, curves, paper_order
+from recipes.controls.table import (
+    COLUMNS,
+    as_json,
+    as_markdown,
+    control_table,
+    cost_of,
+    curves,
+    paper_order,
+    sheet,
+)
 
 
 def setting(work: Path, **changes: object) -> Setting:
@@ -202,6 +213,21 @@ def test_the_table_has_the_metrics_own_values_and_says_what_holds_of_the_order(t
     text = as_markdown(table, costs, paper_order(edits, num_replicates=100))
     assert text.count("\n| k-slider |") == 1
     json.dumps(as_json(table, costs, [], points), allow_nan=False)
+
+
+def test_the_sheet_has_the_edits_of_every_row(tmp_path: Path) -> None:
+    runs = {row: begin_run(tmp_path / row) for row in (UNTRAINED, "k-slider")}
+    spec = runs[UNTRAINED].spec()
+    for run in runs.values():
+        make_edits(run)
+    one, both = sheet({UNTRAINED: runs[UNTRAINED]}), sheet(runs)
+    assert both.height > one.height
+    assert one.width >= 176 * (1 + len(spec.strengths))
+    task = spec.tasks[0]
+    edit = runs["k-slider"].edits()[task.source, task.target, spec.strengths[-1]]
+    Image.new("RGB", (8, 8)).save(runs["k-slider"].path / str(edit.file))
+    with pytest.raises(InputError, match="was changed since it was made"):
+        sheet(runs)
 
 
 def test_what_a_training_cost_counts_what_is_trained(tmp_path: Path) -> None:
