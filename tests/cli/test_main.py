@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -150,16 +151,26 @@ def test_a_reader_that_leaves():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only on Linux")
-def test_a_full_disk_behind_stdout():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["expressions"], "the system refuses: "),
+        (["expressions", "--json"], "the system refuses: "),
+        (["triplets", "check", "none.jsonl", "--json"], "none.jsonl"),
+    ],
+)
+def test_a_full_disk_behind_stdout(words, said, unbuffered):
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "pixelsmile", "expressions"],
+            [sys.executable, "-m", "pixelsmile", *words],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         )
     assert done.returncode == 2
-    assert done.stderr.startswith("pixelsmile: the system refuses: ")
+    assert said in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -44,9 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return refuse("KeyboardInterrupt", "interrupted", _INTERRUPTED)
     except BrokenPipeError:  # `pixelsmile ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_unwritten()
         return _PIPE_CLOSED
     except OSError as error:  # a full disk behind stdout, a model on a disk that fails
+        _drop_unwritten()
         message = one_line(f"the system refuses: {error}; mend that and try again")
         return refuse("OSError", message, InputError.exit_code)
 
@@ -56,10 +57,17 @@ def _refuse(as_json: bool, kind: str, message: str, exit_code: int) -> int:
     print(f"pixelsmile: {message}", file=sys.stderr)
     if as_json:
         with suppress(OSError):  # stdout itself may be what the system refuses
-            print(
-                json.dumps({"error": {"kind": kind, "message": message}, "exit_code": exit_code}), flush=True
-            )
+            print(json.dumps({"error": {"kind": kind, "message": message}, "exit_code": exit_code}))
+        _drop_unwritten()
     return exit_code
+
+
+def _drop_unwritten() -> None:
+    """Forget what stdout does not take: the interpreter would try again at its end, complain and exit 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _prepare() -> None:
