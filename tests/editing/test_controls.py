@@ -266,7 +266,7 @@ def test_a_control_is_read_as_it_was_written(transformer: Transformer, folder: P
     assert not any(parameter.requires_grad for parameter in control.parameters())
     assert file.as_dict()["settings"] == {
         "method": "attribute-control",
-        "tokens": "instruction",
+        "tokens": "subject",
         "max_scale": 1.5,
     }
     assert file.as_dict()["source"] == folder.name

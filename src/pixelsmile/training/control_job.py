@@ -74,8 +74,9 @@ def record_of(
     prompts for one of its directions.
     """
     domain = config.data.domain
-    expressions = [name for name in EXPRESSIONS if name in _shown(triplets)]
-    missing = [name for name in expressions if name not in _shown(seen)]
+    shown, learnt = _shown(triplets), _shown(seen)
+    expressions = [name for name in EXPRESSIONS if name in shown]
+    missing = [name for name in expressions if name not in learnt]
     if missing and settings.method == "saedit":
         raise InputError(f"no triplet that will be trained on shows {missing[0]}: train for more steps")
     neutral = (networks.options.prompts or {}).get(NEUTRAL, neutral_prompt(domain))

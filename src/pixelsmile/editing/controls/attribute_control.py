@@ -9,7 +9,7 @@ Directions, CVPR 2025. Equations (its optimised variant):
 Here e = e- is the neutral prompt, and e+ the expression's; the base alone is the teacher, so no strength of a
 drawn face is ever seen. The paper moves the subject's token ("person"; `tokens=subject`). Where the text
 encoder is causal that token knows nothing of the expression, which comes behind it, and the embedded base
-does not look at it: so what is moved is the instruction, from the first token in which the prompts differ.
+hardly looks at it: its recipe moves the instruction, from the first token in which the prompts differ.
 Directions are in units of a token's own
 size (root mean square), for the transformer brings all tokens to one size: a learning rate then means the
 same on any base. Strength 0 is the base's edit to neutral.

@@ -27,12 +27,12 @@ class ConceptSliderSettings(_Method):
 
 
 class AttributeControlSettings(_Method):
-    """tokens: that are moved, those of the instruction or of its subject. max_scale: scales of a direction in
-    training, up to this, of either sign.
+    """tokens: that are moved, those of the subject (also where an older record does not say) or of the
+    instruction. max_scale: scales of a direction in training, up to this, of either sign.
     """
 
     method: Literal["attribute-control"]
-    tokens: Literal["instruction", "subject"] = "instruction"
+    tokens: Literal["subject", "instruction"] = "subject"
     max_scale: Positive = 1.5
 
 
