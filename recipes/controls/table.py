@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from pixelsmile.benchmarks.metrics.measure import Measure, difference, percentile_interval
 from pixelsmile.benchmarks.metrics.summary import METRICS, Summary
@@ -101,14 +101,15 @@ def cost_of(jobs: Sequence[Job], num_steps: int) -> Cost | None:
 
 
 def sheet(runs: Mapping[str, RunFolder]) -> Image.Image:
-    """The benchmark's first sample as the rows edited it, a row each, small."""
+    """The benchmark's first sample as the rows edited it, a row each, small; one that failed says so."""
     first = next(iter(runs.values()))
     spec = first.spec()
     task, sweeps = spec.tasks[0], []
     for row, run in runs.items():
         edits = run.edits()
-        files = [run.picture_of(edits[task.source, task.target, strength]) for strength in spec.strengths]
-        sweeps.append(Sweep(PUBLISHED_NAMES[row], [_small(file) for file in files], spec.strengths))
+        found = [edits[task.source, task.target, strength] for strength in spec.strengths]
+        tiles = [_small(run.picture_of(edit)) if edit.file else _no_picture() for edit in found]
+        sweeps.append(Sweep(PUBLISHED_NAMES[row], tiles, spec.strengths))
     return draw_grid(_small(first.source_file(task.source)), sweeps, f"{task.source} -> {task.target}")
 
 
@@ -189,6 +190,12 @@ def _verdict(gap: Cell) -> str:
 
 def _small(file: Path) -> Image.Image:
     return load_image(file).resize((_TILE_PX, _TILE_PX), Image.Resampling.LANCZOS)
+
+
+def _no_picture() -> Image.Image:
+    tile = Image.new("RGB", (_TILE_PX, _TILE_PX), "lightgrey")
+    ImageDraw.Draw(tile).text((_TILE_PX / 2, _TILE_PX / 2), "edit failed", "black", anchor="mm")
+    return tile
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from benchmarks.edit_examples import scored_edit
-from benchmarks.run_examples import begin_run, make_edits
-from PIL import Image
+from benchmarks.run_examples import FAILURE, begin_run, edit_record, make_edits
+from PIL import Image, ImageChops
 from safetensors.torch import save_file
 
 from pixelsmile.benchmarks.metrics.summary import summarise
@@ -18,6 +18,7 @@ from pixelsmile.editing.controls.settings import METHODS
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.store.configuration import read_configuration
+from pixelsmile.store.json_lines import LineWriter
 from pixelsmile.training import preset_path
 from pixelsmile.training.config import TrainingConfig
 from recipes.ablations.jobs import Job
@@ -228,6 +229,21 @@ def test_the_sheet_has_the_edits_of_every_row(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(runs["k-slider"].path / str(edit.file))
     with pytest.raises(InputError, match="was changed since it was made"):
         sheet(runs)
+
+
+def test_an_edit_that_failed_is_told_on_the_sheet(tmp_path: Path) -> None:
+    run = begin_run(tmp_path / "run")
+    task, *_ = run.spec().tasks
+    keys = [key for key in run.spec().edit_keys() if key[:2] == (task.source, task.target)]
+    make_edits(run, keys[:-1])
+    with LineWriter(run.edits_file) as lines:
+        lines.write(edit_record(keys[-1], failure=FAILURE))
+    whole, failed = begin_run(tmp_path / "whole"), sheet({UNTRAINED: run})
+    make_edits(whole, keys)
+    other = sheet({UNTRAINED: whole})
+    changed = ImageChops.difference(failed, other).getbbox()
+    assert changed is not None
+    assert changed[0] > failed.width - 1.2 * 176  # the last tile alone
 
 
 def test_what_a_training_cost_counts_what_is_trained(tmp_path: Path) -> None:
