@@ -2,21 +2,32 @@
 
 import json
 import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from pixelsmile.editing.folders import check_folder
+from pixelsmile.errors import InputError
 from pixelsmile.hashing import sha256_file
+from pixelsmile.limits import read_json_object
+from pixelsmile.store.safetensors_header import read_header
 from recipes.command_line import Stages, begin, recipe_parser, refusing, run
-from recipes.embedded.autoencoder import encode_all, load_latents, train_autoencoder
+from recipes.embedded.autoencoder import build, encode_all, load_latents, train_autoencoder
 from recipes.embedded.drawings import PICTURES_FILE, draw_all, planned_drawings
-from recipes.embedded.editor import train_editor
+from recipes.embedded.editor import build_transformer, train_editor
 from recipes.embedded.plan import Plan
-from recipes.embedded.text import build_image_processor, known_words
+from recipes.embedded.text import (
+    build_image_processor,
+    build_text_encoder,
+    build_tokenizer,
+    known_words,
+)
 from recipes.pictures import load_autoencoder
 from recipes.work_folder import require_same_plan, whole_folder
 
@@ -71,8 +82,13 @@ def stages(
     start: Path | None = None,
     keep_autoencoder: bool = False,
 ) -> Stages:
-    """The stages in order, each with its progress; nothing is done again. InputError for another start."""
+    """The stages in order, each with its progress; nothing is done again.
+
+    InputError for another start than before, and for one of another shape than the plan's.
+    """
     pictures = work / "pictures"
+    if start is not None:
+        require_same_shape(plan, start, keep_autoencoder=keep_autoencoder)
     begun = {"weights": None if start is None else _weights(start), "keep_autoencoder": keep_autoencoder}
     require_same_plan(work, begun, "start")
     yield "pictures", draw_all(plan.pictures, plan.seed, pictures, num_workers)
@@ -96,6 +112,41 @@ def stages(
         train_editor(plan.editor, plan.seed, drawings, *arrays, editor, compile_network, device, start),
     )
     assemble(plan, autoencoder, editor, out, start)
+
+
+def require_same_shape(plan: Plan, model: Path, *, keep_autoencoder: bool) -> None:
+    """InputError, from headers alone, where no network of the plan could take the weights of a model folder.
+
+    keep_autoencoder: the model's is taken as it is, of whatever shape.
+    """
+    if keep_autoencoder:
+        z_dim = read_json_object(model / "vae" / "config.json")["z_dim"]
+    else:
+        z_dim = plan.autoencoder.z_dim
+        _require_shapes(model / "vae", build(plan.autoencoder, plan.seed))
+    _require_shapes(model / "transformer", build_transformer(plan.editor, z_dim, plan.seed))
+    _require_shapes(model / "text_encoder", build_text_encoder(plan.editor, build_tokenizer(), plan.seed))
+
+
+def _require_shapes(folder: Path, network: nn.Module) -> None:
+    headers = [read_header(file) for file in sorted(folder.glob("*.safetensors"))]
+    found = _shapes((name, entry.shape) for header in headers for name, entry in header.tensors.items())
+    wanted = _shapes((name, value.shape) for name, value in network.state_dict().items())
+    for shape in (*(found - wanted), *(wanted - found)):
+        has = "more" if shape in found - wanted else "fewer"
+        raise InputError(
+            f"{str(folder)!r} is of another shape than the plan's (it has {has} tensors of "
+            f"{' x '.join(map(str, shape))}): start from a model that this recipe made"
+        )
+
+
+def _shapes(tensors: Iterable[tuple[str, Sequence[int]]]) -> Counter[tuple[int, ...]]:
+    """How many tensors have each shape, whatever their names; those with a row a word may have any number."""
+    return Counter(
+        tuple(shape)
+        for name, shape in tensors
+        if not name.endswith(("embed_tokens.weight", "lm_head.weight"))
+    )
 
 
 def take_autoencoder(model: Path, folder: Path) -> None:

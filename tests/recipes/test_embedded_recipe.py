@@ -136,6 +136,22 @@ def test_a_work_folder_goes_on_from_what_it_began_with(model, tmp_path):
         next(other)
 
 
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("transformer", {"editor": replace(TINY.editor, num_layers=2)}),
+        ("text_encoder", {"editor": replace(TINY.editor, text_layers=2)}),
+        ("vae", {"autoencoder": replace(TINY.autoencoder, base_dim=8)}),
+    ],
+)
+def test_a_start_of_another_shape_is_refused_before_anything_is_drawn(part, change, model, tmp_path):
+    work, plan = tmp_path / "work", replace(TINY, **change)
+    begun = stages(plan, work, work / "model", 1, torch.device("cpu"), compile_network=False, start=model)
+    with pytest.raises(InputError, match=f"{part}' is of another shape than the plan's"):
+        next(begun)
+    assert not work.exists()
+
+
 def test_a_recipe_stops_after_the_stage_that_is_named_also_where_it_is_done(model, tmp_path, monkeypatch):
     work = tmp_path / "work"
     shutil.copytree(model.parent, work)
