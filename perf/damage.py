@@ -189,16 +189,23 @@ def _difference(looked: Sequence[Looked], domain: Domain, worse: str, better: st
         kind = ORDER[-1] if each.kind in PLANTED else each.kind
         if each.case.domain == domain:
             values[each.case][kind].append(each.found.damage)
-    seeds = sorted({case.seed for case in values})
-    sample = np.array([seeds.index(case.seed) for case in values])
     one, other = (np.array([np.mean(found[kind]) for found in values.values()]) for kind in (worse, better))
-    rests_on = coverage("edits", sample, np.isfinite(one), ())
-    measures = [mean_measure(found, sample, len(seeds), rests_on) for found in (one, other)]
+    return paired_difference(one, other, [case.seed for case in values])
+
+
+def paired_difference(one_N: np.ndarray, other_N: np.ndarray, seeds: Sequence[int], digits: int = 1) -> str:
+    """The mean of `one` less that of `other`, where both are numbers; whose seed it is is drawn again."""
+    is_there_N = np.isfinite(one_N) & np.isfinite(other_N)
+    people, sample_N = np.unique(np.array(seeds)[is_there_N], return_inverse=True)
+    if np.array_equal(one_N[is_there_N], other_N[is_there_N]):
+        return "none"
+    rests_on = coverage("edits", sample_N, np.ones(len(sample_N), bool), ())
+    measures = [mean_measure(each[is_there_N], sample_N, len(people), rests_on) for each in (one_N, other_N)]
     plan = Bootstrap(method="percentile")
-    found = estimate(difference(*measures), plan, plan.draw(len(seeds)))
+    found = estimate(difference(*measures), plan, plan.draw(len(people)))
     if found.value is None or found.low is None or found.high is None:
         return found.note or "undefined"
-    return f"{found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
+    return f"{found.value:+.{digits}f} ({found.low:+.{digits}f} to {found.high:+.{digits}f})"
 
 
 def sheet(looked: Sequence[Looked]) -> Image.Image:
