@@ -5,7 +5,8 @@
 As section 5.6 of the paper, which counts 9 of 15 as plausible, judged by eye. Here the embedded judge scores
 blends of equal parts on test identities, and beside them the drawn truth: the action units of both at half
 strength, added. A blend counts as plausible where both parts reach at least half of the score that they
-have in the truth, and no third expression scores above both; means over people.
+have in the truth, and no third expression scores above both; means over people. The truth itself is held
+to the same: where another expression outdoes both parts of a drawn blend, no edit can be told to be one.
 """
 
 import argparse
@@ -118,23 +119,27 @@ def measure(num_people: int, adapter: str | None, folder: Path) -> None:
     edited = mean_scores(judge, [blends(editor, seed)[1] for seed in people])
     drawn = mean_scores(judge, [truths(seed) for seed in people])
     good = [plausible(pair, *rows) for pair, *rows in zip(PAIRS, edited, drawn, strict=True)]
+    possible = [plausible(pair, truth, truth) for pair, truth in zip(PAIRS, drawn, strict=True)]
     folder.mkdir(parents=True, exist_ok=True)
     sheet(*blends(editor, SHOWN_PERSON), good).save(folder / FILES[0], optimize=True)
     rows = [
         {
             "blend": f"{a}+{b}",
             "plausible": is_good,
+            "truth_plausible": is_possible,
             "scores": [round(float(scores[EXPRESSIONS.index(name)]), 3) for name in (a, b)],
             "truth": [round(float(truth[EXPRESSIONS.index(name)]), 3) for name in (a, b)],
             "highest_other": round(
                 float(np.delete(scores, [EXPRESSIONS.index(a), EXPRESSIONS.index(b)]).max()), 3
             ),
         }
-        for (a, b), is_good, scores, truth in zip(PAIRS, good, edited, drawn, strict=True)
+        for (a, b), is_good, is_possible, scores, truth in zip(
+            PAIRS, good, possible, edited, drawn, strict=True
+        )
     ]
     for row in rows:
         print(json.dumps(row))
-    print(f"{sum(good)} of {len(good)} blends are plausible")
+    print(f"{sum(good)} of {len(good)} blends are plausible; drawn, {sum(possible)} are")
     record = {"people": num_people, "first_person": FIRST_PERSON, "blends": rows}
     (folder / FILES[1]).write_text(json.dumps(record, indent=1) + "\n")
 
