@@ -5,7 +5,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +23,9 @@ from pixelsmile.benchmarks.runner import run_edits
 from pixelsmile.editing.editor import Editor
 from pixelsmile.editing.engines.qwen import QwenEngine
 from pixelsmile.editors import own
-from pixelsmile.editors.editor import Box, EditorStoppedError, Task
+from pixelsmile.editors.editor import Box, EditorStoppedError, Task, check_tasks
 from pixelsmile.editors.own import PAPER, OwnEditor, OwnSettings, Region
-from pixelsmile.errors import FaceError, StrengthError
+from pixelsmile.errors import FaceError, InputError, StrengthError
 from pixelsmile.hashing import sha256_file
 
 __all__ = ["model_folder"]
@@ -78,6 +78,17 @@ def test_a_strength_that_a_control_does_not_take_ends_the_run(editor, monkeypatc
     monkeypatch.setattr(own, "stream_edit", refusing)
     with pytest.raises(EditorStoppedError, match="not 2: lower it"):
         sweep(editor, picture(64, 64), strengths=(2.0,))
+
+
+def test_tasks_of_a_domain_that_a_control_does_not_know_are_refused(editor, monkeypatch):
+    tasks = [replace(a_task(), domain=domain) for domain in ("human", "anime")]
+    check_tasks(OwnEditor(editor, OwnSettings()).capabilities, tasks, STRENGTHS)
+    info = replace(editor.engine.info, control={"domain": "human"})
+    monkeypatch.setattr(editor.engine, "info", info)
+    can = OwnEditor(editor, OwnSettings()).capabilities
+    check_tasks(can, tasks[:1], STRENGTHS)
+    with pytest.raises(InputError, match="the editor knows human pictures, and some tasks are anime: add"):
+        check_tasks(can, tasks, STRENGTHS)
 
 
 def test_a_whole_picture_is_edited_as_the_editor_does(editor):

@@ -191,8 +191,8 @@ def check_tasks(can: Capabilities, tasks: Iterable[Task], strengths: Sequence[fl
     """InputError for tasks of a domain that the editor does not know, or at strengths that it cannot take."""
     if unknown := sorted({task.domain for task in tasks} - set(can.domains)):
         raise InputError(
-            f"the model knows {' and '.join(can.domains)} pictures, and some tasks are {unknown[0]}: add "
-            f"--domain {can.domains[0]}, or name another --model"
+            f"the editor knows {' and '.join(can.domains)} pictures, and some tasks are {unknown[0]}: add "
+            f"--domain {can.domains[0]}, or name another --model or --control"
         )
     if not can.continuous and tuple(strengths) != (1.0,):
         raise InputError("the editor takes no strength: ask it for full edits alone, with --setting general")

@@ -99,7 +99,8 @@ class OwnEditor:
     @property
     def capabilities(self) -> Capabilities:
         info = self._editor.engine.info
-        return Capabilities(domains=info.domains, words=not info.moves_units, note=info.note)
+        domains = info.domains if info.control is None else (str(info.control["domain"]),)
+        return Capabilities(domains=domains, words=not info.moves_units, note=info.note)
 
     def to_record(self) -> dict[str, JsonValue]:
         """Model and adapters with the hashes of their files, and every setting that reaches the pictures."""
