@@ -2,20 +2,26 @@
 
 import argparse
 import hashlib
+import importlib.util
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save
 
-from recipes.photo import canonical_mesh, equality, face_api, sources, tflite_graph
+from pixelsmile.errors import ModelError
+from pixelsmile.store.publication import check_place
+from recipes.command_line import refusing
+from recipes.photo import canonical_mesh, equality, sources
 from recipes.photo.sources import Source, member
 
 ROOT = Path(__file__).parents[2]
 TARGET = ROOT / "src" / "pixelsmile" / "embedded" / "photo"
 MAX_DIFFERENCE = 1e-3  # of the largest value of an output
 MAX_BYTES = 13_000_000
+PACKAGES, PROGRAMS = ("tflite", "ai_edge_litert", "onnx"), ("npm", "node")
 
 _DETECTOR_SHORT = {"input": "image", "regressors": "boxes", "classificators": "logits"}
 _DETECTOR_FULL = {
@@ -37,6 +43,7 @@ class ShippedFile:
     difference: float | None
 
 
+@refusing()
 def main() -> None:
     """Make all of it, print a row a file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -45,6 +52,8 @@ def main() -> None:
     )
     parser.add_argument("--into", type=Path, default=TARGET)
     options = parser.parse_args()
+    require_tools()
+    check_place(options.into, (), force=True)
     files = [*_mediapipe(options.packages), *_face_api(options.packages), _mesh(options.packages)]
     for item in files:
         distance = "" if item.difference is None else f"largest difference {item.difference:.1e} of the range"
@@ -59,7 +68,19 @@ def main() -> None:
     (options.into / "sources.json").write_text(json.dumps(_record(files), indent=2) + "\n")
 
 
+def require_tools() -> None:
+    """ModelError where a package or a program is missing that converts, or is held against."""
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    missing += [name for name in PROGRAMS if shutil.which(name) is None]
+    if missing:
+        raise ModelError(
+            f"{', '.join(missing)} is not here: pip install tflite ai-edge-litert onnx, and have npm and node"
+        )
+
+
 def _mediapipe(packages: Path) -> list[ShippedFile]:
+    from recipes.photo import tflite_graph
+
     random = np.random.default_rng(0)
     files = []
     for name, source, names, scale in (
@@ -83,6 +104,8 @@ def _picture_shape(name: str) -> tuple[int, int, int, int]:
 
 
 def _face_api(packages: Path) -> list[ShippedFile]:
+    from recipes.photo import face_api
+
     archive = sources.FACE_API.fetch(packages)
     files = []
     for name, kind, source, convert, side in (

@@ -19,7 +19,7 @@ from PIL import Image
 from pixelsmile.editing.engines.geometric.engine import edit_face, place_face
 from pixelsmile.editing.engines.geometric.units_on_mesh import Movement, in_reach, without
 from pixelsmile.embedded import photo_path
-from pixelsmile.errors import FaceError
+from pixelsmile.errors import FaceError, InputError
 from pixelsmile.expressions import NEUTRAL
 from pixelsmile.faces.detectors.mesh import MeshDetector
 from pixelsmile.faces.face import Face
@@ -31,8 +31,12 @@ from pixelsmile.judges.judge import NoVerdict
 from pixelsmile.judges.photo.judge import PhotoJudge
 from pixelsmile.judges.photo.scores import CATEGORIES, CLASSES, FILE, SHAPES, Way, shape_features
 from pixelsmile.portraits import NUM_VARIANTS, action_units
+from pixelsmile.store.publication import check_place, write_file
+from recipes.command_line import refusing
+from recipes.photo.pictures import pictures_in
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
+LEAST_PEOPLE = 2  # one is held out
 LEAST_STRENGTH = 0.5  # of what counts as showing an expression
 LEAST_RISE = 0.1  # of log-odds, from a strength to the next
 SHRINKAGE = 0.3
@@ -51,24 +55,41 @@ class Seen:
     features: np.ndarray
 
 
+@refusing()
 def main() -> None:
     """Edit, fit, write embedded/photo/judge.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rest", nargs="+", required=True, metavar="NAME", help="pictures of faces at rest")
     parser.add_argument(
-        "--posed", nargs="+", required=True, metavar="EXPRESSION=NAME", help="one of each of the six"
+        "--posed",
+        nargs="+",
+        type=_posed,
+        required=True,
+        metavar="EXPRESSION=NAME",
+        help="one of each of the six",
     )
     parser.add_argument("--into", type=Path, default=photo_path() / FILE)
     options = parser.parse_args()
-    seen = [one for path in sorted(options.folder.glob("*.jpg")) for one in moved_faces(path)]
+    posed = dict(options.posed)
+    if missing := [name for name in CATEGORIES if name not in posed]:
+        parser.error(f"--posed lacks {', '.join(missing)}: name a picture of each")
+    files = pictures_in(options.folder)
+    for name in (*options.rest, *posed.values()):
+        if not (options.folder / name).is_file():
+            parser.error(f"there is no picture {name!r} in {str(options.folder)!r}: check its name")
+    check_place(options.into.parent, [options.into.name], force=True)
+    seen = [one for path in files for one in moved_faces(path)]
     people = len({one.person for one in seen})
+    if people < LEAST_PEOPLE:
+        raise InputError(
+            f"{people} of {len(files)} pictures show a face that can be moved: give more portraits"
+        )
     print(f"{len(seen)} faces of {people} people")
     plain = [one for one in seen if one.strength >= LEAST_STRENGTH]
     trust, accuracy = held_out(plain)
     print(f"people held out: accuracy {accuracy:.3f}, trust {trust:.2f}")
     weights_CB, intercepts_C = discriminant(plain)
-    posed = dict(pair.split("=") for pair in options.posed)
     network = network_ways(options.folder, options.rest, posed)
     shape = shape_ways(seen, weights_CB, intercepts_C)
     record = {
@@ -83,7 +104,15 @@ def main() -> None:
             f"{len(options.rest)} portraits at rest; {len(posed)} posed ones"
         ),
     }
-    options.into.write_text(json.dumps(record, indent=1) + "\n")
+    write_file(options.into, (json.dumps(record, indent=1) + "\n").encode(), force=True)
+
+
+def _posed(text: str) -> tuple[str, str]:
+    """An argparse type: an expression, and the picture that shows it."""
+    expression, _, name = text.partition("=")
+    if expression not in CATEGORIES or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like {CATEGORIES[0]}=a.jpg")
+    return expression, name
 
 
 def moved_faces(path: Path) -> Iterator[Seen]:

@@ -11,23 +11,28 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
+from pixelsmile.errors import InputError
 from pixelsmile.images import load_image
 from pixelsmile.judges.judge import NoVerdict
 from pixelsmile.judges.photo.judge import PhotoJudge
 from pixelsmile.judges.photo.marks import SIGNS, damage
+from recipes.command_line import refusing
+from recipes.photo.pictures import pictures_in
 
 BLURS = 0.05, 0.0125  # over the width of the face
 NOISE = 25.0
 QUALITY = 5
 
 
+@refusing()
 def main() -> None:
     """Print a row a damage."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    folder, judge = parser.parse_args().folder, PhotoJudge()
+    files = pictures_in(parser.parse_args().folder)
+    judge = PhotoJudge()
     found: dict[str, list[list[float]]] = defaultdict(list)
-    for path in sorted(folder.glob("*.jpg")):
+    for path in files:
         image = load_image(path)
         look = judge.look(image)
         if isinstance(look, NoVerdict):
@@ -35,6 +40,8 @@ def main() -> None:
         x0, _, x1, _ = look.mesh.box
         for name, picture in damaged(image, x1 - x0).items():
             found[name].append(list(damage(picture, look)))
+    if not found:
+        raise InputError(f"none of {len(files)} pictures shows a face: give portraits")
     print(" " * 16, *(f"{sign:>16}" for sign in SIGNS))
     for name, values in found.items():
         middle, high = np.percentile(values, (50, 90), axis=0)

