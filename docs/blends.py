@@ -5,8 +5,9 @@
 As section 5.6 of the paper, which counts 9 of 15 as plausible, judged by eye. Here the embedded judge scores
 blends of equal parts on test identities, and beside them the drawn truth: the action units of both at half
 strength, added. A blend counts as plausible where both parts reach at least half of the score that they
-have in the truth, and no third expression scores above both; means over people. The truth itself is held
-to the same: where another expression outdoes both parts of a drawn blend, no edit can be told to be one.
+have in the truth, and .05 (of a truth that hardly shows a part, half is nothing), and no third expression
+scores above both; means over people. The truth itself is held to the same: where another expression outdoes
+both parts of a drawn blend, no edit can be told to be one.
 """
 
 import argparse
@@ -31,6 +32,7 @@ FILES = ("blends.png", "blends.json")
 FIRST_PERSON, SHOWN_PERSON = 1_000_100, 1_000_010  # test identities: the editor was never trained on them
 PART = 0.5  # of each expression
 LEAST_SHARE = 0.5  # of the truth's score
+LEAST_SCORE = 0.05  # of either part, whatever the truth has
 SIZE, MARGIN = 256, 22
 PAIRS = tuple(combinations(BASIC_SIX, 2))
 
@@ -73,7 +75,7 @@ def plausible(pair: tuple[str, str], edited: np.ndarray, truth: np.ndarray) -> b
     """See the top of this file."""
     parts = [EXPRESSIONS.index(name) for name in pair]
     others = np.delete(edited, parts)
-    reached = all(edited[part] >= LEAST_SHARE * truth[part] for part in parts)
+    reached = all(edited[part] >= max(LEAST_SHARE * truth[part], LEAST_SCORE) for part in parts)
     return bool(reached and others.max() <= edited[parts].max())
 
 

@@ -1,6 +1,7 @@
 """The README and the pages of docs/: commands work or are understood, links lead somewhere."""
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -8,10 +9,12 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pixelsmile.cli import main
 from pixelsmile.errors import install
+from pixelsmile.expressions import EXPRESSIONS
 
 ROOT = Path(__file__).parent.parent
 SPEC = importlib.util.spec_from_file_location("walk", ROOT / "docs" / "walk.py")
@@ -105,6 +108,27 @@ def test_a_block_that_needs_something_unknown_is_an_error(tmp_path, monkeypatch)
     (tmp_path / "a.md").write_text("```sh luck\npixelsmile edit\n```\n")
     with pytest.raises(ValueError, match="luck"):
         walk.blocks(tmp_path / "a.md")
+
+
+def test_a_part_of_a_blend_that_its_truth_hardly_shows_is_to_be_seen_all_the_same():
+    spec = importlib.util.spec_from_file_location("blends", ROOT / "docs" / "blends.py")
+    blends = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(blends)
+
+    def scores(happy, sad, others=0.0):
+        by_name = {name: others for name in EXPRESSIONS} | {"happy": happy, "sad": sad}
+        return np.array([by_name[name] for name in EXPRESSIONS])
+
+    for edited, truth, is_plausible in (
+        (scores(0.2, 0.3), scores(0.4, 0.4), True),
+        (scores(0.1, 0.3), scores(0.4, 0.4), False),
+        (scores(0.2, 0.3, others=0.4), scores(0.4, 0.4), False),
+        (scores(0.02, 0.3), scores(0.03, 0.4), False),
+    ):
+        assert blends.plausible(("happy", "sad"), edited, truth) is is_plausible
+    for blend in json.loads((ROOT / "docs" / "blends.json").read_text())["blends"]:
+        assert min(blend["scores"]) >= blends.LEAST_SCORE or not blend["plausible"]
+        assert min(blend["truth"]) >= blends.LEAST_SCORE or not blend["truth_plausible"]
 
 
 def test_the_walk_types_line_by_line_and_reads_exit_codes(tmp_path, monkeypatch, capsys):
