@@ -1,4 +1,4 @@
-"""The folder that a recipe works in: begun with one plan, and left with folders that are whole."""
+"""The folder that a recipe works in: one process at a time, by one plan; what is left in it is whole."""
 
 import json
 import shutil
@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pixelsmile.errors import OutputError
 from pixelsmile.hashing import sha256_file
 from pixelsmile.limits import read_json_object
 from pixelsmile.store import publication
 from pixelsmile.store.run_folder import require_same
 
 LOG_FILE = "training.jsonl"
+_LOCK_FILE = ".lock"
 
 
 def require_same_plan(folder: Path, plan: Mapping[str, Any], name: str = "plan") -> None:
@@ -23,6 +25,34 @@ def require_same_plan(folder: Path, plan: Mapping[str, Any], name: str = "plan")
         return
     advice = f"give the same {name} or another --work, or delete the folder"
     require_same(folder, read_json_object(file), now, advice)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """The folder, made if need be, for this process alone while the block lasts.
+
+    OutputError where another process has it, or it cannot be written. What was made for nothing goes again.
+    """
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = publication.try_lock(folder / _LOCK_FILE)
+    except publication.LockHeld as error:
+        raise OutputError(
+            f"another process is at work in {str(folder)!r}: wait for it, or give another --work"
+        ) from error
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to {str(folder)!r} ({(error.strerror or str(error)).lower()}): give another --work"
+        ) from error
+    try:
+        yield
+    finally:
+        if lock is not None:
+            with lock:
+                pass
+        if is_new and {path.name for path in folder.iterdir()} <= {_LOCK_FILE}:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def publish(trained: Path, target: Path) -> None:

@@ -22,6 +22,7 @@ from recipes.ablations.jobs import (
 from recipes.ablations.table import Edits, ablation_table, as_json, as_markdown
 from recipes.command_line import refusing, start_log, strength, whole
 from recipes.commands import run_command
+from recipes.work_folder import held
 
 log = logging.getLogger("recipe")
 
@@ -65,7 +66,7 @@ def main() -> None:
             parser.error(str(error))
     jobs = all_jobs(setting)
     if not arguments.table:
-        with refusing(parser):
+        with refusing(parser), held(setting.work):
             _work(setting, jobs, arguments.parallel)
     edits = _edits(jobs)
     if FULL not in edits:

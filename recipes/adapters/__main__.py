@@ -11,7 +11,7 @@ from pixelsmile.training.run_folder import ADAPTER_NAME
 from recipes.adapters.stages import STAGES, adapter_name, commands, install, log_name
 from recipes.command_line import refusing, start_log, whole
 from recipes.commands import run_command
-from recipes.work_folder import require_same_plan
+from recipes.work_folder import held, require_same_plan
 
 log = logging.getLogger("recipe")
 
@@ -46,12 +46,13 @@ def main() -> None:
         file = arguments.start / log_name(arguments.domain)
         before = file.read_text() if file.is_file() else ""
     require_same_plan(work, {"stages": [stage.name for stage in stages]}, "stages")
-    for command in commands(stages, arguments.domain, work, model, start):
-        log.info("pixelsmile %s", " ".join(command))
-        run_command(command, work / "log.txt", arguments.threads)
-    adapter = work / STAGES[-1].name / ADAPTER_NAME
-    if arguments.into is not None:
-        adapter = install(stages, arguments.domain, work, arguments.into, before)
+    with held(work):
+        for command in commands(stages, arguments.domain, work, model, start):
+            log.info("pixelsmile %s", " ".join(command))
+            run_command(command, work / "log.txt", arguments.threads)
+        adapter = work / STAGES[-1].name / ADAPTER_NAME
+        if arguments.into is not None:
+            adapter = install(stages, arguments.domain, work, arguments.into, before)
     log.info("done: %s", adapter)
 
 

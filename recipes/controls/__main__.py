@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from pixelsmile.benchmarks.ffe.results import load_results
@@ -23,6 +24,7 @@ from recipes.controls.jobs import (
 )
 from recipes.controls.pace import steps_of
 from recipes.controls.table import as_json, as_markdown, control_table, cost_of, curves, paper_order, sheet
+from recipes.work_folder import held
 
 log = logging.getLogger("recipe")
 
@@ -47,7 +49,7 @@ def main() -> None:
             settings=tuple(arguments.set),
             strengths=tuple(arguments.strengths),
         )
-        with refusing(parser):
+        with refusing(parser), nullcontext() if arguments.table else held(setting.work):
             _one_domain(setting, arguments)
 
 

@@ -29,7 +29,7 @@ from recipes.embedded.text import (
     known_words,
 )
 from recipes.pictures import load_autoencoder
-from recipes.work_folder import require_same_plan, whole_folder
+from recipes.work_folder import held, require_same_plan, whole_folder
 
 NOTE = "It was trained on portraits that pixelsmile draws and knows nothing else."
 
@@ -68,7 +68,8 @@ def main() -> None:
         start=options.start,
         keep_autoencoder=options.keep_autoencoder,
     )
-    run(all_stages, options.until)
+    with held(options.work):
+        run(all_stages, options.until)
 
 
 def stages(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pixelsmile.errors import InputError
+from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import parse_strength
 from recipes.command_line import checked, whole
-from recipes.work_folder import publish, require_same_plan, whole_folder
+from recipes.work_folder import held, publish, require_same_plan, whole_folder
 
 
 def trained(folder, weights):
@@ -60,8 +60,35 @@ def test_another_plan_is_named(tmp_path):
         require_same_plan(tmp_path / "crops", {**plan, "seed": 1})
 
 
+def test_two_processes_are_never_at_work_in_one_folder(tmp_path):
+    with held(tmp_path / "work"):
+        with (
+            pytest.raises(OutputError, match=r"another process is at work in .*: wait for it"),
+            held(tmp_path / "work"),
+        ):
+            pytest.fail("both are")
+        (tmp_path / "work" / "made").touch()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot write to .*file"), held(tmp_path / "file"):
+        pytest.fail("it is no folder")
+    for name in ("work", "nothing"):
+        with held(tmp_path / name):
+            pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "work"]
+
+
+@pytest.mark.parametrize("name", ["embedded", "faces.detector", "faces.encoders", "features", "judge"])
+def test_a_recipe_waits_for_nobody(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [name, "--work", str(tmp_path), "--device", "cpu"])
+    with held(tmp_path), pytest.raises(SystemExit, match="2"):
+        importlib.import_module(f"recipes.{name}.__main__").main()
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "another process is at work in" in said
+
+
 @pytest.mark.parametrize("recipe", ["embedded", "features", "judge", "faces.detector", "faces.encoders"])
-def test_the_result_lies_in_the_work_folder(recipe, monkeypatch):
+def test_the_result_lies_in_the_work_folder(recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     module = importlib.import_module(f"recipes.{recipe}.__main__")
     places = []
     monkeypatch.setattr(

@@ -44,7 +44,7 @@ from recipes.faces.encoders.plan import (
     TripletPlan,
 )
 from recipes.optimisation import Losses, autocast, train
-from recipes.work_folder import LOG_FILE
+from recipes.work_folder import LOG_FILE, held
 
 _NOTE = "Trained on drawn portraits by recipes.faces.encoders; it knows no photographs."
 
@@ -56,7 +56,9 @@ def main() -> None:
     kinds = [encoder.kind for encoder in ENCODERS]
     parser.add_argument("--only", choices=kinds, nargs="+", default=kinds, help="train these alone")
     options = begin(parser, "model")
-    run(stages(Plan(), options.work, options.out, options.workers, options.device, only=options.only))
+    all_stages = stages(Plan(), options.work, options.out, options.workers, options.device, only=options.only)
+    with held(options.work):
+        run(all_stages)
 
 
 def stages(
