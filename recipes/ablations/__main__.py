@@ -9,6 +9,7 @@ from pixelsmile.benchmarks.ffe.results import load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.benchmarks.scores import ScoredEdit
 from pixelsmile.errors import InputError
+from pixelsmile.store.publication import write_file
 from recipes.ablations.jobs import (
     FULL,
     SETTING,
@@ -72,7 +73,8 @@ def main() -> None:
     if FULL not in edits:
         parser.error(f"{str(setting.work)!r} has no seed yet that all variants are trained with")
     table = ablation_table(edits)
-    (setting.work / "table.json").write_text(json.dumps(as_json(table), indent=1) + "\n")
+    content = json.dumps(as_json(table), indent=1) + "\n"
+    write_file(setting.work / "table.json", content.encode(), force=True)
     print(as_markdown(table))
 
 

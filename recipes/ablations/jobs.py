@@ -3,7 +3,6 @@
 For each variant and seed these are the commands that a person would type, each in its own process.
 """
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -11,7 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 
+from pixelsmile.benchmarks.runner import distinct_strengths
 from pixelsmile.store.configuration import read_configuration
+from pixelsmile.store.json_lines import LineWriter, Record
 from pixelsmile.training import preset_path
 from pixelsmile.training.config import TrainingConfig
 from pixelsmile.training.run_folder import ADAPTER_NAME
@@ -25,6 +26,14 @@ CPU_FILE = "cpu.jsonl"  # of a job: what each of its commands took, also where i
 FULL = "full"
 UNTRAINED = "untrained"  # interpolation alone
 DISCRETE = "discrete"
+
+
+class CommandCost(Record):
+    """A line of CPU_FILE: the first words of a command, and its CPU seconds."""
+
+    command: str
+    cpu_s: float
+
 
 SHARED_SETTINGS = (ON_FACES, "run.num_steps=300")  # of all rows: the steps are equal, and few
 
@@ -78,8 +87,10 @@ class Setting:
 def require_same_setting(setting: Setting) -> None:
     """Keep in the work folder what its jobs are made with; InputError where that was something else.
 
-    Seeds may be added, and a folder may be moved. InputError also for what no training can be set to.
+    Seeds may be added, and a folder may be moved. InputError also for what no training can be set to, and no
+    sweep.
     """
+    distinct_strengths([float(strength) for strength in setting.strengths])
     changes = (*SHARED_SETTINGS, *setting.settings, "data.triplets=triplets.jsonl")
     read_configuration(preset_path(PRESET), TrainingConfig, changes)
     kept = {name: value for name, value in asdict(setting).items() if name not in ("work", "seeds")}
@@ -174,8 +185,8 @@ def _run(job: Job, num_parallel: int, stopped: Event) -> Job | None:
             if stopped.is_set():
                 return None
             seconds = run_command(command, job.folder / "log.txt", num_threads)
-            with (job.folder / CPU_FILE).open("a") as file:
-                file.write(json.dumps({"command": " ".join(command[:3]), "cpu_s": seconds}) + "\n")
+            with LineWriter(job.folder / CPU_FILE) as lines:
+                lines.write(CommandCost(command=" ".join(command[:3]), cpu_s=seconds))
     except BaseException:
         stopped.set()
         raise

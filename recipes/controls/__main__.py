@@ -11,6 +11,7 @@ from pixelsmile.benchmarks.ffe.results import load_results
 from pixelsmile.benchmarks.run_folder import RunFolder
 from pixelsmile.cli.parsing import positive_number
 from pixelsmile.expressions import DOMAINS
+from pixelsmile.store.publication import write_file
 from recipes.ablations.jobs import SETTING, Job, run_all
 from recipes.command_line import checked, refusing, start_log, strength, whole
 from recipes.commands import run_command
@@ -36,14 +37,14 @@ def main() -> None:
     start_log()
     if max(map(float, arguments.strengths)) > 1 and "k-slider" in (arguments.method or ROWS):
         parser.error("k-slider takes no strength beyond 1: lower --strengths, or name --method of the others")
-    for domain in arguments.domain or DOMAINS:
+    for domain in dict.fromkeys(arguments.domain or DOMAINS):
         setting = Setting(
             work=arguments.work / domain,
             model=arguments.model,
             domain=domain,
             num_triplets=arguments.triplets,
             num_samples=arguments.samples,
-            seeds=tuple(arguments.seed or (0, 1, 2)),
+            seeds=tuple(dict.fromkeys(arguments.seed or (0, 1, 2))),
             budget_s=arguments.budget,
             num_steps=arguments.steps,
             settings=tuple(arguments.set),
@@ -118,8 +119,8 @@ def _tell(setting: Setting, jobs: Sequence[Job], steps: dict[str, int]) -> None:
     table, order = control_table(edits), paper_order(edits)
     costs = {row: cost_of(some, steps.get(row, 0)) for row, some in whole.items()}
     points = {row: curves([one.summary for one in by.values()]) for row, by in results.items()}
-    file = setting.work / "table.json"
-    file.write_text(json.dumps(as_json(table, costs, order, points), indent=1) + "\n")
+    content = json.dumps(as_json(table, costs, order, points), indent=1) + "\n"
+    write_file(setting.work / "table.json", content.encode(), force=True)
     page = ("bench", "ffe", "report", *(str(some[0].bench) for some in whole.values()))
     run_command((*page, "--force", "-o", str(setting.work / "curves.html")), setting.work / "page.txt", 1)
     sheet({row: RunFolder(some[0].bench) for row, some in whole.items()}).save(setting.work / "sheet.jpg")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pixelsmile.benchmarks.runner import distinct_strengths
 from pixelsmile.editing.controls.files import WEIGHTS_NAME
 from pixelsmile.editing.controls.settings import METHODS
 from pixelsmile.editing.folders import find_model
@@ -62,8 +63,9 @@ def require_same_setting(setting: Setting, trained: Iterable[str] = ()) -> None:
     """Keep in the work folder what its jobs are made with; InputError where that was something else.
 
     Seeds may be added, a folder may be moved; a model is known by its weights. InputError also for what
-    the training of these rows cannot be set to.
+    the training of these rows cannot be set to, and no sweep.
     """
+    distinct_strengths([float(strength) for strength in setting.strengths])
     for row in trained:
         read_configuration(preset_path(preset_of(row)), TrainingConfig, training_settings(setting, row))
     kept: dict[str, Any] = {

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from pixelsmile.limits import read_json_object
 from pixelsmile.store.configuration import read_configuration
+from pixelsmile.store.json_lines import read_lines
 from pixelsmile.store.publication import write_file
 from pixelsmile.training import preset_path
 from pixelsmile.training.config import TrainingConfig
+from recipes.ablations.jobs import CommandCost
 from recipes.controls.jobs import Setting, preset_of, training_settings
 
 _NUM_MEASURED = 3  # steps, after one that is slower
@@ -68,5 +70,5 @@ def cpu_seconds_a_step(setting: Setting, row: str) -> float:
 
 def seconds_taken(file: Path) -> float:
     """CPU seconds of the trainings that a job's CPU_FILE tells of."""
-    lines = [json.loads(line) for line in file.read_text().splitlines()]
-    return float(sum(line["cpu_s"] for line in lines if line["command"].startswith("train ")))
+    costs = read_lines(file, CommandCost)
+    return float(sum(cost.cpu_s for cost in costs if cost.command.startswith("train ")))

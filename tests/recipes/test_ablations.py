@@ -158,6 +158,7 @@ def test_after_an_interrupt_nothing_more_is_begun(tmp_path, monkeypatch):
         begun.append((log.parent.name, *command))
         if log.parent.name != "0":
             interrupted.wait(2)
+        return 1.0
 
     monkeypatch.setattr(ablation_jobs, "run_command", slow)
     running = run_all(queued(tmp_path, 4), 1)
@@ -191,10 +192,14 @@ def test_the_program_refuses_another_setting(tmp_path, monkeypatch, capsys):
 
 def test_settings_are_looked_at_before_anything_is_drawn(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(program, "run_command", lambda *_: pytest.fail("it began"))
-    monkeypatch.setattr(sys, "argv", ["ablations", "--work", str(tmp_path / "work"), "--set", "run.steps=9"])
-    with pytest.raises(SystemExit, match="2"):
-        program.main()
-    assert "run.steps" in capsys.readouterr().err
+    for words, said in (
+        (("--set", "run.steps=9"), "run.steps"),
+        (("--strengths", "0", "1", "1"), "strengths 0 1 1 name one twice"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["ablations", "--work", str(tmp_path / "work"), *words])
+        with pytest.raises(SystemExit, match="2"):
+            program.main()
+        assert said in capsys.readouterr().err
     assert not (tmp_path / "work").exists()
 
 

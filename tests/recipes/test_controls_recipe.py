@@ -153,6 +153,7 @@ def test_a_wrong_word_and_a_command_that_fails_are_one_line(
     monkeypatch.setattr(recipe, "run_command", failing)
     for words, code, line in (
         (("--strengths", "a"), 2, "strength 'a'"),
+        (("--strengths", "0", "1", "1"), 2, "strengths 0 1 1 name one twice"),
         (("--strengths", "0", "1.5"), 2, "k-slider takes no strength beyond 1"),
         (("--set", "control.tokens=subject"), 2, "control.concept-slider.tokens"),
         (("--set", "control.tokens=both", "--method", "attribute-control"), 2, "'both'"),
@@ -204,7 +205,7 @@ def test_the_table_has_the_metrics_own_values_and_says_what_holds_of_the_order(t
     folder.mkdir()
     (folder / "cpu.jsonl").write_text(
         '{"command": "train k-slider --set", "cpu_s": 2.0}\n{"command": "bench ffe run", "cpu_s": 50.0}\n'
-        '{"command": "train k-slider --set", "cpu_s": 3.5}\n'
+        '{"command": "train k-slider --set", "cpu_s": 3.5}\n{"command": "train k-sl'  # a kill
     )
     assert pace.seconds_taken(folder / "cpu.jsonl") == 5.5
     assert cost_of([job_of(setting(tmp_path), UNTRAINED, 0, 0)], 0) is None

@@ -133,13 +133,19 @@ def run_edits(
             _keep_spending(editor, folder)
 
 
+def distinct_strengths(strengths: Sequence[float]) -> tuple[float, ...]:
+    """Those of a run's sweeps. StrengthError for one out of range, and for one that is named twice."""
+    checked = tuple(strength + 0.0 for strength in check_strengths(strengths))  # -0 becomes 0
+    if len(set(checked)) < len(checked):
+        raise StrengthError(f"strengths {' '.join(f'{s:g}' for s in checked)} name one twice: leave it out")
+    return checked
+
+
 def specification(
     benchmark: Benchmark, editor: TaskEditor, setting: Setting, strengths: Sequence[float], seed: int
 ) -> Spec:
     """What `run_edits` writes down of a run, or finds in its folder. StrengthError."""
-    checked = tuple(strength + 0.0 for strength in check_strengths(strengths))  # -0 becomes 0
-    if len(set(checked)) < len(checked):
-        raise StrengthError(f"strengths {' '.join(f'{s:g}' for s in checked)} name one twice: leave it out")
+    checked = distinct_strengths(strengths)
     return Spec.model_validate(
         {
             "created": datetime.now(UTC).replace(microsecond=0),
