@@ -386,7 +386,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.out is None and (arguments.trained or arguments.adapters):
         parser.error("--trained and --adapters want --out: the model's quality.json is of other numbers")
-    target = arguments.out or find_model(arguments.model) / "quality.json"
+    folder = find_model(arguments.model)  # of one with weights: its autoencoder is measured, too
+    target = arguments.out or folder / "quality.json"
     check_place(target.parent, [target.name], force=True)
     reports = measure(
         arguments.model,

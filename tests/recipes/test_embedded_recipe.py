@@ -459,7 +459,8 @@ def test_quality_is_written_beside_the_model_that_is_measured(model, monkeypatch
     ("options", "message"),
     [
         (["--model", "none-here"], "no model folder 'none-here'"),
-        (["--model", "none-here", "--out", "report.json"], "no model folder 'none-here'"),  # a worker says so
+        (["--model", "none-here", "--out", "report.json"], "no model folder 'none-here'"),
+        (["--model", "geometric", "--out", "report.json"], "'geometric' has no weights of this kind"),
         (["--trained"], "--trained and --adapters want --out"),
         (["--model", "{model}", "--adapters", "--out", "report.json"], "has no adapter of its own for human"),
         (["--out", "file/report.json"], "'file' is a file, not a folder"),
