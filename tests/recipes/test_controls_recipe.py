@@ -155,7 +155,7 @@ def test_a_wrong_word_and_a_command_that_fails_are_one_line(
         (("--strengths", "a"), 2, "strength 'a'"),
         (("--strengths", "0", "1", "1"), 2, "strengths 0 1 1 name one twice"),
         (("--strengths", "0", "1.5"), 2, "k-slider takes no strength beyond 1"),
-        (("--set", "control.tokens=subject"), 2, "control.concept-slider.tokens"),
+        (("--set", "control.tokens=subject"), 2, "control.tokens: concept-slider has no such setting"),
         (("--set", "control.tokens=both", "--method", "attribute-control"), 2, "'both'"),
     ):
         assert called(monkeypatch, "--work", str(tmp_path), *words) == code

@@ -147,6 +147,18 @@ def test_set_slips(change, message):
     assert message in refusal(MINIMAL, change)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("control.rank=4", "unknown key control.rank: saedit has no such setting, leave it out"),
+        ("control.num_latent=4", "unknown key control.num_latent: did you mean 'control.num_latents'?"),
+        ("control.num_active=few", "control.num_active is 'few': input should be a valid integer"),
+    ],
+)
+def test_settings_of_one_method_of_control_are_named_as_they_are_set(change, message):
+    assert refusal(MINIMAL, "control.method=saedit", change) == f"--set {change}: {message}"
+
+
 def test_set_speaks_yaml():
     changes = ["optimiser.learning_rate=2e-4", "log.trackers=[wandb]", "model.device=", "adapter={rank: 3}"]
     config = parse_configuration(MINIMAL + "model: {device: cpu}", "my.yaml", TrainingConfig, changes)

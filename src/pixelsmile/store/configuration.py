@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pixelsmile.errors import InputError
-from pixelsmile.limits import MAX_DEPTH, described, first_problem, key_advice, read_text, shown
+from pixelsmile.limits import MAX_DEPTH, described, first_problem, key_advice, known_keys, read_text, shown
 from pixelsmile.store.publication import write_file
 
 MAX_YAML_BYTES = 64 * 1024  # PyYAML takes a second for that much
@@ -19,6 +19,7 @@ _MAX_CHANGE = 4096  # characters of a --set
 _MAX_NAMED = 80  # of it, in a message
 
 KeyPath = tuple[str, ...]
+Location = tuple[int | str, ...]
 C = TypeVar("C", bound=BaseModel)
 
 
@@ -72,11 +73,31 @@ class _Document:
 
 def _refusal(error: ValidationError, document: _Document, name: str, kind: type[BaseModel]) -> str:
     problem = first_problem(error)
-    path, sentence = tuple(map(str, problem["loc"])), described(problem, kind)
+    loc, choice = _said(problem["loc"], document.values)
+    path, key = tuple(map(str, loc)), ".".join(map(str, loc))
+    sentence = described({**problem, "loc": loc}, kind)
+    if choice and problem["type"] == "extra_forbidden" and key in known_keys(kind):
+        sentence = f"unknown key {key}: {choice} has no such setting, leave it out"
     if problem["type"] == "missing" and sentence.endswith("add it"):
         key = sentence.partition(" ")[0]
         return f"{name}: {sentence}, or give it with --set {key}=..."
     return f"{document.place(path) or name}: {sentence}"
+
+
+def _said(loc: Location, values: Any) -> tuple[Location, str | None]:
+    """Where an error lies among the keys that were said, and the choice that it is about, if any.
+
+    Of sections of several kinds (`control`, by its method), pydantic puts the kind among the keys.
+    """
+    found, choice = list[int | str](), None
+    for place, part in enumerate(loc):
+        is_last = place == len(loc) - 1
+        if isinstance(values, dict) and part not in values and not is_last:
+            choice = str(part)
+            continue
+        found.append(part)
+        values = values.get(part) if isinstance(values, dict) else None
+    return tuple(found), choice
 
 
 def _load(text: str, name: str) -> _Document:
