@@ -389,11 +389,18 @@ def test_the_kind_of_another_file_is_named(name: str, data: bytes, words: str, t
 
 
 def test_folders_that_are_no_adapters_are_named(tmp_path: Path) -> None:
-    for name in ("model/model_index.json", "pickle/a.bin", "two/a.safetensors", "two/b.safetensors"):
+    for name in (
+        "model/model_index.json",
+        "control/control.json",
+        "pickle/a.bin",
+        "two/a.safetensors",
+        "two/b.safetensors",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     for name, words in (
         ("model", "the folder of a model, no adapter: give it as --model"),
+        ("control", "the folder of a control, no adapter: give it as --control"),
         ("pickle", "only a.bin, a pickle"),
         ("two", r"it has a\.safetensors, b\.safetensors: name it"),
         ("none", "no adapter file, folder or hub id"),

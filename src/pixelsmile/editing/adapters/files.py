@@ -11,6 +11,7 @@ from typing import Any
 
 from pixelsmile.editing.adapters.alphas import Alphas, read_alphas
 from pixelsmile.editing.adapters.formats import Contents, recognise
+from pixelsmile.editing.controls.files import RECORD_NAME
 from pixelsmile.editing.folders import MODEL_INDEX
 from pixelsmile.errors import AdapterError
 from pixelsmile.store.hub import fetched
@@ -143,6 +144,8 @@ def _find(source: str) -> Path:
 def _find_in(folder: Path) -> Path:
     if (folder / MODEL_INDEX).is_file():
         raise AdapterError(f"{str(folder)!r} is the folder of a model, no adapter: give it as --model")
+    if (folder / RECORD_NAME).is_file():
+        raise AdapterError(f"{str(folder)!r} is the folder of a control, no adapter: give it as --control")
     files = sorted(folder.glob(f"*{_SUFFIX}"))
     named = [file for file in files if file.name in _FILE_NAMES]
     if len(named or files) != 1:
