@@ -1,6 +1,7 @@
 """The folder that a recipe works in: one process at a time, by one plan; what is left in it is whole."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pixelsmile.store.run_folder import require_same
 
 LOG_FILE = "training.jsonl"
 _LOCK_FILE = ".lock"
+_FINISHED = {"config.json", "model_index.json"}  # of a network, of a whole model
 
 
 def require_same_plan(folder: Path, plan: Mapping[str, Any], name: str = "plan") -> None:
@@ -53,6 +55,17 @@ def held(folder: Path) -> Iterator[None]:
                 pass
         if is_new and {path.name for path in folder.iterdir()} <= {_LOCK_FILE}:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def require_replaceable(target: Path) -> None:
+    """OutputError where something else than a finished network, which may be replaced, has its place."""
+    if not os.path.lexists(target):
+        return
+    if target.is_dir():
+        names = {path.name for path in target.iterdir()}
+        if not names or names & _FINISHED:
+            return
+    raise OutputError(f"{str(target)!r} is something else than a finished network: give another --out")
 
 
 def publish(trained: Path, target: Path) -> None:

@@ -29,7 +29,7 @@ from recipes.embedded.text import (
     known_words,
 )
 from recipes.pictures import load_autoencoder
-from recipes.work_folder import held, require_same_plan, whole_folder
+from recipes.work_folder import held, require_replaceable, require_same_plan, whole_folder
 
 NOTE = "It was trained on portraits that pixelsmile draws and knows nothing else."
 
@@ -68,6 +68,7 @@ def main() -> None:
         start=options.start,
         keep_autoencoder=options.keep_autoencoder,
     )
+    require_replaceable(options.out)
     with held(options.work):
         run(all_stages, options.until)
 

@@ -24,7 +24,7 @@ from recipes.features import windows
 from recipes.features.plan import AugmentationPlan, LossPlan, Plan
 from recipes.optimisation import Losses, autocast, train
 from recipes.pictures import TrainingPictures, held_numbers, to_tensor
-from recipes.work_folder import held, publish
+from recipes.work_folder import held, publish, require_replaceable
 
 _STEPS = 1  # stream of random numbers
 _AT_ONCE = 64
@@ -34,6 +34,7 @@ _AT_ONCE = 64
 def main() -> None:
     """Run every stage that is not done yet."""
     options = begin(recipe_parser("features", __doc__, "runs/features"), "finished")
+    require_replaceable(options.out)
     with held(options.work):
         run(stages(Plan(), options.work, options.out, options.workers, options.device))
 

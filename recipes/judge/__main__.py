@@ -23,7 +23,7 @@ from recipes.judge.fakes import fakes, load_photographs
 from recipes.judge.plan import AugmentationPlan, LossPlan, Plan
 from recipes.optimisation import Losses, autocast, train
 from recipes.pictures import TrainingPictures, held_numbers, to_tensor
-from recipes.work_folder import held, publish
+from recipes.work_folder import held, publish, require_replaceable
 
 _STEPS, _FITTED, _HELD = 1, 2, 3  # streams of random numbers
 _AT_ONCE = 64
@@ -33,6 +33,7 @@ _AT_ONCE = 64
 def main() -> None:
     """Run every stage that is not done yet."""
     options = begin(recipe_parser("judge", __doc__, "runs/judge"), "finished")
+    require_replaceable(options.out)
     with held(options.work):
         run(stages(Plan(), options.work, options.out, options.workers, options.device))
 

@@ -12,7 +12,7 @@ import pytest
 from pixelsmile.errors import InputError, OutputError
 from pixelsmile.expressions import parse_strength
 from recipes.command_line import checked, whole
-from recipes.work_folder import held, publish, require_same_plan, whole_folder
+from recipes.work_folder import held, publish, require_replaceable, require_same_plan, whole_folder
 
 
 def trained(folder, weights):
@@ -75,6 +75,33 @@ def test_two_processes_are_never_at_work_in_one_folder(tmp_path):
         with held(tmp_path / name):
             pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "work"]
+
+
+@pytest.mark.parametrize("name", ["embedded", "faces.detector", "faces.encoders", "features", "judge"])
+def test_what_is_no_network_is_not_replaced(name, tmp_path, monkeypatch, capsys):
+    target = tmp_path / "out" / "arcface" if name == "faces.encoders" else tmp_path / "out"
+    target.mkdir(parents=True)
+    (target / "photo.jpg").touch()
+    words = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", [name, *words])
+    module = importlib.import_module(f"recipes.{name}.__main__")
+    monkeypatch.setattr(module, "run", lambda *_: pytest.fail("it began"))
+    with pytest.raises(SystemExit, match="2"):
+        module.main()
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "is something else than a finished network: give another --out" in said
+    assert not (tmp_path / "work").exists()
+
+
+def test_what_may_be_replaced(tmp_path):
+    require_replaceable(tmp_path / "nothing")
+    require_replaceable(tmp_path)
+    for name in ("config.json", "model_index.json"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+        require_replaceable(tmp_path / name)
+        with pytest.raises(OutputError, match="something else"):
+            require_replaceable(tmp_path / name / name)
 
 
 @pytest.mark.parametrize("name", ["embedded", "faces.detector", "faces.encoders", "features", "judge"])

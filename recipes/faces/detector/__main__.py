@@ -29,7 +29,7 @@ from recipes.faces.detector.plan import Plan
 from recipes.faces.detector.pool import Pool, draw_pool, load_pool
 from recipes.faces.detector.scenes import Scene, sample_close, sample_scene
 from recipes.optimisation import Losses, train
-from recipes.work_folder import held, publish
+from recipes.work_folder import held, publish, require_replaceable
 
 _SCENE, _CLOSE = 0, 1  # streams of random numbers
 
@@ -38,6 +38,7 @@ _SCENE, _CLOSE = 0, 1  # streams of random numbers
 def main() -> None:
     """Run every stage that is not done yet."""
     options = begin(recipe_parser("faces.detector", __doc__, "runs/faces/detector", "cpu"), "finished")
+    require_replaceable(options.out)
     with held(options.work):
         run(stages(Plan(), options.work, options.out, options.workers, options.device))
 

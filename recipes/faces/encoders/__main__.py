@@ -44,7 +44,7 @@ from recipes.faces.encoders.plan import (
     TripletPlan,
 )
 from recipes.optimisation import Losses, autocast, train
-from recipes.work_folder import LOG_FILE, held
+from recipes.work_folder import LOG_FILE, held, require_replaceable
 
 _NOTE = "Trained on drawn portraits by recipes.faces.encoders; it knows no photographs."
 
@@ -57,6 +57,8 @@ def main() -> None:
     parser.add_argument("--only", choices=kinds, nargs="+", default=kinds, help="train these alone")
     options = begin(parser, "model")
     all_stages = stages(Plan(), options.work, options.out, options.workers, options.device, only=options.only)
+    for kind in options.only:
+        require_replaceable(options.out / kind)
     with held(options.work):
         run(all_stages)
 
