@@ -232,6 +232,10 @@ def main() -> int:
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--sheet", type=picture_file, metavar="FILE")
     arguments = parser.parse_args()
+    if arguments.expressions > len(EXPRESSIONS):
+        parser.error(
+            f"argument --expressions: {arguments.expressions} are more than there are: {len(EXPRESSIONS)}"
+        )
     try:
         find_model(arguments.model)
     except ModelError as error:

@@ -241,6 +241,7 @@ def test_a_leak_is_told_from_what_is_in_use_just_then(monkeypatch):
             ("--sheet", "sheet.psd"),
             "--sheet: 'sheet.psd' is no name of a picture: try one like sheet.png",
         ),
+        ("damage", ("--expressions", "13"), "--expressions: 13 are more than there are: 12"),
         ("screens", ("test", "--sheet", "no/sheet.png"), "--sheet: there is no folder 'no': make it first"),
         ("startup", ("--rounds", "ten"), "--rounds: 'ten' is no whole number from 1 on"),
     ],
