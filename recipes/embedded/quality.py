@@ -388,7 +388,8 @@ def main() -> None:
         parser.error("--trained and --adapters want --out: the model's quality.json is of other numbers")
     folder = find_model(arguments.model)  # of one with weights: its autoencoder is measured, too
     target = arguments.out or folder / "quality.json"
-    check_place(target.parent, [target.name], force=True)
+    so_far = target.with_stem(f"{target.stem}-so-far")  # what a run that is stopped leaves
+    check_place(target.parent, [target.name, so_far.name], force=True)
     reports = measure(
         arguments.model,
         arguments.identities,
@@ -399,9 +400,10 @@ def main() -> None:
         adapters=arguments.adapters,
     )
     for report in reports:
-        write_report(report, target)
+        write_report(report, so_far)
         if report["num_identities"] % 10 == 0:
             print(f"{report['num_identities']} of {arguments.identities} identities", flush=True)
+    so_far.replace(target)
     print(target.read_text(), end="")
 
 

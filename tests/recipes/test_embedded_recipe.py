@@ -455,6 +455,21 @@ def test_quality_is_written_beside_the_model_that_is_measured(model, monkeypatch
     assert json.loads((model / "quality.json").read_text()) == {"num_identities": 1}
 
 
+def test_quality_that_is_stopped_leaves_the_report_of_before(model, tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        yield {"num_identities": 1}
+        raise KeyboardInterrupt
+
+    report = tmp_path / "report.json"
+    report.write_text("before")
+    monkeypatch.setattr(quality, "measure", stopped)
+    monkeypatch.setattr(sys, "argv", ["quality", "--model", str(model), "--out", str(report)])
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        quality.main()
+    assert report.read_text() == "before"
+    assert json.loads((tmp_path / "report-so-far.json").read_text()) == {"num_identities": 1}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
