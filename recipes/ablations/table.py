@@ -182,5 +182,5 @@ def _verdict(claim: Claim, cell: Cell) -> str:
 def _shown(cell: Cell) -> str:
     if cell.mean is None:
         return "–"
-    spread = "" if cell.lowest == cell.highest else f" ({cell.lowest:.2f}-{cell.highest:.2f})"
+    spread = "" if cell.lowest == cell.highest else f" ({cell.lowest:.3f}-{cell.highest:.3f})"
     return f"{cell.mean:.3f}{spread}"
