@@ -63,6 +63,9 @@ def run(name, arguments, monkeypatch, **sizes):
         ("fed", ("components", "--triplets", 1, "--threads", 1, 1), {}, "all six"),
         ("geometric", (), {"FACE_PX": 128, "PREVIEW_PX": 96, "ROUNDS": 1}, "ms an edit"),
         ("heads", ("--pictures", 2), {"INTENSITIES": (1.0,)}, "head_tilt 1 (10 deg)"),
+        pytest.param(
+            "readers", ("--people", 2, "--expressions", 1), {}, "to another", marks=pytest.mark.slow
+        ),
         ("qwen21", (), {"SIZES_PX": (512,)}, "kept of a source 0.56 GB a picture"),
         (
             "memory",
