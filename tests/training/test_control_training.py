@@ -255,7 +255,7 @@ def test_settings_that_do_not_go_together_are_refused(world: World, tmp_path: Pa
         config_of("k-slider", "objective.contrastive.weight=1.0")
     with pytest.raises(InputError, match=r"validation\.every is for adapters, and control is k-slider"):
         config_of("k-slider", "validation.every=3")
-    with pytest.raises(InputError, match=r"control\.k-slider\.rank"):
+    with pytest.raises(InputError, match=r"control\.rank is 0: input should be greater"):
         config_of("k-slider", "control.rank=0")
     with pytest.raises(InputError, match="'slider'"):
         config_of("k-slider", "control.method=slider")
