@@ -10,8 +10,10 @@ and of the edits, and the difference with 95 % intervals over people.
 """
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,6 +32,8 @@ from pixelsmile.judges.judge import Verdict
 from pixelsmile.portraits import Portrait, action_units, draw_portrait, sample_identity
 from pixelsmile.portraits.damage import damage_of
 from pixelsmile.portraits.nearest import DrawnPerson
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
 from recipes.embedded.sheet import require_own_adapter
 from recipes.faces.detector.quality import box_overlap, landmark_errors
 
@@ -145,6 +149,10 @@ def main() -> int:
     parser.add_argument("--expressions", type=whole(), default=3, help="of each person")
     parser.add_argument("--model", default="embedded")
     arguments = parser.parse_args()
+    if arguments.expressions > len(EXPRESSIONS):
+        parser.error(
+            f"argument --expressions: {arguments.expressions} are more than there are: {len(EXPRESSIONS)}"
+        )
     try:
         for domain in DOMAINS:
             require_own_adapter(find_model(arguments.model).as_posix(), domain)
