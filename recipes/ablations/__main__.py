@@ -20,7 +20,7 @@ from recipes.ablations.jobs import (
     require_same_setting,
     run_all,
 )
-from recipes.ablations.table import Edits, ablation_table, as_json, as_markdown
+from recipes.ablations.table import Edits, ablation_table, as_json, as_markdown, by_strength
 from recipes.command_line import refusing, start_log, strength, whole
 from recipes.commands import run_command
 from recipes.work_folder import held
@@ -75,7 +75,7 @@ def main() -> None:
     table = ablation_table(edits)
     content = json.dumps(as_json(table), indent=1) + "\n"
     write_file(setting.work / "table.json", content.encode(), force=True)
-    print(as_markdown(table))
+    print(as_markdown(table), by_strength(edits), sep="\n\n")
 
 
 def _work(setting: Setting, jobs: list[Job], num_parallel: int) -> None:

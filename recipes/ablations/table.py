@@ -15,6 +15,7 @@ from pixelsmile.benchmarks.metrics.choices import MetricChoices
 from pixelsmile.benchmarks.metrics.measure import Bootstrap, Measure, difference, percentile_interval
 from pixelsmile.benchmarks.metrics.summary import METRICS, measures
 from pixelsmile.benchmarks.metrics.table import FloatArray, tabulate
+from pixelsmile.benchmarks.scorers.drawn import TRUTH
 from pixelsmile.benchmarks.scores import ScoredEdit
 from recipes.ablations.jobs import DISCRETE, FULL, PUBLISHED_NAMES
 
@@ -22,6 +23,7 @@ Edits = Mapping[str, Mapping[int, Sequence[ScoredEdit]]]  # by variant and seed
 
 _TAIL = 0.025
 _SEED_MARK = "#"
+_PSNR = "psnr_db"  # one of the numbers of the scorer TRUTH
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,25 @@ def as_markdown(table: Mapping[str, Mapping[str, Cell]]) -> str:
             apart = f"{cell.difference:+.3f} ({cell.low:+.3f} to {cell.high:+.3f})"
         lines.append(f"| {claim.words} | {claim.metric} {claim.sign} | {apart} | {found.verdict} |")
     return "\n".join(lines)
+
+
+def by_strength(edits: Edits) -> str:
+    """A table by strength: score of what was asked for, PSNR to the drawn truth; means of all seeds."""
+    pooled = {name: [edit for found in by_seed.values() for edit in found] for name, by_seed in edits.items()}
+    strengths = sorted({edit.strength for found in pooled.values() for edit in found})
+    heads = [f"{word} at {strength:g}" for word in ("score", "PSNR, dB,") for strength in strengths]
+    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for name, found in pooled.items():
+        at = [[edit for edit in found if edit.strength == strength] for strength in strengths]
+        scores = [_mean([edit.verdict.values.get(edit.target) for edit in some], 2) for some in at]
+        psnr = [_mean([edit.score(TRUTH).values.get(_PSNR) for edit in some], 1) for some in at]
+        lines.append(f"| {name} | {' | '.join((*scores, *psnr))} |")
+    return "\n".join(lines)
+
+
+def _mean(values: Sequence[float | None], digits: int) -> str:
+    known = [value for value in values if value is not None]
+    return f"{np.mean(known):.{digits}f}" if known else "–"
 
 
 def pooled_measures(

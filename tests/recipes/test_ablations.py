@@ -11,7 +11,8 @@ import pytest
 from benchmarks.edit_examples import scored_edit
 
 from pixelsmile.benchmarks.metrics.summary import summarise
-from pixelsmile.benchmarks.scores import ScoredEdit
+from pixelsmile.benchmarks.scorers.drawn import TRUTH
+from pixelsmile.benchmarks.scores import Score, ScoredEdit
 from pixelsmile.errors import InputError
 from pixelsmile.expressions import EXPRESSIONS
 from pixelsmile.store.configuration import read_configuration
@@ -30,7 +31,7 @@ from recipes.ablations.jobs import (
     require_same_setting,
     run_all,
 )
-from recipes.ablations.table import CLAIMS, ablation_table, as_json, as_markdown, findings
+from recipes.ablations.table import CLAIMS, ablation_table, as_json, as_markdown, by_strength, findings
 from recipes.commands import CommandError, run_command
 
 
@@ -116,6 +117,17 @@ def test_a_claim_holds_fails_or_cannot_be_told():
     assert undefined
     assert text.count(" | – | undefined |") == len(undefined)  # and not a difference of 0
     assert len(as_json(table)["claims"]) == len(verdicts)
+
+
+def test_what_edits_reach_is_told_by_strength():
+    half = [
+        replace(edit, strength=0.5, scores={**edit.scores, TRUTH: Score(values={"psnr_db": 20.0 + seed})})
+        for seed in (0, 1)
+        for edit in edits(5 * seed)
+    ]
+    refused = scored_edit("s0", "fear", 0.5)
+    *_, row = by_strength({FULL: {0: [*half[:10], refused], 1: [*half[10:], *edits(6)]}}).splitlines()
+    assert row == "| full | 0.25 | 0.60 | 20.5 | – |"
 
 
 def test_a_command_that_fails_names_its_log(tmp_path):
